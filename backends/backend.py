@@ -1,0 +1,255 @@
+"""What a back end is: two narrow protocols, their small types, and the registry that finds them.
+
+Adding a provider = one module with a `register()` that returns a `Registration`, one TOML file of rows, and one
+entry point in the group `reelwright.backends`. The built-in ones use the same hook.
+Polling, deadlines, back-off, progress and download live in `backends.jobs`, once, and are no back end's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from backends.errors import VideoError
+from backends.request import MediaFacts, VideoRequest
+
+ENTRY_POINTS = "reelwright.backends"
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One input, resolved: its content's hash, where the bytes lie, and what they are.
+
+    place: where it stands in the request ("frames[0].image"). path: a file to read, never to change.
+    sidecar: what the engine that made a clip of ours left beside it ({} for anything else).
+    """
+
+    place: str
+    sha256: str
+    path: Path
+    facts: MediaFacts
+    sidecar: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request made legal and ready for the wire: pure data, kept in the job's row.
+
+    request: every field that the catalogue settles is filled in. model: the row's id. width, height: pixels.
+    body: the wire body as JSON (empty for local engines). endpoint: the path or method it goes to, where the back
+    end has several. assets: the inputs that the body names, by place; `jobs` fills in their files before a run.
+    uploads: the places of those that must be uploaded first. notes: what the person should know of the mapping.
+    """
+
+    request: VideoRequest
+    model: str
+    width: int = 0
+    height: int = 0
+    body: JsonObject = field(default_factory=dict)
+    endpoint: str = ""
+    uploads: tuple[str, ...] = ()
+    assets: Mapping[str, Asset] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ref:
+    """What a provider calls an uploaded asset. expires_at: POSIX seconds, None = not known to expire."""
+
+    value: str
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A running remote job: credential-free JSON that survives a restart.
+
+    remote_id: the provider's own id. data: whatever else the back end needs to ask again (URLs of the reply).
+    est_cost_usd: the provider's own estimate in its reply, where it gives one.
+    """
+
+    remote_id: str
+    data: JsonObject = field(default_factory=dict)
+    est_cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One output: a URL to fetch, or a file already spooled from inline bytes. headers: only for the provider's
+    own host (`authorised=True`): a media URL elsewhere is fetched without the key."""
+
+    url: str | None = None
+    path: Path | None = None
+    mime: str = "video/mp4"
+    authorised: bool = False
+    sha256: str | None = None
+    role: Literal["clip", "poster", "extra"] = "clip"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A service that answers with the finished clip at once."""
+
+    files: tuple[RemoteFile, ...]
+    cost_usd: Decimal | None = None
+    handle: Handle | None = None
+
+
+RemoteState = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a service says of a job now.
+
+    state "unknown" = a word this version doesn't know: keep asking. raw_state: the provider's own word.
+    progress 0..1 where given. files: outputs when succeeded. error: why, when failed. handle: replaces the stored
+    one where not None. retry_after_s: the provider's own wish for the next question.
+    """
+
+    state: RemoteState
+    raw_state: str = ""
+    progress: float | None = None
+    queue_position: int | None = None
+    files: tuple[RemoteFile, ...] = ()
+    error: VideoError | None = None
+    cost_usd: Decimal | None = None
+    seed: int | None = None
+    handle: Handle | None = None
+    retry_after_s: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What cancelling did: stopped, requested (it may still finish), unsupported. billed: whether it is still paid."""
+
+    outcome: Literal["stopped", "requested", "unsupported"]
+    billed: Literal["no", "yes", "unknown"] = "unknown"
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a local engine made. path: an MP4 in `dest`. sidecar: JSON kept with the clip, for a later extend.
+    facts: JSON figures about the making (seconds, peak memory, versions). notes: told to the person."""
+
+    path: Path
+    seed: int | None = None
+    sidecar: JsonObject = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+Progress = Callable[[float, str], None]
+"""progress(done 0..1, phase in words); cheap, may be called for every frame."""
+
+
+class RemoteBackend(Protocol):
+    """A service: start once, then ask. Vendor exceptions never leave it: they become VideoError."""
+
+    submit_dedupe: Literal["key", "lookup", "none"]
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        """The wire body for an already legal request. Pure: no I/O. Names in `uploads` what must go up first."""
+        ...
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        """Put one asset where the service can read it. Free and repeatable."""
+        ...
+
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle | Done:
+        """Exactly ONE paid POST, every retry off. VideoError("submit_unknown") when it may have been taken."""
+        ...
+
+    async def status(self, handle: Handle, spool: Path) -> Status:
+        """Ask. Safe to repeat. Inline bytes are written below `spool`."""
+        ...
+
+    async def cancel(self, handle: Handle) -> Cancelled: ...
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+        """The jobs that the service holds for this key (submit_dedupe "key") or that match it ("lookup") since
+        then (POSIX seconds); [] when it holds none."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class LocalBackend(Protocol):
+    """Free work on this machine: may be run again. `run` is called in an exec'd child process."""
+
+    async def run(self, prepared: Prepared, dest: Path, progress: Progress) -> Output:
+        """Make the clip in the folder `dest` (empty, writable)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Access:
+    """Whether this process can reach a model's service, decided from the environment alone (no I/O).
+
+    lane: who is asked, on which account: "provider|base URL|account fingerprint" or a device ("cpu").
+    missing: the variables to set when there is no credential (then lane's account is empty).
+    base_url: where requests go; frozen into the job at submit.
+    """
+
+    lane: str
+    base_url: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def available(self) -> bool:
+        return not self.missing
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What an entry point's `register()` returns. Importing its module must be cheap: vendor SDKs load in `open`.
+
+    provider: the catalogue rows' provider that this serves. kind: remote (paid service) or local (this machine).
+    access(env): who would be asked with that environment. open(env, base_url): the back end itself; only the worker
+    (or its child) calls it. catalog: a TOML file of rows beside the module, None when the rows are elsewhere.
+    """
+
+    provider: str
+    kind: Literal["remote", "local"]
+    access: Callable[[Mapping[str, str]], Access]
+    open: Callable[[Mapping[str, str], str], RemoteBackend | LocalBackend]
+    catalog: Path | None = None
+
+
+@cache
+def registry() -> Mapping[str, Registration]:
+    """Every installed back end by its provider. A broken third-party one is left out, never fatal (see `broken`)."""
+    found: dict[str, Registration] = {}
+    broken.clear()
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            registration = point.load()()
+        except Exception as error:  # a plug-in may raise anything; it must not stop the others
+            broken[point.name] = f"{type(error).__name__}: {error}"[:200]
+            continue
+        found[registration.provider] = registration
+    return found
+
+
+broken: dict[str, str] = {}
+"""Entry points that did not load, with why; `reelwright doctor` shows them."""
+
+
+def registered(provider: str) -> Registration:
+    """The back end that serves a provider; VideoError("unsupported") with the installed ones when there is none."""
+    try:
+        return registry()[provider]
+    except KeyError:
+        raise VideoError(
+            "unsupported",
+            f"no back end for {provider!r} is installed; installed: {', '.join(sorted(registry())) or 'none'}",
+        ) from None

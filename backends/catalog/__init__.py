@@ -1,0 +1,1 @@
+"""Models as data: one TOML file a provider; loader, rules (validate), price (estimate), choose (rank)."""

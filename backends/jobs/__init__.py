@@ -1,0 +1,1 @@
+"""Durable jobs: store, lanes, worker, ledger and artifacts."""

@@ -1,0 +1,118 @@
+"""What a caller sees of jobs: Ticket, Job and compact rows. The field names are the public contract."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal[
+    "waiting",
+    "queued",
+    "submitting",
+    "running",
+    "downloading",
+    "finishing",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "uncertain",
+]
+FINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+"""States that never change again. `uncertain` is not one: a person decides it."""
+SETTLED: frozenset[str] = FINAL | {"uncertain"}
+"""States in which nothing more happens by itself, so that a wait for the job ends."""
+
+
+class View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class JobError(View):
+    kind: str
+    message: str
+    retryable: bool = False
+    charged: Literal["no", "yes", "unknown"] = "no"
+
+
+class Ticket(View):
+    """What a starting call answers. next: the call to make now."""
+
+    job_id: str
+    state: State
+    model: str
+    est_cost_usd: float | None = None  # the high estimate; null = unknown price
+    replayed: bool = False
+    poll_after_s: float = 1.0
+    notes: list[str] = Field(default_factory=list)
+    next: str = ""
+
+
+class Job(View):
+    """A job in full. Money in US dollars, sizes in pixels, times in seconds, created_at in ISO 8601 UTC."""
+
+    job_id: str
+    uri: str
+    label: str = ""
+    take: int = 1
+    state: State
+    phase: str = ""
+    task: str
+    engine: Literal["generative", "previs", "edit"]
+    model: str
+    prompt: str = ""
+    progress: float = 0.0
+    queue_position: int | None = None
+    eta_s: float | None = None
+    est_cost_usd: float | None = None
+    cost_usd: float | None = None
+    cost_basis: str = ""
+    file: str | None = None
+    files: list[str] = Field(default_factory=list)
+    poster: str | None = None
+    duration_s: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    audio: bool | None = None
+    seed: int | None = None
+    parents: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    error: JobError | None = None
+    created_at: str
+    client: str = ""
+    poll_after_s: float = 0.0
+    timed_out: bool = False
+    next: str = ""
+
+
+class JobRow(View):
+    """One line of list_jobs."""
+
+    job_id: str
+    state: State
+    model: str
+    label: str = ""
+    take: int = 1
+    progress: float = 0.0
+    cost_usd: float | None = None
+    created_at: str
+    file: str | None = None
+
+
+class Spend(View):
+    """Money so far, US dollars. reserved: held for jobs that are not settled. Days are UTC."""
+
+    today_usd: float = 0.0
+    total_usd: float = 0.0
+    reserved_usd: float = 0.0
+    per_job_wall_usd: float | None = None
+    per_day_wall_usd: float | None = None
+
+
+class JobPage(View):
+    """Rows newest first; cursor: pass it back for older ones, null at the end."""
+
+    jobs: list[JobRow]
+    cursor: str | None = None
+    spend: Spend = Field(default_factory=Spend)

@@ -1,0 +1,467 @@
+"""VideoRequest and its parts: the one vocabulary of the whole program.
+
+Media are named here, never carried: a path, an https URL, a job id or `video://jobs/ID[/last_frame|/frame/T]`.
+Camera moves and references have string forms, since an agent writes those with fewer mistakes than objects.
+Nothing here knows a model's limits (`backends.catalog.rules` does): only what no model could ever mean is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from backends.errors import VideoError
+
+Task = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
+TASKS: tuple[Task, ...] = get_args(Task)
+Fit = Literal["crop", "pad", "refuse"]
+Role = Literal["first", "middle", "last"]
+
+MAX_PROMPT = 32_000
+"""Characters; the longest prompt that any known model takes (OpenAI's Videos API)."""
+MAX_DURATION_S = 3600.0
+
+CAMERA_MOVES: dict[str, str] = {
+    "pan-left": "turn left on the spot",
+    "pan-right": "turn right on the spot",
+    "tilt-up": "look up on the spot",
+    "tilt-down": "look down on the spot",
+    "dolly-in": "move towards the subject",
+    "dolly-out": "move away from the subject",
+    "truck-left": "slide left",
+    "truck-right": "slide right",
+    "crane-up": "rise",
+    "crane-down": "sink",
+    "orbit-left": "circle the subject to the left",
+    "orbit-right": "circle the subject to the right",
+    "roll-cw": "roll clockwise (Dutch)",
+    "roll-ccw": "roll counter-clockwise (Dutch)",
+    "zoom-in": "narrow the lens",
+    "zoom-out": "widen the lens",
+    "handheld": "small, seeded shake",
+    "static": "locked off",
+}
+"""Every camera move, with what it means. amount 1 = a quarter of the frame, or 30 degrees."""
+
+CAMERA_ALIASES = {
+    "push-in": "dolly-in",
+    "pull-out": "dolly-out",
+    "pedestal-up": "crane-up",
+    "pedestal-down": "crane-down",
+    "dutch-cw": "roll-cw",
+    "dutch-ccw": "roll-ccw",
+    "dutch": "roll-cw",
+}
+
+DIRECTIONS: dict[str, tuple[float, float]] = {
+    "up": (0.0, -1.0),
+    "down": (0.0, 1.0),
+    "left": (-1.0, 0.0),
+    "right": (1.0, 0.0),
+    "up-left": (-0.7071, -0.7071),
+    "up-right": (0.7071, -0.7071),
+    "down-left": (-0.7071, 0.7071),
+    "down-right": (0.7071, 0.7071),
+}
+"""Motion words as unit vectors, x to the right and y down."""
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+def _money(value: object) -> object:
+    """Decimal from what a caller writes; a float goes by its shortest text, so 0.1 is 0.1."""
+    if isinstance(value, bool):
+        raise ValueError("give an amount in US dollars, such as 2.50")
+    if isinstance(value, int | float):
+        return Decimal(str(value))
+    return value
+
+
+def plain_decimal(value: Decimal) -> str:
+    """1E+1 is 10 and 1.50 is 1.5: one text for one amount, so that equal requests digest alike."""
+    return format(value.normalize(), "f")
+
+
+Usd = Annotated[
+    Decimal,
+    BeforeValidator(_money),
+    Field(ge=0, allow_inf_nan=False),
+    PlainSerializer(plain_decimal, return_type=str, when_used="json"),
+]
+"""US dollars."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Frame(Part):
+    """A still that the clip must show.
+
+    image: a media name. at_s: seconds from the start (left out: first at 0, last at the end, the others evenly
+    spaced). prompt: what happens from this frame to the next.
+    """
+
+    image: str = Field(min_length=1, max_length=4096)
+    role: Role = "first"
+    at_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] | None = None
+    prompt: str = Field(default="", max_length=MAX_PROMPT)
+
+
+class Reference(Part):
+    """A picture or clip that the prompt names as `@tag` (a face, a product, a style)."""
+
+    tag: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")
+    media: str = Field(min_length=1, max_length=4096)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From `tag=path-or-uri`."""
+        tag, sep, media = text.partition("=")
+        if not sep or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", tag) or not media:
+            raise ValueError(
+                f"reference {text[:80]!r} is not tag=path-or-uri; write for example hero=/pictures/hero.png "
+                "and use @hero in the prompt"
+            )
+        return cls(tag=tag, media=media)
+
+    def __str__(self) -> str:
+        return f"{self.tag}={self.media}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            return dict(cls.parse(value))
+        return value
+
+
+class CameraMove(Part):
+    """One move of the camera: `MOVE[:amount][@from-to]`.
+
+    amount: 0..1 (0.5 when left out); 1 = a quarter of the frame or 30 degrees. from_s, to_s: seconds (the whole
+    clip when left out).
+    """
+
+    move: str
+    amount: Annotated[Number, Field(ge=0, le=1)] = 0.5
+    from_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] | None = None
+    to_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From the string form; a misspelt word is answered with the nearest one."""
+        shape = re.fullmatch(
+            r"\s*([A-Za-z][A-Za-z _-]*?)\s*(?::\s*([0-9.]+))?\s*(?:@\s*([0-9.]+)\s*-\s*([0-9.]+))?\s*",
+            text,
+        )
+        if shape is None:
+            raise ValueError(f"camera {text[:60]!r} is not MOVE[:amount][@from-to]; write for example dolly-in:0.4@0-2")
+        word, amount, start, end = shape.groups()
+        word = re.sub(r"[ _]+", "-", word.lower())
+        word = CAMERA_ALIASES.get(word, word)
+        if word not in CAMERA_MOVES:
+            near = difflib.get_close_matches(word, [*CAMERA_MOVES, *CAMERA_ALIASES], n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(f"camera move {word[:40]!r} is unknown: {hint}The moves are {', '.join(CAMERA_MOVES)}")
+        values: dict[str, Any] = {"move": word}
+        try:
+            if amount is not None:
+                values["amount"] = float(amount)
+            if start is not None:
+                values["from_s"], values["to_s"] = float(start), float(end)
+        except ValueError:
+            raise ValueError(
+                f"camera {text[:60]!r}: amount and times are plain numbers, as in pan-left:0.3@0-2"
+            ) from None
+        if not 0 <= values.get("amount", 0.5) <= 1:
+            raise ValueError(
+                f"camera {text[:60]!r}: amount is 0 to 1 (1 = a quarter of the frame or 30 degrees), not {amount}"
+            )
+        if start is not None and values["to_s"] <= values["from_s"]:
+            raise ValueError(f"camera {text[:60]!r}: the move must end after it starts (@from-to, in seconds)")
+        return cls(**values)
+
+    def __str__(self) -> str:
+        span = "" if self.from_s is None else f"@{self.from_s:g}-{self.to_s:g}"
+        return f"{self.move}:{self.amount:g}{span}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            return dict(cls.parse(value))
+        return value
+
+
+class MotionRegion(Part):
+    """A part of the picture that moves on its own (the motion brush), or is frozen.
+
+    Exactly one of box = [left, top, right, bottom], polygon = [[x, y], ...] (both 0..1 from the top left) or
+    mask = a media name (white moves). direction = [dx, dy] with y down, or a word (up, left, down-right ...).
+    intensity 0..1: 1 = 10 % of the width over the clip. static=true freezes the region.
+    """
+
+    box: Annotated[list[Number], Field(min_length=4, max_length=4)] | None = None
+    polygon: (
+        Annotated[
+            list[Annotated[list[Number], Field(min_length=2, max_length=2)]],
+            Field(min_length=3, max_length=200),
+        ]
+        | None
+    ) = None
+    mask: str | None = Field(default=None, min_length=1, max_length=4096)
+    direction: Annotated[list[Number], Field(min_length=2, max_length=2)] | str | None = None
+    intensity: Annotated[Number, Field(ge=0, le=1)] = 0.5
+    static: bool = False
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        given = [name for name in ("box", "polygon", "mask") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a motion region takes exactly one of box, polygon or mask, not {given or 'none'}")
+        if self.static and self.direction is not None:
+            raise ValueError("a static region has no direction: leave one of the two out")
+        if not self.static and self.direction is None:
+            raise ValueError("a motion region needs a direction ([dx, dy] with y down, or a word) or static=true")
+        if isinstance(self.direction, str) and self.direction not in DIRECTIONS:
+            near = difflib.get_close_matches(self.direction, DIRECTIONS, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(
+                f"direction {self.direction[:40]!r} is unknown: {hint}The words are {', '.join(DIRECTIONS)}"
+            )
+        if isinstance(self.direction, list) and not any(self.direction):
+            raise ValueError("direction [0, 0] points nowhere: use static=true to freeze the region")
+        points = [self.box[:2], self.box[2:]] if self.box else self.polygon or []
+        if any(value < 0 for point in points for value in point):
+            raise ValueError("box and polygon values are 0..1 from the top left; a negative one is outside the picture")
+        if self.box and (self.box[2] <= self.box[0] or self.box[3] <= self.box[1]):
+            raise ValueError(f"box {self.box} is [left, top, right, bottom]: right > left and bottom > top")
+        return self
+
+    def vector(self) -> tuple[float, float]:
+        """The direction as a unit vector (0, 0 for a static region)."""
+        if self.direction is None:
+            return (0.0, 0.0)
+        if isinstance(self.direction, str):
+            return DIRECTIONS[self.direction]
+        length = math.hypot(*self.direction)
+        return (self.direction[0] / length, self.direction[1] / length)
+
+
+class Lora(Part):
+    """A LoRA file or hub id with its weight: `path-or-id[:weight]`."""
+
+    name: str = Field(min_length=1, max_length=1024)
+    weight: Annotated[Number, Field(ge=-4, le=4)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            name, sep, weight = value.rpartition(":")
+            if sep and re.fullmatch(r"-?[0-9.]+", weight):
+                return {"name": name, "weight": float(weight)}
+            return {"name": value}
+        return value
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.weight:g}"
+
+
+class VideoRequest(Part):
+    """What to make, in the field's own terms. One clip a request.
+
+    task: what kind of work. model: a catalogue id or alias, or "auto".
+    duration_s: seconds of the clip; for task "extend", the seconds to add.
+    aspect_ratio: "16:9"; left out with an image: the legal ratio nearest to the image. resolution: "720p", "1080p",
+    "4k"; left out: the model's default. fps: frames a second. seed: 0..2**32-1. audio: true, false, or left to the
+    model. frames: stills the clip must show. source_clip: what extend, edit and upscale start from.
+    loop: the last frame runs into the first. fit: how an image whose ratio is not the clip's is fitted.
+    max_cost_usd: refuse above this high estimate; 0 = nothing that costs money. None = the person's walls alone.
+    """
+
+    task: Task
+    model: str = Field(default="auto", min_length=1, max_length=200)
+    prompt: str = Field(default="", max_length=MAX_PROMPT)
+    negative_prompt: str = Field(default="", max_length=MAX_PROMPT)
+    duration_s: Annotated[Number, Field(gt=0, le=MAX_DURATION_S)] | None = None
+    aspect_ratio: str | None = Field(default=None, pattern=r"^[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}$")
+    resolution: str | None = Field(default=None, max_length=16)
+    fps: Annotated[Number, Field(gt=0, le=240)] | None = None
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None = None
+    audio: bool | None = Field(default=None, strict=True)
+    frames: tuple[Frame, ...] = Field(default=(), max_length=100)
+    references: tuple[Reference, ...] = Field(default=(), max_length=50)
+    source_clip: str | None = Field(default=None, min_length=1, max_length=4096)
+    camera: tuple[CameraMove, ...] = Field(default=(), max_length=20)
+    motion: tuple[MotionRegion, ...] = Field(default=(), max_length=20)
+    fit: Fit = "crop"
+    loop: bool = Field(default=False, strict=True)
+    effect: str | None = Field(default=None, max_length=100)
+    loras: tuple[Lora, ...] = Field(default=(), max_length=20)
+    provider_options: dict[str, JsonValue] = Field(default_factory=dict)
+    max_cost_usd: Usd | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        tags = [reference.tag for reference in self.references]
+        if len(set(tags)) < len(tags):
+            raise ValueError(f"references use a tag twice: {tags}")
+        if len(json.dumps(self.provider_options)) > 20_000:
+            raise ValueError("provider_options are larger than 20,000 characters of JSON")
+        return self
+
+    def media(self) -> dict[str, str]:
+        """Every media name in the request, by the place it stands in ("frames[0].image", "source_clip")."""
+        named = {f"frames[{i}].image": frame.image for i, frame in enumerate(self.frames)}
+        named |= {f"references[{i}].media": reference.media for i, reference in enumerate(self.references)}
+        named |= {f"motion[{i}].mask": region.mask for i, region in enumerate(self.motion) if region.mask}
+        if self.source_clip:
+            named["source_clip"] = self.source_clip
+        return named
+
+    def digest(self, inputs: Mapping[str, str] = {}) -> str:
+        """sha256 of the request as asked, with each media name replaced by its content's hash where `inputs` has it.
+
+        max_cost_usd is left out: it is a limit on the asking, not a part of what is asked for.
+        """
+        body = self.model_dump(mode="json", exclude={"max_cost_usd"})
+        body["media"] = {place: inputs.get(place, name) for place, name in self.media().items()}
+        for frame in body["frames"]:
+            del frame["image"]
+        for reference in body["references"]:
+            del reference["media"]
+        for region in body["motion"]:
+            region["mask"] = region["mask"] is not None
+        body["source_clip"] = self.source_clip is not None
+        return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What is known of one input before it is used. Sizes in pixels, as displayed (rotation applied).
+
+    kind: "image" or "clip". mime: by content, never by name. frames: exact count where it was counted.
+    """
+
+    kind: Literal["image", "clip"]
+    mime: str
+    width: int
+    height: int
+    bytes: int
+    duration_s: float | None = None
+    fps: float | None = None
+    frames: int | None = None
+    audio: bool = False
+    codec: str | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.width / self.height
+
+
+@dataclass(frozen=True)
+class MediaName:
+    """A parsed media name.
+
+    kind: "path", "url" or "job". value: the path, the URL or the job id.
+    part: "clip", "last_frame" or "frame" (with t in seconds); "clip" for paths and URLs.
+    """
+
+    kind: Literal["path", "url", "job"]
+    value: str
+    part: Literal["clip", "last_frame", "frame"] = "clip"
+    t: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> MediaName:
+        """From what a caller writes; a form that can never work is a VideoError("asset")."""
+        if re.fullmatch(JOB_ID_PATTERN, text):
+            return cls("job", text)
+        if text.startswith("video:"):
+            shape = re.fullmatch(
+                rf"video://jobs/({JOB_ID_PATTERN.strip('^$')})(?:/(last_frame|clip)|/frame/([0-9]+(?:\.[0-9]+)?))?",
+                text,
+            )
+            if shape is None:
+                raise VideoError(
+                    "asset",
+                    f"{text[:120]!r} names no clip: write video://jobs/JOB_ID, video://jobs/JOB_ID/last_frame or "
+                    "video://jobs/JOB_ID/frame/SECONDS (list_jobs shows the ids)",
+                )
+            job, word, t = shape.groups()
+            if t is not None:
+                return cls("job", job, "frame", float(t))
+            return cls("job", job, "last_frame" if word == "last_frame" else "clip")
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
+        if scheme is None or re.match(r"[A-Za-z]:[\\/]", text):
+            if "\0" in text:
+                raise VideoError("asset", "a path cannot hold a NUL character")
+            return cls("path", text)
+        if scheme[1].lower() == "https":
+            return cls("url", text)
+        if scheme[1].lower() == "data":
+            raise VideoError(
+                "asset",
+                "media are named, not carried: save the data to a file and give its path, or give an https URL",
+            )
+        raise VideoError(
+            "asset",
+            f"{scheme[1].lower()}: addresses are not fetched: give an https URL or the path of a local file",
+        )
+
+
+JOB_ID_PATTERN = r"^job_[a-z2-7]{26}$"
+"""A job id: 130 random bits in base32, so that an id cannot be guessed."""
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """pydantic's findings, one plain sentence each: where, what is wrong, what came in (bounded)."""
+    found: list[str] = []
+    for item in error.errors(include_url=False):
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]).lstrip(".")
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "value_error":
+            found.append(f"{place}: {text}" if place else text)
+        elif item["type"] == "extra_forbidden":
+            found.append(f"{place}: no such argument")
+        else:
+            shown = repr(item["input"])
+            found.append(f"{place}: {text[:1].lower()}{text[1:]}, not {shown[:60]}{'…' if len(shown) > 60 else ''}")
+    return list(dict.fromkeys(found))
+
+
+def refuse(problems: Iterable[str]) -> VideoError:
+    """One invalid_request that tells every problem at once."""
+    listed = list(problems)
+    if len(listed) == 1:
+        return VideoError("invalid_request", listed[0], problems=listed)
+    text = f"{len(listed)} problems:\n" + "\n".join(f"- {problem}" for problem in listed)
+    return VideoError("invalid_request", text, problems=listed)
+
+
+def build_request(**fields: Any) -> VideoRequest:
+    """A VideoRequest from plain values, None meaning left out; every problem in one VideoError("invalid_request")."""
+    try:
+        return VideoRequest.model_validate({name: value for name, value in fields.items() if value is not None})
+    except ValidationError as error:
+        raise refuse(problems_of(error)) from None

@@ -1,0 +1,144 @@
+"""Where things lie and how the program runs: environment (`REELWRIGHT_*`), then `<home>/config.toml`, then defaults.
+
+Walls (spending limits) are not settings: they are the person's, live in the store, and no environment changes them.
+Keys are not settings either: `load_keys` reads them from the environment or the 0600 key file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import platformdirs
+
+from backends.errors import VideoError
+
+KEY_VARIABLES = (
+    "OPENAI_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_CLOUD_LOCATION",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "RUNWAYML_API_SECRET",
+    "KLING_API_KEY",
+    "KLING_ACCESS_KEY",
+    "KLING_SECRET_KEY",
+    "MINIMAX_API_KEY",
+    "FAL_KEY",
+    "REPLICATE_API_TOKEN",
+)
+"""The variables a key file may hold."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """home: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input
+    files may come from. catalog: folders with the person's own rows. worker: "detached" (a process of its own) or
+    "inline" (a thread of this one)."""
+
+    home: Path
+    output: Path
+    roots: tuple[Path, ...]
+    catalog: tuple[Path, ...] = ()
+    worker: Literal["detached", "inline"] = "detached"
+    max_wait_s: float = 50.0
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def store(self) -> Path:
+        return self.home / "reelwright.db"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def key_file(self) -> Path:
+        return self.home / "keys.toml"
+
+
+def _paths(text: str) -> list[Path]:
+    return [Path(part).expanduser() for part in text.split(os.pathsep) if part]
+
+
+def _default_roots(output: Path, cwd: Path) -> list[Path]:
+    """The working folder (unless it is / or home), the usual picture and video folders, and the output folder."""
+    home = Path.home()
+    roots = [home / name for name in ("Desktop", "Downloads", "Pictures", "Videos", "Movies")]
+    roots.append(output)
+    if cwd not in (Path(cwd.anchor), home):
+        roots.insert(0, cwd)
+    return roots
+
+
+def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
+    """Read the settings. VideoError("storage") when config.toml cannot be read as TOML."""
+    env = dict(os.environ if env is None else env)
+    cwd = Path.cwd() if cwd is None else cwd
+    home = Path(env.get("REELWRIGHT_HOME") or platformdirs.user_data_path("reelwright")).expanduser().absolute()
+    file = _read_toml(home / "config.toml")
+
+    def value(name: str, default: str = "") -> str:
+        given = env.get(f"REELWRIGHT_{name.upper()}") or file.get(name, default)
+        return os.pathsep.join(map(str, cast("list[object]", given))) if isinstance(given, list) else str(given)
+
+    output = Path(value("output_dir") or platformdirs.user_videos_path()).expanduser().absolute()
+    worker = value("worker", "detached")
+    if worker not in ("detached", "inline"):
+        raise VideoError("storage", f"worker is {worker!r}: set REELWRIGHT_WORKER to detached or inline")
+    try:
+        max_wait_s = float(value("max_wait_s", "50"))
+    except ValueError:
+        raise VideoError("storage", "REELWRIGHT_MAX_WAIT_S takes a number of seconds, such as 50") from None
+    roots = [*_default_roots(output, cwd), *_paths(value("input_roots")), home / "artifacts"]
+    return Settings(
+        home=home,
+        output=output,
+        roots=tuple(dict.fromkeys(root.resolve() for root in roots)),
+        catalog=(home / "catalog", *_paths(value("catalog"))),
+        worker=worker,
+        max_wait_s=max_wait_s,
+        env=env,
+    )
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise VideoError(
+            "storage", f"{path.name} in the home folder cannot be read ({error}): mend or remove it"
+        ) from None
+
+
+def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """The environment with the key file's entries under it, and where each known variable was found.
+
+    The environment wins. A key file that others may read is refused: VideoError("auth") names the remedy.
+    """
+    env = dict(settings.env)
+    found = {name: "environment" for name in KEY_VARIABLES if env.get(name)}
+    path = settings.key_file
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return env, found
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise VideoError("auth", f"{path} can be read by others: run chmod 600 on it")
+    for name, text in _read_toml(path).items():
+        if name in KEY_VARIABLES and not env.get(name) and text:
+            env[name] = str(text)
+            found[name] = str(path)
+    return env, found
