@@ -43,6 +43,7 @@ class Prepared:
     """A request made legal and ready for the wire: pure data, kept in the job's row.
 
     request: every field that the catalogue settles is filled in. model: the row's id. width, height: pixels.
+    wire: the catalogue's words for this request (the provider's model id, size, duration ... as it spells them).
     body: the wire body as JSON (empty for local engines). endpoint: the path or method it goes to, where the back
     end has several. assets: the inputs that the body names, by place; `jobs` fills in their files before a run.
     uploads: the places of those that must be uploaded first. notes: what the person should know of the mapping.
@@ -52,6 +53,7 @@ class Prepared:
     model: str
     width: int = 0
     height: int = 0
+    wire: JsonObject = field(default_factory=dict)
     body: JsonObject = field(default_factory=dict)
     endpoint: str = ""
     uploads: tuple[str, ...] = ()

@@ -1,0 +1,133 @@
+"""Lanes: who drives what. Exactly one process drives a lane at a time, proven by an OS file lock.
+
+The kernel frees the lock at kill -9 and keeps it through a suspend; a time lease would do neither. The row beside it
+tells who drives, since when (epoch), and that it lives (beats). Leaving and starting cannot race: a driver sets
+driven=0 in the one transaction that also finds no open job, then frees the lock; an insert reads driven in its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from backends.errors import VideoError
+from backends.jobs.process import ProcessId, is_alive, this_process
+from backends.jobs.store import Row, Store, Transaction
+
+OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
+"""SQL: jobs that a driver still has to do something for."""
+
+
+class Fenced(Exception):
+    """This process no longer drives the lane (its epoch has passed): it must stop, and has written nothing."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to drive a lane: the held lock and the epoch that every write carries."""
+
+    key: str
+    epoch: int
+    lock: FileLock
+
+
+def lock_path(folder: Path, key: str) -> Path:
+    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.lock"
+
+
+def _lock(folder: Path, key: str) -> FileLock:
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(lock_path(folder, key), thread_local=False, fallback_to_soft=False)
+
+
+def take(store: Store, folder: Path, key: str, *, version: str, detached: bool, wait_s: float = 5.0) -> Lease | None:
+    """Become the lane's driver; None when somebody else stays it for `wait_s` seconds. Raises the epoch."""
+    lock = _lock(folder, key)
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=0.02)
+    except Timeout:
+        return None
+    me = this_process()
+
+    def write(tx: Transaction) -> int:
+        tx.run(
+            "UPDATE lanes SET driven = 1, epoch = epoch + 1, pid = ?, started = ?, boot_id = ?, detached = ?, "
+            "version = ?, beats = 0, handover = 0, trouble = '' WHERE key = ?",
+            (me.pid, me.started, me.boot_id, int(detached), version, key),
+        )
+        row = tx.row("SELECT epoch FROM lanes WHERE key = ?", (key,))
+        if row is None:
+            raise VideoError("not_found", f"the store has no lane {key}")
+        return int(row["epoch"])
+
+    try:
+        return Lease(key, store.write(write, durable=True), lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def leave(store: Store, lease: Lease, *, even_if_open: bool = False) -> bool:
+    """Stop driving if nothing is open (or anyway); False when there is still work. The lock is freed last."""
+
+    def write(tx: Transaction) -> bool:
+        if not even_if_open and tx.row(f"SELECT 1 FROM jobs WHERE lane = ? AND {OPEN} LIMIT 1", (lease.key,)):
+            return False
+        tx.run("UPDATE lanes SET driven = 0 WHERE key = ? AND epoch = ?", (lease.key, lease.epoch))
+        return True
+
+    left = store.write(write)
+    if left:
+        lease.lock.release()
+    return left
+
+
+def beat(store: Store, lease: Lease) -> None:
+    """Show that the driver lives; Fenced when the lane has passed to another."""
+
+    def write(tx: Transaction) -> int:
+        return tx.run("UPDATE lanes SET beats = beats + 1 WHERE key = ? AND epoch = ?", (lease.key, lease.epoch))
+
+    if not store.write(write):
+        raise Fenced(lease.key)
+
+
+def fence(tx: Transaction, key: str, epoch: int) -> None:
+    """Inside a driver's transaction: raise Fenced (and so undo it) unless the lane is still ours."""
+    if not tx.row("SELECT 1 FROM lanes WHERE key = ? AND epoch = ?", (key, epoch)):
+        raise Fenced(key)
+
+
+def add_lane(tx: Transaction, key: str, provider: str, kind: str) -> bool:
+    """Make sure the lane has a row; whether it is driven."""
+    tx.run("INSERT OR IGNORE INTO lanes(key, provider, kind) VALUES (?, ?, ?)", (key, provider, kind))
+    row = tx.row("SELECT driven FROM lanes WHERE key = ?", (key,))
+    return bool(row and row["driven"])
+
+
+def driver_of(lane: Row) -> ProcessId | None:
+    if not lane["driven"] or lane["pid"] is None:
+        return None
+    return ProcessId(int(lane["pid"]), float(lane["started"]), str(lane["boot_id"]))
+
+
+def is_driven(folder: Path, lane: Row) -> bool:
+    """Whether a living process drives the lane now: its row says so, and the kernel agrees that the lock is held."""
+    driver = driver_of(lane)
+    if driver is None or not is_alive(driver):
+        return False
+    lock = _lock(folder, str(lane["key"]))
+    with suppress(Timeout):
+        lock.acquire(timeout=0)
+        lock.release()
+        return False
+    return True
+
+
+def undriven_open(store: Store) -> list[Row]:
+    """Lanes that have open jobs, with their rows, whether or not their driver lives."""
+    return store.rows(f"SELECT * FROM lanes WHERE key IN (SELECT DISTINCT lane FROM jobs WHERE {OPEN})")

@@ -1,0 +1,56 @@
+"""Which process is which: pid, start time and boot, so that a reused pid is never taken for a living driver."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """pid alone is reused; with its start time (in the system's own clock) and the boot it is one process."""
+
+    pid: int
+    started: float
+    boot_id: str
+
+
+@cache
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def start_time(pid: int) -> float | None:
+    """The process's start in clock ticks since boot (Linux); 0.0 where it cannot be known; None when it is gone.
+
+    A zombie counts as gone: it holds no locks and does no work.
+    """
+    if not sys.platform.startswith("linux"):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except OSError:
+            return 0.0
+        return 0.0
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else float(fields[19])
+
+
+def this_process() -> ProcessId:
+    return ProcessId(os.getpid(), start_time(os.getpid()) or 0.0, boot_id())
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether exactly that process still runs (False after a reboot, or when its pid is another's now)."""
+    return process.boot_id == boot_id() and start_time(process.pid) == process.started

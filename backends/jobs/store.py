@@ -1,0 +1,246 @@
+"""The store: one SQLite file in WAL mode, opened only through apsw, shared by every client and worker.
+
+Why apsw: it brings its own SQLite (>= 3.51.3); older ones can lose committed WAL transactions when several
+processes checkpoint at once. Writers queue and are committed together, so many small submits cost one fsync.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import apsw
+
+from backends.errors import VideoError
+from backends.jobs import schema
+from backends.jobs.crash import crash_point
+
+T = TypeVar("T")
+Row = dict[str, Any]
+Params = Mapping[str, Any] | Sequence[Any]
+
+_BUSY_MS = 30_000
+
+
+class Transaction:
+    """What a writing function gets: statements inside the one open transaction."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, params: Params = ()) -> list[Row]:
+        return _rows(self._connection, sql, params)
+
+    def row(self, sql: str, params: Params = ()) -> Row | None:
+        found = self.rows(sql, params)
+        return found[0] if found else None
+
+    def run(self, sql: str, params: Params = ()) -> int:
+        """Run one statement; how many rows it changed."""
+        self._connection.execute(sql, params)
+        return self._connection.changes()
+
+
+def _rows(connection: apsw.Connection, sql: str, params: Params) -> list[Row]:
+    cursor = connection.execute(sql, params)
+    found: list[Row] = []
+    names: list[str] | None = None
+    for values in cursor:
+        if names is None:
+            names = [str(column[0]) for column in cursor.get_description()]
+        found.append(dict(zip(names, values, strict=True)))
+    return found
+
+
+class _Write(Generic[T]):
+    """One queued writing function and what came of it."""
+
+    def __init__(self, work: Callable[[Transaction], T], durable: bool) -> None:
+        self.work = work
+        self.durable = durable
+        self.done = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class Store:
+    """Open the store at `path`, creating or migrating it.
+
+    VideoError("storage") when the folder cannot be written, the file is damaged, or a newer program owns it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._queue: deque[_Write[Any]] = deque()
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        self._synchronous = ""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            self._migrate()
+            self._reader = self._connect()
+        except (apsw.Error, OSError) as error:
+            raise storage_error(error, path) from None
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self.path))
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.execute("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY")
+        return connection
+
+    def _migrate(self) -> None:
+        """Make the tables, or bring an older store up to date, in one transaction that only one process wins."""
+        cx = self._writer
+        cx.execute("BEGIN IMMEDIATE")
+        try:
+            known = cx.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'").get
+            if not known:
+                cx.execute(schema.TABLES)
+                cx.execute("INSERT INTO meta VALUES ('schema_version', ?)", (str(schema.VERSION),))
+                cx.execute("INSERT INTO meta VALUES ('min_reader', ?)", (str(schema.MIN_READER),))
+            else:
+                self._upgrade(cx)
+            cx.execute("COMMIT")
+        except BaseException:
+            cx.execute("ROLLBACK")
+            raise
+
+    def _upgrade(self, cx: apsw.Connection) -> None:
+        meta = dict(cast("list[tuple[str, str]]", cx.execute("SELECT key, value FROM meta").fetchall()))
+        version = int(meta["schema_version"])
+        if int(meta["min_reader"]) > schema.VERSION:
+            raise VideoError(
+                "storage",
+                f"the store was written by a newer Reelwright (format {version}, this program knows "
+                f"{schema.VERSION}): update this one (pip install -U reelwright); nothing was changed",
+            )
+        for step in range(version, schema.VERSION):
+            cx.execute(schema.MIGRATIONS[step])
+        if version < schema.VERSION:
+            cx.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (str(schema.VERSION),))
+            cx.execute("UPDATE meta SET value = ? WHERE key = 'min_reader'", (str(schema.MIN_READER),))
+
+    def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
+        """Run `work` in an IMMEDIATE transaction and return what it returns.
+
+        Calls of many threads share a commit; each is undone alone when it raises. durable: on disk (fsync) before
+        this returns, for whatever money hangs on.
+        """
+        item = _Write(work, durable)
+        self._queue.append(item)
+        with self._write_lock:
+            if not item.done:
+                self._commit_queue()
+        if item.error is not None:
+            raise item.error
+        return cast("T", item.result)
+
+    def _commit_queue(self) -> None:
+        batch: list[_Write[Any]] = []
+        while self._queue:
+            batch.append(self._queue.popleft())
+        cx = self._writer
+        try:
+            self._set_synchronous("FULL" if any(item.durable for item in batch) else "NORMAL")
+            cx.execute("BEGIN IMMEDIATE")
+            try:
+                for item in batch:
+                    self._run_one(cx, item)
+                crash_point("before-commit")
+                cx.execute("COMMIT")
+                crash_point("after-commit")
+            except BaseException:
+                if cx.in_transaction:
+                    cx.execute("ROLLBACK")
+                raise
+        except (apsw.Error, OSError) as error:
+            for item in batch:
+                item.error = item.error or storage_error(error, self.path)
+        finally:
+            for item in batch:
+                item.done = True
+
+    @staticmethod
+    def _run_one(cx: apsw.Connection, item: _Write[Any]) -> None:
+        cx.execute("SAVEPOINT one")
+        try:
+            item.result = item.work(Transaction(cx))
+        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError):
+            raise
+        except Exception as error:  # handed to the caller that asked for this write
+            cx.execute("ROLLBACK TO one")
+            item.error = error
+        cx.execute("RELEASE one")
+
+    def _set_synchronous(self, level: str) -> None:
+        if level != self._synchronous:
+            self._writer.execute(f"PRAGMA synchronous={level}")
+            self._synchronous = level
+
+    def rows(self, sql: str, params: Params = ()) -> list[Row]:
+        """Read rows, as dicts."""
+        try:
+            with self._read_lock:
+                return _rows(self._reader, sql, params)
+        except apsw.Error as error:
+            raise storage_error(error, self.path) from None
+
+    def row(self, sql: str, params: Params = ()) -> Row | None:
+        found = self.rows(sql, params)
+        return found[0] if found else None
+
+    def version(self) -> int:
+        """A number that changes whenever anybody has committed (this process's own commits too). Costs ~10 us."""
+        try:
+            with self._read_lock:
+                return int(self._reader.execute("PRAGMA data_version").get)
+        except apsw.Error as error:
+            raise storage_error(error, self.path) from None
+
+    def close(self) -> None:
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()
+
+
+def storage_error(error: Exception, path: Path) -> VideoError:
+    """The store's failure in words that say what to do. Nothing that was committed is lost in any of these."""
+    folder = path.parent
+    if isinstance(error, VideoError):
+        return error
+    if isinstance(error, apsw.FullError):
+        text = f"the disk of {folder} is full: free some space and repeat; nothing that was accepted is lost"
+    elif isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        text = (
+            f"{path} is damaged ({error}): stop every Reelwright process, copy the file for safety, then run "
+            f"sqlite3 {path.name} .recover, or move it away to begin a new store (clips in artifacts/ stay)"
+        )
+    elif isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | PermissionError):
+        text = f"{folder} cannot be written: make it writable, or set REELWRIGHT_HOME to a folder that is"
+    elif isinstance(error, apsw.BusyError):
+        text = f"the store {path} has been busy for {_BUSY_MS // 1000} s: repeat; if it lasts, see reelwright doctor"
+    elif isinstance(error, apsw.IOError):
+        text = f"the disk of {folder} failed or is full ({error}): check its space and health, then repeat"
+    else:
+        text = f"the store {path} failed ({type(error).__name__}: {error}): see reelwright doctor"
+    return VideoError("storage", text, retryable=isinstance(error, apsw.BusyError | apsw.FullError))
+
+
+def to_json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def add_event(
+    tx: Transaction, job: str, kind: str, data: Mapping[str, Any] | None = None, *, wake: bool = False
+) -> None:
+    """Note that something happened to a job; wake=True makes its driver look at once."""
+    tx.run(
+        "INSERT INTO events(job, at, kind, data, wake) VALUES (?, ?, ?, ?, ?)",
+        (job, time.time(), kind, to_json(data or {}), int(wake)),
+    )
