@@ -1,0 +1,227 @@
+"""PaidBackend: the RemoteBackend over the paid service's HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import anyio
+import httpx
+
+from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, RemoteState, Status
+from backends.errors import VideoError
+from backends.request import VideoRequest
+from reelwright_paid.outcomes import (
+    BY_CODE,
+    NOT_SENT,
+    REFUSALS,
+    not_sent,
+    refused,
+    retry_after,
+    submit_unknown,
+    told,
+    unanswered,
+    unhelpful,
+)
+
+STATES: dict[str, RemoteState] = {
+    "queued": "queued",
+    "running": "running",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+FIELDS = {"frames[0].image": "image", "frames[1].image": "last_image", "source_clip": "source"}
+"""Where the service wants each input, by its place in the request."""
+
+
+class PaidBackend:
+    """One account of the service; 8 connections at most, one try a call."""
+
+    submit_dedupe: Literal["key", "lookup", "none"]
+
+    def __init__(self, env: Mapping[str, str], base_url: str) -> None:
+        mode = env.get("PAID_MODE", "key")
+        if mode not in ("key", "lookup", "none"):
+            raise VideoError("invalid_request", f"PAID_MODE is {mode[:40]!r}: set it to key, lookup or none")
+        self.submit_dedupe = mode
+        read, connect = _number(env, "PAID_TIMEOUT_S", 30.0), _number(env, "PAID_CONNECT_TIMEOUT_S", 5.0)
+        connections = int(_number(env, "PAID_CONNECTIONS", 8))
+        try:
+            httpx.URL(base_url)
+        except httpx.InvalidURL as error:
+            raise VideoError("invalid_request", f"PAID_BASE_URL is no address: {error}") from None
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"authorization": f"Bearer {env.get('PAID_API_KEY', '')}"},
+            # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
+            timeout=httpx.Timeout(connect=connect, read=read, write=read, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        body: JsonObject = {
+            "prompt": request.prompt,
+            "seconds": request.duration_s,
+            "size": f"{prepared.width}x{prepared.height}",
+            **({} if request.seed is None else {"seed": request.seed}),
+            "model": prepared.model.partition("/")[2],
+            **prepared.wire,
+        }
+        uploads: list[str] = []
+        for place in request.media():
+            if place == "source_clip" and parent is not None:
+                body["source_job"] = parent.remote_id
+                continue
+            if place not in FIELDS:
+                raise VideoError("unsupported", f"the paid service takes no {place}; it takes {', '.join(FIELDS)}")
+            body[FIELDS[place]] = {"asset": place}
+            uploads.append(place)
+        return replace(prepared, request=request, body=body, endpoint="/jobs", uploads=tuple(uploads))
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        content = await anyio.Path(asset.path).read_bytes()
+        reply = await self._ask("POST", "/uploads", content=content, headers={"content-type": asset.facts.mime})
+        return Ref(str(reply["ref"]), float(reply["expires_at"]))
+
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle | Done:
+        body = {
+            name: refs[value["asset"]].value if _is_asset(value) else value for name, value in prepared.body.items()
+        }
+        try:
+            response = await self._client.post(prepared.endpoint, json={**body, "job_key": job_key})
+        except NOT_SENT as error:
+            raise not_sent(error) from None
+        except httpx.HTTPError as error:
+            raise submit_unknown(type(error).__name__) from None
+        if response.status_code in REFUSALS:
+            raise refused(response)
+        if not response.is_success:
+            raise submit_unknown(f"HTTP {response.status_code}", response.status_code)
+        reply = _object(response)
+        if reply is None or not isinstance(reply.get("id"), str):
+            raise submit_unknown("an answer without a job id", response.status_code)
+        return Handle(reply["id"], est_cost_usd=_usd(reply.get("est_cost_usd")))
+
+    async def status(self, handle: Handle, spool: Path) -> Status:
+        response = await self._get(f"/jobs/{handle.remote_id}")
+        reply = _object(response)
+        if reply is None:
+            raise VideoError("provider", "the paid service's answer is not JSON", retryable=True, charged="unknown")
+        word = str(reply.get("status", ""))[:40]
+        state = STATES.get(word, "unknown")
+        error = None
+        if state == "failed":
+            error = _failure(reply)
+        files = tuple(RemoteFile(url=file["url"], mime=file["mime"]) for file in reply.get("files", []))
+        if state == "succeeded" and not files:
+            text = "the paid service says succeeded but gives no file; ask the provider about the charge"
+            state, error = "failed", VideoError("provider", text, charged="yes")
+        return Status(
+            state,
+            word,
+            progress=reply.get("progress"),
+            files=files,
+            error=error,
+            cost_usd=_usd(reply.get("cost_usd")),
+            seed=reply.get("seed"),
+            retry_after_s=retry_after(response),
+        )
+
+    async def cancel(self, handle: Handle) -> Cancelled:
+        try:
+            response = await self._client.post(f"/jobs/{handle.remote_id}/cancel")
+        except httpx.HTTPError as error:
+            raise unanswered(error) from None
+        code, message = told(response)
+        if code in ("already_ended", "cancel_unsupported"):
+            return Cancelled("unsupported", "yes", message)
+        if not response.is_success:
+            raise unhelpful(response)
+        reply = _object(response) or {}
+        outcome: Literal["stopped", "requested"] = "stopped" if reply.get("outcome") == "stopped" else "requested"
+        billed = reply.get("billed")
+        return Cancelled(outcome, billed if billed in ("yes", "no") else "unknown")
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+        if self.submit_dedupe == "key":
+            try:
+                reply = await self._ask("GET", f"/jobs/by-key/{job_key}")
+            except VideoError as error:
+                if error.kind == "not_found":
+                    return []
+                raise
+            return [Handle(str(reply["id"]), est_cost_usd=_usd(reply.get("est_cost_usd")))]
+        if self.submit_dedupe == "lookup":
+            reply = await self._ask("GET", "/jobs", params={"since": repr(since)})
+            return [Handle(job["id"]) for job in reply["jobs"] if _matches(prepared.body, job["request"])]
+        raise VideoError("unsupported", "the paid service cannot be asked which jobs it has taken (PAID_MODE is none)")
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _get(self, path: str) -> httpx.Response:
+        try:
+            response = await self._client.get(path)
+        except httpx.HTTPError as error:
+            raise unanswered(error) from None
+        if not response.is_success:
+            raise unhelpful(response)
+        return response
+
+    async def _ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        """A free call whose answer is an object."""
+        try:
+            response = await self._client.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise unanswered(error) from None
+        if not response.is_success:
+            raise unhelpful(response)
+        reply = _object(response)
+        if reply is None:
+            raise VideoError("provider", "the paid service's answer is not JSON", retryable=True)
+        return reply
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        return float(env.get(name) or default)
+    except ValueError:
+        raise VideoError("invalid_request", f"{name} takes a number, such as {default:g}") from None
+
+
+def _matches(body: JsonObject, listed: dict[str, Any]) -> bool:
+    """Whether a listed job was made from this body: all but the uploads, which the listing knows by other names."""
+    return all(_is_asset(value) or listed.get(name) == value for name, value in body.items())
+
+
+def _is_asset(value: object) -> bool:
+    return isinstance(value, dict) and "asset" in value
+
+
+def _object(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        value = response.json()
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _usd(text: object) -> Decimal | None:
+    try:
+        return None if text is None else Decimal(str(text))
+    except InvalidOperation:
+        return None
+
+
+def _failure(reply: dict[str, Any]) -> VideoError:
+    error: dict[str, Any] = reply.get("error") or {}
+    code = str(error.get("code", ""))[:60]
+    charged: Literal["yes", "no"] = "yes" if reply.get("charged", True) else "no"
+    text = f"the generation failed ({code}): {str(error.get('message', ''))[:200]}"
+    return VideoError(BY_CODE.get(code, "provider"), text, charged=charged, provider_code=code or None)
