@@ -1,0 +1,181 @@
+"""Opening a clip: the demuxer forced by magic bytes, the caps, and every library failure turned into words.
+
+A text file named .mp4 can be an ffconcat list, and an .m3u8 a playlist: left to guess, FFmpeg would open the files
+that they name. So the format is forced, checked again after opening, and the file is handed over as an open stream,
+never as a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from backends.errors import VideoError
+from backends.media.boxes import missing_bytes
+from backends.media.magic import CLIP_FORMATS, HEAD, IMAGE_FORMATS, in_words, sniff, sniff_bytes
+
+MAX_CLIP_S = 3600.0
+MAX_FRAMES = 216_000  # an hour at 60 a second
+MAX_PIXELS = 8192 * 4320
+MIN_SIDE = 16
+MAX_STREAMS = 32
+DECODE_THREADS = 4  # frame threads each hold a frame: more would cost memory on large machines
+
+CODECS = frozenset(
+    [
+        *("h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9"),
+        *("mpeg4", "mpeg2video", "mpeg1video", "h263", "theora", "mjpeg", "png", "qtrle"),
+        *("prores", "dnxhd", "cfhd", "v210", "ffv1", "rawvideo"),
+    ]
+)
+"""Decoders that untrusted clips may use: what cameras, editors and video services write."""
+
+TAKEN = "give an MP4, MOV, WebM or MKV clip (H.264 MP4 is the safest)"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An open clip. fps, duration_s: as the container says, None where it doesn't. origin: the video's first
+    time, in units of its time base."""
+
+    container: InputContainer
+    video: VideoStream
+    mime: str
+    path: Path
+    duration_s: float | None
+    fps: Fraction | None
+
+    @property
+    def time_base(self) -> Fraction:
+        return self.video.time_base or Fraction(1, 1000)
+
+    @property
+    def origin(self) -> int:
+        return self.video.start_time or 0
+
+    @property
+    def audio(self) -> bool:
+        return bool(self.container.streams.audio)
+
+
+@contextmanager
+def decoding(what: str = "clip") -> Generator[None]:
+    """Turns what a decoder raises (it may raise anything) into VideoError("asset")."""
+    try:
+        yield
+    except (VideoError, GeneratorExit):
+        raise
+    except FileNotFoundError:
+        raise VideoError("asset", f"the {what}'s file is gone: give it again") from None
+    except MemoryError:
+        raise VideoError("asset", f"the {what} needs more memory to decode than is allowed: scale it down") from None
+    except Exception as error:  # FFmpegError, UnicodeDecodeError, ValueError ...: the input chooses
+        raise VideoError(
+            "asset",
+            f"the {what} cannot be decoded ({_reason(error)}): it is damaged or not what it seems; export it again, "
+            + ("as H.264 MP4" if what == "clip" else "as PNG or JPEG"),
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FFmpegError):
+        return str(error.strerror or "invalid data").lower()
+    return type(error).__name__
+
+
+@contextmanager
+def open_clip(path: Path) -> Generator[Clip]:
+    """Open for decoding. VideoError("asset") for anything that is not a whole clip within the caps."""
+    with ExitStack() as stack:
+        with decoding():
+            mime = _clip_mime(path)
+            file = stack.enter_context(path.open("rb"))
+            container = stack.enter_context(
+                av.open(
+                    file,
+                    "r",
+                    format=CLIP_FORMATS[mime],
+                    metadata_errors="replace",
+                    options={"protocol_whitelist": "file", "enable_drefs": "0"},
+                )
+            )
+            clip = _checked(container, mime, path)
+        with decoding():
+            yield clip
+
+
+def _clip_mime(path: Path) -> str:
+    mime = sniff(path)
+    if mime in CLIP_FORMATS:
+        return mime
+    if mime in IMAGE_FORMATS:
+        raise VideoError("asset", f"the file is a still ({mime}), not a clip: {TAKEN}")
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        raise VideoError("asset", f"the file is empty: {TAKEN}")
+    raise VideoError("asset", f"the file is {in_words(sniff_bytes(head), head)}: {TAKEN}")
+
+
+def _checked(container: InputContainer, mime: str, path: Path) -> Clip:
+    names = container.format.name.split(",")
+    if CLIP_FORMATS[mime] not in names:
+        raise VideoError("asset", f"the file opens as {container.format.name}, not as {mime}: {TAKEN}")
+    if len(container.streams) > MAX_STREAMS:
+        raise VideoError("asset", f"the clip has {len(container.streams)} streams; at most {MAX_STREAMS} are taken")
+    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if short := missing_bytes(path, mime):
+        raise VideoError(
+            "asset", f"the clip is truncated: {short} bytes are missing at its end; copy or download it again"
+        )
+    if not pictures:
+        sound = "sound only, " if container.streams.audio else ""
+        raise VideoError("asset", f"the clip has {sound}no video stream: {TAKEN}")
+    video = pictures[0]
+    context = cast("VideoCodecContext | None", video.codec_context)  # None: no decoder of that name
+    if context is None or context.codec.name not in CODECS:
+        name = "an unknown codec" if context is None else f"the codec {context.codec.name}"
+        raise VideoError("asset", f"the clip uses {name}, which is not taken: export it as H.264 MP4")
+    _check_size(context.width, context.height)
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    context.thread_count = DECODE_THREADS
+    context.thread_type = "AUTO"
+    duration_s = _duration(container, video)
+    if duration_s is not None and duration_s > MAX_CLIP_S:
+        raise VideoError("asset", f"the clip lasts {duration_s:.0f} s; at most {MAX_CLIP_S:.0f} s are taken: cut it")
+    if video.frames > MAX_FRAMES:
+        raise VideoError("asset", f"the clip has {video.frames} frames; at most {MAX_FRAMES} are taken: cut it")
+    return Clip(container, video, mime, path, duration_s, _rate(video))
+
+
+def _check_size(width: int, height: int) -> None:
+    if not width or not height:
+        raise VideoError("asset", f"the clip tells no picture size, so it is damaged: {TAKEN}")
+    if width * height > MAX_PIXELS:
+        raise VideoError("asset", f"the clip is {width}x{height}; at most 8192x4320 is taken: scale it down")
+    if min(width, height) < MIN_SIDE:
+        raise VideoError("asset", f"the clip is {width}x{height} pixels; at least {MIN_SIDE} a side are needed")
+
+
+def _duration(container: InputContainer, video: VideoStream) -> float | None:
+    if video.duration and video.time_base:
+        return float(video.duration * video.time_base)
+    return container.duration / 1_000_000 if container.duration else None
+
+
+def _rate(video: VideoStream) -> Fraction | None:
+    for rate in (video.average_rate, video.guessed_rate):
+        if rate and 0 < rate <= 240:
+            return Fraction(rate)
+    return None

@@ -1,0 +1,150 @@
+"""Frames out of a clip: all of them in a stream, the true last one, or the one shown at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from av.video.frame import VideoFrame
+
+from backends.errors import VideoError
+from backends.media.container import Clip, open_clip
+from backends.media.pixels import Picture, ToRGB, upright_of
+
+TIME_TOLERANCE_S = 0.0005
+"""Times are read to the millisecond: 0.083 is the third frame at 24 a second, although that begins at 0.08333."""
+
+
+def decode(path: Path, *, fps: Fraction | None = None) -> Iterator[Picture]:
+    """Every frame in order, upright, uint8 RGB; memory does not grow with the duration.
+
+    fps: at this constant rate instead (each time shows the frame that a player would show), for clips whose own rate
+    varies. VideoError("asset") when the clip, or a part of it, cannot be decoded.
+    """
+    with open_clip(path) as clip:
+        pictures = _pictures(clip, clip.container.decode(clip.video))
+        if fps is None:
+            for _, picture in pictures:
+                yield picture
+            return
+        yield from _resampled(clip, pictures, fps)
+
+
+def _resampled(clip: Clip, pictures: Iterator[tuple[int, Picture]], fps: Fraction) -> Iterator[Picture]:
+    shown: Picture | None = None
+    index = 0
+    for pts, picture in pictures:
+        start = (pts - clip.origin) * clip.time_base
+        while shown is not None and Fraction(index) / fps < start:
+            yield shown
+            index += 1
+        shown = picture
+    end = Fraction(clip.duration_s).limit_denominator(1_000_000) if clip.duration_s is not None else Fraction(0)
+    while shown is not None and (index == 0 or Fraction(index) / fps < end):
+        yield shown
+        index += 1
+
+
+def _pictures(clip: Clip, frames: Iterator[VideoFrame]) -> Iterator[tuple[int, Picture]]:
+    convert: ToRGB | None = None
+    for frame in frames:
+        if frame.is_corrupt:
+            raise VideoError(
+                "asset", f"the clip is damaged at {_seconds(clip, frame):.3f} s: export or download it again"
+            )
+        convert = convert or ToRGB(upright_of(frame, clip.video.sample_aspect_ratio))
+        yield frame.pts or 0, convert(frame)
+    if convert is None:
+        raise VideoError("asset", "the clip holds no frame that can be decoded: export it again as H.264 MP4")
+
+
+def _seconds(clip: Clip, frame: VideoFrame) -> float:
+    return float(((frame.pts or 0) - clip.origin) * clip.time_base)
+
+
+def _picture(clip: Clip, frame: VideoFrame) -> Picture:
+    return ToRGB(upright_of(frame, clip.video.sample_aspect_ratio))(frame)
+
+
+def last_frame(path: Path) -> Picture:
+    """The last frame that a full decode gives, bit for bit; only the last keyframe's group is decoded."""
+    with open_clip(path) as clip:
+        return _picture(clip, _last(clip))
+
+
+def _last(clip: Clip) -> VideoFrame:
+    target = clip.video.duration
+    if target is None and clip.duration_s is not None:
+        target = int(Fraction(clip.duration_s) / clip.time_base)
+    last: VideoFrame | None = None
+    if target is not None:
+        clip.container.seek(clip.origin + target, stream=clip.video, backward=True)
+        last = _latest(clip)
+    if last is None:  # no index to seek by, or no keyframe where the index says
+        clip.container.seek(clip.origin, stream=clip.video, backward=True)
+        last = _latest(clip)
+    if last is None:
+        raise VideoError("asset", "the clip holds no frame that can be decoded: export it again as H.264 MP4")
+    return last
+
+
+def _latest(clip: Clip) -> VideoFrame | None:
+    last: VideoFrame | None = None
+    for frame in clip.container.decode(clip.video):
+        if last is None or (frame.pts or 0) >= (last.pts or 0):
+            last = frame
+    return last
+
+
+def frame_at(path: Path, t: float) -> Picture:
+    """The frame shown at t seconds: the last one that starts at or before t (to the millisecond).
+
+    VideoError("asset") when t is negative, not a number, or not before the end of the clip.
+    """
+    with open_clip(path) as clip:
+        return _picture(clip, _at(clip, t))
+
+
+def frames_at(path: Path, times: Sequence[float]) -> Iterator[tuple[float, Picture]]:
+    """For each time: the true start of the frame shown then, in seconds, and the frame. Times as for `frame_at`."""
+    with open_clip(path) as clip:
+        for t in times:
+            frame = _at(clip, t)
+            yield _seconds(clip, frame), _picture(clip, frame)
+
+
+def _at(clip: Clip, t: float) -> VideoFrame:
+    if not math.isfinite(t) or t < 0:
+        raise VideoError("asset", f"a time in a clip is 0 seconds or more, not {t}")
+    if clip.duration_s is not None and t >= clip.duration_s:
+        raise _beyond(t, clip.duration_s)
+    target = clip.origin + int(Fraction(t + TIME_TOLERANCE_S) / clip.time_base)
+    clip.container.seek(target, stream=clip.video, backward=True)
+    frame, _ = _shown_at(clip, target)
+    if frame is None:  # the index led past it
+        clip.container.seek(clip.origin, stream=clip.video, backward=True)
+        frame, end = _shown_at(clip, target)
+        if frame is None:
+            raise _beyond(t, end)
+    return frame
+
+
+def _shown_at(clip: Clip, target: int) -> tuple[VideoFrame | None, float]:
+    shown: VideoFrame | None = None
+    end = 0.0
+    for frame in clip.container.decode(clip.video):
+        if (frame.pts or 0) > target:
+            break
+        shown = frame
+        end = _seconds(clip, frame)
+    return shown, end
+
+
+def _beyond(t: float, duration_s: float) -> VideoError:
+    return VideoError(
+        "asset",
+        f"the clip ends at {duration_s:.3f} s, so nothing is shown at {t:g} s: give a time below that, or ask for "
+        "the last frame",
+    )

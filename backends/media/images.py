@@ -1,0 +1,168 @@
+"""Stills in: checked, upright, 8-bit sRGB.
+
+Only Pillow reads untrusted images (cv2 accepts a 256-megapixel bomb of 31 KB), with the one decoder that the magic
+bytes name, and the size is checked before a pixel is decoded. What a phone, a camera or an editor saves is put right:
+EXIF orientation, colour profiles, CMYK, 16 bits, palettes, greyscale. Transparent parts are shown over mid-grey,
+on which black and white artwork are both seen.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from backends.errors import VideoError
+from backends.media.magic import CLIP_FORMATS, HEAD, IMAGE_FORMATS, in_words, sniff_bytes
+from backends.media.pixels import Picture
+from backends.request import MediaFacts
+
+MAX_IMAGE_PIXELS = 40_000_000
+MIN_SIDE = 16
+MAX_RATIO = 10.0
+BACKDROP = 128
+"""What transparent parts are shown over: mid-grey, 0..255."""
+
+TAKEN = "give a PNG, JPEG or WebP image"
+
+Mask = np.ndarray[Any, np.dtype[np.float32]]
+"""float32, height x width, 0..1."""
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
+def check_image(path: Path) -> MediaFacts:
+    """Size as displayed, and the format, of a still that can be used; it is decoded in full as a proof.
+
+    VideoError("asset"), saying what to do, for animations, bombs (above 40 megapixels), sides below 16 pixels, ratios
+    above 10:1, and whatever is truncated or not an image at all.
+    """
+    with _opened(path) as (image, mime):
+        image.load()
+        width, height = ImageOps.exif_transpose(image).size
+        return MediaFacts(kind="image", mime=mime, width=width, height=height, bytes=path.stat().st_size)
+
+
+def load_image(path: Path) -> Picture:
+    """uint8 RGB, height x width x 3, upright, sRGB. VideoError("asset") as for `check_image`."""
+    with _opened(path) as (image, _):
+        return np.array(_over(_straight(image), BACKDROP), np.uint8)
+
+
+def load_mask(path: Path) -> Mask:
+    """float32, height x width, 0 (still) to 1 (moves): the luma of the image over black.
+
+    VideoError("asset") as for `check_image`, and for a mask without any light part.
+    """
+    with _opened(path) as (image, _):
+        mask = np.array(_over(_straight(image), 0).convert("L"), np.float32) / np.float32(255)
+    if mask.max() < 0.02:
+        raise VideoError("asset", "the mask is wholly black, so nothing would move: paint the moving part white")
+    return mask
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        mime = sniff_bytes(head)
+        if mime not in IMAGE_FORMATS:
+            raise VideoError("asset", _not_taken(mime, head))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=[IMAGE_FORMATS[mime]]) as image:
+                _check(image)
+                yield image, mime
+    except VideoError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise VideoError("asset", _too_large("more than 89")) from None
+    except MemoryError:
+        raise VideoError("asset", "the image needs more memory to decode than is allowed: scale it down") from None
+    except FileNotFoundError:
+        raise VideoError("asset", "the image's file is gone: give it again") from None
+    except UnidentifiedImageError:
+        raise VideoError("asset", f"the image is damaged: its header cannot be read; {TAKEN} saved anew") from None
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError ...: the input chooses
+        broken = "it is truncated or damaged: copy or download it again" if isinstance(error, OSError) else "damaged"
+        raise VideoError("asset", f"the image cannot be decoded ({type(error).__name__}): {broken}") from None
+
+
+def _not_taken(mime: str, head: bytes) -> str:
+    if mime in CLIP_FORMATS:
+        return f"the file is a clip ({mime}), not a still: {TAKEN}, or use it where a clip is asked for"
+    if not head:
+        return f"the file is empty: {TAKEN}"
+    return f"the file is {in_words(mime, head)}: {TAKEN}"
+
+
+def _too_large(megapixels: str) -> str:
+    return f"the image has {megapixels} megapixels; at most {MAX_IMAGE_PIXELS // 1_000_000} are taken: scale it down"
+
+
+def _check(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_IMAGE_PIXELS:
+        raise VideoError("asset", _too_large(f"{width * height / 1e6:.0f}"))
+    if min(width, height) < MIN_SIDE:
+        raise VideoError(
+            "asset", f"the image is {width}x{height} pixels; at least {MIN_SIDE} a side are needed: give a larger one"
+        )
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise VideoError(
+            "asset", f"the image is {width}x{height}, more than {MAX_RATIO:.0f}:1: crop it to the part that matters"
+        )
+    # MPO is a JPEG with further pictures behind it (depth, gain map), as many phones save: the first one counts.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        what = "has several pages: save one of them" if image.format == "TIFF" else "is an animation: give a still"
+        raise VideoError("asset", f"the image {what}{'' if image.format == 'TIFF' else ' or a clip (MP4)'}")
+
+
+def _straight(image: Image.Image) -> Image.Image:
+    """Upright, in RGB or RGBA, in sRGB."""
+    profile: bytes | None = image.info.get("icc_profile")
+    transparent = image.has_transparency_data
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        upright = Image.fromarray((np.asarray(upright, np.uint16) >> 8).astype(np.uint8))
+    elif upright.mode in ("I", "F"):
+        raise VideoError("asset", "the image has 32 bits a channel: save it with 8 or 16")
+    if upright.mode == "P" or upright.mode == "PA":
+        upright = upright.convert("RGBA" if transparent else "RGB")
+    if profile:
+        upright = _to_srgb(upright, profile)
+    return upright.convert("RGBA" if transparent else "RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Through the embedded profile; a profile that cannot be used is left out, as viewers do."""
+    alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+    base = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode)) if alpha else image
+    if base.mode not in ("RGB", "CMYK", "L"):
+        return image
+    try:
+        converted = ImageCms.profileToProfile(
+            base, ImageCms.ImageCmsProfile(io.BytesIO(profile)), _SRGB, outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    if converted is None:
+        return image
+    if alpha is not None:
+        converted.putalpha(alpha)
+    return converted
+
+
+def _over(image: Image.Image, level: int) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    backdrop = Image.new("RGBA", image.size, (level, level, level, 255))
+    return Image.alpha_composite(backdrop, image).convert("RGB")
