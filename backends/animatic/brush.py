@@ -1,0 +1,189 @@
+"""The motion brush: parts of a still that slide on their own, and parts that are frozen.
+
+A region's weight rises from exactly 0 on its rim to 1 inside along the distance to the rim, so that nothing tears and
+no pixel outside changes. How far it may slide before the picture would fold over itself is computed and kept to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from backends.animatic.lens import Rgb
+from backends.errors import VideoError
+from backends.request import MotionRegion
+
+Plane = npt.NDArray[np.float32]
+
+FULL = 0.10
+"""How far intensity 1 goes over the clip, in frame widths."""
+SQUEEZE = 0.8
+"""The most that the picture may be squeezed at a rim: 1 would fold it."""
+SOFT_RIM = 0.02
+"""The narrowest rim, in frame widths, where the region has room for it."""
+MEANINGFUL = 0.9
+"""Told when less than this share of the asked way is possible."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a fitted picture lies on the plane: x_plane = x * width + left for x in 0..1 of the picture."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @classmethod
+    def covering(cls, picture: tuple[int, int], plane: tuple[int, int]) -> Placement:
+        """For a (width, height) picture centred on a plane that it covers, its overhang cut off."""
+        scale = max(plane[0] / picture[0], plane[1] / picture[1])
+        width, height = picture[0] * scale, picture[1] * scale
+        return cls((plane[0] - width) / 2, (plane[1] - height) / 2, width, height)
+
+
+def outline(
+    region: MotionRegion, mask: Plane | None, place: Placement, plane: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Which pixels of a (width, height) plane a region covers. mask: HxW 0..1 of the whole picture, for mask regions."""
+    width, height = plane
+    if mask is not None:
+        rows, columns = mask.shape
+        matrix = np.array(
+            [
+                [place.width / columns, 0.0, place.left + place.width / columns / 2 - 0.5],
+                [0.0, place.height / rows, place.top + place.height / rows / 2 - 0.5],
+            ]
+        )
+        return cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_LINEAR) >= 0.5
+    if region.box is not None:
+        left, top, right, bottom = region.box
+        corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    else:
+        corners = region.polygon or []
+    points = np.array(corners) * [place.width, place.height] + [place.left, place.top] - 0.5
+    canvas = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(canvas, [np.round(points * 16).astype(np.int32)], 255, shift=4)
+    return canvas > 0
+
+
+@dataclass
+class Brush:
+    """All regions of a still, ready to paint.
+
+    across, down: how far each pixel of the box (left, top, right, bottom) slides over the whole clip, in pixels.
+    slides: for every moving region, how far its heart goes, in plane pixels.
+    """
+
+    box: tuple[int, int, int, int]
+    across: Plane
+    down: Plane
+    slides: list[float] = field(default_factory=list)
+
+    @classmethod
+    def make(
+        cls,
+        regions: Sequence[MotionRegion],
+        masks: Sequence[Plane | None],
+        place: Placement,
+        plane: tuple[int, int],
+        notes: list[str],
+    ) -> Brush | None:
+        """None when nothing moves. VideoError("invalid_request") when a region covers nothing of the picture."""
+        covers = [outline(region, mask, place, plane) for region, mask in zip(regions, masks, strict=True)]
+        for index, cover in enumerate(covers):
+            if not cover.any():
+                raise VideoError(
+                    "invalid_request",
+                    f"motion[{index}] covers nothing of the picture that the clip shows: move it, or use fit=pad "
+                    "if it was cropped away (a mask must have white where things move)",
+                )
+        frozen = np.zeros((plane[1], plane[0]), bool)
+        for region, cover in zip(regions, covers, strict=True):
+            if region.static:
+                frozen |= cover
+        across, down = (np.zeros((plane[1], plane[0]), np.float32) for _ in range(2))
+        slides: list[float] = []
+        for index, (region, cover) in enumerate(zip(regions, covers, strict=True)):
+            if region.static or not region.intensity:
+                continue
+            if not (cover & ~frozen).any():
+                notes.append(f"motion[{index}] lies wholly inside a frozen region: nothing of it moves")
+                continue
+            step = _slide(index, region, cover & ~frozen, FULL * plane[0], notes)
+            across += step[0]
+            down += step[1]
+            slides.append(step[2])
+        if not slides:
+            return None
+        squeezed = _hardest_squeeze(across, down)
+        if squeezed > SQUEEZE:
+            across *= SQUEEZE / squeezed
+            down *= SQUEEZE / squeezed
+            slides = [slide * SQUEEZE / squeezed for slide in slides]
+            notes.append(f"motion regions overlap: all go {SQUEEZE / squeezed:.0%} as far so that nothing folds")
+        box = _bounds(across, down)
+        left, top, right, bottom = box
+        return cls(box, across[top:bottom, left:right].copy(), down[top:bottom, left:right].copy(), slides)
+
+    def paint(self, still: Rgb, onto: Rgb, done: float) -> None:
+        """Paint the box of `still`, with `done` (0..1, or more) of the whole way gone, into `onto`."""
+        left, top, right, bottom = self.box
+        columns, rows = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
+        onto[top:bottom, left:right] = cv2.remap(
+            still,
+            columns - self.across * np.float32(done),
+            rows - self.down * np.float32(done),
+            cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+
+def _slide(
+    index: int, region: MotionRegion, cover: npt.NDArray[np.bool_], full: float, notes: list[str]
+) -> tuple[Plane, Plane, float]:
+    """One region's field, and how far its heart goes: as asked, or as far as is possible without folding."""
+    dx, dy = region.vector()
+    wanted = region.intensity * full
+    # The picture's own edge is a rim only where things would come in from outside it.
+    sides, ends = int(abs(dx) > 0.05), int(abs(dy) > 0.05)
+    padded = np.pad(cover.astype(np.uint8), ((ends, ends), (sides, sides)))
+    if padded.all():
+        padded = np.pad(padded, 1)
+        sides, ends = sides + 1, ends + 1
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    depth = depth[ends : depth.shape[0] - ends, sides : depth.shape[1] - sides]
+    room = float(depth.max())
+    rim = min(room, max(1.5 * wanted / SQUEEZE, SOFT_RIM / FULL * full))
+    share = np.clip((depth - 1) / max(rim - 1, 1e-3), 0, 1).astype(np.float32)
+    weight = share * share * (3 - 2 * share)
+    slope = float(np.abs(_gradient(weight, 1) * dx + _gradient(weight, 0) * dy).max())
+    slide = min(wanted, SQUEEZE / max(slope, 1e-9))
+    if slide < MEANINGFUL * wanted:
+        notes.append(
+            f"motion[{index}] goes {slide / full * FULL:.1%} of the width instead of {wanted / full * FULL:.1%}: farther, "
+            "its rim would fold; a larger region can go farther"
+        )
+    return (weight * np.float32(dx * slide), weight * np.float32(dy * slide), slide)
+
+
+def _gradient(field: Plane, axis: int) -> Plane:
+    return np.diff(field, axis=axis, append=np.take(field, [-1], axis=axis))
+
+
+def _hardest_squeeze(across: Plane, down: Plane) -> float:
+    """How near the whole field comes to folding: 1 minus the smallest Jacobian determinant of its map, roughly
+    linear in the field's size for the sums of few regions that it is asked about."""
+    xx, xy = _gradient(across, 1), _gradient(across, 0)
+    yx, yy = _gradient(down, 1), _gradient(down, 0)
+    return float((1 - ((1 - xx) * (1 - yy) - xy * yx)).max())
+
+
+def _bounds(across: Plane, down: Plane) -> tuple[int, int, int, int]:
+    moves = (across != 0) | (down != 0)
+    columns, rows = np.flatnonzero(moves.any(axis=0)), np.flatnonzero(moves.any(axis=1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
