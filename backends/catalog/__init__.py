@@ -1,1 +1,27 @@
 """Models as data: one TOML file a provider; loader, rules (validate), price (estimate), choose (rank)."""
+
+from backends.catalog.checked import Checked
+from backends.catalog.choose import Choice, Offer, Prefer, Ranking, choose, rank
+from backends.catalog.loader import Catalog, load
+from backends.catalog.price import Estimate, estimate
+from backends.catalog.row import Mode, Row
+from backends.catalog.rules import check
+from backends.catalog.views import compact
+
+__all__ = [
+    "Catalog",
+    "Checked",
+    "Choice",
+    "Estimate",
+    "Mode",
+    "Offer",
+    "Prefer",
+    "Ranking",
+    "Row",
+    "check",
+    "choose",
+    "compact",
+    "estimate",
+    "load",
+    "rank",
+]

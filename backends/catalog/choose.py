@@ -1,0 +1,296 @@
+"""rank() and choose(): which models can do exactly this request, in what order, and what `auto` takes.
+
+`auto` never picks the animatic while a generative model is configured, never swaps a named model, and never picks a
+model whose price is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal, get_args
+
+from backends.catalog.checked import Checked
+from backends.catalog.loader import Catalog
+from backends.catalog.price import Estimate, estimate
+from backends.catalog.row import Row
+from backends.catalog.rules import Misfit, check, find, refusal
+from backends.errors import VideoError
+from backends.request import MediaFacts, VideoRequest
+
+Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
+PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
+Anywhere = Literal["any", "local"]
+Available = Callable[[Row], str | None]
+"""None when a row can be used now, else the reason with the variable to set."""
+
+NEVER = 1e12
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A row that can do exactly the request. why_not: the reason when it is not available."""
+
+    row: Row
+    checked: Checked
+    estimate: Estimate
+    available: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """fits: available ones first, each part in order of preference. misfits: how many rows fail, by the argument
+    that stands in the way. nearest: the rows that fail by the least, best first."""
+
+    fits: list[Offer]
+    misfits: dict[str, int]
+    nearest: list[Misfit]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What will be made. next: what a person may do to get a better one ("" = nothing)."""
+
+    row: Row
+    checked: Checked
+    estimate: Estimate
+    notes: tuple[str, ...] = ()
+    next: str = ""
+
+
+def rank(
+    request: VideoRequest,
+    catalog: Catalog,
+    inputs: Mapping[str, MediaFacts],
+    available: Available,
+    *,
+    prefer: Prefer = "quality",
+    where: Anywhere = "any",
+    allow_providers: Collection[str] | None = None,
+    today: date | None = None,
+) -> Ranking:
+    """Every row that holds the request, in order. where and allow_providers are constraints, never rankings.
+
+    today: rows whose retire_on has passed come last; the machine's date when left out.
+    """
+    day = today or date.today()
+    fits: list[Offer] = []
+    misfits: Counter[str] = Counter()
+    nearest: list[Misfit] = []
+    for row in catalog.rows:
+        if row.state == "retired":
+            continue
+        if (where == "local" and row.where != "local") or _barred(row, allow_providers):
+            misfits["where" if not _barred(row, allow_providers) else "allow_providers"] += 1
+            continue
+        found = find(request, row, inputs)
+        if isinstance(found, Misfit):
+            misfits[found.problems[0].field] += 1
+            nearest.append(found)
+            continue
+        reason = available(row)
+        fits.append(Offer(row, found, estimate(found, row), reason is None, reason or ""))
+    fits.sort(key=lambda offer: (not offer.available, *_order(offer, prefer, day)))
+    nearest.sort(key=lambda misfit: (misfit.problems[0].field == "task", misfit.weight, misfit.row.tier))
+    return Ranking(fits, dict(misfits.most_common()), nearest)
+
+
+def _barred(row: Row, allow_providers: Collection[str] | None) -> bool:
+    """Whether the person's list of providers leaves a row out; the engine on this machine needs no leave."""
+    return allow_providers is not None and row.engine != "previs" and row.provider not in allow_providers
+
+
+def _order(offer: Offer, prefer: Prefer, today: date) -> tuple[float | str | bool, ...]:
+    row = offer.row
+    cost = float(offer.estimate.usd_high) if offer.estimate.usd_high is not None else NEVER
+    seconds = offer.estimate.typical_s if offer.estimate.typical_s is not None else NEVER
+    past = row.retire_on is not None and row.retire_on <= today
+    last = (row.engine == "previs", past)
+    if prefer == "cheapest":
+        return (*last, cost, row.tier, row.id)
+    if prefer == "fastest":
+        return (*last, seconds, row.tier, cost, row.id)
+    if prefer in ("consistency", "motion"):
+        return (*last, _strength(row, prefer), row.tier, cost, row.id)
+    return (*last, cost >= NEVER, row.tier, row.state != "active", cost, row.id)
+
+
+def _strength(row: Row, name: str) -> int:
+    """How early a row's strengths name it (the first is what it is picked for)."""
+    return row.strengths.index(name) if name in row.strengths else len(row.strengths) + 10
+
+
+def choose(
+    request: VideoRequest,
+    catalog: Catalog,
+    inputs: Mapping[str, MediaFacts],
+    available: Available,
+    *,
+    prefer: Prefer = "quality",
+    where: Anywhere = "any",
+    allow_providers: Collection[str] | None = None,
+    max_cost_usd: Decimal | None = None,
+    per_job_usd: Decimal | None = None,
+    today: date | None = None,
+) -> Choice:
+    """The row to use: the named one, or for model "auto" the first of the ranking inside the money allowed.
+
+    max_cost_usd: the asker's limit (the request's own is used too). per_job_usd: the person's wall.
+    VideoError: not_found, model_retired, invalid_request, unsupported, auth, wall, needs_budget.
+    """
+    limits = [limit for limit in (max_cost_usd, request.max_cost_usd) if limit is not None]
+    budget = min(limits) if limits else None
+    if request.model != "auto":
+        return _named(request, catalog, inputs, available, allow_providers, budget, per_job_usd)
+    ranking = rank(
+        request,
+        catalog,
+        inputs,
+        available,
+        prefer=prefer,
+        where=where,
+        allow_providers=allow_providers,
+        today=today,
+    )
+    generative = [offer for offer in ranking.fits if offer.row.engine != "previs"]
+    usable = [offer for offer in generative if offer.available]
+    if usable:
+        return _within(usable, ranking, prefer, budget, per_job_usd)
+    previs = [offer for offer in ranking.fits if offer.row.engine == "previs" and offer.available]
+    if any(available(row) is None for row in catalog.rows if row.engine != "previs" and row.state != "retired"):
+        raise _nothing_fits(request, ranking, inputs, generative)
+    if previs:
+        offer = previs[0]
+        note = f"nothing generative is configured, so this is a previsualisation by {offer.row.id}"
+        return Choice(offer.row, offer.checked, offer.estimate, (*offer.checked.notes, note), _way_out(generative))
+    raise _nothing_fits(request, ranking, inputs, generative)
+
+
+def _named(
+    request: VideoRequest,
+    catalog: Catalog,
+    inputs: Mapping[str, MediaFacts],
+    available: Available,
+    allow_providers: Collection[str] | None,
+    budget: Decimal | None,
+    wall: Decimal | None,
+) -> Choice:
+    row = catalog.get(request.model)
+    checked = check(request, row, inputs)
+    cost = estimate(checked, row)
+    if _barred(row, allow_providers):
+        allowed = ", ".join(sorted(allow_providers or ())) or "none"
+        text = f"provider {row.provider} is not among the allowed ones ({allowed}): a person changes allow_providers"
+        raise VideoError("wall", text)
+    if (reason := available(row)) is not None:
+        others = [other.id for other in catalog.routes(row) if other.state != "retired" and available(other) is None]
+        more = f". The same model by another route: {', '.join(others)}" if others else ""
+        kind = "unsupported" if reason.startswith("no back end") else "auth"
+        raise VideoError(kind, f"{row.id} cannot be used now: {reason}{more}")
+    if (error := _over(cost, row, budget, wall)) is not None:
+        raise error
+    notes = checked.notes
+    if row.state == "retiring" and row.retire_on:
+        sure = "" if row.retire_checked else " (not confirmed by the provider)"
+        notes = (*notes, f"{row.id} is to be shut down on {row.retire_on.isoformat()}{sure}")
+    return Choice(row, checked, cost, notes)
+
+
+def _over(cost: Estimate, row: Row, budget: Decimal | None, wall: Decimal | None) -> VideoError | None:
+    """Why a price may not be spent, None when it may."""
+    if cost.basis == "free" or (budget is None and wall is None):
+        return None
+    if cost.usd_high is None:
+        text = f"the price of {row.id} is unknown ({cost.detail}), so it cannot be held to a limit: add its price"
+        return VideoError("needs_budget", f"{text} to a file in the catalog folder, or take another model")
+    if budget is not None and cost.usd_high > budget:
+        text = f"{row.id} costs {cost.text} for this, above max_cost_usd {_usd(budget)}: repeat with max_cost_usd="
+        return VideoError("needs_budget", text + _usd(cost.usd_high), nearest={"max_cost_usd": _usd(cost.usd_high)})
+    if wall is not None and cost.usd_high > wall:
+        text = f"{row.id} costs {cost.text} for this, above the wall per_job_usd {_usd(wall)}"
+        return VideoError("wall", f"{text}: a person raises it with reelwright config set per_job_usd")
+    return None
+
+
+def _usd(amount: Decimal) -> str:
+    return format(amount.normalize(), "f")
+
+
+def _within(
+    usable: list[Offer], ranking: Ranking, prefer: Prefer, budget: Decimal | None, wall: Decimal | None
+) -> Choice:
+    """The first offer inside the limits, with what one step more would have cost; needs_budget when there is none."""
+    priced = [offer for offer in usable if offer.estimate.usd_high is not None]
+    caps = [cap for cap in (budget, wall) if cap is not None]
+    inside = [offer for offer in priced if _high(offer) <= min(caps, default=_high(offer))]
+    if not inside:
+        raise _needs_budget(priced or usable, ranking, budget, wall)
+    chosen = inside[0]
+    notes = [f"auto chose {chosen.row.id} for {prefer}: {chosen.estimate.text}, {_why(chosen.row, prefer)}"]
+    better = [offer for offer in priced[: priced.index(chosen)] if offer not in inside]
+    dearer = [offer for offer in inside[1:] if offer.row.tier < chosen.row.tier]
+    for offer in (better or dearer)[:1]:
+        notes.append(f"one step more: {offer.row.id} at {offer.estimate.text}")
+    if chosen.row.state == "retiring" and chosen.row.retire_on:
+        notes.append(f"{chosen.row.id} is to be shut down on {chosen.row.retire_on.isoformat()}")
+    return Choice(chosen.row, chosen.checked, chosen.estimate, (*chosen.checked.notes, *notes))
+
+
+def _high(offer: Offer) -> Decimal:
+    return offer.estimate.usd_high if offer.estimate.usd_high is not None else Decimal("Infinity")
+
+
+def _why(row: Row, prefer: Prefer) -> str:
+    strengths = f", good for {', '.join(row.strengths[:2])}" if row.strengths else ""
+    return f"quality tier {row.tier}{strengths}" if prefer != "fastest" else f"about {row.typical_s() or 0:g} s"
+
+
+def _needs_budget(usable: list[Offer], ranking: Ranking, budget: Decimal | None, wall: Decimal | None) -> VideoError:
+    """Three cheapest exact matches with prices, the arguments to repeat, and the free previsualisation."""
+    cheapest = sorted(usable, key=_high)[:3]
+    listed = ", ".join(f"{offer.row.id} {offer.estimate.text}" for offer in cheapest)
+    first = cheapest[0]
+    limit = f"max_cost_usd {_usd(budget)}" if budget is not None else f"the wall per_job_usd {_usd(wall or Decimal(0))}"
+    text = f"no model does exactly this within {limit}. The cheapest: {listed}."
+    nearest: dict[str, object] = {"model": first.row.id}
+    if first.estimate.usd_high is not None:
+        nearest["max_cost_usd"] = _usd(first.estimate.usd_high)
+        text += f' Repeat with model="{first.row.id}", max_cost_usd={nearest["max_cost_usd"]}'
+        if wall is not None and first.estimate.usd_high > wall:
+            text += f" (and a person must raise per_job_usd from {_usd(wall)} at a terminal)"
+        text += "."
+    if any(offer.row.engine == "previs" and offer.available for offer in ranking.fits):
+        text += ' Free previsualisation, with no generative model: model="animatic".'
+    return VideoError("needs_budget", text, nearest=nearest)
+
+
+def _way_out(generative: list[Offer]) -> str:
+    """The cheapest real way and the variable to set."""
+    priced = sorted((offer for offer in generative if offer.estimate.usd_high is not None), key=_high)
+    paid = [offer for offer in priced if not offer.why_not.startswith("no back end")] or priced
+    if not paid:
+        return "list_models shows the generative models and what each needs"
+    offer = paid[0]
+    return f"for a generated clip: {offer.row.id} at {offer.estimate.text} ({offer.why_not})"
+
+
+def _nothing_fits(
+    request: VideoRequest, ranking: Ranking, inputs: Mapping[str, MediaFacts], generative: list[Offer]
+) -> VideoError:
+    """No available model holds the request: which would, or which comes nearest and how."""
+    if generative:
+        ways = "; ".join(f"{offer.row.id} {offer.estimate.text} ({offer.why_not})" for offer in generative[:3])
+        text = f"no configured model does exactly this. Others could: {ways}."
+        if any(offer.row.engine == "previs" and offer.available for offer in ranking.fits):
+            text += ' Free previsualisation, with no generative model: model="animatic".'
+        return VideoError("unsupported", text, nearest={"model": generative[0].row.id})
+    if not ranking.nearest:
+        return VideoError("unsupported", f"no model does {request.task} here: list_models shows what there is")
+    misfit = ranking.nearest[0]
+    error = refusal(request, misfit, inputs)
+    text = f"no model does exactly this. The nearest: {error.message}"
+    return VideoError(error.kind, text, problems=error.problems, nearest={"model": misfit.row.id, **error.nearest})

@@ -1,0 +1,64 @@
+"""Rows for tools and tables: small, readable, the same words everywhere."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from backends.catalog.price import price_text
+from backends.catalog.row import Row, Span, lines_of, number_text
+
+
+def compact(row: Row, why_not: str | None) -> dict[str, object]:
+    """One row of list_models. why_not: None when the row can be used now, else the reason."""
+    view: dict[str, object] = {
+        "model": row.id,
+        "tasks": list(row.tasks),
+        "limits": limits_text(row),
+        "price": range_text(row),
+        "typical_s": row.typical_s(),
+        "available": why_not is None,
+        "state": row.state,
+    }
+    if why_not is not None:
+        view["why_not"] = why_not
+    return view
+
+
+def limits_text(row: Row) -> str:
+    """ "2 to 10 s, 720p, 16:9 9:16 1:1, sound": what the boxes hold together."""
+    if not row.modes:
+        return ""
+    parts = [f"{longest_text(row)}", "/".join(_resolutions(row)), " ".join(_ratios(row))]
+    if any(mode.audio in ("always", "switch") for mode in row.modes):
+        parts.append("sound")
+    return ", ".join(part for part in parts if part)
+
+
+def longest_text(row: Row) -> str:
+    """The lengths that its boxes make: "4-8 s"."""
+    spans: list[Span] = [mode.durations for mode in row.modes if mode.durations is not None]
+    if not spans:
+        return "source length"
+    low, high = min(span.smallest for span in spans), max(span.largest for span in spans)
+    return f"{number_text(low)} s" if low == high else f"{number_text(low)}-{number_text(high)} s"
+
+
+def _resolutions(row: Row) -> list[str]:
+    names = {name for mode in row.modes for name in mode.resolutions if lines_of(name) is not None}
+    return sorted(names, key=lambda name: lines_of(name) or 0)
+
+
+def _ratios(row: Row) -> list[str]:
+    names = dict.fromkeys(ratio for mode in row.modes for ratio in mode.ratios if ratio != "input")
+    listed = list(names)
+    return listed if len(listed) <= 4 else [*listed[:3], f"+{len(listed) - 3}"]
+
+
+def range_text(row: Row) -> str:
+    """The prices of its boxes in one short text: "$0.05/s", "$0.10-0.60/s", "free", "unknown"."""
+    return " | ".join(dict.fromkeys(price_text(mode) for mode in row.modes)) or "unknown"
+
+
+def money_field(usd: Decimal | None) -> float | None:
+    """An amount for JSON; exact sums stay Decimal inside."""
+    return None if usd is None else float(usd)
