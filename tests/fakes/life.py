@@ -23,8 +23,8 @@ FIELDS = WAYS | {"sigma", "seed", "queued_s", "queued_polls", "outcome", "error"
 class Life:
     """One job's course. Exactly one of after_s (seconds), polls (answers to status) or until_told decides its end.
 
-    queued_s, queued_polls: how much of it is spent queued. outcome: how it ends; error: {code, message} when failed;
-    refund: a failed job costs nothing. born: POSIX seconds.
+    queued_s, queued_polls: how much of it is spent queued (with polls: always until the first one). outcome: how it
+    ends; error: {code, message} when failed; refund: a failed job costs nothing. born: POSIX seconds.
     """
 
     born: float
