@@ -1,0 +1,71 @@
+"""A failure as a tool's answer: its kind, the reason, every problem, and the call to make next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from mcp_types import CallToolResult, TextContent
+
+from backends.errors import VideoError
+
+NEXT = {
+    "invalid_request": "correct the arguments and call {tool} again; nothing was started, nothing was spent",
+    "unsupported": "list_models shows what each model can do",
+    "auth": "ask the person to set the key and to run `reelwright doctor` in a terminal",
+    "quota": "ask the person, or choose another model with estimate_cost",
+    "balance": "ask the person to top up the account, or choose another model with estimate_cost",
+    "rate_limited": "the same call later, or another model from estimate_cost",
+    "concurrency": "the same call when a running job has ended (list_jobs)",
+    "moderation_input": "change the prompt or the input; the same request would be refused again",
+    "model_retired": "list_models shows the models that are alive",
+    "asset": "correct the input and call {tool} again; nothing was started, nothing was spent",
+    "timeout": "list_jobs shows what is going on",
+    "network": "the same call once more: a repeated request is the same job",
+    "submit_unknown": "do not start it again: list_jobs shows the job, and the person decides at a terminal",
+    "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the person agrees",
+    "wall": "ask the person: only they can move a wall, with `reelwright config set` in a terminal",
+    "not_found": "list_jobs shows the ids",
+    "conflict": "leave request_key out, or give another one",
+    "storage": "ask the person to run `reelwright doctor` in a terminal",
+}
+"""What to do after each kind of failure, unless the failure itself says it."""
+
+
+def refusal(text: str) -> CallToolResult:
+    """An answer that the host marks as an error. Text alone: structured content would hide it in some hosts."""
+    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+
+
+def refused(tool: str, error: VideoError) -> CallToolResult:
+    """`kind: message`, the problems that the message leaves out, and the next call."""
+    lines = [f"{error.kind}: {error.message}"]
+    lines += [f"- {problem}" for problem in error.problems if problem not in error.message]
+    if error.charged != "no":
+        lines.append(f"charged: {error.charged}")
+    if error.retry_after_s is not None:
+        lines.append(f"try again after {error.retry_after_s:g} s")
+    if error.nearest:
+        lines.append(f"nearest that works: {_as_arguments(error.nearest)}")
+    if (following := NEXT.get(error.kind)) and "next:" not in error.message.lower():
+        lines.append(f"next: {following.format(tool=tool)}")
+    return refusal("\n".join(lines))
+
+
+def illegal(tool: str, problems: Iterable[str]) -> CallToolResult:
+    """Every problem of a call's arguments, in the shape of an invalid_request."""
+    from backends.request import refuse
+
+    return refused(tool, refuse(problems))
+
+
+def crashed(tool: str, error: Exception) -> CallToolResult:
+    """A defect of ours: its name and nothing of its text, which may hold anything."""
+    return refusal(
+        f"provider: {tool} failed inside the server ({type(error).__name__}); its log has the details\n"
+        "next: list_jobs shows whether a job was started; a repeated request is the same job"
+    )
+
+
+def _as_arguments(nearest: dict[str, object]) -> str:
+    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in nearest.items())

@@ -1,0 +1,169 @@
+"""The MCP server: the tool table, the argument check and the resources, bound to one Studio opened when needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+import anyio
+from anyio import to_thread
+from mcp.server import Server, ServerRequestContext
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Tool,
+)
+
+from backends.errors import VideoError
+from backends.settings import Settings, load_settings
+from mcp_server import resources
+from mcp_server.refusal import crashed, illegal, refusal, refused
+from mcp_server.strict import StrictArguments
+from mcp_server.surface import INSTRUCTIONS, tools
+
+if TYPE_CHECKING:
+    from backends.studio import Studio
+
+logger = logging.getLogger("reelwright")
+
+
+class OpenedLater:
+    """The Studio, opened by the first call that needs it: tools/list and a host's start-up check never do."""
+
+    def __init__(self, settings: Settings | None) -> None:
+        self._settings = settings
+        self._opening = anyio.Lock()
+        self._studio: Studio | None = None
+
+    async def studio(self) -> Studio:
+        """VideoError when the home folder cannot be used."""
+        async with self._opening:
+            if self._studio is None:
+                self._studio = await to_thread.run_sync(self._open)
+            return self._studio
+
+    def _open(self) -> Studio:
+        from backends.studio import Studio
+
+        return Studio.open(self._settings, client="mcp")
+
+    async def close(self) -> None:
+        if self._studio is not None:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._studio.close)
+
+
+Context = ServerRequestContext[OpenedLater]
+
+
+class Surface:
+    """The handlers of one server. max_wait_s: the longest wait_for_job that is published and taken."""
+
+    def __init__(self, max_wait_s: float) -> None:
+        self.tools = tools(max_wait_s)
+        takers = _takers(self.tools)
+        self._checks = {tool.name: StrictArguments(tool.name, tool.input_schema, takers) for tool in self.tools}
+
+    async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=list(self.tools))
+
+    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+        """Every failure is an answer that the model can read; only a cancellation passes through."""
+        check = self._checks.get(params.name)
+        if check is None:
+            return refusal(f"not_found: there is no tool {params.name[:60]!r}; there are {', '.join(self._checks)}")
+        try:
+            return await self._call(context, check, params.arguments or {})
+        except VideoError as error:
+            return refused(params.name, error)
+        except Exception as error:  # the one place where a defect of ours becomes an answer
+            logger.exception("%s failed", params.name)
+            return crashed(params.name, error)
+
+    async def _call(self, context: Context, check: StrictArguments, given: Mapping[str, object]) -> CallToolResult:
+        from mcp_server.asked import every_problem
+        from mcp_server.tools import HANDLERS, Call
+
+        if problems := every_problem(check, given):
+            return illegal(check.tool, problems)
+        studio = await context.lifespan_context.studio()
+        call = Call(check.tool, studio, check.completed(given), context.session.report_progress)
+        return await HANDLERS[check.tool](call)
+
+    async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        return ListResourcesResult(resources=list(resources.LISTED))
+
+    async def list_templates(
+        self, context: Context, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        return ListResourceTemplatesResult(resource_templates=list(resources.TEMPLATES))
+
+    async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        return await resources.read(await context.lifespan_context.studio(), str(params.uri))
+
+
+def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
+    """A server for any transport and both protocol eras. settings: the environment's when left out."""
+
+    @asynccontextmanager
+    async def lifespan(server: Server[OpenedLater]) -> AsyncGenerator[OpenedLater]:
+        later = OpenedLater(settings)
+        try:
+            yield later
+        finally:
+            await later.close()
+
+    surface = Surface(_longest_wait(settings))
+    return Server(
+        "reelwright",
+        version=_version(),
+        title="Reelwright",
+        instructions=INSTRUCTIONS,
+        lifespan=lifespan,
+        get_tool_input_schema=_schema_of(surface.tools),
+        on_list_tools=surface.list_tools,
+        on_call_tool=surface.call_tool,
+        on_list_resources=surface.list_resources,
+        on_list_resource_templates=surface.list_templates,
+        on_read_resource=surface.read_resource,
+    )
+
+
+def _takers(published: tuple[Tool, ...]) -> dict[str, list[str]]:
+    """For every argument the tools that take it; estimate_cost takes them all, so it is no hint."""
+    takers: dict[str, list[str]] = {}
+    for tool in published:
+        if tool.name != "estimate_cost":
+            for name in cast("dict[str, object]", tool.input_schema["properties"]):
+                takers.setdefault(name, []).append(tool.name)
+    return takers
+
+
+def _schema_of(published: tuple[Tool, ...]) -> Callable[[str], Mapping[str, object] | None]:
+    schemas: dict[str, Mapping[str, object]] = {tool.name: tool.input_schema for tool in published}
+    return schemas.get
+
+
+def _longest_wait(settings: Settings | None) -> float:
+    """A broken config.toml is told by the first call, where the model can read it, not by a dead server."""
+    try:
+        return (settings or load_settings()).max_wait_s
+    except VideoError:
+        return 50.0
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("reelwright")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,254 @@
+"""Raw arguments against the published schema, at every depth, before anything may coerce them.
+
+The SDK's own models would take "8" for 8, true for 1.0 and ignore an unknown name: with money at stake each of
+those is refused, in words that name the remedy and echo at most 60 characters of what came in.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import Protocol, cast
+
+from mcp_server.arguments import DEFAULTS, LENGTHS, RANGES, Schema
+
+Arguments = Mapping[str, object]
+
+MOST = 20
+"""Problems told at once; a longer list teaches nothing more."""
+ECHO = 60
+"""Characters of a value that are repeated to the caller."""
+
+KINDS = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+SYNONYMS = {
+    "duration": "duration_s",
+    "seconds": "duration_s",
+    "length": "duration_s",
+    "ratio": "aspect_ratio",
+    "size": "resolution",
+    "budget": "max_cost_usd",
+    "price": "max_cost_usd",
+    "image_url": "image",
+    "image_path": "image",
+    "start_image": "image",
+    "first_frame": "image",
+    "video": "clip",
+    "keyframes": "frames",
+    "text": "prompt",
+    "id": "job_id",
+    "jobs": "job_ids",
+    "timeout": "timeout_s",
+    "idempotency_key": "request_key",
+    "options": "provider_options",
+    "framerate": "fps",
+}
+"""Names that callers of other video tools bring along."""
+
+
+class Finding(Protocol):
+    """What is read of a jsonschema ValidationError."""
+
+    validator: str
+    validator_value: object
+    instance: object
+    schema: Schema
+    absolute_path: Iterable[str | int]
+
+
+class Checker(Protocol):
+    """What is used of a jsonschema validator."""
+
+    def iter_errors(self, instance: object) -> Iterator[Finding]: ...
+
+
+class StrictArguments:
+    """One tool's argument check. takers: for every argument name the tools that take it."""
+
+    def __init__(self, tool: str, schema: Schema, takers: Mapping[str, Sequence[str]]) -> None:
+        self.tool = tool
+        self.properties = cast("dict[str, Schema]", schema["properties"])
+        self._schema = schema
+        self._takers = takers
+
+    @cached_property
+    def _checker(self) -> Checker:
+        return _checker(self._schema)
+
+    def problems(self, given: Arguments) -> dict[str, str]:
+        """Every problem as place -> sentence, at most 20; empty when the arguments are legal."""
+        found: dict[str, str] = {}
+        for finding in islice(self._checker.iter_errors(given), MOST):
+            for place, sentence in self._sentences(finding):
+                found.setdefault(place, sentence)
+        for place, sentence in _beyond_schema(given):
+            found.setdefault(place, sentence)
+        return dict(islice(found.items(), MOST))
+
+    def completed(self, given: Arguments) -> dict[str, object]:
+        """The arguments with the defaults of those left out, and 8.0 as 8 where a whole number is meant."""
+        values: dict[str, object] = {}
+        for name, takes in self.properties.items():
+            if name in given:
+                value = given[name]
+                values[name] = int(value) if takes.get("type") == "integer" and isinstance(value, float) else value
+            elif "default" in takes:
+                values[name] = takes["default"]
+            elif name in DEFAULTS:
+                values[name] = DEFAULTS[name]
+        return values
+
+    def _sentences(self, finding: Finding) -> Iterator[tuple[str, str]]:
+        place = spelled(finding.absolute_path)
+        match finding.validator:
+            case "additionalProperties":
+                known = cast("dict[str, object]", finding.schema["properties"])
+                for name in islice((n for n in cast("dict[str, object]", finding.instance) if n not in known), MOST):
+                    yield _joined(place, name[:ECHO]), self._unknown(name, list(known), nested=bool(place))
+            case "required":
+                instance = cast("dict[str, object]", finding.instance)
+                for name in cast("list[str]", finding.validator_value):
+                    if name not in instance:
+                        yield _joined(place, name), "is required"
+            case "type":
+                yield place, _wrong_type(finding)
+            case "enum":
+                words = cast("list[str]", finding.validator_value)
+                yield (
+                    place,
+                    f"must be one of {', '.join(words)}, not {echo(finding.instance)}{_near(finding.instance, words)}",
+                )
+            case "minimum" | "maximum":
+                low = finding.schema.get("minimum", 0)
+                yield place, f"must be {low} to {finding.schema.get('maximum')}, not {echo(finding.instance)}"
+            case "minItems" | "maxItems":
+                low, high = finding.schema.get("minItems", 0), finding.schema.get("maxItems")
+                span = f"{low} to {high}" if high else f"at least {low}"
+                yield place, f"must hold {span} entries, not {len(cast('list[object]', finding.instance))}"
+            case keyword:
+                yield place, f"breaks the schema's {keyword}: {echo(finding.validator_value)}"
+
+    def _unknown(self, name: str, known: list[str], *, nested: bool) -> str:
+        meant = SYNONYMS.get(name, name)
+        if meant in known:
+            return f"no such argument; did you mean {meant}?"
+        if not nested and (takers := self._takers.get(meant)):
+            also = "" if meant == name else f" (as {meant})"
+            return f"{self.tool} has no such argument; {', '.join(takers)} takes it{also}"
+        if near := difflib.get_close_matches(name, known, n=1):
+            return f"no such argument; did you mean {near[0]}?"
+        return f"no such argument; there are {', '.join(known)}"
+
+
+def spelled(path: Iterable[str | int]) -> str:
+    """frames[0].at_s"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def echo(value: object) -> str:
+    """A value as JSON, at most 60 characters of it."""
+    if isinstance(value, str):
+        value = value[: ECHO + 1]
+    elif isinstance(value, int) and abs(value) >= 10**ECHO:
+        return "a number of more than 60 digits"
+    elif isinstance(value, list | dict):
+        value = _top(cast("list[object] | dict[str, object]", value))
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= ECHO else f"{shown[:ECHO]}…"
+
+
+def _top(value: list[object] | dict[str, object]) -> object:
+    """The outermost few entries, so that an echo costs nothing however large the value is."""
+    if isinstance(value, list):
+        return [item if isinstance(item, int | float | bool | None) else _outline(item) for item in value[:8]]
+    return {name[:ECHO]: _outline(item) for name, item in islice(value.items(), 4)}
+
+
+def _outline(value: object) -> object:
+    if isinstance(value, str):
+        return value[:ECHO]
+    if isinstance(value, list | dict):
+        return "…"
+    return value if not isinstance(value, int) or abs(value) < 10**ECHO else "…"
+
+
+def _joined(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+def _near(value: object, words: list[str]) -> str:
+    near = difflib.get_close_matches(value[:ECHO], words, n=1) if isinstance(value, str) else []
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _wrong_type(finding: Finding) -> str:
+    wanted = finding.validator_value
+    kinds = cast("list[str]", wanted) if isinstance(wanted, list) else [cast(str, wanted)]
+    meant = " or ".join(KINDS[kind] for kind in kinds)
+    value = finding.instance
+    if value is None:
+        return f"must be {meant}, not null: leave it out instead"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"must be {meant}, not {value}"
+    if isinstance(value, str) and "string" not in kinds:
+        quoted = value.lstrip()[:1] in ("[", "{")
+        remedy = ": give it as it is, not JSON in a string" if quoted else ": give it without quotes"
+        if kinds[0] in ("array", "object") and not quoted:
+            remedy = f": write [{echo(value)}]" if kinds == ["array"] else ""
+        return f"must be {meant}, not the string {echo(value)}{remedy}"
+    return f"must be {meant}, not {echo(value)}"
+
+
+def _beyond_schema(given: Arguments) -> Iterator[tuple[str, str]]:
+    """What JSON Schema cannot say, or what the published one leaves out to be short."""
+    for name, (low, high) in RANGES.items():
+        value = given.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
+            yield name, f"must be {low} to {high}, not {echo(value)}"
+    for name, most in LENGTHS.items():
+        value = given.get(name)
+        if isinstance(value, str) and len(value) > most:
+            yield name, f"must be at most {most} characters, not {len(value)}"
+    for place in _unreal(given, ""):
+        yield place, "must be a finite number: NaN and Infinity are no JSON"
+
+
+def _unreal(value: object, place: str) -> Iterator[str]:
+    """Where NaN or an infinity stands, at any depth (provider_options is open to everything else)."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[object]", value)):
+            yield from _unreal(item, f"{place}[{index}]")
+    elif isinstance(value, Mapping):
+        for name, item in cast("Mapping[str, object]", value).items():
+            yield from _unreal(item, _joined(place, name[:ECHO]))
+
+
+def _is_number(_: object, value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_whole(_: object, value: object) -> bool:
+    return _is_number(_, value) and (isinstance(value, int) or cast(float, value).is_integer())
+
+
+def _checker(schema: Schema) -> Checker:
+    """A JSON Schema validator that knows no NaN. Imported here: 50 ms that a server's start does not need."""
+    from jsonschema import Draft202012Validator, validators
+
+    kinds = Draft202012Validator.TYPE_CHECKER.redefine_many({"number": _is_number, "integer": _is_whole})
+    made: object = validators.extend(Draft202012Validator, type_checker=kinds)(schema)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return cast(Checker, made)

@@ -1,0 +1,203 @@
+"""Results in words: each text says everything that the structured result beside it says.
+
+Some hosts show their model only the text, others only the structured content, so neither may lean on the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from backends.jobs.views import Job, JobPage, JobRow, Ticket, View
+
+PREVIS = "PREVIS (no generative model)"
+"""First words of everything that the animatic made."""
+
+Plain = dict[str, object]
+
+
+def plain(view: View) -> Plain:
+    """A view as JSON without what is empty or unknown: an absent field means just that."""
+    return {
+        name: value for name, value in view.model_dump(mode="json", exclude_none=True).items() if value not in ("", [])
+    }
+
+
+def plain_row(row: JobRow) -> Plain:
+    """A row as JSON without what is as usual: rows are read by the dozen."""
+    return row.model_dump(mode="json", exclude_defaults=True)
+
+
+def stopped(job: Job) -> Plain:
+    """A cancelled job as a row, with the notes that say whether billing stops."""
+    return plain_row(row_of(job)) | {name: value for name, value in (("notes", job.notes), ("next", job.next)) if value}
+
+
+def row_of(job: Job) -> JobRow:
+    return JobRow.model_validate(job.model_dump(include=set(JobRow.model_fields)))
+
+
+def ticket_text(ticket: Ticket) -> str:
+    """A starting call's answer; its last line is the call to make now."""
+    price = "price unknown" if ticket.est_cost_usd is None else f"at most {dollars(ticket.est_cost_usd)}"
+    lead = f"{PREVIS} " if ticket.model == "animatic" else ""
+    again = " (replayed: this request was already a job, nothing new was started)" if ticket.replayed else ""
+    lines = [
+        f"{lead}{ticket.job_id}: {ticket.state}{again}, model {ticket.model}, {price}, "
+        f"ask again after {ticket.poll_after_s:g} s",
+        *_notes(ticket.notes),
+        f"next: {ticket.next or wait_call([ticket.job_id])}",
+    ]
+    return "\n".join(lines)
+
+
+def job_text(job: Job) -> str:
+    """A job in full, a subject a line."""
+    lead = f"{PREVIS} " if job.engine == "previs" else ""
+    head = f"{lead}{job.job_id}: {job.state}"
+    if job.timed_out:
+        head += " (timed out waiting; the job goes on)"
+    lines = [
+        head,
+        _line("progress", _progress(job)),
+        f"{job.task} by {job.model} ({job.engine}){f', label {job.label}' if job.label else ''}, take {job.take}",
+        _line("prompt", job.prompt),
+        _line("clip", _clip_facts(job)),
+        _line("file", job.file),
+        _line("more files", ", ".join(path for path in job.files if path != job.file)),
+        _line("poster", job.poster),
+        _line("uri", job.uri),
+        _line("cost", _cost(job)),
+        _line("made from", ", ".join(job.parents)),
+        _error(job),
+        *_notes(job.notes),
+        f"created {job.created_at}{f' by {job.client}' if job.client else ''}",
+        _line("next", job.next),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def jobs_text(jobs: Sequence[Job]) -> str:
+    return "\n\n".join(job_text(job) for job in jobs)
+
+
+def page_text(page: JobPage) -> str:
+    """Rows, then the money, then how to see more."""
+    spend = page.spend
+    walls = [
+        f"{dollars(wall)} a {what}"
+        for wall, what in ((spend.per_job_wall_usd, "job"), (spend.per_day_wall_usd, "day"))
+        if wall is not None
+    ]
+    allowed = f"; the person allows {', '.join(walls)}" if walls else ""
+    money = (
+        f"spent today {dollars(spend.today_usd)}, in all {dollars(spend.total_usd)}, "
+        f"reserved {dollars(spend.reserved_usd)}{allowed}"
+    )
+    lines = [_row_text(plain_row(row)) for row in page.jobs] or ["no jobs"]
+    more = [f'older ones: list_jobs(cursor="{page.cursor}")'] if page.cursor else []
+    return "\n".join([*lines, money, *more])
+
+
+def stopped_text(job: Job) -> str:
+    return "\n".join(
+        [_row_text(plain_row(row_of(job))), *_notes(job.notes), *([f"next: {job.next}"] if job.next else [])]
+    )
+
+
+def models_text(found: Mapping[str, object]) -> str:
+    """list_models: a model a line."""
+    rows = cast("list[Plain]", found.get("models", []))
+    more = cast(int, found.get("more", 0))
+    lines = [_row_text(row) for row in rows] or ["no model matches: leave query out, or pass include_retired=true"]
+    return "\n".join([*lines, *([f"{more} more: raise limit, or narrow by query or task"] if more else [])])
+
+
+def estimate_text(found: Mapping[str, object]) -> str:
+    """estimate_cost: the models that fit, best first, then why others don't."""
+    rows = cast("list[Plain]", found.get("fits", []))
+    why = cast("list[object]", found.get("why", []))
+    lines = [f"{place}. {_row_text(row)}" for place, row in enumerate(rows, 1)] or ["no model can do this request"]
+    lines.append(f"{found.get('misfits', 0)} other models don't fit")
+    lines += [f"- {_words(reason)}" for reason in why]
+    return "\n".join([*lines, *([f"next: {found['next']}"] if found.get("next") else [])])
+
+
+def wait_call(job_ids: Sequence[str]) -> str:
+    """The call that waits for these jobs, as an agent writes it."""
+    ids = ", ".join(f'"{job_id}"' for job_id in job_ids)
+    return f"wait_for_job(job_ids=[{ids}])"
+
+
+def dollars(amount: float) -> str:
+    """$0, $0.40, $1.25, $0.0042: cents at least, and no digit lost."""
+    if amount == 0:
+        return "$0"
+    shown = f"{amount:.6f}".rstrip("0")
+    whole, _, cents = shown.partition(".")
+    return f"${whole}.{cents.ljust(2, '0')}"
+
+
+def _line(name: str, value: str | None) -> str:
+    return f"{name}: {value}" if value else ""
+
+
+def _notes(notes: Iterable[str]) -> list[str]:
+    return [f"note: {note}" for note in notes]
+
+
+def _progress(job: Job) -> str:
+    parts = [f"{job.progress:.0%}"]
+    if job.phase:
+        parts.append(job.phase)
+    if job.queue_position is not None:
+        parts.append(f"place {job.queue_position} in the queue")
+    if job.eta_s is not None:
+        parts.append(f"about {job.eta_s:g} s left")
+    if job.poll_after_s:
+        parts.append(f"ask again after {job.poll_after_s:g} s")
+    return ", ".join(parts)
+
+
+def _clip_facts(job: Job) -> str:
+    facts = [
+        f"{job.duration_s:g} s" if job.duration_s is not None else "",
+        f"{job.width}x{job.height}" if job.width else "",
+        f"{job.fps:g} fps" if job.fps else "",
+        "" if job.audio is None else "with sound" if job.audio else "no sound",
+        f"seed {job.seed}" if job.seed is not None else "",
+    ]
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _cost(job: Job) -> str:
+    basis = f" ({job.cost_basis})" if job.cost_basis else ""
+    estimate = "unknown" if job.est_cost_usd is None else dollars(job.est_cost_usd)
+    if job.cost_usd is None:
+        return f"not settled{basis}, estimated {estimate}"
+    return f"{dollars(job.cost_usd)}{basis}, estimated {estimate}"
+
+
+def _error(job: Job) -> str:
+    if job.error is None:
+        return ""
+    charged = {"no": "not charged", "yes": "charged", "unknown": "charge unknown"}[job.error.charged]
+    again = "may work again unchanged" if job.error.retryable else "will not work unchanged"
+    return f"error: {job.error.kind}: {job.error.message} ({charged}; {again})"
+
+
+def _row_text(row: Mapping[str, object]) -> str:
+    """`first value: name=value, ...`: any compact row in words."""
+    values = iter(row.items())
+    first = next(values, ("", ""))[1]
+    return f"{first}: " + ", ".join(f"{name}={_words(value)}" for name, value in values if value not in (None, "", []))
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {_words(item)}" for name, item in cast("Mapping[str, object]", value).items())
+    if isinstance(value, list | tuple):
+        return "/".join(_words(item) for item in cast("Sequence[object]", value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,170 @@
+"""What each tool does: arguments in, one call of the Studio, words and structure out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol, cast
+
+from anyio import to_thread
+from mcp_types import CallToolResult, ImageContent, TextContent
+
+from mcp_server import text
+from mcp_server.asked import request_of
+
+if TYPE_CHECKING:
+    from backends.studio import Prefer, Studio, Where
+
+    from backends.jobs.views import Job
+
+
+class Reporter(Protocol):
+    """Tells the caller how far a wait has come: 0..total and a sentence. Silent when the caller didn't ask."""
+
+    async def __call__(self, progress: float, total: float | None = None, message: str | None = None) -> None: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tool call, its arguments checked and completed."""
+
+    tool: str
+    studio: Studio
+    given: Mapping[str, object]
+    report: Reporter
+
+    def words(self, name: str) -> str | None:
+        return cast("str | None", self.given.get(name))
+
+    def whole(self, name: str) -> int:
+        return cast(int, self.given[name])
+
+
+Handler = Callable[[Call], Awaitable[CallToolResult]]
+
+
+async def list_models(call: Call) -> CallToolResult:
+    found = await to_thread.run_sync(
+        partial(
+            call.studio.models,
+            task=call.words("task"),
+            query=call.words("query"),
+            include_retired=cast(bool, call.given["include_retired"]),
+            limit=call.whole("limit"),
+        )
+    )
+    return answer(text.models_text(found), found)
+
+
+async def estimate_cost(call: Call) -> CallToolResult:
+    found = await to_thread.run_sync(
+        partial(
+            call.studio.estimate,
+            request_of(call.tool, call.given),
+            count=call.whole("count"),
+            limit=call.whole("limit"),
+            prefer=cast("Prefer", call.given["prefer"]),
+            where=cast("Where", call.given["where"]),
+        )
+    )
+    return answer(text.estimate_text(found), found)
+
+
+async def start(call: Call) -> CallToolResult:
+    """All four starting tools. Never waits for the clip."""
+    ticket = await to_thread.run_sync(
+        partial(
+            call.studio.submit,
+            request_of(call.tool, call.given),
+            prefer=cast("Prefer", call.given["prefer"]),
+            where=cast("Where", call.given["where"]),
+            take=call.whole("take"),
+            request_key=call.words("request_key"),
+            label=call.words("label") or "",
+        )
+    )
+    return answer(text.ticket_text(ticket), text.plain(ticket))
+
+
+async def inspect_clip(call: Call) -> CallToolResult:
+    """Text and one picture, and no structured content: some hosts would then drop the picture."""
+    from base64 import b64encode
+
+    seen = await to_thread.run_sync(call.studio.inspect, cast(str, call.given["clip"]), call.whole("frames"))
+    words = TextContent(text=f"{seen.text}\ncontact sheet: {seen.sheet}")
+    picture = ImageContent(data=b64encode(seen.jpeg).decode(), mime_type="image/jpeg")
+    return CallToolResult(content=[words, picture])
+
+
+async def get_job(call: Call) -> CallToolResult:
+    job = await to_thread.run_sync(call.studio.get, cast(str, call.given["job_id"]))
+    return answer(text.job_text(job), text.plain(job))
+
+
+async def wait_for_job(call: Call) -> CallToolResult:
+    """A bounded look at running jobs. Ending it, however, ends no job: the Studio only reads."""
+    job_ids = list(dict.fromkeys(cast("Sequence[str]", call.given["job_ids"])))
+    jobs = await call.studio.wait(
+        job_ids,
+        until=cast('Literal["all", "any"]', call.given["until"]),
+        timeout_s=float(cast(float, call.given["timeout_s"])),
+        on_change=Watch(call.report, len(job_ids)).changed,
+    )
+    return answer(text.jobs_text(jobs), {"jobs": [text.plain(job) for job in jobs]})
+
+
+class Watch:
+    """Job changes as one rising progress figure: the protocol wants every note above the last."""
+
+    def __init__(self, report: Reporter, jobs: int) -> None:
+        self._report = report
+        self._jobs = jobs
+        self._done: dict[str, float] = {}
+        self._told = 0.0
+
+    async def changed(self, job: Job) -> None:
+        self._done[job.job_id] = job.progress
+        share = sum(self._done.values()) / self._jobs
+        self._told = max(share, self._told + 1e-6)
+        words = f"{job.job_id} {job.state} {job.progress:.0%}{f', {job.phase}' if job.phase else ''}"
+        await self._report(self._told, 1.0, words)
+
+
+async def list_jobs(call: Call) -> CallToolResult:
+    page = await to_thread.run_sync(
+        partial(
+            call.studio.list,
+            state=call.words("state"),
+            label=call.words("label"),
+            limit=call.whole("limit"),
+            cursor=call.words("cursor"),
+        )
+    )
+    structured = text.plain(page) | {"jobs": [text.plain_row(row) for row in page.jobs]}
+    return answer(text.page_text(page), structured)
+
+
+async def cancel_job(call: Call) -> CallToolResult:
+    job = await to_thread.run_sync(call.studio.cancel, cast(str, call.given["job_id"]))
+    return answer(text.stopped_text(job), text.stopped(job))
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "list_models": list_models,
+    "estimate_cost": estimate_cost,
+    "generate_video": start,
+    "image_to_video": start,
+    "interpolate_keyframes": start,
+    "extend_clip": start,
+    "inspect_clip": inspect_clip,
+    "get_job": get_job,
+    "wait_for_job": wait_for_job,
+    "list_jobs": list_jobs,
+    "cancel_job": cancel_job,
+}
+
+
+def answer(words: str, structured: Mapping[str, object]) -> CallToolResult:
+    """The same result twice, each complete: for hosts that show text and for those that show structure."""
+    return CallToolResult(content=[TextContent(text=words)], structured_content=dict(structured))
