@@ -7,11 +7,13 @@ a clip that is extended eight times keeps its colours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from av.buffer import Buffer
 from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -57,8 +59,9 @@ def upright_of(frame: VideoFrame, pixel_aspect: Fraction | None) -> Upright:
     width, height = frame.width, frame.height
     if pixel_aspect and pixel_aspect > 0 and abs(pixel_aspect - 1) > Fraction(1, 100) and 0.2 < pixel_aspect < 5:
         width = round(width * pixel_aspect / 2) * 2
+    data = cast("Mapping[SideData, Buffer]", frame.side_data)
     try:
-        matrix = bytes(frame.side_data[SideData.DISPLAYMATRIX])
+        matrix = bytes(data[SideData.DISPLAYMATRIX])
     except KeyError:
         return Upright(width, height)
     a, b, _, c, d = np.frombuffer(matrix, "=i4")[:5].astype(float) / 65536

@@ -1,0 +1,62 @@
+"""Which network addresses a download may reach: public unicast ones, in every disguise checked.
+
+Python's `is_global` alone is not enough: it is True for 224.0.0.1, 192.0.0.8, NAT64 (64:ff9b::7f00:1), 6to4
+(2002:7f00:1::1) and IPv4-compatible (::127.0.0.1) addresses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Host and port to addresses in text form."""
+
+_REFUSED = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "100.64.0.0/10",  # carrier-grade NAT
+            "192.0.0.0/24",  # IETF protocol assignments
+            "192.88.99.0/24",  # 6to4 relays
+            "198.18.0.0/15",  # benchmarks
+            "240.0.0.0/4",
+            "::/96",  # IPv4-compatible
+            "64:ff9b::/96",  # NAT64
+            "64:ff9b:1::/48",
+            "100::/64",
+            "2001::/23",  # Teredo and other protocol assignments
+            "2001:db8::/32",
+            "2002::/16",  # 6to4
+            "3fff::/20",
+            "5f00::/16",
+            "fec0::/10",
+        ),
+    )
+)
+
+
+def is_public(text: str) -> bool:
+    """Whether the address is one that anybody on the internet could reach."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return False
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+    if address.is_multicast or address.is_reserved or address.is_unspecified or not address.is_global:
+        return False
+    return not any(address in network for network in _REFUSED if network.version == address.version)
+
+
+async def resolve_host(host: str, port: int) -> list[str]:
+    """The system's resolver; what looks like a number (127.1, 0x7f000001) comes back as the address it means."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(item[4][0]) for item in found))

@@ -1,0 +1,290 @@
+"""The one downloader. It fetches from public https addresses only, within a byte and a time limit.
+
+A host is resolved once, every address it resolves to is checked, and the connection goes to the checked address with
+the host's name kept for TLS and the Host header: a name server cannot answer otherwise a second time. Redirects are
+followed by hand and checked like the first address; headers given by the caller stay with the first host. Requests go
+through a bare transport: no cookies, no proxies, no credentials from the environment.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from backends.errors import VideoError
+from backends.media.addresses import Resolve, is_public, resolve_host
+from backends.media.diskspace import disk_full, is_full
+from backends.media.magic import sniff
+from backends.media.partial import PartFile
+
+MAX_REDIRECTS = 3
+CONNECT_S = 10.0
+READ_S = 30.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A finished download. mime: by content, "" when unknown. final_url: after redirects (it may hold a signature:
+    not for logs). resumed_from: bytes that were there already."""
+
+    bytes: int
+    sha256: str
+    mime: str
+    final_url: str
+    resumed_from: int = 0
+
+
+@dataclass(frozen=True)
+class _Rules:
+    max_bytes: int
+    allow_hosts: frozenset[str]
+    resolve: Resolve
+    ssl_context: ssl.SSLContext
+
+
+async def fetch(
+    url: str,
+    dest: Path,
+    *,
+    max_bytes: int,
+    timeout_s: float,
+    allow_hosts: frozenset[str] = frozenset(),
+    headers: Mapping[str, str] | None = None,
+    resume: bool = False,
+    resolve: Resolve = resolve_host,
+    ssl_context: ssl.SSLContext | None = None,
+) -> Fetched:
+    """Download `url` to `dest` (replaced only by a complete file, synced to the disk).
+
+    max_bytes, timeout_s: limits of the whole download. allow_hosts: "host:port" that are trusted, so that http, any
+    port and a private address are allowed there (a provider's own base URL that the person has set). headers: sent to
+    the first host alone. resume: keep what has arrived in `dest`.part when it breaks off, and go on from there next
+    time if the server says that the file is the same. resolve, ssl_context: instead of the system's.
+
+    VideoError: "asset" for an address that is refused, a file that is too large or empty and a definite refusal
+    (http_status is set); "network" and "timeout", retryable, for a transport that failed; "storage" for a full disk.
+    """
+    rules = _Rules(max_bytes, allow_hosts, resolve, ssl_context or _public_authorities())
+    part = PartFile(dest, keep=resume)
+    shown = _shown(url)
+    try:
+        with anyio.fail_after(timeout_s):
+            final_url = await _download(url, part, rules, headers or {})
+            await anyio.to_thread.run_sync(part.finish)
+    except VideoError as error:
+        if not error.retryable:
+            part.forget()
+        raise
+    except TimeoutError:
+        raise VideoError("timeout", f"{shown} did not arrive within {timeout_s:g} s", retryable=True) from None
+    except httpx.TimeoutException:
+        raise VideoError("timeout", f"{shown} stopped sending; try again", retryable=True) from None
+    except httpx.HTTPError as error:
+        raise _transport_error(error, shown) from None
+    except OSError as error:
+        raise _os_error(error, shown, dest) from None
+    finally:
+        part.close()
+    return Fetched(part.size, part.sha256, sniff(dest), final_url, part.resumed_from)
+
+
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+async def _download(url: str, part: PartFile, rules: _Rules, headers: Mapping[str, str]) -> str:
+    """The body into the part file; the final URL. A part that the server no longer has is started again, once."""
+    while True:
+        ranged = {**headers, **part.range_headers()}
+        async with _final_response(url, rules, ranged, frozenset(headers)) as (response, final_url):
+            if response.status_code == 416 and part.offset:
+                if part.is_whole(response.headers.get("content-range", "")):
+                    return final_url
+                part.restart()
+                continue
+            _check_status(response, _shown(final_url))
+            await _receive(response, part, rules.max_bytes, _shown(final_url))
+            return final_url
+
+
+@asynccontextmanager
+async def _final_response(
+    url: str, rules: _Rules, headers: Mapping[str, str], private: frozenset[str]
+) -> AsyncGenerator[tuple[httpx.Response, str]]:
+    """The first response that is no redirect. `private`: the names of headers that stay with the first host."""
+    first = _origin(_parsed(url))
+    for _ in range(MAX_REDIRECTS + 1):
+        target = _parsed(url)
+        sent = headers if _origin(target) == first else {k: v for k, v in headers.items() if k not in private}
+        if sent is not headers:
+            headers, first = sent, ("", "", 0)  # once away, a way back doesn't bring them back
+        async with _request(target, rules, sent) as response:
+            if response.status_code not in _REDIRECTS:
+                yield response, url
+                return
+            try:
+                url = str(target.join(response.headers.get("location", "")))
+            except (httpx.InvalidURL, ValueError):
+                raise VideoError("asset", f"{_shown(str(target))} leads to an address that cannot be read") from None
+    raise VideoError("asset", f"{_shown(url)} redirects more than {MAX_REDIRECTS} times: give the final address")
+
+
+@asynccontextmanager
+async def _request(target: httpx.URL, rules: _Rules, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
+    """One GET to the first checked address that takes a connection."""
+    addresses = await _addresses(target, rules)
+    host = target.raw_host.decode("ascii")
+    sent = {"User-Agent": "reelwright", "Accept": "*/*", "Accept-Encoding": "identity", **headers}
+    sent["Host"] = target.netloc.decode("ascii")
+    timeout = {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S}
+    # A transport of its own for every hop: a pooled connection could be reused for another host on the same address.
+    async with httpx.AsyncHTTPTransport(verify=rules.ssl_context, trust_env=False) as transport:
+        for last, address in enumerate(addresses, 1 - len(addresses)):
+            request = httpx.Request(
+                "GET",
+                target.copy_with(host=address, fragment=None),
+                headers=sent,
+                extensions={"timeout": timeout, "sni_hostname": host},
+            )
+            try:
+                response = await transport.handle_async_request(request)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if last == 0:
+                    raise
+                continue
+            try:
+                yield response
+            finally:
+                await response.aclose()
+            return
+
+
+async def _addresses(target: httpx.URL, rules: _Rules) -> list[str]:
+    """The addresses of an allowed host, all of them checked."""
+    host, port, shown = target.host, _port(target), _shown(str(target))
+    trusted = f"{host}:{port}" in rules.allow_hosts
+    if not trusted and target.scheme != "https":
+        raise VideoError("asset", f"{shown}: only https addresses are fetched: give the https one, or a local file")
+    if not trusted and port != 443:
+        raise VideoError("asset", f"{shown}: only the usual https port (443) is reached, not {port}")
+    try:
+        addresses = await rules.resolve(host, port)
+    except (socket.gaierror, UnicodeError):
+        addresses = []
+    if not addresses:
+        raise VideoError(
+            "network", f"{host!r} cannot be resolved: check the address and the connection", retryable=True
+        )
+    if not trusted and not all(is_public(address) for address in addresses):
+        raise VideoError(
+            "asset",
+            f"{shown} leads to a private or reserved network address, and only public ones are fetched: download the "
+            "file yourself and give its path",
+        )
+    return addresses
+
+
+def _parsed(url: str) -> httpx.URL:
+    try:
+        target = httpx.URL(url.strip())
+    except (httpx.InvalidURL, ValueError, TypeError):
+        raise VideoError("asset", f"{_shown(url)} cannot be read as an address: give a complete https URL") from None
+    if target.scheme not in ("https", "http"):
+        raise VideoError("asset", f"{_shown(url)}: only https addresses are fetched: give the https one")
+    if not target.host or "%" in target.host:
+        raise VideoError("asset", f"{_shown(url)} names no host: give a complete https URL")
+    if target.userinfo:
+        raise VideoError("asset", "an address with a user name or password in it is not fetched: leave them out")
+    return target
+
+
+def _port(target: httpx.URL) -> int:
+    return target.port or (443 if target.scheme == "https" else 80)
+
+
+def _origin(target: httpx.URL) -> tuple[str, str, int]:
+    return target.scheme, target.host, _port(target)
+
+
+def _check_status(response: httpx.Response, shown: str) -> None:
+    status = response.status_code
+    if status in (200, 206):
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise VideoError("asset", f"{shown} sends its file compressed, which was not asked for: give another")
+        return
+    if status in _BUSY:
+        after = response.headers.get("retry-after", "")
+        raise VideoError(
+            "network",
+            f"{shown} answered {status}; try again later",
+            retryable=True,
+            http_status=status,
+            retry_after_s=float(after) if after.isdigit() else None,
+        )
+    why = {401: "it needs a login", 403: "it refuses access, or the link has expired", 404: "no such file", 410: "gone"}
+    raise VideoError(
+        "asset", f"{shown} answered {status} ({why.get(status, 'no file')}): give a working link", http_status=status
+    )
+
+
+async def _receive(response: httpx.Response, part: PartFile, max_bytes: int, shown: str) -> None:
+    length = response.headers.get("content-length", "")
+    expected = int(length) if length.isdigit() else None
+    offset = part.begin(response.status_code, response.headers)
+    if expected is not None and offset + expected > max_bytes:
+        raise _too_large(shown, offset + expected, max_bytes)
+    received = 0
+    async for chunk in response.aiter_raw(65_536):
+        received += len(chunk)
+        if offset + received > max_bytes:
+            raise _too_large(shown, None, max_bytes)
+        part.write(chunk)
+    if expected is not None and received != expected:
+        raise VideoError(
+            "network", f"{shown} broke off after {received} of {expected} bytes; try again", retryable=True
+        )
+    if not part.size:
+        raise VideoError("asset", f"{shown} is empty (0 bytes): give a working link")
+
+
+def _too_large(shown: str, size: int | None, max_bytes: int) -> VideoError:
+    told = f"has {size / 1e6:.0f} MB" if size is not None else "is larger than allowed"
+    return VideoError("asset", f"{shown} {told}; at most {max_bytes / 1e6:.0f} MB are fetched")
+
+
+def _transport_error(error: httpx.HTTPError, shown: str) -> VideoError:
+    text = str(error)
+    if "certificate" in text.lower():
+        return VideoError("network", f"{shown}: its certificate is not trusted ({text[:120]})")
+    what = "cannot be reached" if isinstance(error, httpx.ConnectError) else "broke off the transfer"
+    return VideoError("network", f"{shown} {what}; check the address and the connection", retryable=True)
+
+
+def _os_error(error: OSError, shown: str, dest: Path) -> VideoError:
+    if is_full(error):
+        return disk_full(dest)
+    if isinstance(error, ConnectionError | ssl.SSLError):
+        return VideoError("network", f"{shown} broke off the transfer; try again", retryable=True)
+    return VideoError("storage", f"{dest} cannot be written ({error.strerror}): choose another folder")
+
+
+def _shown(url: str) -> str:
+    """For error texts: without query and user part, which may hold a key, and bounded."""
+    try:
+        target = httpx.URL(url.strip())
+        text = f"{target.scheme}://{target.host}{f':{target.port}' if target.port else ''}{target.path}"
+    except (httpx.InvalidURL, ValueError, TypeError):
+        text = url.split("?")[0].rpartition("@")[2]
+    return repr(text if len(text) <= 160 else f"{text[:160]}…")

@@ -1,0 +1,76 @@
+"""The contact sheet: a clip in one picture, for somebody who cannot play it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from backends.errors import VideoError
+from backends.media.frames import frames_at
+from backends.media.probe import probe_clip
+from backends.media.rates import timecode
+from backends.media.stills import label, save_jpeg
+
+MAX_BYTES = 150_000
+MAX_FRAMES = 24
+SHEET_SIDE = 1280
+"""Pixels of the longer side: models scale larger pictures down themselves."""
+GAP = 6
+BACKGROUND = (24, 24, 24)
+
+
+def contact_sheet(clip: Path, dest_jpg: Path, frames: int = 8, max_bytes: int = MAX_BYTES) -> list[float]:
+    """Write a JPEG with `frames` (1..24) frames, evenly spaced from the first to the last, each with its time and
+    frame number; the times, in seconds.
+
+    A clip with fewer frames shows each once. VideoError("asset") when the clip cannot be decoded,
+    VideoError("invalid_request") for another number of frames.
+    """
+    if not 1 <= frames <= MAX_FRAMES:
+        raise VideoError("invalid_request", f"a contact sheet has 1 to {MAX_FRAMES} frames, not {frames}")
+    facts = probe_clip(clip, count_frames=True)
+    total, duration_s = facts.frames or 1, facts.duration_s or 0.0
+    fps = total / duration_s if duration_s else 1.0
+    wanted = _spread(total, frames)
+    columns, rows = _layout(len(wanted), facts.ratio)
+    width, height = _cell(columns, rows, facts.ratio)
+    size = max(11, min(width, height) // 11)
+    sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    times: list[float] = []
+    for place, (t, picture) in enumerate(frames_at(clip, [(index + 0.5) / fps for index in wanted])):
+        left = GAP + place % columns * (width + GAP)
+        top = GAP + place // columns * (height + GAP)
+        sheet.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS), (left, top))
+        label(draw, (left + size // 2, top + height - size // 2), timecode(t), size, "lb")
+        label(draw, (left + width - size // 2, top + height - size // 2), f"#{wanted[place]}", size, "rb")
+        times.append(round(t, 6))
+    save_jpeg(sheet, dest_jpg, max_bytes)
+    return times
+
+
+def _spread(total: int, frames: int) -> list[int]:
+    """Frame numbers, the first and the last among them."""
+    count = min(total, frames)
+    if count == 1:
+        return [0]
+    return [round(place * (total - 1) / (count - 1)) for place in range(count)]
+
+
+def _layout(count: int, ratio: float) -> tuple[int, int]:
+    """Columns and rows whose sheet is nearest to 3:2, with the fewest empty places."""
+
+    def badness(columns: int) -> float:
+        rows = math.ceil(count / columns)
+        return abs(math.log(columns * ratio / rows / 1.5)) + (columns * rows - count) * 0.25
+
+    columns = min(range(1, count + 1), key=badness)
+    return columns, math.ceil(count / columns)
+
+
+def _cell(columns: int, rows: int, ratio: float) -> tuple[int, int]:
+    width = (SHEET_SIDE - GAP) / columns - GAP
+    height = (SHEET_SIDE - GAP) / rows - GAP
+    return max(16, round(min(width, height * ratio))), max(16, round(min(height, width / ratio)))
