@@ -182,6 +182,10 @@ class RemoteBackend(Protocol):
         then (POSIX seconds); [] when it holds none."""
         ...
 
+    def media_headers(self) -> Mapping[str, str]:
+        """Headers for outputs with `authorised=True`: those that the provider's own host serves with the key."""
+        ...
+
     async def aclose(self) -> None: ...
 
 

@@ -48,7 +48,7 @@ class Settings:
     catalog: tuple[Path, ...] = ()
     worker: Literal["detached", "inline"] = "detached"
     max_wait_s: float = 50.0
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def store(self) -> Path:

@@ -147,7 +147,8 @@ def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, hig
     """Hold the high estimate for a job, after `check_walls`. An unknown price reserves 0 and is settled as reported."""
     check_walls(tx, provider, high)
     tx.run(
-        "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at) VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
+        "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at) "
+        "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
         (job, provider, lane, label, utc_day(), high or 0, time.time()),
     )
 

@@ -10,9 +10,9 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import apsw
 
@@ -21,6 +21,28 @@ from backends.jobs import schema
 from backends.jobs.crash import crash_point
 
 T = TypeVar("T")
+
+
+class _Cursor(Protocol):
+    """What is used of apsw's cursor (its own stubs are only partly typed)."""
+
+    @property
+    def get(self) -> Any: ...
+    def get_description(self) -> tuple[tuple[str, str], ...]: ...
+    def fetchall(self) -> list[tuple[Any, ...]]: ...
+    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
+
+
+class _Connection(Protocol):
+    """What is used of apsw's connection."""
+
+    in_transaction: bool
+
+    def execute(self, statements: str, bindings: Params = ..., /) -> _Cursor: ...
+    def changes(self) -> int: ...
+    def close(self) -> None: ...
+
+
 Row = dict[str, Any]
 Params = Mapping[str, Any] | Sequence[Any]
 
@@ -30,7 +52,7 @@ _BUSY_MS = 30_000
 class Transaction:
     """What a writing function gets: statements inside the one open transaction."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: _Connection) -> None:
         self._connection = connection
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
@@ -46,7 +68,7 @@ class Transaction:
         return self._connection.changes()
 
 
-def _rows(connection: apsw.Connection, sql: str, params: Params) -> list[Row]:
+def _rows(connection: _Connection, sql: str, params: Params) -> list[Row]:
     cursor = connection.execute(sql, params)
     found: list[Row] = []
     names: list[str] | None = None
@@ -88,9 +110,10 @@ class Store:
         except (apsw.Error, OSError) as error:
             raise storage_error(error, path) from None
 
-    def _connect(self) -> apsw.Connection:
-        connection = apsw.Connection(str(self.path))
-        connection.set_busy_timeout(_BUSY_MS)
+    def _connect(self) -> _Connection:
+        opened = apsw.Connection(str(self.path))
+        opened.set_busy_timeout(_BUSY_MS)
+        connection = cast(_Connection, opened)
         connection.execute("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY")
         return connection
 
@@ -111,7 +134,7 @@ class Store:
             cx.execute("ROLLBACK")
             raise
 
-    def _upgrade(self, cx: apsw.Connection) -> None:
+    def _upgrade(self, cx: _Connection) -> None:
         meta = dict(cast("list[tuple[str, str]]", cx.execute("SELECT key, value FROM meta").fetchall()))
         version = int(meta["schema_version"])
         if int(meta["min_reader"]) > schema.VERSION:
@@ -167,7 +190,7 @@ class Store:
                 item.done = True
 
     @staticmethod
-    def _run_one(cx: apsw.Connection, item: _Write[Any]) -> None:
+    def _run_one(cx: _Connection, item: _Write[Any]) -> None:
         cx.execute("SAVEPOINT one")
         try:
             item.result = item.work(Transaction(cx))

@@ -1,0 +1,91 @@
+"""What everything that drives jobs holds: the store, the folders, the inputs, the catalogue and the credentials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from backends.backend import Access, registered, registry
+from backends.catalog.loader import Catalog, load
+from backends.errors import VideoError
+from backends.jobs.artifacts import Artifacts
+from backends.jobs.inputs import Inputs
+from backends.jobs.store import Store
+from backends.media.sandbox import Sandbox
+from backends.settings import Settings, load_keys
+
+
+def program_version() -> str:
+    try:
+        return version("reelwright")
+    except PackageNotFoundError:
+        return "0"
+
+
+@dataclass
+class Context:
+    """Opened once a process; `close` ends its helper process and the store."""
+
+    settings: Settings
+    store: Store
+    sandbox: Sandbox
+
+    @classmethod
+    def open(cls, settings: Settings) -> Context:
+        return cls(settings, Store(settings.store), Sandbox())
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        return Artifacts(self.settings.artifacts, self.settings.output)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        return Inputs(self.store, self.artifacts, self.sandbox, self.settings.roots, Path.cwd())
+
+    @property
+    def catalog(self) -> Catalog:
+        files = [entry.catalog for entry in registry().values() if entry.catalog is not None]
+        return load(self.settings.catalog, files)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment with the key file under it; read anew, since a person may add a key at any time."""
+        return load_keys(self.settings)[0]
+
+    def access(self, provider: str) -> Access:
+        """Who would be asked for this provider with the credentials of this process."""
+        return registered(provider).access(self.env)
+
+    def why_not(self, provider: str) -> str | None:
+        """Why this provider cannot be used here, None when it can."""
+        try:
+            access = self.access(provider)
+        except VideoError as error:
+            return error.message
+        if access.missing:
+            return f"no credential: set {' or '.join(access.missing)}"
+        return None
+
+    @property
+    def locks(self) -> Path:
+        return self.settings.home / "locks"
+
+    def number(self, name: str, default: float) -> float:
+        """A tuning figure from the environment (REELWRIGHT_NAME), such as the idle time of a worker."""
+        try:
+            return float(self.settings.env.get(f"REELWRIGHT_{name}") or default)
+        except ValueError:
+            return default
+
+    @property
+    def cpu_jobs(self) -> int:
+        """How many local jobs run at once on the processor: half of its cores, since encoding uses two."""
+        return max(1, int(self.number("CPU_JOBS", (os.cpu_count() or 2) // 2)))
+
+    def close(self) -> None:
+        self.sandbox.close()
+        self.store.close()

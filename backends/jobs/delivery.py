@@ -1,0 +1,108 @@
+"""Bringing a finished clip home: at once (URLs expire), resumed after a break, checked for size and type.
+
+A clip that was paid for is fetched again and again with back-off while the provider still holds it; it is never
+generated again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+
+from backends.backend import RemoteFile
+from backends.errors import VideoError
+from backends.media.fetch import fetch
+from backends.media.magic import sniff
+
+MAX_CLIP = 8 << 30
+STALE = frozenset({401, 403, 404, 410})
+"""HTTP answers after which a fresh URL may help."""
+
+FIRST_WAIT_S, MAX_WAIT_S = 1.0, 300.0
+
+
+class StaleUrl(Exception):
+    """The URL is no longer good: ask the provider for another."""
+
+
+def allowed_hosts(base_url: str) -> frozenset[str]:
+    """A provider whose base URL the person set to this machine may serve its media from there, without TLS."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"):
+        return frozenset({parts.netloc})
+    return frozenset()
+
+
+def suffix_of(path: Path) -> str:
+    return {"video/webm": ".webm", "video/quicktime": ".mov", "image/gif": ".gif", "image/webp": ".webp"}.get(
+        sniff(path), ".mp4"
+    )
+
+
+async def deliver(
+    files: Sequence[RemoteFile], spool: Path, base_url: str, headers: Mapping[str, str], timeout_s: float
+) -> list[Path]:
+    """Every file in `spool`. StaleUrl: a fresh URL is needed; VideoError (retryable): it must be tried later."""
+    fetched: list[Path] = []
+    for number, file in enumerate(files):
+        if file.path is not None:
+            fetched.append(file.path)
+            continue
+        fetched.append(await _one(file, spool / f"output{number}", base_url, headers, timeout_s))
+    return fetched
+
+
+async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[str, str], timeout_s: float) -> Path:
+    assert file.url is not None
+    try:
+        got = await fetch(
+            file.url,
+            target,
+            max_bytes=MAX_CLIP,
+            timeout_s=timeout_s,
+            allow_hosts=allowed_hosts(base_url),
+            headers=headers if file.authorised else None,
+            resume=True,
+        )
+    except VideoError as error:
+        if error.http_status in STALE:
+            raise StaleUrl(str(error)) from None
+        raise
+    if file.sha256 and got.sha256 != file.sha256:
+        target.unlink(missing_ok=True)
+        raise VideoError("network", "the download's checksum is not the provider's: fetching it again", retryable=True)
+    if not sniff(target).startswith(("video/", "image/")):
+        target.unlink(missing_ok=True)
+        raise StaleUrl("the address answered with something that is no video")
+    named = target.with_suffix(suffix_of(target))
+    target.replace(named)
+    return named
+
+
+class BackOff:
+    """Growing waits, from a second to five minutes, restarted by success; the provider's own wish counts more."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.since = time.monotonic()
+
+    def next_s(self, error: VideoError | None = None) -> float:
+        self.failures += 1
+        wish = error.retry_after_s if error is not None else None
+        return wish if wish is not None else min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** min(self.failures - 1, 12))
+
+    def reset(self) -> None:
+        self.failures = 0
+        self.since = time.monotonic()
+
+
+async def pause(seconds: float, wake: anyio.Event) -> bool:
+    """Wait that long, or until `wake`; whether it was woken."""
+    with anyio.move_on_after(max(0.0, seconds)):
+        await wake.wait()
+        return True
+    return False

@@ -1,0 +1,180 @@
+"""The one driver of a lane: takes up its open jobs, each in a task of its own, and beats while it lives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import anyio
+import anyio.abc
+
+from backends.backend import RemoteBackend, registered
+from backends.errors import VideoError
+from backends.jobs import lanes, ledger, records
+from backends.jobs.context import Context
+from backends.jobs.engines import Engines
+from backends.jobs.lane_state import LaneState
+from backends.jobs.lanes import OPEN, Fenced, Lease
+from backends.jobs.local_run import LocalRun
+from backends.jobs.records import Hold
+from backends.jobs.remote_run import RemoteRun
+from backends.jobs.store import Row, Transaction
+
+BEAT_S = 5.0
+
+
+class _Run(Protocol):
+    async def run(self) -> None: ...
+
+
+@dataclass
+class _Task:
+    """A job under way in this process."""
+
+    run: _Run
+    scope: anyio.CancelScope
+
+
+class LaneDriver:
+    """Drives one lane until it has nothing open and is told to leave, or another process has taken it over."""
+
+    def __init__(self, context: Context, lease: Lease, lane: Row, engines: Engines) -> None:
+        self.context = context
+        self.lease = lease
+        self.hold = Hold(lease.key, lease.epoch)
+        self.lane = lane
+        self.engines = engines
+        self._tasks: dict[str, _Task] = {}
+        self._group: anyio.abc.TaskGroup | None = None
+        self._remote: LaneState | None = None
+
+    async def run(self, on_end: Callable[[LaneDriver], None]) -> None:
+        """Until cancelled or fenced. Adopts every open job of the lane first."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                self.context.store.write(self._requeue_local)
+                if self.lane["kind"] == "remote":
+                    self._remote = self._open_remote()
+                group.start_soon(self._beat)
+                self.refresh()
+        except* Fenced:
+            self.lease.lock.release()
+        finally:
+            if self._remote is not None:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+                    await self._remote.backend.aclose()
+            on_end(self)
+
+    def stop(self) -> None:
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    def _open_remote(self) -> LaneState:
+        job = self.context.store.row("SELECT base_url FROM jobs WHERE lane = ? LIMIT 1", (self.lease.key,))
+        base_url = str(job["base_url"]) if job else ""
+        backend = registered(self.lane["provider"]).open(self.context.env, base_url)
+        return LaneState.open(self.context, self.hold, cast(RemoteBackend, backend))
+
+    def _requeue_local(self, tx: Transaction) -> None:
+        """Work on this machine that an earlier driver left in the middle starts again: it is free."""
+        lanes.fence(tx, self.lease.key, self.lease.epoch)
+        rows = tx.rows(
+            "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state IN ('running', 'finishing')",
+            (self.lease.key,),
+        )
+        for row in rows:
+            records.move(tx, self.hold, row["id"], "queued", phase="taken over", progress=0.0)
+
+    async def _beat(self) -> None:
+        while True:
+            await anyio.sleep(BEAT_S)
+            lanes.beat(self.context.store, self.lease)
+
+    def refresh(self) -> None:
+        """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled."""
+        assert self._group is not None
+        for row in self.context.store.rows(
+            f"SELECT id, state, cancel, needs FROM jobs WHERE lane = ? AND {OPEN} ORDER BY seq", (self.lease.key,)
+        ):
+            if row["state"] == "waiting" and not self._inputs_done(row):
+                continue
+            task = self._tasks.get(row["id"])
+            if task is None:
+                self._start(row)
+            elif isinstance(task.run, RemoteRun):
+                task.run.wake()
+            elif row["cancel"] and not cast(LocalRun, task.run).finishing:
+                task.scope.cancel()
+
+    def _inputs_done(self, row: Row) -> bool:
+        """Let a waiting job into the queue once the jobs it needs have succeeded; fail it, unpaid, when one has not."""
+        needs: list[str] = json.loads(row["needs"])
+        marks = ", ".join("?" * len(needs))
+
+        def write(tx: Transaction) -> bool:
+            states = {str(need["id"]): str(need["state"]) for need in tx.rows(
+                f"SELECT id, state FROM jobs WHERE id IN ({marks})", tuple(needs)
+            )}  # fmt: skip
+            broken = [need for need in needs if states.get(need, "gone") in ("failed", "cancelled", "gone")]
+            if broken:
+                text = f"its input, job {broken[0]}, {states.get(broken[0], 'is gone')}: nothing was made or charged"
+                records.fail(tx, self.hold, row["id"], VideoError("asset", text))
+                return False
+            if all(state == "succeeded" for state in states.values()):
+                records.move(tx, self.hold, row["id"], "queued", phase="")
+                return True
+            return False
+
+        return self.context.store.write(write)
+
+    def _start(self, row: Row) -> None:
+        assert self._group is not None
+        if self._remote is not None:
+            run: _Run = RemoteRun(self._remote, row["id"])
+        else:
+            run = LocalRun(self.context, self.hold, self.engines, row["id"])
+        task = _Task(run, anyio.CancelScope())
+        self._tasks[row["id"]] = task
+        self._group.start_soon(self._drive, row["id"], task)
+
+    async def _drive(self, job: str, task: _Task) -> None:
+        try:
+            with task.scope:
+                await task.run.run()
+            if task.scope.cancelled_caught:
+                self.context.store.write(lambda tx: self._cancelled(tx, job))
+        except (Fenced, anyio.get_cancelled_exc_class()):
+            raise
+        except Exception as error:  # a defect of ours: the job ends with a reason, the other jobs go on
+            self._broken(job, error)
+        finally:
+            self._tasks.pop(job, None)
+
+    def _cancelled(self, tx: Transaction, job: str) -> None:
+        ledger.release(tx, job)
+        records.move(tx, self.hold, job, "cancelled", matchable=0, cost=0, cost_basis="not charged")
+
+    def _broken(self, job: str, error: Exception) -> None:
+        row = self.context.store.row("SELECT state, kind, posted_at FROM jobs WHERE id = ?", (job,))
+        if row is None or row["state"] in records.FINAL:
+            return
+        text = f"{type(error).__name__}: {error}"[:300]
+        print(f"job {job}: {text}", flush=True)  # noqa: T201 - the worker's log
+        paid = row["kind"] == "remote" and row["posted_at"] is not None
+
+        def write(tx: Transaction) -> None:
+            if paid:
+                ledger.hold(tx, job)
+                records.note(tx, job, f"an unexpected failure of this program: {text}")
+                records.move(tx, self.hold, job, "uncertain", phase="needs a person")
+            else:
+                records.fail(tx, self.hold, job, VideoError("provider", f"an unexpected failure: {text}"))
+
+        self.context.store.write(write, durable=True)

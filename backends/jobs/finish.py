@@ -1,0 +1,114 @@
+"""The last step of every job: look at the clip, keep it, link it for people, book the money, say so."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from backends.backend import JsonObject
+from backends.errors import VideoError
+from backends.jobs import codec, ledger, records
+from backends.jobs.artifacts import file_sha256
+from backends.jobs.context import Context
+from backends.jobs.crash import crash_point
+from backends.jobs.inputs import remember
+from backends.jobs.records import Hold
+from backends.jobs.store import Row, Transaction, to_json
+
+
+def finish(
+    context: Context,
+    hold: Hold,
+    row: Row,
+    clip: Path,
+    *,
+    extras: Sequence[Path] = (),
+    sidecar: JsonObject | None = None,
+    facts: Mapping[str, object] | None = None,
+    seed: int | None = None,
+    notes: Sequence[str] = (),
+    cost_usd: Decimal | None = None,
+) -> None:
+    """Blocking: call it on a thread. A clip that cannot be read is VideoError("provider"), its bytes are kept.
+
+    Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
+    """
+    job, artifacts = str(row["id"]), context.artifacts
+    folder = artifacts.job(job)
+    if not clip.exists() and (folder / f"clip{clip.suffix}").exists():
+        clip = folder / f"clip{clip.suffix}"
+    clip_facts = context.sandbox.check(clip)
+    if clip_facts.kind != "clip":
+        raise VideoError("provider", f"what came back is no video ({clip_facts.mime}); it is kept at {clip}")
+    poster = artifacts.spool(job) / "poster.jpg"
+    context.sandbox.poster(clip, poster)
+    sha256 = file_sha256(clip)
+    files = {f"clip{clip.suffix}": clip, "poster.jpg": poster}
+    files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
+    prepared = json.loads(row["prepared"])
+    result: JsonObject = {
+        "sha256": sha256,
+        "clip_facts": codec.facts_to_json(clip_facts),
+        "sidecar": sidecar or {},
+        "facts": dict(facts or {}),
+        "seed": seed if seed is not None else prepared["request"]["seed"],
+    }
+    meta = {
+        "job": job,
+        "model": row["model"],
+        "request": prepared["request"],
+        "created_at": row["created_at"],
+        **result,
+    }
+    placed = artifacts.commit(job, files, meta)
+    result["file"] = str(placed[f"clip{clip.suffix}"])
+    result["poster"] = str(placed["poster.jpg"])
+    result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
+    told = list(notes)
+    try:
+        label = row["label"] or f"{row['model'].replace('/', '-')}-{job[4:10]}"
+        result["published"] = str(artifacts.publish(placed[f"clip{clip.suffix}"], label, row["take"], job))
+    except VideoError as error:
+        told.append(f"the clip is safe at {result['file']}, but not in the output folder: {error.message}")
+    crash_point("before-succeeded")
+
+    def write(tx: Transaction) -> None:
+        blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
+        remember(tx, sha256, blob)
+        records.note(tx, job, *told)
+        cost, basis = _cost(row, cost_usd)
+        above = ledger.settle(tx, job, cost, "free" if basis == "free" else "reported" if cost_usd else "computed")
+        if above:
+            _stop_lane(tx, row, above)
+        records.move(
+            tx, hold, job, "succeeded", result=to_json(result), progress=1.0, cost=cost, cost_basis=basis, error=None
+        )
+
+    context.store.write(write, durable=True)
+    artifacts.clear_spool(job)
+
+
+def _cost(row: Row, reported: Decimal | None) -> tuple[int, str]:
+    """What is booked, in micro-dollars, and in words where the figure comes from."""
+    if row["kind"] == "local":
+        return 0, "free"
+    if reported is not None:
+        return ledger.to_micro(reported), "reported by the provider"
+    if row["est_high"] is None:
+        return 0, "unknown: the provider reports no cost and has no listed price"
+    return int(row["est_high"]), "computed from the list price"
+
+
+def _stop_lane(tx: Transaction, row: Row, above: int) -> None:
+    """A bill above the reservation means that our prices are wrong: nothing more is bought until a person looks."""
+    text = (
+        f"job {row['id']} cost ${ledger.to_usd(above):.4f} more than its estimate: check the price of {row['model']} "
+        "(reelwright models --check), then reelwright jobs resume"
+    )
+    records.note(tx, str(row["id"]), text)
+    tx.run(
+        "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text, time.time() + 365 * 86400, row["lane"])
+    )

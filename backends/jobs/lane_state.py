@@ -1,0 +1,99 @@
+"""What the one driver of a remote lane shares among its jobs: the open back end, gates, breaker, id log, durations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from backends.backend import RemoteBackend
+from backends.catalog.row import Limits
+from backends.errors import VideoError
+from backends.jobs.context import Context
+from backends.jobs.gates import Breaker, Gate
+from backends.jobs.idlog import IdLog
+from backends.jobs.records import Hold
+from backends.jobs.schedule import Durations, next_gap
+from backends.jobs.store import Row
+
+PAST = 20
+"""How many finished jobs of a model the schedule looks at."""
+
+POLL_EVERY_S = 5.0
+"""The budget: on average at most one question every so many seconds."""
+
+
+class Posts:
+    """Paid POSTs may run side by side; a look-up of unbound jobs runs alone, so that it can't take the id of one
+    whose reply is still on its way."""
+
+    def __init__(self) -> None:
+        self._alone = anyio.Lock()
+        self._running = 0
+        self._none_running = anyio.Event()
+        self._none_running.set()
+
+    @asynccontextmanager
+    async def posting(self) -> AsyncIterator[None]:
+        async with self._alone:
+            if not self._running:
+                self._none_running = anyio.Event()
+            self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._none_running.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        async with self._alone:
+            await self._none_running.wait()
+            yield
+
+
+@dataclass
+class LaneState:
+    context: Context
+    hold: Hold
+    backend: RemoteBackend
+    breaker: Breaker
+    ids: IdLog
+    posts: Posts = field(default_factory=Posts)
+    gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
+    _durations: dict[str, tuple[int, Durations]] = field(default_factory=dict[str, tuple[int, Durations]])
+
+    @classmethod
+    def open(cls, context: Context, hold: Hold, backend: RemoteBackend) -> LaneState:
+        ids = IdLog(context.settings.home / "accepted.jsonl")
+        return cls(context, hold, backend, Breaker(context.store, hold.lane), ids)
+
+    def gate(self, model: str) -> Gate:
+        if model not in self.gates:
+            try:
+                limits = self.context.catalog.get(model, include_retired=True).limits
+            except VideoError:
+                limits = Limits()
+            self.gates[model] = Gate(limits)
+        return self.gates[model]
+
+    def next_poll_s(self, row: Row, elapsed_s: float) -> float:
+        """When to ask of this job again, learned from how long its model took before."""
+        known = self._durations.get(row["model"])
+        count = self.context.store.row(
+            "SELECT count(*) AS n FROM (SELECT 1 FROM jobs WHERE model = ? AND state = 'succeeded' LIMIT ?)",
+            (row["model"], PAST * 50),
+        )
+        finished = int(count["n"]) if count else 0
+        if known is None or known[0] != finished:
+            past = self.context.store.rows(
+                "SELECT remote_done_at - accepted_at AS took FROM jobs WHERE model = ? AND state = 'succeeded' "
+                "AND accepted_at IS NOT NULL AND remote_done_at > accepted_at ORDER BY ended_at DESC LIMIT ?",
+                (row["model"], PAST),
+            )
+            known = (finished, Durations.fit([float(seen["took"]) for seen in past], row["typical_s"]))
+            self._durations[row["model"]] = known
+        return next_gap(known[1], elapsed_s, self.context.number("POLL_EVERY_S", POLL_EVERY_S))

@@ -1,0 +1,67 @@
+"""Before a job runs: its pending inputs become files, and the request is judged again with what they really are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+from anyio import to_thread
+
+from backends.backend import JsonObject, Prepared
+from backends.catalog.price import estimate
+from backends.errors import VideoError
+from backends.jobs import codec, ledger, legal, records
+from backends.jobs.context import Context
+from backends.jobs.inputs import MAX_INPUT, assets_of, is_pending
+from backends.jobs.records import Hold
+from backends.jobs.store import Row, Transaction, to_json
+from backends.media.fetch import fetch
+from backends.request import VideoRequest
+
+FETCH_TIMEOUT_S = 300.0
+
+
+async def ready(context: Context, hold: Hold, row: Row) -> Prepared:
+    """The prepared request with all its files. VideoError (uncharged) when an input turns out unusable."""
+    entries = cast("dict[str, JsonObject]", json.loads(row["inputs"]))
+    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
+    if any(is_pending(entry) for entry in entries.values()):
+        entries, prepared = await _settle(context, hold, row, entries, prepared)
+    return codec.with_assets(prepared, assets_of(entries))
+
+
+async def _settle(
+    context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared
+) -> tuple[dict[str, JsonObject], Prepared]:
+    spool = context.artifacts.spool(row["id"])
+    for number, (place, entry) in enumerate(list(entries.items())):
+        if not is_pending(entry):
+            continue
+        if "url" in entry:
+            target = spool / f"input{number}"
+            await fetch(entry["url"], target, max_bytes=MAX_INPUT, timeout_s=FETCH_TIMEOUT_S)
+            entry = {**entry, "fetched": str(target)}
+        settled = await to_thread.run_sync(context.inputs.settle, entry)
+        if "fetched" in entry:
+            Path(entry["fetched"]).unlink(missing_ok=True)
+        entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
+    asked = VideoRequest.model_validate_json(row["request"])
+    facts = {place: asset.facts for place, asset in assets_of(entries).items()}
+    checked = legal.recheck(asked, context.catalog.get(row["model"]), facts)
+    high = estimate(checked, checked.row).usd_high
+    if row["est_high"] is not None and (high is None or ledger.to_micro(high) > row["est_high"]):
+        raise VideoError(
+            "needs_budget",
+            "now that the input is known, the clip would cost more than was reserved for it "
+            f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
+        )
+    fresh = legal.prepare(checked)
+
+    def write(tx: Transaction) -> None:
+        columns = {"inputs": to_json(entries), "prepared": to_json(codec.prepared_to_json(fresh))}
+        records.move(tx, hold, row["id"], row["state"], **columns)
+        records.note(tx, row["id"], *fresh.notes)
+
+    context.store.write(write)
+    return entries, fresh

@@ -1,0 +1,332 @@
+"""Job rows: how one is inserted, moved from state to state, and shown.
+
+Every change of state goes through `move`, which adds the event and refuses to leave a final state or go backwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from backends.backend import JsonObject, Prepared
+from backends.errors import VideoError
+from backends.jobs import codec, ledger
+from backends.jobs.lanes import add_lane, fence
+from backends.jobs.store import Row, Store, Transaction, add_event, to_json
+from backends.jobs.views import FINAL, SETTLED, Job, JobError, JobPage, JobRow, Spend, State
+from backends.request import VideoRequest
+
+ORDER = ("waiting", "queued", "submitting", "running", "downloading", "finishing")
+"""The states a job passes on its way. Only a refusal that is known to be unpaid goes back, to queued."""
+
+BACK_TO_QUEUED = frozenset({"queued", "submitting", "running", "downloading", "finishing"})
+"""running and later go back only for work on this machine, which is free to run again."""
+
+
+def new_job_id() -> str:
+    """130 random bits, so that an id cannot be guessed."""
+    return "job_" + base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """All that the insert of one job needs. Money in micro-dollars, None = unknown."""
+
+    request: VideoRequest
+    prepared: Prepared
+    inputs: Mapping[str, JsonObject]
+    needs: Sequence[str]
+    digest: str
+    request_key: str
+    key_given: bool
+    principal: str
+    client: str
+    take: int
+    label: str
+    engine: str
+    provider: str
+    kind: str
+    lane: str
+    base_url: str
+    est_low: int | None
+    est_high: int | None
+    typical_s: float | None
+    notes: Sequence[str]
+
+
+def find_same(tx: Store | Transaction, principal: str, request_key: str, digest: str, *, given: bool) -> Row | None:
+    """The job that this very request already has. VideoError("conflict") for a given key with another request."""
+    row = tx.row(
+        "SELECT * FROM jobs WHERE principal = ? AND request_key = ? AND matchable = 1", (principal, request_key)
+    )
+    if row is not None and given and row["digest"] != digest:
+        raise VideoError(
+            "conflict",
+            f"this request_key already names job {row['id']}, which asked for something else: use another request_key",
+            nearest={"job_id": row["id"]},
+        )
+    return row
+
+
+def insert(tx: Transaction, new: NewJob) -> tuple[Row, bool]:
+    """The job's row, and whether it was there already. Reserves the money; "wall" when it may not be spent."""
+    same = find_same(tx, new.principal, new.request_key, new.digest, given=new.key_given)
+    if same is not None:
+        return same, True
+    job = new_job_id()
+    add_lane(tx, new.lane, new.provider, new.kind)
+    ledger.reserve(tx, job, new.provider, new.lane, new.label, new.est_high)
+    values: dict[str, Any] = {
+        "id": job,
+        "principal": new.principal,
+        "client": new.client,
+        "request_key": new.request_key,
+        "digest": new.digest,
+        "take": new.take,
+        "label": new.label,
+        "task": new.request.task,
+        "engine": new.engine,
+        "model": new.prepared.model,
+        "provider": new.provider,
+        "kind": new.kind,
+        "lane": new.lane,
+        "base_url": new.base_url,
+        "state": "waiting" if new.needs else "queued",
+        "request": new.request.model_dump_json(),
+        "prepared": to_json(codec.prepared_to_json(new.prepared)),
+        "inputs": to_json(new.inputs),
+        "needs": to_json(list(new.needs)),
+        "est_low": new.est_low,
+        "est_high": new.est_high,
+        "typical_s": new.typical_s,
+        "notes": to_json(list(new.notes)),
+        "created_at": time.time(),
+    }
+    names = ", ".join(values)
+    tx.run(f"INSERT INTO jobs({names}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
+    add_event(tx, job, "submitted", {"client": new.client}, wake=True)
+    return cast(Row, tx.row("SELECT * FROM jobs WHERE id = ?", (job,))), False
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Who writes: a driver with its lane's epoch. Every write of a driver is fenced by it."""
+
+    lane: str
+    epoch: int
+
+
+def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: Any) -> None:
+    """Change a job's state (or columns in the same state), fenced by the lane's epoch.
+
+    A job in a final state stays there: VideoError("conflict").
+    """
+    if hold is not None:
+        fence(tx, hold.lane, hold.epoch)
+    row = tx.row("SELECT state, kind FROM jobs WHERE id = ?", (job,))
+    if row is None:
+        raise VideoError("not_found", f"there is no job {job}")
+    old = str(row["state"])
+    if old in FINAL:
+        raise VideoError("conflict", f"job {job} has {old}: nothing can change that")
+    if state in ORDER and old in ORDER and ORDER.index(state) < ORDER.index(old):
+        free = row["kind"] == "local" or old in ("queued", "submitting")
+        if not (state == "queued" and old in BACK_TO_QUEUED and free):
+            raise VideoError("conflict", f"job {job} cannot go back from {old} to {state}")
+    if state in FINAL:
+        columns.setdefault("ended_at", time.time())
+        columns.setdefault("phase", "")
+    assignments = ", ".join(f"{name} = ?" for name in ("state", *columns))
+    tx.run(f"UPDATE jobs SET {assignments} WHERE id = ?", (state, *columns.values(), job))
+    if old != state:
+        add_event(tx, job, "state", {"from": old, "to": state}, wake=state in FINAL or state == "queued")
+
+
+def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError) -> None:
+    """End a job as failed and book its money: released, settled in full, or held until it is known."""
+    row = tx.row("SELECT est_high, kind, cost FROM jobs WHERE id = ?", (job,))
+    columns: dict[str, Any] = {"error": to_json(error.to_json())}
+    if error.charged == "no":
+        ledger.release(tx, job)
+        columns |= {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
+    else:
+        reserved = int((row or {}).get("est_high") or 0)
+        ledger.settle(tx, job, reserved, "reservation")
+        columns |= {
+            "cost": reserved,
+            "cost_basis": "charged" if error.charged == "yes" else "may have been charged: the reservation",
+        }
+    move(tx, hold, job, "failed", **columns)
+
+
+def note(tx: Transaction, job: str, *texts: str) -> None:
+    """Add to what the person is told of a job; the same sentence once."""
+    row = tx.row("SELECT notes FROM jobs WHERE id = ?", (job,))
+    known = cast("list[str]", json.loads(row["notes"])) if row else []
+    fresh = [text for text in dict.fromkeys(texts) if text not in known]
+    if fresh:
+        tx.run("UPDATE jobs SET notes = ? WHERE id = ?", (to_json(known + fresh), job))
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _eta(row: Row) -> float | None:
+    """Seconds until the end: from its own pace once it moves, else from what this model usually takes."""
+    if row["state"] not in ORDER or row["started_at"] is None:
+        return None
+    spent = max(0.0, time.time() - row["started_at"])
+    if row["progress"] > 0.05:
+        return round(spent * (1 / row["progress"] - 1), 1)
+    return round(max(0.0, row["typical_s"] - spent), 1) if row["typical_s"] else None
+
+
+def queue_position(store: Store, row: Row) -> int | None:
+    """How many of the lane stand before it, from 0; None once it has started."""
+    if row["state"] not in ("queued", "waiting"):
+        return None
+    if row["queue_position"] is not None:
+        return int(row["queue_position"])
+    found = store.row(
+        "SELECT count(*) AS n FROM jobs WHERE lane = ? AND state = 'queued' AND seq < ?", (row["lane"], row["seq"])
+    )
+    return int(found["n"]) if found else None
+
+
+def _next_step(row: Row) -> str:
+    state, job = row["state"], row["id"]
+    if state == "succeeded":
+        return f'inspect_clip(clip="{job}") to look at it; extend_clip or image_to_video take {job} as input'
+    if state == "failed":
+        error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
+        if error is not None and error.charged == "no":
+            return "it was not charged: change what the error names and call the tool again"
+        return "it may have been charged: read the error before anything is paid again"
+    if state == "cancelled":
+        return ""
+    if state == "uncertain":
+        return (
+            "nobody knows whether the provider took it; its money stays reserved until the person decides at a "
+            f"terminal: reelwright jobs resolve {job}"
+        )
+    return f'wait_for_job(job_ids=["{job}"])'
+
+
+def poll_after(row: Row) -> float:
+    """When it is worth asking again, seconds."""
+    if row["state"] in SETTLED:
+        return 0.0
+    eta = _eta(row) or row["typical_s"] or 5.0
+    return round(min(15.0, max(1.0, eta / 4)), 1)
+
+
+def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False) -> Job:
+    """The public view. trouble: why nobody drives it, shown as its phase while it is open."""
+    result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
+    facts: JsonObject = result.get("clip_facts", {})
+    prepared: JsonObject = json.loads(row["prepared"])
+    asked: JsonObject = prepared["request"]
+    error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
+    clip = result.get("published") or result.get("file")
+    extend = asked["task"] == "extend"
+    return Job(
+        job_id=row["id"],
+        uri=f"video://jobs/{row['id']}",
+        label=row["label"],
+        take=row["take"],
+        state=row["state"],
+        phase=(trouble if trouble and row["state"] not in SETTLED else "") or row["phase"],
+        task=row["task"],
+        engine=row["engine"],
+        model=row["model"],
+        prompt=asked["prompt"][:80],
+        progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 3),
+        queue_position=queue_position(store, row),
+        eta_s=_eta(row),
+        est_cost_usd=ledger.to_float(row["est_high"]),
+        cost_usd=ledger.to_float(row["cost"]),
+        cost_basis=row["cost_basis"],
+        file=clip,
+        files=[clip, *result.get("extras", [])] if clip else [],
+        poster=result.get("poster"),
+        duration_s=facts.get("duration_s") or (None if extend else asked["duration_s"]),
+        width=facts.get("width") or prepared["width"] or None,
+        height=facts.get("height") or prepared["height"] or None,
+        fps=facts.get("fps") or asked["fps"],
+        audio=facts.get("audio", asked["audio"]),
+        seed=result.get("seed", asked["seed"]),
+        parents=_parents(row),
+        notes=json.loads(row["notes"]),
+        error=None
+        if error is None
+        else JobError(kind=error.kind, message=error.message, retryable=error.retryable, charged=error.charged),
+        created_at=_iso(row["created_at"]),
+        client=row["client"],
+        poll_after_s=poll_after(row),
+        timed_out=timed_out,
+        next=_next_step(row),
+    )
+
+
+def _parents(row: Row) -> list[str]:
+    """The jobs whose clips this one was made from."""
+    names = [entry.get("from_job") or entry.get("job") for entry in json.loads(row["inputs"]).values()]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def to_row(row: Row) -> JobRow:
+    result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
+    file = result.get("published") or result.get("file")
+    return JobRow(
+        job_id=row["id"],
+        state=row["state"],
+        model=row["model"],
+        label=row["label"],
+        take=row["take"],
+        progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 2),
+        cost_usd=ledger.to_float(row["cost"]),
+        created_at=_iso(row["created_at"]),
+        file=Path(file).name if file else None,
+    )
+
+
+def spend(store: Store) -> Spend:
+    totals, limits = ledger.totals(store), ledger.walls(store)
+    return Spend(
+        today_usd=totals.today / ledger.MICRO,
+        total_usd=totals.settled / ledger.MICRO,
+        reserved_usd=totals.held / ledger.MICRO,
+        per_job_wall_usd=None if limits.per_job is None else float(limits.per_job),
+        per_day_wall_usd=None if limits.per_day is None else float(limits.per_day),
+    )
+
+
+def page(
+    store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
+) -> JobPage:
+    """Rows newest first. state: one of the states, or "open". cursor: as an earlier page gave it."""
+    where, params = ["principal = ?", "parent IS NULL"], cast("list[object]", [principal])
+    if state == "open":
+        where.append("state NOT IN ('succeeded', 'failed', 'cancelled')")
+    elif state is not None:
+        where.append("state = ?")
+        params.append(state)
+    if label is not None:
+        where.append("label = ?")
+        params.append(label)
+    if cursor is not None:
+        if not cursor.isdigit():
+            raise VideoError("invalid_request", "cursor is what an earlier list_jobs gave; leave it out to begin anew")
+        where.append("seq < ?")
+        params.append(int(cursor))
+    rows = store.rows(f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?", (*params, limit + 1))
+    more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
+    return JobPage(jobs=[to_row(row) for row in rows[:limit]], cursor=more, spend=spend(store))

@@ -1,0 +1,209 @@
+"""The worker: takes the lanes that it has credentials for, drives their open jobs, and leaves when all is quiet.
+
+As a process of its own: `python -P -m backends.jobs.worker`, started by a client (see `launch`). Inline: the same
+code on a thread of the client.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO
+
+import anyio
+import anyio.abc
+from anyio import to_thread
+
+from backends.backend import registered
+from backends.errors import VideoError
+from backends.jobs import lanes
+from backends.jobs.context import Context, program_version
+from backends.jobs.driver import LaneDriver
+from backends.jobs.engines import Engines
+from backends.jobs.lanes import OPEN, Fenced, Lease
+from backends.jobs.store import Row, Transaction
+from backends.settings import load_settings
+
+log = logging.getLogger("reelwright.worker")
+
+LOOK_EVERY_S = 0.05
+IDLE_S = 60.0
+START_WAIT_S = 5.0
+EMPTY_S = 2.0
+"""A worker that drives nothing at all (another took the lanes) leaves after so many seconds."""
+
+
+class Worker:
+    """Watches the store and drives every lane it can. `stop` lets it end; paid jobs stay adoptable in their rows."""
+
+    def __init__(self, context: Context, engine_log: IO[bytes] | int, *, detached: bool) -> None:
+        self.context = context
+        self.detached = detached
+        self.engines = Engines(context.env, engine_log, context.cpu_jobs)
+        self.drivers: dict[str, LaneDriver] = {}
+        self._refused: dict[str, float] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    async def run(self, *, stay: Callable[[], bool] = lambda: False) -> None:
+        """Until stopped, or idle for long. stay: asked before leaving when idle (an inline worker of a live client)."""
+        idle_s = self.context.number("WORKER_IDLE_S", IDLE_S)
+        quiet_since = time.monotonic()
+        first = True
+        seen, waked, looked = -1, -1, 0.0
+        try:
+            async with anyio.create_task_group() as group:
+                while not self._stopping:
+                    version = self.context.store.version()
+                    now = time.monotonic()
+                    if version != seen or now - looked >= 1.0:
+                        seen, looked = version, now
+                        latest = self._latest_wake()
+                        if latest != waked or now - looked >= 1.0 or first:
+                            waked = latest
+                            await self._take_lanes(group, START_WAIT_S if first else 0.0)
+                            first = False
+                            for driver in list(self.drivers.values()):
+                                driver.refresh()
+                    if self._quiet():
+                        patience = idle_s if self.drivers else min(idle_s, EMPTY_S)
+                        if now - quiet_since >= patience and not stay() and self._leave():
+                            break
+                    else:
+                        quiet_since = now
+                    await anyio.sleep(LOOK_EVERY_S)
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.engines.close()
+                for driver in list(self.drivers.values()):
+                    self._let_go(driver.lease)
+
+    def _latest_wake(self) -> int:
+        row = self.context.store.row("SELECT max(seq) AS seq FROM events WHERE wake = 1")
+        return int(row["seq"] or 0) if row else 0
+
+    def _quiet(self) -> bool:
+        return not any(driver.busy for driver in self.drivers.values())
+
+    def _leave(self) -> bool:
+        """Give up every lane that has nothing open, one transaction each; whether none is left."""
+        for key, driver in list(self.drivers.items()):
+            if lanes.leave(self.context.store, driver.lease):
+                driver.stop()
+                del self.drivers[key]
+        return not self.drivers
+
+    def _let_go(self, lease: Lease) -> None:
+        with suppress(VideoError):
+            lanes.leave(self.context.store, lease, even_if_open=True)
+
+    async def _take_lanes(self, group: anyio.abc.TaskGroup, wait_s: float) -> None:
+        """Become the driver of lanes that have open jobs, that we have credentials for, and that nobody drives."""
+        for lane in lanes.undriven_open(self.context.store):
+            key = str(lane["key"])
+            if key in self.drivers or self._refused.get(key, 0.0) > time.monotonic():
+                continue
+            if not self._can_drive(lane):
+                continue
+            if not wait_s and lanes.is_driven(self.context.locks, lane):
+                continue
+            lease = await to_thread.run_sync(self._take, key, wait_s)
+            if lease is None:
+                self._refused[key] = time.monotonic() + 1.0
+                continue
+            self._drive(group, lane, lease)
+
+    def _take(self, key: str, wait_s: float) -> Lease | None:
+        return lanes.take(
+            self.context.store,
+            self.context.locks,
+            key,
+            version=program_version(),
+            detached=self.detached,
+            wait_s=wait_s,
+        )
+
+    def _drive(self, group: anyio.abc.TaskGroup, lane: Row, lease: Lease) -> None:
+        driver = LaneDriver(self.context, lease, lane, self.engines)
+        self.drivers[lease.key] = driver
+        group.start_soon(self._guard, driver)
+
+    async def _guard(self, driver: LaneDriver) -> None:
+        """A lane that cannot be driven (a broken SDK, say) tells why in its row and does not end the others."""
+        try:
+            await driver.run(self._ended)
+        except Fenced:
+            pass
+        except Exception as error:  # whatever it is, it must be told, and the other lanes go on
+            log.exception("lane %s", driver.lease.key)
+            self._tell(driver.lease.key, f"{type(error).__name__}: {error}")
+            self._refused[driver.lease.key] = time.monotonic() + 10.0
+            self._let_go(driver.lease)
+
+    def _ended(self, driver: LaneDriver) -> None:
+        self.drivers.pop(driver.lease.key, None)
+
+    def _can_drive(self, lane: Row) -> bool:
+        try:
+            access = registered(lane["provider"]).access(self.context.env)
+        except VideoError as error:
+            self._tell(lane["key"], error.message)
+            return False
+        return access.available and access.lane == lane["key"]
+
+    def _tell(self, key: str, trouble: str) -> None:
+        def write(tx: Transaction) -> int:
+            return tx.run(
+                "UPDATE lanes SET trouble = ?, trouble_at = ? WHERE key = ? AND trouble <> ?",
+                (trouble[:300], time.time(), key, trouble[:300]),
+            )
+
+        self.context.store.write(write)
+
+
+def open_jobs(context: Context) -> int:
+    row = context.store.row(f"SELECT count(*) AS n FROM jobs WHERE {OPEN}")
+    return int(row["n"]) if row else 0
+
+
+async def _main(context: Context, engine_log: IO[bytes]) -> None:
+    worker = Worker(context, engine_log, detached=True)
+    async with anyio.create_task_group() as group:
+
+        async def on_signal() -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    worker.stop()
+                    return
+
+        group.start_soon(on_signal)
+        await worker.run()
+        group.cancel_scope.cancel()
+
+
+def main() -> None:
+    """The detached worker's process; its standard output and error are the log file."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for noisy in ("httpx", "httpcore", "httpx2", "openai", "google_genai"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    settings = load_settings()
+    context = Context.open(settings)
+    log.info("worker %s started, version %s", os.getpid(), program_version())
+    try:
+        with os.fdopen(os.dup(2), "wb") as engine_log:
+            anyio.run(_main, context, engine_log)
+    finally:
+        context.close()
+        log.info("worker %s left", os.getpid())
+
+
+if __name__ == "__main__":
+    main()

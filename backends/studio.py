@@ -1,0 +1,431 @@
+"""Studio: the one object that both front ends hold. What a tool, a cell or a command can do is a method here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+import anyio
+from anyio import to_thread
+
+from backends.backend import registered
+from backends.catalog.availability import availability
+from backends.catalog.choose import Choice, Offer, Prefer, choose, rank
+from backends.catalog.price import estimate
+from backends.catalog.rules import check
+from backends.catalog.views import compact, money_field
+from backends.errors import VideoError
+from backends.jobs import ledger, legal, records
+from backends.jobs.artifacts import disk_errors
+from backends.jobs.context import Context
+from backends.jobs.gates import Breaker
+from backends.jobs.inputs import Resolved
+from backends.jobs.launch import Launcher
+from backends.jobs.records import NewJob
+from backends.jobs.store import Row, Transaction, add_event
+from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Ticket
+from backends.request import TASKS, MediaName, VideoRequest
+from backends.settings import Settings, load_settings
+
+Where = Literal["any", "local"]
+
+WAIT_LOOK_S = 0.025
+"""How often a waiting client looks whether the store has changed: a look costs about 10 us."""
+
+ENSURE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a look at a clip or still gave: facts and measures in words and numbers, and one picture."""
+
+    text: str
+    sheet: Path
+    jpeg: bytes
+    facts: Mapping[str, Any]
+
+
+class Studio:
+    """Open with `Studio.open()`; usable as a context manager.
+
+    Every method may raise VideoError; none blocks for longer than the work it names. Thread-safe.
+    """
+
+    def __init__(self, context: Context, client: str, principal: str) -> None:
+        self.context = context
+        self.client = client
+        self.principal = principal
+        self.launcher = Launcher(context)
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, *, client: str = "mcp", principal: str = "local") -> Self:
+        """client: who asks, shown in the job. principal: whose jobs these are; others' are invisible."""
+        return cls(Context.open(settings or load_settings()), client, principal)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Detached workers go on; an inline one is stopped (its paid jobs are adopted by the next)."""
+        self.launcher.close()
+        self.context.close()
+
+    # what there is and what it costs
+
+    def models(
+        self, task: str | None = None, query: str | None = None, include_retired: bool = False, limit: int = 20
+    ) -> dict[str, Any]:
+        """Compact rows of the models that match, and how many more there are."""
+        if task is not None and task not in TASKS:
+            raise VideoError("invalid_request", f"task {task[:40]!r} is unknown: the tasks are {', '.join(TASKS)}")
+        found = self.context.catalog.search(task, query, include_retired, 10_000)
+        why = availability(self.context.env)
+        return {
+            "models": [compact(row, why(row)) for row in found[:limit]],
+            "more": max(0, len(found) - limit),
+        }
+
+    def estimate(
+        self,
+        request: VideoRequest,
+        *,
+        count: int = 1,
+        limit: int = 5,
+        prefer: Prefer = "quality",
+        where: Where = "any",
+    ) -> dict[str, Any]:
+        """The models that can do exactly this, ranked, with their prices. Spends nothing, starts nothing.
+
+        A named model that cannot is an error with the nearest legal request.
+        """
+        inputs = self.context.inputs.resolve(request, self.principal, copy=False)
+        catalog, why = self.context.catalog, availability(self.context.env)
+        limits = ledger.walls(self.context.store)
+        if request.model != "auto":
+            row = catalog.get(request.model)
+            checked = check(request, row, inputs.facts)
+            reason = why(row)
+            cost = estimate(checked, row, count)
+            offer = Offer(row, checked, cost, reason is None, reason or "")
+            return {"fits": [_offer(offer)], "misfits": 0, "why": {}, "next": _start_call(request, offer)}
+        ranking = rank(
+            request,
+            catalog,
+            inputs.facts,
+            why,
+            prefer=prefer,
+            where=where,
+            allow_providers=limits.allow_providers,
+        )
+        offers = [
+            Offer(o.row, o.checked, estimate(o.checked, o.row, count), o.available, o.why_not)
+            for o in ranking.fits[:limit]
+        ]
+        usable = next((offer for offer in offers if offer.available), None)
+        return {
+            "fits": [_offer(offer) for offer in offers],
+            "misfits": sum(ranking.misfits.values()),
+            "why": ranking.misfits,
+            "next": _start_call(request, usable) if usable else "list_models shows what each model needs",
+        }
+
+    # making
+
+    def submit(
+        self,
+        request: VideoRequest,
+        *,
+        prefer: Prefer = "quality",
+        where: Where = "any",
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+        confirmed: bool = False,
+    ) -> Ticket:
+        """Put a job into the store and see to its worker; the job's ticket, at once.
+
+        The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
+        twice. confirmed: the person has agreed to the price, where they want to be asked.
+        """
+        if take < 1 or take > 99:
+            raise VideoError("invalid_request", f"take is 1 to 99, not {take}: it numbers attempts at one request")
+        if len(label) > 80:
+            raise VideoError("invalid_request", "label is longer than 80 characters")
+        inputs = self.context.inputs.resolve(request, self.principal)
+        digest = hashlib.sha256(f"{request.digest(inputs.hashes)} {prefer} {where}".encode()).hexdigest()
+        key = f"given {request_key} {take}" if request_key else f"made {digest} {take}"
+        store = self.context.store
+        same = records.find_same(store, self.principal, key, digest, given=request_key is not None)
+        if same is not None:
+            return self._ticket(same, replayed=True)
+        choice = self._choose(request, inputs, prefer, where)
+        new = self._new_job(request, choice, inputs, digest, key, request_key is not None, take, label)
+        if not confirmed:
+            self._ask_consent(new, choice)
+        row, replayed = store.write(lambda tx: records.insert(tx, new), durable=new.est_high != 0)
+        return self._ticket(row, replayed=replayed, way_out=choice.next)
+
+    def _choose(self, request: VideoRequest, inputs: Resolved, prefer: Prefer, where: Where) -> Choice:
+        limits = ledger.walls(self.context.store)
+        return choose(
+            request,
+            self.context.catalog,
+            inputs.facts,
+            availability(self.context.env),
+            prefer=prefer,
+            where=where,
+            allow_providers=limits.allow_providers,
+            per_job_usd=limits.per_job,
+        )
+
+    def _new_job(
+        self,
+        request: VideoRequest,
+        choice: Choice,
+        inputs: Resolved,
+        digest: str,
+        key: str,
+        given: bool,
+        take: int,
+        label: str,
+    ) -> NewJob:
+        row, cost = choice.row, choice.estimate
+        registration = registered(row.provider)
+        access = self.context.access(row.provider)
+        closed_for, why = Breaker(self.context.store, access.lane).open_for()
+        if closed_for > 0:
+            raise VideoError(
+                "provider", f"{row.provider} is paused for {closed_for:.0f} s more: {why}", retryable=True,
+                retry_after_s=closed_for,
+            )  # fmt: skip
+        return NewJob(
+            request=request,
+            prepared=legal.prepare(choice.checked),
+            inputs=inputs.entries,
+            needs=inputs.needs,
+            digest=digest,
+            request_key=key,
+            key_given=given,
+            principal=self.principal,
+            client=self.client,
+            take=take,
+            label=label,
+            engine=row.engine,
+            provider=row.provider,
+            kind=registration.kind,
+            lane=access.lane,
+            base_url=access.base_url,
+            est_low=None if cost.usd_low is None else ledger.to_micro(cost.usd_low),
+            est_high=None if cost.usd_high is None else ledger.to_micro(cost.usd_high),
+            typical_s=cost.typical_s,
+            notes=tuple(dict.fromkeys((*choice.checked.notes, *choice.notes))),
+        )
+
+    def _ask_consent(self, new: NewJob, choice: Choice) -> None:
+        above = ledger.walls(self.context.store).confirm_above
+        if above is None or new.est_high == 0:
+            return
+        if new.est_high is None or ledger.to_usd(new.est_high) > above:
+            raise VideoError(
+                "consent",
+                f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above "
+                f"${above}: they may raise confirm_above_usd at a terminal (reelwright config set confirm_above_usd N)",
+            )
+
+    def _ticket(self, row: Row, *, replayed: bool, way_out: str = "") -> Ticket:
+        trouble = self._drive(row)
+        notes = cast("list[str]", json.loads(row["notes"]))
+        job = row["id"]
+        call = f'wait_for_job(job_ids=["{job}"])'
+        if row["state"] in SETTLED:
+            call = f'get_job(job_id="{job}")'
+        return Ticket(
+            job_id=job,
+            state=row["state"],
+            model=row["model"],
+            est_cost_usd=ledger.to_float(row["est_high"]),
+            replayed=replayed,
+            poll_after_s=records.poll_after(row),
+            notes=[*notes, *([trouble] if trouble else [])],
+            next=f"{call}; {way_out}" if way_out else call,
+        )
+
+    def _drive(self, row: Row) -> str:
+        """See to it that an open job's lane is driven; why it is not, in words."""
+        return "" if row["state"] in SETTLED else self.launcher.ensure(row["lane"])
+
+    # watching
+
+    def _row(self, job_id: str) -> Row:
+        row = self.context.store.row(
+            "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job_id.removeprefix("video://jobs/"), self.principal)
+        )
+        if row is None:
+            raise VideoError("not_found", f"there is no job {job_id[:80]!r}: list_jobs shows those there are")
+        return row
+
+    def get(self, job_id: str) -> Job:
+        """The job as it is now."""
+        row = self._row(job_id)
+        return records.to_job(self.context.store, row, trouble=self._drive(row))
+
+    def list(
+        self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> JobPage:
+        """Jobs newest first, and what has been spent. state: a job state, or "open"."""
+        page = records.page(self.context.store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
+        for lane in {row["lane"] for row in self.context.store.rows(
+            "SELECT DISTINCT lane FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
+        )}:  # fmt: skip
+            self.launcher.ensure(lane)
+        return page
+
+    async def wait(
+        self,
+        job_ids: Sequence[str],
+        *,
+        until: Literal["all", "any"] = "all",
+        timeout_s: float = 25.0,
+        on_change: Callable[[Job], Awaitable[None]] | None = None,
+    ) -> list[Job]:
+        """The jobs, once all (or any) of them are settled or the time is over (`timed_out`). Cancels nothing.
+
+        on_change: awaited with each job whose state, phase or progress has moved.
+        """
+        if not job_ids:
+            raise VideoError("invalid_request", "job_ids is empty: give the ids that the starting calls returned")
+        ids = [self._row(job_id)["id"] for job_id in dict.fromkeys(job_ids)]
+        deadline = time.monotonic() + timeout_s
+        store, version, ensured = self.context.store, -1, 0.0
+        trouble: dict[str, str] = {}
+        shown: dict[str, tuple[object, ...]] = {}
+        while True:
+            now = time.monotonic()
+            if now - ensured >= ENSURE_EVERY_S:
+                trouble = await to_thread.run_sync(self._drive_all, ids)
+                ensured = time.monotonic()
+            if (current := store.version()) != version:
+                version = current
+                rows = [self._row(job_id) for job_id in ids]
+                done = [row["state"] in SETTLED for row in rows]
+                if on_change is not None:
+                    await self._tell(rows, shown, on_change)
+                if any(done) if until == "any" else all(done):
+                    return [records.to_job(store, row) for row in rows]
+            if time.monotonic() >= deadline:
+                return [self._late(self._row(job_id), trouble) for job_id in ids]
+            await anyio.sleep(min(WAIT_LOOK_S, max(0.0, deadline - time.monotonic())))
+
+    def _drive_all(self, ids: Sequence[str]) -> dict[str, str]:
+        return {job_id: self._drive(self._row(job_id)) for job_id in ids}
+
+    def _late(self, row: Row, trouble: Mapping[str, str]) -> Job:
+        timed_out = row["state"] not in SETTLED
+        return records.to_job(self.context.store, row, trouble=trouble.get(row["id"], ""), timed_out=timed_out)
+
+    async def _tell(
+        self, rows: Sequence[Row], shown: dict[str, tuple[object, ...]], on_change: Callable[[Job], Awaitable[None]]
+    ) -> None:
+        for row in rows:
+            now = (row["state"], row["phase"], row["progress"], row["queue_position"])
+            if shown.get(row["id"]) != now:
+                shown[row["id"]] = now
+                await on_change(records.to_job(self.context.store, row))
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable."""
+        job = self._row(job_id)["id"]
+
+        def write(tx: Transaction) -> None:
+            row = tx.row("SELECT state FROM jobs WHERE id = ?", (job,))
+            if row is None or row["state"] in FINAL:
+                return
+            if row["state"] in ("waiting", "queued"):
+                ledger.release(tx, job)
+                records.move(tx, None, job, "cancelled", matchable=0, cost=0, cost_basis="not charged")
+                return
+            if row["state"] == "uncertain":
+                raise VideoError(
+                    "conflict",
+                    f"nobody knows whether job {job} was taken, so it cannot be cancelled; the person decides at a "
+                    f"terminal: reelwright jobs resolve {job}",
+                )
+            tx.run("UPDATE jobs SET cancel = 1 WHERE id = ?", (job,))
+            add_event(tx, job, "cancel", {"client": self.client}, wake=True)
+
+        self.context.store.write(write, durable=True)
+        return self.get(job)
+
+    # looking
+
+    def inspect(self, clip: str, frames: int = 8) -> Inspection:
+        """Facts, measures and one contact sheet of a clip; of a still, a picture with a coordinate grid."""
+        if not 1 <= frames <= 32:
+            raise VideoError("invalid_request", f"frames is 1 to 32, not {frames}")
+        name = MediaName.parse(clip)
+        if name.kind == "url":
+            raise VideoError(
+                "asset", "inspect_clip looks at local files and jobs: save the clip first and give its path"
+            )
+        path = self._inspected(name)
+        folder = self.context.artifacts.root / "sheets"
+        with disk_errors("writing a contact sheet"):
+            folder.mkdir(parents=True, exist_ok=True)
+        stamp = hashlib.sha256(f"{clip} {frames} {path.stat().st_mtime_ns}".encode()).hexdigest()[:20]
+        sheet = folder / f"{stamp}.jpg"
+        found = self.context.sandbox.inspect(path, frames, sheet)
+        return Inspection(str(found.get("text", "")), sheet, sheet.read_bytes(), found)
+
+    def _inspected(self, name: MediaName) -> Path:
+        if name.kind == "path":
+            return self.context.inputs.checked_path(name.value)
+        entry = self.context.inputs.job_entry(name, self.principal)
+        if "path" not in entry:
+            raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
+        return Path(str(entry["path"]))
+
+
+def _offer(offer: Offer) -> dict[str, Any]:
+    cost = offer.estimate
+    asked = offer.checked.request
+    view: dict[str, Any] = {
+        "model": offer.row.id,
+        "cost_low_usd": money_field(cost.usd_low),
+        "cost_high_usd": money_field(cost.usd_high),
+        "basis": cost.basis,
+        "detail": cost.detail,
+        "price_date": cost.price_date.isoformat() if cost.price_date else None,
+        "typical_s": cost.typical_s,
+        "duration_s": asked.duration_s,
+        "resolution": asked.resolution,
+        "aspect_ratio": asked.aspect_ratio,
+        "available": offer.available,
+    }
+    if offer.why_not:
+        view["why_not"] = offer.why_not
+    if offer.checked.notes:
+        view["notes"] = list(offer.checked.notes)
+    return view
+
+
+def _start_call(request: VideoRequest, offer: Offer) -> str:
+    tool = {
+        "text_to_video": "generate_video",
+        "reference_to_video": "generate_video",
+        "edit": "generate_video",
+        "interpolate": "interpolate_keyframes",
+        "extend": "extend_clip",
+        "upscale": "finish_clip",
+    }.get(request.task, request.task)
+    high = offer.estimate.usd_high
+    cap = f", max_cost_usd={format(high.normalize(), 'f')}" if high is not None and high > Decimal(0) else ""
+    return f'{tool}(..., model="{offer.row.id}"{cap})'
