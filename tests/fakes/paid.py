@@ -40,8 +40,9 @@ ASSETS = ("image", "last_image", "source")
 
 class Paid(JobService):
     """Knobs besides `JobService`'s: mode "key" | "lookup" | "none"; prices (US dollars a second by model);
-    report_cost; max_open (open jobs a model; more are 429 "concurrency"); list_lag_s (how late a new job is listed);
-    cancel "stops" | "requested" | "unsupported"; upload_life_s."""
+    report_cost; media_auth (clips only with the key, and the reply says so); max_open (open jobs a model; more are
+    429 "concurrency"); list_lag_s (how late a new job is listed); cancel "stops" | "requested" | "unsupported";
+    upload_life_s."""
 
     def knobs_of_its_own(self) -> dict[str, Any]:
         return {
@@ -49,6 +50,7 @@ class Paid(JobService):
             "mode": "key",
             "prices": {"basic": "0.10", "slow": "0.05", "unknown-price": "0.20"},
             "report_cost": True,
+            "media_auth": False,
             "max_open": None,
             "list_lag_s": 0.0,
             "cancel": "stops",
@@ -133,7 +135,8 @@ class Paid(JobService):
         }
         if phase == "succeeded":
             path = self.shelf.path(job.id, f"{job.request['seconds']:g}")
-            told["files"] = [{"url": f"http://{request.headers['host']}{path}", "mime": "video/mp4"}]
+            url = f"http://{request.headers['host']}{path}"
+            told["files"] = [{"url": url, "mime": "video/mp4", "authorised": self.knobs["media_auth"]}]
             told["seed"] = job.request.get("seed", int(hashlib.sha256(job.id.encode()).hexdigest()[:8], 16))
         if phase in ENDS:
             if self.knobs["report_cost"]:
@@ -198,6 +201,8 @@ class Paid(JobService):
         return Reply.of({"ref": ref, "expires_at": expires_at}, 201)
 
     def media(self, request: Request, outcome: Outcome, token: str) -> Reply:
+        if self.knobs["media_auth"] and not self.account(request):
+            return self.refuse(401, "no such key")
         return self.shelf.serve(request, token)
 
 

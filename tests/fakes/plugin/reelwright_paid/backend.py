@@ -12,7 +12,7 @@ import anyio
 import httpx
 
 from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, RemoteState, Status
-from backends.errors import VideoError
+from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
 from reelwright_paid.outcomes import (
     BY_CODE,
@@ -34,8 +34,8 @@ STATES: dict[str, RemoteState] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-FIELDS = {"frames[0].image": "image", "frames[1].image": "last_image", "source_clip": "source"}
-"""Where the service wants each input, by its place in the request."""
+ROLES = {"frames[0].image": "first", "frames[1].image": "last"}
+"""The catalogue's names for inputs by their place; a row's `wire.fields` turns them into the service's own."""
 
 
 class PaidBackend:
@@ -54,9 +54,10 @@ class PaidBackend:
             httpx.URL(base_url)
         except httpx.InvalidURL as error:
             raise VideoError("invalid_request", f"PAID_BASE_URL is no address: {error}") from None
+        self._key = {"authorization": f"Bearer {env.get('PAID_API_KEY', '')}"}
         self._client = httpx.AsyncClient(
             base_url=base_url,
-            headers={"authorization": f"Bearer {env.get('PAID_API_KEY', '')}"},
+            headers=self._key,
             # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
             timeout=httpx.Timeout(connect=connect, read=read, write=read, pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -65,28 +66,24 @@ class PaidBackend:
         )
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
-        body: JsonObject = {
-            "prompt": request.prompt,
-            "seconds": request.duration_s,
-            "size": f"{prepared.width}x{prepared.height}",
-            **({} if request.seed is None else {"seed": request.seed}),
-            "model": prepared.model.partition("/")[2],
-            **prepared.wire,
-        }
+        wire = prepared.wire
+        body: JsonObject = {"model": wire["model"], **wire["body"]}
         uploads: list[str] = []
         for place in request.media():
             if place == "source_clip" and parent is not None:
                 body["source_job"] = parent.remote_id
                 continue
-            if place not in FIELDS:
-                raise VideoError("unsupported", f"the paid service takes no {place}; it takes {', '.join(FIELDS)}")
-            body[FIELDS[place]] = {"asset": place}
+            name = wire["fields"].get(ROLES.get(place, place))
+            if name is None:
+                raise VideoError("unsupported", f"{prepared.model} takes no {place} for {request.task}")
+            body[name] = {"asset": place}
             uploads.append(place)
-        return replace(prepared, request=request, body=body, endpoint="/jobs", uploads=tuple(uploads))
+        return replace(prepared, request=request, body=body, endpoint=str(wire["endpoint"]), uploads=tuple(uploads))
 
     async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
         content = await anyio.Path(asset.path).read_bytes()
-        reply = await self._ask("POST", "/uploads", content=content, headers={"content-type": asset.facts.mime})
+        headers = {"content-type": asset.facts.mime}
+        reply = await self._ask("no", "POST", "/uploads", content=content, headers=headers)
         return Ref(str(reply["ref"]), float(reply["expires_at"]))
 
     async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle | Done:
@@ -109,16 +106,17 @@ class PaidBackend:
         return Handle(reply["id"], est_cost_usd=_usd(reply.get("est_cost_usd")))
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        response = await self._get(f"/jobs/{handle.remote_id}")
-        reply = _object(response)
-        if reply is None:
-            raise VideoError("provider", "the paid service's answer is not JSON", retryable=True, charged="unknown")
+        response = await self._send("unknown", "GET", f"/jobs/{handle.remote_id}")
+        reply = _read(response, "unknown")
         word = str(reply.get("status", ""))[:40]
         state = STATES.get(word, "unknown")
         error = None
         if state == "failed":
             error = _failure(reply)
-        files = tuple(RemoteFile(url=file["url"], mime=file["mime"]) for file in reply.get("files", []))
+        files = tuple(
+            RemoteFile(url=file["url"], mime=file["mime"], authorised=bool(file.get("authorised")))
+            for file in reply.get("files", [])
+        )
         if state == "succeeded" and not files:
             text = "the paid service says succeeded but gives no file; ask the provider about the charge"
             state, error = "failed", VideoError("provider", text, charged="yes")
@@ -137,12 +135,12 @@ class PaidBackend:
         try:
             response = await self._client.post(f"/jobs/{handle.remote_id}/cancel")
         except httpx.HTTPError as error:
-            raise unanswered(error) from None
+            raise unanswered(error, "unknown") from None
         code, message = told(response)
         if code in ("already_ended", "cancel_unsupported"):
             return Cancelled("unsupported", "yes", message)
         if not response.is_success:
-            raise unhelpful(response)
+            raise unhelpful(response, "unknown")
         reply = _object(response) or {}
         outcome: Literal["stopped", "requested"] = "stopped" if reply.get("outcome") == "stopped" else "requested"
         billed = reply.get("billed")
@@ -151,41 +149,43 @@ class PaidBackend:
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
         if self.submit_dedupe == "key":
             try:
-                reply = await self._ask("GET", f"/jobs/by-key/{job_key}")
+                reply = await self._ask("unknown", "GET", f"/jobs/by-key/{job_key}")
             except VideoError as error:
                 if error.kind == "not_found":
                     return []
                 raise
             return [Handle(str(reply["id"]), est_cost_usd=_usd(reply.get("est_cost_usd")))]
         if self.submit_dedupe == "lookup":
-            reply = await self._ask("GET", "/jobs", params={"since": repr(since)})
+            reply = await self._ask("unknown", "GET", "/jobs", params={"since": repr(since)})
             return [Handle(job["id"]) for job in reply["jobs"] if _matches(prepared.body, job["request"])]
         raise VideoError("unsupported", "the paid service cannot be asked which jobs it has taken (PAID_MODE is none)")
+
+    def media_headers(self) -> Mapping[str, str]:
+        return self._key
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _get(self, path: str) -> httpx.Response:
-        try:
-            response = await self._client.get(path)
-        except httpx.HTTPError as error:
-            raise unanswered(error) from None
-        if not response.is_success:
-            raise unhelpful(response)
-        return response
-
-    async def _ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        """A free call whose answer is an object."""
+    async def _send(self, charged: Charged, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """A free call that is answered well; charged: what is known of the job that it is about."""
         try:
             response = await self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
-            raise unanswered(error) from None
+            raise unanswered(error, charged) from None
         if not response.is_success:
-            raise unhelpful(response)
-        reply = _object(response)
-        if reply is None:
-            raise VideoError("provider", "the paid service's answer is not JSON", retryable=True)
-        return reply
+            raise unhelpful(response, charged)
+        return response
+
+    async def _ask(self, charged: Charged, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        return _read(await self._send(charged, method, path, **arguments), charged)
+
+
+def _read(response: httpx.Response, charged: Charged) -> dict[str, Any]:
+    """The answer's JSON object."""
+    reply = _object(response)
+    if reply is None:
+        raise VideoError("provider", "the paid service's answer is not JSON", retryable=True, charged=charged)
+    return reply
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:
@@ -196,8 +196,11 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
 
 
 def _matches(body: JsonObject, listed: dict[str, Any]) -> bool:
-    """Whether a listed job was made from this body: all but the uploads, which the listing knows by other names."""
-    return all(_is_asset(value) or listed.get(name) == value for name, value in body.items())
+    """Whether a listed job was made from this body: the same fields, with the same values but for the uploads, which
+    go by another name each time."""
+    return body.keys() == listed.keys() and all(
+        _is_asset(value) or listed[name] == value for name, value in body.items()
+    )
 
 
 def _is_asset(value: object) -> bool:

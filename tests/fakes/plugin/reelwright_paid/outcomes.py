@@ -111,20 +111,22 @@ def submit_unknown(why: str, status: int | None = None) -> VideoError:
     return VideoError("submit_unknown", text, charged="unknown", http_status=status)
 
 
-def unanswered(error: httpx.HTTPError) -> VideoError:
-    """A free question that got no answer: ask again."""
+def unanswered(error: httpx.HTTPError, charged: Charged) -> VideoError:
+    """A free call that got no answer: ask again. charged: what is known of the job that it is about."""
+    why = type(error).__name__
     if isinstance(error, NOT_SENT):
-        return VideoError("network", f"the paid service cannot be reached ({type(error).__name__})", retryable=True)
+        text = f"the paid service cannot be reached ({why})"
+        return VideoError("network", text, retryable=True, charged=charged)
     kind: ErrorKind = "timeout" if isinstance(error, httpx.TimeoutException) else "network"
-    return VideoError(kind, f"the paid service did not answer ({type(error).__name__})", retryable=True)
+    return VideoError(kind, f"the paid service did not answer ({why})", retryable=True, charged=charged)
 
 
-def unhelpful(response: httpx.Response) -> VideoError:
-    """A free question answered with an error. It says nothing of whether the job itself was charged."""
+def unhelpful(response: httpx.Response, charged: Charged) -> VideoError:
+    """A free call answered with an error. charged: what is known of the job that it is about."""
     if response.status_code == 404:
-        return VideoError("not_found", f"the paid service knows no such job: {told(response)[1]}", charged="unknown")
-    if response.status_code >= 500:
-        text = f"the paid service failed to answer ({response.status_code})"
-        wait = retry_after(response)
-        return VideoError("provider", text, retryable=True, charged="unknown", retry_after_s=wait)
-    return refused(response, charged="unknown")
+        return VideoError("not_found", f"the paid service does not know it: {told(response)[1]}", charged=charged)
+    if response.status_code in REFUSALS:
+        return refused(response, charged=charged)
+    text = f"the paid service failed to answer ({response.status_code})"
+    wait = retry_after(response)
+    return VideoError("provider", text, retryable=True, charged=charged, retry_after_s=wait)
