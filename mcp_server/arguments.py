@@ -28,14 +28,14 @@ DEFAULTS: Mapping[str, object] = {
 """What an argument is when it is left out, whatever the tool, where the schema names no default itself."""
 
 RANGES: Mapping[str, tuple[int, int]] = {
-    "take": (1, 10_000),
+    "take": (1, 99),
     "count": (1, 1000),
     "limit": (1, 200),
-    "frames": (1, 24),
+    "frames": (1, 32),
 }
 """The legal values of whole numbers that no `VideoRequest` holds; unpublished, since no agent needs to know them."""
 
-LENGTHS: Mapping[str, int] = {"label": 100, "request_key": 200, "query": 200, "cursor": 500, "job_id": 200}
+LENGTHS: Mapping[str, int] = {"label": 80, "request_key": 200, "query": 200, "cursor": 500, "job_id": 200}
 """The longest such texts, in characters."""
 
 
@@ -225,4 +225,4 @@ def wait_for_job(max_wait_s: float) -> Schema:
 
 
 def inspect_clip() -> Schema:
-    return closed({"clip": CLIP, "frames": whole(default=8)}, "clip")
+    return closed({"clip": text("path or job id"), "frames": whole(default=8)}, "clip")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from backends.errors import VideoError
@@ -100,11 +100,16 @@ def every_problem(check: StrictArguments, given: Arguments) -> list[str]:
     found = check.problems(given)
     if check.tool not in REQUESTING:
         return _listed(found)
-    bad = {place.partition(".")[0].partition("[")[0] for place in found}
+    bad = {name for name in check.properties if name in found or (name == "frames" and _within(name, found))}
     sound = {name: value for name, value in given.items() if name in check.properties and name not in bad}
     if check.tool == "estimate_cost":
         found |= contradictions(sound)
-    return [*_listed(found), *_request_problems(check.tool, sound)]
+    more = _request_problems(check.tool, sound)
+    return [*_listed(found), *(problem for problem in more if problem.partition(": ")[0] not in found)]
+
+
+def _within(name: str, places: Iterable[str]) -> bool:
+    return any(place.startswith(f"{name}[") for place in places)
 
 
 def _listed(found: Mapping[str, str]) -> list[str]:

@@ -65,7 +65,7 @@ def models() -> Schema:
 
 
 def estimate() -> Schema:
-    properties = {"fits": ROWS, "misfits": {"type": "integer"}, "why": {"type": "array"}, "next": {"type": "string"}}
+    properties = {"fits": ROWS, "misfits": {"type": "integer"}, "why": {"type": "object"}, "next": {"type": "string"}}
     return {"type": "object", "properties": properties, "required": ["fits", "misfits"]}
 
 

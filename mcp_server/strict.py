@@ -140,6 +140,7 @@ class StrictArguments:
 
     def _unknown(self, name: str, known: list[str], *, nested: bool) -> str:
         meant = SYNONYMS.get(name, name)
+        meant = next(iter(difflib.get_close_matches(meant, known, n=1, cutoff=0.85)), meant)
         if meant in known:
             return f"no such argument; did you mean {meant}?"
         if not nested and (takers := self._takers.get(meant)):

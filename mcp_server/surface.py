@@ -63,7 +63,7 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
         _tool(
             "list_jobs",
             "Jobs, newest first, and the money spent so far.",
-            arguments.list_jobs(get_args(State)),
+            arguments.list_jobs(("open", *get_args(State))),
             outputs.page(),
         ),
         _tool("cancel_job", "Stop a job; tells whether billing stops.", arguments.one_job(), outputs.stopped(), STOPS),

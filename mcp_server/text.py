@@ -116,10 +116,10 @@ def models_text(found: Mapping[str, object]) -> str:
 def estimate_text(found: Mapping[str, object]) -> str:
     """estimate_cost: the models that fit, best first, then why others don't."""
     rows = cast("list[Plain]", found.get("fits", []))
-    why = cast("list[object]", found.get("why", []))
+    why = cast(Plain, found.get("why", {}))
     lines = [f"{place}. {_row_text(row)}" for place, row in enumerate(rows, 1)] or ["no model can do this request"]
     lines.append(f"{found.get('misfits', 0)} other models don't fit")
-    lines += [f"- {_words(reason)}" for reason in why]
+    lines += [f"- {reason}: {_words(count)}" for reason, count in why.items()]
     return "\n".join([*lines, *([f"next: {found['next']}"] if found.get("next") else [])])
 
 

@@ -1,0 +1,169 @@
+"""Streamable HTTP: loopback freely, else by token; hosts and origins checked; both eras by the SDK's client."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from backends.errors import VideoError
+from mcp_server.transports import TOKEN_VARIABLE, http_security, is_loopback, token_from
+from tests.mcp_server.test_mcp_arguments import ROWS
+from tests.mcp_server.test_mcp_surface import ORDER
+from tests.rawclient import LEGACY, home_env
+
+TOKEN = "t" * 40
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}},
+}
+
+
+@dataclass
+class Served:
+    port: int
+    url: str
+
+    def post(self, headers: Mapping[str, str] | None = None, body: object = HELLO) -> tuple[int, str]:
+        """Status and text of one POST."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        try:
+            connection.request("POST", "/mcp", json.dumps(body), sent | dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def serving(env: dict[str, str], *words: str) -> Iterator[Served]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcp_server", "serve", "--http", "--port", "0", *words],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None and process.stdout is not None
+    try:
+        line = process.stderr.readline()
+        assert line.startswith("reelwright serves MCP at http://"), line + process.stderr.read()
+        url = line.split()[-1]
+        yield Served(int(url.rsplit(":", 1)[1].removesuffix("/mcp")), url)
+    finally:
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+    assert out == "", "stdout belongs to nobody"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return home_env(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def loopback(home: dict[str, str]) -> Iterator[Served]:
+    with serving(home) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def guarded(home: dict[str, str]) -> Iterator[Served]:
+    """Bound beyond loopback (reached by the test over loopback all the same), so only with a token."""
+    with serving(home | {TOKEN_VARIABLE: TOKEN}, "--host", "0.0.0.0") as served:
+        yield served
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_the_same_tools_and_the_same_strictness(loopback: Served, mode: str) -> None:
+    async with Client(loopback.url, mode=mode) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ORDER
+        for tool, arguments, words in (ROWS[1], ROWS[6], ROWS[7], ROWS[30]):
+            result = await client.call_tool(tool, arguments)
+            assert result.is_error and words in result.content[0].text  # type: ignore[union-attr]
+
+
+def test_loopback_needs_no_token_but_a_loopback_name(loopback: Served) -> None:
+    assert loopback.post()[0] == 200
+    assert loopback.post({"Host": "evil.example"})[0] == 421
+    assert loopback.post({"Origin": "https://evil.example"})[0] == 403
+    assert loopback.post({"Origin": f"http://localhost:{loopback.port}"})[0] == 200
+
+
+def test_answers_are_event_streams(loopback: Served) -> None:
+    assert loopback.post()[1].startswith("event: message\r\ndata: {")
+
+
+def test_a_body_of_five_megabytes_is_refused(loopback: Served) -> None:
+    assert loopback.post(body=HELLO | {"padding": "x" * 5_000_000})[0] == 413
+
+
+def test_nothing_without_the_token(guarded: Served) -> None:
+    for headers in (
+        {},
+        {"Authorization": "Bearer " + "x" * 40},
+        {"Authorization": TOKEN},
+        {"Authorization": "Basic dDp0"},
+    ):
+        status, words = guarded.post(headers)
+        assert (status, words) == (401, "send the token as 'Authorization: Bearer TOKEN'")
+
+
+def test_with_the_token_from_its_own_origin_only(guarded: Served) -> None:
+    auth = {"Authorization": f"Bearer {TOKEN}"}
+    assert guarded.post(auth)[0] == 200
+    assert guarded.post(auth | {"Origin": "https://evil.example"})[0] == 403
+    assert guarded.post(auth | {"Origin": f"http://127.0.0.1:{guarded.port}"})[0] == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "127.0.0.1.evil.example"])
+def test_beyond_loopback_only_with_a_token(host: str) -> None:
+    with pytest.raises(VideoError, match=f"can be reached from other machines: set {TOKEN_VARIABLE}") as failed:
+        http_security(host, None)
+    assert failed.value.kind == "auth"
+    assert http_security(host, TOKEN).enable_dns_rebinding_protection is False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
+def test_loopback_is_loopback(host: str) -> None:
+    assert is_loopback(host)
+    assert http_security(host, None).enable_dns_rebinding_protection
+    assert http_security(host, TOKEN).enable_dns_rebinding_protection
+
+
+def test_a_guessable_token_is_refused() -> None:
+    with pytest.raises(VideoError, match="shorter than 16 characters: make one with openssl rand -hex 32"):
+        http_security("127.0.0.1", "secret")
+    assert token_from({TOKEN_VARIABLE: ""}) is None and token_from({TOKEN_VARIABLE: TOKEN}) == TOKEN
+
+
+def refused_start(env: dict[str, str], *words: str) -> str:
+    """What a server that does not start says; its exit code is 2 and its stdout is empty."""
+    command = [sys.executable, "-m", "mcp_server", "serve", *words]
+    ended = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 2 and ended.stdout == ""
+    return ended.stderr
+
+
+def test_the_command_says_why_it_does_not_start(tmp_path: Path) -> None:
+    env = home_env(tmp_path)
+    assert f"set {TOKEN_VARIABLE}" in refused_start(env, "--http", "--host", "0.0.0.0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"127.0.0.1:{port} cannot be bound" in refused_start(env, "--http", "--port", port)
+    assert "cannot be bound" in refused_start(env, "--http", "--port", "99999")
+    assert "unrecognized arguments: --sse" in refused_start(env, "--sse")

@@ -1,0 +1,99 @@
+"""The process that a host starts: quick, quiet on stdout, gone when stdin closes; and what it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mcp_server.surface import INSTRUCTIONS
+from tests.rawclient import ERAS, LEGACY, MODERN, SERVE, RawClient, RawError
+
+HEAVY = ("numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "torch", "typer", "rich", "apsw")
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_it_greets_and_ends_with_its_stdin(env: dict[str, str], era: str) -> None:
+    with RawClient(env, era=era) as client:
+        assert client.server["instructions"] == INSTRUCTIONS
+        assert set(client.server["capabilities"]) == {"tools", "resources"}
+        assert client.close() < 3
+    assert client.stderr == ""
+
+
+@pytest.mark.parametrize("command", [SERVE, (sys.executable, "-m", "mcp_server")], ids=["serve", "module"])
+def test_both_ways_to_start_it(env: dict[str, str], command: tuple[str, ...]) -> None:
+    with RawClient(env, command=command) as client:
+        assert client.server["serverInfo"]["name"] == "reelwright"
+
+
+def test_a_wait_under_way_does_not_hold_the_end_back(env: dict[str, str]) -> None:
+    """Closing stdin ends the server even while it answers."""
+    with RawClient(env) as client:
+        client.ask("tools/call", {"name": "list_models", "arguments": {}})
+        assert client.close() < 5
+
+
+def test_nothing_heavy_is_imported_before_the_first_call(env: dict[str, str]) -> None:
+    code = (
+        "import sys, anyio, mcp_server.transports as t; from mcp_server.server import build_server; build_server()\n"
+        "print([name for name in sys.argv[1:] if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *HEAVY], env=env, capture_output=True, text=True, timeout=30)
+    assert ended.stdout.strip() == "[]", ended.stdout + ended.stderr
+
+
+def test_start_to_tools_list_is_well_under_a_hosts_patience(env: dict[str, str]) -> None:
+    """The strictest known host gives ten seconds."""
+    started = time.monotonic()
+    with RawClient(env, era=MODERN) as client:
+        client.request("tools/list")
+        assert time.monotonic() - started < 8
+
+
+def test_a_broken_config_is_told_by_a_call_not_by_a_dead_server(env: dict[str, str]) -> None:
+    home = Path(env["REELWRIGHT_HOME"])
+    home.mkdir(parents=True)
+    (home / "config.toml").write_text("worker = [")
+    with RawClient(env) as client:
+        assert len(client.request("tools/list")["tools"]) == 11
+        words = client.refused("list_jobs")
+    assert words.startswith("storage: config.toml in the home folder cannot be read")
+    assert "next: ask the person to run `reelwright doctor` in a terminal" in words
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_resources_are_listed_and_unknown_ones_refused(env: dict[str, str], era: str) -> None:
+    missing = "job_" + "a" * 26
+    with RawClient(env, era=era) as client:
+        assert [r["uri"] for r in client.request("resources/list")["resources"]] == ["video://models"]
+        templates = client.request("resources/templates/list")["resourceTemplates"]
+        assert [t["uriTemplate"] for t in templates] == [
+            "video://jobs/{job_id}",
+            "video://jobs/{job_id}/poster",
+            "video://jobs/{job_id}/clip",
+        ]
+        for uri in (
+            "file:///etc/passwd",
+            "video://jobs/../../etc/passwd",
+            "video://jobs/job_short",
+            f"video://jobs/{missing}/../poster",
+            f"video://jobs/{missing}",
+            f"video://jobs/{missing}/clip",
+        ):
+            with pytest.raises(RawError) as failed:
+                client.request("resources/read", {"uri": uri})
+            assert failed.value.code == -32602, uri
+            assert failed.value.data == {"uri": uri}
+        models = client.request("resources/read", {"uri": "video://models"})["contents"][0]
+        assert models["mimeType"] == "application/json" and '"animatic"' in models["text"]
+
+
+def test_eras_do_not_mix_on_one_connection(env: dict[str, str]) -> None:
+    with RawClient(env, era=LEGACY) as client:
+        client.era = MODERN
+        with pytest.raises(RawError, match="handshake protocol era"):
+            client.request("tools/list")

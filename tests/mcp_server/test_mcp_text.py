@@ -1,0 +1,183 @@
+"""Text and structured content are each complete: what one says, the other says too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backends.errors import ERROR_KINDS, VideoError
+from backends.jobs.views import Job, JobError, JobPage, JobRow, Spend, Ticket
+from mcp_server import text
+from mcp_server.refusal import NEXT, refused
+
+ID = "job_abcdefghijklmnopqrstuvwxyz"
+FULL = Job(
+    job_id=ID,
+    uri=f"video://jobs/{ID}",
+    label="dawn",
+    take=3,
+    state="running",
+    phase="rendering",
+    task="image_to_video",
+    engine="generative",
+    model="acme/one",
+    prompt="a cat on the sill",
+    progress=0.25,
+    queue_position=4,
+    eta_s=31.5,
+    est_cost_usd=0.45,
+    cost_usd=0.4,
+    cost_basis="reported",
+    file="/videos/dawn_take03.mp4",
+    files=["/videos/dawn_take03.mp4", "/home/second.mp4"],
+    poster="/home/poster.jpg",
+    duration_s=5.5,
+    width=1280,
+    height=720,
+    fps=23.976,
+    audio=True,
+    seed=77,
+    parents=["job_parent"],
+    notes=["camera is put into the prompt"],
+    error=JobError(kind="network", message="the link broke", retryable=True, charged="unknown"),
+    created_at="2026-11-23T04:50:02Z",
+    client="mcp",
+    poll_after_s=2.5,
+    timed_out=True,
+    next="wait again",
+)
+
+
+def leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in leaves(inner, key)]
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in leaves(inner, name)]
+    return [(name, value)]
+
+
+def test_a_jobs_text_says_every_field() -> None:
+    assert FULL.model_fields_set == set(Job.model_fields), "a new field of Job must be told in words too"
+    words = text.job_text(FULL)
+    told = {"progress": "25%", "audio": "with sound", "timed_out": "timed out", "retryable": "may work again unchanged"}
+    told |= {"charged": "charge unknown", "cost_usd": "$0.40", "est_cost_usd": "$0.45", "take": "take 3"}
+    for name, value in leaves(text.plain(FULL)):
+        assert told.get(name, str(value)) in words, name
+
+
+def test_absent_means_empty_or_unknown() -> None:
+    bare = Job(job_id=ID, uri="u", state="queued", task="extend", engine="edit", model="m", created_at="now")
+    assert text.plain(bare) == {
+        "job_id": ID,
+        "uri": "u",
+        "take": 1,
+        "state": "queued",
+        "task": "extend",
+        "engine": "edit",
+        "model": "m",
+        "progress": 0.0,
+        "created_at": "now",
+        "poll_after_s": 0.0,
+        "timed_out": False,
+    }
+    assert text.job_text(bare).splitlines() == [
+        f"{ID}: queued",
+        "progress: 0%",
+        "extend by m (edit), take 1",
+        "uri: u",
+        "cost: not settled, estimated unknown",
+        "created now",
+    ]
+
+
+def test_previs_comes_first() -> None:
+    job = FULL.model_copy(update={"engine": "previs"})
+    assert text.job_text(job).startswith("PREVIS (no generative model) job_")
+    assert text.ticket_text(Ticket(job_id=ID, state="queued", model="animatic")).startswith(
+        "PREVIS (no generative model) "
+    )
+    assert "PREVIS" not in text.job_text(FULL)
+
+
+def test_a_tickets_text_ends_with_the_next_call() -> None:
+    ticket = Ticket(job_id=ID, state="queued", model="acme/one", est_cost_usd=1.5, replayed=True, notes=["n1"])
+    lines = text.ticket_text(ticket).splitlines()
+    assert lines[0].startswith(f"{ID}: queued (replayed: ") and "at most $1.50" in lines[0] and "acme/one" in lines[0]
+    assert lines[1] == "note: n1"
+    assert lines[-1] == f'next: wait_for_job(job_ids=["{ID}"])'
+    assert text.ticket_text(ticket.model_copy(update={"next": "this"})).endswith("\nnext: this")
+    assert "price unknown" in text.ticket_text(Ticket(job_id=ID, state="queued", model="m"))
+
+
+def test_a_page_says_rows_money_and_where_older_ones_are() -> None:
+    rows = [
+        JobRow(job_id=ID, state="succeeded", model="acme/one", label="dawn", take=2, progress=1, cost_usd=0.4,
+               created_at="2026-11-23T04:50:02Z", file="/videos/dawn_take02.mp4"),
+    ]  # fmt: skip
+    spend = Spend(today_usd=1.2, total_usd=30, reserved_usd=0.5, per_job_wall_usd=5, per_day_wall_usd=20)
+    words = text.page_text(JobPage(jobs=rows, cursor="c1", spend=spend))
+    assert words.splitlines() == [
+        f"{ID}: state=succeeded, model=acme/one, label=dawn, take=2, progress=1, cost_usd=0.4, "
+        "created_at=2026-11-23T04:50:02Z, file=/videos/dawn_take02.mp4",
+        "spent today $1.20, in all $30.00, reserved $0.50; the person allows $5.00 a job, $20.00 a day",
+        'older ones: list_jobs(cursor="c1")',
+    ]
+    assert text.page_text(JobPage(jobs=[])).startswith("no jobs\n")
+
+
+def test_a_stopped_job_says_whether_billing_stops() -> None:
+    job = FULL.model_copy(update={"state": "cancelled", "notes": ["still billed"], "next": "list_jobs"})
+    assert text.stopped(job)["notes"] == ["still billed"]
+    assert set(text.stopped(job)) == {*JobRow.model_fields, "notes", "next"}
+    assert text.stopped_text(job).endswith("\nnote: still billed\nnext: list_jobs")
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [(0, "$0"), (0.4, "$0.40"), (1.25, "$1.25"), (0.0042, "$0.0042"), (12, "$12.00")]
+)
+def test_dollars(amount: float, shown: str) -> None:
+    assert text.dollars(amount) == shown
+
+
+def test_models_and_estimates_say_every_figure() -> None:
+    row = {"model": "acme/one", "tasks": ["extend", "edit"], "price": {"low": 0.1, "high": 0.25}, "available": False}
+    assert text.models_text({"models": [row], "more": 3}).splitlines() == [
+        "acme/one: tasks=extend/edit, price=low 0.1; high 0.25, available=no",
+        "3 more: raise limit, or narrow by query or task",
+    ]
+    assert "include_retired=true" in text.models_text({"models": [], "more": 0})
+    estimate = {"fits": [row], "misfits": 2, "why": {"no audio": 2}, "next": "generate_video(...)"}
+    assert text.estimate_text(estimate).splitlines() == [
+        "1. acme/one: tasks=extend/edit, price=low 0.1; high 0.25, available=no",
+        "2 other models don't fit",
+        "- no audio: 2",
+        "next: generate_video(...)",
+    ]
+
+
+def test_a_refusal_says_kind_problems_nearest_and_next() -> None:
+    error = VideoError(
+        "invalid_request",
+        "two things",
+        problems=["one", "two things"],
+        nearest={"duration_s": 5, "resolution": "720p"},
+        charged="unknown",
+        retry_after_s=30,
+    )
+    result = refused("generate_video", error)
+    part: Any = result.content[0]
+    assert result.is_error and result.structured_content is None
+    assert part.text.splitlines() == [
+        "invalid_request: two things",
+        "- one",
+        "charged: unknown",
+        "try again after 30 s",
+        'nearest that works: duration_s=5, resolution="720p"',
+        "next: correct the arguments and call generate_video again; nothing was started, nothing was spent",
+    ]
+
+
+def test_every_failure_that_a_caller_can_act_on_names_the_next_step() -> None:
+    """The others end a job and say it there."""
+    assert ERROR_KINDS - set(NEXT) == {"provider", "cancelled", "moderation_output"}
