@@ -93,10 +93,10 @@ class Life:
 class OpenJobs:
     """How many jobs are unfinished, by group (a model), at little cost: ends by time leave a heap as time passes."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    peak: Counter[str] = field(default_factory=Counter)
-    _ends: list[tuple[float, str]] = field(default_factory=list)
-    _groups: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter[str])
+    peak: Counter[str] = field(default_factory=Counter[str])
+    _ends: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    _groups: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, job: str, group: str, life: Life, now: float) -> None:
         self.settle(now)

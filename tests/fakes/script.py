@@ -72,7 +72,7 @@ class Script:
 
     def take(self, route: str, request: Request) -> Outcome:
         """The outcome for this request, taken off the queue."""
-        queue = self._queues.get(route, ())
+        queue = self._queues[route]
         for outcome in queue:
             if _fits(outcome, request):
                 left = outcome.get("times", 1) - 1

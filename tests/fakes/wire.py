@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 256 * 1024 * 1024
+TLS_HANDSHAKE = b"\x16"
+"""How a client that speaks TLS begins: hung up on at once, since it would wait for an answer."""
 
 
 class BadRequest(Exception):
@@ -54,7 +56,7 @@ class Reply:
     """
 
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
     cut: int | None = None
     length: bool = True
@@ -87,7 +89,10 @@ async def _chunked(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> Request:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    start = await reader.readexactly(1)
+    if start == TLS_HANDSHAKE:
+        raise BadRequest
+    head = (start + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head[:-4].split("\r\n")
     try:
         method, target, _version = first.split(" ")
