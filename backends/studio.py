@@ -25,6 +25,7 @@ from backends.jobs import ledger, legal, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.gates import Breaker
+from backends.jobs.homes import check_paid
 from backends.jobs.inputs import Resolved
 from backends.jobs.launch import Launcher
 from backends.jobs.records import NewJob
@@ -199,6 +200,8 @@ class Studio:
         label: str,
     ) -> NewJob:
         row, cost = choice.row, choice.estimate
+        if cost.usd_high != 0:
+            check_paid(self.context.settings.home)
         registration = registered(row.provider)
         access = self.context.access(row.provider)
         closed_for, why = Breaker(self.context.store, access.lane).open_for()

@@ -96,7 +96,7 @@ def file_to_json(file: RemoteFile) -> JsonObject:
 
 
 def file_from_json(data: Mapping[str, Any]) -> RemoteFile:
-    return RemoteFile(**{**data, "path": None if data["path"] is None else Path(data["path"])})
+    return replace(RemoteFile(**{**data, "path": None}), path=None if data["path"] is None else Path(data["path"]))
 
 
 def output_to_json(output: Output) -> JsonObject:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -50,8 +49,8 @@ class LaneDriver:
         self._group: anyio.abc.TaskGroup | None = None
         self._remote: LaneState | None = None
 
-    async def run(self, on_end: Callable[[LaneDriver], None]) -> None:
-        """Until cancelled or fenced. Adopts every open job of the lane first."""
+    async def run(self) -> None:
+        """Until stopped or fenced. Adopts every open job of the lane first."""
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -61,12 +60,11 @@ class LaneDriver:
                 group.start_soon(self._beat)
                 self.refresh()
         except* Fenced:
-            self.lease.lock.release()
+            pass  # another process drives the lane by now, and nothing of ours was written
         finally:
             if self._remote is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(5):
                     await self._remote.backend.aclose()
-            on_end(self)
 
     def stop(self) -> None:
         if self._group is not None:
@@ -99,7 +97,8 @@ class LaneDriver:
 
     def refresh(self) -> None:
         """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled."""
-        assert self._group is not None
+        if self._group is None:  # `run` has not begun yet, and will look itself
+            return
         for row in self.context.store.rows(
             f"SELECT id, state, cancel, needs FROM jobs WHERE lane = ? AND {OPEN} ORDER BY seq", (self.lease.key,)
         ):

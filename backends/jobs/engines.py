@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -87,7 +87,7 @@ class Engines:
                     return codec.output_from_json(message["output"])
 
     @asynccontextmanager
-    async def _child(self, provider: str) -> AsyncIterator[_Child]:
+    async def _child(self, provider: str) -> AsyncGenerator[_Child]:
         idle = self._idle.setdefault(provider, [])
         child = idle.pop() if idle else await self._start()
         try:

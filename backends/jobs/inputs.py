@@ -182,13 +182,15 @@ def _predicted(row: Row, name: MediaName) -> JsonObject:
 
 
 def _source_seconds(row: Row) -> float:
-    entry = json.loads(row["inputs"]).get("source_clip", {})
-    return float((entry.get("facts") or {}).get("duration_s") or 0)
+    entry: JsonObject = json.loads(row["inputs"]).get("source_clip", {})
+    facts: JsonObject = entry.get("facts") or {}
+    return float(facts.get("duration_s") or 0)
 
 
 def _check_kind(place: str, entry: Mapping[str, Any]) -> None:
     """A clip where a still belongs (or the reverse) is told before anything else looks at it."""
-    kind = (entry.get("facts") or {}).get("kind")
+    facts: JsonObject = entry.get("facts") or {}
+    kind = facts.get("kind")
     if kind is None or place.startswith("references"):
         return
     if place == "source_clip" and kind != "clip":

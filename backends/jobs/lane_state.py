@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -36,7 +36,7 @@ class Posts:
         self._none_running.set()
 
     @asynccontextmanager
-    async def posting(self) -> AsyncIterator[None]:
+    async def posting(self) -> AsyncGenerator[None]:
         async with self._alone:
             if not self._running:
                 self._none_running = anyio.Event()
@@ -49,7 +49,7 @@ class Posts:
                 self._none_running.set()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def alone(self) -> AsyncGenerator[None]:
         async with self._alone:
             await self._none_running.wait()
             yield

@@ -128,6 +128,11 @@ def is_driven(folder: Path, lane: Row) -> bool:
     return True
 
 
+def server_of(key: str) -> str:
+    """Provider and base URL of a remote lane's key ("provider|base URL|account"), without the account."""
+    return key.rpartition("|")[0]
+
+
 def undriven_open(store: Store) -> list[Row]:
     """Lanes that have open jobs, with their rows, whether or not their driver lives."""
     return store.rows(f"SELECT * FROM lanes WHERE key IN (SELECT DISTINCT lane FROM jobs WHERE {OPEN})")

@@ -7,15 +7,19 @@ a folder named `backends` in the user's project from being imported instead of o
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 
 import anyio
 
 from backends.jobs import lanes
-from backends.jobs.context import Context
+from backends.jobs.context import Context, program_version
 from backends.jobs.store import Row
 from backends.jobs.worker import Worker, open_jobs
 
@@ -24,7 +28,39 @@ log = logging.getLogger("reelwright")
 START_GRACE_S = 10.0
 """A worker that was just started gets this long to show itself before another is started."""
 
+STUCK_S = 60.0
+"""A driver that has not beaten for so long, by our own monotonic clock (which a suspend stops too), hangs."""
+
 LOG_LIMIT = 2 << 20
+
+
+class _Detached(subprocess.Popen[bytes]):
+    """A process that is meant to outlive this one: dropping it is no mistake to be warned of."""
+
+    def __del__(self) -> None:
+        pass
+
+
+@dataclass
+class _Try:
+    """A lane for which we have started a worker."""
+
+    at: float
+    failures: int = 0
+
+    @property
+    def patience_s(self) -> float:
+        """How long until another is started: longer each time one ends without taking the lane."""
+        return min(60.0, 0.5 * 2.0**self.failures)
+
+
+@dataclass
+class _Pulse:
+    """The last beat of a lane that we have seen change, and when."""
+
+    epoch: int
+    beats: int
+    at: float
 
 
 class Launcher:
@@ -32,8 +68,9 @@ class Launcher:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._started: dict[str, float] = {}
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._tries: dict[str, _Try] = {}
+        self._pulses: dict[str, _Pulse] = {}
+        self._children: list[_Detached] = []
         self._lock = threading.Lock()
         self._inline: threading.Thread | None = None
         self._inline_worker: Worker | None = None
@@ -41,32 +78,74 @@ class Launcher:
     def ensure(self, lane_key: str) -> str:
         """Start a worker when nobody drives the lane. Why it cannot be driven, or "" when it is or soon will be."""
         lane = self.context.store.row("SELECT * FROM lanes WHERE key = ?", (lane_key,))
-        if lane is None or lanes.is_driven(self.context.locks, lane):
-            self._started.pop(lane_key, None)
+        if lane is None:
             return ""
-        trouble = self._no_access(lane)
-        if trouble:
+        if lanes.is_driven(self.context.locks, lane):
+            self._tries.pop(lane_key, None)
+            if _older(lane["version"]) and lane["detached"]:
+                self._ask_for_it(lane)
+            return self._stuck(lane)
+        if trouble := self._no_access(lane):
             return trouble
         with self._lock:
-            started = self._started.get(lane_key)
-            if started is not None and time.monotonic() - started < START_GRACE_S and self._alive():
-                return ""
-            told = lane["trouble"] if started is not None and lane["trouble"] else ""
-            self._started[lane_key] = time.monotonic()
+            return self._start_for(lane)
+
+    def _start_for(self, lane: Row) -> str:
+        now, key = time.monotonic(), str(lane["key"])
+        attempt = self._tries.get(key)
+        if attempt is None:
+            self._tries[key] = _Try(now)
             self._start()
-            return f"its worker could not start: {told}" if told else ""
+            return ""
+        if self._alive() and now - attempt.at < START_GRACE_S:
+            return ""
+        if now - attempt.at >= attempt.patience_s:
+            self._tries[key] = _Try(now, attempt.failures + 1)
+            self._start()
+        if attempt.failures == 0:
+            return ""
+        told = f": {lane['trouble']}" if lane["trouble"] else ""
+        return f"its worker ends without taking it{told}; see {self.context.settings.logs / 'worker.log'}"
 
     def _no_access(self, lane: Row) -> str:
         """A lane that only somebody else's credentials can drive is named, not started."""
         why = self.context.why_not(lane["provider"])
         if why is not None:
             return f"no_credentials: {why}"
-        if self.context.access(lane["provider"]).lane != lane["key"]:
+        access = self.context.access(lane["provider"])
+        if access.lane != lane["key"] and lanes.server_of(access.lane) != lanes.server_of(lane["key"]):
             return (
-                "no_credentials: this job belongs to another account or server of "
-                f"{lane['provider']}: set the credentials it was started with"
+                "no_credentials: this job belongs to another server or account of "
+                f"{lane['provider']}: set what it was started with"
             )
         return ""
+
+    def _ask_for_it(self, lane: Row) -> None:
+        """A newer program wants the lane: the older driver lets go as soon as no paid request is under way."""
+        if lane["handover"]:
+            return
+        self.context.store.write(
+            lambda tx: tx.run("UPDATE lanes SET handover = 1 WHERE key = ? AND epoch = ?", (lane["key"], lane["epoch"]))
+        )
+        with self._lock:
+            self._start()
+
+    def _stuck(self, lane: Row) -> str:
+        """Tell of a driver that holds the lock but does not beat; end it when it is a detached worker of ours."""
+        pulse = self._pulses.get(lane["key"])
+        now = time.monotonic()
+        if pulse is None or (pulse.epoch, pulse.beats) != (lane["epoch"], lane["beats"]):
+            self._pulses[lane["key"]] = _Pulse(lane["epoch"], lane["beats"], now)
+            return ""
+        if now - pulse.at < self.context.number("STUCK_S", STUCK_S):
+            return ""
+        driver = lanes.driver_of(lane)
+        if driver is None or not lane["detached"]:
+            return f"driver_stuck: process {lane['pid']} drives this lane and does not answer: restart that client"
+        with suppress(OSError):
+            os.kill(driver.pid, signal.SIGKILL)
+        del self._pulses[lane["key"]]
+        return f"driver_stuck: worker {driver.pid} did not answer and was ended; another takes over"
 
     def _alive(self) -> bool:
         """Whether a worker that we started still runs (those that ended are reaped here)."""
@@ -87,9 +166,8 @@ class Launcher:
             path.replace(path.with_suffix(".log.1"))
         env = {**settings.env, "REELWRIGHT_HOME": str(settings.home), "REELWRIGHT_OUTPUT_DIR": str(settings.output)}
         env["REELWRIGHT_WORKER"] = "detached"
-        env.pop("PYTHONSAFEPATH", None)
         with path.open("ab") as log_file:
-            child = subprocess.Popen(
+            child = _Detached(
                 [sys.executable, "-P", "-m", "backends.jobs.worker"],
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
@@ -97,7 +175,6 @@ class Launcher:
                 cwd=settings.home,
                 env=env,
                 start_new_session=True,
-                close_fds=True,
             )
         self._children.append(child)
 
@@ -124,10 +201,17 @@ class Launcher:
             self._inline.join(0.2)
 
     def close(self) -> None:
-        """Let an inline worker end; forget detached ones (they live on, and are nobody's zombie)."""
+        """Let an inline worker end. Detached ones live on."""
         if self._inline is not None and self._inline_worker is not None:
             self._inline_worker.stop()
             self._inline.join(10.0)
-        for child in self._children:
-            child.poll()
-            child.returncode = child.returncode if child.returncode is not None else 0  # no ResourceWarning
+        self._alive()
+
+
+def _older(version: str) -> bool:
+    """Whether a driver's version is older than this program's."""
+
+    def key(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+    return key(version) < key(program_version())

@@ -125,7 +125,9 @@ def check_walls(tx: Transaction, provider: str, high: int | None, *, own: int = 
             "(shorter, smaller, a cheaper model), or the person may run: reelwright config set per_job_usd N",
         )
     today = utc_day()
-    checks = [("day = ?", (today,), limits.per_day, "a day", "per_day_usd")]
+    checks: list[tuple[str, tuple[str, ...], Decimal | None, str, str]] = [
+        ("day = ?", (today,), limits.per_day, "a day", "per_day_usd")
+    ]
     if provider in limits.per_provider_day:
         limit = limits.per_provider_day[provider]
         checks.append(

@@ -326,7 +326,7 @@ class RemoteRun:
     async def _fetch_and_finish(self, row: Row, files: list[RemoteFile], result: dict[str, Any]) -> None:
         context = self.lane.context
         crash_point("before-download")
-        headers = self.lane.backend.media_headers() if any(file.authorised for file in files) else {}
+        headers = self.lane.backend.media_headers()
         spool = context.artifacts.spool(self.job)
         fetched = await deliver(files, spool, row["base_url"], headers, DOWNLOAD_TIMEOUT_S)
         crash_point("after-download")

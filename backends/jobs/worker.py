@@ -25,7 +25,7 @@ from backends.jobs import lanes
 from backends.jobs.context import Context, program_version
 from backends.jobs.driver import LaneDriver
 from backends.jobs.engines import Engines
-from backends.jobs.lanes import OPEN, Fenced, Lease
+from backends.jobs.lanes import OPEN, Lease
 from backends.jobs.store import Row, Transaction
 from backends.settings import load_settings
 
@@ -70,6 +70,7 @@ class Worker:
                             waked = latest
                             await self._take_lanes(group, START_WAIT_S if first else 0.0)
                             first = False
+                            self._hand_over()
                             for driver in list(self.drivers.values()):
                                 driver.refresh()
                     if self._quiet():
@@ -85,6 +86,7 @@ class Worker:
                 await self.engines.close()
                 for driver in list(self.drivers.values()):
                     self._let_go(driver.lease)
+                self.drivers.clear()
 
     def _latest_wake(self) -> int:
         row = self.context.store.row("SELECT max(seq) AS seq FROM events WHERE wake = 1")
@@ -97,9 +99,17 @@ class Worker:
         """Give up every lane that has nothing open, one transaction each; whether none is left."""
         for key, driver in list(self.drivers.items()):
             if lanes.leave(self.context.store, driver.lease):
-                driver.stop()
                 del self.drivers[key]
+                driver.stop()
         return not self.drivers
+
+    def _hand_over(self) -> None:
+        """Let go of lanes that a newer program asks for; `driver.run` ends once no paid request is under way."""
+        for lane in self.context.store.rows("SELECT key FROM lanes WHERE handover = 1 AND driven = 1"):
+            driver = self.drivers.get(lane["key"])
+            if driver is not None:
+                self._refused[lane["key"]] = time.monotonic() + 30.0
+                driver.stop()
 
     def _let_go(self, lease: Lease) -> None:
         with suppress(VideoError):
@@ -139,17 +149,14 @@ class Worker:
     async def _guard(self, driver: LaneDriver) -> None:
         """A lane that cannot be driven (a broken SDK, say) tells why in its row and does not end the others."""
         try:
-            await driver.run(self._ended)
-        except Fenced:
-            pass
+            await driver.run()
         except Exception as error:  # whatever it is, it must be told, and the other lanes go on
             log.exception("lane %s", driver.lease.key)
             self._tell(driver.lease.key, f"{type(error).__name__}: {error}")
             self._refused[driver.lease.key] = time.monotonic() + 10.0
-            self._let_go(driver.lease)
-
-    def _ended(self, driver: LaneDriver) -> None:
-        self.drivers.pop(driver.lease.key, None)
+        finally:
+            if self.drivers.pop(driver.lease.key, None) is not None:
+                self._let_go(driver.lease)
 
     def _can_drive(self, lane: Row) -> bool:
         try:
