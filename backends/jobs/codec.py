@@ -96,7 +96,9 @@ def file_to_json(file: RemoteFile) -> JsonObject:
 
 
 def file_from_json(data: Mapping[str, Any]) -> RemoteFile:
-    return replace(RemoteFile(**{**data, "path": None}), path=None if data["path"] is None else Path(data["path"]))
+    known = {name: value for name, value in data.items() if name != "path"}
+    file = RemoteFile(**known)
+    return file if data["path"] is None else replace(file, path=Path(data["path"]))
 
 
 def output_to_json(output: Output) -> JsonObject:

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import anyio
 
-from backends.jobs import lanes
+from backends.backend import registered
+from backends.jobs import lanes, rotation
 from backends.jobs.context import Context, program_version
 from backends.jobs.store import Row
-from backends.jobs.worker import Worker, open_jobs
+from backends.jobs.worker import ADOPT_AGAIN_S, Worker, open_jobs
 
 log = logging.getLogger("reelwright")
 
@@ -112,13 +113,15 @@ class Launcher:
         why = self.context.why_not(lane["provider"])
         if why is not None:
             return f"no_credentials: {why}"
-        access = self.context.access(lane["provider"])
-        if access.lane != lane["key"] and lanes.server_of(access.lane) != lanes.server_of(lane["key"]):
-            return (
-                "no_credentials: this job belongs to another server or account of "
-                f"{lane['provider']}: set what it was started with"
-            )
-        return ""
+        if self.context.access(lane["provider"]).lane == lane["key"]:
+            return ""
+        if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > ADOPT_AGAIN_S:
+            return ""
+        variables = " or ".join(registered(lane["provider"]).access({}).missing)
+        return (
+            f"no_credentials: this job belongs to another account or server of {lane['provider']}: set {variables} "
+            "as it was, or move a queued job with reelwright jobs rebind"
+        )
 
     def _ask_for_it(self, lane: Row) -> None:
         """A newer program wants the lane: the older driver lets go as soon as no paid request is under way."""

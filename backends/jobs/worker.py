@@ -21,7 +21,7 @@ from anyio import to_thread
 
 from backends.backend import registered
 from backends.errors import VideoError
-from backends.jobs import lanes
+from backends.jobs import lanes, rotation
 from backends.jobs.context import Context, program_version
 from backends.jobs.driver import LaneDriver
 from backends.jobs.engines import Engines
@@ -34,6 +34,7 @@ log = logging.getLogger("reelwright.worker")
 LOOK_EVERY_S = 0.05
 IDLE_S = 60.0
 START_WAIT_S = 5.0
+ADOPT_AGAIN_S = 60.0
 EMPTY_S = 2.0
 """A worker that drives nothing at all (another took the lanes) leaves after so many seconds."""
 
@@ -122,6 +123,9 @@ class Worker:
             if key in self.drivers or self._refused.get(key, 0.0) > time.monotonic():
                 continue
             if not self._can_drive(lane):
+                if rotation.adoptable(self.context, lane) and not lanes.is_driven(self.context.locks, lane):
+                    self._refused[key] = time.monotonic() + ADOPT_AGAIN_S
+                    await self._adopt(lane)
                 continue
             if not wait_s and lanes.is_driven(self.context.locks, lane):
                 continue
@@ -130,6 +134,20 @@ class Worker:
                 self._refused[key] = time.monotonic() + 1.0
                 continue
             self._drive(group, lane, lease)
+
+    async def _adopt(self, lane: Row) -> None:
+        """Running jobs of another key of the same account, if ours may see them."""
+        lease = await to_thread.run_sync(self._take, lane["key"], 0.0)
+        if lease is None:
+            return
+        try:
+            taken = await rotation.adopt(self.context, lane, lease)
+            if not taken:
+                self._tell(lane["key"], "no_credentials: the key that is set now may not see this account's jobs")
+        except VideoError as error:
+            self._tell(lane["key"], error.message)
+        finally:
+            self._let_go(lease)
 
     def _take(self, key: str, wait_s: float) -> Lease | None:
         return lanes.take(
