@@ -22,7 +22,14 @@ class IdLog:
         self.path = path
 
     def append(self, job: str, lane: str, handle: Handle) -> None:
-        line = json.dumps({"job": job, "lane": lane, "handle": codec.handle_to_json(handle)}) + "\n"
+        self._write({"job": job, "lane": lane, "handle": codec.handle_to_json(handle)})
+
+    def disown(self, job: str, lane: str) -> None:
+        """The job's earlier ids are given up: it will be asked for again, and must not be bound to them."""
+        self._write({"job": job, "lane": lane, "handle": None})
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry) + "\n"
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(fd, line.encode())
@@ -44,5 +51,5 @@ class IdLog:
             except json.JSONDecodeError:
                 continue
             if entry.get("job") == job:
-                return codec.handle_from_json(entry["handle"])
+                return None if entry["handle"] is None else codec.handle_from_json(entry["handle"])
         return None

@@ -18,7 +18,7 @@ from typing import Any, cast
 from backends.backend import JsonObject, Prepared
 from backends.errors import VideoError
 from backends.jobs import codec, ledger
-from backends.jobs.lanes import add_lane, fence
+from backends.jobs.lanes import Fenced, add_lane, fence
 from backends.jobs.store import Row, Store, Transaction, add_event, to_json
 from backends.jobs.views import FINAL, SETTLED, Job, JobError, JobPage, JobRow, Spend, State
 from backends.request import VideoRequest
@@ -126,13 +126,16 @@ class Hold:
 def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: Any) -> None:
     """Change a job's state (or columns in the same state), fenced by the lane's epoch.
 
-    A job in a final state stays there: VideoError("conflict").
+    A job in a final state stays there: VideoError("conflict"). From `uncertain` a person's decision leads anywhere.
+    A job that a person has moved to another lane is Fenced for the driver that had it.
     """
     if hold is not None:
         fence(tx, hold.lane, hold.epoch)
-    row = tx.row("SELECT state, kind FROM jobs WHERE id = ?", (job,))
+    row = tx.row("SELECT state, kind, lane FROM jobs WHERE id = ?", (job,))
     if row is None:
         raise VideoError("not_found", f"there is no job {job}")
+    if hold is not None and row["lane"] != hold.lane:
+        raise Fenced(hold.lane)
     old = str(row["state"])
     if old in FINAL:
         raise VideoError("conflict", f"job {job} has {old}: nothing can change that")
