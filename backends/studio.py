@@ -17,7 +17,7 @@ from anyio import to_thread
 from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Offer, Prefer, choose, rank
-from backends.catalog.price import estimate
+from backends.catalog.price import Estimate, estimate
 from backends.catalog.rules import check
 from backends.catalog.views import compact, money_field
 from backends.errors import VideoError
@@ -50,6 +50,19 @@ class Inspection:
     sheet: Path
     jpeg: bytes
     facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What `submit` would do with a request. key: the same for the same job. job: the id of the one that it already
+    is (asking again costs nothing). estimate: of what would be made; None for a job that is there already."""
+
+    key: str
+    model: str
+    job: str | None = None
+    state: str = ""
+    estimate: Estimate | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Studio:
@@ -157,13 +170,9 @@ class Studio:
         The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
         twice. confirmed: the person has agreed to the price, where they want to be asked.
         """
-        if take < 1 or take > 99:
-            raise VideoError("invalid_request", f"take is 1 to 99, not {take}: it numbers attempts at one request")
-        if len(label) > 80:
-            raise VideoError("invalid_request", "label is longer than 80 characters")
+        _check_order(take, label)
         inputs = self.context.inputs.resolve(request, self.principal)
-        digest = hashlib.sha256(f"{request.digest(inputs.hashes)} {prefer} {where}".encode()).hexdigest()
-        key = f"given {request_key} {take}" if request_key else f"made {digest} {take}"
+        digest, key = _identity(request, inputs, prefer, where, take, request_key)
         store = self.context.store
         same = records.find_same(store, self.principal, key, digest, given=request_key is not None)
         if same is not None:
@@ -174,6 +183,26 @@ class Studio:
             self._ask_consent(new, choice)
         row, replayed = store.write(lambda tx: records.insert(tx, new), durable=new.est_high != 0)
         return self._ticket(row, replayed=replayed, way_out=choice.next)
+
+    def quote(
+        self,
+        request: VideoRequest,
+        *,
+        prefer: Prefer = "quality",
+        where: Where = "any",
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+    ) -> Quote:
+        """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing."""
+        _check_order(take, label)
+        inputs = self.context.inputs.resolve(request, self.principal)
+        digest, key = _identity(request, inputs, prefer, where, take, request_key)
+        same = records.find_same(self.context.store, self.principal, key, digest, given=request_key is not None)
+        if same is not None:
+            return Quote(key, same["model"], same["id"], same["state"])
+        choice = self._choose(request, inputs, prefer, where)
+        return Quote(key, choice.row.id, estimate=choice.estimate, notes=choice.notes)
 
     def _choose(self, request: VideoRequest, inputs: Resolved, prefer: Prefer, where: Where) -> Choice:
         limits = ledger.walls(self.context.store)
@@ -395,6 +424,21 @@ class Studio:
         if "path" not in entry:
             raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
         return Path(str(entry["path"]))
+
+
+def _check_order(take: int, label: str) -> None:
+    if take < 1 or take > 99:
+        raise VideoError("invalid_request", f"take is 1 to 99, not {take}: it numbers attempts at one request")
+    if len(label) > 80:
+        raise VideoError("invalid_request", "label is longer than 80 characters")
+
+
+def _identity(
+    request: VideoRequest, inputs: Resolved, prefer: Prefer, where: Where, take: int, request_key: str | None
+) -> tuple[str, str]:
+    """The digest of a request as asked, and the key of its job."""
+    digest = hashlib.sha256(f"{request.digest(inputs.hashes)} {prefer} {where}".encode()).hexdigest()
+    return digest, f"given {request_key} {take}" if request_key else f"made {digest} {take}"
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
