@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types layers unit bench clean
+.PHONY: demo demo-kill test lint types layers unit bench chaos docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -15,6 +15,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)            ## the main job through the real MCP server; MP4s land in demo-output/
 	$(BIN)/reelwright demo --output demo-output
+
+demo-kill: $(READY)       ## paid jobs against a loopback provider while their processes are killed
+	$(BIN)/python -m tests.chaos --demo
 
 test: $(READY) lint types layers unit   ## what CI runs
 
@@ -33,6 +36,12 @@ unit: $(READY)
 
 bench: $(READY)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench
+
+chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
+	$(BIN)/python -m tests.chaos
+
+docs: $(READY)            ## the generated parts of README.md and docs/
+	$(BIN)/python -m tests.docs
 
 clean:
 	rm -rf $(VENV) demo-output dist
