@@ -7,6 +7,7 @@ never as a name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 
 from backends.errors import VideoError
 from backends.media.boxes import missing_bytes
-from backends.media.magic import CLIP_FORMATS, HEAD, IMAGE_FORMATS, in_words, sniff, sniff_bytes
+from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_head, sniff_bytes
 
 MAX_CLIP_S = 3600.0
 MAX_FRAMES = 216_000  # an hour at 60 a second
@@ -116,16 +117,16 @@ def open_clip(path: Path) -> Generator[Clip]:
 
 
 def _clip_mime(path: Path) -> str:
-    mime = sniff(path)
+    head = read_head(path)
+    mime = sniff_bytes(head)
     if mime in CLIP_FORMATS:
+        if short := missing_bytes(path, mime):
+            raise VideoError(
+                "asset", f"the clip is truncated: {short} bytes are missing at its end; copy or download it again"
+            )
         return mime
-    if mime in IMAGE_FORMATS:
-        raise VideoError("asset", f"the file is a still ({mime}), not a clip: {TAKEN}")
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    if not head:
-        raise VideoError("asset", f"the file is empty: {TAKEN}")
-    raise VideoError("asset", f"the file is {in_words(sniff_bytes(head), head)}: {TAKEN}")
+    what = f"a still ({mime}), not a clip" if mime in IMAGE_FORMATS else in_words(mime, head)
+    raise VideoError("asset", f"the file is {what}: {TAKEN}")
 
 
 def _checked(container: InputContainer, mime: str, path: Path) -> Clip:
@@ -135,10 +136,6 @@ def _checked(container: InputContainer, mime: str, path: Path) -> Clip:
     if len(container.streams) > MAX_STREAMS:
         raise VideoError("asset", f"the clip has {len(container.streams)} streams; at most {MAX_STREAMS} are taken")
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if short := missing_bytes(path, mime):
-        raise VideoError(
-            "asset", f"the clip is truncated: {short} bytes are missing at its end; copy or download it again"
-        )
     if not pictures:
         sound = "sound only, " if container.streams.audio else ""
         raise VideoError("asset", f"the clip has {sound}no video stream: {TAKEN}")
@@ -171,6 +168,9 @@ def _check_size(width: int, height: int) -> None:
 def _duration(container: InputContainer, video: VideoStream) -> float | None:
     if video.duration and video.time_base:
         return float(video.duration * video.time_base)
+    if tag := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", video.metadata.get("DURATION", "")):  # Matroska
+        hours, minutes, seconds = tag.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     return container.duration / 1_000_000 if container.duration else None
 
 

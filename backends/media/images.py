@@ -9,6 +9,7 @@ on which black and white artwork are both seen.
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from backends.errors import VideoError
-from backends.media.magic import CLIP_FORMATS, HEAD, IMAGE_FORMATS, in_words, sniff_bytes
+from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_head, sniff_bytes
 from backends.media.pixels import Picture
 from backends.request import MediaFacts
 
@@ -70,8 +71,7 @@ def load_mask(path: Path) -> Mask:
 @contextmanager
 def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
     try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
+        head = read_head(path)
         mime = sniff_bytes(head)
         if mime not in IMAGE_FORMATS:
             raise VideoError("asset", _not_taken(mime, head))
@@ -83,12 +83,11 @@ def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
                 yield image, mime
     except VideoError:
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise VideoError("asset", _too_large("more than 89")) from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:  # before our own check is reached
+        pixels = re.search(r"\((\d+) pixels", str(error))
+        raise VideoError("asset", _too_large(int(pixels[1]) if pixels else 10**9)) from None
     except MemoryError:
         raise VideoError("asset", "the image needs more memory to decode than is allowed: scale it down") from None
-    except FileNotFoundError:
-        raise VideoError("asset", "the image's file is gone: give it again") from None
     except UnidentifiedImageError:
         raise VideoError("asset", f"the image is damaged: its header cannot be read; {TAKEN} saved anew") from None
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError ...: the input chooses
@@ -99,19 +98,18 @@ def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
 def _not_taken(mime: str, head: bytes) -> str:
     if mime in CLIP_FORMATS:
         return f"the file is a clip ({mime}), not a still: {TAKEN}, or use it where a clip is asked for"
-    if not head:
-        return f"the file is empty: {TAKEN}"
     return f"the file is {in_words(mime, head)}: {TAKEN}"
 
 
-def _too_large(megapixels: str) -> str:
-    return f"the image has {megapixels} megapixels; at most {MAX_IMAGE_PIXELS // 1_000_000} are taken: scale it down"
+def _too_large(pixels: int) -> str:
+    limit = MAX_IMAGE_PIXELS // 1_000_000
+    return f"the image has {pixels / 1e6:.0f} megapixels; at most {limit} are taken: scale it down"
 
 
 def _check(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_IMAGE_PIXELS:
-        raise VideoError("asset", _too_large(f"{width * height / 1e6:.0f}"))
+        raise VideoError("asset", _too_large(width * height))
     if min(width, height) < MIN_SIDE:
         raise VideoError(
             "asset", f"the image is {width}x{height} pixels; at least {MIN_SIDE} a side are needed: give a larger one"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backends.errors import VideoError
+
 CLIP_FORMATS = {
     "video/mp4": "mp4",
     "video/quicktime": "mov",
@@ -62,9 +64,19 @@ _OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"
 
 
 def sniff(path: Path) -> str:
-    """The MIME type by content, "" when unknown. OSError when the file cannot be read."""
-    with path.open("rb") as file:
-        return sniff_bytes(file.read(HEAD))
+    """The MIME type by content, "" when unknown. VideoError("asset") when the file cannot be read."""
+    return sniff_bytes(read_head(path))
+
+
+def read_head(path: Path) -> bytes:
+    """The first bytes, which tell what a file is. VideoError("asset") when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except FileNotFoundError:
+        raise VideoError("asset", "the file is gone: give it again") from None
+    except OSError as error:
+        raise VideoError("asset", f"the file cannot be read ({error.strerror}): check its permissions") from None
 
 
 def sniff_bytes(head: bytes) -> str:
@@ -98,8 +110,10 @@ def in_words(mime: str, head: bytes = b"") -> str:
     }
     if mime in words:
         return words[mime]
+    if not head and not mime:
+        return "empty (0 bytes)"
     if mime:
         return f"sound only ({mime})" if mime.startswith("audio/") else mime
-    if head and not any(byte < 9 for byte in head):
+    if not any(byte < 9 for byte in head):
         return "text, whatever its name says"
     return "of no known picture or clip format"

@@ -24,7 +24,7 @@ def exact_rate(fps: Fraction | float | int) -> Fraction:
     if abs(fps - whole) < 1e-6:
         return Fraction(whole)
     ntsc = round(fps / float(NTSC)) * NTSC
-    if abs(fps - ntsc) < 0.002:  # 23.976, 29.97, 59.94 as people write them
+    if abs(fps - ntsc) < 0.005:  # 23.976 or 23.98, 29.97, 59.94: as people write them
         return ntsc
     return Fraction(fps).limit_denominator(1001)
 

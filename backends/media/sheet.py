@@ -64,7 +64,7 @@ def _layout(count: int, ratio: float) -> tuple[int, int]:
 
     def badness(columns: int) -> float:
         rows = math.ceil(count / columns)
-        return abs(math.log(columns * ratio / rows / 1.5)) + (columns * rows - count) * 0.25
+        return abs(math.log(columns * ratio / rows / 1.5)) + (columns * rows - count) * 0.8
 
     columns = min(range(1, count + 1), key=badness)
     return columns, math.ceil(count / columns)

@@ -1,0 +1,162 @@
+"""The child of `sandbox`: reads one JSON request a line, decodes, answers one JSON line, and trusts nothing.
+
+It ends when its stdin closes or nothing has come for a while. Started with `python -P -m`, never imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from backends.errors import VideoError
+from backends.request import MediaFacts
+
+MEMORY_BYTES = 3 * 1024**3
+CPU_S = 240  # a call: above what any legal input takes, below what a person waits for
+FILE_BYTES = 256 * 1024**2
+OPEN_FILES = 64
+
+Reply = dict[str, Any]
+
+
+def main(idle_s: float) -> None:
+    requests, replies = _private_pipes()
+    _limit_process()
+    idle = threading.Timer(0, lambda: None)
+    while True:
+        idle = threading.Timer(idle_s, os._exit, [0])
+        idle.daemon = True
+        idle.start()
+        line = requests.readline()
+        idle.cancel()
+        if not line:
+            return
+        _limit_cpu()
+        replies.write(json.dumps(_answer(json.loads(line))).encode() + b"\n")
+        replies.flush()
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """stdin and stdout for the protocol alone: whatever a library prints goes to stderr."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _limit_process() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    for kind, value in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        if hard == resource.RLIM_INFINITY or hard > value:
+            try:
+                resource.setrlimit(kind, (value, value))
+            except (OSError, ValueError):  # macOS refuses some
+                continue
+
+
+def _limit_cpu() -> None:
+    """CPU_S more from now on."""
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    limit = int(used.ru_utime + used.ru_stime) + CPU_S
+    if hard == resource.RLIM_INFINITY or limit <= hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+
+def _answer(request: dict[str, Any]) -> Reply:
+    try:
+        return {"ok": _CALLS[request["call"]](request)}
+    except VideoError as error:
+        return {"error": error.to_json()}
+    except MemoryError:
+        text = "the file needs more memory to decode than is allowed: scale it down"
+    except Exception as error:  # a decoder may raise anything
+        text = f"the file cannot be decoded ({type(error).__name__}): it is damaged or not what it seems"
+    return {"error": VideoError("asset", text).to_json()}
+
+
+def _check(request: dict[str, Any]) -> Reply:
+    return asdict(_checked(Path(request["path"])))
+
+
+def _checked(path: Path) -> MediaFacts:
+    from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_head, sniff_bytes
+
+    head = read_head(path)
+    mime = sniff_bytes(head)
+    if mime in IMAGE_FORMATS:
+        from backends.media.images import check_image
+
+        return check_image(path)
+    if mime in CLIP_FORMATS:
+        from backends.media.probe import probe_clip
+
+        return probe_clip(path)
+    raise VideoError(
+        "asset", f"the file is {in_words(mime, head)}: give a PNG, JPEG or WebP image, or an MP4, MOV, WebM or MKV clip"
+    )
+
+
+def _still(request: dict[str, Any]) -> Reply:
+    from backends.media.frames import frame_at, last_frame
+    from backends.media.images import check_image
+    from backends.media.stills import save_png
+
+    path, dest = Path(request["path"]), Path(request["dest"])
+    save_png(last_frame(path) if request["part"] == "last_frame" else frame_at(path, request["t"]), dest)
+    return asdict(check_image(dest))
+
+
+def _poster(request: dict[str, Any]) -> Reply:
+    from backends.media.poster import poster
+
+    poster(Path(request["path"]), Path(request["dest"]))
+    return {}
+
+
+def _inspect(request: dict[str, Any]) -> Reply:
+    path, dest = Path(request["path"]), Path(request["dest"])
+    facts = _checked(path)
+    if facts.kind == "image":
+        from backends.media.grid import coordinate_grid
+
+        coordinate_grid(path, dest)
+        return {"facts": asdict(facts), "sheet": str(dest)}
+    from backends.media.measure import measure
+    from backends.media.sheet import contact_sheet
+
+    times = contact_sheet(path, dest, request["frames"])
+    return {"facts": asdict(facts), "measures": measure(path), "times": times, "sheet": str(dest)}
+
+
+_CALLS: dict[str, Callable[[dict[str, Any]], Reply]] = {
+    "check": _check,
+    "still": _still,
+    "poster": _poster,
+    "inspect": _inspect,
+}
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]))
