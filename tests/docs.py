@@ -1,0 +1,46 @@
+"""The generated parts of the documentation: `make docs` writes them, a test holds them to the code.
+
+A part stands between `<!-- NAME: made by ... -->` and `<!-- /NAME -->` in a Markdown file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from backends.catalog.loader import load
+from backends.catalog.markdown import markdown_table
+from mcp_server.surface import tools
+
+ROOT = Path(__file__).parent.parent
+
+
+def tool_table() -> str:
+    """The tools, their arguments (required ones in bold) and what an agent is told of each."""
+    rows = ["| tool | what it does | arguments |", "|---|---|---|"]
+    for tool in tools():
+        required = set(tool.input_schema.get("required", ()))
+        names = [f"**{name}**" if name in required else name for name in tool.input_schema["properties"]]
+        rows.append(f"| `{tool.name}` | {tool.description} | {', '.join(names)} |")
+    return "\n".join(rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {"tools": tool_table, "models": lambda: markdown_table(load())}
+
+
+def with_parts(text: str) -> str:
+    """The document with its generated parts made anew."""
+    for name, make in PARTS.items():
+        pattern = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = pattern.sub(lambda found, make=make: f"{found[1]}{make()}\n{found[2]}", text)
+    return text
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    readme.write_text(with_parts(readme.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
