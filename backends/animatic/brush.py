@@ -18,6 +18,7 @@ from backends.errors import VideoError
 from backends.request import MotionRegion
 
 Plane = npt.NDArray[np.float32]
+Cover = npt.NDArray[np.bool_]
 
 FULL = 0.10
 """How far intensity 1 goes over the clip, in frame widths."""
@@ -25,6 +26,8 @@ SQUEEZE = 0.8
 """The most that the picture may be squeezed at a rim: 1 would fold it."""
 SOFT_RIM = 0.02
 """The narrowest rim, in frame widths, where the region has room for it."""
+LONGEST_RIM = 6.0
+"""How much longer a rim may be along the motion than across it."""
 MEANINGFUL = 0.9
 """Told when less than this share of the asked way is possible."""
 
@@ -46,10 +49,8 @@ class Placement:
         return cls((plane[0] - width) / 2, (plane[1] - height) / 2, width, height)
 
 
-def outline(
-    region: MotionRegion, mask: Plane | None, place: Placement, plane: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
-    """Which pixels of a (width, height) plane a region covers. mask: HxW 0..1 of the whole picture, for mask regions."""
+def outline(region: MotionRegion, mask: Plane | None, place: Placement, plane: tuple[int, int]) -> Cover:
+    """Which pixels of a (width, height) plane a region covers. mask: HxW 0..1 of the whole picture."""
     width, height = plane
     if mask is not None:
         rows, columns = mask.shape
@@ -125,7 +126,8 @@ class Brush:
             across *= SQUEEZE / squeezed
             down *= SQUEEZE / squeezed
             slides = [slide * SQUEEZE / squeezed for slide in slides]
-            notes.append(f"motion regions overlap: all go {SQUEEZE / squeezed:.0%} as far so that nothing folds")
+            if squeezed > 1.05 * SQUEEZE:
+                notes.append(f"motion regions overlap: all go {SQUEEZE / squeezed:.0%} as far so that nothing folds")
         box = _bounds(across, down)
         left, top, right, bottom = box
         return cls(box, across[top:bottom, left:right].copy(), down[top:bottom, left:right].copy(), slides)
@@ -143,32 +145,48 @@ class Brush:
         )
 
 
-def _slide(
-    index: int, region: MotionRegion, cover: npt.NDArray[np.bool_], full: float, notes: list[str]
-) -> tuple[Plane, Plane, float]:
+def _slide(index: int, region: MotionRegion, cover: Cover, full: float, notes: list[str]) -> tuple[Plane, Plane, float]:
     """One region's field, and how far its heart goes: as asked, or as far as is possible without folding."""
     dx, dy = region.vector()
     wanted = region.intensity * full
-    # The picture's own edge is a rim only where things would come in from outside it.
-    sides, ends = int(abs(dx) > 0.05), int(abs(dy) > 0.05)
-    padded = np.pad(cover.astype(np.uint8), ((ends, ends), (sides, sides)))
-    if padded.all():
-        padded = np.pad(padded, 1)
-        sides, ends = sides + 1, ends + 1
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    depth = depth[ends : depth.shape[0] - ends, sides : depth.shape[1] - sides]
-    room = float(depth.max())
-    rim = min(room, max(1.5 * wanted / SQUEEZE, SOFT_RIM / FULL * full))
+    depth = _depth(cover, (dx, dy), 1.0)
+    # A rim may be as narrow as the region across its way, but along it only as steep as the picture can bear.
+    rim = min(float(depth.max()), max(1.5 * wanted / SQUEEZE, SOFT_RIM / FULL * full))
+    length = 1.5 * wanted / (SQUEEZE * max(rim, 1.0))
+    if length > 1:
+        depth = _depth(cover, (dx, dy), min(length, LONGEST_RIM))
+        rim = min(float(depth.max()), rim)
     share = np.clip((depth - 1) / max(rim - 1, 1e-3), 0, 1).astype(np.float32)
-    weight = share * share * (3 - 2 * share)
+    weight = share * share * (3 - 2 * share) * cover
     slope = float(np.abs(_gradient(weight, 1) * dx + _gradient(weight, 0) * dy).max())
     slide = min(wanted, SQUEEZE / max(slope, 1e-9))
     if slide < MEANINGFUL * wanted:
         notes.append(
-            f"motion[{index}] goes {slide / full * FULL:.1%} of the width instead of {wanted / full * FULL:.1%}: farther, "
-            "its rim would fold; a larger region can go farther"
+            f"motion[{index}] goes {slide / full * FULL:.1%} of the width instead of {wanted / full * FULL:.1%}: "
+            "farther, its rim would fold; a region that is longer in its direction can go farther"
         )
     return (weight * np.float32(dx * slide), weight * np.float32(dy * slide), slide)
+
+
+def _depth(cover: Cover, direction: tuple[float, float], length: float) -> Plane:
+    """Every pixel's distance to the region's rim, steps along the direction counting 1 / length. In pixels.
+
+    The picture's own edge is a rim only where things would come in from outside it.
+    """
+    reach = round(FULL * 2 * cover.shape[1])
+    dx, dy = direction
+    beyond = [reach if abs(part) < 0.05 else 0 for part in (dy, dx)]  # rows, columns
+    padded = np.pad(cover, [(width, width) for width in beyond], mode="edge").astype(np.uint8)
+    rows, columns = padded.shape
+    turn = np.array([[dx / length, dy / length], [-dy, dx]])
+    corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]]) @ turn.T
+    low, high = np.floor(corners.min(axis=0)) - 2, np.ceil(corners.max(axis=0)) + 2
+    matrix = np.c_[turn, -low]
+    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    squashed = cv2.warpAffine(padded * np.uint8(255), matrix, size, flags=cv2.INTER_LINEAR) > 127
+    depth = cv2.distanceTransform(squashed.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    depth = cv2.warpAffine(depth, matrix, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return depth[beyond[0] : rows - beyond[0], beyond[1] : columns - beyond[1]].astype(np.float32, copy=False)
 
 
 def _gradient(field: Plane, axis: int) -> Plane:

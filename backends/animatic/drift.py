@@ -13,31 +13,46 @@ import numpy as np
 
 from backends.animatic.lens import Matrix
 
-STILL = 1e-4
-"""Half frame heights a second under which nobody sees a motion (0.04 px at 720p)."""
+STILL = 4e-3
+"""Half frame heights a second under which a motion is none (1.4 px a second at 720p)."""
 
 
 def velocity(before: Matrix, after: Matrix, seconds: float) -> Matrix:
-    """The 3x3 generator of the motion from one frame to the next, per second (frame coordinates in half heights).
+    """The 3x3 generator of the motion from one frame to the next, per second (frame coordinates in half heights)."""
+    return logarithm(after @ np.linalg.inv(before)) / seconds
 
-    log(A) by its series (A is near the identity), after scaling A to determinant 1.
+
+def logarithm(matrix: Matrix) -> Matrix:
+    """The generator whose motion over 1 second is this homography (of determinant above 0).
+
+    By square roots until it is near the identity (Denman & Beavers 1976), then the series of log.
     """
-    step = after @ np.linalg.inv(before)
-    step = step / np.cbrt(np.linalg.det(step))
+    step = matrix / np.cbrt(np.linalg.det(matrix))
+    halvings = 0
+    while np.abs(step - np.eye(3)).max() > 0.2 and halvings < 12:
+        step, halvings = _root(step), halvings + 1
     rest = step - np.eye(3)
     total, power = np.zeros((3, 3)), np.eye(3)
-    for n in range(1, 13):
+    for n in range(1, 25):
         power = power @ rest
         total = total + power * ((-1) ** (n + 1) / n)
-    return total / seconds
+    return total * 2**halvings
+
+
+def _root(matrix: Matrix) -> Matrix:
+    root, inverse = matrix, np.eye(3)
+    for _ in range(20):
+        root, inverse = (root + np.linalg.inv(inverse)) / 2, (inverse + np.linalg.inv(root)) / 2
+    return root
 
 
 def moved(generator: Matrix, seconds: float) -> Matrix:
     """The homography after that many seconds of a steady velocity: exp by scaling, series and squaring."""
-    halvings = max(0, math.ceil(math.log2(max(1e-9, float(np.abs(generator).max()) * abs(seconds)) / 0.25)))
+    size = float(np.abs(generator).max()) * abs(seconds)
+    halvings = max(0, math.ceil(math.log2(max(size, 1e-9) / 0.25)))
     small = generator * (seconds / 2**halvings)
     total, power = np.eye(3), np.eye(3)
-    for n in range(1, 11):
+    for n in range(1, 13):
         power = power @ small / n
         total = total + power
     for _ in range(halvings):

@@ -11,6 +11,9 @@ import av
 import cv2
 import numpy as np
 
+from backends.animatic.card import card_take
+from backends.animatic.extend import extend_take
+from backends.animatic.keyframes import keyframes_take
 from backends.animatic.still import still_take
 from backends.animatic.take import Take
 from backends.backend import JsonObject, Output, Prepared, Progress
@@ -22,7 +25,12 @@ SCHEMA = 1
 BREATH = 4
 """Frames between two looks at whether the run was cancelled."""
 
-_TAKES: dict[str, Callable[[Prepared], Take]] = {"image_to_video": still_take}
+_TAKES: dict[str, Callable[[Prepared], Take]] = {
+    "text_to_video": card_take,
+    "image_to_video": still_take,
+    "interpolate": keyframes_take,
+    "extend": extend_take,
+}
 
 
 class Animatic:

@@ -72,6 +72,7 @@ def still_take(prepared: Prepared) -> Take:
             "camera": [str(move) for move in path.moves],
             "velocity": to_json(speed),
             "speed": in_words(speed),
+            "regions": len(request.motion),
         },
         facts={
             "method": "+".join(["camera"] * (not path.still) + ["motion brush"] * (brush is not None)) or "held still",

@@ -1,0 +1,100 @@
+"""The camera beyond a clip's last frame.
+
+The new frames see only that last frame: nothing lies beyond its edges. So a continued pan closes in just as much as it
+must to keep its window inside, never opening again, and a continued pull-out comes to rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from backends.animatic.camera import CameraPath
+from backends.animatic.drift import moved
+from backends.animatic.ease import coast
+from backends.animatic.lens import SLANT, Matrix, homography, magnification, project, rim
+
+HAND_OVER_S = 1.2
+"""Seconds in which the old motion fades while new moves take over."""
+MOST_CLOSING = 0.15
+"""How much of the frame's width a continued motion may cost before it eases out sooner."""
+SOONEST_S = 0.5
+
+
+@dataclass(frozen=True)
+class Onward:
+    """old: the clip's velocity at its end (see `drift`), None = at rest. path: the new moves, from rest."""
+
+    old: Matrix | None
+    path: CameraPath
+    added: int
+    rate: Fraction
+    aspect: float
+
+    @property
+    def closing(self) -> float:
+        """The share of the last frame's width that is lost to staying inside it by the end."""
+        return 1 - self._windows()[-1][0]
+
+    def views(self) -> list[Matrix | None]:
+        """For each new frame the homography from it to the last frame; None = the last frame itself, untouched."""
+        if self.old is None and self.path.still:
+            return [None] * self.added
+        return [view for _, view in self._windows()]
+
+    def upscale(self, view: Matrix) -> float:
+        """By how much a view enlarges the last frame, at most."""
+        points = np.r_[rim(self.aspect), [[0.0, 0.0]]]
+        return float((1 / magnification(view, points)).max())
+
+    def _windows(self) -> list[tuple[float, Matrix]]:
+        """Each frame's scale (1 = no closing in) and view, with the old motion fading as late as it may."""
+        fade = float(self.added / self.rate)
+        if self.path.moves:
+            return self._with_fade(min(fade, HAND_OVER_S))
+        while True:
+            windows = self._with_fade(fade)
+            if 1 - windows[-1][0] <= MOST_CLOSING or fade <= SOONEST_S:
+                return windows
+            fade *= 0.8
+
+    def _with_fade(self, fade: float) -> list[tuple[float, Matrix]]:
+        times = [float(k / self.rate) for k in range(1, self.added + 1)]
+        slant = 0.0 if self.path.orbit_deg else SLANT
+        framed: list[Matrix] = []
+        for t in times:
+            matrix = homography(self.path.pose(t), self.aspect, slant)
+            if self.old is not None:
+                matrix = matrix @ moved(self.old, coast(t, fade))
+            framed.append(np.linalg.inv(matrix))
+        needed = [self._room(view) for view in framed]
+        tightest = min(needed)
+        windows: list[tuple[float, Matrix]] = []
+        scale = 1.0
+        for t, view, room in zip(times, framed, needed, strict=True):
+            scale = min(scale, room)
+            if self.path.shaken:  # close in once, at the start, rather than at every new stray
+                scale = min(scale, 1 - (1 - tightest) * self.path.settle(t))
+            windows.append((scale, _shrunk(view, scale)))
+        return windows
+
+    def _room(self, view: Matrix) -> float:
+        """The largest scale of a window about its own middle that keeps it inside the last frame."""
+        corners = project(view, rim(self.aspect))
+        middle = project(view, np.zeros((1, 2)))[0]
+        reach = corners - middle
+        room = 1.0
+        for axis, edge in enumerate((self.aspect, 1.0)):
+            for step in reach[:, axis]:
+                free = edge - middle[axis] if step > 0 else edge + middle[axis]
+                room = min(room, max(0.05, free / max(abs(step), 1e-9)))
+        return room
+
+
+def _shrunk(view: Matrix, scale: float) -> Matrix:
+    """The same view with its picture on the last frame drawn in towards its middle."""
+    x, y = project(view, np.zeros((1, 2)))[0]
+    draw = np.array([[scale, 0.0, x * (1 - scale)], [0.0, scale, y * (1 - scale)], [0.0, 0.0, 1.0]])
+    return draw @ view
