@@ -1,0 +1,1 @@
+"""The paid services: one file a provider, over one shared HTTP client (`http`)."""

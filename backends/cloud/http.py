@@ -1,0 +1,251 @@
+"""The one HTTP client of the paid services: a few connections a lane, no retries, no redirects, bounded answers.
+
+`Channel.post_paid` makes exactly one POST and tells what became of it; `Channel.ask` asks a free question.
+A key never leaves for another host than the base URL's: `Channel.own` says whether an address is the service's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import anyio
+import httpx
+
+from backends.cloud.http_outcome import Service, Told, retry_after
+from backends.errors import Charged, VideoError
+
+PAID_CONNECTIONS, FREE_CONNECTIONS = 3, 5
+CONNECT_S = 10.0
+PAID_TOTAL_S = 75.0
+"""For the whole paid POST. Below the 90 s after which a look-up of an unclear one is believed."""
+FREE_TOTAL_S = 60.0
+UPLOAD_TOTAL_S = 600.0
+MAX_ANSWER = 8 << 20
+"""Bytes of an answer (unpacked): JSON only, clips come through `media.fetch`."""
+
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+"""Failures of httpx before the first byte of a request: name, address, TLS, proxy."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer. json: None when the body is none. text: its first characters, for errors."""
+
+    status: int
+    json: object
+    text: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return retry_after(self.headers.get("retry-after"))
+
+
+class TooLarge(Exception):
+    """The answer is larger than any JSON of these services."""
+
+
+@dataclass
+class Timing:
+    """Seconds for a whole call. read: without a byte. Tests shorten them."""
+
+    paid_s: float = PAID_TOTAL_S
+    free_s: float = FREE_TOTAL_S
+    read_s: float = PAID_TOTAL_S
+    connect_s: float = CONNECT_S
+
+
+class Channel:
+    """One account of one service.
+
+    headers(): asked for before each request, since a token may need renewing. told(answer): what the service's own
+    error body says. Exceptions of httpx never leave: they are VideoErrors.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        base_url: str,
+        headers: Callable[[], Mapping[str, str]],
+        told: Callable[[Answer], Told],
+        timing: Timing | None = None,
+    ) -> None:
+        self.service = service
+        self.timing = timing or Timing()
+        self._headers = headers
+        self._told = told
+        try:
+            self.base = httpx.URL(base_url)
+        except httpx.InvalidURL:
+            raise VideoError("invalid_request", f"{service.name}'s base URL cannot be read as an address") from None
+        for secret in service.secrets:
+            if not (secret.isascii() and secret.isprintable() and " " not in secret):
+                raise VideoError("auth", f"{service.key} holds characters that no key has: set it again")
+        # A paid POST never takes a kept connection: a service that closes it just then would leave the POST unclear.
+        self._paid = self._client(PAID_CONNECTIONS, keep=0)
+        self._free = self._client(FREE_CONNECTIONS, keep=FREE_CONNECTIONS)
+        self._room = anyio.CapacityLimiter(PAID_CONNECTIONS)
+
+    def _client(self, connections: int, keep: int) -> httpx.AsyncClient:
+        timing = self.timing
+        return httpx.AsyncClient(
+            # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
+            timeout=httpx.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=keep, keepalive_expiry=20.0),
+            follow_redirects=False,
+            # The person's proxy and certificates hold, but never between this machine and itself.
+            trust_env=not is_loopback(self.base.host),
+        )
+
+    def own(self, url: str) -> bool:
+        """Whether an address lies on the service's own host, so that the key may go there."""
+        try:
+            target = httpx.URL(url)
+        except (httpx.InvalidURL, TypeError):
+            return False
+        return (target.scheme, target.host, target.port) == (self.base.scheme, self.base.host, self.base.port)
+
+    def url(self, path: str) -> str:
+        """A path below the base URL; a complete address of the service's own stays as it is."""
+        if path.startswith(("http://", "https://")):
+            if not self.own(path):
+                raise VideoError("provider", f"{self.service.name} names an address on another host", charged="unknown")
+            return path
+        return f"{str(self.base).rstrip('/')}/{path.lstrip('/')}"
+
+    async def post_paid(self, path: str, body: object, headers: Mapping[str, str] = {}) -> Answer:
+        """Exactly one POST. The answer is 2xx with JSON; everything else is the VideoError that it means."""
+        content = json.dumps(body, allow_nan=False).encode()
+        sent = {**self._headers(), "content-type": "application/json", **headers}
+        url = self.url(path)
+        async with self._room:
+            try:
+                with anyio.fail_after(self.timing.paid_s):
+                    answer = await self._send(self._paid, "POST", url, content=content, headers=sent)
+            except NOT_SENT as error:
+                raise self.service.not_sent(self._why(error)) from None
+            except TimeoutError:
+                raise self.service.unknown(f"no answer within {self.timing.paid_s:g} s") from None
+            except TooLarge:
+                raise self.service.unknown("an answer too large to read") from None
+            except (httpx.HTTPError, OSError) as error:
+                raise self.service.unknown(self._why(error)) from None
+        if not answer.ok:
+            raise self.service.paid_answer(answer.status, self._reading(answer))
+        if answer.json is None:
+            raise self.service.unknown("an answer that is not JSON", answer.status)
+        return answer
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        charged: Charged,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        accept: frozenset[int] = frozenset(),
+    ) -> Answer:
+        """A free question. charged: what is known of the job that it is about. accept: statuses besides 2xx that the
+        caller reads itself."""
+        content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
+        kind = {} if body is None else {"content-type": "application/json"}
+        answer = await self.exchange(
+            method, self.url(path), charged=charged, params=params, content=content, headers={**self._headers(), **kind}
+        )
+        if answer.ok or answer.status in accept:
+            if answer.json is None and answer.ok and answer.text:
+                raise self.service.unanswered("provider", "its answer is not JSON", charged)
+            return answer
+        raise self.service.free_answer(answer.status, self._reading(answer), charged)
+
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        charged: Charged,
+        params: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        headers: Mapping[str, str] = {},
+        total_s: float | None = None,
+    ) -> Answer:
+        """A free request as it stands (its own headers, any host), answered with any status."""
+        total = self.timing.free_s if total_s is None else total_s
+        try:
+            with anyio.fail_after(total):
+                return await self._send(self._free, method, url, params=params, content=content, headers=headers)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            why = f"nothing within {total:g} s" if isinstance(error, TimeoutError) else self._why(error)
+            raise self.service.unanswered("timeout", why, charged) from None
+        except TooLarge:
+            raise self.service.unanswered("provider", "its answer is too large to read", charged) from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise self.service.unanswered("network", self._why(error), charged) from None
+
+    async def _send(
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        headers: Mapping[str, str] = {},
+    ) -> Answer:
+        merged = {"accept": "application/json", "user-agent": "reelwright", **headers}
+        async with client.stream(method, url, params=params, content=content or None, headers=merged) as response:
+            parts: list[bytes] = []
+            size = 0
+            async for part in response.aiter_bytes():
+                size += len(part)
+                if size > MAX_ANSWER:
+                    raise TooLarge
+                parts.append(part)
+        whole = b"".join(parts)
+        lower = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, _parsed(whole), whole[:2000].decode("utf-8", "replace"), lower)
+
+    def _reading(self, answer: Answer) -> Told:
+        """What the service says of its refusal, with the header's waiting time where the body has none."""
+        said = self._told(answer)
+        wait = answer.retry_after_s if said.retry_after_s is None else said.retry_after_s
+        return Told(said.message or answer.text, said.code, said.kind, said.charged, wait)
+
+    def refuse(self, answer: Answer) -> NoReturn:
+        """For services that refuse with HTTP 200: the same VideoError as for a 4xx of their own kind."""
+        raise self.service.refused(answer.status, self._reading(answer))
+
+    def _why(self, error: Exception) -> str:
+        """The kind of failure, and its words for connections only: others may repeat a header."""
+        name = type(error).__name__
+        return f"{name}: {error}" if isinstance(error, httpx.ConnectError) and str(error) else name
+
+    async def aclose(self) -> None:
+        await self._paid.aclose()
+        await self._free.aclose()
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
