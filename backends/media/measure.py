@@ -26,7 +26,7 @@ Measures = dict[str, float | int | bool | str | list[int] | list[float] | list[s
 
 WIDTH = 320
 BLACK = 16.0  # mean level of a black frame, 0..255
-FROZEN = 0.15  # mean step between frames below which nothing moved
+FROZEN = 0.3  # mean step between frames below which nothing moved; an encoder refining a still measures up to 0.22
 FROZEN_RUN = 6  # frames in a row; a loop has two still ones at each turning point
 CUT = 25.0  # mean step of a cut ...
 CUT_RATIO = 4.0  # ... which is also this many times the median step

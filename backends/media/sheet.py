@@ -60,11 +60,11 @@ def _spread(total: int, frames: int) -> list[int]:
 
 
 def _layout(count: int, ratio: float) -> tuple[int, int]:
-    """Columns and rows whose sheet is nearest to 3:2, with the fewest empty places."""
+    """Columns and rows whose sheet is nearest to 2.2:1, with the fewest empty places."""
 
     def badness(columns: int) -> float:
         rows = math.ceil(count / columns)
-        return abs(math.log(columns * ratio / rows / 1.5)) + (columns * rows - count) * 0.8
+        return abs(math.log(columns * ratio / rows / 2.2)) + (columns * rows - count) * 0.8
 
     columns = min(range(1, count + 1), key=badness)
     return columns, math.ceil(count / columns)

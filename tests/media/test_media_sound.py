@@ -1,0 +1,94 @@
+"""The sound of a clip taken along into another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from backends.media.encode import ClipWriter
+from tests.samples import bunny, made, quadrants
+
+
+def with_sound_of(source: Path, path: Path, frames: int, fps: int = 24) -> Path:
+    with ClipWriter(path, 64, 48, fps, audio_from=source) as writer:
+        for _ in range(frames):
+            writer.write(quadrants())
+    return path
+
+
+def samples(path: Path) -> np.ndarray:
+    """The left channel as float samples at 48 kHz."""
+    resampler = av.AudioResampler("fltp", "stereo", 48_000)
+    parts: list[np.ndarray] = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+    return np.concatenate(parts)
+
+
+def durations(path: Path) -> tuple[float, float, str]:
+    with av.open(str(path)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        return (
+            float(video.duration * video.time_base),
+            float(audio.duration * audio.time_base),
+            audio.codec_context.name,
+        )
+
+
+def loudness(part: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(part.astype(float) ** 2)))
+
+
+@pytest.mark.parametrize("name", ["tone.mp4", "short_tone.mp4", "opus.mkv", "pcm.mov"])
+@pytest.mark.parametrize("frames", [12, 60])
+def test_sound_is_cut_or_padded_to_the_picture(tmp_path: Path, name: str, frames: int) -> None:
+    path = with_sound_of(made(name), tmp_path / "clip.mp4", frames)
+    video, audio, codec = durations(path)
+    assert codec == "aac"
+    assert video == frames / 24
+    assert video - 0.045 < audio <= video + 1e-6  # two packets of 1024 samples
+    with av.open(str(path)) as container:
+        assert container.duration == frames / 24 * 1_000_000
+    wave = samples(path)
+    heard = {"tone.mp4": 1.0, "short_tone.mp4": 0.4, "opus.mkv": 1.0, "pcm.mov": 2.0}[name]
+    end = int(min(heard, frames / 24) * 48_000)
+    assert loudness(wave[2400 : end - 2400]) == pytest.approx(0.4 / 2**0.5, rel=0.05)
+    if frames / 24 > heard + 0.1:
+        assert loudness(wave[end + 2400 :]) < 0.002
+
+
+def test_plain_aac_is_copied_bit_for_bit(tmp_path: Path) -> None:
+    path = with_sound_of(made("tone.mp4"), tmp_path / "clip.mp4", 24)
+
+    def packets(of: Path) -> list[bytes]:
+        with av.open(str(of)) as container:
+            return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+    copied = packets(path)
+    assert len(copied) > 40
+    assert copied == packets(made("tone.mp4"))[: len(copied)]
+
+
+@pytest.mark.parametrize("name", ["tone.mp4", "opus.mkv", "pcm.mov"])
+def test_sound_stays_in_step(tmp_path: Path, name: str) -> None:
+    path = with_sound_of(made(name), tmp_path / "clip.mp4", 24)
+    mine, source = samples(path)[:24_000], samples(made(name))[:24_000]
+    assert loudness(mine[4800:] - source[4800:]) < 0.03  # of a 440 Hz tone; 10 samples late would be 0.16
+
+
+def test_a_clip_without_sound_gives_none(tmp_path: Path) -> None:
+    path = with_sound_of(made("h264.mov"), tmp_path / "clip.mp4", 12)
+    with av.open(str(path)) as container:
+        assert not container.streams.audio
+
+
+def test_sound_of_a_real_clip(tmp_path: Path) -> None:
+    path = with_sound_of(bunny(), tmp_path / "clip.mp4", 144, 25)
+    video, audio, _ = durations(path)
+    assert video == 5.76
+    assert audio == pytest.approx(5.76, abs=0.045)
+    assert loudness(samples(path)[: 48_000 * 5]) > 0.005
