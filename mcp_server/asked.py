@@ -120,14 +120,24 @@ def _request_problems(tool: str, given: Arguments) -> list[str]:
     try:
         request_of(tool, given)
     except VideoError as error:
-        return [_as_argued(tool, problem) for problem in error.problems]
+        return [as_argued(given, problem) for problem in error.problems]
     return []
 
 
-def _as_argued(tool: str, problem: str) -> str:
-    """A problem under the name that the caller wrote."""
-    for field, argument in (("frames[0].image:", "image:"), ("source_clip:", "clip:"), ("duration_s:", "add_s:")):
-        renamed = tool == {"image:": "image_to_video", "add_s:": "extend_clip"}.get(argument, tool)
-        if renamed and problem.startswith(field):
-            return argument + problem.removeprefix(field)
-    return problem
+def as_argued(given: Arguments, told: str) -> str:
+    """What the back end says of a field, under the name that the caller wrote; line by line."""
+    return "\n".join(_renamed(given, line) for line in told.split("\n"))
+
+
+def _renamed(given: Arguments, line: str) -> str:
+    bullet = "- " if line.startswith("- ") else ""
+    rest = line.removeprefix(bullet)
+    for field, argument in (
+        ("frames[0].image:", "image"),
+        ("frames[0]:", "image"),
+        ("source_clip:", "clip"),
+        ("duration_s:", "add_s"),
+    ):
+        if argument in given and rest.startswith(field):
+            return f"{bullet}{argument}:{rest.removeprefix(field)}"
+    return line

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from mcp_types import CallToolResult, TextContent
 
 from backends.errors import VideoError
+from backends.request import refuse
+from mcp_server.asked import as_argued
 
 NEXT = {
     "invalid_request": "correct the arguments and call {tool} again; nothing was started, nothing was spent",
@@ -38,10 +41,13 @@ def refusal(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=text)], is_error=True)
 
 
-def refused(tool: str, error: VideoError) -> CallToolResult:
-    """`kind: message`, the problems that the message leaves out, and the next call."""
-    lines = [f"{error.kind}: {error.message}"]
-    lines += [f"- {problem}" for problem in error.problems if problem not in error.message]
+def refused(tool: str, error: VideoError, given: Mapping[str, object] = MappingProxyType({})) -> CallToolResult:
+    """`kind: message`, the problems that the message leaves out, and the next call.
+
+    given: the call's arguments, so that a field is called by the name that the caller wrote.
+    """
+    lines = [f"{error.kind}: {as_argued(given, error.message)}"]
+    lines += [f"- {as_argued(given, problem)}" for problem in error.problems if problem not in error.message]
     if error.charged != "no":
         lines.append(f"charged: {error.charged}")
     if error.retry_after_s is not None:
@@ -55,8 +61,6 @@ def refused(tool: str, error: VideoError) -> CallToolResult:
 
 def illegal(tool: str, problems: Iterable[str]) -> CallToolResult:
     """Every problem of a call's arguments, in the shape of an invalid_request."""
-    from backends.request import refuse
-
     return refused(tool, refuse(problems))
 
 

@@ -25,9 +25,11 @@ from mcp_types import (
 from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 from mcp_server import resources
+from mcp_server.asked import every_problem
 from mcp_server.refusal import crashed, illegal, refusal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
+from mcp_server.tools import HANDLERS, Call
 
 if TYPE_CHECKING:
     from backends.studio import Studio
@@ -83,15 +85,12 @@ class Surface:
         try:
             return await self._call(context, check, params.arguments or {})
         except VideoError as error:
-            return refused(params.name, error)
+            return refused(params.name, error, params.arguments or {})
         except Exception as error:  # the one place where a defect of ours becomes an answer
             logger.exception("%s failed", params.name)
             return crashed(params.name, error)
 
     async def _call(self, context: Context, check: StrictArguments, given: Mapping[str, object]) -> CallToolResult:
-        from mcp_server.asked import every_problem
-        from mcp_server.tools import HANDLERS, Call
-
         if problems := every_problem(check, given):
             return illegal(check.tool, problems)
         studio = await context.lifespan_context.studio()

@@ -39,7 +39,9 @@ def row_of(job: Job) -> JobRow:
 
 def ticket_text(ticket: Ticket) -> str:
     """A starting call's answer; its last line is the call to make now."""
-    price = "price unknown" if ticket.est_cost_usd is None else f"at most {dollars(ticket.est_cost_usd)}"
+    price = "price unknown" if ticket.est_cost_usd is None else "free"
+    if ticket.est_cost_usd:
+        price = f"at most {dollars(ticket.est_cost_usd)}"
     lead = f"{PREVIS} " if ticket.model == "animatic" else ""
     again = " (replayed: this request was already a job, nothing new was started)" if ticket.replayed else ""
     lines = [
@@ -197,7 +199,8 @@ def _words(value: object) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{name} {_words(item)}" for name, item in cast("Mapping[str, object]", value).items())
     if isinstance(value, list | tuple):
-        return "/".join(_words(item) for item in cast("Sequence[object]", value))
+        words = [_words(item) for item in cast("Sequence[object]", value)]
+        return ("; " if any(" " in word for word in words) else "/").join(words)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -98,10 +98,12 @@ def token_from(env: Mapping[str, str]) -> str | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise VideoError("invalid_request", f"port {port} does not exist: give 0 (any free one) to 65535")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise VideoError(
             "invalid_request", f"{host}:{port} cannot be bound ({error}): choose another --port or --host"
         ) from None

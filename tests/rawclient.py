@@ -49,6 +49,7 @@ class RawClient:
         self._ids = itertools.count(1)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._errors: list[str] = []
+        self._noted = threading.Condition()
         self.process = subprocess.Popen(
             list(command),
             stdin=subprocess.PIPE,
@@ -66,9 +67,10 @@ class RawClient:
         ]
         for thread in self._threads:
             thread.start()
-        self.server: dict[str, Any] = self._greet()
+        self.server: dict[str, Any] = self.greet()
 
-    def _greet(self) -> dict[str, Any]:
+    def greet(self) -> dict[str, Any]:
+        """The opening of the conversation: what the server says of itself."""
         if self.era == MODERN:
             return self.request("server/discover")
         hello = {"protocolVersion": self.era, "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
@@ -104,6 +106,17 @@ class RawClient:
         if "error" in message:
             raise RawError(message["error"])
         return message["result"]
+
+    def progressed(self, number: int, beyond: float, timeout_s: float = 60) -> None:
+        """Return once a request asked with `progress=True` has told of more than `beyond`."""
+
+        def seen() -> bool:
+            told = [note["params"] for note in self.notes if note["method"] == "notifications/progress"]
+            return any(note["progressToken"] == number and note["progress"] > beyond for note in told)
+
+        with self._noted:
+            if not self._noted.wait_for(seen, timeout_s):
+                raise TimeoutError(f"request {number} told of no progress in {timeout_s} s: {self.notes}")
 
     def cancel(self, number: int) -> None:
         """Take a request back: it will not be answered."""
@@ -182,7 +195,9 @@ class RawClient:
                 if message["id"] in self._answers:
                     self._answers[message["id"]].put(message)
             else:
-                self.notes.append(message)
+                with self._noted:
+                    self.notes.append(message)
+                    self._noted.notify_all()
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None

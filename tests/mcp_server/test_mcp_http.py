@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from mcp import Client
 
 from backends.errors import VideoError
+from mcp_server.__main__ import serve
 from mcp_server.transports import TOKEN_VARIABLE, http_security, is_loopback, token_from
 from tests.mcp_server.test_mcp_arguments import ROWS
 from tests.mcp_server.test_mcp_surface import ORDER
@@ -151,19 +151,24 @@ def test_a_guessable_token_is_refused() -> None:
     assert token_from({TOKEN_VARIABLE: ""}) is None and token_from({TOKEN_VARIABLE: TOKEN}) == TOKEN
 
 
-def refused_start(env: dict[str, str], *words: str) -> str:
-    """What a server that does not start says; its exit code is 2 and its stdout is empty."""
-    command = [sys.executable, "-m", "mcp_server", "serve", *words]
-    ended = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
-    assert ended.returncode == 2 and ended.stdout == ""
-    return ended.stderr
+def test_the_command_says_why_it_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
 
+    def refused(*words: str) -> str:
+        assert serve(words) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        return err
 
-def test_the_command_says_why_it_does_not_start(tmp_path: Path) -> None:
-    env = home_env(tmp_path)
-    assert f"set {TOKEN_VARIABLE}" in refused_start(env, "--http", "--host", "0.0.0.0")
+    assert f"reelwright serve: 0.0.0.0 can be reached from other machines: set {TOKEN_VARIABLE}" in refused(
+        "--http", "--host", "0.0.0.0"
+    )
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"127.0.0.1:{port} cannot be bound" in refused_start(env, "--http", "--port", port)
-    assert "cannot be bound" in refused_start(env, "--http", "--port", "99999")
-    assert "unrecognized arguments: --sse" in refused_start(env, "--sse")
+        assert f"127.0.0.1:{port} cannot be bound" in refused("--http", "--port", port)
+    assert "port 99999 does not exist: give 0" in refused("--http", "--port", "99999")
+    with pytest.raises(SystemExit) as ended:
+        serve(["--sse"])
+    assert ended.value.code == 2 and "unrecognized arguments: --sse" in capsys.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,18 @@ HEAVY = ("numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runway
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_it_greets_and_ends_with_its_stdin(env: dict[str, str], era: str) -> None:
-    with RawClient(env, era=era) as client:
+def test_it_greets_keeps_its_era_and_ends_with_its_stdin(env: dict[str, str], era: str) -> None:
+    command = SERVE if era == LEGACY else SERVE[:-1]  # without a word it serves too, since its stdin is no terminal
+    with RawClient(env, era=era, command=command) as client:
         assert client.server["instructions"] == INSTRUCTIONS
         assert set(client.server["capabilities"]) == {"tools", "resources"}
+        other = MODERN if era == LEGACY else LEGACY
+        client.era = other
+        with pytest.raises(RawError, match="handshake"):
+            client.request("tools/list") if other == MODERN else client.greet()
+        client.era = era
         assert client.close() < 3
     assert client.stderr == ""
-
-
-@pytest.mark.parametrize("command", [SERVE, (sys.executable, "-m", "mcp_server")], ids=["serve", "module"])
-def test_both_ways_to_start_it(env: dict[str, str], command: tuple[str, ...]) -> None:
-    with RawClient(env, command=command) as client:
-        assert client.server["serverInfo"]["name"] == "reelwright"
 
 
 def test_a_wait_under_way_does_not_hold_the_end_back(env: dict[str, str]) -> None:
@@ -44,14 +43,6 @@ def test_nothing_heavy_is_imported_before_the_first_call(env: dict[str, str]) ->
     )
     ended = subprocess.run([sys.executable, "-c", code, *HEAVY], env=env, capture_output=True, text=True, timeout=30)
     assert ended.stdout.strip() == "[]", ended.stdout + ended.stderr
-
-
-def test_start_to_tools_list_is_well_under_a_hosts_patience(env: dict[str, str]) -> None:
-    """The strictest known host gives ten seconds."""
-    started = time.monotonic()
-    with RawClient(env, era=MODERN) as client:
-        client.request("tools/list")
-        assert time.monotonic() - started < 8
 
 
 def test_a_broken_config_is_told_by_a_call_not_by_a_dead_server(env: dict[str, str]) -> None:
@@ -90,10 +81,3 @@ def test_resources_are_listed_and_unknown_ones_refused(env: dict[str, str], era:
             assert failed.value.data == {"uri": uri}
         models = client.request("resources/read", {"uri": "video://models"})["contents"][0]
         assert models["mimeType"] == "application/json" and '"animatic"' in models["text"]
-
-
-def test_eras_do_not_mix_on_one_connection(env: dict[str, str]) -> None:
-    with RawClient(env, era=LEGACY) as client:
-        client.era = MODERN
-        with pytest.raises(RawError, match="handshake protocol era"):
-            client.request("tools/list")

@@ -107,6 +107,7 @@ def test_a_tickets_text_ends_with_the_next_call() -> None:
     assert lines[1] == "note: n1"
     assert lines[-1] == f'next: wait_for_job(job_ids=["{ID}"])'
     assert text.ticket_text(ticket.model_copy(update={"next": "this"})).endswith("\nnext: this")
+    assert ", free, " in text.ticket_text(Ticket(job_id=ID, state="queued", model="m", est_cost_usd=0))
     assert "price unknown" in text.ticket_text(Ticket(job_id=ID, state="queued", model="m"))
 
 

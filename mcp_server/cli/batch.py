@@ -1,0 +1,175 @@
+"""`make --from`: the total price first, one cap over all, every row resumed by its key, a summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from backends.errors import VideoError
+from mcp_server.cli import show, shots
+from mcp_server.cli.follow import follow
+from mcp_server.cli.make import capped, is_free, stay_inline
+from mcp_server.cli.request_options import Given
+from mcp_server.cli.shots import Shot
+
+if TYPE_CHECKING:
+    from backends.jobs.views import Job
+    from backends.studio import Quote, Studio
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the batch with its quote; after the start also its job, or why it did not start."""
+
+    shot: Shot
+    quote: Quote
+    job_id: str = ""
+    trouble: VideoError | None = None
+
+
+def run(
+    studio: Studio,
+    path: Path,
+    base: Given,
+    label: str,
+    limit: Decimal | None,
+    yes: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
+    """Make every shot of a file; the exit code: 0 when each has its clip (or, with no_wait, its job)."""
+    priced = _priced(studio, path, shots.read(path, base, label))
+    say = show.aside if as_json else show.line
+    total = _total(priced)
+    say(_told(priced, total))
+    _hold_to(studio, total, limit)
+    confirmed = False
+    if not yes and any(not is_free(line.quote) for line in priced):
+        if not show.asked(f"{_amount(total)} will be spent at most. Make them?"):
+            raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
+        confirmed = True
+    lines = [_start(studio, line, confirmed) for line in priced]
+    jobs: dict[str, Job] = {}
+    ids = list(dict.fromkeys(line.job_id for line in lines if line.job_id))
+    if no_wait:
+        stay_inline(studio)
+        jobs = {job_id: studio.get(job_id) for job_id in ids}
+    elif ids:
+        jobs = {job.job_id: job for job in follow(studio, ids, as_json)}
+    _summary(lines, jobs, as_json)
+    done = all(line.job_id and (no_wait or jobs[line.job_id].state == "succeeded") for line in lines)
+    return 0 if done else 1
+
+
+def _priced(studio: Studio, path: Path, found: list[Shot]) -> list[Line]:
+    """Every row's quote. VideoError names each line that cannot be made, and each that asks for the same again."""
+    priced: list[Line] = []
+    problems: dict[int, str] = {}
+    keys: dict[str, int] = {}
+    for shot in found:
+        try:
+            quote = studio.quote(
+                shot.request, prefer=shot.given.prefer, where=shot.given.where, take=shot.take, label=shot.label
+            )
+        except VideoError as error:
+            problems[shot.line] = error.message
+            continue
+        first = keys.setdefault(quote.key, shot.line)
+        if first != shot.line:
+            problems[shot.line] = f"the same request as line {first}: a take of 2, 3 ... asks for another variant"
+        priced.append(Line(shot, quote))
+    if problems:
+        raise shots.refused(path, problems)
+    return priced
+
+
+def _total(lines: list[Line]) -> Decimal | None:
+    """The most that the new jobs may cost together; None when a price is unknown."""
+    highs = [line.quote.estimate.usd_high for line in lines if line.quote.estimate is not None]
+    return None if any(high is None for high in highs) else sum(cast("list[Decimal]", highs), Decimal(0))
+
+
+def _amount(total: Decimal | None) -> str:
+    return "an unknown amount" if total is None else show.usd(total)
+
+
+def _told(lines: list[Line], total: Decimal | None) -> str:
+    there = sum(line.quote.job is not None for line in lines)
+    fresh = len(lines) - there
+    models = ", ".join(sorted({line.quote.model for line in lines if line.quote.job is None}))
+    made = f"{fresh} to make ({models}) for {_amount(total)} at most" if fresh else "nothing to make"
+    known = f"; {there} already made or under way, not paid again" if there else ""
+    return f"{len(lines)} shots: {made}{known}"
+
+
+def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> None:
+    """The cap, and the person's wall of the day: half a batch is nobody's wish."""
+    from backends.jobs import ledger
+
+    store = studio.context.store
+    if limit is not None and (total is None or total > limit):
+        raise VideoError(
+            "needs_budget",
+            f"the shots cost {_amount(total)}, above --max-cost {show.usd(limit)}: raise it, or make fewer; "
+            "nothing was started",
+        )
+    day = ledger.walls(store).per_day
+    spent = ledger.to_usd(ledger.totals(store).today)
+    if day is not None and total is not None and total > 0 and spent + total > day:
+        raise VideoError(
+            "wall",
+            f"the shots cost {show.usd(total)}, and {show.usd(spent)} of {show.usd(day)} a day (UTC) is spent or "
+            "reserved: make fewer, wait, or reelwright config set per_day_usd N; nothing was started",
+        )
+
+
+def _start(studio: Studio, line: Line, confirmed: bool) -> Line:
+    shot = line.shot
+    try:
+        ticket = studio.submit(
+            capped(shot.request, line.quote),
+            prefer=shot.given.prefer,
+            where=shot.given.where,
+            take=shot.take,
+            label=shot.label,
+            confirmed=confirmed,
+        )
+    except VideoError as error:
+        return Line(shot, line.quote, trouble=error)
+    return Line(shot, line.quote, ticket.job_id)
+
+
+def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool) -> None:
+    rows = [_row(line, jobs.get(line.job_id)) for line in lines]
+    spent = sum(row["cost_usd"] or 0.0 for row in rows if not row["there_already"])
+    made = sum(row["state"] == "succeeded" for row in rows)
+    if as_json:
+        show.as_json({"shots": rows, "made": made, "cost_usd": round(spent, 6)})
+        return
+    show.table(
+        ("line", "label", "take", "job", "state", "cost", "file"),
+        [[r["line"], r["label"], r["take"], r["job_id"], r["state"], show.usd(r["cost_usd"]), r["file"]] for r in rows],
+    )
+    for row in rows:
+        if row["error"]:
+            show.line(f"line {row['line']}: {row['error']}")
+    show.line(
+        f"{made} of {len(rows)} made, {show.usd(round(spent, 6))} spent by this run; repeat the command to resume"
+    )
+
+
+def _row(line: Line, job: Job | None) -> dict[str, Any]:
+    error = line.trouble.message if line.trouble else job.error.message if job and job.error else ""
+    return {
+        "line": line.shot.line,
+        "label": line.shot.label,
+        "take": line.shot.take,
+        "job_id": line.job_id,
+        "there_already": line.quote.job is not None,
+        "state": job.state if job else "not started",
+        "cost_usd": job.cost_usd if job else None,
+        "file": job.file if job else None,
+        "error": error,
+    }

@@ -1,0 +1,126 @@
+"""`config`: the person's walls, their keys, and what to paste into an agent's host. Outside every agent's tools."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backends.errors import VideoError
+from backends.settings import KEY_VARIABLES, load_settings
+from mcp_server.cli import keyfile, opening, show, snippets
+
+if TYPE_CHECKING:
+    from backends.studio import Studio
+
+app = typer.Typer(help="Walls, keys and client snippets. Without a word: the settings.")
+keys = typer.Typer(help="The key file, which server, notebook and command line all read.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+@app.callback(invoke_without_command=True)
+def config(context: typer.Context, as_json: Json = False) -> None:
+    """The settings, as set or by default."""
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+@app.command("list")
+def list_settings(as_json: Json = False) -> None:
+    """The settings, as set or by default."""
+    _list(as_json)
+
+
+def _list(as_json: bool) -> None:
+    from backends.jobs import admin
+
+    with opening.studio(as_json) as studio:
+        found = admin.walls_as_set(studio.context.store)
+    if as_json:
+        show.as_json({key: {"value": value, "set": is_set} for key, (value, is_set) in found.items()})
+        return
+    meanings = {key: admin.WALLS.get(key, admin.WALLS[admin.PROVIDER_WALL + "PROVIDER"]) for key in found}
+    show.table(
+        ("setting", "value", "", "meaning"),
+        [[key, value, "set" if is_set else "default", meanings[key]] for key, (value, is_set) in found.items()],
+    )
+
+
+@app.command("set")
+def set_setting(key: str, value: str) -> None:
+    """Set a wall: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
+    allow_unknown_price."""
+    from backends.jobs import admin
+
+    with opening.studio() as studio:
+        kept = admin.set_wall(studio.context.store, key, value, _providers(studio))
+    show.line(f"{key} = {kept}")
+
+
+@app.command("unset")
+def unset_setting(key: str) -> None:
+    """Back to the default."""
+    from backends.jobs import admin
+
+    with opening.studio() as studio:
+        default = admin.unset_wall(studio.context.store, key)
+    show.line(f"{key} = {default} (default)")
+
+
+def _providers(studio: Studio) -> set[str]:
+    """Every provider that a wall may name: of the catalogue, and of the installed back ends."""
+    from backends.backend import registry
+
+    return {row.provider for row in studio.context.catalog.rows} | set(registry())
+
+
+@keys.command("set")
+def set_key(name: Annotated[str, typer.Argument(help="The variable, such as RUNWAYML_API_SECRET.")]) -> None:
+    """Keep a key in the key file (mode 0600). Its value is typed unseen, or read from standard input."""
+    with opening.failures():
+        path = load_settings().key_file
+        keyfile.known(name)
+        value = typer.prompt(f"{name} (not shown)", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+        keyfile.put(path, name, str(value))
+    show.line(f"{name} is kept in {path}")
+
+
+@keys.command("unset")
+def unset_key(name: str) -> None:
+    """Take a key out of the key file."""
+    with opening.failures():
+        path = load_settings().key_file
+        keyfile.known(name)
+        there = keyfile.drop(path, name)
+    show.line(f"{name} is no longer in {path}" if there else f"{name} was not in {path}")
+
+
+@keys.command("list")
+def list_keys(as_json: Json = False) -> None:
+    """Where each known key was found; never its value."""
+    from backends.settings import load_keys
+
+    with opening.failures(as_json):
+        found = load_keys(load_settings())[1]
+    if as_json:
+        show.as_json({name: found.get(name) for name in KEY_VARIABLES})
+    else:
+        show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in KEY_VARIABLES])
+
+
+@app.command()
+def snippet(
+    client: Annotated[str, typer.Argument(help=", ".join(snippets.CLIENTS))],
+) -> None:
+    """What to paste into an agent's host so that it starts this very installation."""
+    with opening.failures():
+        if client not in snippets.CLIENTS:
+            raise VideoError(
+                "invalid_request", f"no snippet for {client[:40]!r}: there is one for {', '.join(snippets.CLIENTS)}"
+            )
+        where, text = snippets.CLIENTS[client](load_settings())
+    show.aside(where)
+    show.line(text)

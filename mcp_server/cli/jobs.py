@@ -1,0 +1,244 @@
+"""`jobs`: what has been asked for, how it goes, what it cost; and what only the person may decide."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from backends.errors import VideoError
+from mcp_server.cli import opening, resolve, show
+from mcp_server.cli.follow import follow
+from mcp_server.cli.make import tell
+
+if TYPE_CHECKING:
+    from backends.jobs.views import JobPage
+    from backends.studio import Studio
+
+app = typer.Typer(help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person.")
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+State = Annotated[str | None, typer.Option(help="A state, or open.")]
+Label = Annotated[str | None, typer.Option(help="Only this label.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="So many, newest first.")]
+By = Annotated[Literal["label", "day"] | None, typer.Option(help="The bill instead: by label, or by day (UTC).")]
+Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
+
+Bill = list[dict[str, Any]]
+
+
+@app.callback(invoke_without_command=True)
+def jobs(
+    context: typer.Context,
+    state: State = None,
+    label: Label = None,
+    limit: Limit = 20,
+    by: By = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """Jobs newest first and the money so far; with --by the bill."""
+    if context.invoked_subcommand is None:
+        _list(state, label, limit, by, as_csv, as_json)
+
+
+@app.command("list")
+def list_jobs(
+    state: State = None,
+    label: Label = None,
+    limit: Limit = 20,
+    by: By = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """Jobs newest first and the money so far; with --by the bill."""
+    _list(state, label, limit, by, as_csv, as_json)
+
+
+def _list(
+    state: str | None,
+    label: str | None,
+    limit: int,
+    by: Literal["label", "day"] | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    with opening.studio(as_json) as studio:
+        if by is not None:
+            _show_bill(_bill(studio, by), by, as_csv, as_json)
+            return
+        page = studio.list(state, label, limit)
+    rows = [row.model_dump(mode="json") for row in page.jobs]
+    if as_json:
+        show.as_json(page)
+    elif as_csv:
+        _csv(("job_id", "state", "model", "label", "take", "cost_usd", "created_at", "file"), rows)
+    else:
+        _show_page(page)
+
+
+def _show_page(page: JobPage) -> None:
+    cells = [
+        [
+            row.job_id,
+            row.state if row.progress in (0.0, 1.0) else f"{row.state} {row.progress:.0%}",
+            row.model,
+            f"{row.label} take {row.take}" if row.label and row.take > 1 else row.label,
+            "" if row.cost_usd is None else show.usd(row.cost_usd),
+            row.created_at,
+            row.file,
+        ]
+        for row in page.jobs
+    ]
+    if cells:
+        show.table(("job", "state", "model", "label", "cost", "created", "file"), cells)
+    else:
+        show.line("no jobs")
+    spend = page.spend
+    show.line(
+        f"spent today {show.usd(spend.today_usd)}, in all {show.usd(spend.total_usd)}, "
+        f"reserved {show.usd(spend.reserved_usd)}"
+    )
+    if page.cursor:
+        show.line("there are older ones: --limit shows more")
+
+
+def _bill(studio: Studio, by: Literal["label", "day"]) -> Bill:
+    from backends.jobs import ledger
+
+    return [
+        {
+            by: row["name"],
+            "jobs": row["jobs"],
+            "settled_usd": ledger.to_usd(row["settled"]),
+            "held_usd": ledger.to_usd(row["held"]),
+        }
+        for row in ledger.bill(studio.context.store, by)
+    ]
+
+
+def _show_bill(rows: Bill, by: str, as_csv: bool, as_json: bool) -> None:
+    if as_json:
+        show.as_json({"by": by, "rows": rows})
+    elif as_csv:
+        _csv((by, "jobs", "settled_usd", "held_usd"), rows)
+    else:
+        cells = [[row[by], row["jobs"], show.usd(row["settled_usd"]), show.usd(row["held_usd"])] for row in rows]
+        show.table((by, "jobs", "settled", "held"), cells)
+        settled, held = (sum(row[name] for row in rows) for name in ("settled_usd", "held_usd"))
+        show.line(f"in all {show.usd(settled)} settled, {show.usd(held)} held for jobs that are not settled")
+
+
+def _csv(columns: tuple[str, ...], rows: Bill) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+@app.command("show")
+def show_job(job: str, as_json: Json = False) -> None:
+    """One job in full."""
+    with opening.studio(as_json) as studio:
+        found = studio.get(job)
+    if as_json:
+        show.as_json(found)
+        return
+    for name, value in found.model_dump(mode="json", exclude={"next", "timed_out", "poll_after_s"}).items():
+        if value not in (None, "", []):
+            show.line(f"{name}: {_words(value)}")
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        parts: dict[str, object] = value  # pyright: ignore[reportUnknownVariableType]
+        return ", ".join(f"{name} {part}" for name, part in parts.items())
+    if isinstance(value, list):
+        return "; ".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(value)
+
+
+@app.command()
+def watch(
+    job: Annotated[list[str] | None, typer.Argument(help="Left out: every open job.")] = None, as_json: Json = False
+) -> None:
+    """Follow jobs until they are settled. Ctrl-C stops watching, never a job."""
+    with opening.studio(as_json) as studio:
+        ids = list(job or [row.job_id for row in studio.list("open", limit=1000).jobs if row.state != "uncertain"])
+        if not ids:
+            show.as_json([]) if as_json else show.line("no job is open")
+            return
+        found = follow(studio, ids, as_json)
+    if as_json:
+        show.as_json(found)
+    else:
+        for one in found:
+            tell(one)
+    raise typer.Exit(0 if all(one.state == "succeeded" for one in found) else 1)
+
+
+@app.command()
+def cancel(job: list[str], as_json: Json = False) -> None:
+    """Stop jobs: at once and unpaid while queued, else as far as the provider can."""
+    with opening.studio(as_json) as studio:
+        found = [studio.cancel(one) for one in job]
+    if as_json:
+        show.as_json(found)
+        return
+    for one in found:
+        ending = "" if one.state in ("cancelled", "failed", "succeeded") else ", asked to stop"
+        show.line(f"{one.job_id}: {one.state}{ending}")
+        for note in one.notes:
+            show.line(f"note: {note}")
+
+
+@app.command("resolve")
+def resolve_job(
+    job: str,
+    bind: Annotated[str | None, typer.Option(metavar="REMOTE_ID", help="It is this job at the provider.")] = None,
+    again: Annotated[
+        bool, typer.Option("--retry-and-accept-second-charge", help="Ask again; both may be charged.")
+    ] = False,
+    write_off: Annotated[bool, typer.Option("--write-off", help="Give it up; its reservation is booked.")] = False,
+) -> None:
+    """Decide an uncertain job. Needs a person at a terminal who types the last characters of its id."""
+    chosen = [name for name, on in (("bind", bind is not None), ("retry", again), ("write_off", write_off)) if on]
+    with opening.studio() as studio:
+        if len(chosen) != 1:
+            ways = "--bind REMOTE_ID | --retry-and-accept-second-charge | --write-off"
+            raise VideoError("invalid_request", f"say what is to become of it: reelwright jobs resolve {job} {ways}")
+        resolve.decide(studio, job, chosen[0], bind or "")
+
+
+@app.command()
+def rebind(job: list[str]) -> None:
+    """Move queued jobs to the account whose credentials are set now."""
+    from backends.jobs import admin
+
+    with opening.studio() as studio:
+        for one in job:
+            row = studio.context.store.row("SELECT id, provider FROM jobs WHERE id = ?", (one,))
+            if row is None:
+                raise VideoError("not_found", f"there is no job {one[:80]!r}: reelwright jobs list shows those there are")
+            admin.rebind(studio.context.store, one, studio.context.access(row["provider"]))
+            show.line(f"{one}: {studio.get(one).state}, on the account that is set now")
+
+
+@app.command()
+def resume(
+    lane: Annotated[str | None, typer.Argument(help="A lane, as doctor names it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every stopped lane.")] = False,
+) -> None:
+    """Let lanes buy again that were stopped by failures, a refused key or an unexpected bill."""
+    from backends.jobs import admin
+
+    with opening.studio() as studio:
+        if (lane is None) == (not everything):
+            raise VideoError("invalid_request", "name one lane (reelwright doctor lists them), or give --all")
+        stopped = admin.resume(studio.context.store, lane)
+        studio.list(limit=1)  # sees to it that lanes with open jobs are driven
+    for key in stopped:
+        show.line(f"{key}: buys again")
+    if not stopped:
+        show.line("no lane was stopped")

@@ -1,0 +1,66 @@
+"""The key file: TOML, readable by its owner alone, written whole so that a crash never leaves half of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import tomllib
+from pathlib import Path
+
+from backends.errors import VideoError
+from backends.settings import KEY_VARIABLES
+
+HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"
+
+
+def known(name: str) -> None:
+    """VideoError("invalid_request") for a variable that nothing here reads."""
+    if name not in KEY_VARIABLES:
+        raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {', '.join(KEY_VARIABLES)}")
+
+
+def put(path: Path, name: str, text: str) -> None:
+    """Keep a value. VideoError("invalid_request") for an empty one or one with spaces; the value is never repeated."""
+    value = text.strip()
+    if not value:
+        raise VideoError("invalid_request", f"no value for {name}: type it, or pipe it to standard input")
+    if not re.fullmatch(r"[!-~]+( [!-~]+)*", value):
+        raise VideoError("invalid_request", f"the value for {name} holds line breaks or unusual characters: copy it again")
+    _write(path, _read(path) | {name: value})
+
+
+def drop(path: Path, name: str) -> bool:
+    """Take a value out; whether it was there."""
+    entries = _read(path)
+    if name not in entries:
+        return False
+    del entries[name]
+    _write(path, entries)
+    return True
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return {name: str(value) for name, value in tomllib.loads(path.read_text("utf-8")).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):  # no detail: it could repeat a key
+        raise VideoError("storage", f"{path} cannot be read as TOML: mend or remove it") from None
+
+
+def _write(path: Path, entries: dict[str, str]) -> None:
+    text = HEAD + "".join(f"{name} = {json.dumps(value)}\n" for name, value in entries.items())
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise VideoError("storage", f"{path} cannot be written ({error.strerror}): make its folder writable") from None

@@ -1,0 +1,122 @@
+"""`models` and `estimate`: what there is, and what a request would cost. Free, and starts nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from mcp_server.cli import opening, show
+from mcp_server.cli.request_options import Given, TaskName, takes_request
+
+if TYPE_CHECKING:
+    from backends.catalog.row import Row
+    from backends.studio import Studio
+
+STALE_DAYS = 180
+"""A price older than this is told by --check: providers change theirs a few times a year."""
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+def models(
+    task: Annotated[TaskName | None, typer.Option(help="Only models that do this.")] = None,
+    query: Annotated[str | None, typer.Option(help="Words in names, strengths, licences, notes.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Retired ones too, and no limit.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Look over the catalogue: prices, dates, files.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The models: tasks, limits, price, and whether they can be used here or why not."""
+    with opening.studio(as_json) as studio:
+        if check:
+            _check(studio, as_json)
+            return
+        found = studio.models(task, query, everything, 10_000 if everything else 50)
+    if as_json:
+        show.as_json(found)
+        return
+    rows = [_model_cells(row) for row in found["models"]]
+    if not rows:
+        show.line("no model matches: leave --query or --task out, or give --all")
+        return
+    show.table(("model", "tasks", "limits", "price", "seconds", "available"), rows)
+    if found["more"]:
+        show.line(f"{found['more']} more: reelwright models --all")
+
+
+def _model_cells(row: Mapping[str, Any]) -> list[object]:
+    state = "" if row["state"] == "active" else f" ({row['state']})"
+    can = "yes" if row["available"] else f"no: {row['why_not']}"
+    return [row["model"] + state, ", ".join(row["tasks"]), row["limits"], row["price"], row["typical_s"], can]
+
+
+def _check(studio: Studio, as_json: bool) -> None:
+    """What a person should look at in the catalogue; exit code 1 when there is something."""
+    from backends.backend import broken, registry
+
+    registry()
+    found = [{"model": "", "finding": f"back end {name} does not load: {why}"} for name, why in broken.items()]
+    for row in studio.context.catalog.rows:
+        if row.state != "retired":
+            found += [{"model": row.id, "finding": text} for text in _findings(row, dt.date.today())]
+    if as_json:
+        show.as_json({"rows": len(studio.context.catalog), "findings": found})
+    elif found:
+        show.table(("model", "finding"), [[one["model"], one["finding"]] for one in found])
+    else:
+        show.line(f"{len(studio.context.catalog)} models, nothing to look at")
+    if found:
+        raise typer.Exit(1)
+
+
+def _findings(row: Row, today: dt.date) -> list[str]:
+    found: list[str] = []
+    if row.retire_on is not None:
+        gone = "was to be shut down" if row.retire_on <= today else "is to be shut down"
+        found.append(f"{gone} on {row.retire_on.isoformat()}")
+    for price in dict.fromkeys(mode.price for mode in row.modes if mode.price.unit != "free"):
+        if price.unit == "unknown":
+            found.append("its price is unknown: add it to a file in the catalog folder")
+        elif price.day is not None and (today - price.day).days > STALE_DAYS:
+            found.append(f"its price is of {price.day.isoformat()}: compare it with {price.source or 'the provider'}")
+        elif not price.verified:
+            found.append(f"its price was not read at the provider ({price.source or 'no source'})")
+    return found
+
+
+@takes_request
+def estimate(
+    given: Given,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="So many clips.")] = 1,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="So many models.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """What a request would cost with each model that can do exactly it. Takes the options of `make`."""
+    with opening.studio(as_json) as studio:
+        found = studio.estimate(given.request(), count=count, limit=limit, prefer=given.prefer, where=given.where)
+    if as_json:
+        show.as_json(found)
+        return
+    offers = cast("list[dict[str, Any]]", found["fits"])
+    if not offers:
+        show.line("no model can do exactly this request")
+    else:
+        show.table(("model", "cost", "seconds", "clip", "available"), [_offer_cells(offer) for offer in offers])
+    for offer in offers:
+        for note in offer.get("notes", []):
+            show.line(f"{offer['model']}: {note}")
+    if found["misfits"]:
+        why = ", ".join(f"{reason} {number}" for reason, number in found["why"].items())
+        show.line(f"{found['misfits']} other models don't fit ({why})")
+
+
+def _offer_cells(offer: Mapping[str, Any]) -> list[object]:
+    low, high = offer["cost_low_usd"], offer["cost_high_usd"]
+    cost = (
+        "free" if offer["basis"] == "free" else show.usd(high) if low == high else f"{show.usd(low)}-{show.usd(high)}"
+    )
+    seconds = f"{offer['duration_s']:g} s" if offer["duration_s"] else ""
+    clip = " ".join(word for word in (seconds, offer["resolution"], offer["aspect_ratio"]) if word)
+    return [offer["model"], cost, offer["typical_s"], clip, "yes" if offer["available"] else f"no: {offer['why_not']}"]

@@ -1,0 +1,168 @@
+"""The options that mean a request, once for `estimate`, `make` and the rows of a batch."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_type_hints
+
+import typer
+
+from backends.errors import VideoError
+
+if TYPE_CHECKING:
+    from backends.request import VideoRequest
+
+Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
+Where = Literal["any", "local"]
+TaskName = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
+FitName = Literal["crop", "pad", "refuse"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person asked for, under the names that tools and batch columns use. Left out = not in `fields`."""
+
+    fields: Mapping[str, object] = field(default_factory=dict[str, object])
+    task: str | None = None
+    prefer: Prefer = "quality"
+    where: Where = "any"
+
+    def request(self) -> VideoRequest:
+        """The request. VideoError("invalid_request") with every problem, each under the option's field name."""
+        from backends.request import refuse
+        from mcp_server.asked import as_argued, contradictions, request_of
+
+        if found := contradictions(self.fields):
+            raise refuse(f"{name}: {sentence}" for name, sentence in found.items())
+        try:
+            request = request_of("estimate_cost", self.fields)
+        except VideoError as error:
+            raise refuse(as_argued(self.fields, problem) for problem in error.problems) from None
+        if self.task is None:
+            return request
+        if self.task not in get_args(TaskName):
+            raise refuse([f"task: one of {', '.join(get_args(TaskName))}, not {self.task[:40]!r}"])
+        return request.model_copy(update={"task": self.task})
+
+
+def keyframe(text: str) -> dict[str, object]:
+    """PATH[@s]: a still and the second at which the clip shows it."""
+    shape = re.fullmatch(r"(.+)@([0-9]+(?:\.[0-9]+)?)", text)
+    if shape is None or Path(text).expanduser().exists():
+        return {"image": text}
+    return {"image": shape[1], "at_s": float(shape[2])}
+
+
+def from_json(name: str, text: str) -> object:
+    """The value of an option that is written as JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise VideoError("invalid_request", f"{name}: not JSON ({error}): {text[:60]!r}") from None
+
+
+def regions(texts: list[str]) -> list[object]:
+    """--motion: each a region as JSON, or a list of them."""
+    found: list[object] = []
+    for text in texts:
+        value = from_json("motion", text)
+        found += cast("list[object]", value) if isinstance(value, list) else [value]
+    return found
+
+
+def provider_options(texts: list[str]) -> dict[str, object]:
+    """--option NAME=VALUE: the value as JSON where it is JSON, else as text."""
+    found: dict[str, object] = {}
+    for text in texts:
+        name, sep, value = text.partition("=")
+        if not sep or not name:
+            raise VideoError("invalid_request", f"option {text[:60]!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def given_by_options(  # noqa: PLR0913 - one parameter an option, as typer wants it
+    prompt: Annotated[str, typer.Argument(help="What happens in the clip.")] = "",
+    model: Annotated[str | None, typer.Option(help="A model's id or alias; left out: chosen for you.")] = None,
+    task: Annotated[TaskName | None, typer.Option(help="Kind of work; left out: told by the inputs.")] = None,
+    image: Annotated[str | None, typer.Option(help="The still that the clip starts from: a path or https URL.")] = None,
+    frame: Annotated[list[str] | None, typer.Option(metavar="PATH[@s]", help="A keyframe; repeat in order.")] = None,
+    clip: Annotated[str | None, typer.Option(help="A clip to extend (with --add) or restyle: path, URL, job.")] = None,
+    add: Annotated[float | None, typer.Option(help="Seconds to add to --clip.")] = None,
+    ref: Annotated[list[str] | None, typer.Option(metavar="TAG=PATH", help="A reference, @TAG in the prompt.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Seconds of the clip.")] = None,
+    aspect: Annotated[str | None, typer.Option(help="Aspect ratio, as 16:9.")] = None,
+    resolution: Annotated[str | None, typer.Option(help="As 720p or 1080p.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
+    audio: Annotated[bool | None, typer.Option("--audio/--no-audio", help="With or without sound.")] = None,
+    seed: Annotated[int | None, typer.Option(help="0 to 4294967295.")] = None,
+    negative: Annotated[str, typer.Option(help="What must not be seen.")] = "",
+    camera: Annotated[
+        list[str] | None, typer.Option(metavar="MOVE[:amount][@from-to]", help="As dolly-in:0.4@0-2; repeat.")
+    ] = None,
+    motion: Annotated[list[str] | None, typer.Option(metavar="JSON", help="A motion region; repeat.")] = None,
+    fit: Annotated[FitName | None, typer.Option(help="An image of another shape than the clip.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="The last frame runs into the first.")] = False,
+    effect: Annotated[str | None, typer.Option(help="A model's named effect.")] = None,
+    lora: Annotated[list[str] | None, typer.Option(metavar="NAME[:weight]", help="Repeat.")] = None,
+    option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="The provider's own; repeat.")] = None,
+    prefer: Annotated[Prefer, typer.Option(help="What a chosen model is chosen for.")] = "quality",
+    where: Annotated[Where, typer.Option(help="any, or this machine only.")] = "any",
+) -> Given:
+    """What the options mean. VideoError for one that is not written as it must be."""
+    fields: dict[str, object] = {
+        "prompt": prompt or None,
+        "model": model,
+        "image": image,
+        "frames": [keyframe(text) for text in frame] if frame else None,
+        "clip": clip,
+        "add_s": add,
+        "references": ref,
+        "duration_s": duration,
+        "aspect_ratio": aspect,
+        "resolution": resolution,
+        "fps": fps,
+        "audio": audio,
+        "seed": seed,
+        "negative_prompt": negative or None,
+        "camera": camera,
+        "motion": regions(motion) if motion else None,
+        "fit": fit,
+        "loop": loop or None,
+        "effect": effect,
+        "loras": lora,
+        "provider_options": provider_options(option) if option else None,
+    }
+    kept = {name: value for name, value in fields.items() if value not in (None, [])}
+    return Given(kept, task, prefer, where)
+
+
+def takes_request(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all of these options: it gets their meaning as its first argument, `given`."""
+    shared = inspect.signature(given_by_options).parameters
+    own = [one for name, one in inspect.signature(command).parameters.items() if name != "given"]
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        from mcp_server.cli.opening import failures
+
+        with failures(bool(values.get("as_json"))):
+            given = given_by_options(**{name: values.pop(name) for name in shared})
+        command(given, **values)
+
+    hints = get_type_hints(given_by_options, include_extras=True) | get_type_hints(command, include_extras=True)
+    parameters = [
+        one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in (*shared.values(), *own)
+    ]
+    wrapper.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+    wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
+    return wrapper

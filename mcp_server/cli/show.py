@@ -1,0 +1,123 @@
+"""What is written to the terminal: tables and words there, tab-separated plain lines in a pipe, JSON where asked.
+
+Texts of providers, prompts and file names are data: control characters never reach the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import IO, Any, NoReturn, cast
+
+import typer
+from pydantic import BaseModel
+
+from backends.errors import VideoError
+
+COMMANDS = {
+    "list_models": "reelwright models",
+    "list_jobs": "reelwright jobs list",
+    "estimate_cost": "reelwright estimate",
+    "wait_for_job": "reelwright jobs watch",
+}
+"""Errors are written for tools; a person at a terminal is told the command."""
+
+
+def is_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether a person sees the stream (standard output when left out) on a terminal that can be redrawn."""
+    import os
+
+    target = sys.stdout if stream is None else stream
+    return target.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def clean(text: str) -> str:
+    """The text without control characters other than line breaks, so that no data can steer a terminal."""
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", " ", text)
+
+
+def line(text: str = "") -> None:
+    """One line to standard output."""
+    typer.echo(clean(text))
+
+
+def aside(text: str) -> None:
+    """One line to standard error: what a pipe is not meant to read."""
+    typer.echo(clean(text), err=True)
+
+
+def as_json(value: object) -> None:
+    """A value as JSON; views (pydantic models) and exact amounts included."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Rows under their column names: drawn on a terminal, tab-separated in a pipe."""
+    cells = [[clean("" if cell is None else str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    if not is_terminal():
+        for row in (columns, *cells):
+            typer.echo("\t".join(row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(columns):
+        drawn.add_column(name, no_wrap=number == 0, overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(cell) for cell in row))
+    Console().print(drawn)
+
+
+def usd(amount: float | Decimal | None) -> str:
+    """$0, $0.40, $1.25, $0.0042: cents at least, and no digit lost; "unknown" for None."""
+    if amount is None:
+        return "unknown"
+    if amount == 0:
+        return "$0"
+    whole, _, cents = f"{amount:.6f}".rstrip("0").partition(".")
+    return f"${whole}.{cents.ljust(2, '0')}"
+
+
+def words_of(error: VideoError) -> str:
+    """A failure as a person at a terminal reads it: its kind, its message, the problems that the message leaves out."""
+    lines = [f"{error.kind}: {error.message}"]
+    lines += [f"- {problem}" for problem in error.problems if problem not in error.message]
+    text = "\n".join(lines)
+    for tool, command in COMMANDS.items():
+        text = re.sub(rf"\b{tool}\b", command, text)
+    return re.sub(r"\bmax_cost_usd=(?=[\d.])", "--max-cost ", text)
+
+
+def refuse(error: VideoError, json_wanted: bool = False) -> NoReturn:
+    """Tell a failure and end with exit code 1."""
+    if json_wanted:
+        as_json({"error": error.to_json()})
+    else:
+        aside(f"reelwright: {words_of(error)}")
+    raise typer.Exit(1)
+
+
+def asked(question: str) -> bool:
+    """A yes from the person at the terminal; VideoError("consent") when nobody sits there."""
+    if not sys.stdin.isatty():
+        raise VideoError("consent", f"{question} Nobody can be asked here: repeat with --yes if that is agreed")
+    answer = ""
+    with suppress(EOFError):
+        typer.echo(f"{clean(question)} [y/N] ", nl=False, err=True)
+        answer = cast(str, input())
+    return answer.strip().lower() in ("y", "yes")
