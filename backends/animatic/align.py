@@ -37,7 +37,8 @@ def reframing(a: Grey, b: Grey) -> Matrix:
     target = np.array([points_b[match.trainIdx].pt for match in best])
     # RANSAC's random stream is fixed inside OpenCV, so that the same pictures give the same homography.
     found, inliers = cv2.findHomography(source, target, cv2.RANSAC, 3.0)
-    if found is None or np.count_nonzero(inliers) < max(MIN_INLIERS, MIN_SHARE * len(best)):
+    # found is None where no homography fits, whatever the type stubs say
+    if np.shape(found) != (3, 3) or np.count_nonzero(inliers) < max(MIN_INLIERS, MIN_SHARE * len(best)):
         return np.eye(3)
     matrix = np.asarray(found, np.float64)
     return matrix if _sane(matrix, a.shape[1], a.shape[0]) else np.eye(3)

@@ -83,7 +83,7 @@ class Brush:
     box: tuple[int, int, int, int]
     across: Plane
     down: Plane
-    slides: list[float] = field(default_factory=list)
+    slides: list[float] = field(default_factory=list[float])
 
     @classmethod
     def make(

@@ -7,7 +7,7 @@ roll and keystone at once), so that a continuation starts with exactly the motio
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -79,9 +79,9 @@ def is_still(generator: Matrix) -> bool:
 
 def from_json(values: object) -> Matrix | None:
     """A stored generator; None when it is not nine finite numbers of a sane size (under ten frames a second)."""
-    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != 9:
+    if not isinstance(values, list):
         return None
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    numbers = [float(value) for value in cast("list[object]", values) if isinstance(value, int | float)]
     if len(numbers) != 9 or not all(math.isfinite(value) and abs(value) < 20 for value in numbers):
         return None
     return np.array(numbers).reshape(3, 3)

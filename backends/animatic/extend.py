@@ -12,7 +12,7 @@ import numpy as np
 from backends.animatic.camera import REVEALING, CameraPath
 from backends.animatic.card import Card
 from backends.animatic.drift import from_json, in_words, is_still, to_json, velocity
-from backends.animatic.lens import Matrix, Rgb, shoot
+from backends.animatic.lens import Matrix, Rgb, inverse, shoot
 from backends.animatic.onward import HAND_OVER_S, Onward
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count
@@ -163,7 +163,7 @@ def _onward(prepared: Prepared, sidecar: JsonObject, added: int, take: Take) -> 
 def _tell(onward: Onward, views: list[Matrix | None], take: Take) -> None:
     """The facts, the notes and the sidecar of the added part."""
     seen = [np.eye(3), *(np.eye(3) if view is None else view for view in views)]
-    speed = velocity(np.linalg.inv(seen[-2]), np.linalg.inv(seen[-1]), float(1 / take.rate))
+    speed = velocity(inverse(seen[-2]), inverse(seen[-1]), float(1 / take.rate))
     closing, upscale = onward.closing, onward.upscale(seen[-1])
     take.facts |= {
         "closing_pct": round(100 * closing, 1),

@@ -47,7 +47,7 @@ def homography(pose: Pose, aspect: float, slant: float = SLANT) -> Matrix:
     turn = _roll(-roll) @ _tilt(tilt) @ _yaw(pan - orbit)
     lens = np.diag([focal, focal, 1.0])
     narrowed = np.diag([focal * math.exp(pose.zoom), focal * math.exp(pose.zoom), 1.0])
-    made = narrowed @ turn @ (np.eye(3) - np.outer(place, normal)) @ np.linalg.inv(lens)
+    made = narrowed @ turn @ (np.eye(3) - np.outer(place, normal)) @ inverse(lens)
     return made / made[2, 2]
 
 
@@ -64,6 +64,10 @@ def _tilt(angle: float) -> Matrix:
 def _roll(angle: float) -> Matrix:
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    return np.linalg.inv(matrix).astype(np.float64, copy=False)
 
 
 def rim(aspect: float) -> Matrix:
@@ -100,7 +104,7 @@ class Overscan:
     def of(cls, matrices: Sequence[Matrix], aspect: float) -> Overscan:
         """From every frame's homography. Exact: a window is convex and so is its picture on the still."""
         corners = rim(aspect)
-        seen = np.concatenate([project(np.linalg.inv(matrix), corners) for matrix in matrices])
+        seen = np.concatenate([project(inverse(matrix), corners) for matrix in matrices])
         low, high = seen.min(axis=0), seen.max(axis=0)
         scale = float(min(1.0, 2 * aspect / (high[0] - low[0]), 2 / (high[1] - low[1])))
         middle = -scale * (low + high) / 2
@@ -108,9 +112,7 @@ class Overscan:
         # No farther from the middle than needed: a path that fits where it is stays there.
         shift = np.clip(np.zeros(2), -room - scale * low, room - scale * high)
         shift = np.where(-room - scale * low > room - scale * high, middle, shift)
-        sizes = [
-            magnification(matrix, project(np.linalg.inv(matrix), np.r_[corners, [[0.0, 0.0]]])) for matrix in matrices
-        ]
+        sizes = [magnification(matrix, project(inverse(matrix), np.r_[corners, [[0.0, 0.0]]])) for matrix in matrices]
         return cls(
             scale,
             (float(shift[0]), float(shift[1])),
@@ -137,7 +139,7 @@ def shoot(plane: Rgb, still_from_frame: Matrix, width: int, height: int) -> Rgb:
     """
     aspect = width / height
     matrix = to_pixels(plane.shape[1], plane.shape[0], aspect) @ still_from_frame
-    matrix = matrix @ np.linalg.inv(to_pixels(width, height, aspect))
+    matrix = matrix @ inverse(to_pixels(width, height, aspect))
     warped = cv2.warpPerspective(
         plane,
         matrix / matrix[2, 2],

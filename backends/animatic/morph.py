@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from backends.animatic.align import reframing
 from backends.animatic.drift import logarithm, moved
-from backends.animatic.lens import Matrix, Rgb
+from backends.animatic.lens import Matrix, Rgb, inverse
 
 Flow = npt.NDArray[np.float32]
 """HxWx2: where each pixel of one picture is found in the other, in pixels to the right and down."""
@@ -100,18 +100,18 @@ class Bridge:
         if not self.related:
             return cv2.addWeighted(self.a, 1 - share, self.b, share, 0).astype(np.uint8, copy=False)
         height, width = self.a.shape[:2]
-        map_a, map_b, mix = self._maps(np.float32(share))
+        map_a, map_b, mix = self._maps(share)
         mix = cv2.resize(mix, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
         return _blend(_drawn(self.a, map_a), _drawn(self.b, map_b), mix)
 
-    def _maps(self, s: np.float32) -> tuple[Maps, Maps, Weight]:
+    def _maps(self, s: float) -> tuple[Maps, Maps, Weight]:
         """At flow size: where each pixel comes from in a and in b (in flow pixels), and b's share of it."""
         height, width = self.forward.shape[:2]
         # Where the camera alone would have each pixel of this moment lie on a.
-        home = _through(np.linalg.inv(moved(self.camera, float(s))), *_grid(height, width))
+        home = _through(inverse(moved(self.camera, s)), *_grid(height, width))
         forward, back = _sampled(self.forward, home), _sampled(self.back, home)
-        map_a = _shifted(home, -(1 - s) * s * forward + s * s * back)
-        seen_b = _shifted(home, (1 - s) * (1 - s) * forward - s * (1 - s) * back)
+        map_a = _shifted(home, _mixed(forward, -(1 - s) * s, back, s * s))
+        seen_b = _shifted(home, _mixed(forward, (1 - s) * (1 - s), back, -s * (1 - s)))
         map_b = _through(self.reframed, *seen_b)
         weight_a = (1 - s) * (_sampled(self.trust_a, map_a) + FLOOR) * (_inside(map_a, width, height) + FLOOR)
         weight_b = s * (_sampled(self.trust_b, seen_b) + FLOOR) * (_inside(map_b, width, height) + FLOOR)
@@ -152,6 +152,10 @@ def _shifted(place: Maps, flow: Flow) -> Maps:
     return place[0] + flow[..., 0], place[1] + flow[..., 1]
 
 
+def _mixed(one: Flow, part_one: float, two: Flow, part_two: float) -> Flow:
+    return cv2.addWeighted(one, part_one, two, part_two, 0).astype(np.float32, copy=False)
+
+
 def _sampled(field: Flow, place: Maps) -> Flow:
     return cv2.remap(field, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32, copy=False)
 
@@ -159,7 +163,7 @@ def _sampled(field: Flow, place: Maps) -> Flow:
 def _inside(place: Maps, width: int, height: int) -> Weight:
     """1 within a picture, falling to 0 over the outermost pixels, so that its edge never shows as a line."""
     depth = np.minimum(np.minimum(place[0], width - 1 - place[0]), np.minimum(place[1], height - 1 - place[1]))
-    return np.clip(depth / EDGE + 1, 0, 1)
+    return np.clip(depth / EDGE + 1, 0, 1).astype(np.float32, copy=False)
 
 
 def _drawn(picture: Rgb, place: Maps) -> Rgb:
@@ -201,7 +205,7 @@ def _alike(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], flow: Flow) -> np
 
 
 def _local(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return cv2.boxFilter(picture, -1, (15, 15), borderType=cv2.BORDER_REFLECT)
+    return cv2.boxFilter(picture, -1, (15, 15), borderType=cv2.BORDER_REFLECT).astype(np.float32, copy=False)
 
 
 def _blend(a: Rgb, b: Rgb, share: npt.NDArray[np.float32]) -> Rgb:

@@ -14,7 +14,7 @@ import numpy as np
 from backends.animatic.camera import CameraPath
 from backends.animatic.drift import moved
 from backends.animatic.ease import coast
-from backends.animatic.lens import SLANT, Matrix, homography, magnification, project, rim
+from backends.animatic.lens import SLANT, Matrix, homography, inverse, magnification, project, rim
 
 HAND_OVER_S = 1.2
 """Seconds in which the old motion fades while new moves take over."""
@@ -68,7 +68,7 @@ class Onward:
             matrix = homography(self.path.pose(t), self.aspect, slant)
             if self.old is not None:
                 matrix = matrix @ moved(self.old, coast(t, fade))
-            framed.append(np.linalg.inv(matrix))
+            framed.append(inverse(matrix))
         needed = [self._room(view) for view in framed]
         tightest = min(needed)
         windows: list[tuple[float, Matrix]] = []

@@ -12,7 +12,7 @@ from backends.animatic.brush import Brush, Placement, Plane
 from backends.animatic.camera import CameraPath, drifting_in
 from backends.animatic.drift import in_words, to_json, velocity
 from backends.animatic.ease import DRIFT, out_and_back, travel
-from backends.animatic.lens import SLANT, Matrix, Overscan, Rgb, homography, shoot
+from backends.animatic.lens import SLANT, Matrix, Overscan, Rgb, homography, inverse, shoot
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count
 from backends.backend import Prepared
@@ -126,7 +126,7 @@ class _Shot:
             if self.overscan is None:
                 yield painted
             else:
-                yield shoot(painted, self.overscan.crop() @ np.linalg.inv(matrix), self.width, self.height)
+                yield shoot(painted, self.overscan.crop() @ inverse(matrix), self.width, self.height)
 
 
 def _letterboxed(frames: Iterator[Rgb], prepared: Prepared) -> Iterator[Rgb]:

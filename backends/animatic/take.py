@@ -24,7 +24,7 @@ class Take:
     count: int
     rate: Fraction
     phase: str
-    sidecar: JsonObject = field(default_factory=dict)
-    facts: JsonObject = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    sidecar: JsonObject = field(default_factory=JsonObject)
+    facts: JsonObject = field(default_factory=JsonObject)
+    notes: list[str] = field(default_factory=list[str])
     audio_from: Path | None = None
