@@ -7,34 +7,30 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 import anyio
 from anyio import to_thread
 
-from backends.backend import registered
 from backends.catalog.availability import availability
-from backends.catalog.choose import Choice, Offer, Prefer, choose, rank
-from backends.catalog.price import Estimate, estimate
+from backends.catalog.choose import Offer, Prefer, rank
+from backends.catalog.price import estimate
 from backends.catalog.rules import check
-from backends.catalog.views import compact, money_field
+from backends.catalog.views import compact
 from backends.errors import VideoError
-from backends.jobs import ledger, legal, records
+from backends.jobs import ledger, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
-from backends.jobs.gates import Breaker
-from backends.jobs.homes import check_paid
-from backends.jobs.inputs import Resolved
 from backends.jobs.launch import Launcher
-from backends.jobs.records import NewJob
+from backends.jobs.offers import offer_view, start_call
+from backends.jobs.order import Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Ticket
 from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 
-Where = Literal["any", "local"]
+__all__ = ["Inspection", "Prefer", "Quote", "Studio", "Where"]
 
 WAIT_LOOK_S = 0.025
 """How often a waiting client looks whether the store has changed: a look costs about 10 us."""
@@ -52,19 +48,6 @@ class Inspection:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Quote:
-    """What `submit` would do with a request. key: the same for the same job. job: the id of the one that it already
-    is (asking again costs nothing). estimate: of what would be made; None for a job that is there already."""
-
-    key: str
-    model: str
-    job: str | None = None
-    state: str = ""
-    estimate: Estimate | None = None
-    notes: tuple[str, ...] = ()
-
-
 class Studio:
     """Open with `Studio.open()`; usable as a context manager.
 
@@ -76,6 +59,7 @@ class Studio:
         self.client = client
         self.principal = principal
         self.launcher = Launcher(context)
+        self.orders = Orders(context, client, principal)
 
     @classmethod
     def open(cls, settings: Settings | None = None, *, client: str = "mcp", principal: str = "local") -> Self:
@@ -130,7 +114,7 @@ class Studio:
             reason = why(row)
             cost = estimate(checked, row, count)
             offer = Offer(row, checked, cost, reason is None, reason or "")
-            return {"fits": [_offer(offer)], "misfits": 0, "why": {}, "next": _start_call(request, offer)}
+            return {"fits": [offer_view(offer)], "misfits": 0, "why": {}, "next": start_call(request, offer)}
         ranking = rank(
             request,
             catalog,
@@ -146,10 +130,10 @@ class Studio:
         ]
         usable = next((offer for offer in offers if offer.available), None)
         return {
-            "fits": [_offer(offer) for offer in offers],
+            "fits": [offer_view(offer) for offer in offers],
             "misfits": sum(ranking.misfits.values()),
             "why": ranking.misfits,
-            "next": _start_call(request, usable) if usable else "list_models shows what each model needs",
+            "next": start_call(request, usable) if usable else "list_models shows what each model needs",
         }
 
     # making
@@ -170,19 +154,8 @@ class Studio:
         The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
         twice. confirmed: the person has agreed to the price, where they want to be asked.
         """
-        _check_order(take, label)
-        inputs = self.context.inputs.resolve(request, self.principal)
-        digest, key = _identity(request, inputs, prefer, where, take, request_key)
-        store = self.context.store
-        same = records.find_same(store, self.principal, key, digest, given=request_key is not None)
-        if same is not None:
-            return self._ticket(same, replayed=True)
-        choice = self._choose(request, inputs, prefer, where)
-        new = self._new_job(request, choice, inputs, digest, key, request_key is not None, take, label)
-        if not confirmed:
-            self._ask_consent(new, choice)
-        row, replayed = store.write(lambda tx: records.insert(tx, new), durable=new.est_high != 0)
-        return self._ticket(row, replayed=replayed, way_out=choice.next)
+        placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed))
+        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out)
 
     def quote(
         self,
@@ -195,83 +168,7 @@ class Studio:
         label: str = "",
     ) -> Quote:
         """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing."""
-        _check_order(take, label)
-        inputs = self.context.inputs.resolve(request, self.principal)
-        digest, key = _identity(request, inputs, prefer, where, take, request_key)
-        same = records.find_same(self.context.store, self.principal, key, digest, given=request_key is not None)
-        if same is not None:
-            return Quote(key, same["model"], same["id"], same["state"])
-        choice = self._choose(request, inputs, prefer, where)
-        return Quote(key, choice.row.id, estimate=choice.estimate, notes=choice.notes)
-
-    def _choose(self, request: VideoRequest, inputs: Resolved, prefer: Prefer, where: Where) -> Choice:
-        limits = ledger.walls(self.context.store)
-        return choose(
-            request,
-            self.context.catalog,
-            inputs.facts,
-            availability(self.context.env),
-            prefer=prefer,
-            where=where,
-            allow_providers=limits.allow_providers,
-            per_job_usd=limits.per_job,
-        )
-
-    def _new_job(
-        self,
-        request: VideoRequest,
-        choice: Choice,
-        inputs: Resolved,
-        digest: str,
-        key: str,
-        given: bool,
-        take: int,
-        label: str,
-    ) -> NewJob:
-        row, cost = choice.row, choice.estimate
-        if cost.usd_high != 0:
-            check_paid(self.context.settings.home)
-        registration = registered(row.provider)
-        access = self.context.access(row.provider)
-        closed_for, why = Breaker(self.context.store, access.lane).open_for()
-        if closed_for > 0:
-            raise VideoError(
-                "provider", f"{row.provider} is paused for {closed_for:.0f} s more: {why}", retryable=True,
-                retry_after_s=closed_for,
-            )  # fmt: skip
-        return NewJob(
-            request=request,
-            prepared=legal.prepare(choice.checked),
-            inputs=inputs.entries,
-            needs=inputs.needs,
-            digest=digest,
-            request_key=key,
-            key_given=given,
-            principal=self.principal,
-            client=self.client,
-            take=take,
-            label=label,
-            engine=row.engine,
-            provider=row.provider,
-            kind=registration.kind,
-            lane=access.lane,
-            base_url=access.base_url,
-            est_low=None if cost.usd_low is None else ledger.to_micro(cost.usd_low),
-            est_high=None if cost.usd_high is None else ledger.to_micro(cost.usd_high),
-            typical_s=cost.typical_s,
-            notes=tuple(dict.fromkeys((*choice.checked.notes, *choice.notes))),
-        )
-
-    def _ask_consent(self, new: NewJob, choice: Choice) -> None:
-        above = ledger.walls(self.context.store).confirm_above
-        if above is None or new.est_high == 0:
-            return
-        if new.est_high is None or ledger.to_usd(new.est_high) > above:
-            raise VideoError(
-                "consent",
-                f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above "
-                f"${above}: they may raise confirm_above_usd at a terminal (reelwright config set confirm_above_usd N)",
-            )
+        return self.orders.quote(Order(request, prefer, where, take, request_key, label))
 
     def _ticket(self, row: Row, *, replayed: bool, way_out: str = "") -> Ticket:
         trouble = self._drive(row)
@@ -293,7 +190,13 @@ class Studio:
 
     def _drive(self, row: Row) -> str:
         """See to it that an open job's lane is driven; why it is not, in words."""
-        return "" if row["state"] in SETTLED else self.launcher.ensure(row["lane"])
+        if row["state"] in SETTLED:
+            return ""
+        for need in json.loads(row["needs"]) if row["state"] == "waiting" else ():
+            needed = self.context.store.row("SELECT * FROM jobs WHERE id = ?", (need,))
+            if needed is not None and (trouble := self._drive(needed)):
+                return trouble
+        return self.launcher.ensure(row["lane"])
 
     # watching
 
@@ -381,21 +284,29 @@ class Studio:
             row = tx.row("SELECT state FROM jobs WHERE id = ?", (job,))
             if row is None or row["state"] in FINAL:
                 return
-            if row["state"] in ("waiting", "queued"):
-                ledger.release(tx, job)
-                records.move(tx, None, job, "cancelled", matchable=0, cost=0, cost_basis="not charged")
-                return
-            if row["state"] == "uncertain":
-                raise VideoError(
-                    "conflict",
-                    f"nobody knows whether job {job} was taken, so it cannot be cancelled; the person decides at a "
-                    f"terminal: reelwright jobs resolve {job}",
-                )
-            tx.run("UPDATE jobs SET cancel = 1 WHERE id = ?", (job,))
-            add_event(tx, job, "cancel", {"client": self.client}, wake=True)
+            for step in tx.rows("SELECT id, state FROM jobs WHERE parent = ? ORDER BY step DESC", (job,)):
+                if step["state"] not in SETTLED:
+                    self._cancel_one(tx, step["id"], step["state"])
+            self._cancel_one(tx, job, row["state"])
 
         self.context.store.write(write, durable=True)
         return self.get(job)
+
+    def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
+        if state in ("waiting", "queued"):
+            ledger.release(tx, job)
+            cost = records.cost_of_steps(tx, job)
+            basis = "the sum of its steps" if cost else "not charged"
+            records.move(tx, None, job, "cancelled", matchable=0, cost=cost, cost_basis=basis)
+        elif state == "uncertain":
+            raise VideoError(
+                "conflict",
+                f"nobody knows whether job {job} was taken, so it cannot be cancelled; the person decides at a "
+                f"terminal: reelwright jobs resolve {job}",
+            )
+        else:
+            tx.run("UPDATE jobs SET cancel = 1 WHERE id = ?", (job,))
+            add_event(tx, job, "cancel", {"client": self.client}, wake=True)
 
     # looking
 
@@ -424,55 +335,3 @@ class Studio:
         if "path" not in entry:
             raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
         return Path(str(entry["path"]))
-
-
-def _check_order(take: int, label: str) -> None:
-    if take < 1 or take > 99:
-        raise VideoError("invalid_request", f"take is 1 to 99, not {take}: it numbers attempts at one request")
-    if len(label) > 80:
-        raise VideoError("invalid_request", "label is longer than 80 characters")
-
-
-def _identity(
-    request: VideoRequest, inputs: Resolved, prefer: Prefer, where: Where, take: int, request_key: str | None
-) -> tuple[str, str]:
-    """The digest of a request as asked, and the key of its job."""
-    digest = hashlib.sha256(f"{request.digest(inputs.hashes)} {prefer} {where}".encode()).hexdigest()
-    return digest, f"given {request_key} {take}" if request_key else f"made {digest} {take}"
-
-
-def _offer(offer: Offer) -> dict[str, Any]:
-    cost = offer.estimate
-    asked = offer.checked.request
-    view: dict[str, Any] = {
-        "model": offer.row.id,
-        "cost_low_usd": money_field(cost.usd_low),
-        "cost_high_usd": money_field(cost.usd_high),
-        "basis": cost.basis,
-        "detail": cost.detail,
-        "price_date": cost.price_date.isoformat() if cost.price_date else None,
-        "typical_s": cost.typical_s,
-        "duration_s": asked.duration_s,
-        "resolution": asked.resolution,
-        "aspect_ratio": asked.aspect_ratio,
-        "available": offer.available,
-    }
-    if offer.why_not:
-        view["why_not"] = offer.why_not
-    if offer.checked.notes:
-        view["notes"] = list(offer.checked.notes)
-    return view
-
-
-def _start_call(request: VideoRequest, offer: Offer) -> str:
-    tool = {
-        "text_to_video": "generate_video",
-        "reference_to_video": "generate_video",
-        "edit": "generate_video",
-        "interpolate": "interpolate_keyframes",
-        "extend": "extend_clip",
-        "upscale": "finish_clip",
-    }.get(request.task, request.task)
-    high = offer.estimate.usd_high
-    cap = f", max_cost_usd={format(high.normalize(), 'f')}" if high is not None and high > Decimal(0) else ""
-    return f'{tool}(..., model="{offer.row.id}"{cap})'

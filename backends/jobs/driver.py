@@ -19,7 +19,7 @@ from backends.jobs.lanes import OPEN, Fenced, Lease
 from backends.jobs.local_run import LocalRun
 from backends.jobs.records import Hold
 from backends.jobs.remote_run import RemoteRun
-from backends.jobs.store import Row, Transaction
+from backends.jobs.store import Row, Transaction, to_json
 
 BEAT_S = 5.0
 
@@ -93,22 +93,31 @@ class LaneDriver:
     async def _beat(self) -> None:
         while True:
             await anyio.sleep(BEAT_S)
-            lanes.beat(self.context.store, self.lease)
+            try:
+                lanes.beat(self.context.store, self.lease)
+            except VideoError as error:  # a full disk: the requests under way must still be seen to their end
+                print(f"lane {self.lease.key}: {error.message}", flush=True)  # noqa: T201 - the worker's log
 
-    def refresh(self) -> None:
-        """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled."""
+    def refresh(self, *, told: bool = True) -> None:
+        """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled.
+
+        told: an event has asked for it. Without one nobody's waiting time is cut short.
+        """
         if self._group is None:  # `run` has not begun yet, and will look itself
             return
-        for row in self.context.store.rows(
+        rows = self.context.store.rows(
             f"SELECT id, state, cancel, needs FROM jobs WHERE lane = ? AND {OPEN} ORDER BY seq", (self.lease.key,)
-        ):
+        )
+        for job in self._tasks.keys() - {row["id"] for row in rows}:  # cancelled while they waited, or moved away
+            if isinstance(run := self._tasks[job].run, RemoteRun):
+                run.wake()
+        for row in rows:
             if row["state"] == "waiting" and not self._inputs_done(row):
                 continue
-            task = self._tasks.get(row["id"])
-            if task is None:
-                self._start(row)
-            elif isinstance(task.run, RemoteRun):
-                task.run.wake()
+            task = self._tasks.get(row["id"]) or self._start(row)
+            if isinstance(task.run, RemoteRun):
+                if told and (row["cancel"] or row["state"] == "queued"):  # the others have their own time to ask
+                    task.run.wake()
             elif row["cancel"] and not cast(LocalRun, task.run).finishing:
                 task.scope.cancel()
 
@@ -123,8 +132,7 @@ class LaneDriver:
             )}  # fmt: skip
             broken = [need for need in needs if states.get(need, "gone") in ("failed", "cancelled", "gone")]
             if broken:
-                text = f"its input, job {broken[0]}, {states.get(broken[0], 'is gone')}: nothing was made or charged"
-                records.fail(tx, self.hold, row["id"], VideoError("asset", text))
+                records.fail(tx, self.hold, row["id"], _why_not_made(tx, row["id"], broken[0]))
                 return False
             if all(state == "succeeded" for state in states.values()):
                 records.move(tx, self.hold, row["id"], "queued", phase="")
@@ -133,7 +141,7 @@ class LaneDriver:
 
         return self.context.store.write(write)
 
-    def _start(self, row: Row) -> None:
+    def _start(self, row: Row) -> _Task:
         assert self._group is not None
         if self._remote is not None:
             run: _Run = RemoteRun(self._remote, row["id"])
@@ -142,6 +150,7 @@ class LaneDriver:
         task = _Task(run, anyio.CancelScope())
         self._tasks[row["id"]] = task
         self._group.start_soon(self._drive, row["id"], task)
+        return task
 
     async def _drive(self, job: str, task: _Task) -> None:
         try:
@@ -172,8 +181,23 @@ class LaneDriver:
             if paid:
                 ledger.hold(tx, job)
                 records.note(tx, job, f"an unexpected failure of this program: {text}")
-                records.move(tx, self.hold, job, "uncertain", phase="needs a person")
+                why = f"an unexpected failure of this program: {text}"
+                unclear = VideoError("submit_unknown", why, charged="unknown")
+                records.move(tx, self.hold, job, "uncertain", phase="needs a person", error=to_json(unclear.to_json()))
             else:
                 records.fail(tx, self.hold, job, VideoError("provider", f"an unexpected failure: {text}"))
 
         self.context.store.write(write, durable=True)
+
+
+def _why_not_made(tx: Transaction, job: str, need: str) -> VideoError:
+    """Why a job cannot be made when one that it needs has not succeeded; what its finished steps cost stays told."""
+    row = tx.row("SELECT state, error, parent FROM jobs WHERE id = ?", (need,))
+    if row is None or row["parent"] != job:
+        state = row["state"] if row else "is gone"
+        return VideoError("asset", f"its input, job {need}, {state}: nothing was made or charged")
+    error = VideoError.from_json(json.loads(row["error"])) if row["error"] else VideoError("cancelled", "cancelled")
+    spent = records.cost_of_steps(tx, job)
+    kept = "; the finished steps keep their clips" if spent else ""
+    charged = "yes" if spent else error.charged
+    return VideoError(error.kind, f"step {need}: {error.message}{kept}", charged=charged)

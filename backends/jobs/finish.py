@@ -68,19 +68,17 @@ def finish(
     result["poster"] = str(placed["poster.jpg"])
     result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
     told = list(notes)
-    try:
-        label = row["label"] or f"{row['model'].replace('/', '-')}-{job[4:10]}"
-        result["published"] = str(artifacts.publish(placed[f"clip{clip.suffix}"], label, row["take"], job))
-    except VideoError as error:
-        told.append(f"the clip is safe at {result['file']}, but not in the output folder: {error.message}")
+    if row["parent"] is None:
+        told += _publish(context, row, result)
     crash_point("before-succeeded")
 
     def write(tx: Transaction) -> None:
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
         remember(tx, sha256, blob)
         records.note(tx, job, *told)
-        cost, basis = _cost(row, cost_usd)
-        above = ledger.settle(tx, job, cost, "free" if basis == "free" else "reported" if cost_usd else "computed")
+        cost, basis = _cost(tx, row, cost_usd)
+        own = 0 if row["kind"] == "local" else cost
+        above = ledger.settle(tx, job, own, "free" if not own else "reported" if cost_usd else "computed")
         if above:
             _stop_lane(tx, row, above)
         records.move(
@@ -91,10 +89,21 @@ def finish(
     artifacts.clear_spool(job)
 
 
-def _cost(row: Row, reported: Decimal | None) -> tuple[int, str]:
-    """What is booked, in micro-dollars, and in words where the figure comes from."""
+def _publish(context: Context, row: Row, result: JsonObject) -> list[str]:
+    """Link the clip into the output folder; what to tell when that fails. Steps of a job are not shown there."""
+    label = row["label"] or f"{row['model'].replace('/', '-')}-{row['id'][4:10]}"
+    try:
+        result["published"] = str(context.artifacts.publish(Path(result["file"]), label, row["take"], row["id"]))
+    except VideoError as error:
+        return [f"the clip is safe at {result['file']}, but not in the output folder: {error.message}"]
+    return []
+
+
+def _cost(tx: Transaction, row: Row, reported: Decimal | None) -> tuple[int, str]:
+    """What the job cost, in micro-dollars, and in words where the figure comes from."""
     if row["kind"] == "local":
-        return 0, "free"
+        steps = records.cost_of_steps(tx, row["id"])
+        return (steps, "the sum of its steps") if steps else (0, "free")
     if reported is not None:
         return ledger.to_micro(reported), "reported by the provider"
     if row["est_high"] is None:

@@ -4,7 +4,7 @@ At submit local files and finished jobs are resolved at once; https inputs and u
 that the lane's driver resolves (`settle`) before the claim. An entry is JSON, by the place it stands in:
 
     {"sha256", "path", "facts", "sidecar"}                    resolved
-    {"url"} | {"job", "part", "t"} (+ "facts" as predicted)   pending
+    {"url"} | {"job", "part", "t"} | {"still_of", "part", "t"} (+ "facts" as predicted)   pending
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from backends.backend import Asset, JsonObject
 from backends.errors import VideoError
@@ -135,18 +135,24 @@ class Inputs:
             record = {"facts": result["clip_facts"], "sidecar": result.get("sidecar", {})}
             self.store.write(lambda tx: remember(tx, result["sha256"], record))
             return {"sha256": result["sha256"], "path": str(path), "from_job": name.value, **record}
+        return {**self._still(clip, name.part, name.t), "from_job": name.value}
+
+    def _still(self, clip: Path, part: Literal["last_frame", "frame"], t: float) -> JsonObject:
+        """The entry of a still that is taken from a clip."""
         with disk_errors("taking a still from a clip"):
             self.artifacts.root.mkdir(parents=True, exist_ok=True)
         still = self.artifacts.root / f".{secrets.token_hex(8)}.png"
         try:
-            self.sandbox.still(clip, name.part, name.t, still)
+            self.sandbox.still(clip, part, t, still)
             with still.open("rb") as source:
-                return {**self._blob(self.artifacts.add_blob(source)), "from_job": name.value}
+                return self._blob(self.artifacts.add_blob(source))
         finally:
             still.unlink(missing_ok=True)
 
     def settle(self, entry: Mapping[str, Any]) -> JsonObject:
         """A pending entry whose job has succeeded, or whose URL was fetched to entry["fetched"], resolved now."""
+        if "still_of" in entry:
+            return self._still(Path(entry["still_of"]["path"]), entry["part"], entry["t"])
         if "fetched" in entry:
             with Path(entry["fetched"]).open("rb") as source:
                 return self._blob(self.artifacts.add_blob(source, MAX_INPUT))

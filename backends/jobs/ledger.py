@@ -172,6 +172,12 @@ def settle(tx: Transaction, job: str, cost: int, basis: Basis) -> int:
     return max(0, cost - int(row["reserved"])) if row else 0
 
 
+def reserved(tx: Transaction, job: str) -> int:
+    """What is held for a job, in micro-dollars."""
+    row = tx.row("SELECT reserved FROM ledger WHERE job = ?", (job,))
+    return int(row["reserved"]) if row else 0
+
+
 def release(tx: Transaction, job: str, basis: Basis = "refused") -> None:
     """Nothing was charged: the money is free again."""
     tx.run(

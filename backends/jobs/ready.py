@@ -46,6 +46,9 @@ async def _settle(
         if "fetched" in entry:
             Path(entry["fetched"]).unlink(missing_ok=True)
         entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
+    if prepared.wire.get("join"):  # its steps were judged one by one, and it costs nothing itself
+        _keep(context, hold, row, entries, prepared)
+        return entries, prepared
     asked = VideoRequest.model_validate_json(row["request"])
     facts = {place: asset.facts for place, asset in assets_of(entries).items()}
     checked = legal.recheck(asked, context.catalog.get(row["model"]), facts)
@@ -57,11 +60,14 @@ async def _settle(
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
     fresh = legal.prepare(checked)
+    _keep(context, hold, row, entries, fresh)
+    return entries, fresh
 
+
+def _keep(context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared) -> None:
     def write(tx: Transaction) -> None:
-        columns = {"inputs": to_json(entries), "prepared": to_json(codec.prepared_to_json(fresh))}
+        columns = {"inputs": to_json(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
         records.move(tx, hold, row["id"], row["state"], **columns)
-        records.note(tx, row["id"], *fresh.notes)
+        records.note(tx, row["id"], *prepared.notes)
 
     context.store.write(write)
-    return entries, fresh

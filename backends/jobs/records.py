@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -37,8 +37,10 @@ def new_job_id() -> str:
 
 @dataclass(frozen=True)
 class NewJob:
-    """All that the insert of one job needs. Money in micro-dollars, None = unknown."""
+    """All that the insert of one job needs. Money in micro-dollars, None = unknown. parent, step: of what it is a
+    step, and which (from 1)."""
 
+    id: str
     request: VideoRequest
     prepared: Prepared
     inputs: Mapping[str, JsonObject]
@@ -59,6 +61,11 @@ class NewJob:
     est_high: int | None
     typical_s: float | None
     notes: Sequence[str]
+    parent: str | None = None
+    step: int = 0
+
+    def on(self, lane: str, base_url: str) -> NewJob:
+        return replace(self, lane=lane, base_url=base_url)
 
 
 def find_same(tx: Store | Transaction, principal: str, request_key: str, digest: str, *, given: bool) -> Row | None:
@@ -75,16 +82,28 @@ def find_same(tx: Store | Transaction, principal: str, request_key: str, digest:
     return row
 
 
-def insert(tx: Transaction, new: NewJob) -> tuple[Row, bool]:
-    """The job's row, and whether it was there already. Reserves the money; "wall" when it may not be spent."""
+def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[Row, bool]:
+    """The job's row, and whether it was there already. Reserves the money; "wall" when it may not be spent.
+
+    steps: jobs that this one waits for; they cost, the job itself then does not.
+    """
     same = find_same(tx, new.principal, new.request_key, new.digest, given=new.key_given)
     if same is not None:
         return same, True
-    job = new_job_id()
+    _insert_one(tx, new, 0 if steps else new.est_high)
+    for step in steps:
+        _insert_one(tx, step, step.est_high)
+    return cast(Row, tx.row("SELECT * FROM jobs WHERE id = ?", (new.id,))), False
+
+
+def _insert_one(tx: Transaction, new: NewJob, reserved: int | None) -> None:
+    job = new.id
     add_lane(tx, new.lane, new.provider, new.kind)
-    ledger.reserve(tx, job, new.provider, new.lane, new.label, new.est_high)
+    ledger.reserve(tx, job, new.provider, new.lane, new.label, reserved)
     values: dict[str, Any] = {
         "id": job,
+        "parent": new.parent,
+        "step": new.step,
         "principal": new.principal,
         "client": new.client,
         "request_key": new.request_key,
@@ -112,7 +131,6 @@ def insert(tx: Transaction, new: NewJob) -> tuple[Row, bool]:
     names = ", ".join(values)
     tx.run(f"INSERT INTO jobs({names}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
     add_event(tx, job, "submitted", {"client": new.client}, wake=True)
-    return cast(Row, tx.row("SELECT * FROM jobs WHERE id = ?", (job,))), False
 
 
 @dataclass(frozen=True)
@@ -154,19 +172,24 @@ def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: 
 
 def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError) -> None:
     """End a job as failed and book its money: released, settled in full, or held until it is known."""
-    row = tx.row("SELECT est_high, kind, cost FROM jobs WHERE id = ?", (job,))
     columns: dict[str, Any] = {"error": to_json(error.to_json())}
     if error.charged == "no":
         ledger.release(tx, job)
         columns |= {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
     else:
-        reserved = int((row or {}).get("est_high") or 0)
+        reserved = ledger.reserved(tx, job)
         ledger.settle(tx, job, reserved, "reservation")
         columns |= {
             "cost": reserved,
             "cost_basis": "charged" if error.charged == "yes" else "may have been charged: the reservation",
         }
     move(tx, hold, job, "failed", **columns)
+
+
+def cost_of_steps(tx: Store | Transaction, job: str) -> int:
+    """What the steps of a job have cost so far, in micro-dollars."""
+    row = tx.row("SELECT coalesce(sum(cost), 0) AS cost FROM jobs WHERE parent = ?", (job,))
+    return int(row["cost"]) if row else 0
 
 
 def note(tx: Transaction, job: str, *texts: str) -> None:

@@ -66,6 +66,7 @@ CREATE TABLE jobs(
 CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
 CREATE INDEX jobs_open ON jobs(lane, seq) WHERE state NOT IN ('succeeded', 'failed', 'cancelled');
 CREATE INDEX jobs_remote ON jobs(lane, remote_id) WHERE remote_id IS NOT NULL;
+CREATE INDEX jobs_parent ON jobs(parent) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_label ON jobs(label, seq);
 CREATE INDEX jobs_past ON jobs(model, ended_at) WHERE state = 'succeeded';
 

@@ -204,7 +204,6 @@ def was_cancelled(run: RemoteRun, status: Status) -> None:
 
 
 def _book_cancel(tx: Transaction, run: RemoteRun, billed: str, cost: Decimal | None = None) -> None:
-    row = tx.row("SELECT est_high FROM jobs WHERE id = ?", (run.job,))
     columns: dict[str, Any] = {}
     if cost is not None and cost > 0:
         ledger.settle(tx, run.job, ledger.to_micro(cost), "reported")
@@ -213,7 +212,7 @@ def _book_cancel(tx: Transaction, run: RemoteRun, billed: str, cost: Decimal | N
         ledger.release(tx, run.job)
         columns = {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
     else:
-        reserved = int((row or {}).get("est_high") or 0)
+        reserved = ledger.reserved(tx, run.job)
         ledger.settle(tx, run.job, reserved, "reservation")
         columns = {"cost": reserved, "cost_basis": "may have been charged: the reservation"}
     records.move(tx, run.lane.hold, run.job, "cancelled", **columns)

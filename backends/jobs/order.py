@@ -1,0 +1,201 @@
+"""From a request to a job in the store: which job it already is, else the model, the price, the leave to spend.
+
+Same request = same job: the key is the given request_key, or is made from the request as asked (inputs by hash, before
+`auto` chooses) and the take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from backends.backend import registered
+from backends.catalog.availability import availability
+from backends.catalog.choose import Choice, Prefer, choose
+from backends.catalog.price import Estimate
+from backends.errors import VideoError
+from backends.jobs import chain, ledger, legal, records
+from backends.jobs.context import Context
+from backends.jobs.gates import Breaker
+from backends.jobs.homes import check_paid
+from backends.jobs.inputs import Resolved
+from backends.jobs.records import NewJob
+from backends.jobs.store import Row, Transaction
+from backends.request import VideoRequest
+
+Where = Literal["any", "local"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request and how it is to be treated. take: which attempt at it (1, 2, 3 ...). request_key: the caller's own
+    name for the job. label: for people and the bill. confirmed: the person has agreed to the price."""
+
+    request: VideoRequest
+    prefer: Prefer = "quality"
+    where: Where = "any"
+    take: int = 1
+    request_key: str | None = None
+    label: str = ""
+    confirmed: bool = False
+
+    def check(self) -> None:
+        if not 1 <= self.take <= 99:
+            raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
+        if len(self.label) > 80:
+            raise VideoError("invalid_request", "label is longer than 80 characters")
+
+    def digest(self, inputs: Resolved) -> str:
+        return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where}".encode()).hexdigest()
+
+    def key(self, digest: str) -> str:
+        return f"given {self.request_key} {self.take}" if self.request_key else f"made {digest} {self.take}"
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What placing an order would do. key: the same for the same job. job: the id of the one that it already is
+    (asking again costs nothing). estimate: of what would be made; None for a job that is there already."""
+
+    key: str
+    model: str
+    job: str | None = None
+    state: str = ""
+    estimate: Estimate | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The job of an order. replayed: it was there already. way_out: what a person may do to get a better one."""
+
+    row: Row
+    replayed: bool
+    way_out: str = ""
+
+
+class Orders:
+    """Places orders for one client and principal."""
+
+    def __init__(self, context: Context, client: str, principal: str) -> None:
+        self.context = context
+        self.client = client
+        self.principal = principal
+
+    def quote(self, order: Order) -> Quote:
+        """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
+        order.check()
+        inputs = self.context.inputs.resolve(order.request, self.principal)
+        same = self._same(order, inputs)
+        key = order.key(order.digest(inputs))
+        if same is not None:
+            return Quote(key, same["model"], same["id"], same["state"])
+        choice, _ = self._choose(order, inputs)
+        return Quote(key, choice.row.id, estimate=choice.estimate, notes=choice.notes)
+
+    def place(self, order: Order) -> Placed:
+        """The order's job, put into the store unless it is there. Money is reserved in the same transaction."""
+        order.check()
+        inputs = self.context.inputs.resolve(order.request, self.principal)
+        same = self._same(order, inputs)
+        if same is not None:
+            return Placed(same, replayed=True)
+        choice, steps = self._choose(order, inputs)
+        if not order.confirmed:
+            self._ask_consent(choice)
+        jobs = self._jobs(order, inputs, choice, steps)
+
+        def write(tx: Transaction) -> tuple[Row, bool]:
+            return records.insert(tx, jobs[0], steps=jobs[1:])
+
+        row, replayed = self.context.store.write(write, durable=choice.estimate.usd_high != 0)
+        return Placed(row, replayed, choice.next)
+
+    def _same(self, order: Order, inputs: Resolved) -> Row | None:
+        digest = order.digest(inputs)
+        given = order.request_key is not None
+        return records.find_same(self.context.store, self.principal, order.key(digest), digest, given=given)
+
+    def _choose(self, order: Order, inputs: Resolved) -> tuple[Choice, Sequence[chain.Step]]:
+        """The model, and the steps when no model does it in one go."""
+        limits = ledger.walls(self.context.store)
+
+        def pick(request: VideoRequest, facts: chain.Facts, budget: Decimal | None, wall: Decimal | None) -> Choice:
+            return choose(
+                request,
+                self.context.catalog,
+                facts,
+                availability(self.context.env),
+                prefer=order.prefer,
+                where=order.where,
+                allow_providers=limits.allow_providers,
+                max_cost_usd=budget,
+                per_job_usd=wall,
+            )
+
+        request = order.request
+        try:
+            return pick(request, inputs.facts, request.max_cost_usd, limits.per_job), ()
+        except VideoError as error:
+            if request.task != "extend" or error.kind not in ("unsupported", "invalid_request"):
+                raise
+            return chain.plan(request, inputs, pick, limits.per_job, error)
+
+    def _ask_consent(self, choice: Choice) -> None:
+        above = ledger.walls(self.context.store).confirm_above
+        high = choice.estimate.usd_high
+        if above is None or high == 0 or (high is not None and high <= above):
+            return
+        raise VideoError(
+            "consent",
+            f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above ${above}: "
+            "they may raise it at a terminal (reelwright config set confirm_above_usd N)",
+        )
+
+    def _jobs(self, order: Order, inputs: Resolved, choice: Choice, steps: Sequence[chain.Step]) -> list[NewJob]:
+        """The job itself first, then the jobs that are its steps."""
+        row, cost = choice.row, choice.estimate
+        digest = order.digest(inputs)
+        notes = tuple(dict.fromkeys((*choice.checked.notes, *choice.notes)))
+        whole = NewJob(
+            id=records.new_job_id(),
+            request=order.request,
+            prepared=legal.prepare(choice.checked),
+            inputs=inputs.entries,
+            needs=inputs.needs,
+            digest=digest,
+            request_key=order.key(digest),
+            key_given=order.request_key is not None,
+            principal=self.principal,
+            client=self.client,
+            take=order.take,
+            label=order.label,
+            engine=row.engine,
+            provider=row.provider,
+            kind=registered(row.provider).kind,
+            lane="",
+            base_url="",
+            est_low=_micro(cost.usd_low),
+            est_high=_micro(cost.usd_high),
+            typical_s=cost.typical_s,
+            notes=notes,
+        )
+        whole = self._on_lane(whole, paid=cost.usd_high != 0)
+        return chain.jobs(whole, steps) if steps else [whole]
+
+    def _on_lane(self, job: NewJob, *, paid: bool) -> NewJob:
+        if paid:
+            check_paid(self.context.settings.home)
+        access = self.context.access(job.provider)
+        closed_for, why = Breaker(self.context.store, access.lane).open_for()
+        if closed_for > 0:
+            text = f"{job.provider} is paused for {closed_for:.0f} s more: {why}"
+            raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
+        return job.on(access.lane, access.base_url)
+
+
+def _micro(usd: Decimal | None) -> int | None:
+    return None if usd is None else ledger.to_micro(usd)
