@@ -246,7 +246,7 @@ async def _receive(response: httpx.Response, part: PartFile, max_bytes: int, sho
     if expected is not None and offset + expected > max_bytes:
         raise _too_large(shown, offset + expected, max_bytes)
     received = 0
-    async for chunk in response.aiter_raw(65_536):
+    async for chunk in response.aiter_raw():  # as it arrives: a resume starts from the last byte
         received += len(chunk)
         if offset + received > max_bytes:
             raise _too_large(shown, None, max_bytes)

@@ -15,7 +15,7 @@ from backends.media.stills import label, save_jpeg
 
 MAX_BYTES = 150_000
 MAX_FRAMES = 24
-SHEET_SIDE = 1280
+SHEET_SIDE = 1536
 """Pixels of the longer side: models scale larger pictures down themselves."""
 GAP = 6
 BACKGROUND = (24, 24, 24)

@@ -43,11 +43,11 @@ def test_the_contact_sheet_has_first_and_last_frame_and_fits_its_limit(tmp_path:
     assert (tmp_path / "sheet.jpg").stat().st_size <= 150_000
     with Image.open(tmp_path / "sheet.jpg") as sheet:
         assert (sheet.format, sheet.mode) == ("JPEG", "RGB")
-        assert sheet.width <= 1286
+        assert sheet.width <= 1536
         shown = np.asarray(sheet)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.jpg"]
-    first = cv2.resize(next(decode(bunny())), (312, 176), interpolation=cv2.INTER_AREA)
-    found = cv2.matchTemplate(shown, first[:130], cv2.TM_CCOEFF_NORMED)
+    first = cv2.resize(next(decode(bunny())), (376, 212), interpolation=cv2.INTER_AREA)
+    found = cv2.matchTemplate(shown, first[:160], cv2.TM_CCOEFF_NORMED)
     _, best, _, place = cv2.minMaxLoc(found)
     assert best > 0.98
     assert max(place) <= 8  # in the upper left corner

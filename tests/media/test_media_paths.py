@@ -1,0 +1,155 @@
+"""Which files may be opened, and that nothing is told of those that may not."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backends.errors import VideoError
+from backends.media.paths import open_input
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An allowed folder beside a forbidden one."""
+    (tmp_path / "in" / "shots").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "hero.png").write_bytes(b"hero")
+    (tmp_path / "in" / "shots" / "one.png").write_bytes(b"one")
+    (tmp_path / "out" / "secret.png").write_bytes(b"secret")
+    return tmp_path
+
+
+def read(text: str | Path, place: Path) -> bytes:
+    with open_input(str(text), [place / "in"], place / "in") as file:
+        return file.read()
+
+
+def refusal(text: str | Path, place: Path) -> str:
+    with pytest.raises(VideoError) as caught:
+        read(text, place)
+    assert caught.value.kind == "asset"
+    return caught.value.message
+
+
+def test_files_below_a_root_are_opened(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(place / "in" / "hero.png", place) == b"hero"
+    assert read("shots/one.png", place) == b"one"
+    assert read("shots/../hero.png", place) == b"hero"
+    (place / "in" / "link.png").symlink_to(place / "in" / "hero.png")
+    (place / "in" / "folder").symlink_to(place / "in" / "shots")
+    assert read("link.png", place) == b"hero"  # a link that stays inside
+    assert read("folder/one.png", place) == b"one"
+    monkeypatch.setenv("HOME", str(place))
+    assert read("~/in/hero.png", place) == b"hero"
+    (place / "alias").symlink_to(place / "in")
+    with open_input(str(place / "alias" / "hero.png"), [place / "alias"], place) as file:  # a root that is a link
+        assert file.read() == b"hero"
+
+
+def test_what_lies_outside_is_refused_alike_whether_it_exists_or_not(place: Path) -> None:
+    there, missing = place / "out" / "secret.png", place / "out" / "nothing.png"
+    texts = {refusal(path, place).replace(path.name, "NAME") for path in (there, missing)}
+    texts.add(refusal(place / "out", place).replace("/out'", "/out/NAME'"))
+    texts.add(refusal(place / "away" / "deep.png", place).replace("away/deep.png", "out/NAME"))
+    assert len(texts) == 1
+    text = texts.pop()
+    assert "is not in an allowed folder, or leads out of one: put the file into" in text
+    assert str(place / "in") in text
+    assert "REELWRIGHT_INPUT_ROOTS" in text
+    for away in ("../out/secret.png", "/etc/passwd", "shots/../../out/secret.png", "/", "..", "/dev/zero"):
+        assert "is not in an allowed folder" in refusal(away, place)
+
+
+def test_links_that_lead_out_are_refused_alike(place: Path) -> None:
+    (place / "in" / "there.png").symlink_to(place / "out" / "secret.png")
+    (place / "in" / "missing.png").symlink_to(place / "out" / "nothing.png")
+    (place / "in" / "folder").symlink_to(place / "out")
+    for name in ("there.png", "missing.png", "folder/secret.png", "folder/nothing.png"):
+        assert "is not in an allowed folder, or leads out of one" in refusal(name, place)
+
+
+def test_hidden_files_and_folders_are_never_read(place: Path) -> None:
+    (place / "in" / ".ssh").mkdir()
+    (place / "in" / ".ssh" / "id.png").write_bytes(b"key")
+    (place / "in" / ".env").write_bytes(b"key")
+    for name in (".ssh/id.png", ".env", "shots/../.ssh/id.png", ".ssh/nothing.png"):
+        assert "never read: copy the file into" in refusal(name, place)
+    with open_input(str(place / "in" / ".ssh" / "id.png"), [place / "in", place / "in" / ".ssh"], place) as file:
+        assert file.read() == b"key"  # a root that the person has allowed
+
+
+def test_only_regular_files_and_nothing_blocks(place: Path) -> None:
+    os.mkfifo(place / "in" / "pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place / "in" / "sock.mp4"))
+        assert "names a socket, not a file" in refusal("sock.mp4", place)
+    assert "names a pipe, not a file: name one picture or clip" in refusal("pipe.mp4", place)
+    assert "names a folder, not a file" in refusal("shots", place)
+    assert "names a folder, not a file" in refusal(place / "in", place)
+    with pytest.raises(VideoError, match="names a device, not a file"):
+        open_input("/dev/null", [Path("/dev")], place)
+
+
+def test_missing_empty_and_oversized_files(place: Path) -> None:
+    assert refusal("herp.png", place) == "'herp.png' does not exist: did you mean hero.png?"
+    assert refusal("zzz/nothing.mp4", place).startswith("'zzz/nothing.mp4' does not exist")
+    assert "part of its path is no folder" in refusal("hero.png/deeper.png", place)
+    (place / "in" / "empty.png").touch()
+    assert refusal("empty.png", place) == "'empty.png' is empty (0 bytes): was it saved or downloaded to the end?"
+    with (place / "in" / "huge.mp4").open("wb") as file:
+        file.truncate(2 * 1024**3 + 1)  # sparse
+    assert "has 2.0 GiB; at most 2 GiB are taken" in refusal("huge.mp4", place)
+    assert "is not in an allowed folder" in refusal("nul\0byte.png", place)
+    assert refusal("x" * 5000, place).endswith(("check the path", "cannot be opened (File name too long)"))
+    assert len(refusal("x" * 5000, place)) < 1000
+
+
+def test_an_unreadable_file_is_told(place: Path) -> None:
+    """As an unprivileged user: root may read anything."""
+    hidden = place / "in" / "locked.png"
+    hidden.write_bytes(b"locked")
+    hidden.chmod(0o000)
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from backends.errors import VideoError\n"
+        "from backends.media.paths import open_input\n"
+        "if os.getuid() == 0:\n"
+        "    os.setgid(65534)\n"
+        "    os.setuid(65534)\n"
+        "try:\n"
+        "    open_input('locked.png', [Path(sys.argv[1])], Path(sys.argv[1]))\n"
+        "except VideoError as error:\n"
+        "    print(error.message)\n"
+    )
+    for folder in (place, *place.parents):
+        if folder != Path(folder.anchor) and folder.stat().st_uid == os.getuid() and folder.name.startswith("pytest"):
+            folder.chmod(0o755)
+    place.chmod(0o755)
+    run = subprocess.run([sys.executable, "-c", code, place / "in"], capture_output=True, text=True, check=True)
+    assert run.stdout == (
+        "'locked.png' cannot be read by this user: change its permissions, or those of its folder\n"
+    ), run.stderr
+
+
+def test_a_link_swapped_in_after_the_check_is_not_followed(place: Path) -> None:
+    """The open itself refuses links, so a swap between resolving and opening gains nothing."""
+    from backends.media.paths import _open_below
+
+    (place / "in" / "swapped").symlink_to(place / "out")
+    (place / "in" / "swapped.png").symlink_to(place / "out" / "secret.png")
+    with pytest.raises(OSError):
+        _open_below(place / "in", ("swapped", "secret.png"))
+    with pytest.raises((OSError, VideoError)):
+        _open_below(place / "in", ("swapped.png",))
+
+
+def test_without_any_existing_root_the_setting_is_named(place: Path) -> None:
+    with pytest.raises(VideoError, match="a folder that you allow with REELWRIGHT_INPUT_ROOTS"):
+        open_input("x.png", [place / "nowhere"], place)
