@@ -22,6 +22,7 @@ from backends.errors import VideoError
 from backends.jobs import ledger, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
+from backends.jobs.inspection import describe
 from backends.jobs.launch import Launcher
 from backends.jobs.offers import offer_view, start_call
 from backends.jobs.order import Order, Orders, Quote, Where
@@ -326,7 +327,8 @@ class Studio:
         stamp = hashlib.sha256(f"{clip} {frames} {path.stat().st_mtime_ns}".encode()).hexdigest()[:20]
         sheet = folder / f"{stamp}.jpg"
         found = self.context.sandbox.inspect(path, frames, sheet)
-        return Inspection(str(found.get("text", "")), sheet, sheet.read_bytes(), found)
+        row = self._row(name.value) if name.kind == "job" and name.part == "clip" else None
+        return Inspection(describe(found, row), sheet, sheet.read_bytes(), found)
 
     def _inspected(self, name: MediaName) -> Path:
         if name.kind == "path":
