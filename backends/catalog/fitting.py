@@ -83,7 +83,10 @@ def judge_prompt(fit: Fitting) -> None:
 
 def judge_prompt_length(fit: Fitting, prompt: str) -> None:
     length = prompt_length(prompt, fit.mode.prompt_utf16)
-    if length > fit.mode.prompt_max:
+    if length and not fit.mode.prompt_max:
+        text = f"prompt: {fit.row.id} takes none for {fit.request.task}: leave it out"
+        fit.wrong("prompt", text, {"prompt": ""}, lacking=True)
+    elif length > fit.mode.prompt_max:
         unit = "UTF-16 units" if fit.mode.prompt_utf16 else "characters"
         more = "" if prompt == fit.request.prompt else " with the camera words"
         fit.wrong("prompt", f"prompt: {length} {unit}{more}; the most is {fit.mode.prompt_max}: shorten it")
@@ -155,7 +158,8 @@ def _judge_total(fit: Fitting, before: float, added: float) -> None:
 
 def judge_fps(fit: Fitting) -> None:
     request, span = fit.request, fit.mode.fps
-    follows = request.task in ("extend", "edit", "upscale") and (span is None or fit.mode.sizes[0].rule == "same")
+    same = request.task == "extend" and fit.mode.sizes[0].rule == "same"
+    follows = same or (span is None and request.task in ("extend", "edit", "upscale"))
     if follows:
         own = fit.clip.fps if fit.clip else None
         if request.fps is not None and (own is None or abs(request.fps - own) > 0.01):
@@ -190,6 +194,11 @@ def judge_audio(fit: Fitting) -> None:
         fit.wrong("audio", f"audio=true: {name} makes no sound", {"audio": False}, lacking=True)
     if how == "always" and asked is False:
         fit.wrong("audio", f"audio=false: {name} always makes sound", {"audio": True}, lacking=True)
+    if how == "unknown":
+        if asked is not None:
+            text = f"audio: {name} has no switch for it and does not say whether it makes sound: leave it out"
+            fit.wrong("audio", text, {"audio": None}, lacking=True)
+        return
     settled = {"never": False, "always": True}.get(how, fit.mode.audio_default if asked is None else asked)
     fit.settled["audio"] = settled
 

@@ -180,38 +180,49 @@ def _rows_of(path: Path) -> list[Raw]:
         data = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise VideoError("storage", f"{path.name} cannot be read as TOML ({error}): mend or remove it") from None
-    unknown = set(data) - {"provider", "sizes", "model"}
+    unknown = set(data) - {"provider", "sizes", "sources", "price", "model"}
     models = data.get("model", [])
-    if (
-        unknown
-        or not isinstance(models, list)
-        or not all(isinstance(raw, dict) for raw in cast("list[object]", models))
-    ):
+    listed = cast("list[object]", models) if isinstance(models, list) else [models]
+    if unknown or not all(isinstance(raw, dict) for raw in listed):
         wrong = ", ".join(sorted(unknown)) or "model"
-        raise VideoError("storage", f"{path.name}: {wrong}: a catalogue file holds provider, [sizes.NAME], [[model]]")
-    sizes = cast("Mapping[str, object]", data.get("sizes", {}))
-    rows: list[Raw] = []
-    for raw in cast("list[Raw]", models):
+        legal = "provider, [sizes.NAME], [sources.NAME], [price], [[model]]"
+        raise VideoError("storage", f"{path.name}: {wrong}: a catalogue file holds {legal}. Mend the file.")
+    rows = cast("list[Raw]", listed)
+    for raw in rows:
         if not isinstance(raw.get("id"), str):
             raise VideoError("storage", f"{path.name}: each [[model]] needs an id such as provider/model")
         if "provider" in data:
             raw.setdefault("provider", data["provider"])
-        for box in [raw.get("box"), *cast("list[object]", raw.get("mode", []))]:
-            _name_sizes(box, sizes, f"{path.name}, row {raw['id']}")
-        rows.append(raw)
+        _resolve_names(raw, data, f"{path.name}, row {raw['id']}")
     return rows
 
 
-def _name_sizes(box: object, sizes: Mapping[str, object], where: str) -> None:
-    """`sizes = "NAME"` in a box stands for the file's [sizes.NAME]."""
-    if not isinstance(box, dict):
-        return
-    table = cast("Raw", box)
-    name = table.get("sizes")
-    if isinstance(name, str):
-        if name not in sizes:
-            raise VideoError("storage", f"{where}: sizes {name!r} must be one of {', '.join(sizes) or 'none'}")
-        table["sizes"] = sizes[name]
+def _resolve_names(raw: Raw, data: Raw, where: str) -> None:
+    """Puts in what a row takes from its file: named sizes, named sources, the price's defaults."""
+    sizes = cast("Mapping[str, object]", data.get("sizes", {}))
+    sources = cast("Mapping[str, object]", data.get("sources", {}))
+    price = cast("Raw", data.get("price", {}))
+    named = cast("list[object]", raw.get("sources", []))
+    raw["sources"] = [_named(source, sources, f"{where}: sources") for source in named]
+    modes = cast("list[object]", raw.get("mode", []))
+    for box in (raw, raw.get("box"), *modes):
+        if not isinstance(box, dict):
+            continue
+        table = cast("Raw", box)
+        if "sizes" in table:
+            table["sizes"] = _named(table["sizes"], sizes, f"{where}: sizes")
+        own = table.get("price")
+        if isinstance(own, dict):
+            table["price"] = {**price, **cast("Raw", own)}
+
+
+def _named(value: object, known: Mapping[str, object], where: str) -> object:
+    """A text stands for the file's table of that name."""
+    if not isinstance(value, str):
+        return value
+    if value not in known:
+        raise VideoError("storage", f"{where} {value!r} must be one of {', '.join(known) or 'none'}. Mend the file.")
+    return known[value]
 
 
 def _override(base: Raw, change: Raw) -> Raw:
@@ -233,6 +244,8 @@ def _inherit(name: str, raws: Mapping[str, Raw], origin: Mapping[str, str], seen
     base = _inherit(like, raws, origin, (*seen, name))
     kept = {key: value for key, value in base.items() if key not in NOT_INHERITED}
     own = {key: value for key, value in raw.items() if key != "like"}
+    if not own.get("sources"):
+        own.pop("sources", None)
     merged = _override(kept, own)
     for key in ("box", "wire", "facts"):
         if isinstance(kept.get(key), dict) and isinstance(own.get(key), dict):

@@ -97,20 +97,43 @@ def _judge_prompts(fit: Fitting) -> None:
 
 
 def _settle_frames(fit: Fitting) -> tuple[Frame, ...]:
-    """Roles by order; times that were left out: first at 0, last at the end, the others evenly between."""
-    frames = fit.request.frames
+    """Roles by order; times that were left out: first at 0, last at the end, the others evenly between neighbours."""
+    frames, last = fit.request.frames, len(fit.request.frames) - 1
     duration = fit.settled.get("duration_s")
-    length = duration if isinstance(duration, int | float) else 0.0
-    slots = len(frames) if _runs_on(fit) else max(len(frames) - 1, 1)
+    if not isinstance(duration, int | float):
+        return tuple(frame.model_copy(update={"role": _role(i, last)}) for i, frame in enumerate(frames))
+    known: list[float | None] = [frame.at_s for frame in frames]
+    if _runs_on(fit) or (len(frames) > 1 and known[-1] is None):
+        known = [*known, float(duration)] if _runs_on(fit) else [*known[:-1], float(duration)]
+    known[0] = known[0] or 0.0
+    times = _filled(known)
     return tuple(
         frame.model_copy(
             update={
-                "role": _role(i, len(frames) - 1),
-                "at_s": frame.at_s if frame.at_s is not None else round(length * i / slots, 6),
+                "role": _role(i, last),
+                "at_s": frame.at_s if frame.at_s is not None else _even_time(times[i], fit.mode.frames.grid_s),
             }
         )
         for i, frame in enumerate(frames)
     )
+
+
+def _filled(known: list[float | None]) -> list[float]:
+    """Evenly spaced times in the gaps between known ones; the first and the last are known."""
+    times: list[float] = []
+    for i, value in enumerate(known):
+        if value is not None:
+            times.append(value)
+            continue
+        after = next(j for j in range(i + 1, len(known)) if known[j] is not None)
+        end = known[after] or 0.0
+        times.append(times[-1] + (end - times[-1]) / (after - i + 1))
+    return times
+
+
+def _even_time(at_s: float, grid_s: float) -> float:
+    """A time that nobody chose, on the grid where the service has one."""
+    return round(int(at_s / grid_s + 0.5) * grid_s if grid_s else at_s, 6)
 
 
 def _runs_on(fit: Fitting) -> bool:
@@ -124,6 +147,10 @@ def _judge_times(fit: Fitting, frames: Sequence[Frame]) -> None:
     if not isinstance(duration, int | float):
         return
     times = [frame.at_s or 0.0 for frame in frames]
+    if len(times) == 1 and not rule.timed and times[0] > TIME:
+        text = f"frames[0].at_s {number_text(times[0])}: the clip starts with it: leave at_s out"
+        fit.wrong("frames", text, {"frames": (asked[0].model_copy(update={"at_s": None}),)})
+        return
     clear = tuple(frame.model_copy(update={"at_s": None}) for frame in asked)
     late = max(times)
     if late > duration + TIME:
@@ -149,16 +176,34 @@ def _without_times(fit: Fitting, clear: tuple[Frame, ...]) -> Fitting:
 
 
 def _judge_gaps(fit: Fitting, times: list[float], duration: float, clear: tuple[Frame, ...]) -> None:
-    fps = fit.settled.get("fps")
-    gap = fit.mode.frames.gap_s or (1 / fps if isinstance(fps, int | float) else 0.0)
-    bounds = [*times, duration] if _runs_on(fit) else times
+    fps, rule = fit.settled.get("fps"), fit.mode.frames
+    gap = rule.gap_s or (1 / fps if isinstance(fps, int | float) else 0.0)
+    bounds = [*times, duration] if _runs_on(fit) else list(times)
+    if isinstance(fps, int | float) and not rule.gap_s:
+        bounds[-1] = min(bounds[-1], duration if _runs_on(fit) else duration - 1 / fps)  # the last frame starts there
     if any(later - earlier < gap - TIME for earlier, later in pairwise(bounds)):
         runs_on = "; with loop the last one comes before the end" if _runs_on(fit) else ""
         text = f"frames: at_s must rise by at least {number_text(gap)} s from one to the next{runs_on}"
-        fit.wrong("frames", text, {"frames": clear})
-    elif times[0] > TIME and fit.request.task == "interpolate":
+        span, needed = fit.mode.durations, gap * (len(bounds) - 1)
+        change: dict[str, object] = {"frames": clear}
+        if duration < needed - TIME and span is not None:
+            longer = span.nearest(needed)
+            change["duration_s"] = longer if longer >= needed - TIME else span.nearest(needed + span.step)
+        fit.wrong("frames", text, change)
+    elif rule.whole and times[0] > TIME:
         first = (fit.request.frames[0].model_copy(update={"at_s": 0.0}), *fit.request.frames[1:])
         fit.wrong("frames", f"frames[0].at_s {number_text(times[0])}: the clip starts with it, at 0", {"frames": first})
+    elif rule.whole and abs(times[-1] - duration) > TIME:
+        last = (*fit.request.frames[:-1], fit.request.frames[-1].model_copy(update={"at_s": None}))
+        text = f"frames: the last at_s is {number_text(times[-1])} but the clip lasts {number_text(duration)} s"
+        fit.wrong("frames", f"{text}: it ends with the last frame", {"frames": last})
+    elif rule.grid_s and any(abs(time / rule.grid_s - int(time / rule.grid_s + 0.5)) > TIME for time in times):
+        placed = tuple(
+            frame.model_copy(update={"at_s": _even_time(time, rule.grid_s)})
+            for frame, time in zip(fit.request.frames, times, strict=True)
+        )
+        text = f"frames[].at_s: {fit.row.id} takes multiples of {number_text(rule.grid_s)} s"
+        fit.wrong("frames", text, {"frames": placed})
 
 
 def judge_references(fit: Fitting) -> None:

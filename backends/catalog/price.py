@@ -58,9 +58,13 @@ def estimate(checked: Checked, row: Row, count: int = 1) -> Estimate:
     if rate is None or (price.unit == "per_second" and seconds is None):
         why = "the price is not known" if rate is None else "the length of the clip is not known yet"
         return Estimate(None, None, "unknown", *facts, why)
-    units, said = _units(price, seconds)
     extra, extra_said = _surcharges(price, checked)
-    low, high = (_whole_credits(amount * units + extra, price) * count for amount in (rate.low, rate.high))
+    billed, said = _seconds(price, checked)
+    held = max(billed, Decimal(str(price.hold_s)))
+    low = _whole_credits(rate.low * billed + extra, price) * count
+    high = _whole_credits(rate.high * held + extra, price) * count
+    if held > billed:
+        said += f", up to {number_text(float(held))} s are charged first and the rest given back"
     detail = f"{_rate_text(price, rate)}{said}{extra_said}" + (f", {count} clips" if count != 1 else "")
     return Estimate(low, high, "list" if low == high else "range", *facts, detail)
 
@@ -81,25 +85,29 @@ def matching_rate(price: Price, checked: Checked) -> Rate | None:
     return None
 
 
-def _units(price: Price, seconds: float | None) -> tuple[Decimal, str]:
-    """How many units are billed, and that in words."""
-    if price.unit == "per_clip" or seconds is None:
+def _seconds(price: Price, checked: Checked) -> tuple[Decimal, str]:
+    """How many seconds (or clips) are billed, and that in words."""
+    if price.unit == "per_clip" or checked.seconds is None:
         return Decimal(1), ""
-    billed = Decimal(str(round(seconds, 6)))
+    billed = Decimal(str(round(checked.seconds, 6)))
     if price.step_s:
         step = Decimal(str(price.step_s))
         billed = (billed / step).to_integral_value(ROUND_CEILING) * step
     billed = max(billed, Decimal(str(price.minimum_s)))
-    return billed, f" x {number_text(float(billed))} s"
+    said = f" x {number_text(float(billed))} s"
+    if price.bills_references and checked.references_s:
+        billed += Decimal(str(checked.references_s))
+        said += f" (with {number_text(checked.references_s)} s of reference clips: {number_text(float(billed))} s)"
+    return billed, said
 
 
 def _surcharges(price: Price, checked: Checked) -> tuple[Decimal, str]:
     total, said = Decimal(0), ""
     for surcharge in price.surcharges:
-        over = len(checked.request.references) - surcharge.over_references
+        over = checked.images - surcharge.over_images
         if over > 0:
             total += surcharge.usd * over
-            said += f" + {over} references x {money(surcharge.usd)}"
+            said += f" + {over} images x {money(surcharge.usd)}"
     return total, said
 
 

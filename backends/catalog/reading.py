@@ -1,8 +1,9 @@
 """From TOML tables to rows: the file format of the catalogue.
 
-A file holds `provider` (default of its rows), `[sizes.NAME]` tables that boxes name, and `[[model]]` rows. A row
-holds its facts, `[model.box]` (what its boxes share), `[[model.mode]]` boxes, `[model.price]` (of boxes without their
-own) and `[model.wire]`. `like = "ID"` starts from another row's data (all but its names and life state).
+A file holds `provider` (default of its rows), `[sizes.NAME]` tables that boxes name, `[sources.NAME]` tables that
+rows name, `[price]` (defaults of its prices: date, source, credit_usd) and `[[model]]` rows. A row holds its facts,
+`[model.box]` (what its boxes share), `[[model.mode]]` boxes, `[model.price]` (of boxes without their own) and
+`[model.wire]`. `like = "ID"` starts from another row's data (all but its names and life state).
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ def _span(table: Table, key: str) -> Span:
         if high < low or low <= 0:
             table.fail(key, "a range whose min is above 0 and not above its max")
         default = inner.number("default", low)
-        span = Span(low=low, high=high, step=inner.number("step", 0), default=default, also=inner.numbers("also"))
+        span = Span(low=low, high=high, step=inner.fraction("step", 0), default=default, also=inner.numbers("also"))
         inner.done()
         if not span.holds(default):
             table.fail(key, "a range that holds its default")
@@ -207,7 +208,9 @@ def _frames(table: Table) -> FrameRule:
         low=table.whole("min", 0),
         high=table.whole("max", 0),
         timed=table.flag("timed", False),
-        gap_s=table.number("gap_s", 0),
+        gap_s=table.fraction("gap_s", 0),
+        grid_s=table.number("grid_s", 0),
+        whole=table.flag("whole", False),
         prompts=table.flag("prompts", False),
         ratio_low=table.number("ratio_min", 0),
         ratio_high=table.number("ratio_max", 0),
@@ -275,11 +278,13 @@ def _price(table: Table) -> Price:
         rates=tuple(_rate(rate) for rate in table.tables("rates")),
         minimum_s=table.number("minimum_s", 0),
         step_s=table.number("step_s", 0),
+        hold_s=table.number("hold_s", 0),
         credit_usd=table.money("credit_usd")[0] if "credit_usd" in table else UNKNOWN_PRICE.credit_usd,
         surcharges=tuple(
-            Surcharge(extra.money("usd")[0], extra.whole("over_references")) for extra in table.tables("surcharges")
+            Surcharge(extra.money("usd")[0], extra.whole("over_images")) for extra in table.tables("surcharges")
         ),
         bills=table.word("bills", ("added", "total"), "added"),
+        bills_references=table.flag("bills_references", False),
         day=table.day("date"),
         source=table.text("source", ""),
         verified=table.flag("verified", False),

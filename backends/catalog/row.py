@@ -17,7 +17,8 @@ from backends.request import Task
 Engine = Literal["generative", "previs", "edit"]
 Where = Literal["cloud", "local"]
 LifeState = Literal["active", "preview", "retiring", "retired"]
-Audio = Literal["always", "never", "switch", "source"]
+Audio = Literal["always", "never", "switch", "source", "unknown"]
+"""always, never; switch = may be chosen; source = the source clip's is kept; unknown = the provider does not say."""
 CameraHow = Literal["native", "words", "none"]
 LoopHow = Literal["native", "last_is_first", "none"]
 Unit = Literal["free", "per_second", "per_clip", "unknown"]
@@ -127,13 +128,16 @@ def ratio_value(ratio: str) -> float:
 
 @dataclass(frozen=True)
 class FrameRule:
-    """Stills that a box takes. timed: at_s may be chosen (gap_s apart). prompts: each may have its own prompt.
-    ratio_low, ratio_high: shapes of image that the service accepts; min_side in pixels."""
+    """Stills that a box takes. timed: at_s may be chosen (gap_s apart, multiples of grid_s). whole: the first stands
+    at 0 and the last at the end. prompts: each may have its own prompt. ratio_low, ratio_high: shapes of image that
+    the service accepts; min_side in pixels."""
 
     low: int = 0
     high: int = 0
     timed: bool = False
     gap_s: float = 0.0
+    grid_s: float = 0.0
+    whole: bool = False
     prompts: bool = False
     ratio_low: float = 0.0
     ratio_high: float = 0.0
@@ -204,26 +208,30 @@ class Rate:
 
 @dataclass(frozen=True)
 class Surcharge:
-    """usd for every reference over so many (the only surcharge known in the field)."""
+    """usd for every image (frames and references) over so many: the only surcharge known in the field."""
 
     usd: Decimal
-    over_references: int
+    over_images: int
 
 
 @dataclass(frozen=True)
 class Price:
-    """What a clip costs. rates: the first that matches holds. minimum_s: seconds billed at least. credit_usd: what
-    one of the provider's credits costs (0 = it bills dollars); amounts are rounded up to whole credits then.
-    bills: for extend, whether the added seconds are billed or the whole clip's. verified: read at the provider
-    itself, not at a price map or reseller."""
+    """What a clip costs. rates: the first that matches holds. minimum_s: seconds billed at least. step_s: seconds are
+    rounded up to these. hold_s: seconds that are charged first and partly given back, so the high figure counts them.
+    credit_usd: what one of the provider's credits costs (0 = it bills dollars); amounts are rounded up to whole
+    credits then. bills: for extend, whether the added seconds are billed or the whole clip's. bills_references: the
+    whole seconds of reference clips are billed too. verified: read at the provider itself, not at a price map or
+    reseller."""
 
     unit: Unit
     rates: tuple[Rate, ...] = ()
     minimum_s: float = 0.0
     step_s: float = 0.0
+    hold_s: float = 0.0
     credit_usd: Decimal = Decimal(0)
     surcharges: tuple[Surcharge, ...] = ()
     bills: Literal["added", "total"] = "added"
+    bills_references: bool = False
     day: date | None = None
     source: str = ""
     verified: bool = False

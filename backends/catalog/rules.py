@@ -6,6 +6,7 @@ refused with every problem at once, and with the arguments to change.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -93,7 +94,21 @@ def _checked(fit: Fitting) -> Checked:
     request = fit.request.model_copy(update=fit.settled)
     wire = wire_fields(request, fit.row, fit.mode, fit.width, fit.height, fit.size_wire)
     notes = (*fit.row.notes, *fit.notes)
-    return Checked(request, fit.row, fit.mode, fit.width, fit.height, fit.seconds, wire, notes, fit.crop_loss)
+    kinds = [fit.inputs.get(f"references[{i}].media") for i in range(len(request.references))]
+    clips = [facts for facts in kinds if facts is not None and facts.kind == "clip"]
+    return Checked(
+        request,
+        fit.row,
+        fit.mode,
+        fit.width,
+        fit.height,
+        fit.seconds,
+        wire,
+        notes,
+        fit.crop_loss,
+        references_s=float(sum(math.ceil((facts.duration_s or 0) - 1e-6) for facts in clips)),
+        images=len(request.frames) + len(kinds) - len(clips),
+    )
 
 
 def check(request: VideoRequest, row: Row, inputs: Mapping[str, MediaFacts]) -> Checked:

@@ -73,7 +73,7 @@ def _of_resolution(fit: Fitting) -> list[Size]:
 
 
 def _distance(asked: int | None, legal: int | None) -> float:
-    return abs(math.log(asked / legal)) if asked and legal else 0.0
+    return abs(math.log(asked / legal)) if asked and legal else math.inf if legal is None else 0.0
 
 
 def _judge_ratio(fit: Fitting, sizes: list[Size]) -> tuple[float | None, Size | None]:
@@ -88,7 +88,7 @@ def _judge_ratio(fit: Fitting, sizes: list[Size]) -> tuple[float | None, Size | 
     if not fixed:
         return (_own_ratio(fit, picture) if picture else None, follows)
     if picture is None:
-        return fixed[0].value, fixed[0]
+        return (None if fit.request.frames else fixed[0].value), fixed[0]
     size = min(fixed, key=lambda size: abs(math.log(size.value / picture.ratio)))
     return size.value, size
 
@@ -132,6 +132,9 @@ def _asked_ratio(
 
 def _settle(fit: Fitting, size: Size, ratio: float | None) -> None:
     fit.settled["resolution"] = size.resolution
+    if ratio is None and size.rule == "fixed":
+        fit.notes.append("the shape of the clip is settled when the image is known")
+        return
     fit.size_wire = size.wire
     if size.rule == "fixed":
         fit.settled["aspect_ratio"] = size.ratio
@@ -234,8 +237,9 @@ def _judge_made_from_clip(fit: Fitting) -> None:
         if size is not None:
             _settle(fit, size, value)
         return
-    if asked is not None:
-        text = f"aspect_ratio {asked}: it comes from the source clip: leave it out"
+    if asked is not None and asked != (clip and ratio_text(clip.width, clip.height)):
+        own = f" ({ratio_text(clip.width, clip.height)})" if clip else ""
+        text = f"aspect_ratio {asked}: it comes from the source clip{own}: leave it out"
         fit.wrong("aspect_ratio", text, {"aspect_ratio": None}, lacking=True)
     if follows is not None or clip is None:
         size = follows or fixed[0]

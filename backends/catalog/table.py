@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import NoReturn, TypeVar, cast
 
 from backends.errors import VideoError
@@ -60,8 +61,8 @@ class Table:
             return ()
         if isinstance(value, str):
             return (value,)
-        items = cast("list[object]", value) if isinstance(value, list) else []
-        if not items or not all(isinstance(item, str) for item in items):
+        items = cast("list[object]", value) if isinstance(value, list) else [None]
+        if not all(isinstance(item, str) for item in items):
             self.fail(key, "a list of texts")
         return tuple(cast("list[str]", items))
 
@@ -78,6 +79,16 @@ class Table:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             self.fail(key, "a number")
         return float(value)
+
+    def fraction(self, key: str, default: float) -> float:
+        """A number, or one that decimals cannot say: "1/6"."""
+        value = self.raw(key)
+        if not isinstance(value, str):
+            return self.number(key, default)
+        try:
+            return float(Fraction(value))
+        except (ValueError, ZeroDivisionError):
+            self.fail(key, 'a number or a fraction such as "1/6"')
 
     def whole(self, key: str, default: int | None = None) -> int:
         value = self.raw(key)

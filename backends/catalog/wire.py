@@ -3,14 +3,14 @@
 Keys that every provider's TOML may use (a box's wins over the row's; `fields`, `fixed` and `forms` are merged):
   model      the service's id, default the row's name
   endpoint   path or method that the paid request goes to
-  fields     our name -> theirs; ours: prompt, negative_prompt, duration_s, frames_count, size, aspect_ratio,
-             resolution, width, height, fps, seed, audio, effect, loop. Media have names too, for the back end to
-             fill: first, last, middle, images (list of stills), references, reference_images, reference_clips,
-             source_clip. A dotted name is a path ("response_format.duration").
+  fields     our name -> theirs; ours: model, prompt, negative_prompt, duration_s, size (the size's own word, else WxH),
+             shape (the size's own word, else the ratio), aspect_ratio, resolution, width, height, fps, seed, audio,
+             effect, loop. Media have names too, for the back end to fill: first, last, images (every frame),
+             reference_images, reference_clips, source_clip. A dotted name is a path ("response_format.duration").
   forms      our name -> how its value is written: "int", "text" (a string), "text_s" ("8s"), "{...}" (a template
              over width, height, aspect_ratio, resolution, size), or a table value -> theirs
   fixed      fields that are always sent as they are
-Fields of ours that `fields` doesn't name are not sent.
+Fields of ours that `fields` doesn't name, or names "", are not sent.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def wire_fields(
     wire = merged(row, mode)
     fields, forms = _table(wire, "fields"), _table(wire, "forms")
     values: dict[str, object] = {
+        "model": wire["model"],
         "prompt": request.prompt or None,
         "negative_prompt": request.negative_prompt or None,
         "duration_s": request.duration_s,
@@ -57,14 +58,20 @@ def wire_fields(
         "audio": request.audio,
         "effect": request.effect,
         "loop": request.loop or None,
-        "size": size_wire or (f"{width}x{height}" if width else None),
+        "size": f"{width}x{height}" if width else None,
+        "shape": request.aspect_ratio,
     }
     body: dict[str, object] = {}
     for key, value in _table(wire, "fixed").items():
         _put(body, key, value)
     for ours, theirs in fields.items():
+        if not isinstance(theirs, str) or not theirs:
+            continue
+        if size_wire and ours in ("size", "shape"):
+            _put(body, theirs, size_wire)
+            continue
         value = values.get(ours)
-        if value is not None and isinstance(theirs, str):
+        if value is not None:
             _put(body, theirs, _formed(value, forms.get(ours), values))
     for key, value in request.provider_options.items():
         _put(body, key, value)
