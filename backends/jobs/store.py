@@ -105,8 +105,12 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
-            self._migrate()
-            self._reader = self._connect()
+            try:
+                self._migrate()
+                self._reader = self._connect()
+            except BaseException:
+                self._writer.close()
+                raise
         except (apsw.Error, OSError) as error:
             raise storage_error(error, path) from None
 
@@ -135,14 +139,7 @@ class Store:
             raise
 
     def _upgrade(self, cx: _Connection) -> None:
-        meta = dict(cast("list[tuple[str, str]]", cx.execute("SELECT key, value FROM meta").fetchall()))
-        version = int(meta["schema_version"])
-        if int(meta["min_reader"]) > schema.VERSION:
-            raise VideoError(
-                "storage",
-                f"the store was written by a newer Reelwright (format {version}, this program knows "
-                f"{schema.VERSION}): update this one (pip install -U reelwright); nothing was changed",
-            )
+        version = _check_version(cx)
         for step in range(version, schema.VERSION):
             cx.execute(schema.MIGRATIONS[step])
         if version < schema.VERSION:
@@ -173,6 +170,7 @@ class Store:
             self._set_synchronous("FULL" if any(item.durable for item in batch) else "NORMAL")
             cx.execute("BEGIN IMMEDIATE")
             try:
+                _check_version(cx)
                 for item in batch:
                     self._run_one(cx, item)
                 crash_point("before-commit")
@@ -182,15 +180,18 @@ class Store:
                 if cx.in_transaction:
                     cx.execute("ROLLBACK")
                 raise
-        except (apsw.Error, OSError) as error:
+        except (apsw.Error, OSError, VideoError) as error:
             for item in batch:
                 item.error = item.error or storage_error(error, self.path)
+        except BaseException as error:  # a Ctrl-C in the thread that commits: no other's write may seem to be done
+            for item in batch:
+                item.error = item.error or storage_error(Exception(f"interrupted by {type(error).__name__}"), self.path)
+            raise
         finally:
             for item in batch:
                 item.done = True
 
-    @staticmethod
-    def _run_one(cx: _Connection, item: _Write[Any]) -> None:
+    def _run_one(self, cx: _Connection, item: _Write[Any]) -> None:
         cx.execute("SAVEPOINT one")
         try:
             item.result = item.work(Transaction(cx))
@@ -198,7 +199,7 @@ class Store:
             raise
         except Exception as error:  # handed to the caller that asked for this write
             cx.execute("ROLLBACK TO one")
-            item.error = error
+            item.error = storage_error(error, self.path) if isinstance(error, apsw.Error) else error
         cx.execute("RELEASE one")
 
     def _set_synchronous(self, level: str) -> None:
@@ -230,6 +231,19 @@ class Store:
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
+
+
+def _check_version(cx: _Connection) -> int:
+    """The store's version; looked at in every write too, since a newer program may have taken it over meanwhile."""
+    meta = dict(cast("list[tuple[str, str]]", cx.execute("SELECT key, value FROM meta").fetchall()))
+    version = int(meta["schema_version"])
+    if int(meta["min_reader"]) > schema.VERSION:
+        raise VideoError(
+            "storage",
+            f"the store was written by a newer Reelwright (format {version}, this program knows "
+            f"{schema.VERSION}): update this one (pip install -U reelwright) and restart it; nothing was changed",
+        )
+    return version
 
 
 def storage_error(error: Exception, path: Path) -> VideoError:
