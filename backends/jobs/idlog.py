@@ -5,6 +5,7 @@ Should the process die (or the disk fill) between the provider's reply and the r
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -29,10 +30,12 @@ class IdLog:
         self._write({"job": job, "lane": lane, "handle": None})
 
     def _write(self, entry: Mapping[str, Any]) -> None:
-        line = json.dumps(entry) + "\n"
+        # It begins with a line break too: what a crash or a full disk has cut short must not swallow the next entry.
+        line = f"\n{json.dumps(entry)}\n".encode()
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(fd, line.encode())
+            if os.write(fd, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(fd)
         finally:
             os.close(fd)
