@@ -16,7 +16,11 @@ from backends.errors import VideoError
 from backends.jobs.store import Store, Transaction
 
 FAILURES_TO_TRIP = 5
-PAUSE_S = {"auth": 600.0, "balance": 600.0, "quota": 600.0}
+MAX_PAUSE_S = 600.0
+PRICE_STOP_S = 365 * 86400.0
+"""After a bill above its estimate: until the person lets the lane go on."""
+
+PAUSE_S = {"auth": MAX_PAUSE_S, "balance": MAX_PAUSE_S, "quota": MAX_PAUSE_S}
 
 
 @dataclass
@@ -70,7 +74,10 @@ class Breaker:
         row = self.store.row("SELECT breaker, breaker_until FROM lanes WHERE key = ?", (self.lane,))
         if row is None or not row["breaker"]:
             return 0.0, ""
-        return max(0.0, row["breaker_until"] - time.time()), str(row["breaker"])
+        left = float(row["breaker_until"]) - time.time()
+        if MAX_PAUSE_S < left < PRICE_STOP_S / 2:  # no pause is so long: the clock was set back meanwhile
+            left = 0.0
+        return max(0.0, left), str(row["breaker"])
 
     def failed(self, tx: Transaction, error: VideoError) -> None:
         """Count a failure that says something of the service (not of the request), and trip when it must."""
@@ -84,20 +91,26 @@ class Breaker:
         row = tx.row("SELECT failures FROM lanes WHERE key = ?", (self.lane,))
         failures = int(row["failures"]) if row else 0
         if failures >= FAILURES_TO_TRIP:
-            pause = min(600.0, 15.0 * 2 ** (failures - FAILURES_TO_TRIP))
+            pause = min(MAX_PAUSE_S, 15.0 * 2 ** min(failures - FAILURES_TO_TRIP, 10))
             self._trip(tx, f"{failures} failures in a row, the last: {error.message}", pause)
 
     def worked(self, tx: Transaction) -> None:
-        """The service has answered as it should: forget its failures."""
+        """The service has answered as it should: forget its failures, and the pause that they have made.
+
+        A pause for another reason (a key, the balance, a bill above its estimate) is no matter of an answer.
+        """
+        now = time.time()
         tx.run(
-            "UPDATE lanes SET failures = 0, breaker = '', breaker_until = 0 "
-            "WHERE key = ? AND (failures > 0 OR breaker_until < ?)",
-            (self.lane, time.time()),
+            "UPDATE lanes SET breaker = '', breaker_until = 0 "
+            "WHERE key = ? AND (breaker_until < ? OR (failures >= ? AND breaker_until < ?))",
+            (self.lane, now, FAILURES_TO_TRIP, now + MAX_PAUSE_S),
         )
+        tx.run("UPDATE lanes SET failures = 0 WHERE key = ? AND failures > 0", (self.lane,))
         self.troubled = False
 
     def _trip(self, tx: Transaction, reason: str, pause_s: float) -> None:
+        until = time.time() + pause_s
         tx.run(
-            "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?",
-            (reason[:300], time.time() + pause_s, self.lane),
+            "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ? AND breaker_until < ?",
+            (reason[:300], until, self.lane, until),
         )
