@@ -21,6 +21,7 @@ import anyio
 from backends.backend import registered
 from backends.jobs import lanes, rotation
 from backends.jobs.context import Context, program_version
+from backends.jobs.driver import BEAT_S
 from backends.jobs.store import Row
 from backends.jobs.worker import ADOPT_AGAIN_S, Worker, open_jobs
 
@@ -31,6 +32,9 @@ START_GRACE_S = 10.0
 
 STUCK_S = 60.0
 """A driver that has not beaten for so long, by our own monotonic clock (which a suspend stops too), hangs."""
+
+WATCHED_S = 3 * BEAT_S
+"""Two looks that lie further apart prove no more silence than this."""
 
 LOG_LIMIT = 2 << 20
 
@@ -57,11 +61,12 @@ class _Try:
 
 @dataclass
 class _Pulse:
-    """The last beat of a lane that we have seen change, and when."""
+    """The last beat of a lane that we have seen, when we last looked, and how long it has been the same."""
 
     epoch: int
     beats: int
     at: float
+    silent_s: float = 0.0
 
 
 class Launcher:
@@ -140,7 +145,10 @@ class Launcher:
         if pulse is None or (pulse.epoch, pulse.beats) != (lane["epoch"], lane["beats"]):
             self._pulses[lane["key"]] = _Pulse(lane["epoch"], lane["beats"], now)
             return ""
-        if now - pulse.at < self.context.number("STUCK_S", STUCK_S):
+        # Only time that we have watched counts: after a pause of the whole machine the driver gets its chance to beat.
+        pulse.silent_s += min(now - pulse.at, WATCHED_S)
+        pulse.at = now
+        if pulse.silent_s < self.context.number("STUCK_S", STUCK_S):
             return ""
         driver = lanes.driver_of(lane)
         if driver is None or not lane["detached"]:

@@ -35,6 +35,9 @@ LOOK_EVERY_S = 0.05
 IDLE_S = 60.0
 START_WAIT_S = 5.0
 ADOPT_AGAIN_S = 60.0
+LOOK_ANYHOW_S = 1.0
+"""How often lanes and jobs are looked at when no event has asked for it: locks that came free, lanes asked for."""
+
 EMPTY_S = 2.0
 """A worker that drives nothing at all (another took the lanes) leaves after so many seconds."""
 
@@ -58,26 +61,29 @@ class Worker:
         idle_s = self.context.number("WORKER_IDLE_S", IDLE_S)
         quiet_since = time.monotonic()
         first = True
-        seen, waked, looked = -1, -1, 0.0
+        seen, waked, looked = -1, -1, -LOOK_ANYHOW_S
         try:
             async with anyio.create_task_group() as group:
                 while not self._stopping:
                     version = self.context.store.version()
                     now = time.monotonic()
-                    if version != seen or now - looked >= 1.0:
-                        seen, looked = version, now
+                    due = now - looked >= LOOK_ANYHOW_S
+                    if version != seen or due:
+                        seen = version
                         latest = self._latest_wake()
-                        if latest != waked or now - looked >= 1.0 or first:
-                            waked = latest
+                        if (told := latest != waked) or due:
+                            waked, looked = latest, now
                             await self._take_lanes(group, START_WAIT_S if first else 0.0)
                             first = False
                             self._hand_over()
                             for driver in list(self.drivers.values()):
-                                driver.refresh()
+                                driver.refresh(told=told)
                     if self._quiet():
                         patience = idle_s if self.drivers else min(idle_s, EMPTY_S)
-                        if now - quiet_since >= patience and not stay() and self._leave():
-                            break
+                        if now - quiet_since >= patience and not stay():
+                            if self._leave():
+                                break
+                            quiet_since = now  # jobs that wait for others: no reason to try on every look
                     else:
                         quiet_since = now
                     await anyio.sleep(LOOK_EVERY_S)
@@ -113,8 +119,12 @@ class Worker:
                 driver.stop()
 
     def _let_go(self, lease: Lease) -> None:
-        with suppress(VideoError):
-            lanes.leave(self.context.store, lease, even_if_open=True)
+        """The lock is freed even when the row cannot say so (a full disk): a living client must not block the lane."""
+        try:
+            with suppress(VideoError):
+                lanes.leave(self.context.store, lease, even_if_open=True)
+        finally:
+            lease.lock.release(force=True)
 
     async def _take_lanes(self, group: anyio.abc.TaskGroup, wait_s: float) -> None:
         """Become the driver of lanes that have open jobs, that we have credentials for, and that nobody drives."""
@@ -127,8 +137,9 @@ class Worker:
                     self._refused[key] = time.monotonic() + ADOPT_AGAIN_S
                     await self._adopt(lane)
                 continue
-            if not wait_s and lanes.is_driven(self.context.locks, lane):
+            if not lane["handover"] and lanes.is_driven(self.context.locks, lane):
                 continue
+            # A driver that leaves says so in its row before it frees the lock: that is worth waiting for, once.
             lease = await to_thread.run_sync(self._take, key, wait_s)
             if lease is None:
                 self._refused[key] = time.monotonic() + 1.0
@@ -170,7 +181,8 @@ class Worker:
             await driver.run()
         except Exception as error:  # whatever it is, it must be told, and the other lanes go on
             log.exception("lane %s", driver.lease.key)
-            self._tell(driver.lease.key, f"{type(error).__name__}: {error}")
+            with suppress(VideoError):
+                self._tell(driver.lease.key, f"{type(error).__name__}: {error}")
             self._refused[driver.lease.key] = time.monotonic() + 10.0
         finally:
             if self.drivers.pop(driver.lease.key, None) is not None:
@@ -181,6 +193,9 @@ class Worker:
             access = registered(lane["provider"]).access(self.context.env)
         except VideoError as error:
             self._tell(lane["key"], error.message)
+            return False
+        except Exception as error:  # a third party's back end: it must not end the other lanes
+            self._tell(lane["key"], f"{type(error).__name__}: {error}")
             return False
         return access.available and access.lane == lane["key"]
 
