@@ -19,9 +19,13 @@ from backends.media.fetch import fetch
 from backends.media.magic import sniff
 
 MAX_CLIP = 8 << 30
-STALE = frozenset({401, 403, 404, 410})
-"""HTTP answers after which a fresh URL may help."""
-
+SUFFIXES = {
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
+    "video/quicktime": ".mov",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+}
 FIRST_WAIT_S, MAX_WAIT_S = 1.0, 300.0
 
 
@@ -38,22 +42,39 @@ def allowed_hosts(base_url: str) -> frozenset[str]:
 
 
 def suffix_of(path: Path) -> str:
-    return {"video/webm": ".webm", "video/quicktime": ".mov", "image/gif": ".gif", "image/webp": ".webp"}.get(
-        sniff(path), ".mp4"
-    )
+    return SUFFIXES.get(sniff(path), ".mp4")
 
 
 async def deliver(
-    files: Sequence[RemoteFile], spool: Path, base_url: str, headers: Mapping[str, str], timeout_s: float
+    files: Sequence[RemoteFile], spool: Path, kept: Path, base_url: str, headers: Mapping[str, str], timeout_s: float
 ) -> list[Path]:
-    """Every file in `spool`. StaleUrl: a fresh URL is needed; VideoError (retryable): it must be tried later."""
+    """Every file, in `spool` or already in `kept`, the job's own folder, where a worker that died has moved it.
+
+    StaleUrl: a fresh URL is needed; VideoError (retryable): it must be tried later.
+    """
     fetched: list[Path] = []
-    for number, file in enumerate(files):
-        if file.path is not None:
-            fetched.append(file.path)
-            continue
-        fetched.append(await _one(file, spool / f"output{number}", base_url, headers, timeout_s))
+    for number, (file, name) in enumerate(zip(files, _names(files), strict=True)):
+        here = _arrived(kept, name) or _arrived(spool, f"output{number}") or file.path
+        fetched.append(here or await _one(file, spool / f"output{number}", base_url, headers, timeout_s))
     return fetched
+
+
+def _names(files: Sequence[RemoteFile]) -> list[str]:
+    """What `finish` calls them: the first clip (or the first file of all) is the clip, the others are extras."""
+    clip = next((number for number, file in enumerate(files) if file.role == "clip"), 0)
+    order = [number for number in range(len(files)) if number != clip]
+    return ["clip" if number == clip else f"extra{order.index(number) + 1}" for number in range(len(files))]
+
+
+def _arrived(folder: Path, name: str) -> Path | None:
+    """A file of that name that is whole: it gets its suffix when it is."""
+    return next((path for path in sorted(folder.glob(f"{name}.*")) if path.suffix in SUFFIXES.values()), None)
+
+
+def forget_arrived(spool: Path) -> None:
+    """Throw away what has arrived, so that it is fetched anew."""
+    for path in spool.glob("output*"):
+        path.unlink(missing_ok=True)
 
 
 async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[str, str], timeout_s: float) -> Path:
@@ -69,7 +90,7 @@ async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[s
             resume=True,
         )
     except VideoError as error:
-        if error.http_status in STALE:
+        if error.kind == "asset":  # refused, expired, empty, or led elsewhere: the provider may have a better address
             raise StaleUrl(str(error)) from None
         raise
     if file.sha256 and got.sha256 != file.sha256:

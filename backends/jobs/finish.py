@@ -14,6 +14,7 @@ from backends.jobs import codec, ledger, records
 from backends.jobs.artifacts import file_sha256
 from backends.jobs.context import Context
 from backends.jobs.crash import crash_point
+from backends.jobs.gates import PRICE_STOP_S
 from backends.jobs.inputs import remember
 from backends.jobs.records import Hold
 from backends.jobs.store import Row, Transaction, to_json
@@ -76,13 +77,13 @@ def finish(
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
         remember(tx, sha256, blob)
         records.note(tx, job, *told)
-        cost, basis = _cost(tx, row, cost_usd)
-        own = 0 if row["kind"] == "local" else cost
-        above = ledger.settle(tx, job, own, "free" if not own else "reported" if cost_usd else "computed")
-        if above:
+        cost, basis, words = _cost(tx, row, cost_usd)
+        own = 0 if row["kind"] == "local" else cost or 0
+        above = ledger.settle(tx, job, own, basis)
+        if above and row["est_high"] is not None:
             _stop_lane(tx, row, above)
         records.move(
-            tx, hold, job, "succeeded", result=to_json(result), progress=1.0, cost=cost, cost_basis=basis, error=None
+            tx, hold, job, "succeeded", result=to_json(result), progress=1.0, cost=cost, cost_basis=words, error=None
         )
 
     context.store.write(write, durable=True)
@@ -99,16 +100,17 @@ def _publish(context: Context, row: Row, result: JsonObject) -> list[str]:
     return []
 
 
-def _cost(tx: Transaction, row: Row, reported: Decimal | None) -> tuple[int, str]:
-    """What the job cost, in micro-dollars, and in words where the figure comes from."""
+def _cost(tx: Transaction, row: Row, reported: Decimal | None) -> tuple[int | None, ledger.Basis, str]:
+    """What the job cost, in micro-dollars (None: nobody knows), and where the figure comes from, for the ledger and in
+    words."""
     if row["kind"] == "local":
         steps = records.cost_of_steps(tx, row["id"])
-        return (steps, "the sum of its steps") if steps else (0, "free")
+        return (steps, "free", "the sum of its steps") if steps else (0, "free", "free")
     if reported is not None:
-        return ledger.to_micro(reported), "reported by the provider"
+        return ledger.to_micro(reported), "reported", "reported by the provider"
     if row["est_high"] is None:
-        return 0, "unknown: the provider reports no cost and has no listed price"
-    return int(row["est_high"]), "computed from the list price"
+        return None, "unknown", "unknown: the provider reports no cost and has no listed price"
+    return int(row["est_high"]), "computed", "computed from the list price"
 
 
 def _stop_lane(tx: Transaction, row: Row, above: int) -> None:
@@ -119,5 +121,5 @@ def _stop_lane(tx: Transaction, row: Row, above: int) -> None:
     )
     records.note(tx, str(row["id"]), text)
     tx.run(
-        "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text, time.time() + 365 * 86400, row["lane"])
+        "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text, time.time() + PRICE_STOP_S, row["lane"])
     )

@@ -21,7 +21,7 @@ MICRO = 1_000_000
 DEFAULT_WALLS: Mapping[str, Decimal] = {"per_job_usd": Decimal(5), "per_day_usd": Decimal(20)}
 """On a fresh install, US dollars."""
 
-Basis = Literal["free", "reported", "computed", "reservation", "written_off", "refused", ""]
+Basis = Literal["free", "reported", "computed", "reservation", "written_off", "refused", "unknown", ""]
 
 
 def to_micro(usd: Decimal) -> int:

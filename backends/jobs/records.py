@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -170,12 +171,15 @@ def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: 
         add_event(tx, job, "state", {"from": old, "to": state}, wake=state in FINAL or state == "queued")
 
 
-def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError) -> None:
-    """End a job as failed and book its money: released, settled in full, or held until it is known."""
+def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError, cost_usd: Decimal | None = None) -> None:
+    """End a job as failed and book its money: released, settled as reported (cost_usd), or in full."""
     columns: dict[str, Any] = {"error": to_json(error.to_json())}
     if error.charged == "no":
         ledger.release(tx, job)
         columns |= {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
+    elif cost_usd is not None:
+        ledger.settle(tx, job, ledger.to_micro(cost_usd), "reported")
+        columns |= {"cost": ledger.to_micro(cost_usd), "cost_basis": "reported by the provider"}
     else:
         reserved = ledger.reserved(tx, job)
         ledger.settle(tx, job, reserved, "reservation")

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
@@ -21,7 +23,7 @@ from backends.backend import Done, Handle, Prepared, Ref, RemoteFile, Status
 from backends.errors import VideoError
 from backends.jobs import codec, ledger, records, submit_outcome
 from backends.jobs.crash import crash_point
-from backends.jobs.delivery import BackOff, StaleUrl, deliver, pause
+from backends.jobs.delivery import BackOff, StaleUrl, deliver, forget_arrived, pause
 from backends.jobs.finish import finish
 from backends.jobs.lane_state import LaneState
 from backends.jobs.ready import ready
@@ -29,6 +31,9 @@ from backends.jobs.store import Row, Transaction, to_json
 
 DOWNLOAD_TIMEOUT_S = 900.0
 DELIVERY_DAYS = 7
+UNUSABLE_TRIES = 3
+CANCEL_AGAIN_S = 5.0
+MAX_WAIT_S = 3600.0
 SILENCE_FACTOR, SILENCE_MIN_S = 30.0, 6 * 3600.0
 """A job that has run so many times as long as its model usually takes (and so long at least) is uncertain."""
 
@@ -42,6 +47,9 @@ class RemoteRun:
         self.woken = anyio.Event()
         self._inside = False
         self.cancel_sent = False
+        self.unclear_since: float | None = None
+        self._cancel_at = 0.0
+        self._again = (0.0, 0.0)
 
     def wake(self) -> None:
         self.woken.set()
@@ -66,7 +74,8 @@ class RemoteRun:
                 except VideoError as error:
                     if error.kind != "storage":
                         raise
-                    self._say(error.message)
+                    with suppress(VideoError):
+                        self._say(error.message)
                     await pause(30.0, self.woken)
         finally:
             self._leave_gate()
@@ -87,13 +96,16 @@ class RemoteRun:
         if row["phase"] != phase[:200]:
             self._move(row["state"], phase=phase[:200])
 
-    def fail(self, error: VideoError) -> None:
+    def fail(self, error: VideoError, cost_usd: Decimal | None = None) -> None:
+        """End it as failed. cost_usd: what the provider says that it costs all the same."""
+
         def write(tx: Transaction) -> None:
             self.lane.breaker.failed(tx, error)
-            records.fail(tx, self.lane.hold, self.job, error)
+            records.fail(tx, self.lane.hold, self.job, error, cost_usd)
 
         self.lane.context.store.write(write, durable=True)
-        self.lane.context.artifacts.clear_spool(self.job)
+        if error.charged == "no":  # else what has arrived is paid for, and stays
+            self.lane.context.artifacts.clear_spool(self.job)
 
     def _cancel_unpaid(self) -> None:
         def write(tx: Transaction) -> None:
@@ -113,32 +125,54 @@ class RemoteRun:
         if row["cancel"]:
             self._cancel_unpaid()
             return
-        if (wait := row["not_before"] - time.time()) > 0:
+        if (wait := self._wait_s(row["not_before"])) > 0:
             await pause(wait, self.woken)
             return
+        if await self._paused():
+            return
+        # The gate comes before the uploads: what a provider keeps for an hour must not wait for hours in our queue.
+        await self.lane.gate(row["model"]).enter()
+        self._inside = True
+        try:
+            await self._buy(self.row())
+        finally:
+            if self.row()["state"] in ("queued", "submitting", *records.FINAL):
+                self._leave_gate()
+
+    def _wait_s(self, not_before: float) -> float:
+        """Seconds until it may be tried; counted from the first look, so that no clock set back makes them an hour."""
+        if self._again[0] != not_before:
+            self._again = (not_before, time.monotonic() + min(MAX_WAIT_S, not_before - time.time()))
+        return self._again[1] - time.monotonic()
+
+    async def _paused(self) -> bool:
+        """Whether nothing may be bought now; if so, after a while of waiting."""
         closed_for, why = self.lane.breaker.open_for()
         if closed_for > 0:
             self._say(f"paused: {why}")
+            self._leave_gate()
             await pause(min(closed_for, 30.0), self.woken)
+        return closed_for > 0
+
+    async def _buy(self, row: Row) -> None:
+        """Inside the gate: prepare, claim, and send the one POST."""
+        if row["state"] != "queued" or row["cancel"]:
             return
         try:
             prepared, refs = await self._prepare(row)
         except VideoError as error:
+            if error.kind == "storage":
+                raise
             if error.retryable and error.charged == "no" and row["attempts"] < submit_outcome.MAX_TRIES:
                 submit_outcome.requeue(self, row, error)
             else:
                 self.fail(error)
             return
-        gate = self.lane.gate(row["model"])
-        await gate.enter()
-        self._inside = True
-        try:
-            async with self.lane.posts.posting():
-                if self._claim():
-                    await self._post(prepared, refs)
-        finally:
-            if self.row()["state"] in ("queued", "submitting", *records.FINAL):
-                self._leave_gate()
+        if await self._paused():  # others have failed meanwhile
+            return
+        async with self.lane.posts.posting():
+            if self._claim():
+                await self._post(prepared, refs)
 
     async def _prepare(self, row: Row) -> tuple[Prepared, dict[str, Ref]]:
         """Inputs as files, the wire body fixed in the row, uploads done and remembered."""
@@ -190,19 +224,22 @@ class RemoteRun:
             try:
                 started = await self.lane.backend.start(prepared, refs, self.job)
             except VideoError as error:
-                submit_outcome.refused(self, self.row(), error)
+                await submit_outcome.written_down(self, partial(submit_outcome.refused, self, self.row(), error))
                 return
             crash_point("after-post")
             if isinstance(started, Done):
-                self._took_done(started)
+                await submit_outcome.written_down(self, partial(self._took_done, started))
             else:
-                submit_outcome.bind(self, started)
+                await submit_outcome.written_down(self, partial(submit_outcome.bind, self, started))
 
     def _took_done(self, done: Done) -> None:
         """A service that answers with the clip itself."""
         now = time.time()
+        columns: dict[str, Any] = {}
+        if done.handle is not None:
+            columns = {"handle": to_json(codec.handle_to_json(done.handle)), "remote_id": done.handle.remote_id}
         result = to_json({"files": [codec.file_to_json(file) for file in done.files], "cost_usd": _text(done.cost_usd)})
-        self._move("downloading", durable=True, accepted_at=now, remote_done_at=now, result=result)
+        self._move("downloading", durable=True, accepted_at=now, remote_done_at=now, result=result, **columns)
 
     # submitting
 
@@ -213,17 +250,16 @@ class RemoteRun:
 
     async def _poll(self, row: Row) -> None:
         handle = codec.handle_from_json(json.loads(row["handle"]))
-        accepted = row["accepted_at"] or row["posted_at"] or time.time()
+        age = time.time() - (row["accepted_at"] or row["posted_at"] or time.time())
+        # From here on the clock that nobody sets counts: a wall clock put forward or back ends or delays no job.
+        begun = time.monotonic() - max(0.0, age)
         back_off = BackOff()
         # A job that was taken over may have been done for long: ask at once; a fresh one when it is worth it.
-        wait = 0.0 if time.time() - accepted > 2.0 else self.lane.next_poll_s(row, 0.0)
+        wait = 0.0 if not 0.0 <= age <= 2.0 else self.lane.next_poll_s(row, 0.0)
         while True:
-            await pause(wait, self.woken)
+            if await self._until_due(wait, handle):
+                return
             row = self.row()
-            if row["state"] != "running":
-                return
-            if row["cancel"] and not self.cancel_sent and await submit_outcome.cancel(self, handle):
-                return
             try:
                 status = await self._ask(handle)
             except VideoError as error:
@@ -237,12 +273,32 @@ class RemoteRun:
             handle = status.handle or handle
             if self._took_status(row, status, handle):
                 return
-            elapsed = time.time() - accepted
+            elapsed = time.monotonic() - begun
             if elapsed > max(SILENCE_MIN_S, SILENCE_FACTOR * (row["typical_s"] or 60.0)):
                 text = f"the provider has not ended it in {elapsed / 3600:.0f} hours"
                 submit_outcome.make_uncertain(self, text)
                 return
             wait = status.retry_after_s or self.lane.next_poll_s(row, elapsed)
+
+    async def _until_due(self, wait: float, handle: Handle) -> bool:
+        """Wait for the time to ask; a cancel is passed on at once. Whether the job has left `running` meanwhile."""
+        due = time.monotonic() + wait
+        while True:
+            woken = self.woken
+            row = self.row()
+            if row["state"] != "running":
+                return True
+            now = time.monotonic()
+            if row["cancel"] and not self.cancel_sent and now >= self._cancel_at:
+                self._cancel_at = now + CANCEL_AGAIN_S
+                if await submit_outcome.cancel(self, handle):
+                    return True
+                if self.cancel_sent:  # it may have ended already: ask now
+                    return False
+            asked = bool(row["cancel"]) and not self.cancel_sent
+            until = min(due, self._cancel_at) if asked else due
+            if not await pause(until - time.monotonic(), woken) and time.monotonic() >= due:
+                return False
 
     async def _ask(self, handle: Handle) -> Status:
         crash_point("before-status")
@@ -274,7 +330,8 @@ class RemoteRun:
             self.fail(VideoError("provider", text, charged="unknown"))
             return True
         if status.state == "failed":
-            self.fail(status.error or VideoError("provider", f"{row['provider']} failed it", charged="unknown"))
+            error = status.error or VideoError("provider", f"{row['provider']} failed it", charged="unknown")
+            self.fail(error, status.cost_usd)
             return True
         if status.state == "cancelled":
             submit_outcome.was_cancelled(self, status)
@@ -297,7 +354,7 @@ class RemoteRun:
 
     async def _deliver(self, row: Row) -> None:
         """Fetch, look, keep. Retried with back-off for as long as the provider holds the files."""
-        back_off, refreshed = BackOff(), 0
+        back_off, refreshed, unusable = BackOff(), 0, 0
         while True:
             row = self.row()
             result = json.loads(row["result"])
@@ -311,10 +368,12 @@ class RemoteRun:
                 if await self._refresh(row) and refreshed <= 1:
                     continue
             except VideoError as error:
-                if error.kind == "provider" or (error.kind == "asset" and not error.retryable):
-                    error.charged = "yes"
-                    self.fail(error)
-                    return
+                if error.kind in ("provider", "asset") and not error.retryable:
+                    unusable += 1  # a bad copy, or a decoder short of time: fetched anew before it is believed
+                    if unusable >= UNUSABLE_TRIES:
+                        self.fail(self._unusable(error), submit_outcome.cost_of(result))
+                        return
+                    forget_arrived(self.lane.context.artifacts.spool(self.job))
                 problem = error
             if time.time() - (row["remote_done_at"] or time.time()) > DELIVERY_DAYS * 86400:
                 text = f"the clip was made but could not be fetched for {DELIVERY_DAYS} days: {problem.message}"
@@ -323,12 +382,18 @@ class RemoteRun:
             self._say(f"the clip cannot be fetched yet ({problem.message}); trying again")
             await pause(back_off.next_s(problem), self.woken)
 
+    def _unusable(self, error: VideoError) -> VideoError:
+        """What came is no clip. It is paid for, so its bytes are kept for the person to look at."""
+        kept = self.lane.context.artifacts.root / "spool" / self.job
+        return VideoError(error.kind, f"{error.message}; what was delivered is kept in {kept}", charged="yes")
+
     async def _fetch_and_finish(self, row: Row, files: list[RemoteFile], result: dict[str, Any]) -> None:
         context = self.lane.context
         crash_point("before-download")
         headers = self.lane.backend.media_headers()
         spool = context.artifacts.spool(self.job)
-        fetched = await deliver(files, spool, row["base_url"], headers, DOWNLOAD_TIMEOUT_S)
+        kept = context.artifacts.job(self.job)
+        fetched = await deliver(files, spool, kept, row["base_url"], headers, DOWNLOAD_TIMEOUT_S)
         crash_point("after-download")
         clip = next((path for path, file in zip(fetched, files, strict=True) if file.role == "clip"), fetched[0])
         self._move("finishing", phase="keeping the clip")

@@ -11,8 +11,12 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from backends.backend import Handle, Status
 from backends.errors import VideoError
@@ -26,7 +30,15 @@ if TYPE_CHECKING:
     from backends.jobs.remote_run import RemoteRun
 
 MAX_TRIES = 20
-"""How often a job goes back to the queue (never after an ambiguous POST that was not looked up)."""
+"""How often a job goes back to the queue after a failure (never after an ambiguous POST that was not looked up)."""
+
+CROWDED = frozenset({"rate_limited", "concurrency"})
+"""Refusals that say "not now": a job waits in the queue for as long as they last."""
+
+LOOK_BACK_S = 86400.0
+"""How far back a look-up goes when it has found nothing since the POST: one of the two clocks may be wrong."""
+
+STORAGE_AGAIN_S = 1.0
 
 SETTLE_S = 90.0
 """How long after an ambiguous POST a look-up may be believed: longer than any POST's time-out."""
@@ -35,7 +47,8 @@ SETTLE_S = 90.0
 def bind(run: RemoteRun, handle: Handle) -> None:
     """The provider has taken the job: its id goes to the id log first, then into the row, both on disk."""
     lane = run.lane
-    lane.ids.append(run.job, lane.hold.lane, handle)
+    with suppress(OSError):  # a full disk: the row may still take it, and else this is repeated
+        lane.ids.append(run.job, lane.hold.lane, handle)
     crash_point("after-id-log")
 
     def write(tx: Transaction) -> None:
@@ -55,6 +68,19 @@ def bind(run: RemoteRun, handle: Handle) -> None:
     crash_point("after-id")
 
 
+async def written_down(run: RemoteRun, work: Callable[[], None]) -> None:
+    """Do `work` until it is on disk. What a paid POST has come to is known to nobody but this process."""
+    while True:
+        try:
+            work()
+            return
+        except VideoError as error:
+            if error.kind != "storage":
+                raise
+            print(f"job {run.job}: what the provider has answered cannot be written yet: {error.message}", flush=True)  # noqa: T201 - the worker's log
+            await anyio.sleep(STORAGE_AGAIN_S)
+
+
 def refused(run: RemoteRun, row: Row, error: VideoError) -> None:
     """The POST ended in an error: which of the three kinds is it?"""
     if error.kind == "submit_unknown" or error.charged == "unknown":
@@ -65,7 +91,7 @@ def refused(run: RemoteRun, row: Row, error: VideoError) -> None:
             records.move(tx, run.lane.hold, run.job, "submitting", phase=note[:200])
 
         run.lane.context.store.write(write)
-    elif error.charged == "no" and error.retryable and row["attempts"] < MAX_TRIES:
+    elif error.charged == "no" and error.retryable and (error.kind in CROWDED or row["attempts"] < MAX_TRIES):
         requeue(run, row, error)
     else:
         run.fail(error)
@@ -77,6 +103,8 @@ def requeue(run: RemoteRun, row: Row, error: VideoError) -> None:
     wait = error.retry_after_s
     if wait is None:
         wait = min(300.0, 2.0 ** min(tries, 9)) * random.uniform(0.8, 1.2)
+    else:  # many jobs were told the same: they must not all come back at once
+        wait = max(0.5, wait) * random.uniform(1.0, 1.2)
 
     def write(tx: Transaction) -> None:
         run.lane.breaker.failed(tx, error)
@@ -104,12 +132,10 @@ async def resolve(run: RemoteRun, row: Row) -> None:
     if lane.backend.submit_dedupe == "none":
         make_uncertain(run, "the submit has no clear answer, and this provider offers no way to look it up")
         return
-    settle = lane.context.number("SETTLE_S", SETTLE_S)
     since = float(row["posted_at"] or row["created_at"])
-    back_off = BackOff()
-    await pause(since + settle - time.time(), run.woken)
-    if since + settle > time.time():
+    if not await _settled(run):
         return
+    back_off, begun = BackOff(), time.monotonic()
     while True:
         try:
             async with lane.posts.alone():
@@ -119,29 +145,48 @@ async def resolve(run: RemoteRun, row: Row) -> None:
             if not may_ask_again(error):
                 make_uncertain(run, f"the look-up of an unclear submit failed: {error.message}")
                 return
-            if time.time() - since > 86400:
+            if time.monotonic() - begun > 86400:
                 make_uncertain(run, f"the provider could not be asked for a day: {error.message}")
                 return
             await pause(back_off.next_s(error), run.woken)
+
+
+async def _settled(run: RemoteRun) -> bool:
+    """Wait until what the POST has done must show; whether it must. A wall clock put forward shortens nothing."""
+    if run.unclear_since is None:
+        run.unclear_since = time.monotonic()
+    settle = run.lane.context.number("SETTLE_S", SETTLE_S)
+    await pause(run.unclear_since + settle - time.monotonic(), run.woken)
+    return run.unclear_since + settle <= time.monotonic()
 
 
 async def _look_up(run: RemoteRun, row: Row, since: float) -> None:
     """Bind the job to what the provider holds for it, or put it back as surely not taken."""
     lane = run.lane
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
-    crash_point("before-reconcile")
-    found = await lane.backend.reconcile(prepared, run.job, since - 5.0)
+    for start in (since - 5.0, since - LOOK_BACK_S):
+        crash_point("before-reconcile")
+        found = await lane.backend.reconcile(prepared, run.job, start)
+        crash_point("after-reconcile")
+        if free := _unbound(run, row, found):
+            bind(run, free[0])
+            return
+        if lane.backend.submit_dedupe == "key":  # a key has no clock
+            break
+    run.unclear_since = None
+    requeue(run, row, VideoError("network", "the provider holds no such job: it was not taken", retryable=True))
+
+
+def _unbound(run: RemoteRun, row: Row, found: list[Handle]) -> list[Handle]:
+    """Those that are no other job's, on any lane of the same server: two keys may belong to one account."""
     bound = {
         str(other["remote_id"])
-        for other in lane.context.store.rows(
-            "SELECT remote_id FROM jobs WHERE lane = ? AND remote_id IS NOT NULL AND id <> ?", (lane.hold.lane, run.job)
+        for other in run.lane.context.store.rows(
+            "SELECT remote_id FROM jobs WHERE provider = ? AND base_url = ? AND remote_id IS NOT NULL AND id <> ?",
+            (row["provider"], row["base_url"], run.job),
         )
     }
-    free = [handle for handle in found if handle.remote_id not in bound]
-    if free:
-        bind(run, free[0])
-        return
-    requeue(run, row, VideoError("network", "the provider holds no such job: it was not taken", retryable=True))
+    return [handle for handle in found if handle.remote_id not in bound]
 
 
 def make_uncertain(run: RemoteRun, why: str) -> None:
@@ -168,7 +213,9 @@ def may_ask_again(error: VideoError) -> bool:
 async def cancel(run: RemoteRun, handle: Handle) -> bool:
     """Cancel at the provider; whether the job has ended by it."""
     try:
+        crash_point("before-cancel")
         outcome = await run.lane.backend.cancel(handle)
+        crash_point("after-cancel")
     except VideoError as error:
         if error.retryable:
             return False
