@@ -91,8 +91,11 @@ def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
     except UnidentifiedImageError:
         raise VideoError("asset", f"the image is damaged: its header cannot be read; {TAKEN} saved anew") from None
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError ...: the input chooses
-        broken = "it is truncated or damaged: copy or download it again" if isinstance(error, OSError) else "damaged"
-        raise VideoError("asset", f"the image cannot be decoded ({type(error).__name__}): {broken}") from None
+        raise VideoError(
+            "asset",
+            f"the image cannot be decoded ({type(error).__name__}): it is truncated or damaged; copy or download it "
+            "again, or save it anew as PNG",
+        ) from None
 
 
 def _not_taken(mime: str, head: bytes) -> str:

@@ -68,22 +68,24 @@ def test_cmyk_grey_one_bit_and_phone_pictures() -> None:
 
 
 def test_an_embedded_profile_is_applied(tmp_path: Path) -> None:
-    """A file in CIE XYZ-like linear light would be far too dark if its numbers were taken for sRGB."""
-    lab = ImageCms.createProfile("LAB")
-    srgb = ImageCms.createProfile("sRGB")
-    picture = Image.fromarray(quadrants())
-    assert ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB") is not None
-    broken = tmp_path / "broken.png"
-    picture.save(broken, icc_profile=b"no profile at all")
-    assert np.array_equal(load_image(broken), quadrants())
+    """A profile whose first channel means blue and whose third means red: sRGB's own with two tags exchanged."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exchanged = srgb.replace(b"rXYZ", b"tXYZ", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"tXYZ", b"bXYZ", 1)
+    Image.fromarray(quadrants()).save(tmp_path / "exchanged.png", icc_profile=exchanged)
+    near(tmp_path / "exchanged.png", quadrants()[..., ::-1], 1)
+
+
+def test_a_broken_profile_is_left_out(tmp_path: Path) -> None:
+    Image.fromarray(quadrants()).save(tmp_path / "broken.png", icc_profile=b"no profile at all")
+    assert np.array_equal(load_image(tmp_path / "broken.png"), quadrants())
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("bomb.png", "the image has 268 megapixels; at most 40 are taken: scale it down"),
-        ("truncated.jpg", "truncated or damaged: copy or download it again"),
-        ("truncated.png", "truncated or damaged: copy or download it again"),
+        ("truncated.jpg", "it is truncated or damaged; copy or download it again"),
+        ("truncated.png", "it is truncated or damaged; copy or download it again"),
         ("one_pixel.png", "1x1 pixels; at least 16 a side are needed: give a larger one"),
         ("tiny.png", "15x400 pixels; at least 16 a side"),
         ("ribbon.png", "800x16, more than 10:1: crop it to the part that matters"),
