@@ -59,6 +59,7 @@ class Timing:
 
     paid_s: float = PAID_TOTAL_S
     free_s: float = FREE_TOTAL_S
+    upload_s: float = UPLOAD_TOTAL_S
     read_s: float = PAID_TOTAL_S
     connect_s: float = CONNECT_S
 
@@ -139,7 +140,7 @@ class Channel:
             except (httpx.HTTPError, OSError) as error:
                 raise self.service.unknown(self._why(error)) from None
         if not answer.ok:
-            raise self.service.paid_answer(answer.status, self._reading(answer))
+            raise self.service.paid_answer(answer.status, self.reading(answer))
         if answer.json is None:
             raise self.service.unknown("an answer that is not JSON", answer.status)
         return answer
@@ -156,16 +157,14 @@ class Channel:
     ) -> Answer:
         """A free question. charged: what is known of the job that it is about. accept: statuses besides 2xx that the
         caller reads itself."""
-        content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
-        kind = {} if body is None else {"content-type": "application/json"}
         answer = await self.exchange(
-            method, self.url(path), charged=charged, params=params, content=content, headers={**self._headers(), **kind}
+            method, self.url(path), charged=charged, params=params, body=body, headers=self._headers()
         )
         if answer.ok or answer.status in accept:
             if answer.json is None and answer.ok and answer.text:
                 raise self.service.unanswered("provider", "its answer is not JSON", charged)
             return answer
-        raise self.service.free_answer(answer.status, self._reading(answer), charged)
+        raise self.service.free_answer(answer.status, self.reading(answer), charged)
 
     async def exchange(
         self,
@@ -174,12 +173,17 @@ class Channel:
         *,
         charged: Charged,
         params: Mapping[str, str] | None = None,
+        body: object = None,
         content: bytes = b"",
         headers: Mapping[str, str] = {},
-        total_s: float | None = None,
+        upload: bool = False,
     ) -> Answer:
-        """A free request as it stands (its own headers, any host), answered with any status."""
-        total = self.timing.free_s if total_s is None else total_s
+        """A free request as it stands (its own headers, any host), answered with any status. body: sent as JSON.
+        upload: takes as long as a large file may."""
+        if body is not None:
+            content = json.dumps(body, allow_nan=False).encode()
+            headers = {"content-type": "application/json", **headers}
+        total = self.timing.upload_s if upload else self.timing.free_s
         try:
             with anyio.fail_after(total):
                 return await self._send(self._free, method, url, params=params, content=content, headers=headers)
@@ -210,11 +214,9 @@ class Channel:
                 if size > MAX_ANSWER:
                     raise TooLarge
                 parts.append(part)
-        whole = b"".join(parts)
-        lower = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, _parsed(whole), whole[:2000].decode("utf-8", "replace"), lower)
+        return answer_of(response.status_code, b"".join(parts), response.headers)
 
-    def _reading(self, answer: Answer) -> Told:
+    def reading(self, answer: Answer) -> Told:
         """What the service says of its refusal, with the header's waiting time where the body has none."""
         said = self._told(answer)
         wait = answer.retry_after_s if said.retry_after_s is None else said.retry_after_s
@@ -222,7 +224,7 @@ class Channel:
 
     def refuse(self, answer: Answer) -> NoReturn:
         """For services that refuse with HTTP 200: the same VideoError as for a 4xx of their own kind."""
-        raise self.service.refused(answer.status, self._reading(answer))
+        raise self.service.refused(answer.status, self.reading(answer))
 
     def _why(self, error: Exception) -> str:
         """The kind of failure, and its words for connections only: others may repeat a header."""
@@ -232,6 +234,12 @@ class Channel:
     async def aclose(self) -> None:
         await self._paid.aclose()
         await self._free.aclose()
+
+
+def answer_of(status: int, content: bytes, headers: Mapping[str, str]) -> Answer:
+    """A whole response of any HTTP library."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    return Answer(status, _parsed(content), content[:2000].decode("utf-8", "replace"), lower)
 
 
 def _parsed(body: bytes) -> object:
