@@ -164,7 +164,7 @@ class Launcher:
         return bool(self._children) or (self._inline is not None and self._inline.is_alive())
 
     def _start(self) -> None:
-        if self.context.settings.worker == "inline":
+        if self.context.settings.worker == "inline" or not _can_detach():
             self._start_inline()
         else:
             self._start_detached()
@@ -217,6 +217,11 @@ class Launcher:
             self._inline_worker.stop()
             self._inline.join(10.0)
         self._alive()
+
+
+def _can_detach() -> bool:
+    """Not as PID 1: when a container's first process ends, every other one is killed with it."""
+    return os.getpid() != 1
 
 
 def _older(version: str) -> bool:
