@@ -73,6 +73,10 @@ class Studio:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def drain(self) -> None:
+        """With an inline worker: stay until no paid job is open. Else nothing: detached workers go on by themselves."""
+        self.launcher.drain()
+
     def close(self) -> None:
         """Detached workers go on; an inline one is stopped (its paid jobs are adopted by the next)."""
         self.launcher.close()

@@ -60,6 +60,7 @@ class OpenedLater:
     async def close(self) -> None:
         if self._studio is not None:
             with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._studio.drain)
                 await to_thread.run_sync(self._studio.close)
 
 

@@ -23,7 +23,7 @@ from backends.jobs import lanes, rotation
 from backends.jobs.context import Context, program_version
 from backends.jobs.driver import BEAT_S
 from backends.jobs.store import Row
-from backends.jobs.worker import ADOPT_AGAIN_S, Worker, open_jobs
+from backends.jobs.worker import ADOPT_AGAIN_S, Worker, paid_jobs
 
 log = logging.getLogger("reelwright")
 
@@ -205,10 +205,8 @@ class Launcher:
         self._inline.start()
 
     def drain(self) -> None:
-        """Inline only: stay until no job is open, then let the worker end. A detached worker needs nothing."""
-        if self._inline is None:
-            return
-        while self._inline.is_alive() and open_jobs(self.context):
+        """Inline only: stay until no paid job is open. A detached worker needs nothing, free work can begin anew."""
+        while self._inline is not None and self._inline.is_alive() and paid_jobs(self.context):
             self._inline.join(0.2)
 
     def close(self) -> None:

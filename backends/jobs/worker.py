@@ -209,8 +209,9 @@ class Worker:
         self.context.store.write(write)
 
 
-def open_jobs(context: Context) -> int:
-    row = context.store.row(f"SELECT count(*) AS n FROM jobs WHERE {OPEN}")
+def paid_jobs(context: Context) -> int:
+    """How many open jobs cost money."""
+    row = context.store.row(f"SELECT count(*) AS n FROM jobs WHERE {OPEN} AND coalesce(est_high, 1) > 0")
     return int(row["n"]) if row else 0
 
 
