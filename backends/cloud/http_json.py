@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
@@ -68,15 +67,3 @@ def dollars(value: object) -> Decimal | None:
     except InvalidOperation:
         return None
     return amount if amount.is_finite() else None
-
-
-def filled(value: object, fill: Callable[[str], object]) -> object:
-    """A wire body with every {"asset": place} replaced by fill(place): bodies name their inputs, bytes come last."""
-    if isinstance(value, dict):
-        inner = cast("dict[str, object]", value)
-        if inner.keys() == {"asset"}:
-            return fill(str(inner["asset"]))
-        return {key: filled(part, fill) for key, part in inner.items()}
-    if isinstance(value, list):
-        return [filled(part, fill) for part in cast("list[object]", value)]
-    return value

@@ -7,7 +7,7 @@ reference_clips, source_clip. A dotted name is a path; a list field may say what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from backends.backend import Asset, JsonObject, Prepared
@@ -99,6 +99,30 @@ def place_media(body: JsonObject, prepared: Prepared, inputs: Mapping[str, tuple
 def asset_mark(place: str) -> JsonObject:
     """Stands in a body for an input until the POST: rows hold names, not bytes."""
     return {"asset": place}
+
+
+def marked(value: object) -> tuple[str, ...]:
+    """The places of all marks in a body, each once, in order."""
+    found: list[str] = []
+
+    def note(place: str) -> object:
+        found.append(place)
+        return None
+
+    filled(value, note)
+    return tuple(dict.fromkeys(found))
+
+
+def filled(value: object, fill: Callable[[str], object]) -> object:
+    """A wire body with every mark replaced by fill(place)."""
+    if isinstance(value, dict):
+        inner = cast("dict[str, object]", value)
+        if inner.keys() == {"asset"}:
+            return fill(str(inner["asset"]))
+        return {key: filled(part, fill) for key, part in inner.items()}
+    if isinstance(value, list):
+        return [filled(part, fill) for part in cast("list[object]", value)]
+    return value
 
 
 def put(body: JsonObject, path: str, value: object) -> None:

@@ -1,0 +1,243 @@
+"""Kling's own API: a bearer key, or an access key and a secret key that sign a short-lived token (JWT, HS256).
+
+The job's key goes as `external_task_id`, which is unique for an account: an unclear submit is looked up by it.
+Images go inside the request as bare base64. There is no cancel.
+Sources: Kling's API documentation and copies of it (2026-11), the vercel/ai provider 4.0.16 for the bearer key.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from backends.backend import Access, Asset, Cancelled, Handle, Prepared, Ref, Registration, RemoteFile, Status
+from backends.backend import RemoteState as State
+from backends.cloud import http_account
+from backends.cloud.http_json import at, dollars, listed, number, text
+from backends.cloud.http_media import filled, inputs_by_field, marked, place_media, plain_body, wire_text
+from backends.cloud.http_outcome import Service, Told
+from backends.cloud.http_still import Takes, sendable
+from backends.errors import ErrorKind, VideoError
+from backends.request import VideoRequest
+
+if TYPE_CHECKING:
+    from backends.cloud.http import Answer
+
+DEFAULT_URL = "https://api-singapore.klingai.com"
+TOKEN_S, REFRESH_S = 1800, 1500
+"""How long a token is valid, and after how long the next one is made; seconds."""
+TAKES = Takes(images=frozenset({"image/jpeg", "image/png"}), image_bytes=5 << 20)
+"""Kling takes 10 MB an image; half of that keeps a POST with two of them short on a slow line."""
+
+STATES: Mapping[str, State] = {
+    "submitted": "queued",
+    "processing": "running",
+    "succeed": "succeeded",
+    "failed": "failed",
+}
+
+KINDS: Mapping[int, ErrorKind] = {
+    **dict.fromkeys((1000, 1001, 1002, 1003, 1004), "auth"),
+    1100: "auth",
+    1101: "balance",
+    1102: "quota",
+    1103: "auth",
+    1200: "invalid_request",
+    1201: "invalid_request",
+    1202: "unsupported",
+    1203: "unsupported",
+    1300: "moderation_input",
+    1301: "moderation_input",
+    1302: "rate_limited",
+    1303: "concurrency",
+    1304: "auth",
+}
+"""Kling's codes; only 1302 and 1303 are limits that pass by themselves, though 1100 to 1102 come with HTTP 429 too."""
+
+BLOCKED = re.compile(r"risk control|sensitive|content polic|violat", re.IGNORECASE)
+"""How a failed task says that its result was stopped by the content policy."""
+
+
+def _keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    """(key,) or (access key, secret key); () when neither is complete."""
+    if key := env.get("KLING_API_KEY", "").strip():
+        return (key,)
+    pair = (env.get("KLING_ACCESS_KEY", "").strip(), env.get("KLING_SECRET_KEY", "").strip())
+    return pair if all(pair) else ()
+
+
+def access(env: Mapping[str, str]) -> Access:
+    """An account is named by its key, or by its access key (whose secret may be renewed)."""
+    address = http_account.base_url(env, "REELWRIGHT_KLING_BASE_URL", DEFAULT_URL)
+    missing = "KLING_API_KEY or KLING_ACCESS_KEY and KLING_SECRET_KEY"
+    return http_account.access("kling", address, _keys(env)[:1], missing)
+
+
+def signed_token(access_key: str, secret_key: str, now: float) -> str:
+    """A JWT (RFC 7519) over HMAC-SHA256, valid from five seconds ago for half an hour."""
+    claims = {"iss": access_key, "exp": int(now) + TOKEN_S, "nbf": int(now) - 5}
+    head = ".".join(_segment(part) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{head}.{_base64url(hmac.digest(secret_key.encode(), head.encode(), hashlib.sha256))}"
+
+
+def _segment(part: Mapping[str, object]) -> str:
+    return _base64url(json.dumps(part, separators=(",", ":")).encode())
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class KlingBackend:
+    """One Kling account."""
+
+    submit_dedupe: Literal["key", "lookup", "none"] = "key"
+
+    def __init__(self, env: Mapping[str, str], base_url: str) -> None:
+        from backends.cloud.http import Channel
+
+        self._keys = _keys(env)
+        self._token, self._made = "", float("-inf")
+        variable = "KLING_API_KEY" if len(self._keys) < 2 else "KLING_ACCESS_KEY and KLING_SECRET_KEY"
+        self.service = Service("Kling", variable, self._keys)
+        self.channel = Channel(self.service, base_url, self._headers, told)
+
+    def _headers(self) -> Mapping[str, str]:
+        if len(self._keys) == 2 and time.monotonic() - self._made > REFRESH_S:
+            self._token, self._made = signed_token(*self._keys, time.time()), time.monotonic()
+        return {"authorization": f"Bearer {self._token or ''.join(self._keys[:1])}"}
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        body = plain_body(prepared)
+        place_media(body, prepared, inputs_by_field(request, prepared))
+        return replace(prepared, request=request, body=body, endpoint=wire_text(prepared, "endpoint"))
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        raise VideoError("unsupported", "Kling has no uploads: images go inside the request")
+
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
+        inline: dict[str, str] = {}
+        for place in marked(prepared.body):
+            data, _ = await sendable(prepared, prepared.assets[place], TAKES)
+            inline[place] = base64.b64encode(data).decode()
+        body = filled({**prepared.body, "external_task_id": job_key}, inline.__getitem__)
+        try:
+            answer = await self.channel.post_paid(f"v1/{prepared.endpoint}", body)
+        except VideoError as error:
+            raise self._taken_before(error) from None
+        if number(at(answer.json, "code")) != 0:
+            self._refuse(answer)
+        name = text(at(answer.json, "data", "task_id"))
+        if not name:
+            raise self.service.unknown("an answer without a task id", answer.status)
+        return Handle(name, {"endpoint": prepared.endpoint})
+
+    def _taken_before(self, error: VideoError) -> VideoError:
+        """A refusal of the job's own key means that Kling holds the job already: it is looked up, not failed."""
+        if error.charged == "no" and re.search(r"external_?task_?id", error.message, re.IGNORECASE):
+            return self.service.unknown("it holds a job of this key already", error.http_status)
+        return error
+
+    def _refuse(self, answer: Answer) -> None:
+        """A code in a 2xx: refused where the code is a documented refusal, else nobody knows."""
+        said = told(answer)
+        if said.kind is None:
+            raise self.service.unknown(f"code {said.code}: {said.message}", answer.status)
+        raise self._taken_before(self.service.refused(answer.status, said))
+
+    async def status(self, handle: Handle, spool: Path) -> Status:
+        answer = await self.channel.ask("GET", self._path(handle), charged="unknown")
+        self._check(answer)
+        return self._reading(at(answer.json, "data"))
+
+    def _path(self, handle: Handle) -> str:
+        return f"v1/{text(handle.data.get('endpoint')) or 'videos/text2video'}/{handle.remote_id}"
+
+    def _check(self, answer: Answer) -> None:
+        """A code in the answer to a question: the same as its HTTP status would be."""
+        code = number(at(answer.json, "code"))
+        if code is None or code == 0:
+            return
+        status = 404 if code == 1203 else 429 if code in (1302, 1303) else 500 if code >= 5000 else 400
+        raise self.service.free_answer(status, told(answer), "unknown")
+
+    def _reading(self, data: object) -> Status:
+        word = text(at(data, "task_status"))
+        state = STATES.get(word, "unknown")
+        if state == "failed":
+            return Status("failed", word, error=self._failure(data))
+        if state != "succeeded":
+            return Status(state, word[:60])
+        urls = [text(at(video, "url")) for video in listed(at(data, "task_result", "videos"))]
+        files = [
+            RemoteFile(url=url, authorised=self.channel.own(url), role="extra" if index else "clip")
+            for index, url in enumerate(url for url in urls if url)
+        ]
+        if not files:
+            error = VideoError("provider", "Kling says it has succeeded but gave no video", charged="unknown")
+            return Status("failed", word, error=error)
+        return Status("succeeded", word, files=tuple(files))
+
+    def _failure(self, data: object) -> VideoError:
+        """Whether a failed task is billed is told by its `final_unit_deduction`, where there is one."""
+        message = text(at(data, "task_status_msg"))
+        units = dollars(at(data, "final_unit_deduction"))
+        charged = "unknown" if units is None else "yes" if units else "no"
+        kind: ErrorKind | None = "moderation_output" if BLOCKED.search(message) else None
+        return self.service.failed(Told(message, kind=kind), charged=charged, retryable=kind is None)
+
+    async def cancel(self, handle: Handle) -> Cancelled:
+        return Cancelled("unsupported", "yes", "Kling cannot stop a job: it runs on, and the clip will be kept")
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+        """The task of this key, which Kling's query takes in place of its own id."""
+        path = f"v1/{prepared.endpoint}/{job_key}"
+        answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
+        if answer.status == 404 or number(at(answer.json, "code")) == 1203:
+            return []
+        self._check(answer)
+        name = text(at(answer.json, "data", "task_id"))
+        owner = text(at(answer.json, "data", "task_info", "external_task_id"))
+        return [Handle(name, {"endpoint": prepared.endpoint})] if name and owner in ("", job_key) else []
+
+    async def account(self) -> dict[str, str]:
+        """The resource packs with what is left in them (Kling's own figures lag by up to half a day)."""
+        now = int(time.time() * 1000)
+        params = {"start_time": str(now - 365 * 86_400_000), "end_time": str(now)}
+        answer = await self.channel.ask("GET", "account/costs", charged="no", params=params)
+        self._check(answer)
+        packs = listed(at(answer.json, "data", "resource_pack_subscribe_infos"))
+        shown = {
+            self.service.clean(text(at(pack, "resource_pack_name")), 60): self.service.clean(
+                f"{text(at(pack, 'remaining_quantity'))} of {text(at(pack, 'total_quantity'))} left, "
+                f"{text(at(pack, 'status'))}",
+                100,
+            )
+            for pack in packs
+        }
+        return shown or {"resource packs": "none"}
+
+    def media_headers(self) -> Mapping[str, str]:
+        return self._headers()
+
+    async def aclose(self) -> None:
+        await self.channel.aclose()
+
+
+def told(answer: Answer) -> Told:
+    """Kling's {code, message}."""
+    code = number(at(answer.json, "code"))
+    word = "" if code is None else f"{code:g}"
+    return Told(text(at(answer.json, "message")), word, None if code is None else KINDS.get(int(code)))
+
+
+def register() -> Registration:
+    return Registration("kling", "remote", access, KlingBackend)

@@ -1,0 +1,233 @@
+"""MiniMax's own API: the Hailuo line (v1) and H3 (v2), one key.
+
+v1 answers errors with HTTP 200 and a `base_resp` whose status_code is not 0; a finished v1 task names a file that is
+asked for once more; a finished v2 task holds the address itself. Inputs go inside the request as data: URIs.
+There is no idempotency key and no cancel: v2's DELETE would remove a finished clip's record, so it is never sent.
+Sources: MiniMax's API documentation, MiniMax-AI/MiniMax-MCP (2026-05), public clients of the v2 protocol (2026-09).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from backends.backend import (
+    Access,
+    Asset,
+    Cancelled,
+    Handle,
+    JsonObject,
+    Prepared,
+    Ref,
+    Registration,
+    RemoteFile,
+    RemoteState,
+    Status,
+)
+from backends.cloud import http_account
+from backends.cloud.http_json import at, number, table, text
+from backends.cloud.http_media import (
+    asset_mark,
+    filled,
+    inputs_by_field,
+    marked,
+    named,
+    place_media,
+    plain_body,
+    wire_text,
+)
+from backends.cloud.http_outcome import Service, Told
+from backends.cloud.http_still import Takes, data_uri
+from backends.errors import ErrorKind, VideoError
+from backends.request import VideoRequest
+
+if TYPE_CHECKING:
+    from backends.cloud.http import Answer
+
+DEFAULT_URL = "https://api.minimax.io"
+PAID_S = 300.0
+"""For one POST: it may carry 60 MB of inputs, and no look-up waits for its end."""
+MAX_INPUTS = 60_000_000
+"""Characters of all inputs in one request; MiniMax takes 64 MB."""
+TAKES = Takes(images=frozenset({"image/jpeg", "image/png", "image/webp"}), image_bytes=10 << 20, clip_bytes=40 << 20)
+
+STATES: Mapping[str, RemoteState] = {
+    "Queueing": "queued",
+    "Preparing": "queued",
+    "Processing": "running",
+    "Success": "succeeded",
+    "Fail": "failed",
+    "queued": "queued",
+    "running": "running",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "expired": "failed",
+    "cancelled": "cancelled",
+}
+
+KINDS: Mapping[int, ErrorKind] = {
+    1002: "rate_limited",
+    1004: "auth",
+    1008: "balance",
+    1026: "moderation_input",
+    1027: "moderation_output",
+    1039: "rate_limited",
+    1042: "invalid_request",
+    2013: "invalid_request",
+    2038: "auth",
+    2049: "auth",
+    2056: "quota",
+}
+"""MiniMax's codes for what it has surely refused; the others (1000, 1001, 1024, 1033 ...) are faults of its own."""
+
+
+def _key(env: Mapping[str, str]) -> str:
+    return env.get("MINIMAX_API_KEY", "").strip()
+
+
+def access(env: Mapping[str, str]) -> Access:
+    address = http_account.base_url(env, "REELWRIGHT_MINIMAX_BASE_URL", DEFAULT_URL)
+    return http_account.access("minimax", address, (_key(env),) if _key(env) else (), "MINIMAX_API_KEY")
+
+
+class MiniMaxBackend:
+    """One MiniMax account."""
+
+    submit_dedupe: Literal["key", "lookup", "none"] = "none"
+
+    def __init__(self, env: Mapping[str, str], base_url: str) -> None:
+        from backends.cloud.http import Channel, Timing
+
+        self._key = {"authorization": f"Bearer {_key(env)}"}
+        self.service = Service("MiniMax", "MINIMAX_API_KEY", (_key(env),))
+        timing = Timing(paid_s=PAID_S, read_s=120.0)
+        self.channel = Channel(self.service, base_url, lambda: self._key, told, timing)
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        body, inputs = plain_body(prepared), inputs_by_field(request, prepared)
+        endpoint = wire_text(prepared, "endpoint")
+        if endpoint.startswith("v2/"):
+            body = _content_blocks(body, prepared, inputs)
+        else:
+            place_media(body, prepared, inputs)
+        return replace(prepared, request=request, body=body, endpoint=endpoint)
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        raise VideoError("unsupported", "MiniMax has no uploads here: inputs go inside the request")
+
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
+        inline = {place: await data_uri(prepared, prepared.assets[place], TAKES) for place in marked(prepared.body)}
+        if sum(map(len, inline.values())) > MAX_INPUTS:
+            raise VideoError("asset", "the inputs are larger than MiniMax's 64 MB a request: give smaller files")
+        answer = await self.channel.post_paid(prepared.endpoint, filled(prepared.body, inline.__getitem__))
+        name = text(at(answer.json, "task_id"))
+        if _code(answer.json) not in (None, 0):
+            said = told(answer)
+            if said.kind is None or name:
+                raise self.service.unknown(f"code {said.code}: {said.message}", answer.status)
+            raise self.service.refused(answer.status, said)
+        if not name:
+            raise self.service.unknown("an answer without a task id", answer.status)
+        return Handle(name, {"line": prepared.endpoint.partition("/")[0] or "v1"})
+
+    async def status(self, handle: Handle, spool: Path) -> Status:
+        if handle.data.get("line") == "v2":
+            answer = await self.channel.ask("GET", f"v2/query/video_generation/{handle.remote_id}", charged="unknown")
+            return self._second_line(answer)
+        params = {"task_id": handle.remote_id}
+        answer = await self.channel.ask("GET", "v1/query/video_generation", charged="unknown", params=params)
+        return await self._first_line(answer)
+
+    async def _first_line(self, answer: Answer) -> Status:
+        word = text(at(answer.json, "status"))
+        state = STATES.get(word, "unknown")
+        said = told(answer)
+        if state == "failed" or said.kind in ("moderation_input", "moderation_output"):
+            return Status("failed", word, error=self._failure(said))
+        self._check(answer, said)
+        if state != "succeeded":
+            return Status(state, word[:60])
+        if not (file := text(at(answer.json, "file_id"))):
+            return self._empty(word)
+        found = await self.channel.ask("GET", "v1/files/retrieve", charged="yes", params={"file_id": file})
+        self._check(found, told(found))
+        return self._done(word, text(at(found.json, "file", "download_url")))
+
+    def _second_line(self, answer: Answer) -> Status:
+        self._check(answer, told(answer))
+        task = table(at(answer.json, "task")) or table(answer.json)
+        word = text(task.get("status"))
+        state = STATES.get(word, "unknown")
+        if state == "failed":
+            code, message = text(at(task, "error", "code")), text(at(task, "error", "message"))
+            return Status(state, word, error=self._failure(Told(message or word, code, _kind(code))))
+        if state == "succeeded":
+            return self._done(word, text(at(task, "content", "url")) or text(at(task, "content", "video_url")))
+        return Status(state, word[:60])
+
+    def _check(self, answer: Answer, said: Told) -> None:
+        """A code in the answer to a question: the same as its HTTP status would be."""
+        if _code(answer.json) not in (None, 0):
+            status = 429 if said.kind == "rate_limited" else 401 if said.kind == "auth" else 500
+            raise self.service.free_answer(status, said, "unknown")
+
+    def _failure(self, said: Told) -> VideoError:
+        moderated = said.kind in ("moderation_input", "moderation_output")
+        return self.service.failed(said, charged="unknown", retryable=not moderated)
+
+    def _done(self, word: str, url: str) -> Status:
+        if not url:
+            return self._empty(word)
+        return Status("succeeded", word, files=(RemoteFile(url=url, authorised=self.channel.own(url)),))
+
+    def _empty(self, word: str) -> Status:
+        text_ = "MiniMax says it has succeeded but gave no video"
+        return Status("failed", word, error=VideoError("provider", text_, charged="unknown"))
+
+    async def cancel(self, handle: Handle) -> Cancelled:
+        return Cancelled("unsupported", "yes", "MiniMax cannot stop a job: it runs on, and the clip will be kept")
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+        raise VideoError("unsupported", "MiniMax cannot be asked which jobs it has taken")
+
+    def media_headers(self) -> Mapping[str, str]:
+        return self._key
+
+    async def aclose(self) -> None:
+        await self.channel.aclose()
+
+
+def _content_blocks(body: JsonObject, prepared: Prepared, inputs: Mapping[str, tuple[str, ...]]) -> JsonObject:
+    """H3's body: the prompt and every input are blocks of content[]; an input's role is the name of its field."""
+    blocks: list[JsonObject] = []
+    if prompt := text(body.pop(named(prepared, "prompt"), None)):
+        blocks.append({"type": "text", "text": prompt})
+    for ours, places in inputs.items():
+        kind = "video_url" if ours == "reference_clips" else "image_url"
+        role = named(prepared, ours)
+        blocks += [{"type": kind, "role": role, kind: {"url": asset_mark(place)}} for place in places]
+    return {**body, "content": blocks}
+
+
+def _code(reply: object) -> int | None:
+    found = number(at(reply, "base_resp", "status_code"))
+    return None if found is None else int(found)
+
+
+def _kind(code: str) -> ErrorKind | None:
+    found = number(code)
+    return None if found is None else KINDS.get(int(found))
+
+
+def told(answer: Answer) -> Told:
+    """v1's base_resp, or v2's {error: {code, message}}."""
+    code, message = text(at(answer.json, "base_resp", "status_code")), text(at(answer.json, "base_resp", "status_msg"))
+    if not code or code == "0":
+        code, message = text(at(answer.json, "error", "code")), text(at(answer.json, "error", "message")) or message
+    return Told(message, code, _kind(code))
+
+
+def register() -> Registration:
+    return Registration("minimax", "remote", access, MiniMaxBackend)
