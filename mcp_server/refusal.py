@@ -29,11 +29,10 @@ NEXT = {
     "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the person agrees",
     "wall": "ask the person: only they can move a wall, with `reelwright config set` in a terminal",
     "consent": "ask the person whether they agree to the price; nothing was started, nothing was spent",
-    "not_found": "list_jobs shows the ids",
     "conflict": "leave request_key out, or give another one",
     "storage": "ask the person to run `reelwright doctor` in a terminal",
 }
-"""What to do after each kind of failure, unless the failure itself says it."""
+"""What to do after each kind of failure, unless the failure itself says it (as every not_found does)."""
 
 
 def refusal(text: str) -> CallToolResult:

@@ -180,5 +180,5 @@ def test_a_refusal_says_kind_problems_nearest_and_next() -> None:
 
 
 def test_every_failure_that_a_caller_can_act_on_names_the_next_step() -> None:
-    """The others end a job and say it there."""
-    assert ERROR_KINDS - set(NEXT) == {"provider", "cancelled", "moderation_output"}
+    """Of the others three end a job and say it there, and not_found always names the list to look at."""
+    assert ERROR_KINDS - set(NEXT) == {"provider", "cancelled", "moderation_output", "not_found"}
