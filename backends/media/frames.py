@@ -103,43 +103,70 @@ def frame_at(path: Path, t: float) -> Picture:
 
     VideoError("asset") when t is negative, not a number, or not before the end of the clip.
     """
-    with open_clip(path) as clip:
-        return _picture(clip, _at(clip, t))
+    for _, picture in frames_at(path, [t]):
+        return picture
+    raise AssertionError("one time gives one frame")
 
 
-def frames_at(path: Path, times: Sequence[float]) -> Iterator[tuple[float, Picture]]:
-    """For each time: the true start of the frame shown then, in seconds, and the frame. Times as for `frame_at`."""
+def frames_at(path: Path, times: Sequence[float], max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
+    """For each time: the true start of the frame shown then, in seconds, and the frame. Times as for `frame_at`.
+
+    max_side: scaled down to it at once, which is much cheaper for large clips. Rising times are read in one sweep.
+    """
     with open_clip(path) as clip:
+        sweep = _Sweep(clip)
+        convert: ToRGB | None = None
         for t in times:
-            frame = _at(clip, t)
-            yield _seconds(clip, frame), _picture(clip, frame)
+            frame = sweep.shown_at(_target(clip, t), t)
+            if convert is None:
+                upright = upright_of(frame, clip.video.sample_aspect_ratio)
+                convert = ToRGB(upright if max_side is None else upright.within(max_side))
+            yield _seconds(clip, frame), convert(frame)
 
 
-def _at(clip: Clip, t: float) -> VideoFrame:
+def _target(clip: Clip, t: float) -> int:
     if not math.isfinite(t) or t < 0:
         raise VideoError("asset", f"a time in a clip is 0 seconds or more, not {t}")
     if clip.duration_s is not None and t >= clip.duration_s:
         raise _beyond(t, clip.duration_s)
-    target = clip.origin + int(Fraction(t + TIME_TOLERANCE_S) / clip.time_base)
-    clip.container.seek(target, stream=clip.video, backward=True)
-    frame, _ = _shown_at(clip, target)
-    if frame is None:  # the index led past it
-        clip.container.seek(clip.origin, stream=clip.video, backward=True)
-        frame, end = _shown_at(clip, target)
+    return clip.origin + int(Fraction(t + TIME_TOLERANCE_S) / clip.time_base)
+
+
+class _Sweep:
+    """Frames by time; reads on where the next one is near, and seeks where it is not."""
+
+    NEAR_S = 2  # about a group of pictures: decoding on is cheaper than decoding a group from its start
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self._frames: Iterator[VideoFrame] | None = None
+        self._shown: VideoFrame | None = None
+        self._next: VideoFrame | None = None
+
+    def shown_at(self, target: int, t: float) -> VideoFrame:
+        """The last frame whose time is at or before `target`, in units of the clip's time base."""
+        near = Fraction(self.NEAR_S) / self._clip.time_base
+        if self._shown is None or not 0 <= target - (self._shown.pts or 0) <= near:
+            self._seek(target)
+        frame = self._read_to(target)
+        if frame is None:  # the index led past it
+            self._seek(self._clip.origin)
+            frame = self._read_to(target)
         if frame is None:
-            raise _beyond(t, end)
-    return frame
+            raise _beyond(t, 0.0 if self._next is None else _seconds(self._clip, self._next))
+        return frame
 
+    def _seek(self, target: int) -> None:
+        self._clip.container.seek(target, stream=self._clip.video, backward=True)
+        self._frames = self._clip.container.decode(self._clip.video)
+        self._shown = None
+        self._next = next(self._frames, None)
 
-def _shown_at(clip: Clip, target: int) -> tuple[VideoFrame | None, float]:
-    shown: VideoFrame | None = None
-    end = 0.0
-    for frame in clip.container.decode(clip.video):
-        if (frame.pts or 0) > target:
-            break
-        shown = frame
-        end = _seconds(clip, frame)
-    return shown, end
+    def _read_to(self, target: int) -> VideoFrame | None:
+        while self._frames is not None and self._next is not None and (self._next.pts or 0) <= target:
+            self._shown = self._next
+            self._next = next(self._frames, None)
+        return self._shown
 
 
 def _beyond(t: float, duration_s: float) -> VideoError:

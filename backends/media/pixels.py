@@ -8,7 +8,7 @@ a clip that is extended eight times keeps its colours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -52,6 +52,12 @@ class Upright:
     def size(self) -> tuple[int, int]:
         """Width and height as displayed."""
         return (self.height, self.width) if self.turns % 2 else (self.width, self.height)
+
+    def within(self, max_side: int) -> Upright:
+        """The same view, scaled down to at most `max_side` pixels a side."""
+        scale = min(1.0, max_side / max(self.width, self.height))
+        width, height = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        return replace(self, width=width, height=height)
 
 
 def upright_of(frame: VideoFrame, pixel_aspect: Fraction | None) -> Upright:

@@ -40,7 +40,8 @@ def contact_sheet(clip: Path, dest_jpg: Path, frames: int = 8, max_bytes: int = 
     sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     times: list[float] = []
-    for place, (t, picture) in enumerate(frames_at(clip, [(index + 0.5) / fps for index in wanted])):
+    shown_at = [(index + 0.5) / fps for index in wanted]
+    for place, (t, picture) in enumerate(frames_at(clip, shown_at, max_side=2 * max(width, height))):
         left = GAP + place % columns * (width + GAP)
         top = GAP + place // columns * (height + GAP)
         sheet.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS), (left, top))

@@ -127,6 +127,29 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
         assert not path.exists()
 
 
+def test_memory_does_not_grow_with_the_duration(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from backends.media.encode import ClipWriter\n"
+        "from backends.media.frames import decode\n"
+        "from tests.samples import made, quadrants\n"
+        "def peak(count):\n"
+        "    path = Path(sys.argv[1])\n"
+        "    with ClipWriter(path, 320, 240, 24, preset='ultrafast', audio_from=made('tone.mp4')) as writer:\n"
+        "        for index in range(count):\n"
+        "            writer.write(np.roll(quadrants(320, 240), index, 1))\n"
+        "    assert sum(1 for _ in decode(path)) == count\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print(peak(100), peak(900))\n"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "clip.mp4"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    short, long = map(int, run.stdout.split())  # KiB; 800 frames are 184 MB of RGB or 92 MB of yuv420p
+    assert long - short < 16_000
+
+
 def test_the_same_frames_give_the_same_file_every_time(tmp_path: Path) -> None:
     mine = {write(tmp_path / "mine.mp4", 40).read_bytes() for _ in range(40)}  # x264's default varies in a third
     assert len(mine) == 1
