@@ -1,0 +1,39 @@
+"""Servers that speak OpenAI's Videos API (/v1/videos): who would be asked, and how to reach them.
+
+Environment: REELWRIGHT_OPENAI_BASE_URL (it ends in /v1, as the SDK's does); OPENAI_API_KEY. A server of one's own may
+need no key: with the address set and no key, none is sent. With both, the key goes to that server.
+The back end itself is in `openai_api`, which loads the SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backends.backend import Access, Registration, RemoteBackend
+from backends.cloud import http_account
+
+PROVIDER = "openai"
+KEY = "OPENAI_API_KEY"
+ADDRESS = "REELWRIGHT_OPENAI_BASE_URL"
+BASE_URL = "https://api.openai.com/v1"
+NO_KEY = "keyless"
+"""What stands for the account in the lane of a server that is asked without a key."""
+
+
+def access(env: Mapping[str, str]) -> Access:
+    """The account of the key at the address that is set; nothing is missing where an address stands without a key."""
+    key = env.get(KEY, "").strip()
+    address = http_account.base_url(env, ADDRESS, BASE_URL)
+    if not key and address != BASE_URL:
+        return Access(f"{PROVIDER}|{address}|{NO_KEY}", address)
+    return http_account.access(PROVIDER, address, (key,) if key else (), KEY)
+
+
+def open_backend(env: Mapping[str, str], base_url: str) -> RemoteBackend:
+    from backends.cloud.openai_api import OpenAIBackend
+
+    return OpenAIBackend(env.get(KEY, "").strip(), base_url)
+
+
+def register() -> Registration:
+    return Registration(PROVIDER, "remote", access, open_backend)

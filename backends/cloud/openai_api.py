@@ -1,0 +1,325 @@
+"""OpenAIBackend: the RemoteBackend over any server of OpenAI's Videos API, through the `openai` SDK, retries off.
+
+The SDK brings authentication, multipart encoding and its HTTP library (httpx2). Its `videos` methods are deprecated
+and know only Sora's sizes and seconds, so that requests go through its general `post`, `get` and `delete`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+
+import httpx2
+import openai
+
+from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, RemoteState, Status
+from backends.cloud.http import PAID_CONNECTIONS, Answer, Timing, answer_of, is_loopback
+from backends.cloud.http_json import at, listed, number, share, table, text
+from backends.cloud.http_media import filled, marked
+from backends.cloud.http_outcome import Service, Told
+from backends.cloud.http_still import Takes, data_uri, sendable
+from backends.cloud.openai import ADDRESS, BASE_URL, KEY
+from backends.cloud.openai_failures import failed_kind, told_by
+from backends.cloud.openai_wire import Dialect, contradicts, videos_body, wanted
+from backends.cloud.sdk_call import SdkCalls, checked_key
+from backends.errors import Charged, VideoError
+from backends.request import VideoRequest
+
+NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.ProxyError,
+)
+
+STATES: Mapping[str, RemoteState] = {
+    "queued": "queued",
+    "pending": "queued",
+    "in_progress": "running",
+    "processing": "running",
+    "running": "running",
+    "cancelling": "running",
+    "completed": "succeeded",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "expired": "failed",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "deleted": "cancelled",
+}
+"""OpenAI's four words, and what compatible servers say besides."""
+ENDED: frozenset[RemoteState] = frozenset({"succeeded", "failed", "cancelled"})
+
+TAKES = Takes(image_bytes=20 << 20, clip_bytes=200 << 20)
+UPLOAD_BYTES_PER_S = 2e6
+LIST_PAGES, LIST_LIMIT = 10, 100
+SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "video/webm": ".webm"}
+
+
+class OpenAIBackend:
+    """One account (or none) at one address."""
+
+    submit_dedupe: Literal["key", "lookup", "none"] = "lookup"
+
+    def __init__(self, key: str, base_url: str, timing: Timing | None = None) -> None:
+        name = "OpenAI" if base_url == BASE_URL else "the /v1/videos server"
+        service = Service(name, KEY, (key,) if key else ())
+        checked_key(service)
+        self._key, self._base = key, base_url.rstrip("/")
+        timing = timing or Timing()
+        self._calls = SdkCalls(service, self._told, NOT_SENT, (httpx2.TimeoutException,), timing)
+        try:
+            # A paid POST never takes a kept connection: a service that closes it just then would leave it unclear.
+            self._paid = _client(key, self._base, timing, keep=0)
+            self._free = _client(key, self._base, timing, keep=PAID_CONNECTIONS)
+        except httpx2.InvalidURL:
+            raise VideoError("invalid_request", f"{ADDRESS} cannot be read as an address") from None
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        Dialect.read(prepared.wire, prepared.model)
+        body, endpoint = videos_body(request, prepared, parent)
+        return replace(prepared, request=request, body=body, endpoint=endpoint)
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        raise VideoError("unsupported", "files go with the request itself: nothing is uploaded before it")
+
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle | Done:
+        dialect = Dialect.read(prepared.wire, prepared.model)
+        body, files = await self._filled(prepared, dialect)
+        options = self._options(dialect)
+        if dialect.encoding == "multipart":
+            options["headers"]["Content-Type"] = "multipart/form-data"
+        # Where a repeat costs nothing a large file may take its time; else a look-up must be able to trust the clock.
+        extra_s = sum(len(file[1][1]) for file in files) / UPLOAD_BYTES_PER_S if dialect.repeat else 0.0
+        path = "/".join(quote(part, safe="") for part in prepared.endpoint.split("/"))
+        answer = await self._calls.paid(
+            lambda: _exchange(
+                self._paid.post(
+                    f"/{path}", cast_to=httpx2.Response, body=body, files=files or None, options=_typed(options)
+                )
+            ),
+            self._calls.timing.paid_s + extra_s,
+        )
+        job = text(at(answer.json, "id"))
+        if not job:
+            raise self._calls.service.unknown("an answer without a job id", answer.status)
+        return Handle(job, dialect.to_json())
+
+    async def _filled(self, prepared: Prepared, dialect: Dialect) -> tuple[JsonObject, list[FilePart]]:
+        """The body without its files, and the files as parts; those that lie deeper, or in JSON, as data: URIs."""
+        body: JsonObject = {}
+        files: list[FilePart] = []
+        for name, value in prepared.body.items():
+            if dialect.encoding == "multipart" and (places := _parts(value)):
+                for place in places:
+                    data, mime = await sendable(prepared, prepared.assets[place], TAKES)
+                    filename = f"{prepared.assets[place].sha256[:16]}{SUFFIX.get(mime, '.mp4')}"
+                    files.append((name, (filename, data, mime)))
+            else:
+                body[name] = value
+        uris = {place: await data_uri(prepared, prepared.assets[place], TAKES) for place in marked(body)}
+        return table(filled(body, uris.__getitem__)), files
+
+    async def status(self, handle: Handle, spool: Path) -> Status:
+        dialect = Dialect.read(handle.data)
+        answer = await self._ask("GET", handle)
+        job = table(answer.json)
+        word = text(job.get("status"))[:40]
+        state = STATES.get(word.lower(), "unknown")
+        files: tuple[RemoteFile, ...] = ()
+        error = None
+        if state == "failed" or (state == "succeeded" and job.get("error")):
+            state, error = "failed", self._failed(job, dialect)
+        elif state == "succeeded":
+            files = self._files(handle, job, dialect)
+            if not files:
+                said = f"{self._calls.service.name} says {word} but names no file"
+                state, error = "failed", VideoError("provider", said, charged="no" if dialect.repeat else "yes")
+        return Status(
+            state,
+            word,
+            progress=_progress(job.get("progress")) if state == "running" and dialect.progress == "percent" else None,
+            files=files,
+            error=error,
+            retry_after_s=answer.retry_after_s,
+        )
+
+    def _files(self, handle: Handle, job: Mapping[str, object], dialect: Dialect) -> tuple[RemoteFile, ...]:
+        if dialect.result:
+            url = text(at(job, *dialect.result.split(".")))
+            own = url.startswith(f"{self._base}/")
+            return (RemoteFile(url=url, authorised=own),) if url else ()
+        content = f"{self._base}/videos/{quote(handle.remote_id, safe='')}/content"
+        files = [RemoteFile(url=f"{content}?{urlencode({**dialect.query, 'variant': 'video'})}", authorised=True)]
+        for variant in dialect.variants:
+            url = f"{content}?{urlencode({**dialect.query, 'variant': variant})}"
+            files.append(RemoteFile(url=url, mime="image/webp", authorised=True, role="extra"))
+        return tuple(files)
+
+    def _failed(self, job: Mapping[str, object], dialect: Dialect) -> VideoError:
+        error = job.get("error")
+        code, message = text(at(error, "code")), text(at(error, "message")) or text(error)
+        told = Told(message, code, failed_kind(code, message))
+        charged: Charged = "no" if dialect.repeat else "unknown"
+        return self._calls.service.failed(told, charged=charged, retryable=told.kind == "provider")
+
+    async def cancel(self, handle: Handle) -> Cancelled:
+        """DELETE throws a finished job's clip away and, on most servers, only forgets a running one: it is sent where
+        the row says that it stops the work, and only to a job that has not ended."""
+        dialect = Dialect.read(handle.data)
+        if dialect.cancel == "none":
+            return Cancelled("unsupported", "no" if dialect.repeat else "yes")
+        state = STATES.get(text(at((await self._ask("GET", handle)).json, "status")).lower(), "unknown")
+        if state in ENDED:
+            return Cancelled("unsupported", "unknown", f"it has {state} already; what it made is kept")
+        answer = await self._ask("DELETE", handle, accept=frozenset({404, 409}))
+        return Cancelled("requested" if answer.status == 409 else "stopped", "no" if dialect.repeat else "unknown")
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+        """The listed jobs that were made since then and have this prompt, size, length and model.
+
+        Conservative: a job of that time that might be this one, but of which the list shows no prompt, is neither
+        taken for it nor ruled out: VideoError("unsupported"), so that a person looks; unless a repeat costs nothing.
+        """
+        dialect = Dialect.read(prepared.wire, prepared.model)
+        known = wanted(prepared)
+        found: list[tuple[float, str]] = []
+        doubtful = 0
+        for job in await self._listed(dialect, since):
+            if contradicts(known, job):
+                continue
+            if isinstance(job.get("prompt"), str) and "prompt" in known:
+                found.append((number(job.get("created_at")) or 0.0, text(job.get("id"))))
+            else:
+                doubtful += 1
+        if found or not doubtful or dialect.repeat:
+            return [Handle(job, dialect.to_json()) for _, job in sorted(found) if job]
+        raise VideoError(
+            "unsupported",
+            f"{self._calls.service.name} lists {doubtful} job(s) of that time without their prompts: "
+            "look there whether one of them is this one",
+            charged="unknown",
+        )
+
+    async def _listed(self, dialect: Dialect, since: float) -> list[dict[str, object]]:
+        """Jobs made since then by the server's own clock, newest first."""
+        jobs: list[dict[str, object]] = []
+        after = ""
+        for _ in range(LIST_PAGES):
+            query = {"limit": str(LIST_LIMIT), "order": "desc", **({"after": after} if after else {})}
+            options = self._options(dialect, query)
+            answer = await self._calls.free(
+                lambda sent=options: _exchange(
+                    self._free.get("/videos", cast_to=httpx2.Response, options=_typed(sent))
+                ),
+                charged="unknown",
+            )
+            begin = since + _skew(answer) - 2.0
+            page = [table(job) for job in listed(at(answer.json, "data"))]
+            fresh = [job for job in page if (number(job.get("created_at")) or begin) >= begin]
+            jobs += fresh
+            after = text(page[-1].get("id")) if page else ""
+            if not fresh or not after or at(answer.json, "has_more") is not True:
+                return jobs
+        raise VideoError("unsupported", "the list of jobs since then is too long to go through", charged="unknown")
+
+    async def account(self) -> dict[str, str]:
+        """The models that the server names; it has no endpoint for money."""
+        options = self._options(Dialect())
+        answer = await self._calls.free(
+            lambda: _exchange(self._free.get("/models", cast_to=httpx2.Response, options=_typed(options))), charged="no"
+        )
+        names = [text(at(model, "id")) for model in listed(at(answer.json, "data"))]
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        return {"models": self._calls.service.clean(", ".join(filter(None, names[:10])) + more) or "none"}
+
+    def media_headers(self) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {self._key}"} if self._key else {}
+
+    async def aclose(self) -> None:
+        await self._paid.close()
+        await self._free.close()
+
+    def _options(self, dialect: Dialect, query: Mapping[str, str] = {}) -> dict[str, Any]:
+        headers: dict[str, object] = {} if self._key else {"Authorization": openai.Omit()}
+        return {"headers": headers, "params": {**dialect.query, **query}}
+
+    async def _ask(
+        self, verb: Literal["GET", "DELETE"], handle: Handle, accept: frozenset[int] = frozenset()
+    ) -> Answer:
+        path = f"/videos/{quote(handle.remote_id, safe='')}"
+        ask = self._free.get if verb == "GET" else self._free.delete
+        options = self._options(Dialect.read(handle.data))
+        return await self._calls.free(
+            lambda: _exchange(ask(path, cast_to=httpx2.Response, options=_typed(options))),
+            charged="unknown",
+            accept=accept,
+        )
+
+    def _told(self, answer: Answer) -> Told:
+        told = told_by(answer)
+        if self._base == BASE_URL and answer.status in (404, 410):
+            return replace(told, kind="model_retired")  # OpenAI has shut its Videos API down
+        return told
+
+
+FilePart = tuple[str, tuple[str, bytes, str]]
+
+
+def _typed(options: dict[str, Any]) -> Any:
+    """The SDK's RequestOptions is a private type."""
+    return options
+
+
+def _client(key: str, base_url: str, timing: Timing, keep: int) -> openai.AsyncOpenAI:
+    # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
+    timeout = httpx2.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None)
+    http = httpx2.AsyncClient(
+        base_url=base_url,
+        timeout=timeout,
+        limits=httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
+        follow_redirects=False,  # the SDK's own client would send a POST again to wherever it is pointed
+        trust_env=not is_loopback(httpx2.URL(base_url).host),
+    )
+    # Without a key every request leaves the header out (`_options`); the SDK wants some text all the same.
+    return openai.AsyncOpenAI(
+        api_key=key or "none", base_url=base_url, max_retries=0, timeout=timeout, http_client=http
+    )
+
+
+async def _exchange(call: Awaitable[httpx2.Response]) -> Answer:
+    """The raw answer whatever its status; httpx2's own exception where there is none."""
+    try:
+        response = await call
+    except openai.APIStatusError as error:
+        response = error.response
+    except openai.APIConnectionError as error:
+        raise error.__cause__ or error from None
+    return answer_of(response.status_code, response.content, response.headers)
+
+
+def _parts(value: object) -> list[str]:
+    """The places that a field of the form is made of, when it is nothing but marks."""
+    places = [text(table(mark).get("asset")) for mark in (listed(value) or [value])]
+    return places if all(places) else []
+
+
+def _progress(value: object) -> float | None:
+    """0..1 from a percentage (whole numbers: 1 is 1 %) or, as some proxies say it, from a share such as 0.4."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return min(1.0, max(0.0, value / 100))
+    return share(value)
+
+
+def _skew(answer: Answer) -> float:
+    """Seconds by which the server's clock is ahead of ours, 0 where it does not tell the time."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - time.time()
+    except (ValueError, TypeError):
+        return 0.0

@@ -1,0 +1,225 @@
+"""RunwayBackend: the RemoteBackend over Runway's own SDK (`runwayml`), every retry off.
+
+The SDK brings the key's and the API version's headers and the two-step upload; bodies go through it as they were
+prepared, and answers are read tolerantly here, since its types know only the states of their own day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import httpx
+import runwayml
+
+from backends.backend import Asset, Cancelled, Done, Handle, Prepared, Ref, RemoteFile, RemoteState, Status
+from backends.cloud.http import NOT_SENT, PAID_CONNECTIONS, Answer, Timing, answer_of, is_loopback
+from backends.cloud.http_json import at, dollars, listed, share, table, text, whole
+from backends.cloud.http_media import filled, marked
+from backends.cloud.http_outcome import Service
+from backends.cloud.http_still import Takes, data_uri, sendable
+from backends.cloud.runway import KEY
+from backends.cloud.runway_failures import failed_task, told_by
+from backends.cloud.runway_wire import INLINE_BYTES, UPLOAD_MAX, runway_body, too_large_inline
+from backends.cloud.sdk_call import SdkCalls, checked_key
+from backends.errors import VideoError
+from backends.request import VideoRequest
+
+CREDIT_USD = Decimal("0.01")
+"""US dollars for one credit (docs.dev.runwayml.com, Pricing)."""
+UPLOAD_LIFE_S = 23 * 3600.0
+"""runway:// addresses live for 24 h (same site, Uploads); an hour is left for the queue."""
+UPLOAD_S = 600.0
+
+STATES: Mapping[str, RemoteState] = {
+    "PENDING": "queued",
+    "THROTTLED": "queued",
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "CANCELLED": "cancelled",
+}
+ENDED: frozenset[RemoteState] = frozenset({"succeeded", "failed", "cancelled"})
+SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "video/webm": ".webm"}
+
+
+class RunwayBackend:
+    """One account at one address."""
+
+    submit_dedupe: Literal["key", "lookup", "none"] = "none"
+
+    def __init__(self, key: str, base_url: str, timing: Timing | None = None) -> None:
+        service = Service("Runway", KEY, (key,) if key else ())
+        checked_key(service)
+        timing = timing or Timing()
+        self._calls = SdkCalls(service, told_by, NOT_SENT, (httpx.TimeoutException,), timing)
+        try:
+            # A paid POST never takes a kept connection: a service that closes it just then would leave it unclear.
+            self._paid = _client(key, base_url, timing, keep=0)
+            self._free = _client(key, base_url, timing, keep=PAID_CONNECTIONS)
+        except httpx.InvalidURL:
+            raise VideoError("invalid_request", "REELWRIGHT_RUNWAY_BASE_URL cannot be read as an address") from None
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        body, notes = runway_body(request, prepared)
+        return replace(
+            prepared,
+            request=request,
+            body=body,
+            endpoint=f"/v1/{prepared.wire['endpoint']}",
+            uploads=too_large_inline(prepared, marked(body)),
+            notes=(*prepared.notes, *notes),
+        )
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        data, mime = await sendable(prepared, asset, Takes(image_bytes=UPLOAD_MAX, clip_bytes=UPLOAD_MAX))
+        name = f"{asset.sha256[:16]}{SUFFIX.get(mime, '.mp4')}"
+        uris: list[str] = []
+
+        async def put() -> Answer:
+            try:
+                uploaded = await self._free.uploads.create_ephemeral(file=(name, data, mime))
+            except runwayml.APIStatusError as error:
+                return _answer(error.response)
+            except runwayml.APIConnectionError as error:
+                raise error.__cause__ or error from None
+            uris.append(text(uploaded.uri))
+            return Answer(200, {}, "", {})
+
+        await self._calls.free(put, charged="no", total_s=UPLOAD_S)
+        if not uris or not uris[0]:
+            raise self._calls.service.unanswered("provider", "the upload has no address", "no")
+        return Ref(uris[0], time.time() + UPLOAD_LIFE_S)
+
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle | Done:
+        inline = Takes(image_bytes=INLINE_BYTES, clip_bytes=INLINE_BYTES)
+        uris = {
+            place: refs[place].value if place in refs else await data_uri(prepared, prepared.assets[place], inline)
+            for place in marked(prepared.body)
+        }
+        body = filled(prepared.body, uris.__getitem__)
+        answer = await self._calls.paid(
+            lambda: _exchange(self._paid.post(prepared.endpoint, cast_to=httpx.Response, body=table(body)))
+        )
+        task = text(at(answer.json, "id"))
+        if not task:
+            raise self._calls.service.unknown("an answer without a task id", answer.status)
+        return Handle(task, est_cost_usd=_usd(at(answer.json, "estimatedCost", "credits")))
+
+    async def status(self, handle: Handle, spool: Path) -> Status:
+        answer = await self._ask("GET", handle)
+        task = table(answer.json)
+        word = text(task.get("status"))[:40]
+        state = STATES.get(word, "unknown")
+        cost = _usd(at(task, "cost", "credits"))
+        files = tuple(RemoteFile(url=url) for url in map(text, listed(task.get("output"))) if url)
+        error = None
+        if state == "failed":
+            error = failed_task(self._calls.service, task, cost)
+        elif state == "succeeded" and not files:
+            said = "Runway says SUCCEEDED but gives no file; its support can tell about the charge"
+            state, error = "failed", VideoError("provider", said, charged="no" if cost == 0 else "yes")
+        return Status(
+            state,
+            word,
+            progress=share(task.get("progress")) if state == "running" else None,
+            files=files if state == "succeeded" else (),
+            error=error,
+            cost_usd=cost,
+            retry_after_s=answer.retry_after_s,
+        )
+
+    async def cancel(self, handle: Handle) -> Cancelled:
+        """DELETE stops a task that has not ended, and throws away one that has: so it is looked at first.
+
+        Refunded is only what the service itself saw unstarted (the SDK's words); the task tells it afterwards, where
+        it can still be asked for.
+        """
+        before = STATES.get(text(at((await self._ask("GET", handle)).json, "status")), "unknown")
+        if before in ENDED:
+            return Cancelled("unsupported", "unknown", f"it has {before} already; what it made is kept")
+        await self._ask("DELETE", handle, accept=frozenset({404}))
+        billed: Literal["no", "yes", "unknown"] = "yes" if before == "running" else "unknown"
+        try:
+            after = await self._ask("GET", handle, accept=frozenset({404}))
+        except VideoError:
+            return Cancelled("stopped", billed)
+        cost = _usd(at(after.json, "cost", "credits"))
+        if cost is not None:
+            billed = "yes" if cost > 0 else "no"
+        return Cancelled("stopped", billed)
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+        raise VideoError("unsupported", "Runway cannot be asked which tasks it has taken", charged="unknown")
+
+    async def account(self) -> dict[str, str]:
+        """Balance, monthly limit, and each model's concurrency and daily limits, in words."""
+        answer = await self._calls.free(
+            lambda: _exchange(self._free.get("/v1/organization", cast_to=httpx.Response)), charged="no"
+        )
+        credits = whole(at(answer.json, "creditBalance"))
+        monthly = whole(at(answer.json, "tier", "maxMonthlyCreditSpend"))
+        told: dict[str, str] = {}
+        if credits is not None:
+            told["balance"] = f"${credits * CREDIT_USD} ({credits} credits)"
+        if monthly is not None:
+            told["monthly limit"] = f"${monthly * CREDIT_USD}"
+        for model, limits in sorted(table(at(answer.json, "tier", "models")).items()):
+            at_once = whole(at(limits, "maxConcurrentGenerations"))
+            a_day = whole(at(limits, "maxDailyGenerations"))
+            used = whole(at(answer.json, "usage", "models", model, "dailyGenerations")) or 0
+            told[model] = f"{at_once or 'any number'} at once, {used} of {a_day or 'any number'} today"
+        return told
+
+    def media_headers(self) -> Mapping[str, str]:
+        return {}  # outputs are signed addresses on another host
+
+    async def aclose(self) -> None:
+        await self._paid.close()
+        await self._free.close()
+
+    async def _ask(
+        self, verb: Literal["GET", "DELETE"], handle: Handle, accept: frozenset[int] = frozenset()
+    ) -> Answer:
+        path = f"/v1/tasks/{quote(handle.remote_id, safe='')}"
+        ask = self._free.get if verb == "GET" else self._free.delete
+        return await self._calls.free(
+            lambda: _exchange(ask(path, cast_to=httpx.Response)), charged="unknown", accept=accept
+        )
+
+
+def _client(key: str, base_url: str, timing: Timing, keep: int) -> runwayml.AsyncRunwayML:
+    # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
+    timeout = httpx.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None)
+    http = httpx.AsyncClient(
+        base_url=base_url,
+        timeout=timeout,
+        limits=httpx.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
+        follow_redirects=False,  # the SDK's own client would send a POST again to wherever it is pointed
+        trust_env=not is_loopback(httpx.URL(base_url).host),
+    )
+    return runwayml.AsyncRunwayML(api_key=key, base_url=base_url, max_retries=0, timeout=timeout, http_client=http)
+
+
+async def _exchange(call: Awaitable[httpx.Response]) -> Answer:
+    """The raw answer whatever its status; httpx's own exception where there is none."""
+    try:
+        return _answer(await call)
+    except runwayml.APIStatusError as error:
+        return _answer(error.response)
+    except runwayml.APIConnectionError as error:
+        raise error.__cause__ or error from None
+
+
+def _answer(response: httpx.Response) -> Answer:
+    return answer_of(response.status_code, response.content, response.headers)
+
+
+def _usd(credits: object) -> Decimal | None:
+    amount = dollars(credits)
+    return None if amount is None else amount * CREDIT_USD
