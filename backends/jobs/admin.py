@@ -15,7 +15,7 @@ from backends.backend import Access, Handle, JsonObject
 from backends.errors import VideoError
 from backends.jobs import codec, ledger, records
 from backends.jobs.idlog import IdLog
-from backends.jobs.lanes import add_lane
+from backends.jobs.lanes import OPEN, add_lane
 from backends.jobs.store import Row, Store, Transaction, add_event, to_json
 
 PROVIDER_WALL = "per_day_usd."
@@ -212,6 +212,12 @@ def _uncertain(tx: Transaction, job: str) -> Row:
 
 
 # lanes
+
+
+def open_by_lane(store: Store) -> dict[str, int]:
+    """How many jobs a driver still has to do something for, by lane."""
+    rows = store.rows(f"SELECT lane, count(*) AS n FROM jobs WHERE {OPEN} GROUP BY lane")
+    return {str(row["lane"]): int(row["n"]) for row in rows}
 
 
 def rebind(store: Store, job: str, access: Access) -> None:

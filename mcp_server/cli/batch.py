@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import VideoError
-from mcp_server.cli import show, shots
+from mcp_server.cli import shots, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import capped, is_free, stay_inline
 from mcp_server.cli.request_options import Given

@@ -83,9 +83,12 @@ def set_key(name: Annotated[str, typer.Argument(help="The variable, such as RUNW
     with opening.failures():
         path = load_settings().key_file
         keyfile.known(name)
-        value = typer.prompt(f"{name} (not shown)", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
-        keyfile.put(path, name, str(value))
+        keyfile.put(path, name, _typed(name) if sys.stdin.isatty() else sys.stdin.read())
     show.line(f"{name} is kept in {path}")
+
+
+def _typed(name: str) -> str:
+    return str(typer.prompt(f"{name} (not shown)", hide_input=True, err=True))
 
 
 @keys.command("unset")

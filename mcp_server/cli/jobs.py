@@ -220,7 +220,9 @@ def rebind(job: list[str]) -> None:
         for one in job:
             row = studio.context.store.row("SELECT id, provider FROM jobs WHERE id = ?", (one,))
             if row is None:
-                raise VideoError("not_found", f"there is no job {one[:80]!r}: reelwright jobs list shows those there are")
+                raise VideoError(
+                    "not_found", f"there is no job {one[:80]!r}: reelwright jobs list shows those there are"
+                )
             admin.rebind(studio.context.store, one, studio.context.access(row["provider"]))
             show.line(f"{one}: {studio.get(one).state}, on the account that is set now")
 

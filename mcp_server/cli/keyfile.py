@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import tomllib
 from pathlib import Path
@@ -18,7 +17,8 @@ HEAD = "# Keys that Reelwright reads where the environment has none. Written by:
 def known(name: str) -> None:
     """VideoError("invalid_request") for a variable that nothing here reads."""
     if name not in KEY_VARIABLES:
-        raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {', '.join(KEY_VARIABLES)}")
+        variables = ", ".join(KEY_VARIABLES)
+        raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {variables}")
 
 
 def put(path: Path, name: str, text: str) -> None:
@@ -26,8 +26,9 @@ def put(path: Path, name: str, text: str) -> None:
     value = text.strip()
     if not value:
         raise VideoError("invalid_request", f"no value for {name}: type it, or pipe it to standard input")
-    if not re.fullmatch(r"[!-~]+( [!-~]+)*", value):
-        raise VideoError("invalid_request", f"the value for {name} holds line breaks or unusual characters: copy it again")
+    if not value.isprintable():
+        told = f"the value for {name} holds line breaks or control characters: copy it again"
+        raise VideoError("invalid_request", told)
     _write(path, _read(path) | {name: value})
 
 
@@ -51,7 +52,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, entries: dict[str, str]) -> None:
-    text = HEAD + "".join(f"{name} = {json.dumps(value)}\n" for name, value in entries.items())
+    text = HEAD + "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in entries.items())
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

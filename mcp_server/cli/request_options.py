@@ -90,7 +90,7 @@ def provider_options(texts: list[str]) -> dict[str, object]:
     return found
 
 
-def given_by_options(  # noqa: PLR0913 - one parameter an option, as typer wants it
+def given_by_options(
     prompt: Annotated[str, typer.Argument(help="What happens in the clip.")] = "",
     model: Annotated[str | None, typer.Option(help="A model's id or alias; left out: chosen for you.")] = None,
     task: Annotated[TaskName | None, typer.Option(help="Kind of work; left out: told by the inputs.")] = None,

@@ -29,16 +29,14 @@ def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
     if job.state != "uncertain":
         raise VideoError("conflict", f"job {job.job_id} is {job.state}: only an uncertain job waits for a decision")
     if not sys.stdin.isatty():
-        raise VideoError(
-            "consent", "a person decides this at a terminal: standard input is none. Nothing was changed"
-        )
+        raise VideoError("consent", "a person decides this at a terminal: standard input is none. Nothing was changed")
     held = show.usd(job.est_cost_usd)
     for note in job.notes:
         show.line(note)
     show.line(
         {
             "bind": f"It will be followed at the provider as {remote_id}; up to {held} stay reserved for it.",
-            "retry": f"The first submit is booked as charged ({held}), and it is submitted again for up to {held} more.",
+            "retry": f"The first submit is booked as charged ({held}); it is submitted again for up to {held} more.",
             "write_off": f"It ends as failed, and {held} are booked as spent.",
         }[how]
     )

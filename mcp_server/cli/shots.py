@@ -108,7 +108,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Cells | VideoError]]
     dialect = "excel-tab" if path.suffix.lower() == ".tsv" else "excel"
     reader = csv.reader(text.splitlines(keepends=True), dialect=dialect, strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(reader, list[str]())]
         if unknown := [name for name in header if name not in COLUMNS]:
             raise VideoError("invalid_request", f"line 1: no column is called {_some(unknown)}; {_columns()}")
         if len(set(header)) < len(header):

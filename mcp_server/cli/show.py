@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, NoReturn
 
 import typer
 from pydantic import BaseModel
@@ -63,12 +63,20 @@ def _plain(value: object) -> Any:
     return str(value)
 
 
+def cells(*values: object) -> None:
+    """One row of plain output: tab-separated."""
+    typer.echo("\t".join(_cell(value) for value in values))
+
+
+def _cell(value: object) -> str:
+    return clean("" if value is None else str(value)).replace("\n", " ")
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Rows under their column names: drawn on a terminal, tab-separated in a pipe."""
-    cells = [[clean("" if cell is None else str(cell)).replace("\n", " ") for cell in row] for row in rows]
     if not is_terminal():
-        for row in (columns, *cells):
-            typer.echo("\t".join(row))
+        for row in (columns, *rows):
+            cells(*row)
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -78,8 +86,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(columns):
         drawn.add_column(name, no_wrap=number == 0, overflow="fold")
-    for row in cells:
-        drawn.add_row(*(Text(cell) for cell in row))
+    for row in rows:
+        drawn.add_row(*(Text(_cell(value)) for value in row))
     Console().print(drawn)
 
 
@@ -119,5 +127,5 @@ def asked(question: str) -> bool:
     answer = ""
     with suppress(EOFError):
         typer.echo(f"{clean(question)} [y/N] ", nl=False, err=True)
-        answer = cast(str, input())
+        answer = input()
     return answer.strip().lower() in ("y", "yes")

@@ -15,7 +15,13 @@ from backends.settings import Settings
 
 # -P: a folder named mcp_server in the person's project is not imported instead of ours.
 ARGUMENTS = ("-P", "-m", "mcp_server", "serve")
-PASSED = ("REELWRIGHT_HOME", "REELWRIGHT_OUTPUT_DIR", "REELWRIGHT_INPUT_ROOTS", "REELWRIGHT_CATALOG", "REELWRIGHT_WORKER")
+PASSED = (
+    "REELWRIGHT_HOME",
+    "REELWRIGHT_OUTPUT_DIR",
+    "REELWRIGHT_INPUT_ROOTS",
+    "REELWRIGHT_CATALOG",
+    "REELWRIGHT_WORKER",
+)
 """Variables of this shell that the host's server needs too; no key is among them."""
 
 Snippet = Callable[[Settings], tuple[str, str]]

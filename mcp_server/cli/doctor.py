@@ -1,0 +1,231 @@
+"""`doctor`: whether this installation can work, and what to do where it cannot. Exit code 0, or 1 with a FAIL."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from backends.errors import VideoError
+from backends.settings import KEY_VARIABLES, Settings, load_keys, load_settings
+from mcp_server.cli import show
+
+if TYPE_CHECKING:
+    from backends.jobs.context import Context
+
+Verdict = Literal["ok", "note", "FAIL"]
+
+LITTLE_SPACE = 1 << 30
+NO_SPACE = 100 << 20
+"""Bytes: below the first clips may soon fail, below the second they do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. note: worth knowing, nothing is broken. FAIL: something will not work; text says what."""
+
+    about: str
+    verdict: Verdict
+    text: str
+
+
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="Don't make a test clip.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Look over this installation: folders, keys (where found, never their value), back ends, workers, the engine."""
+    found: list[Finding] = []
+    for finding in look_over(quick):
+        found.append(finding)
+        if not as_json and not show.is_terminal():
+            show.cells(finding.verdict, finding.about, finding.text)
+    failed = any(finding.verdict == "FAIL" for finding in found)
+    if as_json:
+        show.as_json({"ok": not failed, "findings": [asdict(finding) for finding in found]})
+    elif show.is_terminal():
+        show.table(("", "about", "finding"), [[one.verdict, one.about, one.text] for one in found])
+    raise typer.Exit(1 if failed else 0)
+
+
+def look_over(quick: bool) -> Iterator[Finding]:
+    """Every finding, as it is found."""
+    from backends.jobs.context import Context, program_version
+
+    yield Finding(
+        "program", "ok", f"reelwright {program_version()}, Python {platform.python_version()}, {sys.executable}"
+    )
+    try:
+        settings = load_settings()
+    except VideoError as error:
+        yield Finding("settings", "FAIL", error.message)
+        return
+    yield from _home(settings)
+    yield _output(settings)
+    yield from _roots(settings)
+    yield from _keys(settings)
+    try:
+        context = Context.open(settings)
+    except VideoError as error:
+        yield Finding("store", "FAIL", error.message)
+        return
+    try:
+        for look in (_store, _lock, _catalog, _back_ends, _lanes):
+            yield from _told(look, context)
+    finally:
+        context.close()
+    if not quick:
+        from mcp_server.cli.engine_check import check_engine
+
+        try:
+            yield Finding("engine", "ok", check_engine(settings))
+        except VideoError as error:
+            yield Finding("engine", "FAIL", error.message)
+
+
+def _told(look: Callable[[Context], Iterator[Finding]], context: Context) -> Iterator[Finding]:
+    try:
+        yield from look(context)
+    except VideoError as error:
+        yield Finding(look.__name__.strip("_").replace("_", " "), "FAIL", error.message)
+
+
+def _home(settings: Settings) -> Iterator[Finding]:
+    from backends.jobs.homes import file_system, why_unsafe
+
+    home = settings.home
+    where = f"{home} ({file_system(home) or 'file system unknown'})"
+    if why := _why_unwritable(home):
+        yield Finding("home", "FAIL", f"{where}: {why}: make it writable, or set REELWRIGHT_HOME to one that is")
+        return
+    yield Finding("home", "ok", where)
+    if why := why_unsafe(home):
+        yield Finding("home", "note", f"no paid work here: {why}")
+    free = shutil.disk_usage(home).free
+    verdict: Verdict = "ok" if free >= LITTLE_SPACE else "note" if free >= NO_SPACE else "FAIL"
+    yield Finding("disk", verdict, f"{free / (1 << 30):.1f} GiB free{'' if verdict == 'ok' else ': make some room'}")
+
+
+def _output(settings: Settings) -> Finding:
+    if why := _why_unwritable(settings.output):
+        text = f"{settings.output}: {why}: set REELWRIGHT_OUTPUT_DIR; clips stay in {settings.artifacts} meanwhile"
+        return Finding("output", "FAIL", text)
+    return Finding("output", "ok", str(settings.output))
+
+
+def _why_unwritable(folder: Path) -> str:
+    """Why no file can be made there, "" when one can (the folder is made)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"reelwright")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _roots(settings: Settings) -> Iterator[Finding]:
+    there = [str(root) for root in settings.roots if root.is_dir()]
+    missing = [str(root) for root in settings.roots if not root.is_dir()]
+    yield Finding("inputs", "ok" if there else "note", f"files may come from {', '.join(there) or 'nowhere'}")
+    if missing:
+        yield Finding("inputs", "ok", f"also, once they exist: {', '.join(missing)}")
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    try:
+        _, found = load_keys(settings)
+    except VideoError as error:
+        yield Finding("keys", "FAIL", error.message)
+        return
+    for name in KEY_VARIABLES:
+        yield Finding("key", "ok" if name in found else "note", f"{name}: {found.get(name, 'not set')}")
+
+
+def _store(context: Context) -> Iterator[Finding]:
+    import apsw
+
+    from backends.jobs import schema
+
+    path = context.settings.store
+    counts = {
+        str(row["state"]): int(row["n"])
+        for row in context.store.rows("SELECT state, count(*) AS n FROM jobs GROUP BY state ORDER BY state")
+    }
+    jobs = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs yet"
+    yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
+    if counts.get("uncertain"):
+        text = f"{counts['uncertain']} jobs wait for your decision: reelwright jobs list --state uncertain"
+        yield Finding("store", "note", text)
+
+
+def _lock(context: Context) -> Iterator[Finding]:
+    """Whether the kernel really keeps a second one out: lanes hang on it."""
+    from filelock import FileLock, Timeout
+
+    path = context.locks / "doctor.lock"
+    try:
+        context.locks.mkdir(parents=True, exist_ok=True)
+        first, second = (FileLock(path, is_singleton=False, fallback_to_soft=False) for _ in range(2))
+        with first:
+            try:
+                with second.acquire(timeout=0):
+                    yield Finding(
+                        "locks", "FAIL", f"{path.parent} does not lock files: set REELWRIGHT_HOME to a local disk"
+                    )
+            except Timeout:
+                yield Finding("locks", "ok", "file locks hold")
+    except (OSError, NotImplementedError) as error:
+        yield Finding(
+            "locks", "FAIL", f"{path.parent} cannot lock files ({error}): set REELWRIGHT_HOME to a local disk"
+        )
+
+
+def _catalog(context: Context) -> Iterator[Finding]:
+    from backends.catalog.availability import availability
+
+    rows = [row for row in context.catalog.rows if row.state != "retired"]
+    why = availability(context.env)
+    usable = [row.id for row in rows if why(row) is None]
+    shown = ", ".join(usable[:5]) + (" ..." if len(usable) > 5 else "")
+    yield Finding("catalogue", "ok", f"{len(rows)} models, {len(usable)} can be used now: {shown or 'none'}")
+
+
+def _back_ends(context: Context) -> Iterator[Finding]:
+    from backends.backend import broken, registry
+
+    for provider, registration in sorted(registry().items()):
+        why = context.why_not(provider)
+        yield Finding(
+            "back end", "note" if why else "ok", f"{provider} ({registration.kind}){f': {why}' if why else ''}"
+        )
+    for name, why in sorted(broken.items()):
+        yield Finding("back end", "FAIL", f"{name} does not load: {why}: reinstall or remove it")
+
+
+def _lanes(context: Context) -> Iterator[Finding]:
+    import time
+
+    from backends.jobs import admin, lanes
+
+    open_jobs = admin.open_by_lane(context.store)
+    for lane in context.store.rows("SELECT * FROM lanes ORDER BY key"):
+        key = str(lane["key"])
+        driven = lanes.is_driven(context.locks, lane)
+        who = f"driven by process {lane['pid']}, version {lane['version']}" if driven else "not driven now"
+        yield Finding("lane", "ok", f"{key}: {who}, {open_jobs.get(key, 0)} open jobs")
+        if lane["breaker"] and lane["breaker_until"] > time.time():
+            text = f"{key}: buys nothing: {lane['breaker']}; then: reelwright jobs resume '{key}'"
+            yield Finding("lane", "note", text)
+        if lane["trouble"]:
+            log = context.settings.logs / "worker.log"
+            yield Finding("lane", "note", f"{key}: its last worker could not drive it: {lane['trouble']} (see {log})")

@@ -1,0 +1,56 @@
+"""A home folder for one occasion: nothing of the person's store is touched, and its worker has left before it goes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from backends.errors import VideoError
+from backends.settings import Settings, load_settings
+
+LEAVING_S = 10.0
+"""A worker that has nothing to do any more gets this long to end."""
+
+
+@contextmanager
+def short_home(env: Mapping[str, str], output: Path | None = None, idle_s: float = 1.0) -> Generator[Settings]:
+    """Settings of an empty home below the system's temporary folder. output: where clips go (else inside it too).
+
+    At the end open jobs are cancelled and the home is removed, once its worker has left.
+    """
+    with tempfile.TemporaryDirectory(prefix="reelwright-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        settings = load_settings(
+            {
+                **env,
+                "REELWRIGHT_HOME": str(home / "home"),
+                "REELWRIGHT_OUTPUT_DIR": str(output or home / "output"),
+                "REELWRIGHT_WORKER": "detached",
+                "REELWRIGHT_WORKER_IDLE_S": f"{idle_s:g}",
+            },
+            cwd=home,
+        )
+        try:
+            yield settings
+        finally:
+            with suppress(VideoError):
+                _empty(settings)
+
+
+def _empty(settings: Settings) -> None:
+    from backends.jobs.lanes import driver_of
+    from backends.jobs.process import is_alive
+    from backends.studio import Studio
+
+    if not settings.store.exists():
+        return
+    with Studio.open(settings, client="cleanup") as studio:
+        for job in studio.list("open", limit=1000).jobs:
+            studio.cancel(job.job_id)
+        drivers = [driver_of(lane) for lane in studio.context.store.rows("SELECT * FROM lanes")]
+        deadline = time.monotonic() + LEAVING_S
+        while any(one is not None and is_alive(one) for one in drivers) and time.monotonic() < deadline:
+            time.sleep(0.05)

@@ -1,0 +1,6 @@
+"""The demonstration: two stills that we drew ourselves, and a client that makes clips of them through the server."""
+
+from pathlib import Path
+
+STILLS = (Path(__file__).with_name("lake_evening.jpg"), Path(__file__).with_name("lake_dusk.jpg"))
+"""The same scene twice: the boat has sailed on and the sun has sunk. Drawn by `draw_stills`."""

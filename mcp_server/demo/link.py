@@ -1,0 +1,91 @@
+"""A client's link to the real MCP server over stdio, through the SDK's own client; it knows the server's process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from base64 import b64decode
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from mcp import Client, StdioServerParameters
+from mcp.shared.exceptions import MCPError
+from mcp_types import ImageContent, TextContent
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult
+
+LAUNCH = (
+    "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); "
+    "os.execv(sys.executable, [sys.executable, '-P', '-m', 'mcp_server', 'serve'])"
+)
+"""The SDK doesn't tell its server's process id: it is written down, then the same process becomes the server."""
+
+PASSED = ("PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "LANG", "LC_ALL")
+
+Fields = dict[str, object]
+
+
+class DemoFailed(Exception):
+    """What did not come out as promised."""
+
+
+class Link:
+    """Calls of tools; every refusal is a DemoFailed in the server's words."""
+
+    def __init__(self, client: Client, pid: int) -> None:
+        self.client = client
+        self.pid = pid
+
+    async def tools(self) -> list[str]:
+        return [tool.name for tool in (await self.client.list_tools()).tools]
+
+    async def call(self, tool: str, **arguments: object) -> Fields:
+        """A tool's structured result."""
+        result = await self._result(tool, arguments)
+        if result.structured_content is None:
+            raise DemoFailed(f"{tool} gave no structured result")
+        return cast(Fields, result.structured_content)
+
+    async def picture(self, tool: str, **arguments: object) -> tuple[str, bytes]:
+        """A tool's text and its one picture."""
+        result = await self._result(tool, arguments)
+        pictures = [part for part in result.content if isinstance(part, ImageContent)]
+        if len(pictures) != 1:
+            raise DemoFailed(f"{tool} gave {len(pictures)} pictures instead of one")
+        return _text(result), b64decode(pictures[0].data)
+
+    async def _result(self, tool: str, arguments: Fields) -> CallToolResult:
+        try:
+            result = await self.client.call_tool(tool, arguments, read_timeout_seconds=90)
+        except MCPError as error:
+            raise DemoFailed(f"{tool}: the server is gone or broken: {error}") from None
+        if result.is_error:
+            raise DemoFailed(f"{tool} was refused: {_text(result)}")
+        return result
+
+    def kill(self) -> None:
+        """SIGKILL to the server: no clean-up of any kind, as when its host crashes."""
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+@asynccontextmanager
+async def linked(env: Mapping[str, str], folder: Path) -> AsyncGenerator[Link]:
+    """Start a server and talk to it until the end of the block. env: its REELWRIGHT_* variables; no key reaches it.
+
+    folder: where it runs, and where its process id is noted.
+    """
+    note = folder / "server.pid"
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    server = StdioServerParameters(
+        command=sys.executable, args=["-P", "-c", LAUNCH, str(note)], env={**passed, **env}, cwd=folder
+    )
+    async with Client(server) as client:
+        yield Link(client, int(note.read_text()))
