@@ -2,8 +2,8 @@
 
 Every byte here is read by an agent before its first call, so a sentence is kept only where it prevents a mistake,
 and once: generate_video explains the arguments that all starting tools share, image_to_video the camera and motion.
-Ranges that `VideoRequest` holds stay there, since its refusal comes together with this one's (`strict.refused`).
-`tests/mcp_server/test_size.py` holds the sum under its limits.
+Ranges that `VideoRequest` holds stay there, since its refusal comes together with this one's (`asked.every_problem`).
+`tests/mcp_server/test_mcp_surface.py` holds the sum under its limits.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import cast
 
 from mcp_types import CallToolResult, TextContent
 
@@ -52,7 +53,7 @@ def refused(tool: str, error: VideoError, given: Mapping[str, object] = MappingP
     if error.retry_after_s is not None:
         lines.append(f"try again after {error.retry_after_s:g} s")
     if error.nearest:
-        lines.append(f"nearest that works: {_as_arguments(error.nearest)}")
+        lines.append(f"nearest that works: {_as_arguments(error.nearest, given)}")
     if (following := NEXT.get(error.kind)) and "next:" not in error.message.lower():
         lines.append(f"next: {following.format(tool=tool)}")
     return refusal("\n".join(lines))
@@ -71,5 +72,19 @@ def crashed(tool: str, error: Exception) -> CallToolResult:
     )
 
 
-def _as_arguments(nearest: dict[str, object]) -> str:
-    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in nearest.items())
+def _as_arguments(nearest: Mapping[str, object], given: Mapping[str, object]) -> str:
+    """The changes to make, as arguments that the same tool takes: nothing that its schema would refuse."""
+    return ", ".join(_change(name, value, given) for name, value in nearest.items())
+
+
+def _change(name: str, value: object, given: Mapping[str, object]) -> str:
+    name = {"source_clip": "clip", "duration_s": "add_s" if "add_s" in given else name}.get(name, name)
+    if value is None or value in ([], {}):
+        return f"without {name}"
+    if name == "frames" and isinstance(value, list):
+        stills = cast("list[dict[str, object]]", value)
+        if "image" in given and len(stills) == 1:
+            name, value = "image", stills[0]["image"]
+        else:  # a still's role follows from its place here
+            value = [{part: of for part, of in still.items() if part != "role"} for still in stills]
+    return f"{name}={json.dumps(value, ensure_ascii=False, default=str)}"

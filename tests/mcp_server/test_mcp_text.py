@@ -182,3 +182,26 @@ def test_a_refusal_says_kind_problems_nearest_and_next() -> None:
 def test_every_failure_that_a_caller_can_act_on_names_the_next_step() -> None:
     """Of the others three end a job and say it there, and not_found always names the list to look at."""
     assert ERROR_KINDS - set(NEXT) == {"provider", "cancelled", "moderation_output", "not_found"}
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest", "words"),
+    [
+        (
+            {},
+            {"fps": None, "motion": [], "provider_options": {}},
+            "without fps, without motion, without provider_options",
+        ),
+        ({"add_s": 9}, {"duration_s": 5}, "add_s=5"),
+        ({"clip": "a"}, {"source_clip": "b", "loop": False}, 'clip="b", loop=false'),
+        ({"image": "a"}, {"frames": [{"image": "b", "role": "first"}]}, 'image="b"'),
+        (
+            {"frames": []},
+            {"frames": [{"image": "a"}, {"image": "b", "role": "last", "at_s": 2}]},
+            'frames=[{"image": "a"}, {"image": "b", "at_s": 2}]',
+        ),
+    ],
+)
+def test_the_nearest_request_is_told_in_arguments_of_the_tool(given: Any, nearest: Any, words: str) -> None:
+    part: Any = refused("t", VideoError("unsupported", "m", nearest=nearest), given).content[0]
+    assert f"nearest that works: {words}\n" in part.text
