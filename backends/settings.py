@@ -38,13 +38,17 @@ KEY_VARIABLES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """home: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input
-    files may come from. catalog: folders with the person's own rows. worker: "detached" (a process of its own) or
-    "inline" (a thread of this one)."""
+    """What a process of ours was told.
+
+    home: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input files
+    may come from; cwd: what relative paths are relative to. catalog: folders with the person's own rows.
+    worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
+    """
 
     home: Path
     output: Path
     roots: tuple[Path, ...]
+    cwd: Path
     catalog: tuple[Path, ...] = ()
     worker: Literal["detached", "inline"] = "detached"
     max_wait_s: float = 50.0
@@ -105,6 +109,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         home=home,
         output=output,
         roots=tuple(dict.fromkeys(root.resolve() for root in roots)),
+        cwd=cwd,
         catalog=(home / "catalog", *_paths(value("catalog"))),
         worker=worker,
         max_wait_s=max_wait_s,

@@ -44,7 +44,7 @@ class Context:
 
     @cached_property
     def inputs(self) -> Inputs:
-        return Inputs(self.store, self.artifacts, self.sandbox, self.settings.roots, Path.cwd())
+        return Inputs(self.store, self.artifacts, self.sandbox, self.settings.roots, self.settings.cwd)
 
     @property
     def catalog(self) -> Catalog:
