@@ -2,7 +2,7 @@
 
 The catalogue's row names the fields; what is left to do here is where the media go (see runway.toml):
     images             [{uri, position}]      keyframes         [{uri, seconds}]
-    reference_images   [{uri}]                reference_clips   [{type: "video", uri}]
+    reference_images   [{uri}]                reference_clips   [{type: "video", uri}], "NAME[].uri": [{uri}]
     source_clip        the URI                character         {type: "image", uri}
     performance        {type: "video", uri}
 A body holds {"asset": place} for every URI until the POST, so that a job's row stays small.
@@ -85,7 +85,8 @@ def _references(request: VideoRequest, prepared: Prepared, body: JsonObject) -> 
         place = f"references[{number}].media"
         asset = prepared.assets.get(place)
         if asset is not None and asset.facts.kind == "clip":
-            clips.append({"type": "video", "uri": asset_mark(place)})
+            kind = {} if named(prepared, "reference_clips").endswith("[].uri") else {"type": "video"}
+            clips.append({**kind, "uri": asset_mark(place)})
             tags[reference.tag] = f"[Video {len(clips)}]"
         else:
             images.append({"uri": asset_mark(place)})
@@ -93,7 +94,7 @@ def _references(request: VideoRequest, prepared: Prepared, body: JsonObject) -> 
     for ours, items in (("reference_images", images), ("reference_clips", clips)):
         if not items:
             continue
-        field = named(prepared, ours)
+        field = named(prepared, ours).removesuffix("[].uri")
         if not field:
             kind = "images" if ours == "reference_images" else "clips"
             raise VideoError("unsupported", f"{prepared.model} takes no {kind} as references for {request.task}")
@@ -114,7 +115,7 @@ def _say_tags(request: VideoRequest, prepared: Prepared, body: JsonObject, tags:
         return tags[match[1]]
 
     longest_first = "|".join(sorted(map(re.escape, tags), key=len, reverse=True))
-    body[field] = re.sub(rf"@({longest_first})(?![A-Za-z0-9_-])", position, prompt)
+    body[field] = re.sub(rf"(?<![A-Za-z0-9._%+-])@({longest_first})(?![A-Za-z0-9_-])", position, prompt)
     return tuple(f"@{tag} goes into the prompt as {tags[tag]}" for tag in tags if tag in used)
 
 
