@@ -25,11 +25,17 @@ POLL_EVERY_S = 5.0
 """The budget: on average at most one question every so many seconds."""
 
 
+POSTS_AT_ONCE = 4
+"""Paid POSTs under way at a time on one lane: what a kill can leave unclear, and fewer than a back end's connections,
+so that none waits for one with its intent already written down."""
+
+
 class Posts:
-    """Paid POSTs may run side by side; a look-up of unbound jobs runs alone, so that it can't take the id of one
+    """A few paid POSTs may run side by side; a look-up of unbound jobs runs alone, so that it can't take the id of one
     whose reply is still on its way."""
 
     def __init__(self) -> None:
+        self._room = anyio.Semaphore(POSTS_AT_ONCE)
         self._alone = anyio.Lock()
         self._running = 0
         self._none_running = anyio.Event()
@@ -37,16 +43,17 @@ class Posts:
 
     @asynccontextmanager
     async def posting(self) -> AsyncGenerator[None]:
-        async with self._alone:
-            if not self._running:
-                self._none_running = anyio.Event()
-            self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._none_running.set()
+        async with self._room:
+            async with self._alone:
+                if not self._running:
+                    self._none_running = anyio.Event()
+                self._running += 1
+            try:
+                yield
+            finally:
+                self._running -= 1
+                if not self._running:
+                    self._none_running.set()
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator[None]:
