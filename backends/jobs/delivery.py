@@ -15,6 +15,7 @@ import anyio
 
 from backends.backend import RemoteFile
 from backends.errors import VideoError
+from backends.jobs.crash import crash_point
 from backends.media.fetch import fetch
 from backends.media.magic import sniff
 
@@ -99,6 +100,7 @@ async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[s
     if not sniff(target).startswith(("video/", "image/")):
         target.unlink(missing_ok=True)
         raise StaleUrl("the address answered with something that is no video")
+    crash_point("before-arrived")
     named = target.with_suffix(suffix_of(target))
     target.replace(named)
     return named

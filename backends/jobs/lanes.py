@@ -15,11 +15,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from backends.errors import VideoError
+from backends.jobs.crash import crash_point
 from backends.jobs.process import ProcessId, is_alive, this_process
 from backends.jobs.store import Row, Store, Transaction
 
 OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
 """SQL: jobs that a driver still has to do something for."""
+
+
+BEAT_S = 5.0
+"""How often a driver shows that it lives."""
 
 
 class Fenced(Exception):
@@ -65,6 +70,7 @@ def take(store: Store, folder: Path, key: str, *, version: str, detached: bool, 
         return int(row["epoch"])
 
     try:
+        crash_point("after-lock")
         return Lease(key, store.write(write, durable=True), lock)
     except BaseException:
         lock.release()
@@ -82,6 +88,7 @@ def leave(store: Store, lease: Lease, *, even_if_open: bool = False) -> bool:
 
     left = store.write(write)
     if left:
+        crash_point("before-unlock")
         lease.lock.release()
     return left
 
@@ -126,6 +133,12 @@ def is_driven(folder: Path, lane: Row) -> bool:
         lock.release()
         return False
     return True
+
+
+def paid_jobs(store: Store) -> int:
+    """How many open jobs cost money."""
+    row = store.row(f"SELECT count(*) AS n FROM jobs WHERE {OPEN} AND coalesce(est_high, 1) > 0")
+    return int(row["n"]) if row else 0
 
 
 def server_of(key: str) -> str:

@@ -13,6 +13,7 @@ from backends.catalog.price import estimate
 from backends.errors import VideoError
 from backends.jobs import codec, ledger, legal, records
 from backends.jobs.context import Context
+from backends.jobs.crash import crash_point
 from backends.jobs.inputs import MAX_INPUT, assets_of, is_pending
 from backends.jobs.records import Hold
 from backends.jobs.store import Row, Transaction, to_json
@@ -40,6 +41,7 @@ async def _settle(
             continue
         if "url" in entry:
             target = spool / f"input{number}"
+            crash_point("before-input")
             await fetch(entry["url"], target, max_bytes=MAX_INPUT, timeout_s=FETCH_TIMEOUT_S)
             entry = {**entry, "fetched": str(target)}
         settled = await to_thread.run_sync(context.inputs.settle, entry)
