@@ -1,0 +1,57 @@
+"""`python -m tests.chaos`: the long kill -9 run, each way of look-up. `--demo`: six clips and three kills to watch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.demo import demo
+from tests.chaos.storm import MODES, Outcome, Plan, run
+from tests.fakes import PLUGIN
+from tests.jobs.station import TINY
+
+HEAD = (
+    "| the service offers | jobs | kill -9 (workers, clients) | workers | charged | paid twice | done | uncertain "
+    "| lost | seconds |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def row(outcome: Outcome) -> str:
+    """One line of the table."""
+    plan, states, counters = outcome.plan, outcome.states, outcome.counters
+    twice = sum(count > 1 for count in counters.get("charges_by_key", {}).values())
+    lost = plan.jobs - states["succeeded"] - states["uncertain"]
+    kills = f"{outcome.killed.total()} ({outcome.killed['worker']}, {outcome.killed['client']})"
+    return (
+        f"| {plan.mode} | {plan.jobs} | {kills} | {len(outcome.workers)} | {counters.get('charges', 0)} | {twice} "
+        f"| {states['succeeded']} | {states['uncertain']} | {lost} | {outcome.seconds:.0f} |"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m tests.chaos", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="six clips, three kills, a minute")
+    parser.add_argument("--jobs", type=int, default=240)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mode", choices=MODES, action="append")
+    asked = parser.parse_args()
+    sys.path[:0] = [str(PLUGIN), str(TINY)]
+    if asked.demo:
+        return demo()
+    print(HEAD, flush=True)
+    broken: list[str] = []
+    for mode in asked.mode or MODES:
+        with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
+            outcome = run(Plan(mode, asked.jobs, asked.kills, seed=asked.seed), Path(folder))
+        print(row(outcome), flush=True)
+        broken += [f"{mode}: {problem}" for problem in outcome.broken]
+    for problem in broken:
+        print(f"BROKEN {problem}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

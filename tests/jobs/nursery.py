@@ -1,0 +1,116 @@
+"""Real workers in a hundredth of the time: a process that has imported everything forks one for each order.
+
+Each is a process of its own, with its own environment and crash plan, that runs the worker's real `main`; a kill is a
+real SIGKILL. What it saves is only the imports. Starting workers as clients do is tested elsewhere (`test_jobs_launch`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, cast
+
+from backends.jobs.process import ProcessId, start_time, this_process
+from tests.fakes import PLUGIN
+from tests.jobs.station import TINY
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Nursery:
+    """Forks workers and reaps them."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def __enter__(self) -> Self:
+        paths = os.pathsep.join(map(str, (ROOT, PLUGIN, TINY)))
+        with self._log.open("ab") as log:
+            self._mother = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tests.jobs.nursery"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": paths},
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._mother.stdin is not None and self._mother.stdout is not None
+        self._mother.stdin.close()
+        self._mother.wait(10)
+        self._mother.stdout.close()
+
+    def _ask(self, **order: Any) -> int:
+        assert self._mother.stdin is not None and self._mother.stdout is not None
+        self._mother.stdin.write(json.dumps(order).encode() + b"\n")
+        self._mother.stdin.flush()
+        answer = self._mother.stdout.readline()
+        assert answer, "the nursery has ended: see its log"
+        return int(answer)
+
+    def worker(self, env: Mapping[str, str], crash: str = "") -> ProcessId:
+        """A worker that runs by now. crash: a crash point with its number ("after-post:1")."""
+        pid = self._ask(env={**env, "REELWRIGHT_CRASH": crash})
+        return ProcessId(pid, start_time(pid) or 0.0, this_process().boot_id)
+
+    def ended(self, worker: ProcessId) -> int:
+        """Wait for it; its exit code, negative for a signal."""
+        return self._ask(wait=worker.pid)
+
+
+def _become(env: dict[str, str]) -> None:
+    """In the forked child: the worker, with the environment that it would have been started with."""
+    import importlib
+
+    from backends.jobs import crash, worker
+
+    null = os.open(os.devnull, os.O_RDWR)
+    home = Path(env["REELWRIGHT_HOME"])
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    log = os.open(home / "logs" / "worker.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for target, source in ((0, null), (1, log), (2, log)):
+        os.dup2(source, target)
+    os.environ.clear()
+    os.environ.update(env)
+    importlib.reload(crash)  # it reads its plan from the environment, as in a process that starts
+    worker.main()
+
+
+def main() -> None:
+    from backends.backend import registered
+    from backends.jobs import worker as _worker  # noqa: F401 - imported for the children
+
+    os.setsid()
+    env = {"PAID_API_KEY": "none", "PAID_BASE_URL": "http://127.0.0.1:9"}
+    registered("paid").open(env, env["PAID_BASE_URL"])  # the heavy imports of the back end and its client
+    for line in sys.stdin:
+        order = cast("dict[str, Any]", json.loads(line))
+        if "wait" in order:
+            _, status = os.waitpid(order["wait"], 0)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+            continue
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                os.setsid()
+                _become(order["env"])
+                code = 0
+            except SystemExit as left:
+                code = int(left.code or 0)
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    main()

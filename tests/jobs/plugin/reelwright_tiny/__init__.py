@@ -1,0 +1,59 @@
+"""A local engine that costs next to nothing: it copies a clip, and misbehaves when its prompt says so.
+
+Environment: TINY_CLIP (the MP4 to copy), TINY_GATE (a file: a prompt that begins with "wait" goes on once it exists).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+
+from backends.backend import Access, LocalBackend, Output, Prepared, Progress, Registration
+from backends.errors import VideoError
+
+
+class Tiny:
+    """Copies the clip. Prompts: "crash ..." ends the process, "noise ..." prints, "refuse ...", "break ..." and
+    "wait ..." do what they say."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.clip = Path(env["TINY_CLIP"])
+        self.gate = Path(env.get("TINY_GATE", "/nonexistent"))
+
+    async def run(self, prepared: Prepared, dest: Path, progress: Progress) -> Output:
+        word = prepared.request.prompt.split(" ")[0]
+        progress(0.1, "copying")
+        if word == "crash":
+            os._exit(3)
+        if word == "noise":
+            print("a library that prints" * 50)
+            os.write(1, b"and one that writes to the descriptor\n" * 50)
+            sys.stderr.write("and to stderr\n")
+        if word == "refuse":
+            raise VideoError("invalid_request", "the tiny engine refuses: leave out the word refuse")
+        if word == "break":
+            raise RuntimeError("a defect of the engine")
+        while word == "wait" and not self.gate.exists():
+            await anyio.sleep(0.02)
+        target = dest / "clip.mp4"
+        shutil.copyfile(self.clip, target)
+        return Output(target, seed=7, sidecar={"tiny": True}, facts={"pid": os.getpid()}, notes=("copied",))
+
+
+def access(env: Mapping[str, str]) -> Access:
+    missing = () if env.get("TINY_CLIP") else ("TINY_CLIP",)
+    return Access("tiny", "", missing)
+
+
+def open_engine(env: Mapping[str, str], base_url: str) -> LocalBackend:
+    del base_url
+    return Tiny(env)
+
+
+def register() -> Registration:
+    return Registration("tiny", "local", access, open_engine, Path(__file__).with_name("tiny.toml"))
