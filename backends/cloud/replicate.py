@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "https://api.replicate.com"
 TAKES = Takes(image_bytes=20 << 20, clip_bytes=95 << 20)
 """Replicate's files hold 100 MB at most."""
-LIST_PAGES = 20
+LIST_PAGES = 50
 
 STATES: Mapping[str, State] = {
     "starting": "queued",
@@ -71,6 +71,7 @@ class ReplicateBackend:
         self._key = {"authorization": f"Bearer {_key(env)}"}
         self.service = Service("Replicate", "REPLICATE_API_TOKEN", (_key(env),))
         self.channel = Channel(self.service, base_url, lambda: self._key, told)
+        self._since: dict[str, float] = {}
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         inputs = plain_body(prepared)
@@ -154,22 +155,26 @@ class ReplicateBackend:
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
         """Predictions of the same model with the same inputs, made since then by Replicate's clock; oldest first.
 
-        Careful on purpose: one whose inputs are deleted already might be ours, and then nothing is concluded.
+        Careful on purpose: one whose inputs are deleted already might be ours, and then nothing is concluded (a later,
+        wider look of the same job doesn't mind those from before the first one).
         """
+        closest = self._since[job_key] = max(since, self._since.get(job_key, since))
         model = "/".join(prepared.endpoint.split("/")[1:3])
         wanted = table(prepared.body.get("input"))
         found: list[Handle] = []
         path = "v1/predictions"
         for _ in range(LIST_PAGES):
             answer = await self.channel.ask("GET", path, charged="unknown")
-            begin = since + _clock_lead(answer)
+            lead = _clock_lead(answer)
             for item in listed(at(answer.json, "results")):
                 made = _moment(text(at(item, "created_at")))
-                if made is not None and made < begin:
+                if made is not None and made < since + lead:
                     return found[::-1]
                 if text(at(item, "model")) != model:
                     continue
                 if at(item, "data_removed") is True:
+                    if made is not None and made < closest + lead:
+                        continue
                     text_ = "Replicate has deleted the inputs of what may be this job"
                     raise VideoError("not_found", text_, charged="unknown")
                 if _matches(wanted, table(at(item, "input"))):

@@ -1,0 +1,291 @@
+"""The shared client: one POST and the one right error, free questions, keys that go nowhere else, tolerant reading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.backend import Prepared
+from backends.cloud.http import Answer, Channel, Timing
+from backends.cloud.http_json import at, dollars, number, share, text, whole
+from backends.cloud.http_media import filled, inputs_by_field, marked, place_media
+from backends.cloud.http_outcome import Service, Told, retry_after
+from backends.cloud.http_still import Takes, sendable
+from backends.errors import VideoError
+from backends.request import build_request
+from tests.cloud.http_cases import PLAIN, UNCLEAR, asset, still, title, unclear, unreachable
+from tests.fakes import FakeServer, tiny_clip
+
+KEY = "sk-http-alpha-987654"
+SERVICE = Service("Acme", "ACME_KEY", (KEY,))
+BODY = {"model": "basic", "prompt": "a fox", "seconds": 4, "size": "320x180"}
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[FakeServer]:
+    with FakeServer("paid", clips={"": tiny_clip()}) as running:
+        yield running
+
+
+@pytest.fixture
+def server(shared: FakeServer) -> Iterator[FakeServer]:
+    yield shared
+    shared.release()
+    shared.clear()
+
+
+def told(answer: Answer) -> Told:
+    code = text(at(answer.json, "error", "code"))
+    kind = "rate_limited" if code == "rate_limited" else None
+    return Told(text(at(answer.json, "error", "message")), code, kind)
+
+
+@asynccontextmanager
+async def channel(url: str, **seconds: float) -> AsyncIterator[Channel]:
+    timing = Timing(**{"paid_s": 0.5, "free_s": 0.5, "connect_s": 0.4, **seconds})
+    opened = Channel(SERVICE, url, lambda: {"authorization": f"Bearer {KEY}"}, told, timing)
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+async def refusal(server: FakeServer, outcome: dict[str, Any], **seconds: float) -> VideoError:
+    before = server.counters().get("submit", 0)
+    server.script("submit", outcome)
+    async with channel(server.url, **seconds) as open_:
+        with pytest.raises(VideoError) as caught:
+            answer = await open_.post_paid("jobs", BODY)
+            if not text(at(answer.json, "id")):
+                raise SERVICE.unknown("no id")
+    assert server.counters()["submit"] == before + 1, "exactly one POST"
+    return caught.value
+
+
+@pytest.mark.parametrize("outcome", UNCLEAR, ids=title)
+async def test_a_paid_post_without_a_clear_answer_is_unknown(server: FakeServer, outcome: dict[str, Any]) -> None:
+    unclear(await refusal(server, outcome))
+
+
+@pytest.mark.parametrize(("status", "kind"), [*PLAIN, (429, "quota"), (418, "invalid_request")])
+async def test_a_refused_post_is_uncharged(server: FakeServer, status: int, kind: str) -> None:
+    error = await refusal(server, {"status": status, "code": "x1"})
+    assert (error.kind, error.retryable, error.charged, error.http_status) == (kind, False, "no", status)
+    assert error.message.startswith(f"Acme refused ({status} x1): the service says x1; ")
+    assert error.provider_code == "x1"
+
+
+async def test_only_a_limit_that_is_documented_as_one_is_tried_again(server: FakeServer) -> None:
+    later = formatdate(time.time() + 60, usegmt=True)
+    for header, low, high in (("7", 7, 7), (later, 50, 60), ("1e999", None, None), ("soon", None, None)):
+        outcome = {"status": 429, "code": "rate_limited", "headers": {"retry-after": header}}
+        error = await refusal(server, outcome)
+        assert (error.kind, error.retryable, error.charged) == ("rate_limited", True, "no")
+        if low is None:
+            assert error.retry_after_s is None
+        else:
+            assert error.retry_after_s is not None and low <= error.retry_after_s <= high
+    assert retry_after("-3") == 0.0 and retry_after("99999999") == 86_400.0 and retry_after(None) is None
+
+
+async def test_what_was_never_sent_may_be_tried_again(server: FakeServer) -> None:
+    before = server.counters().get("submit", 0)
+    with unreachable() as addresses:
+        for url in (*addresses, server.url.replace("http:", "https:")):
+            async with channel(url) as open_:
+                with pytest.raises(VideoError) as caught:
+                    await open_.post_paid("jobs", BODY)
+            error = caught.value
+            assert (error.kind, error.retryable, error.charged) == ("network", True, "no"), url
+            assert "nothing was sent" in error.message
+    assert server.counters().get("submit", 0) == before
+
+
+async def test_a_paid_post_never_uses_a_kept_connection(server: FakeServer) -> None:
+    async with channel(server.url) as open_:
+        for _ in range(3):
+            await open_.post_paid("jobs", BODY)
+        posts = [entry["connection"] for entry in server.log("submit")[-3:]]
+        for _ in range(3):
+            await open_.ask("GET", "jobs/none", charged="no", accept=frozenset({404}))
+        asked = [entry["connection"] for entry in server.log("status")[-3:]]
+    assert len(set(posts)) == 3 and len(set(asked)) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "retryable"),
+    [
+        ({"status": 500}, "provider", True),
+        ({"status": 302}, "provider", True),
+        ({"status": 429}, "rate_limited", True),
+        ({"status": 401}, "auth", False),
+        ({"status": 404}, "not_found", False),
+        ({"status": 410}, "not_found", False),
+        ({"status": 422}, "invalid_request", False),
+        ({"reset": "before"}, "network", True),
+        ({"lose": True}, "network", True),
+        ({"hang": True}, "timeout", True),
+        ({"truncate": 3}, "network", True),
+        ({"truncate": 5, "no_length": True}, "provider", True),
+    ],
+    ids=str,
+)
+async def test_a_free_question_says_nothing_of_the_charge(
+    server: FakeServer, outcome: dict[str, Any], kind: str, retryable: bool
+) -> None:
+    async with channel(server.url) as open_:
+        job = text(at((await open_.post_paid("jobs", BODY)).json, "id"))
+        server.script("status", outcome)
+        with pytest.raises(VideoError) as caught:
+            await open_.ask("GET", f"jobs/{job}", charged="unknown")
+    error = caught.value
+    assert (error.kind, error.retryable, error.charged) == (kind, retryable, "unknown")
+
+
+async def test_an_answer_larger_than_any_json_is_not_read(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.cloud.http.MAX_ANSWER", 1000)
+    server.script("status", {"status": 200, "body": "x" * 5000})
+    async with channel(server.url) as open_:
+        with pytest.raises(VideoError, match="too large"):
+            await open_.ask("GET", "jobs/pj_1", charged="no")
+    unclear(await refusal(server, {"status": 200, "body": "x" * 5000}))
+
+
+async def test_words_of_a_service_are_bounded_data_without_the_key(server: FakeServer) -> None:
+    words = f"bad\nprompt {KEY} \x1b[31m" + "x" * 5000
+    outcome = {"status": 400, "body": {"error": {"code": f"c\n{KEY}", "message": words}}}
+    error = await refusal(server, outcome)
+    assert KEY not in error.message and KEY not in str(error.to_json())
+    assert "\n" not in error.message and "\x1b" not in error.message and len(error.message) < 450
+    assert "bad prompt ***" in error.message
+
+
+async def test_a_key_goes_to_its_own_host_alone(server: FakeServer) -> None:
+    async with channel(server.url) as open_:
+        assert open_.own(f"{server.url}/media/a.mp4")
+        others = ("https://127.0.0.1/x", "http://127.0.0.1:1/x", "http://acme.com.evil.com", "", "//x", "http://[::1")
+        assert not any(open_.own(url) for url in others)
+        with pytest.raises(VideoError, match="another host"):
+            await open_.ask("GET", "https://elsewhere.invalid/jobs", charged="no")
+
+
+async def test_a_key_that_no_header_can_hold_is_told_without_it() -> None:
+    for key in ("sk-\nnew", "sk-ü-long", "sk with space"):
+        with pytest.raises(VideoError, match="ACME_KEY holds characters") as caught:
+            Channel(Service("Acme", "ACME_KEY", (key,)), "https://acme.invalid", dict, told)
+        assert caught.value.kind == "auth" and key not in caught.value.message
+
+
+async def test_the_persons_proxy_holds_but_not_on_this_machine(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    async with channel(server.url) as open_:
+        assert (await open_.post_paid("jobs", BODY)).ok
+    async with channel("https://acme.invalid") as open_:
+        with pytest.raises(VideoError) as caught:
+            await open_.post_paid("jobs", BODY)
+    assert "nothing was sent" in caught.value.message
+
+
+async def test_reading_is_tolerant() -> None:
+    reply = {"a": [{"b": 1}], "n": "45%", "big": float("inf")}
+    assert at(reply, "a", 0, "b") == 1 and at(reply, "a", 3, "b") is None and at("no", "a") is None
+    assert [share(value) for value in (0.4, 40, "40", "45%", 1, 250, -3, None, True, "soon", float("nan"))] == [
+        0.4, 0.4, 0.4, 0.45, 1.0, 1.0, 0.0, None, None, None, None,
+    ]  # fmt: skip
+    assert (number("1e999"), whole("3.5"), whole(4.0), text(True), text(3)) == (None, None, 4, "", "3")
+    assert dollars("0.35") == Decimal("0.35") and dollars("NaN") is None and dollars(None) is None
+
+
+def prepared(fields: dict[str, str], **request: Any) -> Prepared:
+    asked = build_request(task="text_to_video", prompt="a fox", **request)
+    return Prepared(asked, "acme/one", 640, 360, {"fields": fields, "body": {}})
+
+
+async def test_inputs_go_where_the_row_says() -> None:
+    frames = [{"image": "a.png"}, {"image": "b.png", "role": "last"}]
+    cases: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
+        (
+            {"first": "input.start", "last": "input.end"},
+            {"frames": frames},
+            {"input": {"start": {"asset": "frames[0].image"}, "end": {"asset": "frames[1].image"}}},
+        ),
+        (
+            {"images": "urls"},
+            {"frames": frames},
+            {"urls": [{"asset": "frames[0].image"}, {"asset": "frames[1].image"}]},
+        ),
+        (
+            {"reference_images": "images[].image_url", "first": "image"},
+            {"references": ["hero=a.png"], "frames": frames[:1]},
+            {"image": {"asset": "frames[0].image"}, "images": [{"image_url": {"asset": "references[0].media"}}]},
+        ),
+        (
+            {"first": "image", "last": "tail"},
+            {"frames": frames[:1], "loop": True},
+            {"image": {"asset": "frames[0].image"}, "tail": {"asset": "frames[0].image"}},
+        ),
+        ({"source_clip": "video_url"}, {"source_clip": "c.mp4"}, {"video_url": {"asset": "source_clip"}}),
+    ]
+    for fields, request, body in cases:
+        ready, made = prepared(fields, **request), dict[str, Any]()
+        places = place_media(made, ready, inputs_by_field(ready.request, ready))
+        assert made == body and set(marked(made)) == set(places) == set(ready.request.media())
+        assert "asset" not in str(filled(made, lambda place: f"<{place}>"))
+
+
+async def test_an_input_without_a_field_is_never_left_out_in_silence() -> None:
+    for fields, request in (
+        ({"first": "image"}, {"frames": [{"image": "a.png"}, {"image": "b.png"}]}),
+        ({"first": "image", "last": "tail"}, {"frames": [{"image": f"{n}.png"} for n in range(3)]}),
+        ({}, {"source_clip": "c.mp4"}),
+        ({"first": "image"}, {"references": ["hero=a.png"]}),
+    ):
+        ready = prepared(fields, **request)
+        with pytest.raises(VideoError, match="acme/one takes no ") as caught:
+            inputs_by_field(ready.request, ready)
+        assert caught.value.kind == "unsupported"
+
+
+async def test_a_still_is_sent_in_the_clips_shape(tmp_path: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    wide = asset("frames[0].image", still(tmp_path, "wide.png", (640, 300)))
+    same = asset("frames[0].image", still(tmp_path, "same.png", (640, 360)))
+    for fit, size in (("crop", (533, 300)), ("pad", (640, 360))):
+        data, mime = await sendable(prepared({}, fit=fit), wide, Takes())
+        assert mime == "image/png" and Image.open(io.BytesIO(data)).size == size
+    assert (await sendable(prepared({}), same, Takes())) == (same.path.read_bytes(), "image/png")
+    reference = asset("references[0].media", wide.path)
+    assert (await sendable(prepared({}), reference, Takes()))[0] == wide.path.read_bytes()
+
+
+async def test_a_still_is_sent_upright_small_and_in_a_format_that_is_read(tmp_path: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.effect_noise((360, 640), 90).convert("RGB").save(turned, exif=exif)
+    data, _ = await sendable(prepared({}), asset("frames[0].image", turned), Takes())
+    assert Image.open(io.BytesIO(data)).size == (640, 360)
+    small = Takes(images=frozenset({"image/jpeg"}), image_bytes=20_000)
+    data, mime = await sendable(prepared({}), asset("references[0].media", turned), small)
+    assert mime == "image/jpeg" and len(data) <= 20_000
+    with pytest.raises(VideoError, match="at most 0 MB: shorten it"):
+        await sendable(prepared({}), asset("source_clip", tiny_clip()), Takes(clip_bytes=100))
