@@ -21,8 +21,6 @@ from backends.jobs.records import Hold
 from backends.jobs.remote_run import RemoteRun
 from backends.jobs.store import Row, Transaction, to_json
 
-BEAT_S = 5.0
-
 
 class _Run(Protocol):
     async def run(self) -> None: ...
@@ -92,7 +90,7 @@ class LaneDriver:
 
     async def _beat(self) -> None:
         while True:
-            await anyio.sleep(BEAT_S)
+            await anyio.sleep(lanes.BEAT_S)
             try:
                 lanes.beat(self.context.store, self.lease)
             except VideoError as error:  # a full disk: the requests under way must still be seen to their end

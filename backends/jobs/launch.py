@@ -15,15 +15,17 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anyio
 
 from backends.backend import registered
 from backends.jobs import lanes, rotation
 from backends.jobs.context import Context, program_version
-from backends.jobs.driver import BEAT_S
 from backends.jobs.store import Row
-from backends.jobs.worker import ADOPT_AGAIN_S, Worker, paid_jobs
+
+if TYPE_CHECKING:
+    from backends.jobs.worker import Worker
 
 log = logging.getLogger("reelwright")
 
@@ -33,7 +35,7 @@ START_GRACE_S = 10.0
 STUCK_S = 60.0
 """A driver that has not beaten for so long, by our own monotonic clock (which a suspend stops too), hangs."""
 
-WATCHED_S = 3 * BEAT_S
+WATCHED_S = 3 * lanes.BEAT_S
 """Two looks that lie further apart prove no more silence than this."""
 
 LOG_LIMIT = 2 << 20
@@ -120,7 +122,7 @@ class Launcher:
             return f"no_credentials: {why}"
         if self.context.access(lane["provider"]).lane == lane["key"]:
             return ""
-        if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > ADOPT_AGAIN_S:
+        if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > rotation.ADOPT_AGAIN_S:
             return ""
         variables = " or ".join(registered(lane["provider"]).access({}).missing)
         return (
@@ -192,6 +194,8 @@ class Launcher:
     def _start_inline(self) -> None:
         if self._inline is not None and self._inline.is_alive():
             return
+        from backends.jobs.worker import Worker  # brings the HTTP client, which a client of the store never needs
+
         worker = Worker(self.context, subprocess.DEVNULL, detached=False)
         self._inline_worker = worker
 
@@ -206,7 +210,7 @@ class Launcher:
 
     def drain(self) -> None:
         """Inline only: stay until no paid job is open. A detached worker needs nothing, free work can begin anew."""
-        while self._inline is not None and self._inline.is_alive() and paid_jobs(self.context):
+        while self._inline is not None and self._inline.is_alive() and lanes.paid_jobs(self.context.store):
             self._inline.join(0.2)
 
     def close(self) -> None:

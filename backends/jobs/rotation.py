@@ -16,6 +16,9 @@ from backends.jobs.context import Context
 from backends.jobs.lanes import Lease
 from backends.jobs.store import Row, Transaction, add_event
 
+ADOPT_AGAIN_S = 60.0
+"""How long a lane whose jobs our key may not see is left alone."""
+
 ADOPTABLE = "state IN ('running', 'downloading', 'finishing') AND handle IS NOT NULL"
 
 

@@ -25,7 +25,7 @@ from backends.jobs import lanes, rotation
 from backends.jobs.context import Context, program_version
 from backends.jobs.driver import LaneDriver
 from backends.jobs.engines import Engines
-from backends.jobs.lanes import OPEN, Lease
+from backends.jobs.lanes import Lease
 from backends.jobs.store import Row, Transaction
 from backends.settings import load_settings
 
@@ -34,7 +34,6 @@ log = logging.getLogger("reelwright.worker")
 LOOK_EVERY_S = 0.05
 IDLE_S = 60.0
 START_WAIT_S = 5.0
-ADOPT_AGAIN_S = 60.0
 LOOK_ANYHOW_S = 1.0
 """How often lanes and jobs are looked at when no event has asked for it: locks that came free, lanes asked for."""
 
@@ -134,7 +133,7 @@ class Worker:
                 continue
             if not self._can_drive(lane):
                 if rotation.adoptable(self.context, lane) and not lanes.is_driven(self.context.locks, lane):
-                    self._refused[key] = time.monotonic() + ADOPT_AGAIN_S
+                    self._refused[key] = time.monotonic() + rotation.ADOPT_AGAIN_S
                     await self._adopt(lane)
                 continue
             if not lane["handover"] and lanes.is_driven(self.context.locks, lane):
@@ -207,12 +206,6 @@ class Worker:
             )
 
         self.context.store.write(write)
-
-
-def paid_jobs(context: Context) -> int:
-    """How many open jobs cost money."""
-    row = context.store.row(f"SELECT count(*) AS n FROM jobs WHERE {OPEN} AND coalesce(est_high, 1) > 0")
-    return int(row["n"]) if row else 0
 
 
 async def _main(context: Context, engine_log: IO[bytes]) -> None:
