@@ -14,9 +14,11 @@ from backends.animatic.lens import Matrix
 
 Grey = npt.NDArray[np.uint8]
 
+FAINT = 0.01
+"""SIFT's contrast threshold, a quarter of the usual: dusk and fog have few strong corners; RANSAC sorts them."""
 DISTINCT = 0.75
 """A match counts when the second best is this much worse (Lowe, IJCV 2004)."""
-MIN_INLIERS = 24
+MIN_INLIERS = 12
 MIN_SHARE = 0.35
 """Of the distinct matches that must agree on the one homography."""
 MAX_ZOOM = 4.0
@@ -24,7 +26,7 @@ MAX_ZOOM = 4.0
 
 def reframing(a: Grey, b: Grey) -> Matrix:
     """The homography from a's pixels to b's; the identity when none can be trusted."""
-    search = cv2.SIFT.create(nfeatures=1500)
+    search = cv2.SIFT.create(nfeatures=1500, contrastThreshold=FAINT)
     points_a, marks_a = search.detectAndCompute(a, None)
     points_b, marks_b = search.detectAndCompute(b, None)
     if len(points_a) < MIN_INLIERS or len(points_b) < MIN_INLIERS:

@@ -7,7 +7,8 @@ no pixel outside changes. How far it may slide before the picture would fold ove
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -83,7 +84,13 @@ class Brush:
     box: tuple[int, int, int, int]
     across: Plane
     down: Plane
-    slides: list[float] = field(default_factory=list[float])
+    slides: list[float]
+
+    @cached_property
+    def _grid(self) -> tuple[Plane, Plane]:
+        left, top, right, bottom = self.box
+        columns, rows = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
+        return columns, rows
 
     @classmethod
     def make(
@@ -119,7 +126,7 @@ class Brush:
             across += step[0]
             down += step[1]
             slides.append(step[2])
-        if not slides:
+        if not (across.any() or down.any()):
             return None
         squeezed = _hardest_squeeze(across, down)
         if squeezed > SQUEEZE:
@@ -135,7 +142,7 @@ class Brush:
     def paint(self, still: Rgb, onto: Rgb, done: float) -> None:
         """Paint the box of `still`, with `done` (0..1, or more) of the whole way gone, into `onto`."""
         left, top, right, bottom = self.box
-        columns, rows = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
+        columns, rows = self._grid
         onto[top:bottom, left:right] = cv2.remap(
             still,
             columns - self.across * np.float32(done),
@@ -149,23 +156,35 @@ def _slide(index: int, region: MotionRegion, cover: Cover, full: float, notes: l
     """One region's field, and how far its heart goes: as asked, or as far as is possible without folding."""
     dx, dy = region.vector()
     wanted = region.intensity * full
-    depth = _depth(cover, (dx, dy), 1.0)
     # A rim may be as narrow as the region across its way, but along it only as steep as the picture can bear.
-    rim = min(float(depth.max()), max(1.5 * wanted / SQUEEZE, SOFT_RIM / FULL * full))
-    length = 1.5 * wanted / (SQUEEZE * max(rim, 1.0))
-    if length > 1:
-        depth = _depth(cover, (dx, dy), min(length, LONGEST_RIM))
-        rim = min(float(depth.max()), rim)
-    share = np.clip((depth - 1) / max(rim - 1, 1e-3), 0, 1).astype(np.float32)
-    weight = share * share * (3 - 2 * share) * cover
-    slope = float(np.abs(_gradient(weight, 1) * dx + _gradient(weight, 0) * dy).max())
-    slide = min(wanted, SQUEEZE / max(slope, 1e-9))
+    widest = max(1.5 * wanted / SQUEEZE, SOFT_RIM / FULL * full)
+    weight, slide, room = _weighted(cover, (dx, dy), 1.0, widest, wanted)
+    if slide < wanted:
+        length = min(LONGEST_RIM, 1.5 * wanted / (SQUEEZE * max(room, 1.0)))
+        weight, slide, _ = max(
+            (weight, slide, room), _weighted(cover, (dx, dy), max(1.0, length), room, wanted), key=lambda way: way[1]
+        )
     if slide < MEANINGFUL * wanted:
         notes.append(
             f"motion[{index}] goes {slide / full * FULL:.1%} of the width instead of {wanted / full * FULL:.1%}: "
             "farther, its rim would fold; a region that is longer in its direction can go farther"
         )
     return (weight * np.float32(dx * slide), weight * np.float32(dy * slide), slide)
+
+
+def _weighted(
+    cover: Cover, direction: tuple[float, float], length: float, widest: float, wanted: float
+) -> tuple[Plane, float, float]:
+    """The weight with a rim of at most `widest` pixels across and `length` times that along, how far it may slide
+    (0 where the region is too small to have an inside), and the rim's width."""
+    depth = _depth(cover, direction, length)
+    rim = min(float(depth.max()), widest)
+    share = np.clip((depth - 1) / max(rim - 1, 1e-3), 0, 1).astype(np.float32)
+    weight = (share * share * (3 - 2 * share) * cover).astype(np.float32, copy=False)
+    if not weight.any():
+        return weight, 0.0, rim
+    slope = float(np.abs(_gradient(weight, 1) * direction[0] + _gradient(weight, 0) * direction[1]).max())
+    return weight, min(wanted, SQUEEZE / max(slope, 1e-9)), rim
 
 
 def _depth(cover: Cover, direction: tuple[float, float], length: float) -> Plane:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,7 @@ from backends.animatic.timing import frame_count
 from backends.backend import Asset, JsonObject, Prepared
 from backends.errors import VideoError
 from backends.media.container import open_clip
-from backends.media.frames import decode
+from backends.media.frames import decode, last_frame
 from backends.media.rates import exact_rate
 from backends.request import CameraMove
 
@@ -48,7 +49,7 @@ def extend_take(prepared: Prepared) -> Take:
         take.audio_from = asset.path
         take.notes.append("the clip's own sound is kept; the added part is silent")
     take.facts["method"] = "extend"
-    take.frames = _frames(prepared, asset, decode(asset.path, fps=None if steady else rate), added, take)
+    take.frames = _frames(prepared, asset, steady, added, take)
     return take
 
 
@@ -63,11 +64,14 @@ def _refuse_pull_outs(camera: Sequence[CameraMove]) -> None:
 
 def _timing(asset: Asset) -> tuple[Fraction, bool, int]:
     """The clip's rate, whether its frames come evenly, and how many there will be at that rate (an estimate when
-    they don't)."""
+    they don't; the rate is then that of the usual step, in whole frames)."""
     rate = exact_rate(asset.facts.fps or 24.0)
     times = _frame_times(asset.path)
-    steady = all(abs((time - times[0]) * rate - index) < UNSTEADY for index, time in enumerate(times))
-    return rate, steady, len(times) if steady else frame_count(asset.facts.duration_s or 1.0, rate)
+    if all(abs((time - times[0]) * rate - index) < UNSTEADY for index, time in enumerate(times)):
+        return rate, True, len(times)
+    steps = sorted(after - before for before, after in pairwise(times) if after > before)
+    rate = Fraction(min(60, max(8, round(1 / steps[len(steps) // 2]))))
+    return rate, False, frame_count(asset.facts.duration_s or 1.0, rate)
 
 
 def _frame_times(path: Path) -> list[Fraction]:
@@ -81,16 +85,18 @@ def _frame_times(path: Path) -> list[Fraction]:
         return [stamp * clip.time_base for stamp in sorted(stamps)]
 
 
-def _frames(prepared: Prepared, asset: Asset, source: Iterator[Rgb], added: int, take: Take) -> Iterator[Rgb]:
+def _frames(prepared: Prepared, asset: Asset, steady: bool, added: int, take: Take) -> Iterator[Rgb]:
     """The source's frames as they are decoded, then the new ones. Only the last of them is kept."""
     last: Rgb | None = None
     before = 0
-    for frame in source:
+    for frame in decode(asset.path, fps=None if steady else take.rate):
         last = _even(frame, prepared)
         before += 1
         yield last
     if last is None:
         raise VideoError("asset", "the clip to extend holds no frame: export it again as H.264 MP4")
+    if not steady:  # an even rate may have stepped over the true last frame
+        last = _even(last_frame(asset.path), prepared)
     take.count = before + added
     take.facts |= {"source_frames": before, "added_frames": added}
     sidecar = _own_sidecar(asset, prepared, before, take.notes)

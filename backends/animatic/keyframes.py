@@ -97,7 +97,9 @@ def keyframes_take(prepared: Prepared) -> Take:
 def _marks(at_s: Sequence[float | None], duration_s: float, rate: Fraction, count: int, loop: bool) -> list[int]:
     """The frame on which each keyframe is shown, and for a loop the one after the last, where the first comes back."""
     times = times_of(at_s, duration_s, loop)
-    marks = [min(count - 1, round(Fraction(str(time)) * rate)) for time in times]
+    marks = [round(Fraction(str(time)) * rate) for time in times]
+    if not loop:  # the end of the clip is the end of its last frame
+        marks = [min(count - 1, mark) for mark in marks]
     if loop:
         marks.append(count)
     for index, (before, after) in enumerate(pairwise(marks)):
@@ -138,9 +140,8 @@ def _fitted(prepared: Prepared, index: int, take: Take) -> Rgb:
         raise VideoError("invalid_request", f"interpolate needs its keyframes: frames[{index}].image is missing")
     image = load_image(asset.path)
     picture, lost = fit_image(image, prepared.width, prepared.height, prepared.request.fit)
-    if lost > 0.005:
-        note = f"{lost:.0%} of frames[{index}] was cut off to fit {prepared.width}x{prepared.height}"
-        take.notes.extend([note] * (note not in take.notes))
+    lost_before = float(take.facts.get("cut_off_pct", 0.0))
+    take.facts["cut_off_pct"] = max(lost_before, round(100 * lost, 1))
     return picture
 
 
@@ -154,6 +155,8 @@ def _tell(consistencies: list[float], take: Take) -> None:
         take.facts["method_effective"] = "dissolve" if len(dissolved) == len(consistencies) else "morph and dissolve"
     take.facts["method"] = "keyframes"
     take.facts["flow_consistency_pct"] = [round(100 * value, 1) for value in consistencies]
+    if take.facts["cut_off_pct"] >= 0.5:
+        take.notes.append(f"up to {take.facts['cut_off_pct']:.0f}% of a keyframe was cut off to fit the clip")
     for i in dissolved:
         take.notes.append(
             f"from keyframe {i} to the next there is no common motion ({consistencies[i]:.0%} of the flow agrees): "

@@ -17,12 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from backends.animatic.camera import Pose
+from backends.errors import VideoError
 
 Matrix = npt.NDArray[np.float64]
 Rgb = npt.NDArray[np.uint8]
 
 SLANT = 0.12
 """How much nearer than its middle the still's foot is taken to be (and its head farther)."""
+LEAST = 0.25
+"""The smallest share of the still's width that a path may leave: less is a few hundred pixels blown up."""
+HORIZON = 0.1
+"""How near the picture plane's horizon a corner may look, relative to its middle."""
 FOCAL = 2.15
 """Focal length in half frame widths (of the wider side): 50 degrees across, a normal lens."""
 
@@ -81,6 +86,25 @@ def project(matrix: Matrix, points: Matrix) -> Matrix:
     return lifted[:, :2] / lifted[:, 2:]
 
 
+def too_far(left: float) -> VideoError:
+    """For moves that add up to looking past the still; left: the share of its width that could be shown."""
+    return VideoError(
+        "unsupported",
+        f"the camera moves together leave {max(0.0, left):.0%} of the picture's width, and at least {LEAST:.0%} is "
+        "needed: use smaller amounts, or fewer moves the same way",
+    )
+
+
+def window(frame_from_still: Matrix, aspect: float) -> Matrix:
+    """Where the frame's corners lie on the still, 4x2. VideoError("unsupported") when one looks past the horizon."""
+    back = inverse(frame_from_still)
+    lifted = np.c_[rim(aspect), np.ones(4)] @ back.T
+    depth = lifted[:, 2] / back[2, 2]
+    if depth.min() < HORIZON:
+        raise too_far(0.0)
+    return project(back, rim(aspect))
+
+
 def magnification(matrix: Matrix, points: Matrix) -> Matrix:
     """How much longer a short line becomes at each of Nx2 points (the square root of the Jacobian's determinant)."""
     depth = np.c_[points, np.ones(len(points))] @ matrix[2]
@@ -102,11 +126,16 @@ class Overscan:
 
     @classmethod
     def of(cls, matrices: Sequence[Matrix], aspect: float) -> Overscan:
-        """From every frame's homography. Exact: a window is convex and so is its picture on the still."""
+        """From every frame's homography. Exact: a window is convex and so is its picture on the still.
+
+        VideoError("unsupported") when less than `LEAST` of the width would be left.
+        """
         corners = rim(aspect)
-        seen = np.concatenate([project(inverse(matrix), corners) for matrix in matrices])
+        seen = np.concatenate([window(matrix, aspect) for matrix in matrices])
         low, high = seen.min(axis=0), seen.max(axis=0)
         scale = float(min(1.0, 2 * aspect / (high[0] - low[0]), 2 / (high[1] - low[1])))
+        if scale < LEAST:
+            raise too_far(scale)
         middle = -scale * (low + high) / 2
         room = np.array([aspect, 1.0])
         # No farther from the middle than needed: a path that fits where it is stays there.

@@ -14,13 +14,15 @@ import numpy as np
 from backends.animatic.camera import CameraPath
 from backends.animatic.drift import moved
 from backends.animatic.ease import coast
-from backends.animatic.lens import SLANT, Matrix, homography, inverse, magnification, project, rim
+from backends.animatic.lens import SLANT, Matrix, homography, inverse, magnification, project, rim, window
 
 HAND_OVER_S = 1.2
 """Seconds in which the old motion fades while new moves take over."""
 MOST_CLOSING = 0.15
 """How much of the frame's width a continued motion may cost before it eases out sooner."""
 SOONEST_S = 0.5
+CLOSEST = 0.45
+"""The smallest window, in widths of the last frame: a move that would need a smaller one stops at the edge."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Onward:
             matrix = homography(self.path.pose(t), self.aspect, slant)
             if self.old is not None:
                 matrix = matrix @ moved(self.old, coast(t, fade))
+            window(matrix, self.aspect)  # refused when it looks past the horizon
             framed.append(inverse(matrix))
         needed = [self._room(view) for view in framed]
         tightest = min(needed)
@@ -77,8 +80,21 @@ class Onward:
             scale = min(scale, room)
             if self.path.shaken:  # close in once, at the start, rather than at every new stray
                 scale = min(scale, 1 - (1 - tightest) * self.path.settle(t))
-            windows.append((scale, _shrunk(view, scale)))
+            windows.append((scale, self._held(_shrunk(view, scale))))
         return windows
+
+    def _held(self, view: Matrix) -> Matrix:
+        """The same window, drawn in and shifted back if even the closest one looks past the edge."""
+        edge = np.array([self.aspect, 1.0])
+        seen = project(view, rim(self.aspect))
+        wide = float(((seen.max(axis=0) - seen.min(axis=0)) / (2 * edge)).max())
+        if wide > 1:
+            view = _shrunk(view, 1 / wide)
+            seen = project(view, rim(self.aspect))
+        back = np.maximum(0.0, -edge - seen.min(axis=0)) - np.maximum(0.0, seen.max(axis=0) - edge)
+        if np.abs(back).max() < 1e-12:
+            return view
+        return np.array([[1.0, 0.0, back[0]], [0.0, 1.0, back[1]], [0.0, 0.0, 1.0]]) @ view
 
     def _room(self, view: Matrix) -> float:
         """The largest scale of a window about its own middle that keeps it inside the last frame."""
@@ -89,7 +105,7 @@ class Onward:
         for axis, edge in enumerate((self.aspect, 1.0)):
             for step in reach[:, axis]:
                 free = edge - middle[axis] if step > 0 else edge + middle[axis]
-                room = min(room, max(0.05, free / max(abs(step), 1e-9)))
+                room = min(room, max(CLOSEST, free / max(abs(step), 1e-9)))
         return room
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from backends.animatic.lens import Rgb
 
-LARGEST, SMALLEST = 0.085, 0.027
-"""Type size, of the frame's shorter side; the smallest is 10 px at 360p."""
+LARGEST, SMALLEST = 0.085, 0.025
+"""Type size, of the frame's shorter side; at the smallest (9 px at 360p) a square card holds 1000 characters."""
 STEP = 0.94
 LEADING = 1.36
 CAPITALS = 0.7

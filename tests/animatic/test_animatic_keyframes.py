@@ -1,0 +1,193 @@
+"""interpolate: every keyframe on its frame, real motion where there is one, an honest dissolve where there is none."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends.animatic.keyframes import Pace, keyframes_take, times_of
+from backends.animatic.morph import RELATED, Bridge
+from backends.animatic.take import Take
+from backends.errors import VideoError
+from backends.media.fit import fit_image
+from backends.media.images import load_image
+from backends.media.measure import measure
+from tests.animatic.filming import WIDE, Picture, film, prepared, psnr, save
+from tests.samples import photo
+
+NAMES = ("astronaut", "coffee", "rocket")
+
+
+def wide(name: str) -> Picture:
+    """The middle of a photo as 320x180."""
+    image = load_image(photo(name))
+    rows = round(image.shape[1] * 9 / 16)
+    top = (image.shape[0] - rows) // 2
+    return cv2.resize(image[top : top + rows], WIDE, interpolation=cv2.INTER_AREA)
+
+
+def reframed(name: str, x: float, y: float, zoom: float) -> Picture:
+    """The photo seen through a smaller window about (x, y) of it: a camera that went there."""
+    image = load_image(photo(name))
+    width = image.shape[1] / zoom
+    matrix = np.array(
+        [[width / 320, 0, x * image.shape[1] - width / 2], [0, width / 320, y * image.shape[0] - width * 9 / 32]]
+    )
+    return cv2.warpAffine(
+        image, matrix, WIDE, flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def frames_of(take: Take) -> list[Picture]:
+    return [np.array(frame) for frame in take.frames]
+
+
+def interpolated(pictures: list[Picture], folder: Path, **fields: object) -> Take:
+    paths = [save(picture, folder / f"{index}.png") for index, picture in enumerate(pictures)]
+    return keyframes_take(prepared("interpolate", images=paths, **fields))
+
+
+def test_every_keyframe_is_shown_exactly_on_its_frame(tmp_path: Path) -> None:
+    pictures = [reframed("coffee", 0.5, 0.5, zoom) for zoom in (1.6, 1.8, 2.1)] + [wide("rocket")]
+    take = interpolated(pictures, tmp_path, at_s=[0.0, 0.25, 1.0, 2.0], duration_s=2.0)
+    frames = frames_of(take)
+    assert len(frames) == take.count == 48
+    for index, picture in zip((0, 6, 24, 47), pictures, strict=True):
+        assert np.array_equal(frames[index], picture)
+    assert take.facts["method_effective"] == "morph and dissolve"
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("coffee", (0.62, 0.55, 1.5)),
+        ("astronaut", (0.45, 0.35, 2.6)),
+        ("rocket", (0.4, 0.4, 1.4)),
+        ("astronaut", (0.3, 0.4, 1.5)),
+    ],
+)
+def test_between_related_framings_the_camera_really_travels(name: str, end: tuple[float, float, float]) -> None:
+    """The truth is known: the middle frame is the photo from the framing half way (geometrically for the zoom)."""
+    start = (0.5, 0.45, 1.5)
+    bridge = Bridge.between(reframed(name, *start), reframed(name, *end))
+    assert bridge.consistency > 0.85
+    ratio = end[2] / start[2]
+    along = 0.5 if ratio == 1 else (1 - ratio**-0.5) / (1 - 1 / ratio)
+    middle = reframed(
+        name, start[0] + (end[0] - start[0]) * along, start[1] + (end[1] - start[1]) * along, start[2] * ratio**0.5
+    )
+    shown, blend = bridge.at(0.5), cv2.addWeighted(bridge.a, 0.5, bridge.b, 0.5, 0)
+    inner = np.s_[20:-20, 30:-30]
+    assert psnr(shown[inner], middle[inner]) > 26
+    assert psnr(shown[inner], middle[inner]) > psnr(blend[inner], middle[inner]) + 5
+
+
+@pytest.mark.parametrize(("one", "two"), [(a, b) for a in NAMES for b in NAMES if a != b])
+def test_unrelated_pictures_dissolve_and_say_so(one: str, two: str, tmp_path: Path) -> None:
+    bridge = Bridge.between(wide(one), wide(two))
+    assert bridge.consistency < 0.1 < RELATED
+    assert np.array_equal(bridge.at(0.25), cv2.addWeighted(bridge.a, 0.75, bridge.b, 0.25, 0))
+
+
+def test_a_mirrored_picture_is_not_taken_for_a_motion() -> None:
+    assert not Bridge.between(wide("astronaut"), wide("astronaut")[:, ::-1].copy()).related
+
+
+def test_a_dissolve_is_told_with_the_flow_that_agrees(tmp_path: Path) -> None:
+    made = film(prepared("interpolate", images=[photo("coffee"), photo("rocket")]), tmp_path)
+    assert made.facts["method_effective"] == "dissolve"
+    assert made.facts["flow_consistency_pct"][0] < 10
+    assert "from keyframe 0 to the next there is no common motion" in made.told
+    assert "a plain dissolve was made, not a motion; a generative model can make the motion" in made.told
+    assert "up to 16% of a keyframe was cut off to fit the clip" in made.told
+
+
+def test_an_object_that_changes_before_a_still_ground_dissolves_in_place_and_is_told(tmp_path: Path) -> None:
+    before, after = wide("astronaut"), wide("astronaut")
+    after[60:130, 120:200] = wide("rocket")[60:130, 120:200]
+    take = interpolated([before, after], tmp_path)
+    frames = frames_of(take)
+    assert take.facts["method_effective"] == "morph"
+    assert RELATED < take.facts["flow_consistency_pct"][0] / 100 < 0.9
+    assert any("has no motion that both pictures share, and dissolves in place" in note for note in take.notes)
+    assert psnr(frames[12][:30], before[:30]) > 40  # the ground doesn't stir
+
+
+def test_motion_is_even_and_rests_at_both_ends(tmp_path: Path) -> None:
+    take = interpolated([reframed("coffee", 0.45, 0.5, 2.0), reframed("coffee", 0.55, 0.5, 2.0)], tmp_path)
+    frames = frames_of(take)
+    steps = [float(np.abs(after.astype(int) - before).mean()) for before, after in pairwise(frames)]
+    assert steps[0] < 0.5 * max(steps) and steps[-1] < 0.5 * max(steps)
+    assert max(steps) < 3 * np.median(steps)
+
+
+def test_a_loop_comes_back_to_the_first_keyframe_without_a_seam(tmp_path: Path) -> None:
+    pictures = [reframed("coffee", x, 0.5, 2.0) for x in (0.4, 0.5, 0.6)]
+    paths = [save(picture, tmp_path / f"{index}.png") for index, picture in enumerate(pictures)]
+    made = film(prepared("interpolate", images=paths, loop=True, duration_s=2.0), tmp_path)
+    seam = measure(made.path)["loop_seam"]
+    assert isinstance(seam, float) and seam < 1.5
+    assert len(made.facts["flow_consistency_pct"]) == 3
+    frames = made.frames()
+    assert len(frames) == 48
+    assert psnr(frames[16], pictures[1]) > 30 and psnr(frames[32], pictures[2]) > 30
+
+
+def test_sixteen_keyframes_hold_two_pictures_at_a_time(tmp_path: Path) -> None:
+    pictures = [reframed("coffee", 0.4 + 0.01 * index, 0.5, 2.0) for index in range(16)]
+    take = interpolated(pictures, tmp_path, duration_s=2.0)
+    assert len(frames_of(take)) == 48
+    assert len(take.facts["flow_consistency_pct"]) == 15
+
+
+@pytest.mark.parametrize(
+    ("at_s", "loop", "times"),
+    [
+        ([None, None, None], False, [0, 1, 2]),
+        ([None, 0.5, None, None], False, [0, 0.5, 1.25, 2]),
+        ([0.5, None, 1.5], False, [0.5, 1.0, 1.5]),
+        ([None, None, None, None], True, [0, 0.5, 1, 1.5]),
+        ([None, 1.8], True, [0, 1.8]),
+    ],
+)
+def test_times_left_out_lie_evenly_between_their_neighbours(
+    at_s: list[float | None], loop: bool, times: list[float]
+) -> None:
+    assert times_of(at_s, 2.0, loop) == pytest.approx(times)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.booleans())
+def test_the_pace_meets_every_mark_and_never_turns_back(gaps: list[int], loop: bool) -> None:
+    marks = [0, *np.cumsum(gaps).tolist()]
+    pace = Pace.through(marks, loop)
+    assert [pace.at(mark) for mark in marks] == list(range(len(marks)))
+    assert all(after >= before for before, after in pairwise([pace.at(frame) for frame in range(marks[-1] + 1)]))
+
+
+def test_keyframes_on_one_frame_are_refused_with_the_remedy() -> None:
+    images = [photo("coffee"), photo("rocket"), photo("coffee")]
+    with pytest.raises(VideoError) as caught:
+        keyframes_take(prepared("interpolate", images=images, at_s=[0.0, 0.5, 0.51]))
+    assert caught.value.message == (
+        "frames[1] and frames[2] are shown at 0.5 and 0.51 s, which is the same frame or backwards: give rising at_s "
+        "at least 0.0417 s apart"
+    )
+    with pytest.raises(VideoError, match=r"frames\[2\].at_s is 1: a loop needs time .* give at_s below 0.958"):
+        keyframes_take(prepared("interpolate", images=images, at_s=[0.0, 0.5, 1.0], loop=True))
+
+
+def test_prompts_are_told_to_be_unread(tmp_path: Path) -> None:
+    take = keyframes_take(prepared("interpolate", images=[photo("coffee"), photo("rocket")], prompt="a storm comes"))
+    assert take.notes == ["prompts are not followed: an animatic runs from keyframe to keyframe, nothing else"]
+
+
+def test_keyframes_are_fitted_as_asked() -> None:
+    take = keyframes_take(prepared("interpolate", images=[photo("coffee"), photo("rocket")], fit="pad"))
+    still, _ = fit_image(load_image(photo("coffee")), *WIDE, "pad")
+    assert np.array_equal(next(take.frames), still)
