@@ -14,9 +14,7 @@ import anyio
 from anyio import to_thread
 
 from backends.catalog.availability import availability
-from backends.catalog.choose import Offer, Prefer, rank
-from backends.catalog.price import estimate
-from backends.catalog.rules import check
+from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import VideoError
 from backends.jobs import ledger, records
@@ -24,7 +22,7 @@ from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.inspection import describe
 from backends.jobs.launch import Launcher
-from backends.jobs.offers import offer_view, start_call
+from backends.jobs.offers import Estimator, Market
 from backends.jobs.order import Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Ticket
@@ -61,6 +59,7 @@ class Studio:
         self.principal = principal
         self.launcher = Launcher(context)
         self.orders = Orders(context, client, principal)
+        self.estimator = Estimator()
 
     @classmethod
     def open(cls, settings: Settings | None = None, *, client: str = "mcp", principal: str = "local") -> Self:
@@ -111,35 +110,9 @@ class Studio:
         A named model that cannot is an error with the nearest legal request.
         """
         inputs = self.context.inputs.resolve(request, self.principal, copy=False)
-        catalog, why = self.context.catalog, availability(self.context.env)
-        limits = ledger.walls(self.context.store)
-        if request.model != "auto":
-            row = catalog.get(request.model)
-            checked = check(request, row, inputs.facts)
-            reason = why(row)
-            cost = estimate(checked, row, count)
-            offer = Offer(row, checked, cost, reason is None, reason or "")
-            return {"fits": [offer_view(offer)], "misfits": 0, "why": {}, "next": start_call(request, offer)}
-        ranking = rank(
-            request,
-            catalog,
-            inputs.facts,
-            why,
-            prefer=prefer,
-            where=where,
-            allow_providers=limits.allow_providers,
-        )
-        offers = [
-            Offer(o.row, o.checked, estimate(o.checked, o.row, count), o.available, o.why_not)
-            for o in ranking.fits[:limit]
-        ]
-        usable = next((offer for offer in offers if offer.available), None)
-        return {
-            "fits": [offer_view(offer) for offer in offers],
-            "misfits": sum(ranking.misfits.values()),
-            "why": ranking.misfits,
-            "next": start_call(request, usable) if usable else "list_models shows what each model needs",
-        }
+        walls = ledger.walls(self.context.store)
+        market = Market(self.context.catalog, self.context.env, walls.allow_providers)
+        return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
 
     # making
 

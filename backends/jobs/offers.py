@@ -2,12 +2,105 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
-from backends.catalog.choose import Offer
+from backends.catalog.availability import availability
+from backends.catalog.choose import Offer, Prefer, rank
+from backends.catalog.loader import Catalog
+from backends.catalog.price import estimate
+from backends.catalog.rules import check
 from backends.catalog.views import money_field
-from backends.request import VideoRequest
+from backends.request import MediaFacts, VideoRequest
+
+REMEMBERED = 64
+"""Answers that are kept: an agent asks for the price of the same clip several times."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """What an estimate depends on besides the request: the rows, the credentials, the providers the person allows."""
+
+    catalog: Catalog
+    env: Mapping[str, str]
+    allow_providers: frozenset[str] | None
+
+    def key(self) -> tuple[object, ...]:
+        return (self.catalog, frozenset(self.env.items()), self.allow_providers)
+
+
+class Estimator:
+    """Ranks the models for a request and puts their prices into words. Pure; the last answers are remembered."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[object, ...], dict[str, Any]] = OrderedDict()
+
+    def estimate(
+        self,
+        request: VideoRequest,
+        facts: Mapping[str, MediaFacts],
+        market: Market,
+        count: int,
+        limit: int,
+        prefer: Prefer,
+        where: Literal["any", "local"],
+    ) -> dict[str, Any]:
+        """The models that can do exactly this, in order, with the price of `count` clips each.
+
+        A named model that cannot is a VideoError with the nearest legal request.
+        """
+        key = (request.model_dump_json(), tuple(facts.items()), *market.key(), count, limit, prefer, where)
+        found = self._known.get(key)
+        if found is None:
+            ask = _one if request.model != "auto" else _ranked
+            found = self._known[key] = ask(request, facts, market, count, limit, prefer, where)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return deepcopy(found)
+
+
+def _one(
+    request: VideoRequest, facts: Mapping[str, MediaFacts], market: Market, count: int, *_: object
+) -> dict[str, Any]:
+    """The named model."""
+    row = market.catalog.get(request.model)
+    checked = check(request, row, facts)
+    reason = availability(market.env)(row)
+    offer = Offer(row, checked, estimate(checked, row, count), reason is None, reason or "")
+    return {"fits": [offer_view(offer)], "misfits": 0, "why": {}, "next": start_call(request, offer)}
+
+
+def _ranked(
+    request: VideoRequest,
+    facts: Mapping[str, MediaFacts],
+    market: Market,
+    count: int,
+    limit: int,
+    prefer: Prefer,
+    where: Literal["any", "local"],
+) -> dict[str, Any]:
+    """Every model that holds the request."""
+    ranking = rank(
+        request,
+        market.catalog,
+        facts,
+        availability(market.env),
+        prefer=prefer,
+        where=where,
+        allow_providers=market.allow_providers,
+    )
+    offers = [replace(offer, estimate=estimate(offer.checked, offer.row, count)) for offer in ranking.fits[:limit]]
+    usable = next((offer for offer in offers if offer.available), None)
+    return {
+        "fits": [offer_view(offer) for offer in offers],
+        "misfits": sum(ranking.misfits.values()),
+        "why": ranking.misfits,
+        "next": start_call(request, usable) if usable else "list_models shows what each model needs",
+    }
 
 
 def offer_view(offer: Offer) -> dict[str, Any]:
