@@ -70,9 +70,10 @@ def _priced(studio: Studio, path: Path, found: list[Shot]) -> list[Line]:
     keys: dict[str, int] = {}
     for shot in found:
         try:
-            quote = studio.quote(
-                shot.request, prefer=shot.given.prefer, where=shot.given.where, take=shot.take, label=shot.label
-            )
+            with shot.given.named():
+                quote = studio.quote(
+                    shot.request, prefer=shot.given.prefer, where=shot.given.where, take=shot.take, label=shot.label
+                )
         except VideoError as error:
             problems[shot.line] = error.message
             continue

@@ -163,9 +163,8 @@ def _store(context: Context) -> Iterator[Finding]:
     }
     jobs = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs yet"
     yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
-    if counts.get("uncertain"):
-        text = f"{counts['uncertain']} jobs wait for your decision: reelwright jobs list --state uncertain"
-        yield Finding("store", "note", text)
+    for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
+        yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
 
 
 def _lock(context: Context) -> Iterator[Finding]:

@@ -44,7 +44,8 @@ def make(
             if request_key is not None or take != 1:
                 raise VideoError("invalid_request", "--take and --request-key name one clip: --from has a take column")
             raise typer.Exit(batch.run(studio, shots, given, label, limit, yes, no_wait, as_json))
-        job = _one(studio, given, limit, take, label, request_key, yes, no_wait, as_json)
+        with given.named():
+            job = _one(studio, given, limit, take, label, request_key, yes, no_wait, as_json)
     raise typer.Exit(0 if job is None or job.state == "succeeded" else 1)
 
 

@@ -94,7 +94,7 @@ def estimate(
     as_json: Json = False,
 ) -> None:
     """What a request would cost with each model that can do exactly it. Takes the options of `make`."""
-    with opening.studio(as_json) as studio:
+    with opening.studio(as_json) as studio, given.named():
         found = studio.estimate(given.request(), count=count, limit=limit, prefer=given.prefer, where=given.where)
     if as_json:
         show.as_json(found)

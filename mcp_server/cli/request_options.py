@@ -6,7 +6,8 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_type_hints
@@ -49,6 +50,18 @@ class Given:
         if self.task not in get_args(TaskName):
             raise refuse([f"task: one of {', '.join(get_args(TaskName))}, not {self.task[:40]!r}"])
         return request.model_copy(update={"task": self.task})
+
+    @contextmanager
+    def named(self) -> Generator[None]:
+        """A VideoError inside calls each field by the name that the person wrote."""
+        from mcp_server.asked import as_argued
+
+        try:
+            yield
+        except VideoError as error:
+            error.message = as_argued(self.fields, error.message)
+            error.problems = tuple(as_argued(self.fields, problem) for problem in error.problems)
+            raise
 
 
 def keyframe(text: str) -> dict[str, object]:

@@ -54,7 +54,7 @@ class Clip:
     facts: Facts
 
 
-def run(output: Path, photo: Path | None, as_json: bool) -> int:
+def run(output: Path, photo: Path | None, resolution: str, as_json: bool) -> int:
     """Make the clips and tell of them; the exit code, 1 when anything is not as promised."""
     say: Callable[[str], None] = show.aside if as_json else show.line
     began = time.monotonic()
@@ -62,7 +62,7 @@ def run(output: Path, photo: Path | None, as_json: bool) -> int:
         if photo is not None and not photo.is_file():
             raise DemoFailed(f"{photo} is no file: --photo takes a picture")
         output.mkdir(parents=True, exist_ok=True)
-        clips, killed = _made(output.absolute(), photo.absolute() if photo else None, say)
+        clips, killed = _made(output.absolute(), photo.absolute() if photo else None, resolution, say)
     except EXPECTED as error:
         return _failed(error, as_json)
     except ExceptionGroup as errors:  # a task group of the client wraps what its block raised
@@ -95,24 +95,24 @@ def _failed(error: Exception, as_json: bool) -> int:
     return 1
 
 
-def _made(output: Path, photo: Path | None, say: Callable[[str], None]) -> tuple[list[Clip], Fields]:
+def _made(output: Path, photo: Path | None, resolution: str, say: Callable[[str], None]) -> tuple[list[Clip], Fields]:
     """Every clip, looked at, and what was killed meanwhile. The home of all this is temporary."""
     roots = [str(STILLS[0].parent), *([str(photo.parent)] if photo else [])]
     with short_home({}, output) as settings:
         env = {name: value for name, value in settings.env.items() if name.startswith("REELWRIGHT_")}
         env["REELWRIGHT_INPUT_ROOTS"] = ":".join(roots)
-        return anyio.run(_flow, env, settings.home.parent, output, photo, say)
+        return anyio.run(_flow, env, settings.home.parent, output, photo, resolution, say)
 
 
 async def _flow(
-    env: dict[str, str], folder: Path, output: Path, photo: Path | None, say: Callable[[str], None]
+    env: dict[str, str], folder: Path, output: Path, photo: Path | None, resolution: str, say: Callable[[str], None]
 ) -> tuple[list[Clip], Fields]:
     with anyio.move_on_after(LONGEST_S):
         async with linked(env, folder) as link:
             say(
                 f"a client has started the MCP server (process {link.pid}): {len(await link.tools())} tools, no key set"
             )
-            started = await _start(link, photo, say)
+            started = await _start(link, photo, resolution, say)
             killed = await _kill_in_mid_job(link, started, say)
         async with linked(env, folder) as link:
             say(f"a new client has started a new server (process {link.pid}) and waits")
@@ -125,9 +125,9 @@ Started = list[tuple[str, str, str, Wanted]]
 """name, tool, job id, what is wanted."""
 
 
-async def _start(link: Link, photo: Path | None, say: Callable[[str], None]) -> Started:
+async def _start(link: Link, photo: Path | None, resolution: str, say: Callable[[str], None]) -> Started:
     """Three jobs: a moved still, keyframes, and more of the first, which waits for it."""
-    common: Fields = {"model": "animatic", "resolution": "720p", "fps": FPS, "seed": 7}
+    common: Fields = {"model": "animatic", "resolution": resolution, "fps": FPS, "seed": 7}
     still = STILLS[0] if photo is None else photo
     moved = (MOVE if photo is None else PHOTO_MOVE) | common
     frames: Fields = {"frames": [{"image": str(path)} for path in STILLS], "duration_s": 3.0} | common

@@ -1,0 +1,113 @@
+"""What the commands say, and how: plain in a pipe, JSON where asked, errors that tell the next step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from mcp_server.cli import show
+from tests.cli.shell import Shell
+
+Make = Callable[..., Shell]
+
+
+def test_help_names_every_verb_and_is_plain_in_a_pipe(shell: Make) -> None:
+    with shell().process("--help") as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    for verb in ("serve", "demo", "doctor", "models", "estimate", "make", "jobs", "config"):
+        assert f"\n  {verb} " in out
+    assert "\x1b" not in out and "╭" not in out
+
+
+def test_the_command_line_loads_nothing_heavy(shell: Make) -> None:
+    heavy = "numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "mcp"
+    code = f"import sys, mcp_server.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_models_are_tab_separated_in_a_pipe(shell: Make) -> None:
+    ended = shell().done("models", "--query", "previs")
+    assert ended.lines[0].split("\t") == ["model", "tasks", "limits", "price", "seconds", "available"]
+    (animatic,) = [line.split("\t") for line in ended.lines if line.startswith("animatic\t")]
+    assert animatic[3] == "free" and animatic[5] == "yes"
+    assert "\x1b" not in ended.out
+
+
+def test_models_as_json_say_why_one_cannot_be_used(shell: Make) -> None:
+    rows = {row["model"]: row for row in shell().done("models", "--query", "loopback", "--json").json["models"]}
+    assert rows["paid/basic"]["available"] is False
+    assert rows["paid/basic"]["why_not"] == "set PAID_API_KEY or PAID_BASE_URL"
+
+
+def test_an_unknown_task_is_told_the_legal_ones(shell: Make) -> None:
+    ended = shell().run("models", "--task", "text2video")
+    assert ended.code == 2
+    assert "text_to_video" in ended.err and "upscale" in ended.err
+
+
+def test_check_finds_a_price_that_was_not_read_at_the_provider(shell: Make) -> None:
+    ended = shell().run("models", "--check", "--json")
+    assert ended.code == 1
+    told = {(one["model"], one["finding"]) for one in ended.json["findings"]}
+    assert ("paid/basic", "its price was not read at the provider (invented for tests)") in told
+
+
+def test_an_estimate_takes_the_options_of_make(shell: Make) -> None:
+    words = ["estimate", "a boat", "--model", "paid/basic", "--duration", "4", "--resolution", "180p", "--count", "3"]
+    ended = shell().done(*words)
+    assert ended.lines[0].split("\t") == ["model", "cost", "seconds", "clip", "available"]
+    assert ended.lines[1].split("\t")[:2] == ["paid/basic", "$1.20"]
+    assert shell().done(*words, "--json").json["fits"][0]["cost_high_usd"] == 1.2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--camera", "dolly-im:0.4"], "camera[0]: camera move 'dolly-im' is unknown: did you mean dolly-in?"),
+        (["--ref", "hero"], "references[0]: reference 'hero' is not tag=path-or-uri"),
+        (["--motion", "{"], "motion: not JSON"),
+        (["--option", "novalue"], "option 'novalue' is not NAME=VALUE"),
+        (["--image", "a.png", "--clip", "b.mp4"], "clip: give one of image, clip: a clip starts from one of them"),
+        (["--add", "2"], "add_s: needs clip: it is how much that clip is extended by"),
+        (["--seed", "-1"], "seed: input should be greater than or equal to 0, not -1"),
+        (["--duration", "nan"], "duration_s: "),
+        (["--model", "nosuch"], "not_found: model 'nosuch' is unknown: "),
+    ],
+)
+def test_a_wrong_option_is_told_under_its_name(shell: Make, words: list[str], told: str) -> None:
+    assert told in shell().refused("estimate", "a boat", *words)
+
+
+def test_several_problems_are_told_at_once(shell: Make) -> None:
+    told = shell().refused("estimate", "a boat", "--seed", "-1", "--camera", "fly")
+    assert "2 problems" in told and "seed: " in told and "camera[0]: " in told
+
+
+def test_a_failure_is_json_where_json_is_wanted(shell: Make) -> None:
+    ended = shell().run("estimate", "a boat", "--model", "nosuch", "--json")
+    assert ended.code == 1 and ended.err == ""
+    assert ended.json["error"]["kind"] == "not_found"
+
+
+def test_errors_name_commands_and_not_tools(shell: Make) -> None:
+    told = shell().refused("jobs", "show", "job_" + "a" * 26)
+    assert (
+        told == f"reelwright: not_found: there is no job 'job_{'a' * 26}': reelwright jobs list shows those there are\n"
+    )
+
+
+def test_no_data_can_steer_a_terminal() -> None:
+    assert show.clean("a\x1b[2Jb\x07\r\nc\x9b31m") == "a [2Jb  \nc 31m"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0, "$0"), (0.4, "$0.40"), (1.25, "$1.25"), (0.0042, "$0.0042"), (12, "$12.00"), (None, "unknown")],
+)
+def test_an_amount_keeps_its_cents_and_loses_no_digit(amount: float | None, text: str) -> None:
+    assert show.usd(amount) == text
