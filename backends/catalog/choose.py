@@ -28,17 +28,20 @@ Available = Callable[[Row], str | None]
 """None when a row can be used now, else the reason with the variable to set."""
 
 NEVER = 1e12
+CONSTRAINTS = ("where", "allow_providers")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A row that can do exactly the request. why_not: the reason when it is not available."""
+    """A row that can do exactly the request. why_not: the reason when it is not available. asked_length: whether the
+    request says how long the clip is."""
 
     row: Row
     checked: Checked
     estimate: Estimate
     available: bool
     why_not: str = ""
+    asked_length: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def rank(
         if row.state == "retired":
             continue
         if (where == "local" and row.where != "local") or _barred(row, allow_providers):
-            misfits["where" if not _barred(row, allow_providers) else "allow_providers"] += 1
+            if request.task in row.tasks:
+                misfits["allow_providers" if _barred(row, allow_providers) else "where"] += 1
             continue
         found = find(request, row, inputs)
         if isinstance(found, Misfit):
@@ -93,20 +97,21 @@ def rank(
             nearest.append(found)
             continue
         reason = available(row)
-        fits.append(Offer(row, found, estimate(found, row), reason is None, reason or ""))
+        length = request.duration_s is not None
+        fits.append(Offer(row, found, estimate(found, row), reason is None, reason or "", length))
     fits.sort(key=lambda offer: (not offer.available, *_order(offer, prefer, day)))
     nearest.sort(key=lambda misfit: (misfit.problems[0].field == "task", misfit.weight, misfit.row.tier))
     return Ranking(fits, dict(misfits.most_common()), nearest)
 
 
 def _barred(row: Row, allow_providers: Collection[str] | None) -> bool:
-    """Whether the person's list of providers leaves a row out; the engine on this machine needs no leave."""
-    return allow_providers is not None and row.engine != "previs" and row.provider not in allow_providers
+    """Whether the person's list of providers leaves a row out; what runs on this machine needs no leave."""
+    return allow_providers is not None and row.where == "cloud" and row.provider not in allow_providers
 
 
 def _order(offer: Offer, prefer: Prefer, today: date) -> tuple[float | str | bool, ...]:
     row = offer.row
-    cost = float(offer.estimate.usd_high) if offer.estimate.usd_high is not None else NEVER
+    cost = _comparable_cost(offer)
     seconds = offer.estimate.typical_s if offer.estimate.typical_s is not None else NEVER
     past = row.retire_on is not None and row.retire_on <= today
     last = (row.engine == "previs", past)
@@ -117,6 +122,14 @@ def _order(offer: Offer, prefer: Prefer, today: date) -> tuple[float | str | boo
     if prefer in ("consistency", "motion"):
         return (*last, _strength(row, prefer), row.tier, cost, row.id)
     return (*last, cost >= NEVER, row.tier, row.state != "active", cost, row.id)
+
+
+def _comparable_cost(offer: Offer) -> float:
+    """US dollars of the clip; of a second of it where nobody said how long, as each model has its own default."""
+    if offer.estimate.usd_high is None:
+        return NEVER
+    cost, settled = float(offer.estimate.usd_high), offer.checked.seconds
+    return cost / settled if settled and not offer.asked_length else cost
 
 
 def _strength(row: Row, name: str) -> int:
@@ -161,7 +174,7 @@ def choose(
     if usable:
         return _within(usable, ranking, prefer, budget, per_job_usd)
     previs = [offer for offer in ranking.fits if offer.row.engine == "previs" and offer.available]
-    if any(available(row) is None for row in catalog.rows if row.engine != "previs" and row.state != "retired"):
+    if any(available(row) is None for row in catalog.rows if row.engine == "generative" and row.state != "retired"):
         raise _nothing_fits(request, ranking, inputs, generative)
     if previs:
         offer = previs[0]
@@ -179,7 +192,10 @@ def _named(
     budget: Decimal | None,
     wall: Decimal | None,
 ) -> Choice:
-    row = catalog.get(request.model)
+    try:
+        row = catalog.get(request.model)
+    except VideoError as error:
+        raise _with_exact_price(error, request, catalog, inputs) from None
     checked = check(request, row, inputs)
     cost = estimate(checked, row)
     if _barred(row, allow_providers):
@@ -198,6 +214,21 @@ def _named(
         sure = "" if row.retire_checked else " (not confirmed by the provider)"
         notes = (*notes, f"{row.id} is to be shut down on {row.retire_on.isoformat()}{sure}")
     return Choice(row, checked, cost, notes)
+
+
+def _with_exact_price(
+    error: VideoError, request: VideoRequest, catalog: Catalog, inputs: Mapping[str, MediaFacts]
+) -> VideoError:
+    """For a retired name: what this very request costs with the successor, or what must change there."""
+    successor = catalog.find(str(error.nearest.get("model", ""))) if error.kind == "model_retired" else None
+    if successor is None:
+        return error
+    found = find(request, successor, inputs)
+    if isinstance(found, Checked):
+        text = f"{error.message} For this request it costs {estimate(found, successor).text}."
+        return VideoError(error.kind, text, nearest=error.nearest)
+    told = refusal(request, found, inputs)
+    return VideoError(error.kind, f"{error.message} But {told.message}", nearest={**told.nearest, **error.nearest})
 
 
 def _over(cost: Estimate, row: Row, budget: Decimal | None, wall: Decimal | None) -> VideoError | None:
@@ -282,15 +313,31 @@ def _nothing_fits(
     request: VideoRequest, ranking: Ranking, inputs: Mapping[str, MediaFacts], generative: list[Offer]
 ) -> VideoError:
     """No available model holds the request: which would, or which comes nearest and how."""
+    previs = next((offer for offer in ranking.fits if offer.row.engine == "previs" and offer.available), None)
+    free = f' Free previsualisation, with no generative model: model="{previs.row.id}".' if previs else ""
+    left_out = [f"{name} leaves {ranking.misfits[name]} out" for name in CONSTRAINTS if ranking.misfits.get(name)]
+    constraints = f" ({', '.join(left_out)})" if left_out else ""
     if generative:
         ways = "; ".join(f"{offer.row.id} {offer.estimate.text} ({offer.why_not})" for offer in generative[:3])
-        text = f"no configured model does exactly this. Others could: {ways}."
-        if any(offer.row.engine == "previs" and offer.available for offer in ranking.fits):
-            text += ' Free previsualisation, with no generative model: model="animatic".'
+        text = f"no configured model does exactly this{constraints}. Others could: {ways}.{free}"
         return VideoError("unsupported", text, nearest={"model": generative[0].row.id})
     if not ranking.nearest:
-        return VideoError("unsupported", f"no model does {request.task} here: list_models shows what there is")
+        text = f"no model does {request.task} here{constraints}: list_models shows what there is.{free}"
+        return VideoError("unsupported", text, nearest={"model": previs.row.id} if previs else {})
     misfit = ranking.nearest[0]
     error = refusal(request, misfit, inputs)
-    text = f"no model does exactly this. The nearest: {error.message}"
+    text = f"no model does exactly this{constraints}. The nearest: {error.message}{free}"
     return VideoError(error.kind, text, problems=error.problems, nearest={"model": misfit.row.id, **error.nearest})
+
+
+def next_after(
+    failed: Row, request: VideoRequest, ranking: Ranking, budget: Decimal | None = None
+) -> tuple[Offer | None, str]:
+    """What to offer when a model refused a job and charged nothing: the next available model that isn't the same
+    model by another route, inside the budget, and the words that offer it. Nothing is started by this."""
+    for offer in ranking.fits:
+        other = offer.row.family != failed.family and offer.row.id != failed.id and offer.row.engine != "previs"
+        if offer.available and other and (budget is None or _high(offer) <= budget):
+            text = f'{failed.id} refused it and charged nothing. Next: repeat with model="{offer.row.id}"'
+            return offer, f"{text} ({offer.estimate.text}); nothing has been started."
+    return None, f"{failed.id} refused it and charged nothing; no other configured model does exactly {request.task}."

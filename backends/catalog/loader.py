@@ -101,8 +101,8 @@ class Catalog:
         if len(same) > 1:
             text = f"model {name[:80]!r} has several routes: name one of {', '.join(same)}"
             return VideoError("not_found", text, nearest={"model": same[0]})
-        known = {**{alias: row.id for alias, row in self._aliases.items()}}
-        known |= {bare: rows[0].id for bare, rows in self._names.items()}
+        known = {bare: rows[0].id for bare, rows in self._names.items()}
+        known |= {alias: row.id for alias, row in self._aliases.items()}
         near = [known[match] for match in difflib.get_close_matches(key, known, n=5, cutoff=0.6)]
         near += [row.id for row in self.rows if len(key) > 2 and key in normal(row.id) and row.state != "retired"]
         unique = list(dict.fromkeys(near))[:3]

@@ -116,8 +116,13 @@ class Size:
 
     @property
     def value(self) -> float:
-        """The ratio as a number (0 for one that follows the input)."""
+        """The ratio that it goes by, as a number (0 for one that follows the input)."""
         return ratio_value(self.ratio) if self.rule == "fixed" else 0.0
+
+    @property
+    def shape(self) -> float:
+        """The ratio of its pixels, which a service may round: 1104x832 goes by 4:3."""
+        return self.width / self.height if self.rule == "fixed" else 0.0
 
 
 def ratio_value(ratio: str) -> float:

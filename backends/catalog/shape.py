@@ -88,9 +88,9 @@ def _judge_ratio(fit: Fitting, sizes: list[Size]) -> tuple[float | None, Size | 
     if not fixed:
         return (_own_ratio(fit, picture) if picture else None, follows)
     if picture is None:
-        return (None if fit.request.frames else fixed[0].value), fixed[0]
+        return (None if fit.request.frames else fixed[0].shape), fixed[0]
     size = min(fixed, key=lambda size: abs(math.log(size.value / picture.ratio)))
-    return size.value, size
+    return size.shape, size
 
 
 def _own_ratio(fit: Fitting, picture: MediaFacts) -> float:
@@ -107,7 +107,7 @@ def _asked_ratio(
 ) -> tuple[float | None, Size | None]:
     for size in fixed:
         if abs(size.value / value - 1) < 1e-3:
-            return size.value, size
+            return size.shape, size
     rule = fit.mode.frames
     if follows is not None and fit.request.frames:
         if not rule.ratio_high or rule.ratio_low <= value <= rule.ratio_high:
@@ -127,7 +127,7 @@ def _asked_ratio(
     near = min(fixed, key=lambda size: abs(math.log(size.value / value)))
     legal = ", ".join(dict.fromkeys(size.ratio for size in fixed))
     fit.wrong("aspect_ratio", f"aspect_ratio {asked}: {fit.row.id} makes {legal}", {"aspect_ratio": near.ratio})
-    return near.value, near
+    return near.shape, near
 
 
 def _settle(fit: Fitting, size: Size, ratio: float | None) -> None:
@@ -179,12 +179,12 @@ def _refuse_shape(fit: Fitting, sizes: list[Size], image: MediaFacts, loss: floa
     """The nearer ratio when the asked one was the mistake, else the other fit."""
     limit = SAME_RATIO if fit.request.fit == "refuse" else CROP_LIMIT
     other = "crop" if fit.request.fit == "refuse" and loss <= CROP_LIMIT else "pad"
-    nearer = [size for size in sizes if size.rule == "fixed" and lost(image.ratio, size.value) <= limit]
+    nearer = [size for size in sizes if size.rule == "fixed" and lost(image.ratio, size.shape) <= limit]
     follows = any(size.rule != "fixed" for size in sizes)
     change: dict[str, object] = {"fit": other}
     ways = f"fit={other}"
     if fit.request.aspect_ratio is not None and nearer:
-        best = min(nearer, key=lambda size: lost(image.ratio, size.value))
+        best = min(nearer, key=lambda size: lost(image.ratio, size.shape))
         change["aspect_ratio"], ways = best.ratio, f"aspect_ratio={best.ratio} or fit={other}"
         del change["fit"]
     elif fit.request.aspect_ratio is not None and follows:
@@ -254,4 +254,4 @@ def _judge_made_from_clip(fit: Fitting) -> None:
             fit.settled["aspect_ratio"] = ratio_text(clip.width, clip.height)
         return
     size = min(fixed, key=lambda size: abs(math.log(size.value / clip.ratio)))
-    _settle(fit, size, size.value)
+    _settle(fit, size, size.shape)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from backends.catalog.price import price_text
-from backends.catalog.row import Row, Span, lines_of, number_text
+from backends.catalog.row import Price, Row, Span, Unit, lines_of, number_text
 
 
 def compact(row: Row, why_not: str | None) -> dict[str, object]:
@@ -56,7 +57,12 @@ def _ratios(row: Row) -> list[str]:
 
 def range_text(row: Row) -> str:
     """The prices of its boxes in one short text: "$0.05/s", "$0.10-0.60/s", "free", "unknown"."""
-    return " | ".join(dict.fromkeys(price_text(mode) for mode in row.modes)) or "unknown"
+    said: list[str] = []
+    units: list[Unit] = [mode.price.unit for mode in row.modes]
+    for unit in dict.fromkeys(units):
+        rates = tuple(rate for mode in row.modes if mode.price.unit == unit for rate in mode.price.rates)
+        said.append(price_text(replace(row.modes[0], price=Price(unit, rates))))
+    return " | ".join(said) or "unknown"
 
 
 def money_field(usd: Decimal | None) -> float | None:

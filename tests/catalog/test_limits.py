@@ -16,7 +16,6 @@ from backends.catalog.row import Mode, Row
 from backends.catalog.rules import check, find
 from backends.errors import VideoError
 from backends.request import Task, VideoRequest
-
 from tests.catalog import boxes
 
 CASES = boxes.cases(load().rows)

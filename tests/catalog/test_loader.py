@@ -1,0 +1,177 @@
+"""Reading TOML: the person's own rows, and words for every mistake in them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from backends.catalog import load
+from backends.catalog.price import estimate
+from backends.catalog.rules import check
+from backends.errors import VideoError
+from backends.request import build_request
+
+MINE = """
+[[model]]
+id = "openai/my-server"
+title = "My own server"
+[model.price]
+unit = "free"
+[[model.mode]]
+tasks = ["text_to_video"]
+durations = { min = 1, max = 10, step = 0.5 }
+sizes = { "720p" = { "16:9" = "1280x720" } }
+"""
+
+
+def test_a_file_of_ones_own_adds_a_row(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MINE)
+    catalog = load([tmp_path])
+    row = catalog.get("my-server")
+    assert (row.id, row.provider, row.file) == ("openai/my-server", "openai", "mine.toml")
+    checked = check(build_request(task="text_to_video", prompt="x", duration_s=2.5), row, {})
+    assert (checked.width, checked.height, checked.seconds) == (1280, 720, 2.5)
+    assert "openai/my-server" not in {row.id for row in load().rows}
+
+
+def test_a_file_of_ones_own_overrides_the_keys_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        '[[model]]\nid = "fal/kling-v2.5-turbo-pro"\ntier = 1\n'
+        '[model.price]\nunit = "per_second"\nrates = [{ usd = 0.06 }]\ndate = 2026-12-01\nsource = "my contract"\n'
+    )
+    row = load([tmp_path]).get("fal/kling-v2.5-turbo-pro")
+    assert row.tier == 1
+    assert row.title == load().get(row.id).title
+    for task in ("text_to_video", "image_to_video"):
+        frames = [{"image": "x"}] if task == "image_to_video" else None
+        checked = check(build_request(task=task, prompt="x", duration_s=5, frames=frames), row, {})
+        assert estimate(checked, row).usd_high == Decimal("0.30"), "one price for every box of the model"
+
+
+def test_a_retired_model_lives_again_on_ones_own_server(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[[model]]\nid = "openai/sora-2"\nstate = "active"\n')
+    row = load([tmp_path]).get("Sora 2")
+    assert row.state == "active"
+    assert row.modes
+
+
+def test_like_takes_over_everything_but_names_and_life(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        '[[model]]\nid = "openai/wan"\nlike = "openai/sora-2"\ntitle = "Wan behind /v1/videos"\n'
+        'wire = { model = "Wan-AI/Wan2.2-TI2V-5B" }\nprice = { unit = "free" }\n'
+    )
+    row = load([tmp_path]).get("openai/wan")
+    assert (row.state, row.aliases, row.successor) == ("active", (), None)
+    assert row.wire["model"] == "Wan-AI/Wan2.2-TI2V-5B"
+    assert row.wire["fields"] == load().get("openai/sora-2", include_retired=True).wire["fields"]
+    assert {mode.price.unit for mode in row.modes} == {"free"}
+
+
+def test_a_changed_file_is_read_again_an_unchanged_one_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(MINE)
+    first = load([tmp_path])
+    assert load([tmp_path]) is first
+    file.write_text(MINE.replace("My own server", "My new server"))
+    os.utime(file, ns=(1, 1))
+    assert load([tmp_path]).get("my-server").title == "My new server"
+
+
+def test_files_of_registered_back_ends_come_before_ones_own(tmp_path: Path) -> None:
+    plugin, own = tmp_path / "plugin.toml", tmp_path / "own"
+    own.mkdir()
+    plugin.write_text(MINE)
+    (own / "mine.toml").write_text('[[model]]\nid = "openai/my-server"\ntitle = "Renamed"\n')
+    assert load([own], [plugin]).get("my-server").title == "Renamed"
+    assert load([tmp_path / "missing"]).rows == load().rows
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[model]\n", "mine.toml cannot be read as TOML"),
+        ("[modle]\n", "mine.toml: modle: a catalogue file holds provider"),
+        ("[[model]]\ntitle = 'x'\n", "mine.toml: each [[model]] needs an id such as provider/model"),
+        (MINE.replace('title = "My own server"\n', ""), "title must be text (it is missing)"),
+        (MINE.replace("title =", "titel ="), "title must be text (it is missing)"),
+        (MINE + "tiers = 3\n", "tiers is no key here; The keys are audio, audio_default"),
+        (MINE.replace('["text_to_video"]', '["text2video"]'), "tasks must be made of text_to_video, image_to_video"),
+        (MINE.replace("min = 1, max = 10", "min = 10, max = 1"), "durations must be a range whose min is above 0"),
+        (MINE.replace("{ min = 1, max = 10, step = 0.5 }", "[]"), "durations must be a list of numbers above 0"),
+        (MINE.replace('"1280x720"', '"1280"'), "must be a size such as \"1280x720\", not '1280'"),
+        (MINE.replace('"16:9"', '"wide"'), 'must be keyed by a ratio such as "16:9"'),
+        (MINE.replace('"16:9" = "1280x720"', 'input = "big"'), '"same", "short PIXELS" or "area SIDE"'),
+        (
+            MINE.replace('sizes = { "720p" = { "16:9" = "1280x720" } }', 'sizes = "wide"'),
+            "sizes 'wide' must be one of none",
+        ),
+        (
+            MINE.replace('unit = "free"', 'unit = "per_frame"'),
+            "unit must be one of free, per_second, per_clip, unknown",
+        ),
+        (MINE.replace('unit = "free"', 'unit = "per_clip"'), "rates must be given together with date and source"),
+        (
+            MINE.replace(
+                'unit = "free"', 'unit = "per_clip"\nrates = [{ usd = "cheap" }]\ndate = 2026-01-01\nsource = "x"'
+            ),
+            'usd must be an amount in US dollars: 0.05 or "0.02-0.03"',
+        ),
+        (
+            MINE.replace(
+                'unit = "free"', 'unit = "per_clip"\nrates = [{ usd = "3-2" }]\ndate = 2026-01-01\nsource = "x"'
+            ),
+            "usd must be an amount of at least 0, the smaller first",
+        ),
+        (MINE.replace('title = "', 'state = "alive"\ntitle = "'), "state must be one of active, preview, retiring"),
+        (MINE.replace('title = "', 'retire_on = "soon"\ntitle = "'), "retire_on must be a date such as 2026-11-22"),
+        (MINE.replace('title = "', 'tier = "best"\ntitle = "'), "tier must be a whole number, not 'best'"),
+        (MINE.replace('title = "', 'aliases = ["Kling 2.5"]\ntitle = "'), "alias 'Kling 2.5' of"),
+        (MINE.replace('title = "', 'like = "openai/nothing"\ntitle = "'), "like must be the id of another row"),
+        (MINE.replace('title = "', 'sources = ["page"]\ntitle = "'), "sources 'page' must be one of none"),
+        (MINE.replace('"openai/my-server"', '"Open AI/x"'), "id must be provider/model in letters"),
+        ('[[model]]\nid = "openai/empty"\ntitle = "x"\n', "mode must be given at least once"),
+        (MINE.replace("tasks =", "camera = 'wobbly'\ntasks ="), "camera must be one of native, words, none"),
+        (
+            MINE.replace("tasks =", "options = { a = { type = 'date' } }\ntasks ="),
+            "type must be one of boolean, integer",
+        ),
+    ],
+)
+def test_a_bad_file_is_told_by_name_key_and_legal_values(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(VideoError) as caught:
+        load([tmp_path])
+    assert caught.value.kind == "storage"
+    assert told in caught.value.message
+    assert "mine.toml" in caught.value.message
+    assert load().get("animatic"), "the built-in rows are not harmed"
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(VideoError, match=r"mine\.toml cannot be read as TOML"):
+        load([tmp_path])
+
+
+def test_two_back_ends_may_not_bring_the_same_row(tmp_path: Path) -> None:
+    for name in ("a.toml", "b.toml"):
+        (tmp_path / name).write_text(MINE)
+    with pytest.raises(VideoError, match="row openai/my-server stands twice"):
+        load([], [tmp_path / "a.toml", tmp_path / "b.toml"])
+
+
+def test_importing_the_catalogue_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, time, backends.request; t = time.process_time(); import backends.catalog; "
+        "print(time.process_time() - t); "
+        "print([m for m in ('numpy', 'cv2', 'av', 'PIL', 'httpx', 'openai', 'google.genai') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    seconds, heavy = out.stdout.splitlines()
+    assert heavy == "[]"
+    assert float(seconds) < 0.2, "processor seconds beyond pydantic's own; about 0.02 on an idle machine"
