@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 
@@ -72,16 +73,25 @@ class Onward:
                 matrix = matrix @ moved(self.old, coast(t, fade))
             window(matrix, self.aspect)  # refused when it looks past the horizon
             framed.append(inverse(matrix))
-        needed = [self._room(view) for view in framed]
-        tightest = min(needed)
-        windows: list[tuple[float, Matrix]] = []
-        scale = 1.0
-        for t, view, room in zip(times, framed, needed, strict=True):
-            scale = min(scale, room)
-            if self.path.shaken:  # close in once, at the start, rather than at every new stray
-                scale = min(scale, 1 - (1 - tightest) * self.path.settle(t))
-            windows.append((scale, self._held(_shrunk(view, scale))))
-        return windows
+        scales = self._closing([self._room(view) for view in framed])
+        return [(scale, self._held(_shrunk(view, scale))) for scale, view in zip(scales, framed, strict=True)]
+
+    def _closing(self, rooms: list[float]) -> list[float]:
+        """Each frame's scale: never above its room, never growing again.
+
+        A shaken path's room jumps about: its window closes in on what the next second will need, as evenly as a
+        limiter in sound does (the least of what lies ahead, averaged over what lies behind).
+        """
+        if not self.path.shaken:
+            return list(accumulate(rooms, min))
+        second = max(1, round(self.rate))
+        padded = [1.0, *rooms]  # the last frame itself
+        scales: list[float] = []
+        for here in range(1, len(padded)):
+            ahead = min(second, here)
+            least = [min(padded[start : start + ahead + 1]) for start in range(here - ahead, here + 1)]
+            scales.append(sum(least) / len(least))
+        return list(accumulate(scales, min))
 
     def _held(self, view: Matrix) -> Matrix:
         """The same window, drawn in and shifted back if even the closest one looks past the edge."""

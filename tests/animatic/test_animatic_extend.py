@@ -210,6 +210,18 @@ def test_no_extension_ever_sees_past_the_last_frame(moves: list[tuple[str, float
         )
 
 
+@pytest.mark.parametrize("camera", [["handheld:1"], ["pan-right:0.5", "handheld:0.5"], ["crane-up:1"]])
+def test_an_extension_never_lurches(camera: list[str]) -> None:
+    """The window closes in no faster than a gentle zoom, however the camera shakes."""
+    moves = tuple(CameraMove.parse(move) for move in camera)
+    onward = Onward(None, CameraPath(moves, 4.0, 4, from_rest=True), 96, Fraction(24), ASPECT)
+    views = [np.eye(3), *(view for view in onward.views() if view is not None)]
+    widths = [np.ptp(project(view, rim(ASPECT))[:, 0]) for view in views]
+    steps = np.abs(np.diff(np.log(widths)))
+    assert steps.max() < 0.011  # 26 % a second
+    assert widths[0] == pytest.approx(2 * ASPECT) and steps[0] < 0.003
+
+
 def _ramp(count: int) -> list[np.ndarray]:
     """Grey pictures 20 levels apart."""
     return [np.full((48, 64, 3), 20 * index, np.uint8) for index in range(count)]
