@@ -89,7 +89,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="resource is POSIX only")
 def test_memory_does_not_grow_with_the_duration(tmp_path: Path) -> None:
     short, long = (int(child(MEMORY, str(tmp_path / name), name)) for name in ("5", "30"))
     unit = 1 if sys.platform == "linux" else 1024
