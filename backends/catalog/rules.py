@@ -6,6 +6,7 @@ refused with every problem at once, and with the arguments to change.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -183,6 +184,17 @@ def changes_text(changes: Mapping[str, object]) -> str:
             said.append(f"leave out {name}")
         elif isinstance(value, bool):
             said.append(f"{name}={str(value).lower()}")
+        elif isinstance(value, list):
+            said.append(f"{name}={json.dumps(_asked(cast('list[object]', value)), ensure_ascii=False)}")
         else:
             said.append(f"{name}={value}")
     return ", ".join(said)
+
+
+def _asked(values: list[object]) -> list[object]:
+    """As a caller writes them: a still's role follows from its place, and nothing is null."""
+    objects = [cast("dict[str, object]", value) if isinstance(value, dict) else None for value in values]
+    return [
+        value if of is None else {name: part for name, part in of.items() if name != "role" and part is not None}
+        for value, of in zip(values, objects, strict=True)
+    ]
