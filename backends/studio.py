@@ -126,13 +126,15 @@ class Studio:
         request_key: str | None = None,
         label: str = "",
         confirmed: bool = False,
+        client: str = "",
     ) -> Ticket:
         """Put a job into the store and see to its worker; the job's ticket, at once.
 
         The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
-        twice. confirmed: the person has agreed to the price, where they want to be asked.
+        twice. confirmed: the person has agreed to the price, where they want to be asked. client: who asks, when that
+        is not the one that this Studio was opened for (one server may serve several).
         """
-        placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed))
+        placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed, client))
         return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out)
 
     def quote(

@@ -96,7 +96,7 @@ def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> i
     return int(row["spent"]) if row else 0
 
 
-def check_walls(tx: Transaction, provider: str, high: int | None, *, own: int = 0) -> None:
+def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own: int = 0) -> None:
     """Refuse a spend of `high` micro-dollars that passes a wall; VideoError("wall") says which and who may move it.
 
     own: what this very job has reserved already today (it must not count against itself).

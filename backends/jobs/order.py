@@ -32,7 +32,8 @@ Where = Literal["any", "local"]
 @dataclass(frozen=True)
 class Order:
     """A request and how it is to be treated. take: which attempt at it (1, 2, 3 ...). request_key: the caller's own
-    name for the job. label: for people and the bill. confirmed: the person has agreed to the price."""
+    name for the job. label: for people and the bill. confirmed: the person has agreed to the price. client: who asks,
+    where one process asks for several ("" = the client that `Orders` was made for)."""
 
     request: VideoRequest
     prefer: Prefer = "quality"
@@ -41,6 +42,7 @@ class Order:
     request_key: str | None = None
     label: str = ""
     confirmed: bool = False
+    client: str = ""
 
     def check(self) -> None:
         if not 1 <= self.take <= 99:
@@ -149,6 +151,8 @@ class Orders:
         high = choice.estimate.usd_high
         if above is None or high == 0 or (high is not None and high <= above):
             return
+        # Nobody is asked for leave to spend what a wall would refuse all the same.
+        ledger.check_walls(self.context.store, choice.row.provider, _micro(high))
         raise VideoError(
             "consent",
             f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above ${above}: "
@@ -170,7 +174,7 @@ class Orders:
             request_key=order.key(digest),
             key_given=order.request_key is not None,
             principal=self.principal,
-            client=self.client,
+            client=order.client or self.client,
             take=order.take,
             label=order.label,
             engine=row.engine,
