@@ -2,7 +2,8 @@
 
 The catalogue's row names the fields; what is left to do here is where the media go (see runway.toml):
     images             [{uri, position}]      keyframes         [{uri, seconds}]
-    reference_images   [{uri}]                reference_clips   [{type: "video", uri}], "NAME[].uri": [{uri}]
+    reference_images   [{uri}]                reference_clips   [{type: "video", uri}], or with
+                                              reference_clip_form = "uri" [{uri}]
     source_clip        the URI                character         {type: "image", uri}
     performance        {type: "video", uri}
 A body holds {"asset": place} for every URI until the POST, so that a job's row stays small.
@@ -85,7 +86,7 @@ def _references(request: VideoRequest, prepared: Prepared, body: JsonObject) -> 
         place = f"references[{number}].media"
         asset = prepared.assets.get(place)
         if asset is not None and asset.facts.kind == "clip":
-            kind = {} if named(prepared, "reference_clips").endswith("[].uri") else {"type": "video"}
+            kind = {} if wire_text(prepared, "reference_clip_form") == "uri" else {"type": "video"}
             clips.append({**kind, "uri": asset_mark(place)})
             tags[reference.tag] = f"[Video {len(clips)}]"
         else:
@@ -94,7 +95,7 @@ def _references(request: VideoRequest, prepared: Prepared, body: JsonObject) -> 
     for ours, items in (("reference_images", images), ("reference_clips", clips)):
         if not items:
             continue
-        field = named(prepared, ours).removesuffix("[].uri")
+        field = named(prepared, ours)
         if not field:
             kind = "images" if ours == "reference_images" else "clips"
             raise VideoError("unsupported", f"{prepared.model} takes no {kind} as references for {request.task}")
