@@ -179,6 +179,21 @@ def lived(
     return studio.get(job)
 
 
+def outlives(
+    station: Station, nursery: Nursery, server: FakeServer, request: VideoRequest, *keys: str, route: str = "submit"
+) -> Job:
+    """The whole program makes it, though the worker dies by SIGKILL while the job runs: one POST, one file, books that
+    balance, and no key in any file of the home."""
+    before = int(server.counters().get(route, 0))
+    job = lived(station, nursery, request, crash="after-status:1")
+    assert job.state == "succeeded" and job.file and Path(job.file).stat().st_size > 1000, (job, station.log[-2000:])
+    assert server.counters()[route] == before + 1, "exactly one paid POST"
+    settled, held = station.books()
+    assert held == 0 and job.cost_usd == float(settled) > 0
+    assert leaks(station.root, *keys) == []
+    return job
+
+
 def leaks(folder: Path, *secrets: str) -> list[str]:
     """Every file below a folder that holds one of the keys."""
     return [
@@ -186,3 +201,56 @@ def leaks(folder: Path, *secrets: str) -> list[str]:
         for path in folder.rglob("*")
         if path.is_file() and any(secret.encode() in path.read_bytes() for secret in secrets)
     ]
+
+
+def boxes(provider: str) -> list[tuple[str, int]]:
+    """(row id, number of the box) of everything that the catalogue offers of a provider."""
+    rows = [row for row in load().rows if row.provider == provider and row.state != "retired"]
+    return [(row.id, number) for row in rows for number in range(len(row.modes))]
+
+
+def promises(model: str, number: int, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(a request that asks for everything a box promises, what of it must be found on the wire)."""
+    row = load().get(model)
+    mode = row.modes[number]
+    size = mode.sizes[-1]
+    assert mode.durations is not None, "these providers make clips of a chosen length"
+    fields: dict[str, Any] = {"task": sorted(mode.tasks)[0], "prompt": "a fox in the snow", "duration_s": 0}
+    fields |= {"duration_s": mode.durations.largest, "resolution": size.resolution}
+    if size.rule == "fixed":
+        fields["aspect_ratio"] = size.ratio
+    wanted: dict[str, Any] = {"prompt": "a fox in the snow"}
+    if mode.negative_max:
+        fields["negative_prompt"] = wanted["negative_prompt"] = "blur, hiss"
+    if mode.seed:
+        fields["seed"] = wanted["seed"] = 77
+    if mode.audio == "switch":
+        fields["audio"] = not mode.audio_default
+    if mode.effects:
+        fields["effect"] = wanted["effect"] = mode.effects[-1]
+    options = {name: option_value(option) for name, option in mode.options.items()}
+    fields["provider_options"] = options
+    names = [
+        still(folder, f"{n}.png", (1280, 720) if size.value >= 1 or not size.value else (720, 1280)) for n in "abcde"
+    ]
+    count = mode.frames.high if fields["task"] == "interpolate" else mode.frames.low
+    roles = ["first", *["middle"] * (count - 2), "last"][:count]
+    fields["frames"] = [{"image": str(names[n]), "role": role} for n, role in enumerate(roles)]
+    fields["references"] = [f"t{n}={names[n]}" for n in range(min(mode.references.images, 5))]
+    return fields, {**wanted, **options}
+
+
+def option_value(option: Any) -> Any:
+    """A legal value that is not the usual one."""
+    if option.values:
+        return option.values[-1]
+    return {"boolean": False, "integer": option.high, "number": 0.75, "text": "x"}[option.kind]
+
+
+def flat(value: object) -> list[object]:
+    """Every value in a body."""
+    if isinstance(value, dict):
+        return [leaf for part in value.values() for leaf in flat(part)]
+    if isinstance(value, list):
+        return [leaf for part in value for leaf in flat(part)]
+    return [value]
