@@ -35,11 +35,12 @@ class StaleUrl(Exception):
 
 
 def allowed_hosts(base_url: str) -> frozenset[str]:
-    """A provider whose base URL the person set to this machine may serve its media from there, without TLS."""
+    """The very host and port that a provider is asked at may serve its media too, on a private network and without
+    TLS where the person has set it so (a server of their own): it is trusted with more than a download already."""
     parts = urlsplit(base_url)
-    if parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"):
-        return frozenset({parts.netloc})
-    return frozenset()
+    if parts.hostname is None or parts.scheme not in ("http", "https"):
+        return frozenset()
+    return frozenset({f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"})
 
 
 def suffix_of(path: Path) -> str:
