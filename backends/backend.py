@@ -35,7 +35,7 @@ class Asset:
     sha256: str
     path: Path
     facts: MediaFacts
-    sidecar: JsonObject = field(default_factory=dict)
+    sidecar: JsonObject = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Prepared:
     model: str
     width: int = 0
     height: int = 0
-    wire: JsonObject = field(default_factory=dict)
-    body: JsonObject = field(default_factory=dict)
+    wire: JsonObject = field(default_factory=dict[str, Any])
+    body: JsonObject = field(default_factory=dict[str, Any])
     endpoint: str = ""
     uploads: tuple[str, ...] = ()
-    assets: Mapping[str, Asset] = field(default_factory=dict)
+    assets: Mapping[str, Asset] = field(default_factory=dict[str, Asset])
     notes: tuple[str, ...] = ()
 
 
@@ -78,7 +78,7 @@ class Handle:
     """
 
     remote_id: str
-    data: JsonObject = field(default_factory=dict)
+    data: JsonObject = field(default_factory=dict[str, Any])
     est_cost_usd: Decimal | None = None
 
 
@@ -145,8 +145,8 @@ class Output:
 
     path: Path
     seed: int | None = None
-    sidecar: JsonObject = field(default_factory=dict)
-    facts: JsonObject = field(default_factory=dict)
+    sidecar: JsonObject = field(default_factory=dict[str, Any])
+    facts: JsonObject = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
 
 

@@ -50,5 +50,5 @@ def _measured(measures: JsonObject) -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, list):
-        return str(value) if value else "none"
+        return ", ".join(map(str, cast("list[object]", value))) or "none"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
