@@ -42,6 +42,7 @@ chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode o
 
 docs: $(READY)            ## the generated parts of README.md and docs/
 	$(BIN)/python -m tests.docs
+	$(BIN)/python -m tests.catalog.pages
 
 clean:
 	rm -rf $(VENV) demo-output dist

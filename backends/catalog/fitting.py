@@ -120,7 +120,7 @@ def judge_duration(fit: Fitting) -> None:
     if request.task == "extend" and clip is not None and clip.duration_s is not None:
         _judge_total(fit, clip.duration_s, duration)
     fit.settled["duration_s"] = duration
-    before = clip.duration_s if clip and request.task == "extend" else 0.0
+    before = 0.0 if request.task != "extend" else clip.duration_s if clip is not None else None
     total = None if before is None else before + duration
     fit.seconds = total if fit.mode.price.bills == "total" else duration
 

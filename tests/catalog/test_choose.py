@@ -78,11 +78,11 @@ def test_the_animatic_is_never_picked_while_a_generative_model_is_configured() -
 
 
 def test_too_small_a_budget_is_refused_with_three_prices_and_the_free_way() -> None:
-    error = refused(text(duration_s=5, max_cost_usd=Decimal("0.01")), "runway", "fal", "kling", "gemini")
+    error = refused(image(duration_s=5, max_cost_usd=Decimal("0.01")), "fal")
     assert error.kind == "needs_budget"
     assert error.message == (
         "no model does exactly this within max_cost_usd 0.01. The cheapest: fal/pika-v2.2 $0.20, "
-        "kling/kling-v2-5-turbo $0.21, gemini/gemini-omni-1.2-flash $0.35. "
+        "fal/kling-v2.5-turbo-standard $0.21, fal/kling-v2.5-turbo-pro $0.35. "
         'Repeat with model="fal/pika-v2.2", max_cost_usd=0.2. '
         'Free previsualisation, with no generative model: model="animatic".'
     )
@@ -232,37 +232,44 @@ def test_a_named_model_is_never_swapped() -> None:
 
 
 def test_a_named_model_keeps_to_budget_and_wall() -> None:
-    budget = refused(image(model="gen4_turbo", duration_s=10), "runway", max_cost_usd=Decimal("0.25"))
+    kling = "fal/kling-v2.5-turbo-pro"
+    budget = refused(image(model=kling, duration_s=10), "fal", max_cost_usd=Decimal("0.25"))
     assert budget.kind == "needs_budget"
     assert budget.message == (
-        "runway/gen4_turbo costs $0.50 for this, above max_cost_usd 0.25: repeat with max_cost_usd=0.5"
+        "fal/kling-v2.5-turbo-pro costs $0.70 for this, above max_cost_usd 0.25: repeat with max_cost_usd=0.7"
     )
-    assert budget.nearest == {"max_cost_usd": "0.5"}
-    wall = refused(image(model="gen4_turbo", duration_s=10), "runway", per_job_usd=Decimal("0.25"))
+    assert budget.nearest == {"max_cost_usd": "0.7"}
+    wall = refused(image(model=kling, duration_s=10), "fal", per_job_usd=Decimal("0.25"))
     assert wall.kind == "wall"
     assert "a person raises it with reelwright config set per_job_usd" in wall.message
-    exact = chosen(image(model="gen4_turbo", duration_s=10), "runway", max_cost_usd=Decimal("0.50"))
-    assert exact.estimate.usd_high == Decimal("0.50")
+    exact = chosen(image(model=kling, duration_s=10), "fal", max_cost_usd=Decimal("0.70"))
+    assert exact.estimate.usd_high == Decimal("0.70")
 
 
 def test_of_two_limits_the_lower_one_holds() -> None:
-    request = image(model="gen4_turbo", duration_s=10, max_cost_usd=Decimal("0.30"))
-    assert "max_cost_usd 0.3:" in refused(request, "runway", max_cost_usd=Decimal("0.40")).message
-    assert "max_cost_usd 0.2:" in refused(request, "runway", max_cost_usd=Decimal("0.20")).message
+    request = image(model="fal/kling-v2.5-turbo-pro", duration_s=10, max_cost_usd=Decimal("0.30"))
+    assert "max_cost_usd 0.3:" in refused(request, "fal", max_cost_usd=Decimal("0.40")).message
+    assert "max_cost_usd 0.2:" in refused(request, "fal", max_cost_usd=Decimal("0.20")).message
 
 
 def test_a_range_is_held_to_its_high_end() -> None:
     request = text(model="runway/veo3.1", duration_s=8, audio=False)
-    assert chosen(request, "runway").estimate.text == "$1.60-3.20"
-    assert refused(request, "runway", max_cost_usd=Decimal(2)).kind == "needs_budget"
+    cost = chosen(request, "runway").estimate
+    assert cost.basis == "range"
+    assert cost.usd_low is not None
+    assert cost.usd_high is not None
+    between = (cost.usd_low + cost.usd_high) / 2
+    assert refused(request, "runway", max_cost_usd=between).kind == "needs_budget"
+    assert chosen(request, "runway", max_cost_usd=cost.usd_high).row.id == "runway/veo3.1"
 
 
 def test_a_gone_name_tells_what_this_very_request_costs_with_its_successor() -> None:
     error = refused(text(model="sora-2", duration_s=8), "gemini")
     assert error.kind == "model_retired"
-    assert error.message.endswith("For this request it costs $0.56.")
+    cost = chosen(text(model="gemini/gemini-omni-1.2-flash", duration_s=8), "gemini").estimate.text
+    assert error.message.endswith(f"For this request it costs {cost}.")
     changed = refused(text(model="sora-2", duration_s=8, seed=3), "gemini")
-    assert "leave out seed ($0.56)" in changed.message
+    assert f"leave out seed ({cost})" in changed.message
     assert changed.nearest == {"model": "gemini/gemini-omni-1.2-flash", "seed": None}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backends.catalog import Checked, check, load
+from backends.catalog import Checked, check, estimate, load
 from backends.errors import VideoError
 from backends.request import MediaFacts, build_request
 from tests.catalog.boxes import clip, still
@@ -25,6 +25,11 @@ def refused(model: str, inputs: dict[str, MediaFacts] | None = None, **fields: A
     with pytest.raises(VideoError) as caught:
         checked(model, inputs, **fields)
     return caught.value
+
+
+def price(model: str, **fields: Any) -> str:
+    """What a legal request costs, in the words of the refusals: the figures themselves are not the tests' business."""
+    return estimate(checked(model, **fields), CATALOG.get(model)).text
 
 
 def image(**fields: Any) -> dict[str, Any]:
@@ -78,7 +83,8 @@ def test_every_problem_is_told_at_once_with_the_nearest_request_and_its_price() 
         "- duration_s 11: runway/gen4_turbo takes whole numbers 2 to 10 seconds\n"
         "- audio=true: runway/gen4_turbo makes no sound\n"
         "- resolution 4k: runway/gen4_turbo makes 720p\n"
-        "Nearest legal request: leave out negative_prompt, duration_s=10, audio=false, resolution=720p ($0.50)."
+        "Nearest legal request: leave out negative_prompt, duration_s=10, audio=false, resolution=720p "
+        f"({price('runway/gen4_turbo', **image(duration_s=10))})."
     )
     assert error.nearest == {"negative_prompt": "", "duration_s": 10, "audio": False, "resolution": "720p"}
     assert len(error.problems) == 4
@@ -89,7 +95,7 @@ def test_what_the_model_lacks_is_unsupported() -> None:
     assert error.kind == "unsupported"
     assert error.message == (
         "kling/kling-v3 cannot do this: seed: kling/kling-v3 takes none, so clips differ each time. "
-        "Nearest legal request: leave out seed ($0.42)."
+        f"Nearest legal request: leave out seed ({price('kling/kling-v3', **image())})."
     )
     assert error.nearest == {"seed": None}
 
@@ -106,7 +112,9 @@ def test_a_task_that_the_model_does_not_do() -> None:
 def test_two_boxes_that_are_equally_near_are_both_offered() -> None:
     error = refused("minimax/MiniMax-Hailuo-02", **image(duration_s=10, resolution="1080p"))
     assert "resolution 1080p: minimax/MiniMax-Hailuo-02 makes 768p" in error.message
-    assert "Nearest legal request: resolution=768p ($0.56). Or: duration_s=6 ($0.49)." in error.message
+    small = price("minimax/MiniMax-Hailuo-02", **image(duration_s=10, resolution="768p"))
+    short = price("minimax/MiniMax-Hailuo-02", **image(duration_s=6, resolution="1080p"))
+    assert f"Nearest legal request: resolution=768p ({small}). Or: duration_s=6 ({short})." in error.message
 
 
 @pytest.mark.parametrize(
