@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ImageContent, TextContent
 
@@ -36,9 +37,10 @@ class DemoFailed(Exception):
 class Link:
     """Calls of tools; every refusal is a DemoFailed in the server's words."""
 
-    def __init__(self, client: Client, pid: int) -> None:
+    def __init__(self, client: Client, pid: int, log: Path) -> None:
         self.client = client
         self.pid = pid
+        self.log = log
 
     async def tools(self) -> list[str]:
         return [tool.name for tool in (await self.client.list_tools()).tools]
@@ -62,10 +64,15 @@ class Link:
         try:
             result = await self.client.call_tool(tool, arguments, read_timeout_seconds=90)
         except MCPError as error:
-            raise DemoFailed(f"{tool}: the server is gone or broken: {error}") from None
+            raise DemoFailed(f"{tool}: the server is gone or broken: {error}{self._said()}") from None
         if result.is_error:
-            raise DemoFailed(f"{tool} was refused: {_text(result)}")
+            raise DemoFailed(f"{tool} was refused: {_text(result)}{self._said()}")
         return result
+
+    def _said(self) -> str:
+        """The last line of the server's log, which goes with its temporary home."""
+        lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
+        return f"\nthe server's log ends: {lines[-1][:300]}" if lines else ""
 
     def kill(self) -> None:
         """SIGKILL to the server: no clean-up of any kind, as when its host crashes."""
@@ -80,12 +87,14 @@ def _text(result: CallToolResult) -> str:
 async def linked(env: Mapping[str, str], folder: Path) -> AsyncGenerator[Link]:
     """Start a server and talk to it until the end of the block. env: its REELWRIGHT_* variables; no key reaches it.
 
-    folder: where it runs, and where its process id is noted.
+    folder: where it runs, and where its process id is noted and its standard error kept.
     """
     note = folder / "server.pid"
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
     server = StdioServerParameters(
         command=sys.executable, args=["-P", "-c", LAUNCH, str(note)], env={**passed, **env}, cwd=folder
     )
-    async with Client(server) as client:
-        yield Link(client, int(note.read_text()))
+    path = folder / "server.log"
+    with path.open("a") as log:
+        async with Client(stdio_client(server, errlog=log)) as client:
+            yield Link(client, int(note.read_text()), path)

@@ -1,0 +1,68 @@
+"""`doctor` tells what is broken and what to do, makes a real clip, and never shows a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.cli.shell import Shell
+
+Make = Callable[..., Shell]
+
+
+def told(findings: list[dict[str, Any]], about: str) -> list[tuple[str, str]]:
+    return [(one["verdict"], one["text"]) for one in findings if one["about"] == about]
+
+
+def test_a_healthy_installation_makes_a_clip(shell: Make) -> None:
+    used = shell(FAL_KEY="fal-0123456789")
+    ended = used.done("doctor", "--json")
+    assert "fal-0123456789" not in ended.out
+    assert ended.json["ok"] is True
+    findings = ended.json["findings"]
+    ((verdict, text),) = told(findings, "engine")
+    assert verdict == "ok" and text.startswith("a test clip of 1 s, 640x360, ")
+    assert ("ok", "FAL_KEY: environment") in told(findings, "key")
+    assert ("note", "OPENAI_API_KEY: not set") in told(findings, "key")
+    assert ("ok", "animatic (local)") in told(findings, "back end")
+    assert ("note", "paid (remote): no credential: set PAID_API_KEY or PAID_BASE_URL") in told(findings, "back end")
+    assert told(findings, "locks") == [("ok", "file locks hold")]
+    assert used.station.rows("SELECT id FROM jobs") == []  # the check has a home of its own
+
+
+def test_a_home_that_cannot_be_written_is_told_with_the_remedy(shell: Make) -> None:
+    used = shell(REELWRIGHT_HOME="/proc/reelwright")  # where no folder can be made, not even by root
+    ended = used.run("doctor", "--quick", "--json")
+    assert ended.code == 1 and ended.json["ok"] is False
+    ((verdict, text),) = told(ended.json["findings"], "home")
+    assert verdict == "FAIL" and text.endswith("make it writable, or set REELWRIGHT_HOME to one that is")
+    assert [verdict for verdict, _ in told(ended.json["findings"], "store")] == ["FAIL"]
+
+
+def test_a_key_file_that_others_may_read_is_told(shell: Make) -> None:
+    used = shell()
+    used.done("config", "keys", "set", "FAL_KEY", typed="fal-0123456789")
+    path = used.station.home / "keys.toml"
+    path.chmod(0o644)
+    ended = used.run("doctor", "--quick")
+    assert ended.code == 1
+    assert f"FAIL\tkeys\t{path} can be read by others: run chmod 600 on it" in ended.lines
+
+
+def test_broken_files_are_told_one_by_one(shell: Make) -> None:
+    used = shell()
+    (used.station.home / "catalog").mkdir(parents=True)
+    (used.station.home / "catalog" / "mine.toml").write_text("[[model]]\n")
+    ended = used.run("doctor", "--quick")
+    assert ended.code == 1
+    assert "FAIL\tcatalog\tmine.toml: each [[model]] needs an id such as provider/model" in ended.lines
+    assert any(line.startswith("ok\tlocks") for line in ended.lines)
+    (used.station.home / "config.toml").write_text("worker = 'sideways'\n")
+    looked = used.run("doctor")
+    assert "FAIL\tsettings\tworker is 'sideways': set REELWRIGHT_WORKER to detached or inline" in looked.lines
+
+
+def test_a_terminal_gets_a_table(shell: Make) -> None:
+    with shell().terminal("doctor", "--quick") as terminal:
+        assert terminal.end() == 0
+        assert "finding" in terminal.shown and "──" in terminal.shown
