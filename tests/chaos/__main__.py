@@ -7,9 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
+
 from tests.chaos.demo import demo
 from tests.chaos.storm import MODES, Outcome, Plan, run
 from tests.fakes import PLUGIN
+from tests.jobs.machine import explore
+from tests.jobs.nursery import Nursery
 from tests.jobs.station import TINY
 
 HEAD = (
@@ -30,12 +34,21 @@ def row(outcome: Outcome) -> str:
     )
 
 
+def explore_modes(examples: int) -> None:
+    """The state machine with new draws: what it finds ends this with the steps that lead to it."""
+    with tempfile.TemporaryDirectory(prefix="nursery-") as folder, Nursery(Path(folder) / "log") as nursery:
+        for mode in MODES:
+            explore(nursery, mode, settings(max_examples=examples, stateful_step_count=40, database=None))
+            print(f"{mode}: {examples} random courses of orders, faults, kills and restarts: all invariants held")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.chaos", description=__doc__)
     parser.add_argument("--demo", action="store_true", help="six clips, three kills, a minute")
     parser.add_argument("--jobs", type=int, default=240)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--examples", type=int, default=20, help="of the state machine, each mode; 0 leaves it out")
     parser.add_argument("--mode", choices=MODES, action="append")
     asked = parser.parse_args()
     sys.path[:0] = [str(PLUGIN), str(TINY)]
@@ -50,6 +63,8 @@ def main() -> int:
         broken += [f"{mode}: {problem}" for problem in outcome.broken]
     for problem in broken:
         print(f"BROKEN {problem}")
+    if asked.examples:
+        explore_modes(asked.examples)
     return 1 if broken else 0
 
 

@@ -44,14 +44,16 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. every_s: the mean time between two kills, seconds; limit_s: when to give up."""
+    """One run. every_s: the mean time between two kills; pace_s: between two orders of a client, so that the orders
+    last as long as the kills; limit_s: when to give up."""
 
     mode: Mode
     jobs: int = 240
     kills: int = 30
     clients: int = 3
     seed: int = 1
-    every_s: float = 1.0
+    every_s: float = 0.8
+    pace_s: float = 0.35
     limit_s: float = 600.0
 
 
@@ -97,7 +99,7 @@ def _blow(plan: Plan, station: Station) -> Outcome:
     draw = random.Random(plan.seed)
     share = -(-plan.jobs // plan.clients)
     shares = [(start, min(share, plan.jobs - start)) for start in range(0, plan.jobs, share)]
-    clients = {part: _client(station, part) for part in shares}
+    clients = {part: _client(station, part, plan.pace_s) for part in shares}
     begun = time.monotonic()
     next_kill, aim = begun + draw.uniform(0.5, 1.5) * plan.every_s, draw.random()
     try:
@@ -110,7 +112,7 @@ def _blow(plan: Plan, station: Station) -> Outcome:
                     if process.returncode != -signal.SIGKILL:
                         outcome.broken.append(f"client {part} ended with {process.returncode}")
                         return outcome
-                    clients[part] = _client(station, part)
+                    clients[part] = _client(station, part, plan.pace_s)
             outcome.workers |= {worker.pid for worker in station.drivers()}
             if (
                 time.monotonic() >= next_kill
@@ -129,10 +131,10 @@ def _blow(plan: Plan, station: Station) -> Outcome:
     return outcome
 
 
-def _client(station: Station, part: tuple[int, int]) -> subprocess.Popen[bytes]:
+def _client(station: Station, part: tuple[int, int], pace_s: float) -> subprocess.Popen[bytes]:
     env = station.environ()
     env["PYTHONPATH"] = f"{ROOT}:{env['PYTHONPATH']}"
-    command = [sys.executable, "-P", "-m", "tests.chaos.client", *map(str, part)]
+    command = [sys.executable, "-P", "-m", "tests.chaos.client", *map(str, part), str(pace_s)]
     log = station.root / "clients.log"
     with log.open("ab") as out:
         return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=station.root)

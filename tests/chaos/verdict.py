@@ -18,6 +18,8 @@ def judge(outcome: Outcome, station: Station, server: FakeServer) -> None:
     plan, counters, say = outcome.plan, outcome.counters, outcome.broken.append
     rows = station.rows("SELECT * FROM jobs ORDER BY seq")
     outcome.states = Counter(str(row["state"]) for row in rows)
+    if outcome.killed.total() < plan.kills:
+        say(f"only {outcome.killed.total()} of {plan.kills} kills came before the end")
     twice = {key: count for key, count in counters["charges_by_key"].items() if count > 1}
     if twice:
         say(f"paid twice: {twice}")

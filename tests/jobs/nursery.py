@@ -1,7 +1,7 @@
 """Real workers in a hundredth of the time: a process that has imported everything forks one for each order.
 
 Each is a process of its own, with its own environment and crash plan, that runs the worker's real `main`; a kill is a
-real SIGKILL. What it saves is only the imports. Starting workers as clients do is tested elsewhere (`test_jobs_launch`).
+real SIGKILL. What it saves is only the imports. Starting workers as clients do is tested in `test_jobs_launch`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Tiny:
             raise VideoError("invalid_request", "the tiny engine refuses: leave out the word refuse")
         if word == "break":
             raise RuntimeError("a defect of the engine")
-        while word == "wait" and not self.gate.exists():
+        while word == "wait" and not self.gate.exists():  # noqa: ASYNC110 - another process makes the file
             await anyio.sleep(0.02)
         target = dest / "clip.mp4"
         shutil.copyfile(self.clip, target)
