@@ -1,0 +1,74 @@
+"""Google: who would be asked, and how to reach it: the Gemini API by a key, Vertex AI by a project and credentials.
+
+Environment, Gemini API: GEMINI_API_KEY or GOOGLE_API_KEY; REELWRIGHT_GOOGLE_BASE_URL (the host's root).
+Environment, Vertex AI: GOOGLE_CLOUD_PROJECT, GOOGLE_CLOUD_LOCATION; REELWRIGHT_VERTEX_BASE_URL (the host's root);
+application default credentials (GOOGLE_APPLICATION_CREDENTIALS, else gcloud's file, else the machine's account).
+The back ends themselves are in `google_omni` and `google_vertex`, which load the SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backends.backend import Access, Registration, RemoteBackend
+from backends.cloud import http_account
+
+GEMINI, VERTEX = "gemini", "vertex"
+KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+GEMINI_ADDRESS = "REELWRIGHT_GOOGLE_BASE_URL"
+GEMINI_URL = "https://generativelanguage.googleapis.com"
+PROJECT, LOCATION, CREDENTIALS = "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION", "GOOGLE_APPLICATION_CREDENTIALS"
+VERTEX_ADDRESS = "REELWRIGHT_VERTEX_BASE_URL"
+REGIONS_OF_MANY = ("us", "eu")
+"""Locations of several regions, which have hosts of their own (google-genai 3.4.0, _MULTI_REGIONAL_LOCATIONS)."""
+
+
+def gemini_key(env: Mapping[str, str]) -> str:
+    """The key of the Gemini API; GEMINI_API_KEY goes before GOOGLE_API_KEY."""
+    return next((key for name in KEYS if (key := env.get(name, "").strip())), "")
+
+
+def gemini_access(env: Mapping[str, str]) -> Access:
+    key = gemini_key(env)
+    address = http_account.base_url(env, GEMINI_ADDRESS, GEMINI_URL)
+    return http_account.access(GEMINI, address, (key,) if key else (), KEYS[0])
+
+
+def open_gemini(env: Mapping[str, str], base_url: str) -> RemoteBackend:
+    from backends.cloud.google_omni import OmniBackend
+    from backends.cloud.google_side import GeminiSide
+
+    return OmniBackend(GeminiSide(gemini_key(env), base_url))
+
+
+def register_gemini() -> Registration:
+    return Registration(GEMINI, "remote", gemini_access, open_gemini)
+
+
+def vertex_url(location: str) -> str:
+    """The host that serves a location (google-genai 3.4.0, BaseApiClient)."""
+    if location in ("", "global"):
+        return "https://aiplatform.googleapis.com"
+    if location in REGIONS_OF_MANY:
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
+
+
+def vertex_access(env: Mapping[str, str]) -> Access:
+    """The account is the project and location: whether credentials for it lie somewhere is not known without I/O."""
+    project, location = env.get(PROJECT, "").strip(), env.get(LOCATION, "").strip()
+    address = http_account.base_url(env, VERTEX_ADDRESS, vertex_url(location))
+    missing = tuple(name for name, value in ((PROJECT, project), (LOCATION, location)) if not value)
+    account = "" if missing else f"{project}/{location}"
+    return Access(f"{VERTEX}|{address}|{account}", address, missing)
+
+
+def open_vertex(env: Mapping[str, str], base_url: str) -> RemoteBackend:
+    from backends.cloud.google_side import VertexSide
+    from backends.cloud.google_vertex import VertexBackend
+
+    return VertexBackend(VertexSide(env, base_url))
+
+
+def register_vertex() -> Registration:
+    return Registration(VERTEX, "remote", vertex_access, open_vertex)
