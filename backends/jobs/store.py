@@ -260,6 +260,9 @@ def storage_error(error: Exception, path: Path) -> VideoError:
         )
     elif isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | PermissionError):
         text = f"{folder} cannot be written: make it writable, or set REELWRIGHT_HOME to a folder that is"
+    elif isinstance(error, OSError):
+        why = error.strerror or type(error).__name__
+        text = f"{folder} cannot be used ({why}): set REELWRIGHT_HOME to a folder that can be made and written"
     elif isinstance(error, apsw.BusyError):
         text = f"the store {path} has been busy for {_BUSY_MS // 1000} s: repeat; if it lasts, see reelwright doctor"
     elif isinstance(error, apsw.IOError):
