@@ -106,9 +106,7 @@ class JobMachine(RuleBasedStateMachine):
         if known is None or known != job:
             if known is not None:
                 old = self.station.row(known)
-                assert old["state"] in ("failed", "cancelled") and not old["matchable"], (
-                    "repeated though paid"
-                )
+                assert old["state"] in ("failed", "cancelled") and not old["matchable"], "repeated though paid"
             assert self.wall is None or spent + PRICE <= self.wall, "a wall was passed"
         self.jobs[shot, take] = job
         self.seen.setdefault(job, "queued")

@@ -1,0 +1,347 @@
+"""The store: commits shared by threads, versions, and every way in which a disk can refuse."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from backends.errors import VideoError
+from backends.jobs import schema
+from backends.jobs.context import Context
+from backends.jobs.store import Store, Transaction, add_event
+from tests.fakes import FakeServer
+from tests.jobs.station import Station, text_request, until
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "reelwright.db"
+
+
+def put(key: str, value: str = "x") -> Callable[[Transaction], int]:
+    return lambda tx: tx.run("INSERT INTO settings VALUES (?, ?, 0)", (key, value))
+
+
+def count(store: Store) -> int:
+    row = store.row("SELECT count(*) AS n FROM settings")
+    assert row is not None
+    return int(row["n"])
+
+
+def test_threads_share_commits_and_each_is_undone_alone(path: Path) -> None:
+    store = Store(path)
+    held, release = threading.Event(), threading.Event()
+    errors: list[str] = []
+
+    def first(tx: Transaction) -> None:
+        held.set()
+        release.wait(10)
+
+    def write(number: int) -> None:
+        def work(tx: Transaction) -> None:
+            put(f"k{number}")(tx)
+            if number % 10 == 7:
+                raise VideoError("conflict", f"number {number}")
+
+        try:
+            store.write(work, durable=True)
+        except VideoError as error:
+            errors.append(error.message)
+
+    threads = [threading.Thread(target=store.write, args=(first,))]
+    threads += [threading.Thread(target=write, args=(number,)) for number in range(40)]
+    threads[0].start()
+    assert held.wait(5)
+    for thread in threads[1:]:
+        thread.start()
+    release.set()
+    for thread in threads:
+        thread.join(10)
+    assert count(store) == 36
+    assert sorted(errors) == ["number 17", "number 27", "number 37", "number 7"]
+    store.close()
+
+
+def test_forty_writers_in_few_commits(path: Path) -> None:
+    """Group commit: those that queue behind one commit are written by the next."""
+    store = Store(path)
+    barrier = threading.Barrier(40)
+    commits: list[int] = []
+
+    def write(number: int) -> None:
+        barrier.wait(10)
+        store.write(put(f"k{number}"), durable=True)
+        commits.append(store.version())
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert count(store) == 40
+    assert len(set(commits)) < 40, "each had a commit of its own"
+    store.close()
+
+
+def test_an_interrupted_commit_fails_every_write_in_it(path: Path) -> None:
+    """A Ctrl-C in the thread that commits must not let another thread's write seem to be done."""
+    store = Store(path)
+    inside, go_on = threading.Event(), threading.Event()
+    told: list[BaseException] = []
+
+    def hold(tx: Transaction) -> None:
+        inside.set()
+        go_on.wait(10)
+
+    def interrupted(tx: Transaction) -> None:
+        put("mine")(tx)
+        raise KeyboardInterrupt
+
+    def write(work: Callable[[Transaction], Any]) -> None:
+        try:
+            store.write(work)
+        except (VideoError, KeyboardInterrupt) as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=write, args=(work,)) for work in (hold, put("other"), interrupted)]
+    threads[0].start()
+    assert inside.wait(5)
+    for thread in threads[1:]:
+        thread.start()
+    until(lambda: len(store._queue) == 2, "both wait behind the first")
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(type(error).__name__ for error in told) == ["KeyboardInterrupt", "VideoError"]
+    assert count(store) == 0
+    store.close()
+
+
+def test_a_failed_statement_is_no_library_exception(path: Path) -> None:
+    store = Store(path)
+    store.write(put("a"))
+    with pytest.raises(VideoError) as caught:
+        store.write(put("a"))
+    assert caught.value.kind == "storage" and "ConstraintError" in caught.value.message
+    with pytest.raises(VideoError, match="no such table"):
+        store.rows("SELECT * FROM nowhere")
+    store.close()
+
+
+def test_what_another_process_commits_is_seen(path: Path) -> None:
+    one, other = Store(path), Store(path)
+    before = one.version()
+    other.write(put("k"))
+    assert one.version() != before and count(one) == 1
+    one.close()
+    other.close()
+
+
+def test_eight_processes_open_a_fresh_store_at_once(path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from backends.jobs.store import Store; sys.stdin.readline(); "
+        "s = Store(Path(sys.argv[1])); s.write(lambda tx: tx.run('INSERT INTO settings VALUES (?, 1, 0)', "
+        "(sys.argv[2],))); s.close()"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), str(n)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for n in range(8)
+    ]
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=30)[1].decode() for process in running]
+    assert [process.returncode for process in running] == [0] * 8, told
+    store = Store(path)
+    assert count(store) == 8
+    store.close()
+
+
+# versions
+
+
+def downgrade(path: Path) -> None:
+    """Make the store what the previous version would have left: without the last column, and with its number."""
+    connection = apsw.Connection(str(path))
+    connection.execute("ALTER TABLE lanes DROP COLUMN failures")
+    connection.execute("UPDATE meta SET value = '0' WHERE key = 'schema_version'")
+    connection.close()
+
+
+def test_an_older_store_with_open_jobs_is_migrated_and_finished(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    station = stand(server, REELWRIGHT_WORKER="inline")
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("from an older version"))
+    context.close()
+    path = station.home / "reelwright.db"
+    downgrade(path)
+    step = "ALTER TABLE lanes ADD COLUMN failures INTEGER NOT NULL DEFAULT 0"
+    monkeypatch.setitem(schema.MIGRATIONS, 0, step)
+    (done,) = station.settled(station.studio(), [job])
+    assert done.state == "succeeded" and server.counters()["charges"] == 1
+    meta = {row["key"]: row["value"] for row in station.rows("SELECT * FROM meta")}
+    assert meta == {"schema_version": str(schema.VERSION), "min_reader": str(schema.MIN_READER)}
+
+
+def test_a_failed_migration_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(path).close()
+    downgrade(path)
+    monkeypatch.setitem(schema.MIGRATIONS, 0, "ALTER TABLE lanes ADD COLUMN x INTEGER; ALTER TABLE nowhere ADD y")
+    with pytest.raises(VideoError, match="no such table"):
+        Store(path)
+    connection = apsw.Connection(str(path))
+    names = [row[1] for row in connection.execute("PRAGMA table_info(lanes)")]
+    version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").get
+    connection.close()
+    assert "x" not in names and version == "0"
+
+
+def newer(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute("UPDATE meta SET value = '9' WHERE key IN ('schema_version', 'min_reader')")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+NEWER = (
+    f"the store was written by a newer Reelwright (format 9, this program knows {schema.VERSION}): update this one "
+    "(pip install -U reelwright) and restart it; nothing was changed"
+)
+
+
+def test_a_newer_store_is_refused_and_nothing_is_written(path: Path) -> None:
+    Store(path).close()
+    newer(path)
+    before = path.read_bytes()
+    with pytest.raises(VideoError) as caught:
+        Store(path)
+    assert (caught.value.kind, caught.value.message) == ("storage", NEWER)
+    assert path.read_bytes() == before
+
+
+def test_a_program_that_runs_while_the_store_gets_newer_stops_writing(path: Path) -> None:
+    store = Store(path)
+    store.write(put("before"))
+    newer(path)
+    with pytest.raises(VideoError) as caught:
+        store.write(put("after"))
+    assert caught.value.message == NEWER
+    assert count(store) == 1
+    store.close()
+
+
+# disks
+
+
+def test_a_damaged_file_is_named_and_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database, and it never was one" * 100)
+    with pytest.raises(VideoError) as caught:
+        Store(path)
+    assert caught.value.kind == "storage" and f"{path} is damaged" in caught.value.message
+    assert "copy the file for safety" in caught.value.message and "move it away" in caught.value.message
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_page_that_went_bad_is_told(path: Path) -> None:
+    store = Store(path)
+    for number in range(200):
+        store.write(put(f"k{number}", "y" * 500))
+    store.close()
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\x99" * (len(data) - 4096)
+    path.write_bytes(bytes(data))
+    with pytest.raises(VideoError) as caught:
+        broken = Store(path)
+        try:
+            broken.rows("SELECT * FROM settings")
+        finally:
+            broken.close()
+    assert "is damaged" in caught.value.message
+
+
+OPEN = """
+import os, sys
+from pathlib import Path
+from backends.errors import VideoError
+from backends.jobs.store import Store
+if os.geteuid() == 0:  # to whom every folder can be written
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    Store(Path(sys.argv[1])).write(lambda tx: tx.run("INSERT INTO settings VALUES ('k', 'v', 0)"))
+except VideoError as error:
+    print(error.kind, "|", error.message)
+"""
+
+
+def as_nobody(path: str) -> str:
+    """What an unprivileged process says that opens the store and writes into it."""
+    done = subprocess.run([sys.executable, "-c", OPEN, path], capture_output=True, text=True, timeout=30)
+    return done.stdout + done.stderr
+
+
+def test_a_read_only_home_is_told(path: Path) -> None:
+    Store(path).close()
+    for file in path.parent.iterdir():
+        file.chmod(0o444)
+    path.parent.chmod(0o555)
+    try:
+        for parent in (path.parents[1], *list(path.parents)[2:-2]):
+            if os.geteuid() == 0:
+                parent.chmod(parent.stat().st_mode | 0o755)
+        told = as_nobody(str(path))
+    finally:
+        path.parent.chmod(0o755)
+    assert told.strip() == (
+        f"storage | {path.parent} cannot be written: make it writable, or set REELWRIGHT_HOME to a folder that is"
+    )
+
+
+def test_a_home_that_cannot_be_made_is_told() -> None:
+    told = as_nobody("/proc/nowhere/reelwright.db")
+    assert told.startswith("storage | ") and "REELWRIGHT_HOME" in told, told
+
+
+def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
+    """A limit on the size of files stands for the full disk: the write that meets it fails, the others are there."""
+    code = (
+        "import resource, sys; from pathlib import Path; from backends.errors import VideoError\n"
+        "from backends.jobs.store import Store\n"
+        "s = Store(Path(sys.argv[1])); done = 0\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "try:\n"
+        " for n in range(400):\n"
+        "  s.write(lambda tx: tx.run('INSERT INTO settings VALUES (?, ?, 0)', (str(n), 'z' * 9000)), durable=True)\n"
+        "  done += 1\n"
+        "except VideoError as e: print(done, e.kind, '|', e.message)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+    written, _, told = done.stdout.partition(" ")
+    assert told.startswith("storage | ") and "full" in told and str(path.parent) in told, done
+    store = Store(path)
+    assert count(store) == int(written) > 0
+    store.close()
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_events_wake_only_when_asked(path: Path) -> None:
+    store = Store(path)
+    store.write(lambda tx: add_event(tx, "j", "note", {"a": 1}))
+    store.write(lambda tx: add_event(tx, "j", "cancel", wake=True))
+    assert [row["wake"] for row in store.rows("SELECT wake FROM events ORDER BY seq")] == [0, 1]
+    store.close()
