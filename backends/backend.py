@@ -151,7 +151,21 @@ class Output:
 
 
 Progress = Callable[[float, str], None]
-"""progress(done 0..1, phase in words); cheap, may be called for every frame."""
+"""progress(done 0..1, phase in words); cheap, may be called for every frame. Raises `Stopped` when the job has been
+cancelled: let it pass, and keep what is loaded fit for the next job."""
+
+
+class Stopped(BaseException):
+    """The job that a local engine works on has been cancelled."""
+
+
+class RunAgain(Exception):
+    """A local engine asks to be run once more, in a fresh process, with `wire` added to the request's own."""
+
+    def __init__(self, why: str, wire: JsonObject) -> None:
+        super().__init__(why)
+        self.why = why
+        self.wire = wire
 
 
 class RemoteBackend(Protocol):
@@ -203,16 +217,23 @@ class Access:
 
     lane: who is asked, on which account: "provider|base URL|account fingerprint" or a device ("cpu").
     missing: the variables to set when there is no credential (then lane's account is empty).
-    base_url: where requests go; frozen into the job at submit.
+    base_url: where requests go; frozen into the job at submit. why: what else stands in the way (no GPU, a library
+    that is not installed) and its remedy, "" when nothing does.
     """
 
     lane: str
     base_url: str = ""
     missing: tuple[str, ...] = ()
+    why: str = ""
 
     @property
     def available(self) -> bool:
-        return not self.missing
+        return not self.missing and not self.why
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not available, in words; "" when it is."""
+        return self.why or (f"set {' or '.join(self.missing)}" if self.missing else "")
 
 
 @dataclass(frozen=True)
@@ -222,6 +243,9 @@ class Registration:
     provider: the catalogue rows' provider that this serves. kind: remote (paid service) or local (this machine).
     access(env): who would be asked with that environment. open(env, base_url): the back end itself; only the worker
     (or its child) calls it. catalog: a TOML file of rows beside the module, None when the rows are elsewhere.
+    lacks(env, wire tables of a row's boxes, row id): why that row cannot be used although the back end can (its weights
+    are not here); cheap. For local engines also: warm(prepared, env) names what its process keeps loaded: a process only
+    gets jobs of the same word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
     """
 
     provider: str
@@ -229,6 +253,9 @@ class Registration:
     access: Callable[[Mapping[str, str]], Access]
     open: Callable[[Mapping[str, str], str], RemoteBackend | LocalBackend]
     catalog: Path | None = None
+    lacks: Callable[[Mapping[str, str], tuple[Mapping[str, object], ...], str], str | None] | None = None
+    warm: Callable[[Prepared, Mapping[str, str]], str] | None = None
+    silence_s: float | None = None
 
 
 @cache

@@ -15,7 +15,7 @@ def availability(env: Mapping[str, str]) -> Callable[[Row], str | None]:
     def why_not(row: Row) -> str | None:
         if row.provider not in known:
             known[row.provider] = _provider(row.provider, env)
-        return known[row.provider]
+        return known[row.provider] or _row(row, env)
 
     return why_not
 
@@ -24,5 +24,12 @@ def _provider(provider: str, env: Mapping[str, str]) -> str | None:
     registration = registry().get(provider)
     if registration is None:
         return f"no back end installed for '{provider}'"
-    missing = registration.access(env).missing
-    return f"set {' or '.join(missing)}" if missing else None
+    return registration.access(env).trouble or None
+
+
+def _row(row: Row, env: Mapping[str, str]) -> str | None:
+    """What the back end lacks for this very model, such as its weights."""
+    lacks = registry()[row.provider].lacks
+    if lacks is None:
+        return None
+    return lacks(env, tuple({**row.wire, **mode.wire} for mode in row.modes), row.id)

@@ -68,7 +68,7 @@ class Context:
             return error.message
         if access.missing:
             return f"no credential: set {' or '.join(access.missing)}"
-        return None
+        return access.why or None
 
     @property
     def locks(self) -> Path:

@@ -1,7 +1,7 @@
 """A local engine's own process: takes one job after another as JSON lines, answers with JSON lines.
 
-in:  {"provider", "base_url", "prepared", "dest"}
-out: {"progress", "phase"} ... then {"output"} or {"error"}
+in:  {"provider", "base_url", "prepared", "dest"}; {"stop"} = the job under way has been cancelled
+out: {"progress", "phase"} ... then {"output"}, {"error"}, {"stopped"}, or {"again", "wire"} and the end of the process
 
 It ends when its standard input does, so it never outlives its worker. Whatever the engine prints goes to the log,
 never into the protocol.
@@ -20,7 +20,7 @@ from typing import Any, TextIO, cast
 
 import anyio
 
-from backends.backend import LocalBackend, Output, registered
+from backends.backend import LocalBackend, Output, RunAgain, Stopped, registered
 from backends.errors import VideoError
 from backends.jobs import codec
 
@@ -30,8 +30,9 @@ _REPORT_EVERY_S = 0.2
 class _Reporter:
     """Progress lines, a few a second at most."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, stop: threading.Event) -> None:
         self._out = out
+        self._stop = stop
         self._last = 0.0
 
     def send(self, message: dict[str, Any]) -> None:
@@ -39,6 +40,8 @@ class _Reporter:
         self._out.flush()
 
     def progress(self, done: float, phase: str) -> None:
+        if self._stop.is_set():
+            raise Stopped
         now = time.monotonic()
         if now - self._last >= _REPORT_EVERY_S:
             self._last = now
@@ -51,12 +54,21 @@ def _run(order: dict[str, Any], reporter: _Reporter) -> Output:
     return anyio.run(engine.run, prepared, Path(order["dest"]), reporter.progress)
 
 
-def serve(orders: TextIO, out: TextIO) -> None:
-    """Work off orders until there are no more."""
-    reporter = _Reporter(out)
+def serve(orders: TextIO, out: TextIO, stop: threading.Event) -> None:
+    """Work off orders until there are no more. stop: set when the order under way has been cancelled."""
+    reporter = _Reporter(out, stop)
     for line in orders:
+        order = json.loads(line)
+        if "stop" in order:  # it came when its job had just ended, or has been answered by now
+            stop.clear()
+            continue
         try:
-            output = _run(json.loads(line), reporter)
+            output = _run(order, reporter)
+        except Stopped:
+            reporter.send({"stopped": True})
+        except RunAgain as again:
+            reporter.send({"again": str(again), "wire": again.wire})
+            return
         except VideoError as error:
             reporter.send({"error": error.to_json()})
         except MemoryError:
@@ -69,12 +81,15 @@ def serve(orders: TextIO, out: TextIO) -> None:
             reporter.send({"output": codec.output_to_json(output)})
 
 
-def _end_with_parent(orders: TextIO) -> TextIO:
-    """Read orders on a thread, so that the parent's end is seen in mid-work and ends this process too."""
+def _end_with_parent(orders: TextIO, stop: threading.Event) -> TextIO:
+    """Read orders on a thread, so that a cancel and the parent's end are seen in mid-work; the latter ends this
+    process too."""
     read, write = os.pipe()
 
     def forward() -> None:
         for line in orders:
+            if line.startswith('{"stop"'):
+                stop.set()
             os.write(write, line.encode())
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -87,7 +102,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    serve(_end_with_parent(sys.stdin), out)
+    stop = threading.Event()
+    serve(_end_with_parent(sys.stdin, stop), out, stop)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
 from filelock import FileLock, Timeout
 
 from backends.errors import VideoError
@@ -40,13 +41,21 @@ class Lease:
     lock: FileLock
 
 
+def device_locks() -> Path:
+    """Where the locks of devices lie: one folder a user and machine, since every home's jobs share its GPUs."""
+    return platformdirs.user_runtime_path("reelwright") / "devices"
+
+
 def lock_path(folder: Path, key: str) -> Path:
+    if key.startswith("gpu:"):
+        folder = device_locks()
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.lock"
 
 
 def _lock(folder: Path, key: str) -> FileLock:
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(lock_path(folder, key), thread_local=False, fallback_to_soft=False)
+    path = lock_path(folder, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, thread_local=False, fallback_to_soft=False)
 
 
 def take(store: Store, folder: Path, key: str, *, version: str, detached: bool, wait_s: float = 5.0) -> Lease | None:

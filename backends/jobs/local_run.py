@@ -34,7 +34,7 @@ class LocalRun:
         self._reported = 0.0
 
     async def run(self) -> None:
-        async with self.engines.slots:
+        async with self.engines.slot(self.hold.lane):
             row = self._row()
             if row["state"] not in ("queued", "running", "finishing"):
                 return
@@ -60,7 +60,8 @@ class LocalRun:
         shutil.rmtree(dest, ignore_errors=True)
         dest.mkdir(parents=True)
         try:
-            output = await self.engines.run(row["provider"], row["base_url"], prepared, dest, self._progress)
+            lane = self.hold.lane
+            output = await self.engines.run(lane, row["provider"], row["base_url"], prepared, dest, self._progress)
         except EngineCrashed:
             await self._make(self._row())
             return

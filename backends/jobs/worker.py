@@ -24,7 +24,7 @@ from backends.errors import VideoError
 from backends.jobs import lanes, rotation
 from backends.jobs.context import Context, program_version
 from backends.jobs.driver import LaneDriver
-from backends.jobs.engines import Engines
+from backends.jobs.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.lanes import Lease
 from backends.jobs.store import Row, Transaction
 from backends.settings import load_settings
@@ -47,7 +47,13 @@ class Worker:
     def __init__(self, context: Context, engine_log: IO[bytes] | int, *, detached: bool) -> None:
         self.context = context
         self.detached = detached
-        self.engines = Engines(context.env, engine_log, context.cpu_jobs)
+        self.engines = Engines(
+            context.env,
+            engine_log,
+            context.cpu_jobs,
+            warm_s=context.number("WARM_S", WARM_S),
+            warm_models=int(context.number("WARM_MODELS", WARM_MODELS)),
+        )
         self.drivers: dict[str, LaneDriver] = {}
         self._refused: dict[str, float] = {}
         self._stopping = False
@@ -70,6 +76,8 @@ class Worker:
                     if version != seen or due:
                         seen = version
                         latest = self._latest_wake()
+                        if due:
+                            await self.engines.tidy()
                         if (told := latest != waked) or due:
                             waked, looked = latest, now
                             await self._take_lanes(group, START_WAIT_S if first else 0.0)
@@ -99,7 +107,8 @@ class Worker:
         return int(row["seq"] or 0) if row else 0
 
     def _quiet(self) -> bool:
-        return not any(driver.busy for driver in self.drivers.values())
+        """No job under way, and no model loaded that somebody may still ask for."""
+        return not any(driver.busy for driver in self.drivers.values()) and not self.engines.warm
 
     def _leave(self) -> bool:
         """Give up every lane that has nothing open, one transaction each; whether none is left."""

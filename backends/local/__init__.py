@@ -1,0 +1,49 @@
+"""Open models on this machine's own GPU, by diffusers. Importing this module is cheap; torch loads in the engine's
+own process, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backends.backend import Access, LocalBackend, Prepared, Registration
+from backends.local import device, weights
+
+__all__ = ["register"]
+
+SILENCE_S = 1800.0
+"""An engine that has said nothing for so long hangs: the longest silent phase is decoding a long clip."""
+
+
+def register() -> Registration:
+    """The pipelines' entry point: available where there is a GPU (or a person asks for the processor) and torch."""
+    return Registration(
+        provider="local",
+        kind="local",
+        access=_access,
+        open=_open,
+        lacks=weights.lacks,
+        warm=_warm,
+        silence_s=SILENCE_S,
+    )
+
+
+def _access(env: Mapping[str, str]) -> Access:
+    if why := device.why_not(env):
+        return Access(lane="gpu", why=why)
+    return Access(lane=device.device(env).lane)
+
+
+def _open(env: Mapping[str, str], base_url: str) -> LocalBackend:
+    from backends.local.engine import Diffusers
+
+    del base_url
+    return Diffusers(env)
+
+
+def _warm(prepared: Prepared, env: Mapping[str, str]) -> str:
+    """A process keeps the pipeline of one model loaded: a job of another model gets a process of its own, since only
+    the end of a process gives a card's memory back as a whole. On a processor one process loads them in turn."""
+    if env.get("REELWRIGHT_LOCAL_DEVICE") == "cpu":
+        return "processor"
+    return f"{prepared.wire.get('variant', '')} {prepared.wire.get('repo', '')} {prepared.wire.get('transformer', '')}"

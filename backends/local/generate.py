@@ -1,0 +1,163 @@
+"""The call itself: progress and cancelling by the pipeline's own progress bar, frames into the clip."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import inspect
+import time
+import wave
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from backends.backend import Progress
+from backends.errors import VideoError
+from backends.local.call import Call
+from backends.local.memory import Plan
+from backends.local.switches import switched
+from backends.media.encode import ClipWriter
+from backends.media.frames import decode
+from backends.media.pixels import Picture
+
+LOADED, DENOISED, DECODED = 0.05, 0.85, 0.92
+"""Where a job stands, 0..1, once its model is loaded, its steps are done, its frames are decoded."""
+
+
+class StepBar:
+    """Stands in for a pipeline's progress bar, which every family has: tells each step with the time left, and lets
+    the job's cancellation out of the loop (progress raises) before the decoding that an interrupted loop would do."""
+
+    def __init__(self, progress: Progress, step_s: list[float]) -> None:
+        self._progress = progress
+        self._step_s = step_s
+        self._total = 0
+        self._done = 0
+        self._last = 0.0
+
+    def __call__(self, iterable: Iterable[Any] | None = None, total: int | None = None) -> Any:
+        self._total = total if total is not None else len(list(iterable or ()))
+        self._done, self._last = 0, time.monotonic()
+        if iterable is not None:
+            return self._over(iterable)
+        return self
+
+    def _over(self, iterable: Iterable[Any]) -> Iterator[Any]:
+        for item in iterable:
+            yield item
+            self.update()
+
+    def __enter__(self) -> Self:
+        self._progress(LOADED, f"step 0 of {self._total}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._progress(DENOISED, "decoding")
+
+    def update(self, n: int = 1) -> None:
+        now = time.monotonic()
+        self._step_s.append(now - self._last)
+        self._done, self._last = self._done + n, now
+        mean = sum(self._step_s) / len(self._step_s)
+        left = mean * max(0, self._total - self._done)
+        share = LOADED + (DENOISED - LOADED) * self._done / max(1, self._total)
+        self._progress(share, f"step {self._done} of {self._total}, about {left:.0f} s left")
+
+    def set_postfix(self, *_: object, **__: object) -> None:
+        """Some pipelines tell a figure of their own here."""
+
+
+@dataclass
+class Generated:
+    """frames: float, count x height x width x 3, 0..1. audio: float, channels x samples, with its rate, or None."""
+
+    frames: Any
+    audio: Any = None
+    rate: int = 0
+    step_s: list[float] = field(default_factory=list[float])
+
+
+def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress: Progress) -> Generated:
+    """Run the pipeline. Whatever passes through (a cancel, a full card), an offloaded model leaves the card."""
+    import torch
+
+    signature = inspect.signature(pipe.__call__).parameters
+    if unknown := set(call.arguments) - set(signature):
+        raise VideoError("provider", f"{type(pipe).__name__} of this diffusers takes no {', '.join(sorted(unknown))}")
+    step_s: list[float] = []
+    pipe.progress_bar = StepBar(progress, step_s)
+    # On the processor on purpose: the same seed then gives the same noise on every card.
+    generator = torch.Generator("cpu").manual_seed(seed)
+    steps = int(call.arguments["num_inference_steps"])
+    progress(LOADED, "reading the prompt")
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        with switched(pipe, plan, call.loras, steps), torch.inference_mode():
+            result = pipe(**call.arguments, generator=generator, output_type="np")
+    finally:
+        pipe.maybe_free_model_hooks()
+    audio = getattr(result, "audio", None)
+    rate = int(pipe.vocoder.config.output_sampling_rate) if audio is not None else 0
+    sound = None if audio is None else np.asarray(audio[0].float().cpu())
+    return Generated(np.asarray(result.frames[0]), sound, rate, step_s)
+
+
+@dataclass
+class Saved:
+    """frames: how many the clip has, counted."""
+
+    path: Path
+    frames: int
+    notes: list[str] = field(default_factory=list[str])
+
+
+def save(made: Generated, call: Call, dest: Path, progress: Progress) -> Saved:
+    """Write `dest/clip.mp4`: for an extension the whole clip, source first. The frames are counted, never assumed."""
+    got = len(made.frames)
+    notes: list[str] = []
+    if got != call.frames:
+        notes.append(f"the model made {got} frames instead of {call.frames}")
+    if not np.isfinite(made.frames).all():
+        raise VideoError(
+            "provider", "the model's frames hold no numbers (NaN): another precision or plan may help (memory, weights)"
+        )
+    kept = made.frames[call.drop : got - call.drop_last]
+    audio = _wave(made, dest) if made.audio is not None else call.before
+    path, written = dest / "clip.mp4", 0
+    before = decode(call.before) if call.before else iter(())
+    height, width = kept.shape[1:3]
+    with ClipWriter(path, width, height, call.fps, audio_from=audio) as writer:
+        for picture in before:
+            writer.write(picture)
+            written += 1
+        for number, frame in enumerate(kept):
+            writer.write(_picture(frame))
+            written += 1
+            progress(DECODED + (0.99 - DECODED) * number / len(kept), "writing")
+    return Saved(path, written, notes)
+
+
+def _picture(frame: Any) -> Picture:
+    return np.asarray(np.clip(frame * 255.0 + 0.5, 0, 255), np.uint8)
+
+
+def _wave(made: Generated, dest: Path) -> Path:
+    """The model's sound as a file for the encoder to take along."""
+    path = dest / "sound.wav"
+    samples = np.clip(made.audio, -1, 1) * 32767
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(samples.shape[0])
+        file.setsampwidth(2)
+        file.setframerate(made.rate)
+        file.writeframes(samples.T.astype("<i2").tobytes())
+    return path
+

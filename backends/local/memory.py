@@ -1,0 +1,119 @@
+"""How much GPU memory a run takes under a plan: a formula over a variant's figures, in GiB. Pure; no torch.
+
+activation = k * batch * tokens * width * 2 bytes; tokens = latent frames * (H / (space * patch)) * (W / (space *
+patch)) + text. k is constant over sizes (meta-device runs of diffusers 0.42.1: 10.6 and 11.1 for Wan 14B at 480p and
+720p, 15.7 and 15.8 for 1.3B, 17.9 and 18.0 for HunyuanVideo) where attention runs in a fused kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from backends.local.families import Variant
+
+Offload = Literal["none", "model", "group", "disk", "sequential"]
+Quant = Literal["none", "fp8", "int8", "4bit"]
+
+GIB = 2**30
+MARGIN = 1.1
+"""For what the allocator splits and the small tensors that the formula leaves out."""
+CONTEXT_GIB = 0.7
+"""A CUDA context and its libraries."""
+SPREAD = 0.25
+"""The range told: published peaks lie within it (tests/local/test_local_published.py)."""
+BYTES: dict[Quant, float] = {"none": 2.0, "fp8": 1.0, "int8": 1.0, "4bit": 0.56}
+"""Bytes a parameter: 4-bit formats keep scales beside the values."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a pipeline is loaded and run.
+
+    offload: none = all weights on the card; model = one component at a time; group = a few blocks at a time; disk = the
+    same from the disk, for little RAM; sequential = layer by layer. quant: of the transformer's (and, but for fp8, the
+    text encoder's) weights. tiling: the VAE works in tiles. cache, attention, compile: speed switches, by name.
+    """
+
+    name: str = "resident"
+    offload: Offload = "none"
+    quant: Quant = "none"
+    tiling: bool = False
+    cache: str = "none"
+    attention: str = "default"
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class Peak:
+    """GiB: the formula's figure and its range; which phase it falls in; host memory for offloaded weights."""
+
+    gib: float
+    phase: str
+    ram_gib: float
+
+    @property
+    def low(self) -> float:
+        return self.gib * (1 - SPREAD)
+
+    @property
+    def high(self) -> float:
+        return self.gib * (1 + SPREAD)
+
+
+def tokens(variant: Variant, width: int, height: int, frames: int) -> int:
+    """How many tokens the transformer sees."""
+    latent = (frames - 1) // variant.time + 1
+    side = variant.space * variant.patch
+    return latent * (height // side) * (width // side) + variant.words
+
+
+def activation_gib(variant: Variant, width: int, height: int, frames: int) -> float:
+    return variant.k * variant.batch * tokens(variant, width, height, frames) * variant.width * 2 / GIB
+
+
+def decode_gib(variant: Variant, width: int, height: int, frames: int, *, tiling: bool) -> float:
+    """The VAE's decoding, its weights included; float32 takes twice what was measured in bf16."""
+    precision = 2.0 if variant.vae_dtype == "float32" else 1.0
+    whole = variant.decode_gib * width * height / variant.decode_pixels
+    if variant.decode_frames:
+        whole *= frames / variant.decode_frames
+    return precision * (min(whole, variant.tiled_gib) if tiling else whole)
+
+
+def weights_gib(variant: Variant, plan: Plan) -> tuple[float, float, float, float]:
+    """(one transformer, all transformers, all text encoders, the largest text encoder)."""
+    one = variant.transformer_b * 1e9 * BYTES[plan.quant] / GIB
+    text = 2.0 if plan.quant in ("none", "fp8") else BYTES[plan.quant]
+    encoders, largest = (billions * 1e9 * text / GIB for billions in (variant.encoders_b, variant.encoder_b))
+    return one, one * variant.experts, encoders, largest
+
+
+def peak(variant: Variant, plan: Plan, width: int, height: int, frames: int) -> Peak:
+    """The most memory that the run takes at a time."""
+    one, every, encoders, largest = weights_gib(variant, plan)
+    vae = variant.vae_b * 2e9 / GIB
+    act = activation_gib(variant, width, height, frames)
+    decode = decode_gib(variant, width, height, frames, tiling=plan.tiling)
+    host = every + encoders + vae
+    if plan.offload == "none":
+        phases = {"denoising": every + encoders + vae + act, "decoding": every + encoders + decode}
+        host = 0.0
+    elif plan.offload == "model":
+        phases = {"the text encoder": largest, "denoising": one + act, "decoding": decode}
+    elif plan.offload in ("group", "disk"):
+        block = 2 * one / variant.layers
+        phases = {"denoising": block + act, "decoding": decode}
+        host = 2.0 if plan.offload == "disk" else host
+    else:
+        phases = {"denoising": one / variant.layers + act, "decoding": decode}
+    phase = max(phases, key=lambda name: phases[name])
+    return Peak(MARGIN * phases[phase] + CONTEXT_GIB, phase, host)
+
+
+def work_pflop(variant: Variant, width: int, height: int, frames: int, steps: int) -> float:
+    """Arithmetic of all denoising steps, both passes of guidance counted, in 1e15 operations."""
+    seen = tokens(variant, width, height, frames)
+    step = 2 * variant.transformer_b * 1e9 * seen + 4 * seen * seen * variant.width * variant.layers
+    passes = 1 if variant.pipeline.startswith("HunyuanVideo") and variant.guided else 2
+    return steps * passes * step / 1e15

@@ -1,0 +1,187 @@
+"""Which plan a request runs under on a machine: the first rung of a ladder that fits, or a refusal. Pure; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from backends.errors import VideoError
+from backends.local.families import Variant
+from backends.local.memory import Peak, Plan, Quant, peak, work_pflop
+
+LADDER: tuple[Plan, ...] = (
+    Plan("resident"),
+    Plan("resident-tiled", tiling=True),
+    Plan("offload", offload="model"),
+    Plan("offload-tiled", offload="model", tiling=True),
+    Plan("offload-fp8", offload="model", quant="fp8", tiling=True),
+    Plan("group", offload="group", tiling=True),
+    Plan("group-disk", offload="disk", tiling=True),
+    Plan("sequential", offload="sequential", tiling=True),
+)
+"""From the fastest to the smallest. 4-bit and int8 weights change the pictures more: only on request."""
+RUNGS: Mapping[str, Plan] = {plan.name: plan for plan in LADDER}
+USABLE = 0.95
+"""The share of the free memory that a plan may count on."""
+SPARE_RAM_GIB = 2.0
+RATE = 0.4
+"""The share of a card's peak arithmetic that such a model reaches; a guess, as every time told from it."""
+
+Verdict = Literal["fits", "tight", "no"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to run on. GiB free on the device and of host memory. capability: CUDA's, None elsewhere. tflops:
+    dense bf16, 0 = not known. holders: "pid NAME (GiB)" of processes that hold the device's memory."""
+
+    kind: Literal["cuda", "cpu"]
+    free_gib: float
+    ram_gib: float
+    capability: tuple[int, int] | None = None
+    tflops: float = 0.0
+    holders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan that fits. seconds: a guess of the denoising time, None where the card's speed is not known."""
+
+    plan: Plan
+    peak: Peak
+    verdict: Verdict
+    seconds: float | None = None
+
+    @property
+    def text(self) -> str:
+        quant = "" if self.plan.quant == "none" else f", {self.plan.quant} weights"
+        return f"{self.plan.name}{quant}: {self.peak.low:.0f} to {self.peak.high:.0f} GiB expected ({self.verdict})"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the person asked of the plan. rung: a name of `LADDER`, "" = the first that fits. after: that rung ran out
+    of memory, so only later ones. quant, cache, attention, compile: "" / None = as the rung has it."""
+
+    rung: str = ""
+    after: str = ""
+    quant: str = ""
+    cache: str = ""
+    attention: str = ""
+    compile: bool = False
+
+    def applied(self, plan: Plan) -> Plan:
+        return replace(
+            plan,
+            quant=cast(Quant, self.quant) if self.quant else plan.quant,
+            cache=self.cache or plan.cache,
+            attention=self.attention or plan.attention,
+            compile=self.compile or plan.compile,
+        )
+
+
+def verdict(found: Peak, machine: Machine) -> Verdict:
+    room = machine.free_gib * USABLE
+    if found.gib > room or (found.ram_gib and found.ram_gib + SPARE_RAM_GIB > machine.ram_gib):
+        return "no"
+    return "fits" if found.high <= room else "tight"
+
+
+def rungs(wish: Wish, machine: Machine) -> list[Plan]:
+    """The plans to try, in order. On a processor there is nothing to offload to: all weights are in its memory."""
+    if wish.rung and wish.rung not in RUNGS:
+        raise VideoError("invalid_request", f"memory {wish.rung!r} is unknown: auto or one of {', '.join(RUNGS)}")
+    plans = [plan for plan in LADDER if plan.offload == "none"] if machine.kind == "cpu" else list(LADDER)
+    if wish.rung:
+        plans = [RUNGS[wish.rung]]
+    if wish.after:
+        names = [plan.name for plan in LADDER]
+        later = names[names.index(wish.after) + 1 :] if wish.after in names else names
+        plans = [plan for plan in plans if plan.name in later]
+    return list(dict.fromkeys(wish.applied(plan) for plan in plans))
+
+
+def choose(
+    variant: Variant,
+    size: tuple[int, int],
+    frames: int,
+    machine: Machine,
+    wish: Wish,
+    steps: int = 0,
+    *,
+    others: Sequence[tuple[int, int]] = (),
+    fps: float = 0.0,
+) -> Planned:
+    """The first plan that fits. VideoError("unsupported") names what is missing, the nearest request that fits (fewer
+    frames, else another of the sizes `others`), and who holds the memory."""
+    found = fitting(variant, size, frames, machine, wish)
+    if found is None:
+        raise refusal(variant, size, frames, machine, wish, others, fps)
+    work = work_pflop(variant, *size, frames, steps or variant.steps)
+    seconds = work * 1000 / (machine.tflops * RATE) if machine.tflops else None
+    return replace(found, seconds=seconds)
+
+
+def fitting(variant: Variant, size: tuple[int, int], frames: int, machine: Machine, wish: Wish) -> Planned | None:
+    for plan in rungs(wish, machine):
+        estimate = peak(variant, plan, *size, frames)
+        if (word := verdict(estimate, machine)) != "no":
+            return Planned(plan, estimate, word)
+    return None
+
+
+def nearest(
+    variant: Variant,
+    size: tuple[int, int],
+    frames: int,
+    machine: Machine,
+    wish: Wish,
+    others: Sequence[tuple[int, int]],
+) -> tuple[tuple[int, int], int] | None:
+    """The largest request that fits: fewer frames (a second at least), else another size, the larger first."""
+    step = variant.nearest_frames(2) - 1
+    by_area = sorted({other for other in others if other[0] * other[1] < size[0] * size[1]}, key=lambda s: -s[0] * s[1])
+    for candidate in (size, *by_area):
+        count = frames if candidate != size else frames - step
+        while count >= max(step + 1, frames // 5):
+            if fitting(variant, candidate, count, machine, wish):
+                return candidate, count
+            count -= step
+    return None
+
+
+def refusal(
+    variant: Variant,
+    size: tuple[int, int],
+    frames: int,
+    machine: Machine,
+    wish: Wish,
+    others: Sequence[tuple[int, int]],
+    fps: float,
+) -> VideoError:
+    tried = rungs(wish, machine)
+    if not tried:
+        text = f"the smallest plan ({wish.after or wish.rung}) has run out of memory already"
+    else:
+        least = min((peak(variant, plan, *size, frames) for plan in tried), key=lambda one: one.gib)
+        text = (
+            f"{size[0]}x{size[1]}, {frames} frames of {variant.id} need about {least.gib:.1f} GiB "
+            f"({least.low:.0f} to {least.high:.0f}) under the smallest plan; {machine.free_gib:.1f} GiB are free"
+        )
+        if least.ram_gib and least.ram_gib + SPARE_RAM_GIB > machine.ram_gib:
+            text += f", and {least.ram_gib + SPARE_RAM_GIB:.0f} GiB of host memory ({machine.ram_gib:.0f} available)"
+    changes: dict[str, object] = {}
+    if found := nearest(variant, size, frames, machine, wish, others):
+        (width, height), count = found
+        seconds = f" (duration_s {(count - 1) / fps:.3g})" if fps else ""
+        text += f". The nearest that fits: {width}x{height}, {count} frames{seconds}"
+        if fps:
+            changes["duration_s"] = round((count - 1) / fps, 3)
+        if (width, height) != size:
+            changes["resolution"] = f"{min(width, height)}p"
+    else:
+        text += ". Nothing of this model fits: take a smaller one (reelwright doctor --plan), or a cloud route"
+    if machine.holders:
+        text += f". The memory is held by {', '.join(machine.holders)}"
+    return VideoError("unsupported", text, nearest=changes)

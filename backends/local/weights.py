@@ -1,0 +1,134 @@
+"""Where a model's files lie, whether they are there and safe to load. Nothing here reaches for the network or torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from backends.errors import VideoError
+from backends.local.families import Variant, variant
+
+SAFE_LIBRARIES = frozenset({"diffusers", "transformers"})
+UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+"""Formats that run code when they are loaded."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on this disk. revision: the commit on the hub, or "folder". transformer: a GGUF or single-file
+    transformer to use instead of the folder's own."""
+
+    repo: str
+    folder: Path
+    revision: str
+    transformer: Path | None = None
+
+
+def repo_of(wire: Mapping[str, object]) -> str:
+    """The row's own repo, or the variant's; "path:/models/x" and absolute paths are folders on this disk."""
+    own = wire.get("repo")
+    return own if isinstance(own, str) and own else variant(str(wire.get("variant"))).repo
+
+
+def as_folder(repo: str) -> Path | None:
+    if repo.startswith("path:"):
+        return Path(repo.removeprefix("path:")).expanduser()
+    return Path(repo) if repo.startswith("/") else None
+
+
+def hub(env: Mapping[str, str]) -> Path:
+    """The hub's cache folder, by the rules of huggingface_hub (which is not imported for it)."""
+    if env.get("HF_HUB_CACHE"):
+        return Path(env["HF_HUB_CACHE"]).expanduser()
+    if env.get("HF_HOME"):
+        return Path(env["HF_HOME"]).expanduser() / "hub"
+    base = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".cache")
+    return Path(base) / "huggingface" / "hub"
+
+
+def find(wire: Mapping[str, object], env: Mapping[str, str]) -> Model | None:
+    """The model that a box's wire table names, None when it is not on this disk."""
+    repo = repo_of(wire)
+    kind = variant(str(wire.get("variant")))
+    own = wire.get("transformer")
+    transformer = Path(own).expanduser() if isinstance(own, str) and own else None
+    folder = as_folder(repo)
+    if folder is not None:
+        return Model(repo, folder, "folder", transformer) if (folder / "model_index.json").is_file() else None
+    root = hub(env) / f"models--{repo.replace('/', '--')}"
+    asked = str(wire.get("revision") or kind.revision)
+    try:
+        commit = (root / "refs" / asked).read_text().strip()
+    except OSError:
+        commit = asked
+    folder = root / "snapshots" / commit
+    if not (folder / "model_index.json").is_file() or _unfinished(root):
+        return None
+    return Model(repo, folder, commit, transformer)
+
+
+def _unfinished(root: Path) -> bool:
+    """Whether a download was broken off: the hub's client keeps such a part beside the finished files."""
+    try:
+        return any(entry.name.endswith(".incomplete") for entry in os.scandir(root / "blobs"))
+    except OSError:
+        return False
+
+
+def missing(kind: Variant, repo: str, model: str) -> VideoError:
+    """Why a job cannot run yet, with what to do."""
+    if as_folder(repo) is not None:
+        text = f"{repo} holds no model_index.json: name the folder of a diffusers pipeline (wire.repo of {model})"
+        return VideoError("asset", text)
+    return VideoError(
+        "asset",
+        f"the weights of {model} ({repo}, about {kind.download_gib:.0f} GiB) are not on this machine: "
+        f"reelwright pull {model} shows the licence, and with --accept-licence downloads them",
+    )
+
+
+def lacks(env: Mapping[str, str], wires: tuple[Mapping[str, object], ...], model: str) -> str | None:
+    """Why a catalogue row cannot be used: none of its boxes' weights are here. None when one's are."""
+    boxes = [wire for wire in wires if isinstance(wire.get("variant"), str)]
+    if not boxes:
+        return "its boxes name no pipeline (wire.variant)"
+    if any(find(wire, env) is not None for wire in boxes):
+        return None
+    try:
+        return missing(variant(str(boxes[0]["variant"])), repo_of(boxes[0]), model).message
+    except VideoError as error:
+        return error.message
+
+
+def check_safe(model: Model, kind: Variant) -> None:
+    """Only safetensors, only classes of diffusers and transformers, only the class that the family names.
+
+    VideoError("asset"): a folder can hold code (custom components) and pickles; neither is ever run.
+    """
+    try:
+        index = json.loads((model.folder / "model_index.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise VideoError("asset", f"model_index.json of {model.repo} cannot be read ({error}): pull it again") from None
+    for name, value in cast("dict[str, object]", index).items():
+        if not isinstance(value, list):
+            continue
+        library = cast("list[object]", value)[0]
+        if library is not None and library not in SAFE_LIBRARIES:
+            raise VideoError(
+                "asset", f"{name} of {model.repo} comes from {str(library)[:60]!r}: code of a model's own is never run"
+            )
+        part = model.folder / name
+        if part.is_dir():
+            names = [entry.name for entry in part.iterdir()]
+            if any(one.endswith(UNSAFE) for one in names) and not any(one.endswith(".safetensors") for one in names):
+                raise VideoError(
+                    "asset", f"{name} of {model.repo} has no safetensors: pickled weights are never loaded; convert it"
+                )
+    if model.transformer is not None and model.transformer.suffix not in (".safetensors", ".gguf"):
+        raise VideoError("asset", f"{model.transformer.name}: a single-file transformer is .safetensors or .gguf")
+    if model.transformer is not None and not model.transformer.is_file():
+        raise VideoError("asset", f"{model.transformer} is not there: mend wire.transformer of the catalogue row")

@@ -1,0 +1,91 @@
+"""Tiny models, a home whose worker runs them on the processor, and rows that name them.
+
+Without torch only what needs none of it is collected here; `make test` installs torch, so CI collects all.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.backend import registry
+from tests.jobs.station import TINY, Station
+from tests.local.rows import write_rows
+
+FAULTY = Path(__file__).parent / "plugin"
+
+collect_ignore = [] if find_spec("torch") else ["test_local_runs.py", "test_local_faults.py", "test_local_contract.py"]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every tiny model, built once by a process of its own."""
+    folder = tmp_path_factory.mktemp("models")
+    build = "import sys; from pathlib import Path; from tests.local.tiny import save_all; save_all(Path(sys.argv[1]))"
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run([sys.executable, "-c", build, folder], cwd=root, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rows(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue folder with a row for each tiny model."""
+    folder = tmp_path_factory.mktemp("rows")
+    write_rows(folder / "tiny.toml", models)
+    return folder
+
+
+def local_env(rows: Path, **env: str) -> dict[str, str]:
+    """Over a client's environment: the processor, one thread, the tiny rows, plug-ins with faults."""
+    return {
+        "PYTHONPATH": os.pathsep.join((str(FAULTY), str(TINY))),
+        "REELWRIGHT_CATALOG": str(rows),
+        "REELWRIGHT_LOCAL_DEVICE": "cpu",
+        "REELWRIGHT_TORCH_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "REELWRIGHT_CPU_JOBS": "1",
+        "REELWRIGHT_WARM_S": "60",
+        **env,
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugins() -> Iterator[None]:
+    """The engine with faults, found by its entry point as a third party's would be."""
+    for folder in (FAULTY, TINY):
+        sys.path.insert(0, str(folder))
+    registry.cache_clear()
+    yield
+    for folder in (FAULTY, TINY):
+        sys.path.remove(str(folder))
+    registry.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def stand(rows: Path, tmp_path_factory: pytest.TempPathFactory, plugins: None) -> Iterator[Callable[..., Station]]:
+    """Make a home: stand("a", NAME="value"); all its workers end with the module."""
+    with ExitStack() as stack:
+
+        def make(name: str, **env: Any) -> Station:
+            root = tmp_path_factory.mktemp(name)
+            station = Station(root, "", local_env(rows, **env))
+            stack.callback(station.close)
+            return station
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def station(stand: Callable[..., Station]) -> Station:
+    """One home, whose worker and engine serve the whole module."""
+    return stand("shared")

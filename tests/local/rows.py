@@ -1,0 +1,85 @@
+"""Catalogue rows of the tiny models: the real rows' data with other sizes, lengths and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROW = """
+[[model]]
+id = "{provider}/tiny-{name}"
+provider = "{provider}"
+title = "Tiny {name}"
+where = "local"
+family = "tiny-{provider}-{name}"
+licence = "none"
+price = {{ unit = "free" }}
+wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call} }}
+
+[model.box]
+durations = {{ min = {least}, max = {most}, step = {step}, default = {least} }}
+sizes = {{ "32p" = {{ "1:1" = "32x32" }} }}
+fps = [{fps}]
+seed = true
+negative_max = 2000
+prompt_max = 2000
+loras = 4
+camera = "words"
+
+[model.box.options]
+steps = {{ type = "integer", min = 2, max = 5000 }}
+guidance = {{ type = "number", min = 0, max = 30 }}
+strength = {{ type = "number", min = 0, max = 1 }}
+memory = {{ type = "text" }}
+weights = {{ type = "text" }}
+cache = {{ type = "text" }}
+attention = {{ type = "text" }}
+compile = {{ type = "boolean" }}
+
+{modes}
+"""
+TEXT = '[[model.mode]]\ntasks = ["text_to_video"]\n'
+IMAGE = '[[model.mode]]\ntasks = ["image_to_video"]\nframes = { min = 1, max = 1 }\n'
+LOOP = IMAGE + 'loop = "last_is_first"\n'
+PAIR = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 2, whole = true }\n'
+TIMED = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 8, timed = true, gap_s = 0.1 }\n'
+EXTEND = '[[model.mode]]\ntasks = ["extend"]\nsource = { max_s = 60, total_max_s = 60 }\n'
+EDIT = '[[model.mode]]\ntasks = ["edit"]\ndurations = "source"\nsource = { max_s = 60 }\n'
+REFERENCES = '[[model.mode]]\ntasks = ["reference_to_video"]\nreferences = { min = 1, max = 4, images = 3, clips = 1 }\n'
+
+SHORT = "{ max_sequence_length = 16 }"
+
+TINY: dict[str, tuple[str, str, int, str]] = {
+    "wan_t2v": ("wan2.1-t2v-1.3b", TEXT, 4, SHORT),
+    "wan_v2v": ("wan2.1-v2v-1.3b", EDIT, 4, SHORT),
+    "wan22_t2v": ("wan2.2-t2v-a14b", TEXT, 4, SHORT),
+    "wan22_i2v": ("wan2.2-i2v-a14b", IMAGE + EXTEND, 4, SHORT),
+    "wan21_i2v": ("wan2.1-i2v-14b", IMAGE, 4, SHORT),
+    "wan21_flf2v": ("wan2.1-flf2v-14b", PAIR + LOOP, 4, SHORT),
+    "wan_vace": ("wan2.1-vace-1.3b", REFERENCES, 4, SHORT),
+    "wan_5b_t2v": ("wan2.2-ti2v-5b", TEXT, 4, SHORT),
+    "wan_5b_i2v": ("wan2.2-ti2v-5b-image", IMAGE, 4, SHORT),
+    "hunyuan_t2v": ("hunyuanvideo-t2v", TEXT, 4, SHORT),
+    "ltx_t2v": ("ltx-video-t2v", TEXT, 8, SHORT),
+    "ltx_i2v": ("ltx-video-i2v", IMAGE, 8, SHORT),
+    "ltx_condition": ("ltx-video-condition", TIMED + EXTEND + LOOP, 8, SHORT),
+    "mochi": ("mochi-1-t2v", TEXT, 6, SHORT),
+    "cog_t2v": ("cogvideox-5b-t2v", TEXT, 4, SHORT),
+    "cog_i2v": ("cogvideox-5b-i2v", IMAGE, 4, SHORT),
+    "cog_v2v": ("cogvideox-5b-v2v", EDIT, 4, SHORT),
+}
+"""Name of the tiny model: its variant, the boxes of its row, frames a step of the frame rule, constants of the call."""
+
+FPS = 8
+
+
+def write_rows(path: Path, models: Path) -> None:
+    """One row a model for the back end `local`, and one of tiny Wan for the engine with faults."""
+    text = ""
+    listed = [("local", name) for name in TINY] + [("faulty", "wan_t2v")]
+    for provider, name in listed:
+        kind, modes, step, call = TINY[name]
+        text += ROW.format(
+            provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / name, modes=modes,
+            call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS,
+        )  # fmt: skip
+    path.write_text(text, "utf-8")
