@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import secrets
 import time
@@ -18,8 +19,10 @@ from backends.backend import JsonObject, Output, Prepared, Progress, RunAgain
 from backends.errors import VideoError
 from backends.local import device as devices
 from backends.local.families import Variant, variant
+from backends.local.memory import Plan
 from backends.local.plan import Machine, Planned, Wish, fitting, refusal
-from backends.local.weights import Model, check_safe, find, missing, repo_of
+from backends.local.weights import Model, check_safe, counted, find, missing, repo_of
+from backends.settings import load_settings
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """The engine never reaches for the network: weights come by `reelwright pull` alone."""
@@ -58,7 +61,7 @@ class Diffusers:
         if model is None:
             raise missing(kind, repo_of(prepared.wire), prepared.model)
         check_safe(model, kind)
-        return _Run(kind, model, place, prepared, dest, progress).made(self.env)
+        return _Run(self.env, counted(model, kind), model, place, prepared, dest, progress).made()
 
 
 def _quiet(place: devices.Device) -> None:
@@ -72,8 +75,16 @@ class _Run:
     """One job."""
 
     def __init__(
-        self, kind: Variant, model: Model, place: devices.Device, prepared: Prepared, dest: Path, progress: Progress
+        self,
+        env: Mapping[str, str],
+        kind: Variant,
+        model: Model,
+        place: devices.Device,
+        prepared: Prepared,
+        dest: Path,
+        progress: Progress,
     ) -> None:
+        self.env = env
         self.kind = kind
         self.model = model
         self.place = place
@@ -82,13 +93,13 @@ class _Run:
         self.progress = progress
         self.started = time.monotonic()
 
-    def made(self, env: Mapping[str, str]) -> Output:
+    def made(self) -> Output:
         self.progress(0.0, "loading torch")
         import torch
 
         from backends.local.call import Call
 
-        if threads := env.get("REELWRIGHT_TORCH_THREADS", ""):
+        if threads := self.env.get("REELWRIGHT_TORCH_THREADS", ""):
             torch.set_num_threads(int(threads))
         call = Call.of(self.kind, self.prepared)
         planned = self._planned(call.frames)
@@ -136,9 +147,15 @@ class _Run:
             if one.key == key:
                 return one, True
         _drop()
-        loaded = Loaded(key, load(self.kind, self.model, plan, self.place.torch, self.dest))
+        loaded = Loaded(key, load(self.kind, self.model, plan, self.place.torch, self._scratch(plan)))
         _loaded.append(loaded)
         return loaded, False
+
+    def _scratch(self, plan: Plan) -> Path:
+        """Where weights offloaded to the disk lie: one folder a model, revision and precision, below the home."""
+        words = (self.kind.id, self.model.folder, self.model.revision, self.model.transformer, plan.quant)
+        name = hashlib.sha256(repr(words).encode()).hexdigest()[:16]
+        return load_settings(self.env).home / "offload" / name
 
     def _wish(self) -> Wish:
         options = self.prepared.request.provider_options
@@ -168,7 +185,6 @@ class _Run:
     def _sizes(self) -> list[tuple[int, int]]:
         """The sizes of the model's row, for the nearest request that fits."""
         from backends.catalog.loader import load
-        from backends.settings import load_settings
 
         row = load(load_settings(self.env).catalog).find(self.prepared.model)
         modes = row.modes if row is not None else ()

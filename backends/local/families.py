@@ -56,7 +56,7 @@ class Variant:
     batch: int = 1
     decode_frames: int = 0
     guessed: bool = False
-    keep: Mapping[str, float] = field(default_factory=dict[str, float])
+    keep: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
 
     @property
     def download_gib(self) -> float:

@@ -39,12 +39,14 @@ def need(what: str) -> None:
 
 def load(kind: Variant, model: Model, plan: Plan, device: str, scratch: Path) -> Any:
     """The pipeline, its weights where the plan wants them. Safetensors only, nothing from the network, no code of the
-    model's own. scratch: a folder for weights that are offloaded to the disk."""
+    model's own. scratch: this model's folder for weights that are offloaded to the disk; a later load finds them there."""
     import diffusers
     import torch
     from diffusers.utils import logging as told
+    from transformers.utils import logging as transformers_told
 
     told.disable_progress_bar()
+    transformers_told.disable_progress_bar()
     torch.backends.cuda.matmul.allow_tf32 = False
     dtypes = {"default": _dtype(kind.dtype, device), "vae": _dtype(kind.vae_dtype, device)}
     parts: dict[str, Any] = {}
@@ -116,11 +118,26 @@ def _placed(pipe: Any, plan: Plan, device: str, scratch: Path) -> None:
     elif plan.offload == "model":
         pipe.enable_model_cpu_offload(device=device)
     elif plan.offload in ("group", "disk"):
-        options: dict[str, Any] = {"use_stream": device != "cpu"}
-        if plan.offload == "disk":
-            options["offload_to_disk_path"] = str(scratch.parent / "offload")
-        pipe.enable_group_offload(onload_device=device, offload_device="cpu", offload_type="leaf_level", **options)
+        _in_groups(pipe, device, scratch if plan.offload == "disk" else None)
     elif device == "cpu":
         raise VideoError("unsupported", "memory=sequential needs a GPU: take resident, offload or group")
     else:
         pipe.enable_sequential_cpu_offload(device=device)
+
+
+def _in_groups(pipe: Any, device: str, folder: Path | None) -> None:
+    """Each component by itself: the pipeline's own switch gives the files of all components the same names, and one
+    then loads another's weights from the disk."""
+    import torch
+    from diffusers.hooks import apply_group_offloading
+
+    for name, part in pipe.components.items():
+        if isinstance(part, torch.nn.Module):
+            apply_group_offloading(
+                part,
+                onload_device=torch.device(device),
+                offload_device=torch.device("cpu"),
+                offload_type="leaf_level",
+                use_stream=device != "cpu",
+                offload_to_disk_path=None if folder is None else str(folder / name),
+            )

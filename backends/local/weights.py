@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +18,8 @@ from backends.local.families import Variant, variant
 SAFE_LIBRARIES = frozenset({"diffusers", "transformers"})
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Formats that run code when they are loaded."""
+MAX_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
 
 
 @dataclass(frozen=True)
@@ -132,3 +137,36 @@ def check_safe(model: Model, kind: Variant) -> None:
         raise VideoError("asset", f"{model.transformer.name}: a single-file transformer is .safetensors or .gguf")
     if model.transformer is not None and not model.transformer.is_file():
         raise VideoError("asset", f"{model.transformer} is not there: mend wire.transformer of the catalogue row")
+
+
+@cache
+def counted(model: Model, kind: Variant) -> Variant:
+    """The variant with the parameters that this folder really has, by the headers of its safetensors: a folder of the
+    person's own may be smaller or larger than the model that it is like."""
+    parts = {part.name: _billions(part) for part in model.folder.iterdir() if part.is_dir()}
+    encoders = [count for name, count in parts.items() if name.startswith(("text_encoder", "image_encoder"))]
+    transformer = parts.get("transformer", 0.0)
+    if model.transformer is not None or not transformer:
+        transformer = kind.transformer_b
+    return replace(
+        kind,
+        transformer_b=transformer,
+        experts=2 if parts.get("transformer_2") else 1,
+        encoders_b=sum(encoders) or kind.encoders_b,
+        encoder_b=max(encoders, default=0.0) or kind.encoder_b,
+        vae_b=parts.get("vae") or kind.vae_b,
+    )
+
+
+def _billions(folder: Path) -> float:
+    """Elements of every tensor in a folder's safetensors, in billions."""
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        try:
+            with path.open("rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                header = cast("dict[str, dict[str, list[int]]]", json.loads(file.read(min(length, MAX_HEADER))))
+        except (OSError, ValueError, struct.error):
+            raise VideoError("asset", f"{path.name} in {folder} is damaged: pull or copy it again") from None
+        total += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return total / 1e9

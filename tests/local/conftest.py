@@ -6,6 +6,7 @@ Without torch only what needs none of it is collected here; `make test` installs
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Path(__file__).parent.parent.parent
     done = subprocess.run([sys.executable, "-c", build, folder], cwd=root, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+    shutil.copytree(folder / "wan_t2v", folder / "wan_mine")
     return folder
 
 

@@ -50,6 +50,7 @@ SHORT = "{ max_sequence_length = 16 }"
 
 TINY: dict[str, tuple[str, str, int, str]] = {
     "wan_t2v": ("wan2.1-t2v-1.3b", TEXT, 4, SHORT),
+    "wan_mine": ("wan2.1-t2v-1.3b", TEXT, 4, SHORT),
     "wan_v2v": ("wan2.1-v2v-1.3b", EDIT, 4, SHORT),
     "wan22_t2v": ("wan2.2-t2v-a14b", TEXT, 4, SHORT),
     "wan22_i2v": ("wan2.2-i2v-a14b", IMAGE + EXTEND, 4, SHORT),
@@ -63,9 +64,9 @@ TINY: dict[str, tuple[str, str, int, str]] = {
     "ltx_i2v": ("ltx-video-i2v", IMAGE, 8, SHORT),
     "ltx_condition": ("ltx-video-condition", TIMED + EXTEND + LOOP, 8, SHORT),
     "mochi": ("mochi-1-t2v", TEXT, 6, SHORT),
-    "cog_t2v": ("cogvideox-5b-t2v", TEXT, 4, SHORT),
-    "cog_i2v": ("cogvideox-5b-i2v", IMAGE, 4, SHORT),
-    "cog_v2v": ("cogvideox-5b-v2v", EDIT, 4, SHORT),
+    "cog_t2v": ("cogvideox-5b-t2v", TEXT, 8, SHORT),
+    "cog_i2v": ("cogvideox-5b-i2v", IMAGE, 8, SHORT),
+    "cog_v2v": ("cogvideox-5b-v2v", EDIT, 8, SHORT),
 }
 """Name of the tiny model: its variant, the boxes of its row, frames a step of the frame rule, constants of the call."""
 
