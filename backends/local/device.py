@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from backends.errors import VideoError
+from backends.local.plan import Machine
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 INSTALL = "pip install 'reelwright[local]'"
@@ -98,3 +99,18 @@ def available_ram_gib() -> float:
     except OSError:
         shape = None
     return int(shape[1]) / 2**20 if shape else 8.0
+
+
+def own_gpu() -> Machine | None:
+    """This machine's first GPU by nvidia-smi: what is free on it and who holds the rest. None when there is none."""
+    seen = gpus()
+    if not seen:
+        return None
+    query = ["nvidia-smi", f"--id={seen[0]}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    if not told.isdecimal():
+        return None
+    return Machine("cuda", int(told) / 1024, available_ram_gib(), holders=holders(seen[0]))

@@ -39,9 +39,15 @@ class Finding:
 
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Don't make a test clip.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="What the local models need on cards of 12 to 80 GB.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Look over this installation: folders, keys (where found, never their value), back ends, workers, the engine."""
+    if plan:
+        from mcp_server.cli.plan_table import plan_table
+
+        plan_table(as_json)
+        return
     found: list[Finding] = []
     for finding in look_over(quick):
         found.append(finding)

@@ -1,0 +1,133 @@
+"""The memory plan: pure, so told in tables. No torch is imported here."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from backends.errors import VideoError
+from backends.local.families import frame_step, variant, variants
+from backends.local.memory import Plan, activation_gib, peak
+from backends.local.plan import LADDER, Machine, Wish, choose
+from backends.local.presets import CARDS, USUAL, table
+from backends.local.published import PUBLISHED
+
+BIG = Machine("cuda", 76, 192)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "frames", "measured"),
+    [
+        ("wan2.1-t2v-14b", (832, 480), 81, 3.46),
+        ("wan2.1-t2v-14b", (1280, 720), 81, 7.98),
+        ("wan2.1-t2v-1.3b", (832, 480), 81, 1.47),
+        ("wan2.1-t2v-1.3b", (1280, 720), 81, 3.41),
+        ("wan2.2-ti2v-5b", (1280, 704), 121, 2.03),
+        ("hunyuanvideo-t2v", (960, 544), 129, 6.90),
+        ("hunyuanvideo-t2v", (1280, 720), 129, 12.25),
+        ("ltx-video-t2v", (704, 512), 161, 0.42),
+        ("ltx-video-13b-t2v", (768, 512), 161, 0.86),
+        ("cogvideox-5b-t2v", (720, 480), 49, 2.45),
+    ],
+)
+def test_activations_agree_with_meta_device_runs(name: str, size: tuple[int, int], frames: int, measured: float) -> None:
+    assert activation_gib(variant(name), *size, frames) == pytest.approx(measured, rel=0.06)
+
+
+def test_the_formula_holds_against_published_peaks() -> None:
+    within = [one.what for one in PUBLISHED if abs(one.ratio - 1) <= 0.25]
+    assert len(PUBLISHED) == 10 and len(within) >= 8, [(one.what, round(one.ratio, 2)) for one in PUBLISHED]
+
+
+def test_the_ladder_leads_down() -> None:
+    for kind in variants().values():
+        needs = {plan.name: peak(kind, plan, 1280, 704, 49).gib for plan in LADDER}
+        assert needs["resident-tiled"] <= needs["resident"] and needs["offload-tiled"] <= needs["offload"], kind.id
+        tiled = [need for name, need in needs.items() if name not in ("resident", "offload")]
+        assert tiled == sorted(tiled, reverse=True), kind.id
+
+
+def test_more_memory_never_means_a_slower_plan() -> None:
+    names = [plan.name for plan in LADDER]
+    for name, _, width, height, frames in USUAL:
+        seen = [
+            names.index(choose(variant(name), (width, height), frames, Machine("cuda", gib, 300), Wish()).plan.name)
+            for gib in range(30, 130, 5)
+        ]
+        assert seen == sorted(seen, reverse=True), name
+
+
+@pytest.mark.parametrize(
+    ("free", "plan"),
+    [(80, "resident"), (22, "offload-tiled"), (11, "group")],
+)
+def test_the_14b_on_cards(free: float, plan: str) -> None:
+    machine = Machine("cuda", free, 128)
+    expected = {"resident": "resident", "offload-tiled": "offload-fp8", "group": "group"}[plan]
+    assert choose(variant("wan2.1-t2v-14b"), (832, 480), 81, machine, Wish()).plan.name == expected
+
+
+def test_little_host_memory_offloads_to_the_disk() -> None:
+    found = choose(variant("wan2.1-t2v-14b"), (832, 480), 81, Machine("cuda", 11, 16), Wish())
+    assert found.plan.name == "group-disk"
+
+
+def test_a_refusal_names_what_fits_and_who_holds_the_memory() -> None:
+    machine = Machine("cuda", 9, 64, holders=("pid 4242 python (14.0 GiB)",))
+    with pytest.raises(VideoError) as refused:
+        choose(
+            variant("hunyuanvideo-t2v"), (1280, 720), 121, machine, Wish(), others=[(960, 544), (1280, 720)], fps=24
+        )
+    text, change = refused.value.message, refused.value.nearest
+    assert "1280x720, 121 frames of hunyuanvideo-t2v need about" in text and "9.0 GiB are free" in text
+    assert "The nearest that fits: 1280x720, " in text and "pid 4242 python (14.0 GiB)" in text
+    frames = round(float(change["duration_s"]) * 24) + 1
+    assert variant("hunyuanvideo-t2v").nearest_frames(frames) == frames
+    choose(variant("hunyuanvideo-t2v"), (1280, 720), frames, machine, Wish())
+    with pytest.raises(VideoError):
+        choose(variant("hunyuanvideo-t2v"), (1280, 720), frames + 4, machine, Wish())
+
+
+def test_nothing_fits_at_all() -> None:
+    with pytest.raises(VideoError, match=r"Nothing of this model fits: take a smaller one \(reelwright doctor --plan\)"):
+        choose(variant("hunyuanvideo-t2v"), (960, 544), 121, Machine("cuda", 1, 64), Wish())
+
+
+def test_a_wish_is_kept_or_refused() -> None:
+    found = choose(variant("wan2.1-t2v-14b"), (832, 480), 81, BIG, Wish(rung="group", quant="4bit", cache="mag"))
+    assert found.plan == Plan("group", "group", "4bit", tiling=True, cache="mag")
+    after = choose(variant("wan2.1-t2v-14b"), (832, 480), 81, BIG, Wish(after="offload"))
+    assert after.plan.name == "offload-tiled"
+    with pytest.raises(VideoError, match="memory 'fast' is unknown: auto or one of resident, "):
+        choose(variant("wan2.1-t2v-14b"), (832, 480), 81, BIG, Wish(rung="fast"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "legal"),
+    [("4k+1", 81, 81), ("4k+1", 80, 81), ("4k+1", 83, 85), ("8k+1", 120, 121), ("6k+1", 150, 151), ("4k+1", 1, 5)],
+)
+def test_nearest_frames(rule: str, asked: int, legal: int) -> None:
+    kind = next(one for one in variants().values() if one.frames == rule)
+    assert kind.nearest_frames(asked) == legal and (legal - 1) % frame_step(rule) == 0
+
+
+def test_the_table_of_cards() -> None:
+    rows = table(CARDS)
+    assert len(rows) == len(CARDS) * len(USUAL)
+    found = {(row.model, row.card): row.planned.plan.name if row.planned else "no" for row in rows}
+    assert found["local/ltx-video", "80 GB"] == "resident"
+    assert found["local/wan2.2-ti2v-5b", "24 GB"] != "no"
+
+
+def test_planning_needs_no_torch() -> None:
+    import subprocess
+
+    code = (
+        "import sys; import backends.local, backends.local.presets, backends.local.published; "
+        "from backends.backend import registered; registered('local').access({}); "
+        "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'cv2', 'av'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
