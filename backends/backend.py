@@ -244,8 +244,8 @@ class Registration:
     access(env): who would be asked with that environment. open(env, base_url): the back end itself; only the worker
     (or its child) calls it. catalog: a TOML file of rows beside the module, None when the rows are elsewhere.
     lacks(env, wire tables of a row's boxes, row id): why that row cannot be used although the back end can (its weights
-    are not here); cheap. For local engines also: warm(prepared, env) names what its process keeps loaded: a process only
-    gets jobs of the same word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
+    are not here); cheap. For local engines also: warm(prepared, env) names what its process keeps loaded: a process
+    only gets jobs of the same word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
     """
 
     provider: str

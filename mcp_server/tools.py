@@ -14,9 +14,8 @@ from mcp_server import text
 from mcp_server.asked import request_of
 
 if TYPE_CHECKING:
-    from backends.studio import Prefer, Studio, Where
-
     from backends.jobs.views import Job
+    from backends.studio import Prefer, Studio, Where
 
 
 class Reporter(Protocol):

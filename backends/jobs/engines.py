@@ -25,7 +25,6 @@ from backends.backend import JsonObject, Output, Prepared, Registration, RunAgai
 from backends.errors import VideoError
 from backends.jobs import codec
 
-
 STOP_GRACE_S = 5.0
 """How long a child with a loaded model may take to stop a cancelled job (a step of denoising) before it is killed."""
 WARM_S = 600.0
@@ -111,7 +110,13 @@ class Engines:
         return any(child.word for child in self._idle)
 
     async def run(
-        self, lane: str, provider: str, base_url: str, prepared: Prepared, dest: Path, progress: Callable[[float, str], None]
+        self,
+        lane: str,
+        provider: str,
+        base_url: str,
+        prepared: Prepared,
+        dest: Path,
+        progress: Callable[[float, str], None],
     ) -> Output:
         """One job on a warm or new engine. EngineCrashed when its process dies or hangs; cancelling stops it."""
         registration = registered(provider)

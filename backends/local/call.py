@@ -135,7 +135,9 @@ class _Builder:
         }
         if not kind.guided and "guidance" in options:
             raise VideoError(
-                "unsupported", f"provider_options.guidance: {kind.id} has none: leave it out", nearest={"guidance": None}
+                "unsupported",
+                f"provider_options.guidance: {kind.id} has none: leave it out",
+                nearest={"guidance": None},
             )
         if kind.guided:
             plain["guidance_scale"] = options.get("guidance", kind.guidance)

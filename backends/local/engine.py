@@ -1,6 +1,6 @@
 """Diffusers: one job on a pipeline that stays loaded in this process. Only the engine's own process imports this."""
 
-# torch and diffusers ship partial types, and their models are built at run time: what crosses this seam is checked here.
+# torch and diffusers ship partial types, and their models are built at run time.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from backends.local.weights import Model, check_safe, counted, find, missing, re
 from backends.settings import load_settings
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-"""The engine never reaches for the network: weights come by `reelwright pull` alone."""
+"""The engine never reaches for the network: weights come by `reelwright models pull` alone."""
 
 
 @dataclass
@@ -226,9 +226,9 @@ class _Run:
         self, planned: Planned, call: Any, frames: int, load_s: float, warm: bool, step_s: list[float]
     ) -> JsonObject:
         """What is needed to make the same clip again, and what it took."""
-        from backends.local.loading import versions
-
         import torch
+
+        from backends.local.loading import versions
 
         facts: JsonObject = {
             "plan": {name: getattr(planned.plan, name) for name in planned.plan.__dataclass_fields__},

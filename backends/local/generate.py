@@ -160,4 +160,3 @@ def _wave(made: Generated, dest: Path) -> Path:
         file.setframerate(made.rate)
         file.writeframes(samples.T.astype("<i2").tobytes())
     return path
-

@@ -39,7 +39,7 @@ def need(what: str) -> None:
 
 def load(kind: Variant, model: Model, plan: Plan, device: str, scratch: Path) -> Any:
     """The pipeline, its weights where the plan wants them. Safetensors only, nothing from the network, no code of the
-    model's own. scratch: this model's folder for weights that are offloaded to the disk; a later load finds them there."""
+    model's own. scratch: this model's folder for weights that are offloaded to the disk, for later loads too."""
     import diffusers
     import torch
     from diffusers.utils import logging as told
@@ -105,9 +105,7 @@ def _quantised(quant: str, dtype: Any) -> Any:
 
         one: Any = diffusers.TorchAoConfig(Int8WeightOnlyConfig())
     else:
-        one = diffusers.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
-        )
+        one = diffusers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
     return diffusers.PipelineQuantizationConfig(quant_mapping={"transformer": one})
 
 

@@ -1,4 +1,4 @@
-"""Speed switches of diffusers around one run: attention back end, step caches, tiling, LoRAs. All are undone after it."""
+"""Speed switches of diffusers around one run: attention, step caches, tiling, LoRAs. All are undone after it."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false
@@ -107,7 +107,5 @@ def _with_loras(stack: ExitStack, pipe: Any, loras: tuple[Lora, ...]) -> None:
                 str(path.parent), weight_name=path.name, adapter_name=names[-1], local_files_only=True
             )
         except (ValueError, KeyError, RuntimeError, OSError) as error:
-            raise VideoError(
-                "asset", f"lora {path.name} does not fit {type(pipe).__name__}: {error}"[:400]
-            ) from None
+            raise VideoError("asset", f"lora {path.name} does not fit {type(pipe).__name__}: {error}"[:400]) from None
     pipe.set_adapters(names, adapter_weights=[lora.weight for lora in loras])

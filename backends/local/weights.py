@@ -92,7 +92,7 @@ def missing(kind: Variant, repo: str, model: str) -> VideoError:
     return VideoError(
         "asset",
         f"the weights of {model} ({repo}, about {kind.download_gib:.0f} GiB) are not on this machine: "
-        f"reelwright pull {model} shows the licence, and with --accept-licence downloads them",
+        f"reelwright models pull {model} shows the licence, and with --accept-licence downloads them",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mcp_server.cli import config, demo, doctor, jobs, make, models
+from mcp_server.cli import config, demo, doctor, jobs, make, models, pull
 
 app = typer.Typer(
     name="reelwright",
@@ -36,7 +36,10 @@ def serve(
 
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
-app.command("models")(models.models)
+shelf = typer.Typer()
+shelf.callback(invoke_without_command=True)(models.models)
+shelf.command("pull")(pull.pull)
+app.add_typer(shelf, name="models")
 app.command("estimate")(models.estimate)
 app.command("make")(make.make)
 app.add_typer(jobs.app, name="jobs")

@@ -22,6 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
 def models(
+    context: typer.Context,
     task: Annotated[TaskName | None, typer.Option(help="Only models that do this.")] = None,
     query: Annotated[str | None, typer.Option(help="Words in names, strengths, licences, notes.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Retired ones too, and no limit.")] = False,
@@ -29,6 +30,8 @@ def models(
     as_json: Json = False,
 ) -> None:
     """The models: tasks, limits, price, and whether they can be used here or why not."""
+    if context.invoked_subcommand is not None:
+        return
     with opening.studio(as_json) as studio:
         if check:
             _check(studio, as_json)

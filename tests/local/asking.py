@@ -23,7 +23,9 @@ def asked(name: str, task: str = "text_to_video", *, provider: str = "local", **
     """A request for the tiny model of that name; the prompt and the seed are always the same unless given."""
     options = {**STEPS, **fields.pop("provider_options", {})}
     given = {"prompt": "a paper boat in the rain", "seed": 7, **fields}
-    return build_request(task=task, model=f"{provider}/tiny-{name.replace('_', '-')}", provider_options=options, **given)
+    return build_request(
+        task=task, model=f"{provider}/tiny-{name.replace('_', '-')}", provider_options=options, **given
+    )
 
 
 def made(station: Station, studio: Studio, request: VideoRequest, *, take: int = 1, timeout_s: float = 90) -> Job:

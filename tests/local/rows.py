@@ -44,7 +44,9 @@ PAIR = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 2, wh
 TIMED = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 8, timed = true, gap_s = 0.1 }\n'
 EXTEND = '[[model.mode]]\ntasks = ["extend"]\nsource = { max_s = 60, total_max_s = 60 }\n'
 EDIT = '[[model.mode]]\ntasks = ["edit"]\ndurations = "source"\nsource = { max_s = 60 }\n'
-REFERENCES = '[[model.mode]]\ntasks = ["reference_to_video"]\nreferences = { min = 1, max = 4, images = 3, clips = 1 }\n'
+REFERENCES = (
+    '[[model.mode]]\ntasks = ["reference_to_video"]\nreferences = { min = 1, max = 4, images = 3, clips = 1 }\n'
+)
 
 SHORT = "{ max_sequence_length = 16 }"
 

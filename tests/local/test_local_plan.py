@@ -31,7 +31,9 @@ BIG = Machine("cuda", 76, 192)
         ("cogvideox-5b-t2v", (720, 480), 49, 2.45),
     ],
 )
-def test_activations_agree_with_meta_device_runs(name: str, size: tuple[int, int], frames: int, measured: float) -> None:
+def test_activations_agree_with_meta_device_runs(
+    name: str, size: tuple[int, int], frames: int, measured: float
+) -> None:
     assert activation_gib(variant(name), *size, frames) == pytest.approx(measured, rel=0.06)
 
 
@@ -76,9 +78,7 @@ def test_little_host_memory_offloads_to_the_disk() -> None:
 def test_a_refusal_names_what_fits_and_who_holds_the_memory() -> None:
     machine = Machine("cuda", 9, 64, holders=("pid 4242 python (14.0 GiB)",))
     with pytest.raises(VideoError) as refused:
-        choose(
-            variant("hunyuanvideo-t2v"), (1280, 720), 121, machine, Wish(), others=[(960, 544), (1280, 720)], fps=24
-        )
+        choose(variant("hunyuanvideo-t2v"), (1280, 720), 121, machine, Wish(), others=[(960, 544), (1280, 720)], fps=24)
     text, change = refused.value.message, refused.value.nearest
     assert "1280x720, 121 frames of hunyuanvideo-t2v need about" in text and "9.0 GiB are free" in text
     assert "The nearest that fits: 1280x720, " in text and "pid 4242 python (14.0 GiB)" in text
@@ -90,7 +90,9 @@ def test_a_refusal_names_what_fits_and_who_holds_the_memory() -> None:
 
 
 def test_nothing_fits_at_all() -> None:
-    with pytest.raises(VideoError, match=r"Nothing of this model fits: take a smaller one \(reelwright doctor --plan\)"):
+    with pytest.raises(
+        VideoError, match=r"Nothing of this model fits: take a smaller one \(reelwright doctor --plan\)"
+    ):
         choose(variant("hunyuanvideo-t2v"), (960, 544), 121, Machine("cuda", 1, 64), Wish())
 
 

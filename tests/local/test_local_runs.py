@@ -17,7 +17,9 @@ from tests.local.asking import asked, digest, facts, frames_of, made, still
 from tests.local.rows import FPS, TINY
 
 TEXT = [name for name, (_, modes, _, _) in TINY.items() if '"text_to_video"' in modes]
-IMAGE = [name for name, (_, modes, _, _) in TINY.items() if '"image_to_video"' in modes and "last_is_first" not in modes]
+IMAGE = [
+    name for name, (_, modes, _, _) in TINY.items() if '"image_to_video"' in modes and "last_is_first" not in modes
+]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,10 @@ def test_stills_at_chosen_times(station: Station, studio: Studio) -> None:
     (refused,) = station.settled(studio, [ticket.job_id])
     assert len(frames_of(job)) == 17
     assert refused.error is not None
-    assert "frames[1].at_s 1.5: ltx-video-condition takes stills at every 8th frame; the nearest is" in refused.error.message
+    assert (
+        "frames[1].at_s 1.5: ltx-video-condition takes stills at every 8th frame; the nearest is"
+        in refused.error.message
+    )
 
 
 @pytest.mark.parametrize("name", ["wan21_flf2v", "ltx_condition"])
