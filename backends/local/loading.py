@@ -1,7 +1,7 @@
 """From a folder of weights and a plan to a pipeline that is ready to run."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false, reportUnknownParameterType=false
+# pyright: reportPrivateImportUsage=false, reportMissingTypeStubs=false, reportUnknownParameterType=false
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Speed switches of diffusers around one run: attention, step caches, tiling, LoRAs. All are undone after it."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportPrivateImportUsage=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
 

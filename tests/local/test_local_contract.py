@@ -1,0 +1,147 @@
+"""What this back end needs of diffusers: an upgrade that changes it fails here, not on a person's GPU."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from diffusers.hooks import apply_group_offloading
+
+from backends.local.families import Variant, variants
+from backends.local.memory import GIB
+
+KINDS = list(variants().values())
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
+def test_the_class_takes_what_the_family_gives(kind: Variant) -> None:
+    maker = getattr(diffusers, kind.pipeline)
+    takes = inspect.signature(maker.__call__).parameters
+    needed = {"prompt", "num_inference_steps", "generator", "output_type", *kind.keep}
+    needed |= {"guidance_scale"} if kind.guided else set()
+    needed |= {"width", "height"} if kind.sized else set()
+    needed |= {"num_frames"} if kind.counted else set()
+    needed |= {"frame_rate"} if kind.rate else set()
+    needed |= {"negative_prompt"} if kind.negative else set()
+    needed |= {
+        "none": set[str](),
+        "image": {"image"},
+        "first_last": {"image", "last_image"},
+        "conditions": {"conditions"},
+        "video": {"video", "strength"},
+        "vace": {"video", "reference_images"},
+    }[kind.inputs]
+    assert needed <= set(takes), needed - set(takes)
+    if not kind.guided:
+        assert "guidance_scale" not in takes
+    if not kind.sized:
+        assert "width" not in takes
+    for name in ("progress_bar", "maybe_free_model_hooks", "enable_model_cpu_offload", "enable_sequential_cpu_offload"):
+        assert callable(getattr(maker, name))
+
+
+def test_the_switches_are_there() -> None:
+    offload = inspect.signature(apply_group_offloading).parameters
+    assert {"onload_device", "offload_device", "offload_type", "use_stream", "offload_to_disk_path"} <= set(offload)
+    for name in ("FirstBlockCacheConfig", "TaylorSeerCacheConfig", "MagCacheConfig", "GGUFQuantizationConfig"):
+        assert inspect.isclass(getattr(diffusers, name))
+    transformer: Any = diffusers.WanTransformer3DModel
+    for name in ("enable_layerwise_casting", "enable_cache", "disable_cache", "compile_repeated_blocks"):
+        assert callable(getattr(transformer, name))
+    from diffusers.models.attention_dispatch import attention_backend
+
+    from backends.local.switches import ATTENTION
+
+    names = {backend.value for backend in diffusers.models.attention_dispatch.AttentionBackendName}
+    assert set(ATTENTION.values()) <= names and callable(attention_backend)
+
+
+def _billions(name: str, config: dict[str, Any]) -> float:
+    with torch.device("meta"):
+        model = getattr(diffusers, name)(**config)
+    return sum(parameter.numel() for parameter in model.parameters()) / 1e9
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "config"),
+    [
+        ("wan2.1-t2v-14b", "WanTransformer3DModel", {}),
+        ("wan2.1-t2v-1.3b", "WanTransformer3DModel", {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30}),
+        ("hunyuanvideo-t2v", "HunyuanVideoTransformer3DModel", {}),
+        ("ltx-video-t2v", "LTXVideoTransformer3DModel", {}),
+        ("mochi-1-t2v", "MochiTransformer3DModel", {}),
+        ("cogvideox-2b-t2v", "CogVideoXTransformer3DModel", {}),
+    ],
+)
+def test_parameters_are_those_of_the_class(kind: str, name: str, config: dict[str, Any]) -> None:
+    """The big configurations on the meta device: no weights, a second each."""
+    assert _billions(name, config) == pytest.approx(variants()[kind].transformer_b, rel=0.02)
+
+
+class _Live(torch.utils._python_dispatch.TorchDispatchMode):
+    """Counts the bytes of the storages that are alive, and the most of them at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.seen: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        import weakref
+
+        if function is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default:
+            out = torch.empty_like(args[0])
+            result: Any = (out, torch.empty(args[0].shape[:3], device="meta"))
+        else:
+            result = function(*args, **(kwargs or {}))
+        for one in result if isinstance(result, tuple | list) else (result,):
+            if not isinstance(one, torch.Tensor):
+                continue
+            storage = one.untyped_storage()
+            key = storage._cdata
+            if key not in self.seen:
+                size = storage.nbytes()
+                self.seen.add(key)
+                self.now += size
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self._gone, key, size)
+        return result
+
+    def _gone(self, key: int, size: int) -> None:
+        if key in self.seen:
+            self.seen.discard(key)
+            self.now -= size
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "frames", "height", "width"),
+    [
+        ("wan2.1-t2v-1.3b", {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30}, 21, 60, 104),
+        ("wan2.1-t2v-14b", {}, 21, 60, 104),
+        ("wan2.1-t2v-14b", {}, 21, 90, 160),
+    ],
+)
+def test_activations_on_the_meta_device(
+    kind: str, config: dict[str, Any], frames: int, height: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole forward pass of the real size without a byte of it: what is alive at the worst moment beside weights."""
+
+    def fused(query: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        return torch.empty_like(query)  # a fused kernel keeps no matrix of scores
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", fused)
+    with torch.device("meta"):
+        model = diffusers.WanTransformer3DModel(**config).to(torch.bfloat16)
+        latents = torch.empty(1, 16, frames, height, width, dtype=torch.bfloat16)
+        words = torch.empty(1, 512, 4096, dtype=torch.bfloat16)
+        step = torch.empty(1, dtype=torch.long)
+    live = _Live()
+    with torch.no_grad(), live:
+        model(hidden_states=latents, timestep=step, encoder_hidden_states=words)
+    from backends.local.memory import activation_gib
+
+    told = activation_gib(variants()[kind], width * 8, height * 8, (frames - 1) * 4 + 1)
+    assert live.most / GIB == pytest.approx(told, rel=0.25)
