@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backends.catalog.row import Mode, Row, Size
@@ -98,9 +98,10 @@ def at_limits(mode: Mode, task: Task) -> Iterator[tuple[str, Draft]]:
         for value in {mode.durations.smallest, mode.durations.default, mode.durations.largest, *mode.durations.values}:
             draft = base.changed(duration_s=value)
             if task == "extend" and mode.source.total_max_s:
-                draft.inputs["source_clip"] = clip(duration_s=mode.source.total_max_s - value)
-                if mode.source.max_s and mode.source.total_max_s - value > mode.source.max_s:
-                    draft.inputs["source_clip"] = clip(duration_s=mode.source.max_s)
+                length = mode.source.total_max_s - value
+                if mode.source.max_s:
+                    length = min(length, mode.source.max_s)
+                draft.inputs["source_clip"] = replace(base.inputs["source_clip"], duration_s=length)
             yield f"duration {value}", draft
     yield from _sizes_at_limits(mode, task, base)
     if mode.fps is not None and task != "extend":

@@ -18,7 +18,7 @@ from backends.backend import LocalBackend, Output, Prepared, Progress, Registrat
 from backends.local import register as register_local
 from backends.local.engine import Diffusers
 
-SILENCE_S = 12.0
+SILENCE_S = 30.0
 
 
 class Faulty:
