@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from backends.catalog.fitting import Fitting
-from backends.catalog.row import number_text
+from backends.catalog.span import number_text
 from backends.request import Frame, Reference, Role
 
 TIME = 1e-6
