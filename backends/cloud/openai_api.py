@@ -93,7 +93,8 @@ class OpenAIBackend:
         dialect = Dialect.read(prepared.wire, prepared.model)
         body, files = await self._filled(prepared, dialect)
         options = self._options(dialect)
-        if dialect.encoding == "multipart":
+        # Like the SDK, `videos` is always a form; what only names a clip of the server's own goes as JSON.
+        if dialect.encoding == "multipart" and (files or prepared.endpoint == "videos"):
             options["headers"]["Content-Type"] = "multipart/form-data"
         # Where a repeat costs nothing a large file may take its time; else a look-up must be able to trust the clock.
         extra_s = sum(len(file[1][1]) for file in files) / UPLOAD_BYTES_PER_S if dialect.repeat else 0.0
