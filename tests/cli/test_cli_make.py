@@ -139,3 +139,10 @@ def test_a_failed_job_ends_with_its_reason_and_exit_code_1(shell: Make, serve: S
     ended = shell(server).run(*PAID, "--yes")
     assert ended.code == 1
     assert any(line.startswith("job_") and " failed: invalid_request: " in line for line in ended.lines)
+
+
+def test_with_an_inline_worker_no_wait_stays_until_the_clip_is_made(shell: Make) -> None:
+    used = shell(REELWRIGHT_WORKER="inline")
+    ended = used.done("make", "a card", "--duration", "1", "--resolution", "360p", "--no-wait")
+    assert ended.err == "the worker is inline: staying until the clips are made\n"
+    assert [row["state"] for row in used.station.rows("SELECT state FROM jobs")] == ["succeeded"]
