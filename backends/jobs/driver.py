@@ -90,7 +90,7 @@ class LaneDriver:
 
     async def _beat(self) -> None:
         while True:
-            await anyio.sleep(lanes.BEAT_S)
+            await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
             try:
                 lanes.beat(self.context.store, self.lease)
             except VideoError as error:  # a full disk: the requests under way must still be seen to their end
