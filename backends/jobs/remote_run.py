@@ -179,10 +179,12 @@ class RemoteRun:
         lane = self.lane
         prepared = await ready(lane.context, lane.hold, row)
         if not prepared.body:
-            assets = prepared.assets
+            assets, told = prepared.assets, prepared.notes
             prepared = lane.backend.prepare(prepared.request, prepared, submit_outcome.parent_handle(lane, row))
             prepared = codec.with_assets(prepared, assets)
             self._move(row["state"], prepared=to_json(codec.prepared_to_json(prepared)))
+            if notes := [note for note in prepared.notes if note not in told]:
+                lane.context.store.write(lambda tx: records.note(tx, self.job, *notes))
         stored = cast("dict[str, dict[str, Any]]", json.loads(self.row()["refs"]))
         refs = {place: codec.ref_from_json(ref) for place, ref in stored.items()}
         for place in prepared.uploads:
