@@ -198,11 +198,14 @@ class KlingBackend:
         return Cancelled("unsupported", "yes", "Kling cannot stop a job: it runs on, and the clip will be kept")
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
-        """The task of this key, which Kling's query takes in place of its own id."""
+        """The task of this key, which Kling's query takes in place of its own id. Only Kling's own code for "no such
+        thing" says that there is none: a gateway's 404 says nothing."""
         path = f"v1/{prepared.endpoint}/{job_key}"
         answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
-        if answer.status == 404 or number(at(answer.json, "code")) == 1203:
+        if number(at(answer.json, "code")) == 1203:
             return []
+        if not answer.ok:
+            raise self.service.free_answer(answer.status, told(answer), "unknown")
         self._check(answer)
         name = text(at(answer.json, "data", "task_id"))
         owner = text(at(answer.json, "data", "task_info", "external_task_id"))

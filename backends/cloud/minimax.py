@@ -123,8 +123,7 @@ class MiniMaxBackend:
             raise VideoError("asset", "the inputs are larger than MiniMax's 64 MB a request: give smaller files")
         answer = await self.channel.post_paid(prepared.endpoint, filled(prepared.body, inline.__getitem__))
         name = text(at(answer.json, "task_id"))
-        if _code(answer.json) not in (None, 0):
-            said = told(answer)
+        if _is_error(said := told(answer)):
             if said.kind is None or name:
                 raise self.service.unknown(f"code {said.code}: {said.message}", answer.status)
             raise self.service.refused(answer.status, said)
@@ -156,9 +155,10 @@ class MiniMaxBackend:
         return self._done(word, text(at(found.json, "file", "download_url")))
 
     def _second_line(self, answer: Answer) -> Status:
-        self._check(answer, told(answer))
         task = table(at(answer.json, "task")) or table(answer.json)
         word = text(task.get("status"))
+        if not word:
+            self._check(answer, told(answer))
         state = STATES.get(word, "unknown")
         if state == "failed":
             code, message = text(at(task, "error", "code")), text(at(task, "error", "message"))
@@ -169,7 +169,7 @@ class MiniMaxBackend:
 
     def _check(self, answer: Answer, said: Told) -> None:
         """A code in the answer to a question: the same as its HTTP status would be."""
-        if _code(answer.json) not in (None, 0):
+        if _is_error(said):
             status = 429 if said.kind == "rate_limited" else 401 if said.kind == "auth" else 500
             raise self.service.free_answer(status, said, "unknown")
 
@@ -211,9 +211,8 @@ def _content_blocks(body: JsonObject, prepared: Prepared, inputs: Mapping[str, t
     return {**body, "content": blocks}
 
 
-def _code(reply: object) -> int | None:
-    found = number(at(reply, "base_resp", "status_code"))
-    return None if found is None else int(found)
+def _is_error(said: Told) -> bool:
+    return said.code not in ("", "0")
 
 
 def _kind(code: str) -> ErrorKind | None:

@@ -186,12 +186,22 @@ async def test_a_key_that_kling_holds_already_leads_to_a_look_up_not_to_a_failur
     assert [found.remote_id for found in await kling.backend.reconcile(ready, job_key, 0.0)] == [handle.remote_id]
 
 
-@pytest.mark.parametrize("outcome", [{"status": 500}, {"status": 400, "code": 1201}, {"hang": True}, {"status": 401}])
-async def test_a_look_up_that_fails_is_not_taken_for_none(kling: Subject, outcome: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "again"),
+    [
+        ({"status": 500}, True),
+        ({"hang": True}, True),
+        ({"status": 400, "code": 1201}, False),
+        ({"status": 401}, False),
+        ({"status": 404, "body": {"detail": "no route"}}, False),
+    ],
+    ids=str,
+)
+async def test_a_look_up_that_fails_is_not_taken_for_none(kling: Subject, outcome: dict[str, Any], again: bool) -> None:
     kling.server.script("status", outcome)
     with pytest.raises(VideoError) as caught:
         await kling.backend.reconcile(asked(kling.backend, TURBO), JOB, 0.0)
-    assert caught.value.kind != "not_found" and caught.value.charged == "unknown"
+    assert (caught.value.retryable, caught.value.charged) == (again, "unknown")
 
 
 BODIES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
@@ -295,6 +305,10 @@ async def test_an_image_is_sent_in_the_shape_that_was_agreed_on(kling: Subject, 
     await kling.start(asked(kling.backend, TURBO, **fields), job_key)
     image = Image.open(io.BytesIO(base64.b64decode(kling.sent()["image"])))
     assert (image.size, image.format) == ((600, 600), "PNG")
+    del fields["aspect_ratio"]
+    await kling.start(asked(kling.backend, TURBO, **fields), f"{job_key}b")  # Kling reads no WebP
+    image = Image.open(io.BytesIO(base64.b64decode(kling.sent()["image"])))
+    assert (image.size, image.format) == ((600, 700), "PNG")
 
 
 async def test_a_life_is_told_step_by_step(kling: Subject, job_key: str) -> None:

@@ -107,6 +107,7 @@ async def test_a_refusal_inside_a_200_is_uncharged(minimax: Subject, code: int, 
         ("submit", HAILUO, 200, {"task_id": "", "base_resp": {"status_code": code, "status_msg": "no"}}),
         ("submit2", H3, 400, {"error": {"code": str(code), "message": "no"}}),
         ("submit2", H3, 429, {"base_resp": {"status_code": code, "status_msg": "no"}}),
+        ("submit2", H3, 200, {"error": {"code": str(code), "message": "no"}}),
     ):
         minimax.route = route
         error = await minimax.refusal(asked(minimax.backend, model), {"status": status, "body": body})
@@ -322,6 +323,7 @@ GOOD = {"base_resp": {"status_code": 0}}
         (SECOND, {"task": {"status": "expired"}}, "failed", "provider"),
         (SECOND, {"task": {"status": "cancelled"}}, "cancelled", ""),
         (SECOND, {"status": "running"}, "running", ""),
+        (SECOND, {"status": "failed", "error": {"code": "1026"}}, "failed", "moderation_input"),
         (SECOND, {"task": None}, "unknown", ""),
     ],
 )
@@ -346,6 +348,8 @@ async def test_states_that_are_no_clip(
         ("status", {"hang": True}, "timeout", True),
         ("status2", {"reset": "before"}, "network", True),
         ("status2", {"status": 429}, "rate_limited", True),
+        ("status2", {"status": 200, "body": {"base_resp": {"status_code": 1002}}}, "rate_limited", True),
+        ("status2", {"status": 200, "body": {"error": {"code": "1004"}}}, "auth", False),
     ],
     ids=str,
 )

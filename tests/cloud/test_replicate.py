@@ -314,6 +314,19 @@ async def test_an_unclear_submit_is_found_in_the_list_by_model_time_and_inputs(
     assert await replicate.backend.reconcile(ready, "job_other", time.time() + 60) == []
 
 
+async def test_a_look_up_takes_no_other_models_prediction(replicate: Subject) -> None:
+    ready = asked(replicate.backend, KLING)
+    item = {
+        "id": "rp9",
+        "model": "minimax/hailuo-02",
+        "input": ready.body["input"],
+        "created_at": "2999-01-01T00:00:00Z",
+    }
+    for model, found in (("minimax/hailuo-02", []), ("kwaivgi/kling-v2.5-turbo-pro", [Handle("rp9")])):
+        replicate.server.script("list", {"status": 200, "body": {"results": [{**item, "model": model}], "next": None}})
+        assert await replicate.backend.reconcile(ready, JOB, time.time()) == found
+
+
 async def test_a_look_up_goes_by_the_services_clock(replicate: Subject) -> None:
     for clock_s in (-3000.0, 3000.0):
         replicate.server.set(clock_s=clock_s)
