@@ -40,7 +40,8 @@ class Offer:
 @dataclass(frozen=True)
 class Ranking:
     """fits: available ones first, each part in order of preference. misfits: how many rows fail, by the argument
-    that stands in the way. nearest: the rows that fail by the least, best first."""
+    that stands in the way. nearest: the rows that fail by the least, best first; of two that fail alike the one that
+    takes all that was asked for, with other values, then the one that can be used now."""
 
     fits: list[Offer]
     misfits: dict[str, int]
@@ -82,8 +83,13 @@ def rank(
         length = request.duration_s is not None
         fits.append(Offer(row, found, estimate(found, row), reason is None, reason or "", length))
     fits.sort(key=lambda offer: (not offer.available, *_order(offer, prefer, day)))
-    nearest.sort(key=lambda misfit: (misfit.problems[0].field == "task", misfit.weight, misfit.row.tier))
+    nearest.sort(key=lambda misfit: (*_distance(misfit), available(misfit.row) is not None, misfit.row.tier))
     return Ranking(fits, dict(misfits.most_common()), nearest)
+
+
+def _distance(misfit: Misfit) -> tuple[bool, int, int]:
+    lacking = sum(problem.lacking for problem in misfit.problems)
+    return (misfit.problems[0].field == "task", misfit.weight, lacking)
 
 
 def barred(row: Row, allow_providers: Collection[str] | None) -> bool:
