@@ -12,7 +12,7 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import httpx2
 import openai
@@ -153,9 +153,9 @@ class OpenAIBackend:
 
     def _files(self, handle: Handle, job: Mapping[str, object], dialect: Dialect) -> tuple[RemoteFile, ...]:
         if dialect.result:
-            url = text(at(job, *dialect.result.split(".")))
-            own = url.startswith(f"{self._base}/")
-            return (RemoteFile(url=url, authorised=own),) if url else ()
+            named = text(at(job, *dialect.result.split(".")))
+            url = urljoin(f"{self._base}/", named)
+            return (RemoteFile(url=url, authorised=_host(url) == _host(self._base)),) if named else ()
         content = f"{self._base}/videos/{quote(handle.remote_id, safe='')}/content"
         files = [RemoteFile(url=f"{content}?{urlencode({**dialect.query, 'variant': 'video'})}", authorised=True)]
         for variant in dialect.variants:
@@ -267,6 +267,8 @@ class OpenAIBackend:
         told = told_by(answer)
         if self._base == BASE_URL and answer.status in (404, 410):
             return replace(told, kind="model_retired")  # OpenAI has shut its Videos API down
+        if answer.status in (404, 405) and not self._base.endswith("/v1"):
+            return replace(told, message=f"{told.message or 'not found'} ({ADDRESS} should end in /v1)")
         return told
 
 
@@ -309,6 +311,11 @@ def _parts(value: object) -> list[str]:
     """The places that a field of the form is made of, when it is nothing but marks."""
     places = [text(table(mark).get("asset")) for mark in (listed(value) or [value])]
     return places if all(places) else []
+
+
+def _host(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _progress(value: object) -> float | None:

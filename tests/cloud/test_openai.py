@@ -416,16 +416,18 @@ async def test_further_keys_of_a_row(server: FakeServer, rows: Catalog, tmp_path
         server.script(
             "status",
             {"patch": {"output": {"url": own}}},
+            {"patch": {"output": {"url": "/outputs/1.mp4"}}},
             {"patch": {"output": {"url": "https://cdn.test/a.mp4"}}},
             {"patch": {"output": {}}},
         )
-        found = [await backend.status(handle, tmp_path) for _ in range(3)]
+        found = [await backend.status(handle, tmp_path) for _ in range(4)]
     assert [[(file.url, file.authorised) for file in one.files] for one in found] == [
         [(own, True)],
+        [(f"{server.url}/outputs/1.mp4", True)],
         [("https://cdn.test/a.mp4", False)],
         [],
     ]
-    assert found[2].error is not None and (found[2].state, found[2].error.charged) == ("failed", "yes")
+    assert found[3].error is not None and (found[3].state, found[3].error.charged) == ("failed", "yes")
 
 
 @pytest.mark.parametrize(
@@ -513,6 +515,14 @@ def test_where_openai_itself_is_asked_its_end_is_told() -> None:
     backend = OpenAIBackend(KEY, "https://api.openai.com/v1")
     error = backend._calls.service.paid_answer(404, backend._calls.reading(Answer(404, {"error": {}}, "", {})))
     assert error.kind == "model_retired"
+
+
+@pytest.mark.anyio
+async def test_an_address_without_its_v1_is_told(server: FakeServer, rows: Catalog) -> None:
+    backend = OpenAIBackend(KEY, server.url)
+    error = await refusal(backend, rows)
+    await backend.aclose()
+    assert error.kind == "unsupported" and "REELWRIGHT_OPENAI_BASE_URL should end in /v1" in error.message
 
 
 def test_the_documented_files_name_every_server() -> None:

@@ -120,6 +120,18 @@ def test_an_unclear_submit_is_looked_up_and_never_paid_twice(server: FakeServer,
     assert (counts["submit"], counts["charges"], counts["list"] >= 2) == (3, 2, True)
 
 
+def test_a_worker_killed_between_the_post_and_its_answer_pays_once(
+    server: FakeServer, stand: Callable[..., Station]
+) -> None:
+    server.set(life={"polls": 1})
+    station = stand(OPENAI_API_KEY=KEY, REELWRIGHT_CRASH="after-post:1")
+    studio = station.studio()
+    (job,) = station.settled(studio, [submit(studio, duration_s=4)], 30)
+    assert job.state == "succeeded"
+    counts = server.counters()
+    assert (counts["submit"], counts["charges"], counts["list"]) == (1, 1, 1)
+
+
 def test_sora_is_refused_without_a_request(server: FakeServer, stand: Callable[..., Station]) -> None:
     studio = stand(OPENAI_API_KEY=KEY).studio()
     for model in ("openai/sora-2", "sora"):
