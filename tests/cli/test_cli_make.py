@@ -97,6 +97,7 @@ def test_a_yes_at_the_terminal_is_the_consent_that_a_flag_is_not(shell: Make, se
         terminal.expect("[y/N] ")
         terminal.send("yes\n")
         assert terminal.end() == 0
+    used.done("jobs", "watch")
 
 
 def test_no_wait_gives_the_ticket_and_watch_follows(shell: Make, serve: Serve) -> None:
