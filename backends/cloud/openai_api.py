@@ -6,10 +6,12 @@ and know only Sora's sizes and seconds, so that requests go through its general 
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -287,6 +289,7 @@ def _client(key: str, base_url: str, timing: Timing, keep: int) -> openai.AsyncO
         base_url=base_url,
         timeout=timeout,
         limits=httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
+        verify=_authorities(),
         follow_redirects=False,  # the SDK's own client would send a POST again to wherever it is pointed
         trust_env=not is_loopback(httpx2.URL(base_url).host),
     )
@@ -294,6 +297,12 @@ def _client(key: str, base_url: str, timing: Timing, keep: int) -> openai.AsyncO
     return openai.AsyncOpenAI(
         api_key=key or "none", base_url=base_url, max_retries=0, timeout=timeout, http_client=http
     )
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Reading them takes a tenth of a second: once a process."""
+    return httpx2.create_ssl_context()
 
 
 async def _exchange(call: Awaitable[httpx2.Response]) -> Answer:
