@@ -62,6 +62,8 @@ KINDS: Mapping[int, ErrorKind] = {
 }
 """Kling's codes; only 1302 and 1303 are limits that pass by themselves, though 1100 to 1102 come with HTTP 429 too."""
 
+KINDS_OF_TASK = ("videos/text2video", "videos/image2video")
+
 BLOCKED = re.compile(r"risk control|sensitive|content polic|violat", re.IGNORECASE)
 """How a failed task says that its result was stopped by the content policy."""
 
@@ -154,12 +156,19 @@ class KlingBackend:
         raise self._taken_before(self.service.refused(answer.status, said))
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        answer = await self.channel.ask("GET", self._path(handle), charged="unknown")
+        if endpoint := text(handle.data.get("endpoint")):
+            return await self._ask(endpoint, handle.remote_id)
+        try:  # bound by a person, by its id alone
+            return await self._ask(KINDS_OF_TASK[0], handle.remote_id)
+        except VideoError as error:
+            if error.kind != "not_found":
+                raise
+            return await self._ask(KINDS_OF_TASK[1], handle.remote_id)
+
+    async def _ask(self, endpoint: str, name: str) -> Status:
+        answer = await self.channel.ask("GET", f"v1/{endpoint}/{name}", charged="unknown")
         self._check(answer)
         return self._reading(at(answer.json, "data"))
-
-    def _path(self, handle: Handle) -> str:
-        return f"v1/{text(handle.data.get('endpoint')) or 'videos/text2video'}/{handle.remote_id}"
 
     def _check(self, answer: Answer) -> None:
         """A code in the answer to a question: the same as its HTTP status would be."""

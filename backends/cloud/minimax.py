@@ -129,17 +129,22 @@ class MiniMaxBackend:
             raise self.service.refused(answer.status, said)
         if not name:
             raise self.service.unknown("an answer without a task id", answer.status)
-        return Handle(name, {"line": prepared.endpoint.partition("/")[0] or "v1"})
+        return Handle(name, {"endpoint": prepared.endpoint})
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        if handle.data.get("line") == "v2":
-            answer = await self.channel.ask("GET", f"v2/query/video_generation/{handle.remote_id}", charged="unknown")
-            return self._second_line(answer)
-        params = {"task_id": handle.remote_id}
-        answer = await self.channel.ask("GET", "v1/query/video_generation", charged="unknown", params=params)
-        return await self._first_line(answer)
+        endpoint = text(handle.data.get("endpoint"))
+        if endpoint.startswith("v2/"):
+            return await self._second_line(handle.remote_id)
+        try:
+            return await self._first_line(handle.remote_id)
+        except VideoError as error:
+            if endpoint or error.kind != "not_found":
+                raise
+            return await self._second_line(handle.remote_id)  # bound by a person, by its id alone
 
-    async def _first_line(self, answer: Answer) -> Status:
+    async def _first_line(self, name: str) -> Status:
+        params = {"task_id": name}
+        answer = await self.channel.ask("GET", "v1/query/video_generation", charged="unknown", params=params)
         word = text(at(answer.json, "status"))
         state = STATES.get(word, "unknown")
         said = told(answer)
@@ -154,7 +159,8 @@ class MiniMaxBackend:
         self._check(found, told(found))
         return self._done(word, text(at(found.json, "file", "download_url")))
 
-    def _second_line(self, answer: Answer) -> Status:
+    async def _second_line(self, name: str) -> Status:
+        answer = await self.channel.ask("GET", f"v2/query/video_generation/{name}", charged="unknown")
         task = table(at(answer.json, "task")) or table(answer.json)
         word = text(task.get("status"))
         if not word:
@@ -168,9 +174,9 @@ class MiniMaxBackend:
         return Status(state, word[:60])
 
     def _check(self, answer: Answer, said: Told) -> None:
-        """A code in the answer to a question: the same as its HTTP status would be."""
+        """A code in the answer to a question: the same as its HTTP status would be (2013 = it knows no such id)."""
         if _is_error(said):
-            status = 429 if said.kind == "rate_limited" else 401 if said.kind == "auth" else 500
+            status = {"rate_limited": 429, "auth": 401, "invalid_request": 404}.get(said.kind or "", 500)
             raise self.service.free_answer(status, said, "unknown")
 
     def _failure(self, said: Told) -> VideoError:

@@ -326,6 +326,17 @@ async def test_a_life_is_told_step_by_step(kling: Subject, job_key: str) -> None
     assert (outcome.outcome, outcome.billed) == ("unsupported", "yes")
 
 
+async def test_a_job_that_a_person_has_bound_is_followed_by_its_id_alone(
+    kling: Subject, tmp_path: Path, job_key: str
+) -> None:
+    frames = [{"image": str(still(tmp_path))}]
+    handle = await kling.start(asked(kling.backend, TURBO, task="image_to_video", frames=frames), job_key)
+    assert (await kling.backend.status(Handle(handle.remote_id), Path())).state == "running"
+    with pytest.raises(VideoError) as caught:
+        await kling.backend.status(Handle("40404"), Path())
+    assert (caught.value.kind, caught.value.retryable) == ("not_found", False)
+
+
 @pytest.mark.parametrize(
     ("message", "refund", "kind", "retryable", "charged"),
     [

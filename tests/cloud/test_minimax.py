@@ -308,7 +308,7 @@ async def test_a_failed_task_is_told_with_its_reason(
     assert "it was stopped" in status.error.message
 
 
-FIRST, SECOND = Handle("41", {"line": "v1"}), Handle("41", {"line": "v2"})
+FIRST, SECOND = Handle("41", {"endpoint": "v1/video_generation"}), Handle("41", {"endpoint": "v2/video_generation"})
 GOOD = {"base_resp": {"status_code": 0}}
 
 
@@ -360,6 +360,18 @@ async def test_a_failed_question_says_nothing_of_the_charge(
     with pytest.raises(VideoError) as caught:
         await minimax.backend.status(FIRST if route == "status" else SECOND, Path())
     assert (caught.value.kind, caught.value.retryable, caught.value.charged) == (kind, retryable, "unknown")
+
+
+@pytest.mark.parametrize(("model", "route"), LINES)
+async def test_a_job_that_a_person_has_bound_is_followed_by_its_id_alone(
+    minimax: Subject, model: str, route: str
+) -> None:
+    minimax.route = route
+    handle = await minimax.start(asked(minimax.backend, model))
+    assert (await minimax.backend.status(Handle(handle.remote_id), Path())).state == "running"
+    with pytest.raises(VideoError) as caught:
+        await minimax.backend.status(Handle("40404"), Path())
+    assert (caught.value.kind, caught.value.retryable) == ("not_found", False)
 
 
 async def test_a_finished_clips_file_is_asked_for_until_it_is_told(minimax: Subject) -> None:
