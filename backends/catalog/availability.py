@@ -24,5 +24,8 @@ def _provider(provider: str, env: Mapping[str, str]) -> str | None:
     registration = registry().get(provider)
     if registration is None:
         return f"no back end installed for '{provider}'"
-    missing = registration.access(env).missing
+    try:
+        missing = registration.access(env).missing
+    except Exception as error:  # a plug-in may raise anything; the other models must stay usable
+        return f"its back end fails: {type(error).__name__}: {error}"[:200]
     return f"set {' or '.join(missing)}" if missing else None
