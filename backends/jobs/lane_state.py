@@ -21,7 +21,7 @@ from backends.jobs.store import Row
 PAST = 20
 """How many finished jobs of a model the schedule looks at."""
 
-POLL_EVERY_S = 5.0
+POLL_EVERY_S = 5.5
 """The budget: on average at most one question every so many seconds."""
 
 
