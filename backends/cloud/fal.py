@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from backends.backend import Access, Asset, Cancelled, Handle, JsonObject, Prepared, Ref, Registration, Status
 from backends.backend import RemoteFile as File
@@ -114,7 +114,7 @@ class FalBackend:
 
     def _addresses(self, endpoint: str, name: str, reply: object) -> JsonObject:
         """The reply's addresses; where one is missing or elsewhere, the documented form owner/app/requests/id."""
-        base = self.channel.url("/".join([*endpoint.split("/")[:2], "requests", name]))
+        base = self.channel.url("/".join([*endpoint.split("/")[:2], "requests", quote(name, safe="")]))
         default = {"status_url": f"{base}/status", "response_url": base, "cancel_url": f"{base}/cancel"}
         told = {key: text(at(reply, key)) for key in default}
         return {key: told[key] if self.channel.own(told[key]) else usual for key, usual in default.items()}

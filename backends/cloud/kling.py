@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from backends.backend import Access, Asset, Cancelled, Handle, Prepared, Ref, Registration, RemoteFile, Status
 from backends.backend import RemoteState as State
@@ -166,7 +167,7 @@ class KlingBackend:
             return await self._ask(KINDS_OF_TASK[1], handle.remote_id)
 
     async def _ask(self, endpoint: str, name: str) -> Status:
-        answer = await self.channel.ask("GET", f"v1/{endpoint}/{name}", charged="unknown")
+        answer = await self.channel.ask("GET", f"v1/{endpoint}/{quote(name, safe='')}", charged="unknown")
         self._check(answer)
         return self._reading(at(answer.json, "data"))
 

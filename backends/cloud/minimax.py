@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from backends.backend import (
     Access,
@@ -160,7 +161,7 @@ class MiniMaxBackend:
         return self._done(word, text(at(found.json, "file", "download_url")))
 
     async def _second_line(self, name: str) -> Status:
-        answer = await self.channel.ask("GET", f"v2/query/video_generation/{name}", charged="unknown")
+        answer = await self.channel.ask("GET", f"v2/query/video_generation/{quote(name, safe='')}", charged="unknown")
         task = table(at(answer.json, "task")) or table(answer.json)
         word = text(task.get("status"))
         if not word:

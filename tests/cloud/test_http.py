@@ -110,6 +110,16 @@ async def test_what_was_never_sent_may_be_tried_again(server: FakeServer) -> Non
     assert server.counters().get("submit", 0) == before
 
 
+async def test_what_cannot_be_written_is_told_before_it_is_sent(server: FakeServer) -> None:
+    before = server.counters().get("submit", 0)
+    async with channel(server.url) as open_:
+        for path, body in (("jobs", {"strength": float("nan")}), ("jobs\x00/[", BODY)):
+            with pytest.raises(VideoError, match="nothing was sent") as caught:
+                await open_.post_paid(path, body)
+            assert (caught.value.kind, caught.value.retryable, caught.value.charged) == ("invalid_request", False, "no")
+    assert server.counters().get("submit", 0) == before
+
+
 async def test_a_paid_post_never_uses_a_kept_connection(server: FakeServer) -> None:
     async with channel(server.url) as open_:
         for _ in range(3):
