@@ -27,7 +27,7 @@ from backends.cloud.http_outcome import Service, Told
 from backends.cloud.http_still import Takes, data_uri, sendable
 from backends.cloud.openai import ADDRESS, BASE_URL, KEY
 from backends.cloud.openai_failures import failed_kind, told_by
-from backends.cloud.openai_wire import Dialect, contradicts, videos_body, wanted
+from backends.cloud.openai_wire import Dialect, other_prompt, proves, videos_body, wanted
 from backends.cloud.sdk_call import SdkCalls, checked_key
 from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
@@ -185,19 +185,26 @@ class OpenAIBackend:
         return Cancelled("requested" if answer.status == 409 else "stopped", "no" if dialect.repeat else "unknown")
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
-        """The listed jobs that were made since then and have this prompt, size, length and model.
+        """The listed jobs that were made since then with this prompt, size, length and model.
 
-        Conservative: a job of that time that might be this one, but of which the list shows no prompt, is neither
-        taken for it nor ruled out: VideoError("unsupported"), so that a person looks; unless a repeat costs nothing.
+        Conservative: a job of that time that may be this one (its prompt is not shown, or a proxy shows another size,
+        length or model) is neither taken for it nor ruled out: VideoError("unsupported"), so that a person looks;
+        unless a repeat costs nothing.
         """
         dialect = Dialect.read(prepared.wire, prepared.model)
         known = wanted(prepared)
         found: list[tuple[float, str]] = []
         doubtful = 0
-        for job in await self._listed(dialect, since):
-            if contradicts(known, job):
+        try:
+            jobs = await self._listed(dialect, since)
+        except VideoError as error:
+            if dialect.repeat and not error.retryable:
+                return []
+            raise
+        for job in jobs:
+            if other_prompt(known, job):
                 continue
-            if isinstance(job.get("prompt"), str) and "prompt" in known:
+            if proves(known, job):
                 found.append((number(job.get("created_at")) or 0.0, text(job.get("id"))))
             else:
                 doubtful += 1
@@ -205,13 +212,13 @@ class OpenAIBackend:
             return [Handle(job, dialect.to_json()) for _, job in sorted(found) if job]
         raise VideoError(
             "unsupported",
-            f"{self._calls.service.name} lists {doubtful} job(s) of that time without their prompts: "
-            "look there whether one of them is this one",
+            f"{self._calls.service.name} lists {doubtful} job(s) of that time that may be this one, but shows too "
+            "little to tell: look there",
             charged="unknown",
         )
 
     async def _listed(self, dialect: Dialect, since: float) -> list[dict[str, object]]:
-        """Jobs made since then by the server's own clock, newest first."""
+        """Jobs made since then by the server's own clock, in whatever order it lists them."""
         jobs: list[dict[str, object]] = []
         after = ""
         for _ in range(LIST_PAGES):
@@ -225,10 +232,13 @@ class OpenAIBackend:
             )
             begin = since + _skew(answer) - 2.0
             page = [table(job) for job in listed(at(answer.json, "data"))]
-            fresh = [job for job in page if (number(job.get("created_at")) or begin) >= begin]
-            jobs += fresh
+            ages = [number(job.get("created_at")) or begin for job in page]
+            jobs += [job for job, made in zip(page, ages, strict=True) if made >= begin]
+            more = at(answer.json, "has_more")
+            whole = more is False or (more is None and len(page) < LIST_LIMIT) or not page
+            past = len(page) > 1 and ages[0] > ages[-1] and ages[-1] < begin  # newest first, and old by now
             after = text(page[-1].get("id")) if page else ""
-            if not fresh or not after or at(answer.json, "has_more") is not True:
+            if whole or past or not after:
                 return jobs
         raise VideoError("unsupported", "the list of jobs since then is too long to go through", charged="unknown")
 

@@ -113,14 +113,21 @@ def wanted(prepared: Prepared) -> dict[str, str]:
     return known
 
 
-def contradicts(known: Mapping[str, str], job: Mapping[str, object]) -> bool:
-    """Whether a listed job is surely another one."""
-    for key, value in known.items():
-        shown = job.get(key)
-        if not isinstance(shown, str | int | float) or shown == "":
-            continue
-        text = str(shown)
-        same = text == value or (key == "model" and (text.startswith(value) or text.endswith(f"/{value}")))
-        if not same:
-            return True
-    return False
+def other_prompt(known: Mapping[str, str], job: Mapping[str, object]) -> bool:
+    """Whether a listed job shows a prompt that is not this one's: the one thing that no proxy rewrites."""
+    shown = job.get("prompt")
+    return isinstance(shown, str) and "prompt" in known and shown.strip() != known["prompt"].strip()
+
+
+def proves(known: Mapping[str, str], job: Mapping[str, object]) -> bool:
+    """Whether a listed job shows this one's prompt, and nothing that contradicts its size, length or model."""
+    if not isinstance(job.get("prompt"), str) or "prompt" not in known or other_prompt(known, job):
+        return False
+    return all(_agrees(key, value, job.get(key)) for key, value in known.items() if key != "prompt")
+
+
+def _agrees(key: str, value: str, shown: object) -> bool:
+    if not isinstance(shown, str | int | float) or shown == "":
+        return True
+    text = str(shown)
+    return text == value or (key == "model" and (text.startswith(value) or text.endswith(f"/{value}")))

@@ -304,7 +304,7 @@ async def test_a_list_without_prompts_decides_nothing_where_money_is_at_stake(
         since = time.time() - 1
         server.script("submit", {"lose": True})
         await refusal(backend, rows)
-        with pytest.raises(VideoError, match=r"lists \d+ job\(s\) of that time without their prompts") as caught:
+        with pytest.raises(VideoError, match=r"lists \d+ job\(s\) of that time that may be this one") as caught:
             await backend.reconcile(fox(backend, rows), "job_1", since)
         assert (caught.value.kind, caught.value.retryable) == ("unsupported", False), "a person decides"
         free = fox(backend, rows, VLLM)
@@ -313,6 +313,63 @@ async def test_a_list_without_prompts_decides_nothing_where_money_is_at_stake(
         with pytest.raises(VideoError) as caught:
             await backend.reconcile(fox(backend, rows), "job_1", since)
         assert caught.value.kind == "not_found"
+        server.script("list", {"status": 404})
+        assert await backend.reconcile(free, "job_1", since) == []
+
+
+@pytest.mark.anyio
+async def test_a_look_up_leaves_to_a_person_what_a_proxy_may_have_rewritten(server: FakeServer, rows: Catalog) -> None:
+    async with opened(server.url, key=f"{KEY}-rewritten") as backend:
+        since = time.time() - 1
+        server.script("submit", {"lose": True})
+        await refusal(backend, rows)
+        ready = fox(backend, rows)
+        (shown,) = server.jobs()[-1:]
+        listed = {"id": shown["id"], "created_at": int(time.time()), "prompt": "a fox ", "size": "1280x720"}
+        for change, exact in (
+            ({}, True),
+            ({"size": ""}, True),
+            ({"model": "azure/team-video"}, True),
+            ({"model": "azure/sora-2"}, False),
+            ({"size": "1920x1080"}, False),
+            ({"seconds": "5"}, False),
+        ):
+            server.script("list", {"reply": {"data": [{**listed, **change}]}})
+            if exact:
+                assert [one.remote_id for one in await backend.reconcile(ready, "job_1", since)] == [shown["id"]]
+            else:
+                with pytest.raises(VideoError, match="may be this one"):
+                    await backend.reconcile(ready, "job_1", since)
+
+
+@pytest.mark.anyio
+async def test_a_list_in_any_order_is_read_to_its_end_or_not_believed(server: FakeServer, rows: Catalog) -> None:
+    now = int(time.time())
+    old = [{"id": f"v{n}", "created_at": now - 9000 + n, "prompt": "a fox"} for n in range(3)]
+    fresh = {"id": "mine", "created_at": now, "prompt": "a fox"}
+    async with opened(server.url) as backend:
+        ready = fox(backend, rows)
+        # Oldest first: the first page holds nothing of that time, and more is to come.
+        server.script(
+            "list", {"reply": {"data": old, "has_more": True}}, {"reply": {"data": [fresh], "has_more": False}}
+        )
+        assert [one.remote_id for one in await backend.reconcile(ready, "job_1", now - 5)] == ["mine"]
+        # Newest first: what is older than the submit ends the search.
+        server.script("list", {"reply": {"data": [fresh, *reversed(old)], "has_more": True}})
+        assert [one.remote_id for one in await backend.reconcile(ready, "job_1", now - 5)] == ["mine"]
+        assert server.left() == {}
+        # The same page again and again: no end, no verdict.
+        server.script("list", {"reply": {"data": old, "has_more": True}, "times": 10})
+        with pytest.raises(VideoError, match="too long to go through"):
+            await backend.reconcile(ready, "job_1", now - 5)
+
+
+@pytest.mark.anyio
+async def test_a_key_that_a_server_repeats_is_not_told(server: FakeServer, rows: Catalog) -> None:
+    server.script("submit", {"status": 401, "body": {"error": {"message": f"Incorrect key: {KEY}", "code": KEY}}})
+    async with opened(server.url) as backend:
+        error = await refusal(backend, rows)
+    assert error.kind == "auth" and KEY not in str(error.to_json()) and "Incorrect key: ***" in error.message
 
 
 @pytest.mark.anyio

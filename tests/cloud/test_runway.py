@@ -192,6 +192,14 @@ async def test_a_key_that_no_header_can_hold_is_told_before_anything_is_sent() -
     assert caught.value.kind == "auth"
 
 
+@pytest.mark.anyio
+async def test_a_key_that_the_service_repeats_is_not_told(server: FakeServer) -> None:
+    server.script("submit", {"status": 401, "code": f"The key {KEY} is not valid"})
+    async with opened(server.url) as backend:
+        error = await refusal(backend)
+    assert error.kind == "auth" and KEY not in str(error.to_json()) and "The key *** is not valid" in error.message
+
+
 async def asked(server: FakeServer, spool: Path, *outcomes: dict[str, Any], **life: Any) -> list[Status]:
     """One task, and what its status is for each outcome."""
     server.set(life={"until_told": True, **life})
