@@ -72,7 +72,7 @@ class VeoBackend:
     async def status(self, handle: Handle, spool: Path) -> Status:
         operation = await self._ask(handle)
         if not operation.done:
-            return Status("running", "running")
+            return Status("running", "running") if operation.name else Status("unknown", "no operation")
         if operation.error:
             told, again = said_of_failure(operation.error)
             # A price for each second of video: where there is none, there is none to pay.

@@ -140,7 +140,7 @@ def unfit(body: Any) -> str:
     if not instance.get("prompt") and "image" not in instance:
         return "a prompt is needed"
     references = instance.get("referenceImages", [])
-    if any(set(one) != {"image", "referenceType"} or one["referenceType"] != "asset" for one in references):
+    if any(set(one) != {"image", "referenceType"} or one["referenceType"].lower() != "asset" for one in references):
         return "referenceImages are {image, referenceType: asset}"
     media = [instance.get("image"), instance.get("lastFrame"), *(one["image"] for one in references)]
     for still in filter(None, media):
