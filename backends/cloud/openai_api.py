@@ -100,11 +100,14 @@ class OpenAIBackend:
             options["headers"]["Content-Type"] = "multipart/form-data"
         # Where a repeat costs nothing a large file may take its time; else a look-up must be able to trust the clock.
         extra_s = sum(len(file[1][1]) for file in files) / UPLOAD_BYTES_PER_S if dialect.repeat else 0.0
-        path = "/".join(quote(part, safe="") for part in prepared.endpoint.split("/"))
         answer = await self._calls.paid(
             lambda: _exchange(
                 self._paid.post(
-                    f"/{path}", cast_to=httpx2.Response, body=body, files=files or None, options=_typed(options)
+                    f"/{prepared.endpoint}",
+                    cast_to=httpx2.Response,
+                    body=body,
+                    files=files or None,
+                    options=_typed(options),
                 )
             ),
             self._calls.timing.paid_s + extra_s,

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
+from urllib.parse import quote
 
 from backends.backend import Handle, JsonObject, Prepared
 from backends.cloud.http_json import table
@@ -90,7 +91,7 @@ def videos_body(request: VideoRequest, prepared: Prepared, parent: Handle | None
                 "unsupported",
                 f"{prepared.model} takes only a clip that this server has made itself: give the id of its job",
             )
-        endpoint = endpoint.replace("{id}", parent.remote_id)
+        endpoint = endpoint.replace("{id}", quote(parent.remote_id, safe=""))
         request = request.model_copy(update={"source_clip": None})
     elif parent is not None and request.source_clip is not None and named(prepared, "source_clip"):
         put(body, named(prepared, "source_clip"), {"id": parent.remote_id})

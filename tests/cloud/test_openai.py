@@ -516,7 +516,7 @@ def test_a_remix_takes_only_a_clip_of_that_server(rows: Catalog) -> None:
     with pytest.raises(VideoError, match="takes only a clip that this server has made itself: give the id of its job"):
         order(backend, rows.get(AZURE), facts, **asked_for)
     ready = order(backend, rows.get(AZURE), facts, Handle("video_1/x"), **asked_for)
-    assert (ready.endpoint, ready.body) == ("videos/video_1/x/remix", {"prompt": "by night"})
+    assert (ready.endpoint, ready.body) == ("videos/video_1%2Fx/remix", {"prompt": "by night"})
 
 
 @pytest.mark.anyio
