@@ -432,7 +432,7 @@ async def test_a_gateways_fault_on_the_way_to_the_result_is_asked_again(fal: Sub
         ("status", {"status": 500}),
         ("status", {"status": 429}),
     ):
-        fal.server.script(route, outcome)
+        fal.script(route, outcome)
         with pytest.raises(VideoError) as caught:
             await states(fal, handle)
         assert caught.value.retryable and caught.value.charged == "unknown", outcome
@@ -502,7 +502,7 @@ async def test_an_upload_that_fails_is_free_and_may_be_repeated(fal: Subject, tm
         ("upload", {"status": 503}),
         ("upload", {"reset": "before"}),
     ):
-        fal.server.script(route, outcome)
+        fal.script(route, outcome)
         with pytest.raises(VideoError) as caught:
             await fal.backend.upload(ready, ready.assets["frames[0].image"])
         assert (caught.value.retryable, caught.value.charged) == (True, "no")

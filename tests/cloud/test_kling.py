@@ -114,9 +114,8 @@ async def test_a_token_is_the_documented_one_and_is_renewed_in_time(monkeypatch:
 
 @pytest.mark.parametrize("outcome", [*UNCLEAR, {"status": 200, "body": {"code": 5001, "message": "busy"}}], ids=title)
 async def test_an_unclear_post_is_unknown_and_made_once(kling: Subject, outcome: dict[str, Any], job_key: str) -> None:
-    kling.server.set(life={"polls": 2})
     ready = asked(kling.backend, TURBO)
-    kling.server.script("submit", outcome)
+    kling.script("submit", outcome)
     before = kling.posts()
     with pytest.raises(VideoError) as caught:
         await kling.start(ready, job_key)
@@ -198,7 +197,7 @@ async def test_a_key_that_kling_holds_already_leads_to_a_look_up_not_to_a_failur
     ids=str,
 )
 async def test_a_look_up_that_fails_is_not_taken_for_none(kling: Subject, outcome: dict[str, Any], again: bool) -> None:
-    kling.server.script("status", outcome)
+    kling.script("status", outcome)
     with pytest.raises(VideoError) as caught:
         await kling.backend.reconcile(asked(kling.backend, TURBO), JOB, 0.0)
     assert (caught.value.retryable, caught.value.charged) == (again, "unknown")
@@ -391,7 +390,7 @@ async def test_successes_without_a_video_and_unknown_words(kling: Subject, job_k
 async def test_a_failed_question_says_nothing_of_the_charge(
     kling: Subject, outcome: dict[str, Any], kind: str, retryable: bool
 ) -> None:
-    kling.server.script("status", outcome)
+    kling.script("status", outcome)
     with pytest.raises(VideoError) as caught:
         await kling.backend.status(Handle("8001", {"endpoint": "videos/text2video"}), Path())
     assert (caught.value.kind, caught.value.retryable, caught.value.charged) == (kind, retryable, "unknown")

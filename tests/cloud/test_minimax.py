@@ -75,7 +75,6 @@ async def test_an_unclear_post_is_unknown_and_made_once(
     minimax: Subject, model: str, route: str, outcome: dict[str, Any]
 ) -> None:
     minimax.route = route
-    minimax.backend.channel.timing.paid_s = 0.3
     unclear(await minimax.refusal(asked(minimax.backend, model), outcome))
 
 
@@ -356,7 +355,7 @@ async def test_states_that_are_no_clip(
 async def test_a_failed_question_says_nothing_of_the_charge(
     minimax: Subject, route: str, outcome: dict[str, Any], kind: str, retryable: bool
 ) -> None:
-    minimax.server.script(route, outcome)
+    minimax.script(route, outcome)
     with pytest.raises(VideoError) as caught:
         await minimax.backend.status(FIRST if route == "status" else SECOND, Path())
     assert (caught.value.kind, caught.value.retryable, caught.value.charged) == (kind, retryable, "unknown")
@@ -378,7 +377,7 @@ async def test_a_finished_clips_file_is_asked_for_until_it_is_told(minimax: Subj
     minimax.server.set(life={"after_s": 0})
     handle = await minimax.start(asked(minimax.backend, HAILUO))
     for outcome in ({"status": 502}, {"status": 200, "body": {"base_resp": {"status_code": 1000}}}):
-        minimax.server.script("file", outcome)
+        minimax.script("file", outcome)
         with pytest.raises(VideoError) as caught:
             await minimax.backend.status(handle, Path())
         assert caught.value.retryable

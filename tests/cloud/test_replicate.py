@@ -196,8 +196,7 @@ async def test_an_upload_is_known_to_expire_and_may_be_repeated(replicate: Subje
     ready = asked(replicate.backend, KLING, task="image_to_video", frames=frames)
     before = replicate.posts()
     for outcome in ({"status": 500}, {"status": 201, "body": {"id": "x"}}, {"reset": "before"}, {"hang": True}):
-        replicate.server.script("upload", outcome)
-        replicate.backend.channel.timing.upload_s = 0.4
+        replicate.script("upload", outcome)
         with pytest.raises(VideoError) as caught:
             await replicate.backend.upload(ready, ready.assets["frames[0].image"])
         assert (caught.value.retryable, caught.value.charged) == (True, "no")
@@ -274,7 +273,7 @@ async def test_a_failed_question_says_nothing_of_the_charge(
         ("cancel", lambda: replicate.backend.cancel(Handle("rp1"))),
         ("list", lambda: replicate.backend.reconcile(asked(replicate.backend, KLING), JOB, time.time())),
     ):
-        replicate.server.script(route, outcome)
+        replicate.script(route, outcome)
         with pytest.raises(VideoError) as caught:
             await ask()
         assert (caught.value.kind, caught.value.retryable, caught.value.charged) == (kind, retryable, "unknown")
