@@ -67,6 +67,9 @@ class Worker:
                     version = self.context.store.version()
                     now = time.monotonic()
                     due = now - looked >= LOOK_ANYHOW_S
+                    if due and not self.context.store.path.exists():
+                        log.warning("the store is gone from %s: leaving", self.context.store.path)
+                        break
                     if version != seen or due:
                         seen = version
                         latest = self._latest_wake()
