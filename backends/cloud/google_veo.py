@@ -19,6 +19,7 @@ from google.genai import types
 from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, Status
 from backends.cloud.google_failures import said_of_failure
 from backends.cloud.google_files import listing, spool_file, stored_file
+from backends.cloud.google_omni_wire import EXTENDED
 from backends.cloud.google_side import VertexSide
 from backends.cloud.http import Answer
 from backends.cloud.http_json import at, listed, table, text
@@ -153,7 +154,7 @@ def veo_body(request: VideoRequest, prepared: Prepared) -> tuple[JsonObject, tup
         put(body, path, [{"image": at(image, "image") or image, "referenceType": "asset"} for image in images])
     instance = body.pop("instances", {})
     notes = _say_tags(request, prepared, instance, references or ())
-    return {"instances": [instance], **body}, notes
+    return {"instances": [instance], **body}, (*notes, EXTENDED) if request.task == "extend" else notes
 
 
 def _inside(body: JsonObject, path: str) -> object:

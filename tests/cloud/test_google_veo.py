@@ -394,6 +394,71 @@ def test_who_is_asked_comes_from_the_environment_alone() -> None:
     assert of(whole | {"REELWRIGHT_VERTEX_BASE_URL": "http://127.0.0.1:1/"}).base_url == "http://127.0.0.1:1"
 
 
+OWN_ROW = """
+provider = "vertex"
+[sizes.omni]
+"720p" = { "16:9" = "1280x720" }
+[[model]]
+id = "vertex/own-omni"
+title = "Gemini Omni in a bucket of one's own"
+[model.box]
+durations = { min = 3, max = 10, step = 1, default = 8 }
+sizes = "omni"
+[model.box.options]
+"response_format.gcs_uri" = { type = "text" }
+"response_format.delivery" = { type = "text", values = ["inline", "uri"] }
+[model.price]
+unit = "per_second"
+rates = [{ usd = 0.10 }]
+date = 2026-11-23
+source = "this test"
+[model.wire]
+endpoint = "interactions"
+model = "gemini-omni-1.1-flash"
+fields = { duration_s = "response_format.duration", images = "input", source_clip = "input" }
+forms = { duration_s = "text_s" }
+fixed = { "response_format.type" = "video" }
+[[model.mode]]
+tasks = ["text_to_video"]
+[[model.mode]]
+tasks = ["image_to_video"]
+frames = { min = 1, max = 1 }
+[[model.mode]]
+tasks = ["edit"]
+durations = "source"
+source = { max_s = 10 }
+wire = { task = "edit", fields = { duration_s = "" } }
+"""
+
+
+async def test_a_row_of_one_s_own_brings_omni_to_vertex(
+    server: FakeServer, env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text(OWN_ROW)
+    server.set(life={"polls": 1})
+    row = load((tmp_path,)).get("vertex/own-omni")
+    bucket = {"response_format.gcs_uri": "gs://reels/day", "response_format.delivery": "uri"}
+    async with vertex(env) as backend:
+        plain = order(backend, row, {}, task="text_to_video", prompt="a fox", duration_s=5)
+        handle = await backend.start(plain, {}, "job_1")
+        assert isinstance(handle, Handle)
+        (inline,) = (await backend.status(handle, tmp_path)).files
+        assert inline.path is not None and inline.path.read_bytes() == tiny_clip().read_bytes()
+        stored = order(backend, row, {}, task="text_to_video", prompt="a fox", provider_options=bucket)
+        handle = await backend.start(stored, {}, "job_2")
+        assert isinstance(handle, Handle)
+        (kept,) = (await backend.status(handle, tmp_path)).files
+        assert (kept.url or "").startswith(f"{server.url}/storage/v1/b/reels/o/day%2F") and kept.authorised
+        fields = {"task": "edit", "prompt": "by night", "source_clip": "s"}
+        edit = with_files(order(backend, row, {SOURCE: clip(4)}, **fields), tmp_path)
+        assert edit.uploads == (), "Vertex AI has no Files API: the clip goes inside"
+        server.set(life={"until_told": True})
+        handle = await backend.start(edit, {}, "job_3")
+        assert isinstance(handle, Handle)
+        assert (await backend.cancel(handle)).outcome == "stopped"
+        assert (await backend.status(Handle(handle.remote_id), tmp_path)).state == "cancelled", "bound by its id alone"
+
+
 async def test_a_row_on_the_wrong_way_is_told_which_ways_there_are(env: dict[str, str]) -> None:
     async with vertex(env | {"GEMINI_API_KEY": KEY}) as backend:
         prepared = Prepared(fox(backend).request, "vertex/own", wire={"endpoint": "predict"})

@@ -3,7 +3,8 @@
 POST /token                                                  an access token for a signed assertion
 POST /v1beta1/projects/P/locations/L/publishers/google/models/M:predictLongRunning   -> {name: .../operations/ID}
 POST ...models/M:fetchPredictOperation {operationName}       -> {name, done, response | error}
-GET  /storage/v1/b/BUCKET/o/OBJECT?alt=media                 the clip, where storageUri was asked for
+POST /v1beta1/projects/P/locations/L/interactions            Gemini Omni, as in `google_omni`; addresses are gs://
+GET  /storage/v1/b/BUCKET/o/OBJECT?alt=media                 the clip, where a bucket was asked for
 """
 
 from __future__ import annotations
@@ -15,25 +16,24 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.fakes.google_omni import google_error
-from tests.fakes.jobs import FakeJob, JobService
+from tests.fakes.google_omni import Omni
+from tests.fakes.jobs import FakeJob
 from tests.fakes.script import Outcome
 from tests.fakes.service import Handler
 from tests.fakes.wire import Reply, Request
 
-MODEL = "/v1beta1/projects/{project}/locations/{location}/publishers/google/models/{model}"
-MODELS = {"veo-3.1-generate-001", "veo-3.1-fast-generate-001", "veo-3.1-lite-generate-001"}
+HOME = "/v1beta1/projects/{project}/locations/{location}"
+MODEL = f"{HOME}/publishers/google/models/{{model}}"
+VEO_MODELS = {"veo-3.1-generate-001", "veo-3.1-fast-generate-001", "veo-3.1-lite-generate-001"}
 INSTANCE = {"prompt", "image", "lastFrame", "video", "referenceImages"}
 PARAMETERS = {"sampleCount", "durationSeconds", "seed", "aspectRatio", "resolution", "personGeneration"}
 PARAMETERS |= {"negativePrompt", "enhancePrompt", "generateAudio", "storageUri"}
 RESPONSE = "type.googleapis.com/cloud.ai.large_models.vision.GenerateVideoResponse"
 
 
-class Vertex(JobService):
-    """Knobs besides `JobService`'s: token (what the token service gives), token_error (its refusal), project,
+class Vertex(Omni):
+    """Knobs besides `Omni`'s: token (what the token service gives), token_error (its refusal), project,
     location, filtered (videos held back: a finished operation has none), reasons."""
-
-    outcome_keys = JobService.outcome_keys | {"message", "details"}
 
     def knobs_of_its_own(self) -> dict[str, Any]:
         own = {"token": "ya29.fake-token-0123456789", "token_error": "", "project": "studio", "location": "us-central1"}
@@ -42,16 +42,13 @@ class Vertex(JobService):
     def routes(self) -> list[tuple[str, str, str, Handler]]:
         return [
             ("token", "POST", "/token", self.token),
-            ("submit", "POST", f"{MODEL}:predictLongRunning", self.submit),
-            ("status", "POST", f"{MODEL}:fetchPredictOperation", self.status),
-            ("media", "GET", r"/storage/v1/b/{bucket}/o/(?P<name>.+)", self.media),
+            ("submit", "POST", f"{MODEL}:predictLongRunning", self.predict),
+            ("status", "POST", f"{MODEL}:fetchPredictOperation", self.operation),
+            ("interact", "POST", f"{HOME}/interactions", at_home(self.submit)),
+            ("look", "GET", f"{HOME}/interactions/{{job}}", at_home(self.status)),
+            ("cancel", "POST", f"{HOME}/interactions/{{job}}/cancel", at_home(self.cancel)),
+            ("media", "GET", r"/storage/v1/b/{bucket}/o/(?P<name>.+)", self.stored),
         ]
-
-    def error(self, status: int, outcome: Outcome) -> Any:
-        return google_error(status, outcome.get("message", f"scripted {status}"), *outcome.get("details", ()))
-
-    def refuse(self, status: int, message: str) -> Reply:
-        return Reply.of(google_error(status, message), status)
 
     def account(self, request: Request) -> str:
         right = request.headers.get("authorization") == f"Bearer {self.knobs['token']}"
@@ -70,12 +67,12 @@ class Vertex(JobService):
             return Reply.of({"error": self.knobs["token_error"], "error_description": "scripted"}, 400)
         return Reply.of({"access_token": self.knobs["token"], "expires_in": 3600, "token_type": "Bearer"})
 
-    def submit(self, request: Request, outcome: Outcome, project: str, location: str, model: str) -> Reply:
+    def predict(self, request: Request, outcome: Outcome, project: str, location: str, model: str) -> Reply:
         if not (account := self.account(request)):
             return self.refuse(401, "Request had invalid authentication credentials")
         if (project, location) != (self.knobs["project"], self.knobs["location"]):
             return self.refuse(403, f"Permission denied on project {project}")
-        if model not in MODELS:
+        if model not in VEO_MODELS:
             return self.refuse(404, f"Publisher Model `{model}` was not found")
         body = request.json()
         if wrong := unfit(body):
@@ -83,12 +80,12 @@ class Vertex(JobService):
         parameters = body["parameters"]
         usd = Decimal(parameters.get("durationSeconds", 7)) * Decimal("0.4")
         job = self.begin(account, "", model, parameters, usd, outcome)
-        return Reply.of({"name": operation(job, project, location)})
+        return Reply.of({"name": operation_name(job, project, location)})
 
-    def status(self, request: Request, outcome: Outcome, project: str, location: str, model: str) -> Reply:
+    def operation(self, request: Request, outcome: Outcome, project: str, location: str, model: str) -> Reply:
         name = str(request.json().get("operationName", ""))
         own = self.own(request, name.rpartition("/")[2])
-        if own is None or name != operation(own, project, location):
+        if own is None or name != operation_name(own, project, location):
             return self.refuse(404, "The operation was not found")
         now = time.time()
         own.life.asked_once(now)
@@ -106,23 +103,44 @@ class Vertex(JobService):
             return {**told, "raiMediaFilteredReasons": self.knobs["reasons"]}
         seconds = str(job.request.get("durationSeconds", ""))
         video = {"mimeType": "video/mp4"}
-        if place := job.request.get("storageUri"):
-            video["gcsUri"] = f"{place.rstrip('/')}/{job.id}/sample 0.mp4"
+        if place := place_of(job):
+            video["gcsUri"] = place
         else:
             video["bytesBase64Encoded"] = base64.b64encode(self.shelf.bytes_of(seconds)).decode()
         return {**told, "videos": [video]}
 
-    def media(self, request: Request, outcome: Outcome, bucket: str, name: str) -> Reply:
+    def unfit(self, body: Any) -> str:
+        asked = body.get("response_format", {})
+        if asked.get("delivery") == "uri" and not asked.get("gcs_uri", "").startswith("gs://"):
+            return "gcs_uri is needed for delivery uri"
+        return super().unfit(body)
+
+    def video(self, job: FakeJob, request: Request) -> dict[str, Any]:
+        place = place_of(job)
+        return {"type": "video", "mime_type": "video/mp4", "uri": place} if place else super().video(job, request)
+
+    def stored(self, request: Request, outcome: Outcome, bucket: str, name: str) -> Reply:
         if not self.account(request) or request.query.get("alt") != "media":
             return self.refuse(401, "Anonymous caller does not have storage.objects.get access")
         job = self.jobs.get(name.split("/")[-2])
-        if job is None or f"gs://{bucket}/{name}" != f"{job.request['storageUri']}/{job.id}/sample 0.mp4":
+        if job is None or f"gs://{bucket}/{name}" != place_of(job):
             return self.refuse(404, "No such object")
         token = self.shelf.path(job.id, str(job.request.get("durationSeconds", ""))).rpartition("/")[2]
         return self.shelf.serve(request, token)
 
 
-def operation(job: FakeJob, project: str, location: str) -> str:
+def at_home(handler: Handler) -> Handler:
+    """The Gemini API's handler below a project and location."""
+    return lambda request, outcome, project, location, **params: handler(request, outcome, **params)
+
+
+def place_of(job: FakeJob) -> str:
+    """The object that a job writes; "" when its clip comes inside the answer."""
+    folder = job.request.get("storageUri") or job.request.get("response_format", {}).get("gcs_uri", "")
+    return f"{folder.rstrip('/')}/{job.id}/sample 0.mp4" if folder else ""
+
+
+def operation_name(job: FakeJob, project: str, location: str) -> str:
     return f"projects/{project}/locations/{location}/publishers/google/models/{job.group}/operations/{job.id}"
 
 
