@@ -239,7 +239,7 @@ def promises(model: str, number: int, folder: Path) -> tuple[dict[str, Any], dic
     options = {name: option_value(option) for name, option in mode.options.items()}
     fields["provider_options"] = options
     names = [
-        still(folder, f"{n}.png", (1280, 720) if size.value >= 1 or not size.value else (720, 1280)) for n in "abcde"
+        still(folder, f"{n}.png", (640, 360) if size.value >= 1 or not size.value else (360, 640)) for n in "abcde"
     ]
     count = mode.frames.high if fields["task"] == "interpolate" else mode.frames.low
     roles = ["first", *["middle"] * (count - 2), "last"][:count]
