@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -15,6 +16,7 @@ from backends.cloud.google_omni import OmniBackend
 from backends.cloud.google_side import GeminiSide, VertexSide
 from backends.cloud.google_vertex import VertexBackend
 from backends.cloud.http import Timing
+from tests.fakes import FakeServer
 
 KEY = "AIza-gemini-alpha-0123456789"
 TOKEN = "ya29.fake-token-0123456789"
@@ -68,3 +70,13 @@ async def vertex(env: Mapping[str, str], timing: Timing | None = None) -> AsyncI
         yield backend
     finally:
         await backend.aclose()
+
+
+@contextmanager
+def as_new(running: FakeServer, **knobs: Any) -> Iterator[FakeServer]:
+    """A module's one fake for one test: ordinary answers, these knobs, and every scripted outcome used by the end."""
+    running.clear()
+    running.set(**knobs)
+    yield running
+    assert running.left() == {}, "an outcome that no request has used"
+    running.release()
