@@ -55,12 +55,13 @@ class VeoBackend:
         body = table(filled(prepared.body, files.__getitem__))
         model = wire_text(prepared, "model")
         models = (await self._side.paid()).aio.models
+        sent = types.HttpOptions(extra_body=body, retry_options=types.HttpRetryOptions(attempts=1))
 
         async def post() -> Answer:
             operation = await models.generate_videos(
                 model=model,
                 source=types.GenerateVideosSource(prompt="-"),
-                config=types.GenerateVideosConfig(http_options=types.HttpOptions(extra_body=body)),
+                config=types.GenerateVideosConfig(http_options=sent),
             )
             return Answer(200, {"name": operation.name}, "", {})
 
