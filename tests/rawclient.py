@@ -54,6 +54,8 @@ class RawClient:
         self.person = person
         self.notes: list[dict[str, Any]] = []
         """Notifications, in the order of their arrival."""
+        self.lines: list[dict[str, Any]] = []
+        """All that came on stdout."""
         self._ids = itertools.count(1)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._errors: list[str] = []
@@ -212,6 +214,7 @@ class RawClient:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             message = json.loads(line)  # anything else on stdout is a defect, and ends the conversation
+            self.lines.append(message)
             if "id" in message and ("result" in message or "error" in message):
                 if message["id"] in self._answers:
                     self._answers[message["id"]].put(message)
