@@ -28,6 +28,7 @@ from backends.jobs.finish import finish
 from backends.jobs.lane_state import LaneState
 from backends.jobs.ready import ready
 from backends.jobs.store import Row, Transaction, to_json
+from backends.jobs.whole import whole_clip
 
 DOWNLOAD_TIMEOUT_S = 900.0
 DELIVERY_DAYS = 7
@@ -399,15 +400,16 @@ class RemoteRun:
         crash_point("after-download")
         clip = next((path for path, file in zip(fetched, files, strict=True) if file.role == "clip"), fetched[0])
         self._move("finishing", phase="keeping the clip")
+        whole = await whole_clip(context, self.lane.engines, row, clip)
         work = partial(
             finish,
             context,
             self.lane.hold,
             row,
-            clip,
-            extras=[path for path in fetched if path != clip],
+            whole.clip,
+            extras=[*whole.parts, *(path for path in fetched if path != clip)],
             seed=result.get("seed"),
-            notes=result.get("notes") or (),
+            notes=[*(result.get("notes") or ()), *whole.notes],
             cost_usd=submit_outcome.cost_of(result),
         )
         await to_thread.run_sync(work)
