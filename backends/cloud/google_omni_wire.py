@@ -26,7 +26,7 @@ KEPT_S = 50 * 86400.0
 """Interactions are kept for 55 days (ai.google.dev/gemini-api/docs/interactions, paid tier)."""
 UPLOAD_MAX_S = {"extend": 10.0}
 """Longest clip that was not made by Omni itself, seconds (ai.google.dev/gemini-api/docs/omni, limits)."""
-EXTENDED = "Google does not say whether it gives back the whole clip or the new part alone: look at the length"
+EXTENDED = "Google does not say whether it gives back the whole clip or the new part alone; a part alone is joined here"
 LOOP = "Use this image as the first frame and the last frame."
 
 
