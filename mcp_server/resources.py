@@ -25,9 +25,8 @@ from backends.request import JOB_ID_PATTERN
 from mcp_server.text import plain
 
 if TYPE_CHECKING:
-    from backends.studio import Studio
-
     from backends.jobs.views import Job
+    from backends.studio import Studio
 
 JSON = "application/json"
 MODELS_URI = "video://models"
