@@ -61,6 +61,22 @@ def test_published_never_over_another(artifacts: Artifacts) -> None:
     assert artifacts.publish(placed, "../..", 2, "job_1234567890").name == "job_12345678_take02.mp4"
 
 
+def test_published_by_copy_where_links_cannot_go(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file system, or one without links at all: the copy is whole before it has its name."""
+    placed = artifacts.commit("job_1", {"clip.mp4": clip(artifacts, "job_1")}, {})["clip.mp4"]
+    other = artifacts.commit("job_2", {"clip.mp4": clip(artifacts, "job_2", b"another")}, {})["clip.mp4"]
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", refuse)
+    first = artifacts.publish(placed, "beach", 1, "job_1")
+    second = artifacts.publish(other, "beach", 1, "job_2")
+    assert (first.name, second.name) == ("beach_take01.mp4", "beach_take01_2.mp4")
+    assert first.read_bytes() == CLIP and not first.samefile(placed) and second.read_bytes() == b"another"
+    assert sorted(path.name for path in artifacts.output.iterdir()) == [first.name, second.name]
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
