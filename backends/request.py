@@ -418,6 +418,10 @@ class MediaName:
                 raise VideoError("asset", "a path cannot hold a NUL character")
             return cls("path", text)
         if scheme[1].lower() == "https":
+            if "@" in re.split(r"[/?#\\]", text[8:], maxsplit=1)[0]:  # a password must not even reach the store
+                raise VideoError(
+                    "asset", "an address with a user name or password in it is not fetched: leave them out"
+                )
             return cls("url", text)
         if scheme[1].lower() == "data":
             raise VideoError(

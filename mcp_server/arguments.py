@@ -123,11 +123,12 @@ ORDER_TAUGHT = ORDER | {
     "label": text("names the file"),
 }
 
+# A list of types would be shorter than anyOf, but hosts that turn schemas into another dialect drop or refuse it.
 REGION: dict[str, Schema] = {
     "box": listed({"type": "number"}),
     "polygon": listed(listed({"type": "number"})),
     "mask": text(),
-    "direction": {"type": ["string", "array"], "items": {"type": "number"}},
+    "direction": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}]},
     "intensity": number(),
     "static": flag(),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -74,6 +75,20 @@ def contradictions(given: Arguments) -> dict[str, str]:
     return found
 
 
+def keyframe_order(frames: list[dict[str, object]]) -> dict[str, str]:
+    """The first keyframe that stands before its time, as place -> sentence. No model makes anything of it."""
+    latest, at = -math.inf, ""
+    for number, frame in enumerate(frames):
+        time = frame.get("at_s")
+        if not isinstance(time, int | float):
+            continue
+        if time < latest:
+            place = f"frames[{number}].at_s"
+            return {place: f"{time:g} is earlier than {at} ({latest:g}): give the keyframes in time order"}
+        latest, at = time, f"frames[{number}].at_s"
+    return {}
+
+
 def request_of(tool: str, given: Arguments) -> VideoRequest:
     """The request that a tool's arguments mean. VideoError("invalid_request") tells every problem."""
     fields: dict[str, object] = {name: given[name] for name in SAME if name in given}
@@ -104,6 +119,8 @@ def every_problem(check: StrictArguments, given: Arguments) -> list[str]:
     sound = {name: value for name, value in given.items() if name in check.properties and name not in bad}
     if check.tool == "estimate_cost":
         found |= contradictions(sound)
+    if "frames" in sound:
+        found |= keyframe_order(cast("list[dict[str, object]]", sound["frames"]))
     more = _request_problems(check.tool, sound)
     return [*_listed(found), *(problem for problem in more if problem.partition(": ")[0] not in found)]
 

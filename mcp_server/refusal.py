@@ -29,7 +29,8 @@ NEXT = {
     "submit_unknown": "do not start it again: list_jobs shows the job, and the person decides at a terminal",
     "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the person agrees",
     "wall": "ask the person: only they can move a wall, with `reelwright config set` in a terminal",
-    "consent": "ask the person whether they agree to the price; nothing was started, nothing was spent",
+    "consent": "this client cannot ask the person, and only they can agree: tell them the price and that setting, or "
+    "choose a cheaper model with estimate_cost; nothing was started, nothing was spent",
     "conflict": "leave request_key out, or give another one",
     "storage": "ask the person to run `reelwright doctor` in a terminal",
 }

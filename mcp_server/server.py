@@ -13,6 +13,7 @@ from mcp.server import Server, ServerRequestContext
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
     ListToolsResult,
@@ -26,6 +27,7 @@ from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 from mcp_server import resources
 from mcp_server.asked import every_problem
+from mcp_server.consent import Person
 from mcp_server.refusal import crashed, illegal, refusal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
@@ -78,24 +80,28 @@ class Surface:
     async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=list(self.tools))
 
-    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         """Every failure is an answer that the model can read; only a cancellation passes through."""
         check = self._checks.get(params.name)
         if check is None:
             return refusal(f"not_found: there is no tool {params.name[:60]!r}; there are {', '.join(self._checks)}")
         try:
-            return await self._call(context, check, params.arguments or {})
+            return await self._call(context, check, params)
         except VideoError as error:
             return refused(params.name, error, params.arguments or {})
         except Exception as error:  # the one place where a defect of ours becomes an answer
             logger.exception("%s failed", params.name)
             return crashed(params.name, error)
 
-    async def _call(self, context: Context, check: StrictArguments, given: Mapping[str, object]) -> CallToolResult:
+    async def _call(
+        self, context: Context, check: StrictArguments, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
+        given: Mapping[str, object] = params.arguments or {}
         if problems := every_problem(check, given):
             return illegal(check.tool, problems)
         studio = await context.lifespan_context.studio()
-        call = Call(check.tool, studio, check.completed(given), context.session.report_progress)
+        person = Person(context.session, context.request_id, params)
+        call = Call(check.tool, studio, check.completed(given), context.session.report_progress, person)
         return await HANDLERS[check.tool](call)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
@@ -111,7 +117,11 @@ class Surface:
 
 
 def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
-    """A server for any transport and both protocol eras. settings: the environment's when left out."""
+    """A server for any transport and both protocol eras. settings: the environment's when left out.
+
+    All clients of one server are one principal: whoever may talk to it (over HTTP: whoever has its token) sees and
+    stops the jobs of all. A job tells which client has asked for it, by the name that the client gave itself.
+    """
 
     @asynccontextmanager
     async def lifespan(server: Server[OpenedLater]) -> AsyncGenerator[OpenedLater]:

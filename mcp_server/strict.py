@@ -122,6 +122,9 @@ class StrictArguments:
                         yield _joined(place, name), "is required"
             case "type":
                 yield place, _wrong_type(finding)
+            case "anyOf":
+                branches = cast("list[Schema]", finding.validator_value)
+                yield place, _of_no_kind(finding.instance, [cast(str, branch["type"]) for branch in branches])
             case "enum":
                 words = cast("list[str]", finding.validator_value)
                 yield (
@@ -193,21 +196,27 @@ def _near(value: object, words: list[str]) -> str:
 
 
 def _wrong_type(finding: Finding) -> str:
-    wanted = finding.validator_value
-    kinds = cast("list[str]", wanted) if isinstance(wanted, list) else [cast(str, wanted)]
-    meant = " or ".join(KINDS[kind] for kind in kinds)
+    kind = cast(str, finding.validator_value)
+    meant = KINDS[kind]
     value = finding.instance
     if value is None:
         return f"must be {meant}, not null: leave it out instead"
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be {meant}, not {value}"
-    if isinstance(value, str) and "string" not in kinds:
+    if isinstance(value, str) and kind != "string":
         quoted = value.lstrip()[:1] in ("[", "{")
         remedy = ": give it as it is, not JSON in a string" if quoted else ": give it without quotes"
-        if kinds[0] in ("array", "object") and not quoted:
-            remedy = f": write [{echo(value)}]" if kinds == ["array"] else ""
+        if kind in ("array", "object") and not quoted:
+            remedy = f": write [{echo(value)}]" if kind == "array" else ""
         return f"must be {meant}, not the string {echo(value)}{remedy}"
     return f"must be {meant}, not {echo(value)}"
+
+
+def _of_no_kind(value: object, kinds: list[str]) -> str:
+    """For an argument that takes several kinds of value; a list among them holds numbers."""
+    shown = echo(value)
+    inside = " of numbers" if isinstance(value, list) else ""
+    return f"must be {' or '.join(KINDS[kind] for kind in kinds)}{inside}, not {shown}"
 
 
 def _beyond_schema(given: Arguments) -> Iterator[tuple[str, str]]:

@@ -8,10 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from anyio import to_thread
-from mcp_types import CallToolResult, ImageContent, TextContent
+from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
 
+from backends.errors import VideoError
 from mcp_server import text
 from mcp_server.asked import request_of
+from mcp_server.consent import Person, Terms, leave_to_spend
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
@@ -26,12 +28,13 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call, its arguments checked and completed."""
+    """One tool call, its arguments checked and completed. person: whoever may be asked about money."""
 
     tool: str
     studio: Studio
     given: Mapping[str, object]
     report: Reporter
+    person: Person
 
     def words(self, name: str) -> str | None:
         return cast("str | None", self.given.get(name))
@@ -40,7 +43,8 @@ class Call:
         return cast(int, self.given[name])
 
 
-Handler = Callable[[Call], Awaitable[CallToolResult]]
+Answer = CallToolResult | InputRequiredResult
+Handler = Callable[[Call], Awaitable[Answer]]
 
 
 async def list_models(call: Call) -> CallToolResult:
@@ -70,19 +74,26 @@ async def estimate_cost(call: Call) -> CallToolResult:
     return answer(text.estimate_text(found), found)
 
 
-async def start(call: Call) -> CallToolResult:
-    """All four starting tools. Never waits for the clip."""
-    ticket = await to_thread.run_sync(
-        partial(
-            call.studio.submit,
-            request_of(call.tool, call.given),
-            prefer=cast("Prefer", call.given["prefer"]),
-            where=cast("Where", call.given["where"]),
-            take=call.whole("take"),
-            request_key=call.words("request_key"),
-            label=call.words("label") or "",
-        )
+async def start(call: Call) -> Answer:
+    """All four starting tools. Never waits for the clip; only for the person, where they want to be asked."""
+    request = request_of(call.tool, call.given)
+    terms = Terms(
+        prefer=cast("Prefer", call.given["prefer"]),
+        where=cast("Where", call.given["where"]),
+        take=call.whole("take"),
+        request_key=call.words("request_key"),
+        label=call.words("label") or "",
     )
+    submit = partial(call.studio.submit, client=call.person.client, **terms)
+    try:
+        ticket = await to_thread.run_sync(submit, request)
+    except VideoError as error:
+        if error.kind != "consent":
+            raise
+        agreed = await leave_to_spend(call.person, call.studio, request, terms, error)
+        if isinstance(agreed, InputRequiredResult):
+            return agreed
+        ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
     return answer(text.ticket_text(ticket), text.plain(ticket))
 
 

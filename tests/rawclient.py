@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,8 @@ LEGACY = "2025-11-25"
 MODERN = "2026-07-28"
 ERAS = (LEGACY, MODERN)
 SERVE = (sys.executable, "-m", "mcp_server", "serve")
+Person = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""Answers a question (elicitation/create's parameters) with {action, content}, or None: not at all."""
 
 
 class RawError(Exception):
@@ -33,6 +35,8 @@ class RawClient:
     """One server process and a conversation with it, in either protocol era.
 
     env replaces the server's environment. Every wait has a deadline; `stderr` is what the server said beside.
+    name: what the client calls itself. person: answers questions that the server asks while a handshake-era call
+    waits; a client with one declares elicitation (a stateless-era call is `input_required` instead, see `call`).
     """
 
     def __init__(
@@ -42,10 +46,16 @@ class RawClient:
         era: str = LEGACY,
         command: Sequence[str] = SERVE,
         cwd: Path | str | None = None,
+        name: str = "raw",
+        person: Person | None = None,
     ) -> None:
         self.era = era
+        self.info = {"name": name, "version": "1"}
+        self.person = person
         self.notes: list[dict[str, Any]] = []
         """Notifications, in the order of their arrival."""
+        self.lines: list[dict[str, Any]] = []
+        """All that came on stdout."""
         self._ids = itertools.count(1)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._errors: list[str] = []
@@ -73,10 +83,14 @@ class RawClient:
         """The opening of the conversation: what the server says of itself."""
         if self.era == MODERN:
             return self.request("server/discover")
-        hello = {"protocolVersion": self.era, "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+        hello = {"protocolVersion": self.era, "capabilities": self.capabilities, "clientInfo": self.info}
         answer = self.request("initialize", hello)
         self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return answer
+
+    @property
+    def capabilities(self) -> dict[str, Any]:
+        return {"elicitation": {"form": {}}} if self.person else {}
 
     def request(self, method: str, params: Mapping[str, Any] | None = None, timeout_s: float = 30) -> dict[str, Any]:
         """The result of one request. RawError when the server answers with an error."""
@@ -91,8 +105,8 @@ class RawClient:
             prefix = "io.modelcontextprotocol/"
             meta |= {
                 prefix + "protocolVersion": MODERN,
-                prefix + "clientCapabilities": {},
-                prefix + "clientInfo": {"name": "raw", "version": "1"},
+                prefix + "clientCapabilities": self.capabilities,
+                prefix + "clientInfo": self.info,
             }
         body = dict(params or {}) | ({"_meta": meta} if meta else {})
         self.send({"jsonrpc": "2.0", "id": number, "method": method, "params": body})
@@ -123,8 +137,17 @@ class RawClient:
         self.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}})
 
     def call(self, tool: str, /, _timeout_s: float = 90, **arguments: Any) -> dict[str, Any]:
-        """One tool's result, whether it is an error or not."""
-        return self.request("tools/call", {"name": tool, "arguments": arguments}, _timeout_s)
+        """One tool's result, whether it is an error or not. What the server wants to know first, the person is asked
+        and the call repeated with the answer, as a stateless-era client does."""
+        params: dict[str, Any] = {"name": tool, "arguments": arguments}
+        result = self.request("tools/call", params, _timeout_s)
+        for _ in range(3):
+            if result.get("resultType") != "input_required" or self.person is None:
+                return result
+            answers = {name: self.person(asked["params"]) for name, asked in result["inputRequests"].items()}
+            again = params | {"inputResponses": answers, "requestState": result["requestState"]}
+            result = self.request("tools/call", again, _timeout_s)
+        raise AssertionError(f"{tool} goes on asking: {result}")
 
     def structured(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
         """A tool's structured result; AssertionError with its text when the tool refused."""
@@ -191,9 +214,13 @@ class RawClient:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             message = json.loads(line)  # anything else on stdout is a defect, and ends the conversation
+            self.lines.append(message)
             if "id" in message and ("result" in message or "error" in message):
                 if message["id"] in self._answers:
                     self._answers[message["id"]].put(message)
+            elif message.get("method") == "elicitation/create" and self.person:
+                if (answer := self.person(message["params"])) is not None:
+                    self.send({"jsonrpc": "2.0", "id": message["id"], "result": answer})
             else:
                 with self._noted:
                     self.notes.append(message)

@@ -1,9 +1,10 @@
 """Models as data: one TOML file a provider; loader, rules (validate), price (estimate), choose (rank)."""
 
 from backends.catalog.checked import Checked
-from backends.catalog.choose import Choice, Offer, Prefer, Ranking, choose, rank
+from backends.catalog.choose import Choice, choose
 from backends.catalog.loader import Catalog, load
 from backends.catalog.price import Estimate, estimate
+from backends.catalog.ranking import Offer, Prefer, Ranking, rank
 from backends.catalog.row import Mode, Row
 from backends.catalog.rules import check
 from backends.catalog.views import compact

@@ -24,7 +24,10 @@ def _provider(provider: str, env: Mapping[str, str]) -> str | None:
     registration = registry().get(provider)
     if registration is None:
         return f"no back end installed for '{provider}'"
-    return registration.access(env).trouble or None
+    try:
+        return registration.access(env).trouble or None
+    except Exception as error:  # a plug-in may raise anything; the other models must stay usable
+        return f"its back end fails: {type(error).__name__}: {error}"[:200]
 
 
 def _row(row: Row, env: Mapping[str, str]) -> str | None:
@@ -32,4 +35,7 @@ def _row(row: Row, env: Mapping[str, str]) -> str | None:
     lacks = registry()[row.provider].lacks
     if lacks is None:
         return None
-    return lacks(env, tuple({**row.wire, **mode.wire} for mode in row.modes), row.id)
+    try:
+        return lacks(env, tuple({**row.wire, **mode.wire} for mode in row.modes), row.id)
+    except Exception as error:
+        return f"its back end fails: {type(error).__name__}: {error}"[:200]

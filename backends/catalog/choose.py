@@ -1,4 +1,4 @@
-"""rank() and choose(): which models can do exactly this request, in what order, and what `auto` takes.
+"""choose(): what `auto` takes, and what stands in the way.
 
 `auto` never picks the animatic while a generative model is configured, never swaps a named model, and never picks a
 model whose price is unknown.
@@ -6,52 +6,21 @@ model whose price is unknown.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal, get_args
 
 from backends.catalog.checked import Checked
 from backends.catalog.loader import Catalog
 from backends.catalog.price import Estimate, estimate
+from backends.catalog.ranking import Anywhere, Available, Offer, Prefer, Ranking, barred, rank
 from backends.catalog.row import Row
-from backends.catalog.rules import Misfit, check, find, refusal
+from backends.catalog.rules import check, find, refusal
 from backends.errors import VideoError
 from backends.request import MediaFacts, VideoRequest
 
-Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
-PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
-Anywhere = Literal["any", "local"]
-Available = Callable[[Row], str | None]
-"""None when a row can be used now, else the reason with the variable to set."""
-
-NEVER = 1e12
 CONSTRAINTS = ("where", "allow_providers")
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A row that can do exactly the request. why_not: the reason when it is not available. asked_length: whether the
-    request says how long the clip is."""
-
-    row: Row
-    checked: Checked
-    estimate: Estimate
-    available: bool
-    why_not: str = ""
-    asked_length: bool = True
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """fits: available ones first, each part in order of preference. misfits: how many rows fail, by the argument
-    that stands in the way. nearest: the rows that fail by the least, best first."""
-
-    fits: list[Offer]
-    misfits: dict[str, int]
-    nearest: list[Misfit]
 
 
 @dataclass(frozen=True)
@@ -63,78 +32,6 @@ class Choice:
     estimate: Estimate
     notes: tuple[str, ...] = ()
     next: str = ""
-
-
-def rank(
-    request: VideoRequest,
-    catalog: Catalog,
-    inputs: Mapping[str, MediaFacts],
-    available: Available,
-    *,
-    prefer: Prefer = "quality",
-    where: Anywhere = "any",
-    allow_providers: Collection[str] | None = None,
-    today: date | None = None,
-) -> Ranking:
-    """Every row that holds the request, in order. where and allow_providers are constraints, never rankings.
-
-    today: rows whose retire_on has passed come last; the machine's date when left out.
-    """
-    day = today or date.today()
-    fits: list[Offer] = []
-    misfits: Counter[str] = Counter()
-    nearest: list[Misfit] = []
-    for row in catalog.rows:
-        if row.state == "retired":
-            continue
-        if (where == "local" and row.where != "local") or _barred(row, allow_providers):
-            if request.task in row.tasks:
-                misfits["allow_providers" if _barred(row, allow_providers) else "where"] += 1
-            continue
-        found = find(request, row, inputs)
-        if isinstance(found, Misfit):
-            misfits[found.problems[0].field] += 1
-            nearest.append(found)
-            continue
-        reason = available(row)
-        length = request.duration_s is not None
-        fits.append(Offer(row, found, estimate(found, row), reason is None, reason or "", length))
-    fits.sort(key=lambda offer: (not offer.available, *_order(offer, prefer, day)))
-    nearest.sort(key=lambda misfit: (misfit.problems[0].field == "task", misfit.weight, misfit.row.tier))
-    return Ranking(fits, dict(misfits.most_common()), nearest)
-
-
-def _barred(row: Row, allow_providers: Collection[str] | None) -> bool:
-    """Whether the person's list of providers leaves a row out; what runs on this machine needs no leave."""
-    return allow_providers is not None and row.where == "cloud" and row.provider not in allow_providers
-
-
-def _order(offer: Offer, prefer: Prefer, today: date) -> tuple[float | str | bool, ...]:
-    row = offer.row
-    cost = _comparable_cost(offer)
-    seconds = offer.estimate.typical_s if offer.estimate.typical_s is not None else NEVER
-    past = row.retire_on is not None and row.retire_on <= today
-    last = (row.engine == "previs", past)
-    if prefer == "cheapest":
-        return (*last, cost, row.tier, row.id)
-    if prefer == "fastest":
-        return (*last, seconds, row.tier, cost, row.id)
-    if prefer in ("consistency", "motion"):
-        return (*last, _strength(row, prefer), row.tier, cost, row.id)
-    return (*last, cost >= NEVER, row.tier, row.state != "active", cost, row.id)
-
-
-def _comparable_cost(offer: Offer) -> float:
-    """US dollars of the clip; of a second of it where nobody said how long, as each model has its own default."""
-    if offer.estimate.usd_high is None:
-        return NEVER
-    cost, settled = float(offer.estimate.usd_high), offer.checked.seconds
-    return cost / settled if settled and not offer.asked_length else cost
-
-
-def _strength(row: Row, name: str) -> int:
-    """How early a row's strengths name it (the first is what it is picked for)."""
-    return row.strengths.index(name) if name in row.strengths else len(row.strengths) + 10
 
 
 def choose(
@@ -198,7 +95,7 @@ def _named(
         raise _with_exact_price(error, request, catalog, inputs) from None
     checked = check(request, row, inputs)
     cost = estimate(checked, row)
-    if _barred(row, allow_providers):
+    if barred(row, allow_providers):
         allowed = ", ".join(sorted(allow_providers or ())) or "none"
         text = f"provider {row.provider} is not among the allowed ones ({allowed}): a person changes allow_providers"
         raise VideoError("wall", text)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from backends.catalog.fitting import Fitting, judge_prompt_length
-from backends.catalog.row import Option, number_text
+from backends.catalog.span import Option, number_text
 from backends.request import CAMERA_MOVES, CameraMove, MotionRegion
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backends.catalog.row import Mode, Row, number_text
+from backends.catalog.row import Mode, Row
+from backends.catalog.span import number_text
 from backends.request import MediaFacts, VideoRequest
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from backends.catalog.fitting import Fitting
-from backends.catalog.row import number_text
+from backends.catalog.span import number_text
 from backends.request import Frame, Reference, Role
 
 TIME = 1e-6
@@ -68,7 +68,10 @@ def _in_order(fit: Fitting, frames: Sequence[Frame]) -> bool:
     times = [frame.at_s for frame in frames if frame.at_s is not None]
     if not wrong and times == sorted(times):
         return True
-    order = sorted(range(len(frames)), key=lambda i: _place(frames[i], i, len(frames)))
+    if len(times) == len(frames):  # then they say the order, whatever the roles do
+        order = sorted(range(len(frames)), key=times.__getitem__)
+    else:
+        order = sorted(range(len(frames)), key=lambda i: _place(frames[i], i, len(frames)))
     ordered = tuple(frames[i].model_copy(update={"role": _role(n, last)}) for n, i in enumerate(order))
     fit.wrong(
         "frames",

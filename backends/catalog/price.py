@@ -8,7 +8,9 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
 from backends.catalog.checked import Checked
-from backends.catalog.row import Mode, Price, Rate, Row, number_text
+from backends.catalog.row import Mode, Row
+from backends.catalog.span import number_text
+from backends.catalog.tariff import Price, Rate
 
 Basis = Literal["free", "list", "range", "unknown"]
 

@@ -12,32 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import cast, get_args
 
-from backends.catalog.row import (
-    UNKNOWN_PRICE,
-    Audio,
-    Camera,
-    CameraHow,
-    Engine,
-    FrameRule,
-    LifeState,
-    Limits,
-    LoopHow,
-    Mode,
-    Option,
-    Price,
-    Rate,
-    ReferenceRule,
-    Row,
-    Size,
-    Source,
-    SourceRule,
-    Span,
-    Surcharge,
-    Typical,
-    Unit,
-    Where,
-)
+from backends.catalog.row import Audio, Engine, LifeState, Limits, LoopHow, Mode, Row, Source, Typical, Where
+from backends.catalog.span import Camera, CameraHow, FrameRule, Option, ReferenceRule, Size, SourceRule, Span
 from backends.catalog.table import Table
+from backends.catalog.tariff import UNKNOWN_PRICE, Price, Rate, Surcharge, Unit
 from backends.request import CAMERA_MOVES, TASKS
 
 RATIO = re.compile(r"[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}")

@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 
 from backends.catalog.fitting import Fitting
-from backends.catalog.row import Size, lines_of, ratio_value
+from backends.catalog.span import Size, lines_of, ratio_value
 from backends.request import MediaFacts
 
 CROP_LIMIT = 0.25

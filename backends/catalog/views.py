@@ -6,7 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from backends.catalog.price import price_text
-from backends.catalog.row import Price, Row, Span, Unit, lines_of, number_text
+from backends.catalog.row import Row
+from backends.catalog.span import Span, lines_of, number_text
+from backends.catalog.tariff import Price, Unit
 
 
 def compact(row: Row, why_not: str | None) -> dict[str, object]:

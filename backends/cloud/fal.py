@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from backends.backend import Access, Asset, Cancelled, Handle, JsonObject, Prepared, Ref, Registration, Status
 from backends.backend import RemoteFile as File
@@ -97,11 +97,24 @@ class FalBackend:
         name = text(at(answer.json, "request_id"))
         if not name:
             raise self.service.unknown("an answer without a request id", answer.status)
-        return Handle(name, self._addresses(prepared.endpoint, name, answer.json))
+        return Handle(name, {"endpoint": prepared.endpoint, **self._addresses(prepared.endpoint, name, answer.json)})
+
+    def _address(self, handle: Handle, key: str) -> str:
+        """Where to ask of a job. One that a person has bound by hand has its id alone, or ENDPOINT/ID."""
+        if known := text(handle.data.get(key)):
+            return known
+        before, _, name = handle.remote_id.rpartition("/")
+        if endpoint := text(handle.data.get("endpoint")) or before:
+            return str(self._addresses(endpoint, name, {})[key])
+        raise VideoError(
+            "invalid_request",
+            "fal needs the endpoint with the request's id: bind ENDPOINT/ID, such as fal-ai/pika/v2.2/text-to-video/ID",
+            charged="unknown",
+        )
 
     def _addresses(self, endpoint: str, name: str, reply: object) -> JsonObject:
         """The reply's addresses; where one is missing or elsewhere, the documented form owner/app/requests/id."""
-        base = self.channel.url("/".join([*endpoint.split("/")[:2], "requests", name]))
+        base = self.channel.url("/".join([*endpoint.split("/")[:2], "requests", quote(name, safe="")]))
         default = {"status_url": f"{base}/status", "response_url": base, "cancel_url": f"{base}/cancel"}
         told = {key: text(at(reply, key)) for key in default}
         return {key: told[key] if self.channel.own(told[key]) else usual for key, usual in default.items()}
@@ -109,7 +122,7 @@ class FalBackend:
     async def status(self, handle: Handle, spool: Path) -> Status:
         cancelled = handle.remote_id in self._cancelled
         accept = frozenset({404}) if cancelled else frozenset[int]()
-        answer = await self.channel.ask("GET", handle.data["status_url"], charged="unknown", accept=accept)
+        answer = await self.channel.ask("GET", self._address(handle, "status_url"), charged="unknown", accept=accept)
         if answer.status == 404:
             return Status("cancelled", "NOT_FOUND", error=_was_cancelled())
         word = text(at(answer.json, "status"))
@@ -125,7 +138,9 @@ class FalBackend:
         return await self._result(handle, cancelled)
 
     async def _result(self, handle: Handle, cancelled: bool) -> Status:
-        answer = await self.channel.ask("GET", handle.data["response_url"], charged="unknown", accept=ACCEPTED)
+        answer = await self.channel.ask(
+            "GET", self._address(handle, "response_url"), charged="unknown", accept=ACCEPTED
+        )
         failure = fal_failures.in_result(self.service, answer)
         if failure is not None:
             return _ended("COMPLETED", failure, cancelled)
@@ -142,7 +157,7 @@ class FalBackend:
         """Removed while it waits; a running one is only told, may go on and is then billed."""
         before = await self._word(handle)
         answer = await self.channel.ask(
-            "PUT", handle.data["cancel_url"], charged="unknown", accept=frozenset({400, 404, 409})
+            "PUT", self._address(handle, "cancel_url"), charged="unknown", accept=frozenset({400, 404, 409})
         )
         word = text(at(answer.json, "status"))
         if word == "ALREADY_COMPLETED":
@@ -156,7 +171,9 @@ class FalBackend:
         return Cancelled("requested", "unknown", "fal was told to stop it; it may finish all the same")
 
     async def _word(self, handle: Handle) -> str:
-        answer = await self.channel.ask("GET", handle.data["status_url"], charged="unknown", accept=frozenset({404}))
+        answer = await self.channel.ask(
+            "GET", self._address(handle, "status_url"), charged="unknown", accept=frozenset({404})
+        )
         return "NOT_FOUND" if answer.status == 404 else text(at(answer.json, "status"))
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:

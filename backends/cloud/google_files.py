@@ -25,7 +25,7 @@ UPLOAD_TAKES = Takes(image_bytes=20 << 20, clip_bytes=500 << 20)
 UPLOAD_S = 600.0
 UPLOAD_LIFE_S = 47 * 3600.0
 """Files are deleted after 48 hours (ai.google.dev/gemini-api/docs/files); an hour is left for the queue."""
-READY_EVERY_S, READY_S = 1.0, 120.0
+READY_EVERY_S, READY_S = 0.5, 120.0
 """How an uploaded clip is waited for until it has been looked through."""
 
 
@@ -52,9 +52,11 @@ async def upload_file(side: GoogleSide, prepared: Prepared, asset: Asset) -> Ref
     data, mime = await sendable(prepared, asset, UPLOAD_TAKES)
     files = (await side.free()).aio.files
     made: list[types.File] = []
+    # With the base URL named here, the bytes go there whatever host the first answer names.
+    config = types.UploadFileConfig(mime_type=mime, http_options=types.HttpOptions(base_url=side.base_url))
 
     async def put() -> Answer:
-        made.append(await files.upload(file=io.BytesIO(data), config=types.UploadFileConfig(mime_type=mime)))
+        made.append(await files.upload(file=io.BytesIO(data), config=config))
         return Answer(200, {}, "", {})
 
     await side.calls.free(lambda: listing(put), charged="no", total_s=UPLOAD_S)

@@ -26,6 +26,7 @@ KEPT_S = 50 * 86400.0
 """Interactions are kept for 55 days (ai.google.dev/gemini-api/docs/interactions, paid tier)."""
 UPLOAD_MAX_S = {"extend": 10.0}
 """Longest clip that was not made by Omni itself, seconds (ai.google.dev/gemini-api/docs/omni, limits)."""
+EXTENDED = "Google does not say whether it gives back the whole clip or the new part alone; a part alone is joined here"
 LOOP = "Use this image as the first frame and the last frame."
 
 
@@ -65,7 +66,7 @@ def omni_body(request: VideoRequest, prepared: Prepared, parent: Handle | None) 
     if earlier:
         body["previous_interaction_id"] = earlier
         notes = (*notes, "Google still has the clip from its own job: it is not sent again")
-    return body, notes
+    return body, (*notes, EXTENDED) if request.task == "extend" else notes
 
 
 def _check_upload(request: VideoRequest, prepared: Prepared) -> None:

@@ -7,7 +7,9 @@ sent how often; project and location are handed to it, since it ignores the envi
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Mapping
+from functools import cache
 from typing import Any, Protocol, cast
 
 import httpx2
@@ -144,7 +146,7 @@ class _Clients:
             self._http = [_http(base_url, timing, keep, loopback) for keep in (0, PAID_CONNECTIONS)]
         except httpx2.InvalidURL:
             raise VideoError("invalid_request", f"{variable} cannot be read as an address") from None
-        self._unused = httpx2.Client(trust_env=False)
+        self._unused = httpx2.Client(verify=_tls(), trust_env=False)
         made = [
             genai.Client(
                 **account,
@@ -153,6 +155,7 @@ class _Clients:
                     api_version=version,
                     httpx_client=self._unused,
                     httpx_async_client=http,
+                    async_client_args={"ssl": _tls()},  # for web sockets, which are never opened
                     retry_options=types.HttpRetryOptions(attempts=1),
                 ),
             )
@@ -166,9 +169,16 @@ class _Clients:
         self._unused.close()
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: reading the certificates takes a tenth of a second, and the SDK would do it five times."""
+    return httpx2.create_ssl_context()
+
+
 def _http(base_url: str, timing: Timing, keep: int, loopback: bool) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         base_url=base_url,
+        verify=_tls(),
         # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
         timeout=httpx2.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
         limits=httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),

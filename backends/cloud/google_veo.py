@@ -19,6 +19,7 @@ from google.genai import types
 from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, Status
 from backends.cloud.google_failures import said_of_failure
 from backends.cloud.google_files import listing, spool_file, stored_file
+from backends.cloud.google_omni_wire import EXTENDED
 from backends.cloud.google_side import VertexSide
 from backends.cloud.http import Answer
 from backends.cloud.http_json import at, listed, table, text
@@ -54,12 +55,13 @@ class VeoBackend:
         body = table(filled(prepared.body, files.__getitem__))
         model = wire_text(prepared, "model")
         models = (await self._side.paid()).aio.models
+        sent = types.HttpOptions(extra_body=body, retry_options=types.HttpRetryOptions(attempts=1))
 
         async def post() -> Answer:
             operation = await models.generate_videos(
                 model=model,
                 source=types.GenerateVideosSource(prompt="-"),
-                config=types.GenerateVideosConfig(http_options=types.HttpOptions(extra_body=body)),
+                config=types.GenerateVideosConfig(http_options=sent),
             )
             return Answer(200, {"name": operation.name}, "", {})
 
@@ -72,7 +74,7 @@ class VeoBackend:
     async def status(self, handle: Handle, spool: Path) -> Status:
         operation = await self._ask(handle)
         if not operation.done:
-            return Status("running", "running")
+            return Status("running", "running") if operation.name else Status("unknown", "no operation")
         if operation.error:
             told, again = said_of_failure(operation.error)
             # A price for each second of video: where there is none, there is none to pay.
@@ -153,7 +155,7 @@ def veo_body(request: VideoRequest, prepared: Prepared) -> tuple[JsonObject, tup
         put(body, path, [{"image": at(image, "image") or image, "referenceType": "asset"} for image in images])
     instance = body.pop("instances", {})
     notes = _say_tags(request, prepared, instance, references or ())
-    return {"instances": [instance], **body}, notes
+    return {"instances": [instance], **body}, (*notes, EXTENDED) if request.task == "extend" else notes
 
 
 def _inside(body: JsonObject, path: str) -> object:

@@ -127,9 +127,13 @@ class Channel:
 
     async def post_paid(self, path: str, body: object, headers: Mapping[str, str] = {}) -> Answer:
         """Exactly one POST. The answer is 2xx with JSON; everything else is the VideoError that it means."""
-        content = json.dumps(body, allow_nan=False).encode()
         sent = {**self._headers(), "content-type": "application/json", **headers}
-        url = self.url(path)
+        try:
+            content = json.dumps(body, allow_nan=False).encode()
+            url = str(httpx.URL(self.url(path)))
+        except (ValueError, httpx.InvalidURL) as error:  # no number of JSON, or a row with an odd endpoint
+            why = self.service.clean(error, 120)
+            raise VideoError("invalid_request", f"the request cannot be written: {why}; nothing was sent") from None
         async with self._room:
             try:
                 with anyio.fail_after(self.timing.paid_s):
@@ -184,7 +188,7 @@ class Channel:
         """A free request as it stands (its own headers, any host), answered with any status. body: sent as JSON.
         upload: takes as long as a large file may."""
         if body is not None:
-            content = json.dumps(body, allow_nan=False).encode()
+            content = json.dumps(body).encode()
             headers = {"content-type": "application/json", **headers}
         total = self.timing.upload_s if upload else self.timing.free_s
         try:

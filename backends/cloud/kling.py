@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from backends.backend import Access, Asset, Cancelled, Handle, Prepared, Ref, Registration, RemoteFile, Status
 from backends.backend import RemoteState as State
@@ -61,6 +62,8 @@ KINDS: Mapping[int, ErrorKind] = {
     1304: "auth",
 }
 """Kling's codes; only 1302 and 1303 are limits that pass by themselves, though 1100 to 1102 come with HTTP 429 too."""
+
+KINDS_OF_TASK = ("videos/text2video", "videos/image2video")
 
 BLOCKED = re.compile(r"risk control|sensitive|content polic|violat", re.IGNORECASE)
 """How a failed task says that its result was stopped by the content policy."""
@@ -154,12 +157,19 @@ class KlingBackend:
         raise self._taken_before(self.service.refused(answer.status, said))
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        answer = await self.channel.ask("GET", self._path(handle), charged="unknown")
+        if endpoint := text(handle.data.get("endpoint")):
+            return await self._ask(endpoint, handle.remote_id)
+        try:  # bound by a person, by its id alone
+            return await self._ask(KINDS_OF_TASK[0], handle.remote_id)
+        except VideoError as error:
+            if error.kind != "not_found":
+                raise
+            return await self._ask(KINDS_OF_TASK[1], handle.remote_id)
+
+    async def _ask(self, endpoint: str, name: str) -> Status:
+        answer = await self.channel.ask("GET", f"v1/{endpoint}/{quote(name, safe='')}", charged="unknown")
         self._check(answer)
         return self._reading(at(answer.json, "data"))
-
-    def _path(self, handle: Handle) -> str:
-        return f"v1/{text(handle.data.get('endpoint')) or 'videos/text2video'}/{handle.remote_id}"
 
     def _check(self, answer: Answer) -> None:
         """A code in the answer to a question: the same as its HTTP status would be."""
@@ -198,11 +208,14 @@ class KlingBackend:
         return Cancelled("unsupported", "yes", "Kling cannot stop a job: it runs on, and the clip will be kept")
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
-        """The task of this key, which Kling's query takes in place of its own id."""
+        """The task of this key, which Kling's query takes in place of its own id. Only Kling's own code for "no such
+        thing" says that there is none: a gateway's 404 says nothing."""
         path = f"v1/{prepared.endpoint}/{job_key}"
         answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
-        if answer.status == 404 or number(at(answer.json, "code")) == 1203:
+        if number(at(answer.json, "code")) == 1203:
             return []
+        if not answer.ok:
+            raise self.service.free_answer(answer.status, told(answer), "unknown")
         self._check(answer)
         name = text(at(answer.json, "data", "task_id"))
         owner = text(at(answer.json, "data", "task_info", "external_task_id"))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from backends.backend import (
     Access,
@@ -123,24 +124,28 @@ class MiniMaxBackend:
             raise VideoError("asset", "the inputs are larger than MiniMax's 64 MB a request: give smaller files")
         answer = await self.channel.post_paid(prepared.endpoint, filled(prepared.body, inline.__getitem__))
         name = text(at(answer.json, "task_id"))
-        if _code(answer.json) not in (None, 0):
-            said = told(answer)
+        if _is_error(said := told(answer)):
             if said.kind is None or name:
                 raise self.service.unknown(f"code {said.code}: {said.message}", answer.status)
             raise self.service.refused(answer.status, said)
         if not name:
             raise self.service.unknown("an answer without a task id", answer.status)
-        return Handle(name, {"line": prepared.endpoint.partition("/")[0] or "v1"})
+        return Handle(name, {"endpoint": prepared.endpoint})
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        if handle.data.get("line") == "v2":
-            answer = await self.channel.ask("GET", f"v2/query/video_generation/{handle.remote_id}", charged="unknown")
-            return self._second_line(answer)
-        params = {"task_id": handle.remote_id}
-        answer = await self.channel.ask("GET", "v1/query/video_generation", charged="unknown", params=params)
-        return await self._first_line(answer)
+        endpoint = text(handle.data.get("endpoint"))
+        if endpoint.startswith("v2/"):
+            return await self._second_line(handle.remote_id)
+        try:
+            return await self._first_line(handle.remote_id)
+        except VideoError as error:
+            if endpoint or error.kind != "not_found":
+                raise
+            return await self._second_line(handle.remote_id)  # bound by a person, by its id alone
 
-    async def _first_line(self, answer: Answer) -> Status:
+    async def _first_line(self, name: str) -> Status:
+        params = {"task_id": name}
+        answer = await self.channel.ask("GET", "v1/query/video_generation", charged="unknown", params=params)
         word = text(at(answer.json, "status"))
         state = STATES.get(word, "unknown")
         said = told(answer)
@@ -155,10 +160,12 @@ class MiniMaxBackend:
         self._check(found, told(found))
         return self._done(word, text(at(found.json, "file", "download_url")))
 
-    def _second_line(self, answer: Answer) -> Status:
-        self._check(answer, told(answer))
+    async def _second_line(self, name: str) -> Status:
+        answer = await self.channel.ask("GET", f"v2/query/video_generation/{quote(name, safe='')}", charged="unknown")
         task = table(at(answer.json, "task")) or table(answer.json)
         word = text(task.get("status"))
+        if not word:
+            self._check(answer, told(answer))
         state = STATES.get(word, "unknown")
         if state == "failed":
             code, message = text(at(task, "error", "code")), text(at(task, "error", "message"))
@@ -168,9 +175,9 @@ class MiniMaxBackend:
         return Status(state, word[:60])
 
     def _check(self, answer: Answer, said: Told) -> None:
-        """A code in the answer to a question: the same as its HTTP status would be."""
-        if _code(answer.json) not in (None, 0):
-            status = 429 if said.kind == "rate_limited" else 401 if said.kind == "auth" else 500
+        """A code in the answer to a question: the same as its HTTP status would be (2013 = it knows no such id)."""
+        if _is_error(said):
+            status = {"rate_limited": 429, "auth": 401, "invalid_request": 404}.get(said.kind or "", 500)
             raise self.service.free_answer(status, said, "unknown")
 
     def _failure(self, said: Told) -> VideoError:
@@ -211,9 +218,8 @@ def _content_blocks(body: JsonObject, prepared: Prepared, inputs: Mapping[str, t
     return {**body, "content": blocks}
 
 
-def _code(reply: object) -> int | None:
-    found = number(at(reply, "base_resp", "status_code"))
-    return None if found is None else int(found)
+def _is_error(said: Told) -> bool:
+    return said.code not in ("", "0")
 
 
 def _kind(code: str) -> ErrorKind | None:

@@ -6,13 +6,15 @@ and know only Sora's sizes and seconds, so that requests go through its general 
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import httpx2
 import openai
@@ -25,7 +27,7 @@ from backends.cloud.http_outcome import Service, Told
 from backends.cloud.http_still import Takes, data_uri, sendable
 from backends.cloud.openai import ADDRESS, BASE_URL, KEY
 from backends.cloud.openai_failures import failed_kind, told_by
-from backends.cloud.openai_wire import Dialect, contradicts, videos_body, wanted
+from backends.cloud.openai_wire import Dialect, other_prompt, proves, videos_body, wanted
 from backends.cloud.sdk_call import SdkCalls, checked_key
 from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
@@ -93,15 +95,19 @@ class OpenAIBackend:
         dialect = Dialect.read(prepared.wire, prepared.model)
         body, files = await self._filled(prepared, dialect)
         options = self._options(dialect)
-        if dialect.encoding == "multipart":
+        # Like the SDK, `videos` is always a form; what only names a clip of the server's own goes as JSON.
+        if dialect.encoding == "multipart" and (files or prepared.endpoint == "videos"):
             options["headers"]["Content-Type"] = "multipart/form-data"
         # Where a repeat costs nothing a large file may take its time; else a look-up must be able to trust the clock.
         extra_s = sum(len(file[1][1]) for file in files) / UPLOAD_BYTES_PER_S if dialect.repeat else 0.0
-        path = "/".join(quote(part, safe="") for part in prepared.endpoint.split("/"))
         answer = await self._calls.paid(
             lambda: _exchange(
                 self._paid.post(
-                    f"/{path}", cast_to=httpx2.Response, body=body, files=files or None, options=_typed(options)
+                    f"/{prepared.endpoint}",
+                    cast_to=httpx2.Response,
+                    body=body,
+                    files=files or None,
+                    options=_typed(options),
                 )
             ),
             self._calls.timing.paid_s + extra_s,
@@ -152,9 +158,9 @@ class OpenAIBackend:
 
     def _files(self, handle: Handle, job: Mapping[str, object], dialect: Dialect) -> tuple[RemoteFile, ...]:
         if dialect.result:
-            url = text(at(job, *dialect.result.split(".")))
-            own = url.startswith(f"{self._base}/")
-            return (RemoteFile(url=url, authorised=own),) if url else ()
+            named = text(at(job, *dialect.result.split(".")))
+            url = urljoin(f"{self._base}/", named)
+            return (RemoteFile(url=url, authorised=_host(url) == _host(self._base)),) if named else ()
         content = f"{self._base}/videos/{quote(handle.remote_id, safe='')}/content"
         files = [RemoteFile(url=f"{content}?{urlencode({**dialect.query, 'variant': 'video'})}", authorised=True)]
         for variant in dialect.variants:
@@ -182,19 +188,26 @@ class OpenAIBackend:
         return Cancelled("requested" if answer.status == 409 else "stopped", "no" if dialect.repeat else "unknown")
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
-        """The listed jobs that were made since then and have this prompt, size, length and model.
+        """The listed jobs that were made since then with this prompt, size, length and model.
 
-        Conservative: a job of that time that might be this one, but of which the list shows no prompt, is neither
-        taken for it nor ruled out: VideoError("unsupported"), so that a person looks; unless a repeat costs nothing.
+        Conservative: a job of that time that may be this one (its prompt is not shown, or a proxy shows another size,
+        length or model) is neither taken for it nor ruled out: VideoError("unsupported"), so that a person looks;
+        unless a repeat costs nothing.
         """
         dialect = Dialect.read(prepared.wire, prepared.model)
         known = wanted(prepared)
         found: list[tuple[float, str]] = []
         doubtful = 0
-        for job in await self._listed(dialect, since):
-            if contradicts(known, job):
+        try:
+            jobs = await self._listed(dialect, since)
+        except VideoError as error:
+            if dialect.repeat and not error.retryable:
+                return []
+            raise
+        for job in jobs:
+            if other_prompt(known, job):
                 continue
-            if isinstance(job.get("prompt"), str) and "prompt" in known:
+            if proves(known, job):
                 found.append((number(job.get("created_at")) or 0.0, text(job.get("id"))))
             else:
                 doubtful += 1
@@ -202,13 +215,13 @@ class OpenAIBackend:
             return [Handle(job, dialect.to_json()) for _, job in sorted(found) if job]
         raise VideoError(
             "unsupported",
-            f"{self._calls.service.name} lists {doubtful} job(s) of that time without their prompts: "
-            "look there whether one of them is this one",
+            f"{self._calls.service.name} lists {doubtful} job(s) of that time that may be this one, but shows too "
+            "little to tell: look there",
             charged="unknown",
         )
 
     async def _listed(self, dialect: Dialect, since: float) -> list[dict[str, object]]:
-        """Jobs made since then by the server's own clock, newest first."""
+        """Jobs made since then by the server's own clock, in whatever order it lists them."""
         jobs: list[dict[str, object]] = []
         after = ""
         for _ in range(LIST_PAGES):
@@ -222,10 +235,13 @@ class OpenAIBackend:
             )
             begin = since + _skew(answer) - 2.0
             page = [table(job) for job in listed(at(answer.json, "data"))]
-            fresh = [job for job in page if (number(job.get("created_at")) or begin) >= begin]
-            jobs += fresh
+            ages = [number(job.get("created_at")) or begin for job in page]
+            jobs += [job for job, made in zip(page, ages, strict=True) if made >= begin]
+            more = at(answer.json, "has_more")
+            whole = more is False or (more is None and len(page) < LIST_LIMIT) or not page
+            past = len(page) > 1 and ages[0] > ages[-1] and ages[-1] < begin  # newest first, and old by now
             after = text(page[-1].get("id")) if page else ""
-            if not fresh or not after or at(answer.json, "has_more") is not True:
+            if whole or past or not after:
                 return jobs
         raise VideoError("unsupported", "the list of jobs since then is too long to go through", charged="unknown")
 
@@ -266,6 +282,8 @@ class OpenAIBackend:
         told = told_by(answer)
         if self._base == BASE_URL and answer.status in (404, 410):
             return replace(told, kind="model_retired")  # OpenAI has shut its Videos API down
+        if answer.status in (404, 405) and not self._base.endswith("/v1"):
+            return replace(told, message=f"{told.message or 'not found'} ({ADDRESS} should end in /v1)")
         return told
 
 
@@ -284,6 +302,7 @@ def _client(key: str, base_url: str, timing: Timing, keep: int) -> openai.AsyncO
         base_url=base_url,
         timeout=timeout,
         limits=httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
+        verify=_authorities(),
         follow_redirects=False,  # the SDK's own client would send a POST again to wherever it is pointed
         trust_env=not is_loopback(httpx2.URL(base_url).host),
     )
@@ -291,6 +310,12 @@ def _client(key: str, base_url: str, timing: Timing, keep: int) -> openai.AsyncO
     return openai.AsyncOpenAI(
         api_key=key or "none", base_url=base_url, max_retries=0, timeout=timeout, http_client=http
     )
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Reading them takes a tenth of a second: once a process."""
+    return httpx2.create_ssl_context()
 
 
 async def _exchange(call: Awaitable[httpx2.Response]) -> Answer:
@@ -308,6 +333,11 @@ def _parts(value: object) -> list[str]:
     """The places that a field of the form is made of, when it is nothing but marks."""
     places = [text(table(mark).get("asset")) for mark in (listed(value) or [value])]
     return places if all(places) else []
+
+
+def _host(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _progress(value: object) -> float | None:

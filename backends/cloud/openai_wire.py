@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
+from urllib.parse import quote
 
 from backends.backend import Handle, JsonObject, Prepared
 from backends.cloud.http_json import table
@@ -90,7 +91,7 @@ def videos_body(request: VideoRequest, prepared: Prepared, parent: Handle | None
                 "unsupported",
                 f"{prepared.model} takes only a clip that this server has made itself: give the id of its job",
             )
-        endpoint = endpoint.replace("{id}", parent.remote_id)
+        endpoint = endpoint.replace("{id}", quote(parent.remote_id, safe=""))
         request = request.model_copy(update={"source_clip": None})
     elif parent is not None and request.source_clip is not None and named(prepared, "source_clip"):
         put(body, named(prepared, "source_clip"), {"id": parent.remote_id})
@@ -113,14 +114,21 @@ def wanted(prepared: Prepared) -> dict[str, str]:
     return known
 
 
-def contradicts(known: Mapping[str, str], job: Mapping[str, object]) -> bool:
-    """Whether a listed job is surely another one."""
-    for key, value in known.items():
-        shown = job.get(key)
-        if not isinstance(shown, str | int | float) or shown == "":
-            continue
-        text = str(shown)
-        same = text == value or (key == "model" and (text.startswith(value) or text.endswith(f"/{value}")))
-        if not same:
-            return True
-    return False
+def other_prompt(known: Mapping[str, str], job: Mapping[str, object]) -> bool:
+    """Whether a listed job shows a prompt that is not this one's: the one thing that no proxy rewrites."""
+    shown = job.get("prompt")
+    return isinstance(shown, str) and "prompt" in known and shown.strip() != known["prompt"].strip()
+
+
+def proves(known: Mapping[str, str], job: Mapping[str, object]) -> bool:
+    """Whether a listed job shows this one's prompt, and nothing that contradicts its size, length or model."""
+    if not isinstance(job.get("prompt"), str) or "prompt" not in known or other_prompt(known, job):
+        return False
+    return all(_agrees(key, value, job.get(key)) for key, value in known.items() if key != "prompt")
+
+
+def _agrees(key: str, value: str, shown: object) -> bool:
+    if not isinstance(shown, str | int | float) or shown == "":
+        return True
+    text = str(shown)
+    return text == value or (key == "model" and (text.startswith(value) or text.endswith(f"/{value}")))

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from backends.backend import Access, Asset, Cancelled, Handle, Prepared, Ref, Registration, RemoteFile, Status
 from backends.backend import RemoteState as State
@@ -112,7 +113,7 @@ class ReplicateBackend:
         return Handle(name)
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        answer = await self.channel.ask("GET", f"v1/predictions/{handle.remote_id}", charged="unknown")
+        answer = await self.channel.ask("GET", f"v1/predictions/{quote(handle.remote_id, safe='')}", charged="unknown")
         return self._reading(answer.json)
 
     def _reading(self, reply: object) -> Status:
@@ -143,7 +144,7 @@ class ReplicateBackend:
 
     async def cancel(self, handle: Handle) -> Cancelled:
         """What had not begun costs nothing (`aborted`); what had begun is charged for (`canceled`)."""
-        path = f"v1/predictions/{handle.remote_id}/cancel"
+        path = f"v1/predictions/{quote(handle.remote_id, safe='')}/cancel"
         answer = await self.channel.ask("POST", path, charged="unknown", accept=frozenset({409, 422}))
         word = text(at(answer.json, "status"))
         if word in ("canceled", "aborted"):

@@ -147,10 +147,11 @@ def bind(store: Store, job: str, remote_id: str) -> None:
 
 
 def _handle(row: Row, remote_id: str) -> Handle:
-    """The stored handle when it is the same job (it may hold the reply's URLs), else one of the id alone."""
+    """The stored handle when it is the same job (it may hold URLs), else one of the id and where the request went."""
     if row["handle"] is not None and row["remote_id"] == remote_id:
         return codec.handle_from_json(json.loads(row["handle"]))
-    return Handle(remote_id)
+    endpoint = json.loads(row["prepared"])["endpoint"]
+    return Handle(remote_id, {"endpoint": endpoint} if endpoint else {})
 
 
 def retry(store: Store, ids: IdLog, job: str) -> None:

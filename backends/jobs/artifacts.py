@@ -169,12 +169,23 @@ class Artifacts:
 
 
 def _copy_new(source: Path, target: Path) -> bool:
-    """Copy where links can't go; False when the name is taken meanwhile."""
+    """Copy where links can't go, whole or not at all; False when the name is taken meanwhile."""
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with source.open("rb") as read, target.open("xb") as write:
+        with source.open("rb") as read, temporary.open("xb") as write:
             shutil.copyfileobj(read, write, _CHUNK)
-    except FileExistsError:
-        return False
+            write.flush()
+            os.fsync(write.fileno())
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links: nothing but a look keeps another's file
+            if target.exists():
+                return False
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return True
 
 

@@ -76,7 +76,7 @@ class LaneDriver:
         job = self.context.store.row("SELECT base_url FROM jobs WHERE lane = ? LIMIT 1", (self.lease.key,))
         base_url = str(job["base_url"]) if job else ""
         backend = registered(self.lane["provider"]).open(self.context.env, base_url)
-        return LaneState.open(self.context, self.hold, cast(RemoteBackend, backend))
+        return LaneState.open(self.context, self.hold, cast(RemoteBackend, backend), self.engines)
 
     def _requeue_local(self, tx: Transaction) -> None:
         """Work on this machine that an earlier driver left in the middle starts again: it is free."""
@@ -90,7 +90,7 @@ class LaneDriver:
 
     async def _beat(self) -> None:
         while True:
-            await anyio.sleep(lanes.BEAT_S)
+            await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
             try:
                 lanes.beat(self.context.store, self.lease)
             except VideoError as error:  # a full disk: the requests under way must still be seen to their end

@@ -12,6 +12,7 @@ from backends.backend import RemoteBackend
 from backends.catalog.row import Limits
 from backends.errors import VideoError
 from backends.jobs.context import Context
+from backends.jobs.engines import Engines
 from backends.jobs.gates import Breaker, Gate
 from backends.jobs.idlog import IdLog
 from backends.jobs.records import Hold
@@ -21,7 +22,7 @@ from backends.jobs.store import Row
 PAST = 20
 """How many finished jobs of a model the schedule looks at."""
 
-POLL_EVERY_S = 5.0
+POLL_EVERY_S = 5.5
 """The budget: on average at most one question every so many seconds."""
 
 
@@ -67,6 +68,7 @@ class LaneState:
     context: Context
     hold: Hold
     backend: RemoteBackend
+    engines: Engines
     breaker: Breaker
     ids: IdLog
     posts: Posts = field(default_factory=Posts)
@@ -74,9 +76,9 @@ class LaneState:
     _durations: dict[str, tuple[int, Durations]] = field(default_factory=dict[str, tuple[int, Durations]])
 
     @classmethod
-    def open(cls, context: Context, hold: Hold, backend: RemoteBackend) -> LaneState:
+    def open(cls, context: Context, hold: Hold, backend: RemoteBackend, engines: Engines) -> LaneState:
         ids = IdLog(context.settings.home / "accepted.jsonl")
-        return cls(context, hold, backend, Breaker(context.store, hold.lane), ids)
+        return cls(context, hold, backend, engines, Breaker(context.store, hold.lane), ids)
 
     def gate(self, model: str) -> Gate:
         if model not in self.gates:

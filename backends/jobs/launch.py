@@ -166,7 +166,7 @@ class Launcher:
         return bool(self._children) or (self._inline is not None and self._inline.is_alive())
 
     def _start(self) -> None:
-        if self.context.settings.worker == "inline" or not _can_detach():
+        if self.is_inline:
             self._start_inline()
         else:
             self._start_detached()
@@ -190,6 +190,11 @@ class Launcher:
                 start_new_session=True,
             )
         self._children.append(child)
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether a worker that is started from here lives in this very process, and ends with it."""
+        return self.context.settings.worker == "inline" or not _can_detach()
 
     def _start_inline(self) -> None:
         if self._inline is not None and self._inline.is_alive():

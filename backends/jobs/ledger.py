@@ -145,14 +145,19 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own
             )
 
 
-def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
-    """Hold the high estimate for a job, after `check_walls`. An unknown price reserves 0 and is settled as reported."""
-    check_walls(tx, provider, high)
+def enter(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
+    """The job's line in the ledger, its high estimate held. An unknown price holds 0 and is settled as reported."""
     tx.run(
         "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at) "
         "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
         (job, provider, lane, label, utc_day(), high or 0, time.time()),
     )
+
+
+def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
+    """`enter`, after `check_walls`: for whatever leaves this machine."""
+    check_walls(tx, provider, high)
+    enter(tx, job, provider, lane, label, high)
 
 
 def recheck(tx: Transaction, job: str, provider: str, high: int | None) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
-from backends.catalog.price import Estimate
+from backends.catalog.price import Estimate, money
 from backends.errors import VideoError
 from backends.jobs import chain, ledger, legal, records
 from backends.jobs.context import Context
@@ -155,8 +155,8 @@ class Orders:
         ledger.check_walls(self.context.store, choice.row.provider, _micro(high))
         raise VideoError(
             "consent",
-            f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above ${above}: "
-            "they may raise it at a terminal (reelwright config set confirm_above_usd N)",
+            f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above "
+            f"{money(above)}: they may raise it at a terminal (reelwright config set confirm_above_usd N)",
         )
 
     def _jobs(self, order: Order, inputs: Resolved, choice: Choice, steps: Sequence[chain.Step]) -> list[NewJob]:

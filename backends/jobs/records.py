@@ -100,7 +100,8 @@ def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[
 def _insert_one(tx: Transaction, new: NewJob, reserved: int | None) -> None:
     job = new.id
     add_lane(tx, new.lane, new.provider, new.kind)
-    ledger.reserve(tx, job, new.provider, new.lane, new.label, reserved)
+    hold = ledger.enter if new.kind == "local" else ledger.reserve  # work on this machine needs no leave
+    hold(tx, job, new.provider, new.lane, new.label, reserved)
     values: dict[str, Any] = {
         "id": job,
         "parent": new.parent,

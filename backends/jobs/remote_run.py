@@ -28,6 +28,7 @@ from backends.jobs.finish import finish
 from backends.jobs.lane_state import LaneState
 from backends.jobs.ready import ready
 from backends.jobs.store import Row, Transaction, to_json
+from backends.jobs.whole import whole_clip
 
 DOWNLOAD_TIMEOUT_S = 900.0
 DELIVERY_DAYS = 7
@@ -179,10 +180,12 @@ class RemoteRun:
         lane = self.lane
         prepared = await ready(lane.context, lane.hold, row)
         if not prepared.body:
-            assets = prepared.assets
+            assets, told = prepared.assets, prepared.notes
             prepared = lane.backend.prepare(prepared.request, prepared, submit_outcome.parent_handle(lane, row))
             prepared = codec.with_assets(prepared, assets)
             self._move(row["state"], prepared=to_json(codec.prepared_to_json(prepared)))
+            if notes := [note for note in prepared.notes if note not in told]:
+                lane.context.store.write(lambda tx: records.note(tx, self.job, *notes))
         stored = cast("dict[str, dict[str, Any]]", json.loads(self.row()["refs"]))
         refs = {place: codec.ref_from_json(ref) for place, ref in stored.items()}
         for place in prepared.uploads:
@@ -397,15 +400,16 @@ class RemoteRun:
         crash_point("after-download")
         clip = next((path for path, file in zip(fetched, files, strict=True) if file.role == "clip"), fetched[0])
         self._move("finishing", phase="keeping the clip")
+        whole = await whole_clip(context, self.lane.engines, row, clip)
         work = partial(
             finish,
             context,
             self.lane.hold,
             row,
-            clip,
-            extras=[path for path in fetched if path != clip],
+            whole.clip,
+            extras=[*whole.parts, *(path for path in fetched if path != clip)],
             seed=result.get("seed"),
-            notes=result.get("notes") or (),
+            notes=[*(result.get("notes") or ()), *whole.notes],
             cost_usd=submit_outcome.cost_of(result),
         )
         await to_thread.run_sync(work)

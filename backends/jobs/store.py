@@ -135,7 +135,8 @@ class Store:
                 self._upgrade(cx)
             cx.execute("COMMIT")
         except BaseException:
-            cx.execute("ROLLBACK")
+            if cx.in_transaction:  # a full disk has undone it already
+                cx.execute("ROLLBACK")
             raise
 
     def _upgrade(self, cx: _Connection) -> None:

@@ -73,6 +73,9 @@ class Worker:
                     version = self.context.store.version()
                     now = time.monotonic()
                     due = now - looked >= LOOK_ANYHOW_S
+                    if due and not self.context.store.path.exists():
+                        log.warning("the store is gone from %s: leaving", self.context.store.path)
+                        break
                     if version != seen or due:
                         seen = version
                         latest = self._latest_wake()
@@ -243,9 +246,17 @@ def main() -> None:
     try:
         with os.fdopen(os.dup(2), "wb") as engine_log:
             anyio.run(_main, context, engine_log)
+    except* VideoError as failures:  # the disk or the home, told in one line; the launcher tries again, more rarely
+        log.error("%s", _first(failures))
+        sys.exit(1)
     finally:
         context.close()
         log.info("worker %s left", os.getpid())
+
+
+def _first(failures: BaseExceptionGroup[VideoError]) -> str:
+    inner = failures.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner.message
 
 
 if __name__ == "__main__":

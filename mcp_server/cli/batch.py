@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from backends.errors import VideoError
 from mcp_server.cli import shots, show
 from mcp_server.cli.follow import follow
-from mcp_server.cli.make import capped, is_free, stay_inline
+from mcp_server.cli.make import capped, is_free, leave
 from mcp_server.cli.request_options import Given
 from mcp_server.cli.shots import Shot
 
@@ -54,7 +54,7 @@ def run(
     jobs: dict[str, Job] = {}
     ids = list(dict.fromkeys(line.job_id for line in lines if line.job_id))
     if no_wait:
-        stay_inline(studio)
+        leave(studio, ids)
         jobs = {job_id: studio.get(job_id) for job_id in ids}
     elif ids:
         jobs = {job.job_id: job for job in follow(studio, ids, as_json)}

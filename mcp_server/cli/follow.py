@@ -50,8 +50,8 @@ def _say_left(studio: Studio, job_ids: Sequence[str]) -> None:
     many = len(job_ids) > 1
     it, goes, ids = ("they", "go", "") if many else ("it", "goes", f" {job_ids[0]}")
     show.aside("")
-    if studio.context.settings.worker == "inline":
-        show.aside(f"stopped watching; {it} {goes} on with the next reelwright that runs (worker = inline):")
+    if studio.launcher.is_inline:
+        show.aside(f"stopped watching; {it} {goes} on with the next reelwright that runs (the worker is inline):")
     else:
         show.aside(f"stopped watching; {it} {goes} on:")
     show.aside(f"  reelwright jobs watch{ids}   to watch again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,10 +87,10 @@ def _one(
     if no_wait:
         if as_json:
             show.as_json(ticket)
-        stay_inline(studio)
+        leave(studio, [ticket.job_id])
         return None
     job = follow(studio, [ticket.job_id], as_json)[0]
-    show.as_json(job) if as_json else tell(job)
+    show.as_json(job) if as_json else tell(job, quote.notes)
     return job
 
 
@@ -126,15 +127,15 @@ def started(ticket: Ticket) -> str:
     return f"{ticket.job_id}: {ticket.state}{again}"
 
 
-def stay_inline(studio: Studio) -> None:
-    """With worker = inline this very process makes the clips, so it stays until they are made."""
-    if studio.context.settings.worker == "inline":
-        show.aside("worker = inline: staying until no job is open")
-        studio.launcher.drain()
+def leave(studio: Studio, job_ids: Sequence[str]) -> None:
+    """Go without waiting; but where this very process makes the clips, it stays until they are made."""
+    if job_ids and studio.launcher.is_inline:
+        show.aside("the worker is inline: staying until the clips are made")
+        follow(studio, job_ids, json_wanted=True)
 
 
-def tell(job: Job) -> None:
-    """How a job has ended."""
+def tell(job: Job, known: Sequence[str] = ()) -> None:
+    """How a job has ended. known: notes that were told already."""
     if job.state == "succeeded":
         size = f"{job.width}x{job.height}" if job.width else ""
         facts = (f"{job.duration_s:g} s" if job.duration_s else "", size, f"{job.fps:g} fps" if job.fps else "")
@@ -145,6 +146,7 @@ def tell(job: Job) -> None:
         reason = f": {job.error.kind}: {job.error.message}" if job.error else ""
         show.line(f"{job.job_id} {job.state}{reason}")
     for note in job.notes:
-        show.line(f"note: {note}")
+        if note not in known:
+            show.line(f"note: {note}")
     if job.state == "uncertain":
         show.line(f"decide it: reelwright jobs resolve {job.job_id}")

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mcp_server.cli import opening, show
+from mcp_server.cli import break_even, opening, show
 from mcp_server.cli.request_options import Given, TaskName, takes_request
 
 if TYPE_CHECKING:
-    from backends.catalog.row import Row
     from backends.studio import Studio
-
-STALE_DAYS = 180
-"""A price older than this is told by --check: providers change theirs a few times a year."""
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
@@ -58,35 +54,20 @@ def _model_cells(row: Mapping[str, Any]) -> list[object]:
 def _check(studio: Studio, as_json: bool) -> None:
     """What a person should look at in the catalogue; exit code 1 when there is something."""
     from backends.backend import broken, registry
+    from backends.catalog.staleness import check_staleness
 
     registry()
+    catalog = studio.context.catalog
     found = [{"model": "", "finding": f"back end {name} does not load: {why}"} for name, why in broken.items()]
-    for row in studio.context.catalog.rows:
-        if row.state != "retired":
-            found += [{"model": row.id, "finding": text} for text in _findings(row, dt.date.today())]
+    found += [{"model": stale.model, "finding": stale.text} for stale in check_staleness(catalog, dt.date.today())]
     if as_json:
-        show.as_json({"rows": len(studio.context.catalog), "findings": found})
+        show.as_json({"rows": len(catalog), "findings": found})
     elif found:
         show.table(("model", "finding"), [[one["model"], one["finding"]] for one in found])
     else:
-        show.line(f"{len(studio.context.catalog)} models, nothing to look at")
+        show.line(f"{len(catalog)} models, nothing to look at")
     if found:
         raise typer.Exit(1)
-
-
-def _findings(row: Row, today: dt.date) -> list[str]:
-    found: list[str] = []
-    if row.retire_on is not None:
-        gone = "was to be shut down" if row.retire_on <= today else "is to be shut down"
-        found.append(f"{gone} on {row.retire_on.isoformat()}")
-    for price in dict.fromkeys(mode.price for mode in row.modes if mode.price.unit != "free"):
-        if price.unit == "unknown":
-            found.append("its price is unknown: add it to a file in the catalog folder")
-        elif price.day is not None and (today - price.day).days > STALE_DAYS:
-            found.append(f"its price is of {price.day.isoformat()}: compare it with {price.source or 'the provider'}")
-        elif not price.verified:
-            found.append(f"its price was not read at the provider ({price.source or 'no source'})")
-    return found
 
 
 @takes_request
@@ -94,9 +75,17 @@ def estimate(
     given: Given,
     count: Annotated[int, typer.Option(min=1, max=1000, help="So many clips.")] = 1,
     limit: Annotated[int, typer.Option(min=1, max=200, help="So many models.")] = 5,
+    gpu: Annotated[str | None, typer.Option("--break-even", help="Every API against this card instead.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="With --break-even: minutes of film a month.")] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """What a request would cost with each model that can do exactly it. Takes the options of `make`."""
+    """What a request would cost with each model that can do exactly it. Takes the options of `make`.
+
+    --break-even CARD compares every priced API with a card of your own or a rented one for a month's film.
+    """
+    if gpu is not None:
+        break_even.show_table(gpu, minutes, as_json)
+        return
     with opening.studio(as_json) as studio, given.named():
         found = studio.estimate(given.request(), count=count, limit=limit, prefer=given.prefer, where=given.where)
     if as_json:

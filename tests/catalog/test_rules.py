@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,14 @@ def test_every_problem_is_told_at_once_with_the_nearest_request_and_its_price() 
     )
     assert error.nearest == {"negative_prompt": "", "duration_s": 10, "audio": False, "resolution": "720p"}
     assert len(error.problems) == 4
+
+
+def test_a_seed_beyond_the_services_range_is_refused() -> None:
+    row = load([], [Path(__file__).parent / "invented.toml"]).get("invented/clips")
+    assert check(build_request(task="text_to_video", prompt="x", seed=2**31 - 1), row, {}).request.seed == 2**31 - 1
+    with pytest.raises(VideoError, match="seed 2147483648: the largest is 2147483647") as caught:
+        check(build_request(task="text_to_video", prompt="x", seed=2**31), row, {})
+    assert caught.value.nearest == {"seed": 2**31 - 1}
 
 
 def test_what_the_model_lacks_is_unsupported() -> None:

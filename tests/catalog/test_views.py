@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 from backends.catalog import compact, load
 from backends.catalog.availability import availability
@@ -65,3 +69,31 @@ def test_the_day_counts_that_the_price_turns_old() -> None:
     read = date(2026, 11, 22)
     day_90 = {stale.model for stale in check_staleness(CATALOG, read + timedelta(days=90)) if stale.what == "price"}
     assert "fal/wan-2.5" not in day_90
+
+
+BROKEN_PLUGIN = """
+from backends.backend import Registration
+
+def access(env):
+    raise RuntimeError("no such account")
+
+def register():
+    return Registration("broken", "remote", access, lambda env, url: None)
+"""
+
+
+def test_a_third_partys_broken_back_end_harms_its_own_models_only(tmp_path: Path) -> None:
+    (tmp_path / "broken_plugin.py").write_text(BROKEN_PLUGIN)
+    info = tmp_path / "broken_plugin-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[reelwright.backends]\nbroken = broken_plugin:register\n")
+    code = (
+        "from dataclasses import replace\nfrom backends.catalog import load\n"
+        "from backends.catalog.availability import availability\n"
+        "why = availability({})\nrow = load().get('animatic')\n"
+        "print(why(row))\nprint(why(replace(row, provider='broken')))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["None", "its back end fails: RuntimeError: no such account"]

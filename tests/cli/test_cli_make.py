@@ -97,6 +97,7 @@ def test_a_yes_at_the_terminal_is_the_consent_that_a_flag_is_not(shell: Make, se
         terminal.expect("[y/N] ")
         terminal.send("yes\n")
         assert terminal.end() == 0
+    used.done("jobs", "watch")
 
 
 def test_no_wait_gives_the_ticket_and_watch_follows(shell: Make, serve: Serve) -> None:
@@ -139,3 +140,10 @@ def test_a_failed_job_ends_with_its_reason_and_exit_code_1(shell: Make, serve: S
     ended = shell(server).run(*PAID, "--yes")
     assert ended.code == 1
     assert any(line.startswith("job_") and " failed: invalid_request: " in line for line in ended.lines)
+
+
+def test_with_an_inline_worker_no_wait_stays_until_the_clip_is_made(shell: Make) -> None:
+    used = shell(REELWRIGHT_WORKER="inline")
+    ended = used.done("make", "a card", "--duration", "1", "--resolution", "360p", "--no-wait")
+    assert ended.err == "the worker is inline: staying until the clips are made\n"
+    assert [row["state"] for row in used.station.rows("SELECT state FROM jobs")] == ["succeeded"]

@@ -50,11 +50,20 @@ def test_an_unknown_task_is_told_the_legal_ones(shell: Make) -> None:
     assert "text_to_video" in ended.err and "upscale" in ended.err
 
 
-def test_check_finds_a_price_that_was_not_read_at_the_provider(shell: Make) -> None:
+def test_check_finds_a_model_whose_end_has_passed(shell: Make) -> None:
     ended = shell().run("models", "--check", "--json")
     assert ended.code == 1
-    told = {(one["model"], one["finding"]) for one in ended.json["findings"]}
-    assert ("paid/basic", "its price was not read at the provider (invented for tests)") in told
+    told = [one["finding"] for one in ended.json["findings"] if one["model"] == "vertex/veo-3.1-generate-001"]
+    assert any("its end, 2026-11-17, has passed (the date is not confirmed)" in text for text in told)
+
+
+def test_break_even_compares_every_priced_api_with_a_card(shell: Make) -> None:
+    found = shell().done("estimate", "--break-even", "5090", "--minutes", "60", "--json").json
+    row = next(one for one in found["rows"] if one["model"] == "runway/gen4.5")
+    assert (row["api_usd_per_month"], row["cheaper"]) == (432.0, "buy")
+    assert row["pays_after_minutes"] > 0
+    ended = shell().run("estimate", "--break-even", "no such card")
+    assert ended.code == 2 and "there are RTX 5090" in ended.out
 
 
 def test_an_estimate_takes_the_options_of_make(shell: Make) -> None:

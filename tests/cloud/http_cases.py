@@ -27,6 +27,8 @@ from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, until
 
+HURRY_S, PATIENCE_S = 0.3, 20.0
+
 JOB = "job_" + "a" * 26
 
 UNCLEAR: tuple[dict[str, Any], ...] = (
@@ -79,6 +81,12 @@ class Subject:
     def posts(self) -> int:
         return int(self.server.counters().get(self.route, 0))
 
+    def script(self, route: str, outcome: dict[str, Any]) -> None:
+        """What the fake does next; the back end gives up soon where it hangs, and is patient where it answers."""
+        self.server.script(route, outcome)
+        limit = HURRY_S if outcome.get("hang") else PATIENCE_S
+        self.backend.channel.timing = replace(self.backend.channel.timing, paid_s=limit, free_s=limit, upload_s=limit)
+
     async def start(self, prepared: Prepared, job_key: str = JOB) -> Handle:
         """Uploads, then the paid POST."""
         backend: RemoteBackend = self.backend
@@ -89,7 +97,8 @@ class Subject:
 
     async def refusal(self, prepared: Prepared, *outcomes: dict[str, Any]) -> VideoError:
         """What one start ends in; it must be exactly one POST."""
-        self.server.script(self.route, *outcomes)
+        for outcome in outcomes:
+            self.script(self.route, outcome)
         before = self.posts()
         try:
             handle = await self.start(prepared)
@@ -110,9 +119,8 @@ class Subject:
 async def opened(
     provider: str, server: FakeServer, env: Mapping[str, str], route: str = "submit"
 ) -> AsyncIterator[Any]:
-    """A Subject whose calls give up within a second."""
+    """An open back end with that environment, talking to the fake."""
     backend: Any = registered(provider).open(env, server.url)
-    backend.channel.timing = replace(backend.channel.timing, paid_s=0.5, free_s=0.5)
     try:
         yield Subject(backend, server, route)
     finally:
@@ -231,7 +239,7 @@ def promises(model: str, number: int, folder: Path) -> tuple[dict[str, Any], dic
     options = {name: option_value(option) for name, option in mode.options.items()}
     fields["provider_options"] = options
     names = [
-        still(folder, f"{n}.png", (1280, 720) if size.value >= 1 or not size.value else (720, 1280)) for n in "abcde"
+        still(folder, f"{n}.png", (640, 360) if size.value >= 1 or not size.value else (360, 640)) for n in "abcde"
     ]
     count = mode.frames.high if fields["task"] == "interpolate" else mode.frames.low
     roles = ["first", *["middle"] * (count - 2), "last"][:count]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import psutil
 
 from backends.jobs.process import is_alive
 from tests.jobs.station import Station, until
@@ -39,16 +40,10 @@ def kill_worker_while_running(station: Station, jobs: Sequence[str]) -> str:
 
     until(all_run, "all jobs run at the provider", 30)
     (worker,) = station.drivers()
-    shown = command_line(worker.pid)
+    shown = " ".join(psutil.Process(worker.pid).cmdline())
     os.kill(worker.pid, signal.SIGKILL)
     until(lambda: not is_alive(worker), "the worker is dead")
     return shown
-
-
-def command_line(pid: int) -> str:
-    """A process's arguments, as anybody on the machine may read them."""
-    shown = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout
 
 
 def files_with(root: Path, secret: str) -> list[str]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from backends.backend import Asset, Handle, Prepared
 from backends.catalog.row import Mode, Option, Row
 from backends.catalog.rules import check
 from backends.jobs.legal import prepare
 from backends.request import MediaFacts, build_request
+from tests.fakes import tiny_clip
 
 
 def still(width: int = 1280, height: int = 720, size: int = 50_000) -> MediaFacts:
@@ -32,7 +36,7 @@ def order(
     checked = check(build_request(model=row.id, **fields), row, facts)
     ready = prepare(checked)
     assets = {place: asset(place, facts[place]) for place in checked.request.media()}
-    ready = Prepared(**{**vars(ready), "assets": assets})
+    ready = replace(ready, assets=assets)
     return backend.prepare(ready.request, ready, parent)
 
 
@@ -118,3 +122,18 @@ def leaves(value: object) -> list[object]:
     if isinstance(value, list):
         return [leaf for part in value for leaf in leaves(part)]
     return [value]
+
+
+def with_files(ready: Prepared, folder: Path) -> Prepared:
+    """The same with a small real file behind each input."""
+    made: dict[str, Asset] = {}
+    for place, known in ready.assets.items():
+        size = (known.facts.width, known.facts.height)
+        still = known.facts.kind == "image"
+        path = folder / (f"{size[0]}x{size[1]}.png" if still else "clip.mp4")
+        if not path.exists() and still:
+            Image.new("RGB", size, "teal").save(path)
+        elif not path.exists():
+            path.write_bytes(tiny_clip().read_bytes())
+        made[place] = replace(known, path=path, facts=replace(known.facts, bytes=path.stat().st_size))
+    return replace(ready, assets=made)

@@ -374,7 +374,10 @@ async def test_a_life_is_told_step_by_step(fal: Subject) -> None:
 async def test_an_unknown_word_goes_on_and_addresses_elsewhere_are_not_asked(fal: Subject) -> None:
     fal.server.set(elsewhere=True)
     handle = await fal.start(asked(fal.backend, "fal/pika-v2.2"))
-    assert all(fal.backend.channel.own(url) for url in handle.data.values())
+    assert all(
+        fal.backend.channel.own(url)
+        for url in (handle.data[key] for key in ("status_url", "response_url", "cancel_url"))
+    )
     fal.server.script("status", {"patch": {"status": "DREAMING" * 20}})
     status = await states(fal, handle)
     assert status.state == "unknown" and status.raw_state.startswith("DREAMING") and len(status.raw_state) <= 60
@@ -429,11 +432,21 @@ async def test_a_gateways_fault_on_the_way_to_the_result_is_asked_again(fal: Sub
         ("status", {"status": 500}),
         ("status", {"status": 429}),
     ):
-        fal.server.script(route, outcome)
+        fal.script(route, outcome)
         with pytest.raises(VideoError) as caught:
             await states(fal, handle)
         assert caught.value.retryable and caught.value.charged == "unknown", outcome
     assert (await states(fal, handle)).state == "succeeded"
+
+
+async def test_a_job_that_a_person_has_bound_is_followed(fal: Subject) -> None:
+    handle = await fal.start(asked(fal.backend, "fal/pika-v2.2"))
+    endpoint = handle.data["endpoint"]
+    for bound in (Handle(f"{endpoint}/{handle.remote_id}"), Handle(handle.remote_id, {"endpoint": endpoint})):
+        assert (await states(fal, bound)).state in ("running", "succeeded")
+    with pytest.raises(VideoError, match="bind ENDPOINT/ID, such as fal-ai/pika") as caught:
+        await states(fal, Handle(handle.remote_id))
+    assert (caught.value.kind, caught.value.charged) == ("invalid_request", "unknown")
 
 
 async def test_outputs_of_every_shape() -> None:
@@ -489,7 +502,7 @@ async def test_an_upload_that_fails_is_free_and_may_be_repeated(fal: Subject, tm
         ("upload", {"status": 503}),
         ("upload", {"reset": "before"}),
     ):
-        fal.server.script(route, outcome)
+        fal.script(route, outcome)
         with pytest.raises(VideoError) as caught:
             await fal.backend.upload(ready, ready.assets["frames[0].image"])
         assert (caught.value.retryable, caught.value.charged) == (True, "no")

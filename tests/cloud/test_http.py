@@ -20,7 +20,7 @@ from backends.cloud.http_outcome import Service, Told, retry_after
 from backends.cloud.http_still import Takes, sendable
 from backends.errors import VideoError
 from backends.request import build_request
-from tests.cloud.http_cases import PLAIN, UNCLEAR, asset, still, title, unclear, unreachable
+from tests.cloud.http_cases import HURRY_S, PATIENCE_S, PLAIN, UNCLEAR, asset, still, title, unclear, unreachable
 from tests.fakes import FakeServer, tiny_clip
 
 KEY = "sk-http-alpha-987654"
@@ -51,7 +51,7 @@ def told(answer: Answer) -> Told:
 
 @asynccontextmanager
 async def channel(url: str, **seconds: float) -> AsyncIterator[Channel]:
-    timing = Timing(**{"paid_s": 0.5, "free_s": 0.5, "connect_s": 0.4, **seconds})
+    timing = Timing(**{"paid_s": PATIENCE_S, "free_s": PATIENCE_S, "connect_s": 1.0, **seconds})
     opened = Channel(SERVICE, url, lambda: {"authorization": f"Bearer {KEY}"}, told, timing)
     try:
         yield opened
@@ -59,10 +59,10 @@ async def channel(url: str, **seconds: float) -> AsyncIterator[Channel]:
         await opened.aclose()
 
 
-async def refusal(server: FakeServer, outcome: dict[str, Any], **seconds: float) -> VideoError:
+async def refusal(server: FakeServer, outcome: dict[str, Any]) -> VideoError:
     before = server.counters().get("submit", 0)
     server.script("submit", outcome)
-    async with channel(server.url, **seconds) as open_:
+    async with channel(server.url, paid_s=HURRY_S if outcome.get("hang") else PATIENCE_S) as open_:
         with pytest.raises(VideoError) as caught:
             answer = await open_.post_paid("jobs", BODY)
             if not text(at(answer.json, "id")):
@@ -110,6 +110,16 @@ async def test_what_was_never_sent_may_be_tried_again(server: FakeServer) -> Non
     assert server.counters().get("submit", 0) == before
 
 
+async def test_what_cannot_be_written_is_told_before_it_is_sent(server: FakeServer) -> None:
+    before = server.counters().get("submit", 0)
+    async with channel(server.url) as open_:
+        for path, body in (("jobs", {"strength": float("nan")}), ("jobs\x00/[", BODY)):
+            with pytest.raises(VideoError, match="nothing was sent") as caught:
+                await open_.post_paid(path, body)
+            assert (caught.value.kind, caught.value.retryable, caught.value.charged) == ("invalid_request", False, "no")
+    assert server.counters().get("submit", 0) == before
+
+
 async def test_a_paid_post_never_uses_a_kept_connection(server: FakeServer) -> None:
     async with channel(server.url) as open_:
         for _ in range(3):
@@ -142,7 +152,7 @@ async def test_a_paid_post_never_uses_a_kept_connection(server: FakeServer) -> N
 async def test_a_free_question_says_nothing_of_the_charge(
     server: FakeServer, outcome: dict[str, Any], kind: str, retryable: bool
 ) -> None:
-    async with channel(server.url) as open_:
+    async with channel(server.url, free_s=HURRY_S if outcome.get("hang") else PATIENCE_S) as open_:
         job = text(at((await open_.post_paid("jobs", BODY)).json, "id"))
         server.script("status", outcome)
         with pytest.raises(VideoError) as caught:

@@ -114,9 +114,8 @@ async def test_a_token_is_the_documented_one_and_is_renewed_in_time(monkeypatch:
 
 @pytest.mark.parametrize("outcome", [*UNCLEAR, {"status": 200, "body": {"code": 5001, "message": "busy"}}], ids=title)
 async def test_an_unclear_post_is_unknown_and_made_once(kling: Subject, outcome: dict[str, Any], job_key: str) -> None:
-    kling.server.set(life={"polls": 2})
     ready = asked(kling.backend, TURBO)
-    kling.server.script("submit", outcome)
+    kling.script("submit", outcome)
     before = kling.posts()
     with pytest.raises(VideoError) as caught:
         await kling.start(ready, job_key)
@@ -186,12 +185,22 @@ async def test_a_key_that_kling_holds_already_leads_to_a_look_up_not_to_a_failur
     assert [found.remote_id for found in await kling.backend.reconcile(ready, job_key, 0.0)] == [handle.remote_id]
 
 
-@pytest.mark.parametrize("outcome", [{"status": 500}, {"status": 400, "code": 1201}, {"hang": True}, {"status": 401}])
-async def test_a_look_up_that_fails_is_not_taken_for_none(kling: Subject, outcome: dict[str, Any]) -> None:
-    kling.server.script("status", outcome)
+@pytest.mark.parametrize(
+    ("outcome", "again"),
+    [
+        ({"status": 500}, True),
+        ({"hang": True}, True),
+        ({"status": 400, "code": 1201}, False),
+        ({"status": 401}, False),
+        ({"status": 404, "body": {"detail": "no route"}}, False),
+    ],
+    ids=str,
+)
+async def test_a_look_up_that_fails_is_not_taken_for_none(kling: Subject, outcome: dict[str, Any], again: bool) -> None:
+    kling.script("status", outcome)
     with pytest.raises(VideoError) as caught:
         await kling.backend.reconcile(asked(kling.backend, TURBO), JOB, 0.0)
-    assert caught.value.kind != "not_found" and caught.value.charged == "unknown"
+    assert (caught.value.retryable, caught.value.charged) == (again, "unknown")
 
 
 BODIES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
@@ -295,6 +304,10 @@ async def test_an_image_is_sent_in_the_shape_that_was_agreed_on(kling: Subject, 
     await kling.start(asked(kling.backend, TURBO, **fields), job_key)
     image = Image.open(io.BytesIO(base64.b64decode(kling.sent()["image"])))
     assert (image.size, image.format) == ((600, 600), "PNG")
+    del fields["aspect_ratio"]
+    await kling.start(asked(kling.backend, TURBO, **fields), f"{job_key}b")  # Kling reads no WebP
+    image = Image.open(io.BytesIO(base64.b64decode(kling.sent()["image"])))
+    assert (image.size, image.format) == ((600, 700), "PNG")
 
 
 async def test_a_life_is_told_step_by_step(kling: Subject, job_key: str) -> None:
@@ -310,6 +323,17 @@ async def test_a_life_is_told_step_by_step(kling: Subject, job_key: str) -> None
     assert (file.url or "").startswith(f"{kling.server.url}/media/") and file.authorised
     outcome = await kling.backend.cancel(handle)
     assert (outcome.outcome, outcome.billed) == ("unsupported", "yes")
+
+
+async def test_a_job_that_a_person_has_bound_is_followed_by_its_id_alone(
+    kling: Subject, tmp_path: Path, job_key: str
+) -> None:
+    frames = [{"image": str(still(tmp_path))}]
+    handle = await kling.start(asked(kling.backend, TURBO, task="image_to_video", frames=frames), job_key)
+    assert (await kling.backend.status(Handle(handle.remote_id), Path())).state == "running"
+    with pytest.raises(VideoError) as caught:
+        await kling.backend.status(Handle("40404"), Path())
+    assert (caught.value.kind, caught.value.retryable) == ("not_found", False)
 
 
 @pytest.mark.parametrize(
@@ -366,7 +390,7 @@ async def test_successes_without_a_video_and_unknown_words(kling: Subject, job_k
 async def test_a_failed_question_says_nothing_of_the_charge(
     kling: Subject, outcome: dict[str, Any], kind: str, retryable: bool
 ) -> None:
-    kling.server.script("status", outcome)
+    kling.script("status", outcome)
     with pytest.raises(VideoError) as caught:
         await kling.backend.status(Handle("8001", {"endpoint": "videos/text2video"}), Path())
     assert (caught.value.kind, caught.value.retryable, caught.value.charged) == (kind, retryable, "unknown")

@@ -75,7 +75,6 @@ async def test_an_unclear_post_is_unknown_and_made_once(
     minimax: Subject, model: str, route: str, outcome: dict[str, Any]
 ) -> None:
     minimax.route = route
-    minimax.backend.channel.timing.paid_s = 0.3
     unclear(await minimax.refusal(asked(minimax.backend, model), outcome))
 
 
@@ -107,6 +106,7 @@ async def test_a_refusal_inside_a_200_is_uncharged(minimax: Subject, code: int, 
         ("submit", HAILUO, 200, {"task_id": "", "base_resp": {"status_code": code, "status_msg": "no"}}),
         ("submit2", H3, 400, {"error": {"code": str(code), "message": "no"}}),
         ("submit2", H3, 429, {"base_resp": {"status_code": code, "status_msg": "no"}}),
+        ("submit2", H3, 200, {"error": {"code": str(code), "message": "no"}}),
     ):
         minimax.route = route
         error = await minimax.refusal(asked(minimax.backend, model), {"status": status, "body": body})
@@ -307,7 +307,7 @@ async def test_a_failed_task_is_told_with_its_reason(
     assert "it was stopped" in status.error.message
 
 
-FIRST, SECOND = Handle("41", {"line": "v1"}), Handle("41", {"line": "v2"})
+FIRST, SECOND = Handle("41", {"endpoint": "v1/video_generation"}), Handle("41", {"endpoint": "v2/video_generation"})
 GOOD = {"base_resp": {"status_code": 0}}
 
 
@@ -322,6 +322,7 @@ GOOD = {"base_resp": {"status_code": 0}}
         (SECOND, {"task": {"status": "expired"}}, "failed", "provider"),
         (SECOND, {"task": {"status": "cancelled"}}, "cancelled", ""),
         (SECOND, {"status": "running"}, "running", ""),
+        (SECOND, {"status": "failed", "error": {"code": "1026"}}, "failed", "moderation_input"),
         (SECOND, {"task": None}, "unknown", ""),
     ],
 )
@@ -346,23 +347,37 @@ async def test_states_that_are_no_clip(
         ("status", {"hang": True}, "timeout", True),
         ("status2", {"reset": "before"}, "network", True),
         ("status2", {"status": 429}, "rate_limited", True),
+        ("status2", {"status": 200, "body": {"base_resp": {"status_code": 1002}}}, "rate_limited", True),
+        ("status2", {"status": 200, "body": {"error": {"code": "1004"}}}, "auth", False),
     ],
     ids=str,
 )
 async def test_a_failed_question_says_nothing_of_the_charge(
     minimax: Subject, route: str, outcome: dict[str, Any], kind: str, retryable: bool
 ) -> None:
-    minimax.server.script(route, outcome)
+    minimax.script(route, outcome)
     with pytest.raises(VideoError) as caught:
         await minimax.backend.status(FIRST if route == "status" else SECOND, Path())
     assert (caught.value.kind, caught.value.retryable, caught.value.charged) == (kind, retryable, "unknown")
+
+
+@pytest.mark.parametrize(("model", "route"), LINES)
+async def test_a_job_that_a_person_has_bound_is_followed_by_its_id_alone(
+    minimax: Subject, model: str, route: str
+) -> None:
+    minimax.route = route
+    handle = await minimax.start(asked(minimax.backend, model))
+    assert (await minimax.backend.status(Handle(handle.remote_id), Path())).state == "running"
+    with pytest.raises(VideoError) as caught:
+        await minimax.backend.status(Handle("40404"), Path())
+    assert (caught.value.kind, caught.value.retryable) == ("not_found", False)
 
 
 async def test_a_finished_clips_file_is_asked_for_until_it_is_told(minimax: Subject) -> None:
     minimax.server.set(life={"after_s": 0})
     handle = await minimax.start(asked(minimax.backend, HAILUO))
     for outcome in ({"status": 502}, {"status": 200, "body": {"base_resp": {"status_code": 1000}}}):
-        minimax.server.script("file", outcome)
+        minimax.script("file", outcome)
         with pytest.raises(VideoError) as caught:
             await minimax.backend.status(handle, Path())
         assert caught.value.retryable

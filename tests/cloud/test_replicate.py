@@ -196,8 +196,7 @@ async def test_an_upload_is_known_to_expire_and_may_be_repeated(replicate: Subje
     ready = asked(replicate.backend, KLING, task="image_to_video", frames=frames)
     before = replicate.posts()
     for outcome in ({"status": 500}, {"status": 201, "body": {"id": "x"}}, {"reset": "before"}, {"hang": True}):
-        replicate.server.script("upload", outcome)
-        replicate.backend.channel.timing.upload_s = 0.4
+        replicate.script("upload", outcome)
         with pytest.raises(VideoError) as caught:
             await replicate.backend.upload(ready, ready.assets["frames[0].image"])
         assert (caught.value.retryable, caught.value.charged) == (True, "no")
@@ -274,7 +273,7 @@ async def test_a_failed_question_says_nothing_of_the_charge(
         ("cancel", lambda: replicate.backend.cancel(Handle("rp1"))),
         ("list", lambda: replicate.backend.reconcile(asked(replicate.backend, KLING), JOB, time.time())),
     ):
-        replicate.server.script(route, outcome)
+        replicate.script(route, outcome)
         with pytest.raises(VideoError) as caught:
             await ask()
         assert (caught.value.kind, caught.value.retryable, caught.value.charged) == (kind, retryable, "unknown")
@@ -312,6 +311,19 @@ async def test_an_unclear_submit_is_found_in_the_list_by_model_time_and_inputs(
         found = await replicate.backend.reconcile(ready, JOB, since)
         assert [handle.remote_id for handle in found] == [wanted]
     assert await replicate.backend.reconcile(ready, "job_other", time.time() + 60) == []
+
+
+async def test_a_look_up_takes_no_other_models_prediction(replicate: Subject) -> None:
+    ready = asked(replicate.backend, KLING)
+    item = {
+        "id": "rp9",
+        "model": "minimax/hailuo-02",
+        "input": ready.body["input"],
+        "created_at": "2999-01-01T00:00:00Z",
+    }
+    for model, found in (("minimax/hailuo-02", []), ("kwaivgi/kling-v2.5-turbo-pro", [Handle("rp9")])):
+        replicate.server.script("list", {"status": 200, "body": {"results": [{**item, "model": model}], "next": None}})
+        assert await replicate.backend.reconcile(ready, JOB, time.time()) == found
 
 
 async def test_a_look_up_goes_by_the_services_clock(replicate: Subject) -> None:

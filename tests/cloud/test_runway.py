@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -42,20 +42,17 @@ def running() -> Iterator[FakeServer]:
 @pytest.fixture
 def server(running: FakeServer) -> Iterator[FakeServer]:
     """The module's one fake, as new."""
-    before = running.counters()
     running.clear()
     running.set(life={"polls": 2}, throttled=False, deleted="CANCELLED", upload_max=200_000_000)
-    running.base = {name: before.get(name, 0) for name in ("submit", "charges")}  # type: ignore[attr-defined]
     yield running
     running.release()
 
 
-def posts(server: FakeServer) -> int:
-    return server.counters().get("submit", 0) - server.base["submit"]  # type: ignore[attr-defined]
-
-
-def charges(server: FakeServer) -> int:
-    return server.counters()["charges"] - server.base["charges"]  # type: ignore[attr-defined]
+@pytest.fixture
+def since(server: FakeServer) -> Callable[[str], int]:
+    """How far a counter has gone since the test began."""
+    before = server.counters()
+    return lambda name: server.counters().get(name, 0) - before.get(name, 0)
 
 
 @asynccontextmanager
@@ -122,7 +119,7 @@ REFUSALS: list[tuple[int, dict[str, Any], str, bool]] = [
 @pytest.mark.anyio
 @pytest.mark.parametrize(("status", "outcome", "kind", "retryable"), REFUSALS, ids=str)
 async def test_a_refusal_is_uncharged_and_one_post(
-    server: FakeServer, status: int, outcome: dict[str, Any], kind: str, retryable: bool
+    server: FakeServer, since: Callable[[str], int], status: int, outcome: dict[str, Any], kind: str, retryable: bool
 ) -> None:
     server.script("submit", {"status": status, "headers": {"retry-after": "7"}, **outcome})
     async with opened(server.url) as backend:
@@ -130,7 +127,7 @@ async def test_a_refusal_is_uncharged_and_one_post(
     assert (error.kind, error.retryable, error.charged, error.http_status) == (kind, retryable, "no", status)
     assert error.retry_after_s == 7.0
     assert error.message.startswith(f"Runway refused ({status}): ") and len(error.message) < 420
-    assert (posts(server), charges(server)) == (1, 0)
+    assert (since("submit"), since("charges")) == (1, 0)
 
 
 @pytest.mark.anyio
@@ -165,18 +162,18 @@ async def test_a_429_that_names_no_limit_and_no_wait_is_not_tried_again(server: 
     ids=str,
 )
 async def test_no_clear_answer_after_sending_is_unknown_and_one_post(
-    server: FakeServer, outcome: dict[str, Any]
+    server: FakeServer, since: Callable[[str], int], outcome: dict[str, Any]
 ) -> None:
     server.script("submit", outcome)
     async with opened(server.url, QUICK) as backend:
         error = await refusal(backend)
     assert (error.kind, error.retryable, error.charged) == ("submit_unknown", False, "unknown")
     assert "it must not be sent again" in error.message
-    assert posts(server) == 1
+    assert since("submit") == 1
 
 
 @pytest.mark.anyio
-async def test_what_was_never_sent_may_be_tried_again(server: FakeServer) -> None:
+async def test_what_was_never_sent_may_be_tried_again(server: FakeServer, since: Callable[[str], int]) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -185,7 +182,7 @@ async def test_what_was_never_sent_may_be_tried_again(server: FakeServer) -> Non
                 error = await refusal(backend)
             assert (error.kind, error.retryable, error.charged) == ("network", True, "no"), url
             assert "nothing was sent" in error.message
-    assert posts(server) == 0
+    assert since("submit") == 0
 
 
 @pytest.mark.anyio
@@ -193,6 +190,14 @@ async def test_a_key_that_no_header_can_hold_is_told_before_anything_is_sent() -
     with pytest.raises(VideoError, match="RUNWAYML_API_SECRET holds characters that no key has") as caught:
         RunwayBackend("käy", "http://127.0.0.1:9")
     assert caught.value.kind == "auth"
+
+
+@pytest.mark.anyio
+async def test_a_key_that_the_service_repeats_is_not_told(server: FakeServer) -> None:
+    server.script("submit", {"status": 401, "code": f"The key {KEY} is not valid"})
+    async with opened(server.url) as backend:
+        error = await refusal(backend)
+    assert error.kind == "auth" and KEY not in str(error.to_json()) and "The key *** is not valid" in error.message
 
 
 async def asked(server: FakeServer, spool: Path, *outcomes: dict[str, Any], **life: Any) -> list[Status]:

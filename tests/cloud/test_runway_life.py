@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from backends.request import build_request
 from tests.cloud.lives import files_with, kill_worker_while_running, quick_rows
@@ -81,6 +83,7 @@ def test_every_kind_of_work_outlives_its_worker_and_is_paid_once(
     done = station.settled(studio, jobs, 40)
     assert [(job.state, job.error) for job in done] == [("succeeded", None)] * len(jobs)
     assert all(job.file and Path(job.file).stat().st_size > 1000 for job in done)
+    assert "@cup goes into the prompt as [Image 1]" in done[3].notes
     assert [job.cost_basis for job in done] == ["reported by the provider"] * len(jobs)
 
     counts = server.counters()
@@ -107,13 +110,22 @@ def test_an_unclear_submit_is_left_to_a_person_and_never_sent_again(server: Fake
     assert (server.counters()["submit"], station.books()[1] > 0) == (1, True)
 
 
-def test_a_refused_limit_is_tried_again_after_its_wait_and_charged_once(server: FakeServer, station: Station) -> None:
+def test_a_refused_limit_is_tried_again_after_its_wait_with_the_same_upload(
+    server: FakeServer, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(station.root)
+    noise = np.random.default_rng(1).integers(0, 255, (1080, 1920, 3), np.uint8)
+    Image.fromarray(noise).save(station.root / "large.png")
     server.set(life={"polls": 1})
     server.script("submit", {"status": 429, "code": "Too many requests", "headers": {"retry-after": "1"}})
     studio = station.studio()
-    job = studio.submit(build_request(max_cost_usd=5, **ORDERS[0])).job_id
+    asked = {"task": "image_to_video", "model": "runway/gen4_turbo", "frames": [{"image": "large.png"}]}
+    job = studio.submit(build_request(max_cost_usd=5, **asked)).job_id
     (done,) = station.settled(studio, [job])
     assert done.state == "succeeded"
     first, second = server.log("submit")
     assert (first["sent"], second["sent"]) == (429, 200) and second["at"] - first["at"] >= 1.0
-    assert server.counters()["charges"] == 1
+    assert first["json"] == second["json"]
+    assert first["json"]["promptImage"] == [{"uri": "runway://0001", "position": "first"}]
+    counts = server.counters()
+    assert (counts["charges"], counts["upload"], counts["bucket"]) == (1, 1, 1)

@@ -80,9 +80,10 @@ class MiniMax(JobService):
         job = self.begin(account, "", body["model"], body, Decimal(self.knobs["usd"]), outcome)
         return Reply.of({"task_id": job.id})
 
-    def _held(self, request: Request, name: str) -> tuple[FakeJob, str] | None:
+    def _held(self, request: Request, name: str, models: set[str]) -> tuple[FakeJob, str] | None:
+        """A task of that line: neither knows the other's."""
         job = self.own(request, name)
-        if job is None:
+        if job is None or job.group not in models:
             return None
         now = time.time()
         job.life.asked_once(now)
@@ -91,7 +92,7 @@ class MiniMax(JobService):
     def status(self, request: Request, outcome: Outcome) -> Reply:
         if not self.account(request):
             return Reply.of(_resp(1004, "login fail"))
-        if (held := self._held(request, request.query["task_id"])) is None:
+        if (held := self._held(request, request.query["task_id"], FIRST_MODELS)) is None:
             return Reply.of(_resp(2013, "no such task"))
         job, phase = held
         told: dict[str, Any] = {"task_id": job.id, "status": FIRST.get(phase, phase), "base_resp": GOOD}
@@ -113,7 +114,7 @@ class MiniMax(JobService):
     def status2(self, request: Request, outcome: Outcome, job: str) -> Reply:
         if not self.account(request):
             return Reply.of({"error": {"code": "1004", "message": "login fail"}}, 401)
-        if (held := self._held(request, job)) is None:
+        if (held := self._held(request, job, SECOND_MODELS)) is None:
             return Reply.of({"error": {"code": "2013", "message": "no such task"}}, 404)
         own, phase = held
         task: dict[str, Any] = {"id": own.id, "model": own.group, "status": phase, "created_at": int(own.life.born)}

@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 
 from backends.jobs.process import ProcessId, start_time, this_process
 from tests.fakes import PLUGIN
-from tests.jobs.station import TINY
+from tests.jobs.station import CATALOG, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,12 +82,14 @@ def _become(env: dict[str, str]) -> None:
 
 
 def main() -> None:
-    from backends.backend import registered
+    from backends.backend import registered, registry
+    from backends.catalog.loader import load
     from backends.jobs import worker as _worker  # noqa: F401 - imported for the children
 
     os.setsid()
     env = {"PAID_API_KEY": "none", "PAID_BASE_URL": "http://127.0.0.1:9"}
     registered("paid").open(env, env["PAID_BASE_URL"])  # the heavy imports of the back end and its client
+    load([CATALOG], [entry.catalog for entry in registry().values() if entry.catalog is not None])
     for line in sys.stdin:
         order = cast("dict[str, Any]", json.loads(line))
         if "wait" in order:

@@ -106,6 +106,16 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
         STILL | {"motion": [{"box": [0, 0, 1], "static": True}]},
         "motion[0].box: list should have at least 4",
     ),
+    (
+        "image_to_video",
+        STILL | {"motion": [{"box": [0, 0, 1, 1], "direction": 3}]},
+        "motion[0].direction: must be a string or a list, not 3",
+    ),
+    (
+        "image_to_video",
+        STILL | {"motion": [{"box": [0, 0, 1, 1], "direction": [0, "1"]}]},
+        'motion[0].direction: must be a string or a list of numbers, not [0, "1"]',
+    ),
     ("image_to_video", STILL | {"motion": [{"static": True}]}, "motion[0]: a motion region takes exactly one of box"),
     (
         "image_to_video",

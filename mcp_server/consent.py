@@ -1,0 +1,173 @@
+"""The person's leave to spend, asked through the client that the agent works in, in whichever way its era has.
+
+Where the person wants to be asked (the wall confirm_above_usd), a starting call asks them by form elicitation: on a
+handshake connection as a request of our own while the call waits, on a stateless one as an `input_required` result
+whose answer comes with the call repeated. Only the client can show the question, so only its word can be taken for
+the answer; the hard walls are checked before and after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from anyio import to_thread
+from mcp.server.session import ServerSession
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CallToolRequestParams,
+    ClientCapabilities,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequiredResult,
+    RequestId,
+)
+from mcp_types.version import is_version_at_least
+from pydantic import ValidationError
+
+from backends.errors import VideoError
+from backends.request import VideoRequest
+
+if TYPE_CHECKING:
+    from backends.jobs.views import Spend
+    from backends.studio import Prefer, Quote, Studio, Where
+
+STATELESS_FROM = "2026-07-28"
+"""The first protocol version in which a server sends no requests of its own."""
+ANSWER = "spend"
+"""Our name for the one question of a call."""
+SHOWN_PROMPT = 200
+CLIENT_LETTERS = 40
+
+Answered = Literal["agreed", "declined", "closed", "unasked"]
+
+
+class Terms(TypedDict):
+    """How an order is chosen and named, as `Studio.quote` and `Studio.submit` take it."""
+
+    prefer: Prefer
+    where: Where
+    take: int
+    request_key: str | None
+    label: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """text: shown to the person. about: stands for what was asked, so that an answer to another price is no answer."""
+
+    text: str
+    about: str
+
+    @property
+    def form(self) -> ElicitRequestFormParams:
+        agree = {"type": "boolean", "title": "Yes, spend it", "default": False}
+        schema: dict[str, object] = {"type": "object", "properties": {"agree": agree}, "required": ["agree"]}
+        return ElicitRequestFormParams(message=self.text, requested_schema=schema)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whoever sits at the client of one call. params: the call itself, which may bring the answer along."""
+
+    session: ServerSession
+    request_id: RequestId | None
+    params: CallToolRequestParams
+
+    @property
+    def client(self) -> str:
+        """The client's own name, at most 40 characters of letters, digits and `._-+/@`, else "mcp"."""
+        told = self.session.client_params
+        return client_name(told.client_info.name) if told else "mcp"
+
+    async def asked(self, question: Question) -> Answered | InputRequiredResult:
+        """Their answer, or the result with which the client is made to ask them. "unasked": the client cannot."""
+        if not can_ask(self.session.client_capabilities):
+            return "unasked"
+        if is_version_at_least(self.session.protocol_version, STATELESS_FROM):
+            return self._brought_along(question)
+        try:
+            form = question.form
+            return meant(await self.session.elicit_form(form.message, form.requested_schema, self.request_id))
+        except (MCPError, ValidationError):  # no way back to the client, or no answer of the form that was asked for
+            return "unasked"
+
+    def _brought_along(self, question: Question) -> Answered | InputRequiredResult:
+        answer = (self.params.input_responses or {}).get(ANSWER)
+        if isinstance(answer, ElicitResult) and self.params.request_state == question.about:
+            return meant(answer)
+        requests = {ANSWER: ElicitRequest(params=question.form)}
+        return InputRequiredResult(input_requests=dict(requests), request_state=question.about)
+
+
+def can_ask(capabilities: ClientCapabilities | None) -> bool:
+    """Whether the client declared form elicitation; `elicitation: {}` declared it before there were modes."""
+    declared = capabilities.elicitation if capabilities else None
+    return declared is not None and (declared.form is not None or declared.url is None)
+
+
+def meant(answer: ElicitResult) -> Answered:
+    """Only a form that was sent with the box ticked is a yes."""
+    if answer.action == "accept":
+        return "agreed" if (answer.content or {}).get("agree") is True else "declined"
+    return "declined" if answer.action == "decline" else "closed"
+
+
+def client_name(told: str) -> str:
+    """A client's name as it may be shown: data of somebody else's, so bounded and without anything but a name."""
+    kept = "".join(letter if letter.isalnum() or letter in "._-+/@" else " " for letter in told[:200])
+    return " ".join(kept.split())[:CLIENT_LETTERS].strip() or "mcp"
+
+
+async def leave_to_spend(
+    person: Person, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
+) -> VideoRequest | InputRequiredResult:
+    """The request as the person agreed to it: with the price that they were told as its limit.
+
+    refusal: what the Studio said without their leave; raised as it is when the client cannot ask them.
+    VideoError("consent") when they said no, or nothing.
+    """
+    quote = await to_thread.run_sync(partial(studio.quote, request, **terms))
+    if quote.job is not None:  # meanwhile another client has started it: nothing more is spent
+        return request
+    page = await to_thread.run_sync(partial(studio.list, limit=1))
+    answer = await person.asked(_question(request, quote, page.spend))
+    if isinstance(answer, InputRequiredResult):
+        return answer
+    if answer == "unasked":
+        raise refusal
+    if answer != "agreed":
+        how = "said no" if answer == "declined" else "closed the question without an answer"
+        raise VideoError(
+            "consent",
+            f"the person was asked about {_price(quote)} for {quote.model} and {how}: nothing was started, nothing was "
+            "spent\nnext: ask them what they would rather have; estimate_cost shows cheaper models",
+        )
+    high = quote.estimate.usd_high if quote.estimate else None
+    return request if high is None else request.model_copy(update={"max_cost_usd": high})
+
+
+def _price(quote: Quote) -> str:
+    return quote.estimate.text if quote.estimate else "price unknown"
+
+
+def _question(request: VideoRequest, quote: Quote, spend: Spend) -> Question:
+    """What, with which model, for how much, and what the day has cost so far."""
+    day = quote.estimate.price_date if quote.estimate else None
+    length = f"{request.duration_s:g} s" if request.duration_s else "the model's usual length"
+    what = [f"{request.task.replace('_', ' ')}, {length}"]
+    if request.prompt:
+        shown = " ".join(request.prompt.split())
+        what.append(f'prompt "{shown[:SHOWN_PROMPT]}{"..." if len(shown) > SHOWN_PROMPT else ""}"')
+    wall = f" of ${spend.per_day_wall_usd:.2f}" if spend.per_day_wall_usd is not None else ""
+    text = (
+        f"Spend {_price(quote)} on a video with {quote.model}?\n"
+        f"What: {'; '.join(what)}\n"
+        f"Price: {_price(quote)}{f' (price list of {day.isoformat()})' if day else ''}\n"
+        f"Today (UTC) ${spend.today_usd:.2f}{wall} is spent or reserved."
+    )
+    about = hashlib.sha256(f"{quote.key} {quote.model} {_price(quote)}".encode()).hexdigest()
+    return Question(text, about)

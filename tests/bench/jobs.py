@@ -1,0 +1,299 @@
+"""The job engine: submits, jobs in flight, the delay until a finished clip is here, and the wake-up of a waiter.
+
+`python -m tests.bench.jobs` prints a Markdown table in about five minutes. Everything goes over a loopback service in
+a process of its own; the worker is the real detached one. The vendors' waiting loops are their SDKs' own rules, read
+from the installed source (runwayml `lib/polling.py`: every 6 s +- 1.5; openai `resources/videos.py`: at once, then
+every second), asking the same service for jobs of the same durations over plain httpx.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import psutil
+
+from backends.backend import registry
+from backends.jobs.context import Context
+from backends.jobs.views import Job
+from tests.fakes import PLUGIN, FakeServer, tiny_clip
+from tests.jobs.nursery import ROOT
+from tests.jobs.station import KEY, TINY, Station, text_request, until
+
+MEDIAN_S, SIGMA = 60.0, 0.2
+DELIVERIES = 60
+PAST = 20
+SUBMITS = 200
+WAKES = 100
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table. bound: the most that `value` may be; None = only told."""
+
+    what: str
+    value: float
+    unit: str
+    bound: float | None = None
+
+    def row(self) -> str:
+        if self.bound is None:
+            return f"| {self.what} | {self.value:.3g} {self.unit} | | |"
+        held = "yes" if self.value <= self.bound else "no"
+        return f"| {self.what} | {self.value:.3g} {self.unit} | {self.bound:g} {self.unit} | {held} |"
+
+
+@contextmanager
+def standing(**env: str) -> Iterator[tuple[Station, FakeServer]]:
+    """A home and a service whose jobs end when told."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder,
+        FakeServer("paid", mode="key", clips={"": tiny_clip()}, life={"until_told": True}) as server,
+    ):
+        station = Station(Path(folder), server.url, {"TINY_CLIP": str(tiny_clip()), **env})
+        try:
+            station.wall(per_day_usd="none")
+            yield station, server
+        finally:
+            station.close()
+
+
+def submits() -> list[Figure]:
+    """One after the other, and a thousand at once, by a client whose worker is at work."""
+    with standing() as (station, server):
+        studio = station.studio()
+        studio.submit(text_request("the first starts the worker"))
+        server.wait("charges", 1, 30.0)
+        took: list[float] = []
+        for number in range(SUBMITS):
+            begun = time.perf_counter()
+            studio.submit(text_request(f"one {number}"))
+            took.append(time.perf_counter() - begun)
+        with ThreadPoolExecutor(64) as pool:
+            begun = time.perf_counter()
+            tickets = list(pool.map(lambda n: studio.submit(text_request(f"many {n}")), range(1000)))
+            seconds = time.perf_counter() - begun
+        assert len({ticket.job_id for ticket in tickets}) == 1000
+    return [
+        Figure("durable submit, p50", statistics.median(took) * 1000, "ms", 20),
+        Figure("1,000 concurrent submits", seconds, "s", 3),
+    ]
+
+
+def in_flight(jobs: int, every_s: int, cpu_bound: float | None, rss_bound: float | None) -> list[Figure]:
+    """So many jobs at the provider, each asked for every so many seconds: one worker's processor time and memory."""
+    with standing() as (station, server):
+        server.always("status", {"headers": {"retry-after": str(every_s)}})
+        context = Context.open(station.settings())
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda n: station.place(context, text_request(f"job {n}")), range(jobs)))
+        context.close()
+        studio = station.studio()
+        studio.list(limit=1)  # this starts the worker
+        until(lambda: server.counters()["charges"] >= jobs, f"{jobs} jobs are at the provider", 300.0)
+        time.sleep(every_s * 1.2)  # the first round of questions comes when the durations say
+        (driver,) = station.drivers()
+        process = psutil.Process(driver.pid)
+        asked, used, begun = server.counters()["status"], _cpu(process), time.monotonic()
+        time.sleep(2.0 * every_s)
+        seconds = time.monotonic() - begun
+        cpu, rate = (_cpu(process) - used) / seconds, (server.counters()["status"] - asked) / seconds
+        rss = process.memory_info().rss / 1e6
+    name = f"{jobs:,} jobs in flight, each asked every {every_s} s ({rate:.0f} questions a second)"
+    return [Figure(f"{name}: one core", cpu * 100, "%", cpu_bound), Figure(f"{name}: memory", rss, "MB", rss_bound)]
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+# delivery
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Mean seconds from the provider's end to the file on disk (and the client told), and questions a job."""
+
+    mean_s: float
+    asked: float
+
+
+def deliveries() -> list[Figure]:
+    """Ours at the default budget of questions and at one a second, beside both vendors' rules, all at the same time."""
+    life = {"median_s": MEDIAN_S, "sigma": SIGMA, "seed": 5}
+    with standing() as (usual, server), tempfile.TemporaryDirectory() as folder:
+        eager = Station(Path(folder), server.url, {"REELWRIGHT_POLL_EVERY_S": "1"})
+        usual.env = {"REELWRIGHT_POLL_EVERY_S": ""}
+        eager.wall(per_day_usd="none")
+        try:
+            for station in (usual, eager):
+                _past(station, server)
+            server.set(life=life)
+            found = anyio.run(_all_at_once, usual, eager, server)
+        finally:
+            eager.close()
+    ours, quick, runway, openai = found
+    return [
+        Figure("delay, mean: ours", ours.mean_s, "s"),
+        Figure("delay, mean: runwayml's loop", runway.mean_s, "s"),
+        Figure("ours / runwayml's", ours.mean_s / runway.mean_s, "x", 1 / 2),
+        Figure(f"questions a job: ours (runwayml's {runway.asked:.1f})", ours.asked, "", runway.asked),
+        Figure("delay, mean: ours at one question a second", quick.mean_s, "s"),
+        Figure("delay, mean: openai's loop", openai.mean_s, "s"),
+        Figure("ours / openai's", quick.mean_s / openai.mean_s, "x", 2 / 3),
+        Figure(f"questions a job: ours (openai's {openai.asked:.1f})", quick.asked, "", openai.asked),
+    ]
+
+
+def _past(station: Station, server: FakeServer) -> None:
+    """Twenty finished jobs, whose durations are then written as if they had been drawn like the rest."""
+    studio, draw = station.studio(), random.Random(3)
+    server.set(life={"polls": 1})
+    jobs = [studio.submit(text_request(f"past {number}")).job_id for number in range(PAST)]
+    station.settled(studio, jobs, 60)
+    for job in jobs:
+        took = MEDIAN_S * math.exp(draw.gauss(0.0, SIGMA))
+        station.store.write(
+            lambda tx, job=job, took=took: tx.run(
+                "UPDATE jobs SET accepted_at = remote_done_at - ? WHERE id = ?", (took, job)
+            )
+        )
+
+
+async def _all_at_once(usual: Station, eager: Station, server: FakeServer) -> list[Delay]:
+    ours: dict[str, dict[str, float]] = {}
+    theirs: dict[str, dict[str, float]] = {}
+    async with anyio.create_task_group() as group:
+        for name, station in (("usual", usual), ("eager", eager)):
+            group.start_soon(_ours, station, ours.setdefault(name, {}))
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with (
+            httpx.AsyncClient(base_url=server.url, headers=headers) as client,
+            anyio.create_task_group() as loops,
+        ):
+            for name, rule in (("runway", _runway), ("openai", _openai)):
+                for number in range(DELIVERIES):
+                    loops.start_soon(_theirs, client, name, number, rule, theirs.setdefault(name, {}))
+    jobs = {job["job_key"]: job for job in server.jobs()}
+    return [_delay(told, jobs) for told in (ours["usual"], ours["eager"], theirs["runway"], theirs["openai"])]
+
+
+def _delay(told: dict[str, float], jobs: dict[str, dict[str, Any]]) -> Delay:
+    mean = statistics.mean(at - jobs[key]["ended_at"] for key, at in told.items())
+    return Delay(mean, statistics.mean(jobs[key]["asked"] for key in told))
+
+
+async def _ours(station: Station, told: dict[str, float]) -> None:
+    """Submit, wait as a client does, and note when it is told of each clip."""
+    studio = station.studio()
+    ids = [studio.submit(text_request(f"measured {number}")).job_id for number in range(DELIVERIES)]
+
+    async def note(job: Job) -> None:
+        if job.state == "succeeded":
+            assert job.file
+            told.setdefault(job.job_id, time.time())
+
+    found = await studio.wait(ids, timeout_s=240, on_change=note)
+    assert {job.state for job in found} == {"succeeded"}, {job.state for job in found}
+
+
+Wait = Callable[[random.Random, bool], float]
+
+
+def _runway(draw: random.Random, first: bool) -> float:
+    return 6 + draw.random() * 3 - 1.5
+
+
+def _openai(draw: random.Random, first: bool) -> float:
+    return 0.0 if first else 1.0
+
+
+async def _theirs(client: httpx.AsyncClient, name: str, number: int, rule: Wait, told: dict[str, float]) -> None:
+    """Start a job, ask by the vendor's rule, fetch the clip."""
+    key, draw = f"{name}-{number}", random.Random(f"{name}{number}")
+    body = {"model": "basic", "prompt": key, "seconds": 4, "size": "320x180", "job_key": key}
+    job = (await client.post("/jobs", json=body)).json()
+    first = True
+    while job["status"] != "succeeded":
+        await anyio.sleep(rule(draw, first))
+        first = False
+        job = (await client.get(f"/jobs/{job['id']}")).json()
+    clip = (await client.get(job["files"][0]["url"])).content
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(clip)
+        file.flush()
+        told[key] = time.time()
+
+
+# waking up
+
+WRITER = """
+import json, random, sys, time
+from pathlib import Path
+from backends.jobs.store import Store
+store, job = Store(Path(sys.argv[1])), sys.argv[2]
+for number in range(int(sys.argv[3])):
+    time.sleep(random.uniform(0.02, 0.08))
+    store.write(lambda tx: tx.run("UPDATE jobs SET progress = ? WHERE id = ?", ((number + 1) / 1000, job)))
+    print(json.dumps(time.time()), flush=True)
+store.close()
+"""
+
+
+def wake_ups() -> list[Figure]:
+    """Another process changes a job's progress at random moments: how soon a waiter here is told."""
+    with standing() as (station, _):
+        context = Context.open(station.settings())
+        job = station.place(context, text_request("watched"))
+        context.close()
+        studio = station.studio(PAID_API_KEY="")  # it starts no worker: only the writer changes the job
+        seen: dict[float, float] = {}
+
+        async def note(now: Job) -> None:
+            seen.setdefault(now.progress, time.time())
+
+        command = [sys.executable, "-P", "-c", WRITER, str(studio.context.store.path), job, str(WAKES)]
+        env = {**station.environ(), "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as writer:
+            anyio.run(lambda: studio.wait([job], timeout_s=WAKES * 0.08 + 2, on_change=note))
+            assert writer.stdout is not None
+            written = [float(json.loads(line)) for line in writer.stdout]
+        lags = [seen[key] - at for number, at in enumerate(written) if (key := round((number + 1) / 1000, 3)) in seen]
+        assert len(lags) > WAKES / 2
+    return [Figure("wake-up of a waiter in another process, p50", statistics.median(lags) * 1000, "ms", 100)]
+
+
+def main() -> None:
+    """Print the table."""
+    sys.path[:0] = [str(PLUGIN), str(TINY)]
+    registry.cache_clear()
+    print("| what | measured | bound | held |\n|---|---|---|---|", flush=True)
+    parts: list[Callable[[], list[Figure]]] = [
+        submits,
+        wake_ups,
+        lambda: in_flight(1000, 15, 30, 120),
+        lambda: in_flight(5000, 30, None, None),
+        deliveries,
+    ]
+    for part in parts:
+        for figure in part():
+            print(figure.row(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Local engines in processes of their own: warm, expendable, and heard only through the protocol."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backends.studio import Studio
+from tests.jobs.station import Station, tiny_request, until
+
+
+@pytest.fixture
+def station(stand: Callable[..., Station]) -> Station:
+    return stand(REELWRIGHT_WORKER="inline", REELWRIGHT_CPU_JOBS="1")
+
+
+@pytest.fixture
+def studio(station: Station) -> Studio:
+    return station.studio()
+
+
+def engines() -> list[psutil.Process]:
+    found = [child for child in psutil.Process().children() if "backends.jobs.engine_child" in child.cmdline()]
+    return [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_one_warm_process_serves_job_after_job(station: Station, studio: Studio) -> None:
+    jobs = [studio.submit(tiny_request(f"{word} {number}")).job_id for number, word in enumerate(("a", "noise", "b"))]
+    done = station.settled(studio, jobs)
+    assert [job.state for job in done] == ["succeeded"] * 3 and {job.seed for job in done} == {7}
+    assert "copied" in done[0].notes and done[0].cost_basis == "free"
+    assert len(engines()) == 1
+    makers = {(station.home / "artifacts" / "jobs" / job / "meta.json").read_text() for job in jobs}
+    assert len({text.split('"pid": ')[1].split("\n")[0].strip(" ,}") for text in makers}) == 1
+
+
+def test_an_engine_that_dies_is_tried_three_times(station: Station, studio: Studio) -> None:
+    crash, fine = (studio.submit(tiny_request(words)).job_id for words in ("crash it", "fine"))
+    failed, done = station.settled(studio, [crash, fine])
+    assert failed.state == "failed" and failed.error is not None and failed.error.charged == "no"
+    assert failed.error.message == "its engine or worker ended without an answer 3 times; see reelwright doctor"
+    assert done.state == "succeeded", "the next job gets a new engine"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "message"),
+    [
+        ("refuse it", "invalid_request", "the tiny engine refuses: leave out the word refuse"),
+        ("break it", "provider", "the engine failed: RuntimeError: a defect of the engine"),
+    ],
+)
+def test_what_an_engine_raises(words: str, kind: str, message: str, station: Station, studio: Studio) -> None:
+    (failed,) = station.settled(studio, [studio.submit(tiny_request(words)).job_id])
+    assert failed.error is not None and (failed.error.kind, failed.error.message) == (kind, message)
+
+
+def test_cancelling_kills_the_engine(station: Station, studio: Studio) -> None:
+    job = studio.submit(tiny_request("wait for ever")).job_id
+    (engine,) = until(engines, "the engine runs")
+    until(lambda: studio.get(job).progress > 0, "it is at work")
+    studio.cancel(job)
+    (ended,) = station.settled(studio, [job])
+    assert ended.state == "cancelled"
+    until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE, "the engine is gone")
+
+
+def test_an_engine_ends_with_its_worker(tmp_path: Path, stand: Callable[..., Station]) -> None:
+    """Its orders come through a pipe that closes when the worker is killed."""
+    station = stand()
+    studio = station.studio()
+    studio.submit(tiny_request("wait for ever"))
+    (worker,) = until(station.drivers, "a worker drives")
+    children = until(
+        lambda: [c for c in psutil.Process(worker.pid).children() if "engine_child" in " ".join(c.cmdline())], "engine"
+    )
+    subprocess.run(["kill", "-9", str(worker.pid)], check=True)
+    psutil.wait_procs(children, timeout=10)
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

@@ -1,0 +1,37 @@
+"""The id log: on disk before the row, and readable after any accident."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from backends.backend import Handle
+from backends.jobs.idlog import IdLog
+
+
+def test_the_last_handle_of_a_job(tmp_path: Path) -> None:
+    log = IdLog(tmp_path / "accepted.jsonl")
+    assert log.find("job_a") is None
+    log.append("job_a", "lane", Handle("r1", {"url": "x"}))
+    log.append("job_b", "lane", Handle("r2"))
+    assert log.find("job_a") == Handle("r1", {"url": "x"})
+    log.append("job_a", "lane", Handle("r3"))
+    assert log.find("job_a") == Handle("r3") and log.find("job_b") == Handle("r2")
+    log.disown("job_a", "lane")
+    assert log.find("job_a") is None and log.find("job_b") == Handle("r2")
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+
+
+def test_an_entry_that_was_cut_short_hides_no_other(tmp_path: Path) -> None:
+    log = IdLog(tmp_path / "accepted.jsonl")
+    log.append("job_a", "lane", Handle("r1"))
+    with log.path.open("ab") as file:
+        file.write(b'\n{"job": "job_b", "lane": "lane", "han')
+    log.append("job_c", "lane", Handle("r3"))
+    assert [log.find(job) for job in ("job_a", "job_b", "job_c")] == [Handle("r1"), None, Handle("r3")]
+
+
+def test_a_job_named_in_another_entry_is_not_it(tmp_path: Path) -> None:
+    log = IdLog(tmp_path / "accepted.jsonl")
+    log.append("job_a", "lane", Handle("r1", {"of": "job_b"}))
+    assert log.find("job_b") is None

@@ -1,0 +1,202 @@
+"""One lane, one driver: the lock is the kernel's, the epoch fences, and leaving cannot race with starting."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from backends.jobs import lanes
+from backends.jobs.lanes import Fenced
+from backends.jobs.process import ProcessId, boot_id, is_alive, start_time, this_process
+from backends.jobs.store import Row, Store, Transaction
+from tests.jobs.station import until
+
+LANE = "paid|http://127.0.0.1:1|abc"
+HOLD = """
+import sys, time
+from pathlib import Path
+from backends.jobs import lanes
+from backends.jobs.store import Store
+store = Store(Path(sys.argv[1]))
+lease = lanes.take(store, Path(sys.argv[2]), sys.argv[3], version="0", detached=True)
+print(lease.epoch, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "reelwright.db")
+    opened.write(lambda tx: lanes.add_lane(tx, LANE, "paid", "remote"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def locks(tmp_path: Path) -> Path:
+    return tmp_path / "locks"
+
+
+def row(store: Store) -> Row:
+    found = store.row("SELECT * FROM lanes WHERE key = ?", (LANE,))
+    assert found is not None
+    return found
+
+
+def take(store: Store, locks: Path, wait_s: float = 0.0) -> lanes.Lease | None:
+    return lanes.take(store, locks, LANE, version="1.0", detached=True, wait_s=wait_s)
+
+
+@contextmanager
+def held_elsewhere(store: Store, locks: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process drives the lane."""
+    command = [sys.executable, "-c", HOLD, str(store.path), str(locks), LANE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline().strip() == "1"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_taking_raises_the_epoch_and_names_the_driver(store: Store, locks: Path) -> None:
+    assert not lanes.is_driven(locks, row(store))
+    lease = take(store, locks)
+    assert lease is not None and lease.epoch == 1
+    now = row(store)
+    assert (now["driven"], now["version"], now["detached"]) == (1, "1.0", 1)
+    assert lanes.driver_of(now) == this_process() and lanes.is_driven(locks, now)
+    assert take(store, locks) is None, "nobody else can"
+    assert lanes.leave(store, lease)
+    assert not lanes.is_driven(locks, row(store)) and lanes.driver_of(row(store)) is None
+    again = take(store, locks)
+    assert again is not None and again.epoch == 2
+    lanes.leave(store, again)
+
+
+def test_a_waiting_taker_gets_it_when_it_comes_free(store: Store, locks: Path) -> None:
+    lease = take(store, locks)
+    assert lease is not None
+    got: list[lanes.Lease | None] = []
+    waiter = threading.Thread(target=lambda: got.append(take(store, locks, 10.0)))
+    waiter.start()
+    lanes.leave(store, lease)
+    waiter.join(10)
+    assert got[0] is not None and got[0].epoch == 2
+    lanes.leave(store, got[0])
+
+
+def test_kill_9_frees_the_lane_at_once(store: Store, locks: Path) -> None:
+    with held_elsewhere(store, locks) as process:
+        assert lanes.is_driven(locks, row(store)) and take(store, locks) is None
+        process.send_signal(signal.SIGSTOP)
+        assert lanes.is_driven(locks, row(store)), "a stopped process keeps it: no lease runs out"
+        process.kill()
+        process.wait(10)
+        assert row(store)["driven"] == 1 and not lanes.is_driven(locks, row(store))
+        lease = take(store, locks)
+        assert lease is not None and lease.epoch == 2
+        lanes.leave(store, lease)
+
+
+def test_writes_of_an_earlier_driver_are_fenced(store: Store, locks: Path) -> None:
+    old = take(store, locks)
+    assert old is not None
+    old.lock.release()
+    new = take(store, locks)
+    assert new is not None
+
+    def write(tx: Transaction) -> None:
+        tx.run("UPDATE lanes SET trouble = 'written by the old one'")
+        lanes.fence(tx, LANE, old.epoch)
+
+    with pytest.raises(Fenced):
+        store.write(write)
+    assert row(store)["trouble"] == "", "it is undone"
+    with pytest.raises(Fenced):
+        lanes.beat(store, old)
+    lanes.beat(store, new)
+    assert row(store)["beats"] == 1
+    assert lanes.leave(store, old, even_if_open=True)
+    assert row(store)["driven"] == 1, "an old driver's leaving does not touch the new one's row"
+    lanes.leave(store, new)
+
+
+def add_job(store: Store, job: str, state: str = "queued") -> bool:
+    """Insert a bare job; whether the lane was driven at that moment."""
+
+    def write(tx: Transaction) -> bool:
+        driven = lanes.add_lane(tx, LANE, "paid", "remote")
+        names = (
+            "id, principal, client, request_key, digest, task, engine, model, provider, kind, lane, state, request, "
+        )
+        values = (job, "p", "c", job, "d", "t", "generative", "m", "paid", "remote", LANE, state, "{}", "{}", 0.0)
+        tx.run(f"INSERT INTO jobs({names}prepared, created_at) VALUES ({', '.join('?' * 15)})", values)
+        return driven
+
+    return store.write(write)
+
+
+@pytest.mark.parametrize("state", ["waiting", "queued", "submitting", "running", "downloading", "finishing"])
+def test_nobody_leaves_an_open_job(state: str, store: Store, locks: Path) -> None:
+    lease = take(store, locks)
+    assert lease is not None
+    assert add_job(store, "j", state)
+    assert not lanes.leave(store, lease) and lanes.is_driven(locks, row(store))
+    assert lanes.leave(store, lease, even_if_open=True)
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "uncertain"])
+def test_settled_jobs_keep_nobody(state: str, store: Store, locks: Path) -> None:
+    lease = take(store, locks)
+    assert lease is not None
+    add_job(store, "j", state)
+    assert lanes.leave(store, lease)
+
+
+def test_leaving_and_inserting_cannot_miss_each_other(store: Store, locks: Path) -> None:
+    """Whatever the interleaving: either the insert sees that nobody drives, or the driver sees the job and stays."""
+    for number in range(60):
+        lease = take(store, locks, 5.0)
+        assert lease is not None
+        driven: list[bool] = []
+        other = Store(store.path)
+        inserter = threading.Thread(target=lambda other=other, n=number, to=driven: to.append(add_job(other, f"j{n}")))
+        inserter.start()
+        left = lanes.leave(store, lease)
+        inserter.join(10)
+        other.close()
+        assert left != driven[0], "left while an insert counted on it, or stayed for nothing"
+        if not left:
+            lanes.leave(store, lease, even_if_open=True)
+        store.write(lambda tx: tx.run("UPDATE jobs SET state = 'succeeded'"))
+
+
+def test_a_reused_pid_is_no_driver(store: Store, locks: Path) -> None:
+    lease = take(store, locks)
+    assert lease is not None
+    store.write(lambda tx: tx.run("UPDATE lanes SET started = started - 1"))
+    assert not lanes.is_driven(locks, row(store)), "this pid, but not this process"
+    store.write(lambda tx: tx.run("UPDATE lanes SET started = started + 1, boot_id = 'another boot'"))
+    assert not lanes.is_driven(locks, row(store)), "before the machine was started anew"
+    lanes.leave(store, lease)
+
+
+def test_a_zombie_is_gone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    until(lambda: start_time(process.pid) is None, "the ended, unreaped process counts as gone")
+    assert not is_alive(ProcessId(process.pid, 1.0, boot_id()))
+    process.wait(10)
+    assert is_alive(this_process()) and this_process().pid == os.getpid()
+
+
+def test_server_of_a_lane() -> None:
+    assert lanes.server_of("paid|http://127.0.0.1:1|abc") == "paid|http://127.0.0.1:1"

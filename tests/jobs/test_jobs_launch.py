@@ -1,0 +1,226 @@
+"""Workers as clients start them: detached, outliving their client, told of when they fail, replaced when they hang."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from backends.jobs.context import Context
+from tests.fakes import FakeServer
+from tests.jobs.nursery import ROOT, Nursery
+from tests.jobs.station import KEY, Station, end, text_request, tiny_request, until
+
+CLIENT = """
+import sys, time
+from backends.studio import Studio
+from tests.jobs.station import text_request
+studio = Studio.open()
+print(studio.submit(text_request(sys.argv[1])).job_id, flush=True)
+time.sleep(60)
+"""
+
+
+def client(station: Station, prompt: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """A client process that submits, tells the id, and stays."""
+    env = station.environ()
+    env["PYTHONPATH"] = f"{ROOT}:{env['PYTHONPATH']}"
+    command = [sys.executable, "-P", "-c", CLIENT, prompt]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, cwd=cwd or station.root)
+
+
+def test_a_client_killed_right_after_its_submit(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    """Its host sees the end of its output at once, and the clip still arrives. A folder of the person's own that is
+    called `backends` changes nothing, not even in the home."""
+    server = serve(life={"until_told": True})
+    station = stand(server)
+    for folder in (station.root, station.home):
+        (folder / "backends").mkdir(parents=True)
+        (folder / "backends" / "__init__.py").write_text("raise SystemExit('the wrong package')")
+    process = client(station, "its client is killed")
+    assert process.stdout is not None
+    job = process.stdout.readline().strip()
+    process.kill()
+    killed = time.monotonic()
+    assert process.stdout.read() == ""
+    assert time.monotonic() - killed < 2, "nobody else holds its output open"
+    process.wait(10)
+    process.stdout.close()
+    server.wait("charges", 1, 15.0)
+    server.tell()
+    until(lambda: station.row(job)["state"] == "succeeded", "the job is done without any client")
+    assert len(list(station.output.glob("*.mp4"))) == 1 and server.counters()["charges"] == 1
+
+
+def test_no_key_in_process_arguments_store_or_logs(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    server = serve(life={"until_told": True})
+    server.script("submit", {"status": 401, "match": "refused"})
+    station = stand(server)
+    studio = station.studio()
+    job = studio.submit(text_request("kept secret")).job_id
+    server.wait("charges", 1, 15.0)
+    (worker,) = station.drivers()
+    arguments = Path(f"/proc/{worker.pid}/cmdline").read_bytes()
+    assert b"backends.jobs.worker" in arguments and KEY.encode() not in arguments
+    refused = studio.submit(text_request("refused")).job_id
+    station.settled(studio, [refused])
+    server.tell()
+    station.settled(studio, [job])
+    assert "worker" in station.log
+    station.store.close()
+    station._watched = None
+    for path in station.root.rglob("*"):
+        if path.is_file():
+            assert KEY.encode() not in path.read_bytes(), path
+
+
+def test_a_worker_that_ends_at_once_is_told_and_not_started_hot(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    server = serve()
+    station = stand(server)
+    studio = station.studio(REELWRIGHT_CRASH="after-lock:1")
+    job = studio.submit(text_request("its workers die")).job_id
+    phases: list[str] = []
+
+    async def watch() -> None:
+        with anyio.move_on_after(12):
+            while not phases:
+                (now,) = await studio.wait([job], timeout_s=1.2)
+                if "its worker ends" in now.phase:
+                    phases.append(now.phase)
+
+    begun = time.monotonic()
+    anyio.run(watch)
+    assert phases == [f"its worker ends without taking it; see {station.home / 'logs' / 'worker.log'}"]
+    started = len(re.findall("worker \\d+ started", station.log))
+    assert 1 <= started <= 2 + (time.monotonic() - begun) / 0.5 and server.counters().get("submit", 0) == 0
+    (done,) = station.settled(station.studio(), [job], 30)
+    assert done.state == "succeeded"
+
+
+def test_a_hung_worker_is_ended_and_its_jobs_finish(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
+) -> None:
+    server = serve(mode="none", life={"until_told": True})
+    station = stand(server, PAID_MODE="none", REELWRIGHT_STUCK_S="1.5", REELWRIGHT_BEAT_S="0.2")
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("its worker hangs"))
+    context.close()
+    worker = nursery.worker(station.environ())
+    until(lambda: station.row(job)["state"] == "running", "running")
+    end(worker, signal.SIGSTOP)
+    server.tell()
+    (done,) = station.settled(station.studio(), [job], 30)
+    assert done.state == "succeeded" and server.counters()["charges"] == 1
+    assert nursery.ended(worker) == -9
+
+
+def test_a_stopped_inline_driver_is_only_named(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
+) -> None:
+    """A client that drives by itself is not ours to end."""
+    server = serve(life={"until_told": True})
+    station = stand(server, REELWRIGHT_STUCK_S="0.6", REELWRIGHT_BEAT_S="0.2")
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("driven inline"))
+    context.close()
+    worker = nursery.worker(station.environ())
+    until(lambda: station.row(job)["state"] == "running", "running")
+    station.store.write(lambda tx: tx.run("UPDATE lanes SET detached = 0"))
+    end(worker, signal.SIGSTOP)
+    studio = station.studio()
+    told = until(
+        lambda: phase if "driver_stuck" in (phase := studio.get(job).phase) else "", "it is told of the stuck driver"
+    )
+    assert told == f"driver_stuck: process {worker.pid} drives this lane and does not answer: restart that client"
+    end(worker, signal.SIGCONT)
+    server.tell()
+    (done,) = station.settled(studio, [job])
+    assert done.state == "succeeded"
+
+
+def test_an_older_worker_hands_over(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
+) -> None:
+    server = serve(mode="none", life={"until_told": True})
+    station = stand(server, PAID_MODE="none")
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("begun by an older version"))
+    context.close()
+    older = nursery.worker(station.environ())
+    until(lambda: station.row(job)["state"] == "running", "running")
+    station.store.write(lambda tx: tx.run("UPDATE lanes SET version = '0.0.1'"))
+    studio = station.studio()
+    studio.get(job)
+    until(lambda: (lane := station.rows("SELECT * FROM lanes")[0])["epoch"] == 2 and lane["driven"], "handed over")
+    server.tell()
+    (done,) = station.settled(studio, [job])
+    assert done.state == "succeeded" and server.counters()["charges"] == 1
+    assert nursery.ended(older) == 0, "it left by itself"
+
+
+def test_a_worker_leaves_when_all_is_quiet_and_the_next_job_gets_another(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    station = stand(serve(), REELWRIGHT_WORKER_IDLE_S="0")
+    studio = station.studio()
+    for number in range(2):
+        (done,) = station.settled(studio, [studio.submit(tiny_request(f"clip {number}")).job_id])
+        assert done.state == "succeeded" and done.cost_usd == 0.0
+        until(lambda: not station.drivers(), "the worker has left")
+    assert len(re.findall("worker \\d+ left", station.log)) >= 1
+    assert station.rows("SELECT driven FROM lanes WHERE key = 'tiny'") == [{"driven": 0}]
+
+
+def test_no_credentials_is_told_with_the_variable(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    station = stand(serve())
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("nobody has its key"))
+    context.close()
+    assert station.studio(PAID_API_KEY="").get(job).phase == "no_credentials: no credential: set PAID_API_KEY"
+    other = station.studio(PAID_API_KEY="sk-another").get(job).phase
+    assert other.startswith("no_credentials: this job belongs to another account or server of paid: set PAID_API_KEY")
+    assert not station.drivers() and station.log == "", "no worker is started that could do nothing"
+
+
+BATCH = """
+import sys
+from backends.studio import Studio
+from tests.jobs.station import tiny_request
+with Studio.open(client=sys.argv[1]) as studio:
+    for number in range(int(sys.argv[2])):
+        studio.submit(tiny_request(f"{sys.argv[1]} {number}"))
+"""
+
+
+@pytest.mark.parametrize("jobs", [240])
+def test_no_insert_misses_a_worker_that_leaves(jobs: int, stand: Callable[..., Station]) -> None:
+    """Four clients against workers that leave at once when idle: all are driven."""
+    station = stand(REELWRIGHT_WORKER_IDLE_S="0")
+    env = station.environ()
+    env["PYTHONPATH"] = f"{ROOT}:{env['PYTHONPATH']}"
+    command = [sys.executable, "-P", "-c", BATCH]
+    clients = [
+        subprocess.Popen([*command, f"client-{number}", str(jobs // 4)], env=env, cwd=station.root)
+        for number in range(4)
+    ]
+    assert [process.wait(60) for process in clients] == [0] * 4
+    studio = station.studio()
+    ids = [str(row["id"]) for row in station.rows("SELECT id FROM jobs")]
+    assert len(ids) == jobs
+    done = station.settled(studio, ids, 90)
+    assert {job.state for job in done} == {"succeeded"}

@@ -1,0 +1,165 @@
+"""Money: reserved, spent, held and refused, in whole micro-dollars, whoever asks at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from backends.errors import VideoError
+from backends.jobs import admin, ledger
+from backends.jobs.store import Store
+
+DAY = "the person may run: reelwright config set per_day_usd N"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "reelwright.db")
+    yield opened
+    opened.close()
+
+
+def reserve(store: Store, job: str, usd: str | None, provider: str = "paid") -> None:
+    high = None if usd is None else ledger.to_micro(Decimal(usd))
+    store.write(lambda tx: ledger.reserve(tx, job, provider, f"{provider}|x|y", "label", high))
+
+
+def wall(store: Store, key: str, value: str) -> None:
+    admin.set_wall(store, key, value, ["paid", "other"])
+
+
+def refusal(store: Store, usd: str | None, provider: str = "paid") -> str:
+    with pytest.raises(VideoError) as caught:
+        reserve(store, "refused", usd, provider)
+    assert caught.value.kind == "wall" and caught.value.charged == "no"
+    assert store.row("SELECT 1 FROM ledger WHERE job = 'refused'") is None
+    return caught.value.message
+
+
+def entry(store: Store, job: str) -> tuple[str, int, int, str]:
+    row = store.row("SELECT * FROM ledger WHERE job = ?", (job,))
+    assert row is not None
+    return row["state"], row["reserved"], row["settled"], row["basis"]
+
+
+def test_a_reservation_is_never_below_the_estimate() -> None:
+    assert ledger.to_micro(Decimal("0.0000001")) == 1
+    assert ledger.to_micro(Decimal("0.4")) == 400_000
+    assert ledger.to_usd(400_001) == Decimal("0.400001")
+    assert ledger.to_float(None) is None
+
+
+def test_walls_of_a_fresh_install(store: Store) -> None:
+    told = refusal(store, "5.01")
+    assert told.startswith("this may cost $5.01, and one job may cost $5.00 at most: ask for less")
+    assert "reelwright config set per_job_usd N" in told
+    for number in range(4):
+        reserve(store, f"j{number}", "5")
+    told = refusal(store, "0.01")
+    assert (
+        told == f"this may cost $0.01; $20.00 of $20.00 a day (UTC) is spent or reserved: wait, ask for less, or {DAY}"
+    )
+    reserve(store, "free", "0")
+
+
+def test_every_kind_of_money_counts_for_the_day(store: Store) -> None:
+    for number in range(4):
+        reserve(store, f"j{number}", "5")
+    store.write(lambda tx: ledger.settle(tx, "j0", 1_000_000, "reported"))  # 1 spent
+    store.write(lambda tx: ledger.release(tx, "j1"))  # 0
+    store.write(lambda tx: ledger.hold(tx, "j2"))  # 5 held
+    assert entry(store, "j0") == ("settled", 5_000_000, 1_000_000, "reported")
+    assert entry(store, "j1") == ("released", 5_000_000, 0, "refused")
+    assert entry(store, "j2") == ("unresolved", 5_000_000, 0, "")
+    assert ledger.totals(store) == ledger.Totals(settled=1_000_000, today=11_000_000, held=10_000_000)
+    reserve(store, "j4", "5")
+    assert "$16.00 of $20.00" in refusal(store, "4.01")
+
+
+def test_a_wall_for_one_provider(store: Store) -> None:
+    wall(store, "per_day_usd.paid", "1")
+    reserve(store, "a", "1")
+    assert "$1.00 of $1.00 a day at paid (UTC)" in refusal(store, "0.01")
+    reserve(store, "b", "1", "other")
+
+
+def test_allowed_providers(store: Store) -> None:
+    wall(store, "allow_providers", "other")
+    assert refusal(store, "0").startswith("provider 'paid' is not among the allowed ones (other)")
+    reserve(store, "b", "1", "other")
+    wall(store, "allow_providers", "all")
+    reserve(store, "c", "1")
+
+
+def test_an_unknown_price_is_refused_unless_the_person_allows_it(store: Store) -> None:
+    assert "the price of this request is unknown" in refusal(store, None)
+    wall(store, "allow_unknown_price", "true")
+    reserve(store, "u", None)
+    assert entry(store, "u") == ("reserved", 0, 0, "")
+
+
+def test_no_walls_at_all(store: Store) -> None:
+    wall(store, "per_job_usd", "none")
+    wall(store, "per_day_usd", "none")
+    reserve(store, "big", "1000")
+
+
+def test_a_claim_looks_again(store: Store) -> None:
+    """Between the order and the request the person has lowered the wall; the job's own reservation is not counted."""
+    reserve(store, "j", "5")
+    store.write(lambda tx: ledger.recheck(tx, "j", "paid", 5_000_000))
+    wall(store, "per_day_usd", "4")
+    with pytest.raises(VideoError, match=r"\$0\.00 of \$4\.00 a day"):
+        store.write(lambda tx: ledger.recheck(tx, "j", "paid", 5_000_000))
+
+
+def test_yesterdays_entry_stays_yesterdays(store: Store) -> None:
+    reserve(store, "j", "5")
+    store.write(lambda tx: tx.run("UPDATE ledger SET day = '2020-01-01'"))
+    store.write(lambda tx: ledger.settle(tx, "j", 5_000_000, "computed"))
+    assert ledger.totals(store).today == 0 and ledger.totals(store).settled == 5_000_000
+    assert [(row["name"], row["settled"]) for row in ledger.bill(store, "day")] == [("2020-01-01", 5_000_000)]
+
+
+def test_a_bill_above_the_reservation_is_told(store: Store) -> None:
+    reserve(store, "j", "1")
+    assert store.write(lambda tx: ledger.settle(tx, "j", 900_000, "reported")) == 0
+    assert store.write(lambda tx: ledger.settle(tx, "j", 1_250_000, "reported")) == 250_000
+
+
+def test_no_interleaving_of_clients_passes_a_wall(store: Store) -> None:
+    """Twelve threads on three connections ask for $1 each, twice, and the wall is $7."""
+    wall(store, "per_day_usd", "7")
+    stores = [store, Store(store.path), Store(store.path)]
+    barrier, taken, refused = threading.Barrier(12), list[int](), list[int]()
+
+    def ask(number: int) -> None:
+        barrier.wait(10)
+        for half in range(2):
+            try:
+                reserve(stores[number % 3], f"j{number}-{half}", "1")
+                taken.append(number)
+            except VideoError:
+                refused.append(number)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    for one in stores[1:]:
+        one.close()
+    assert (len(taken), len(refused)) == (7, 17)
+    assert ledger.totals(store).held == 7_000_000
+
+
+def test_the_bill(store: Store) -> None:
+    reserve(store, "a", "1")
+    reserve(store, "b", "2")
+    store.write(lambda tx: ledger.settle(tx, "a", 800_000, "reported"))
+    (row,) = ledger.bill(store, "label")
+    assert (row["name"], row["jobs"], row["settled"], row["held"]) == ("label", 2, 800_000, 2_000_000)
