@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backends.catalog.loader import load
 from backends.catalog.markdown import markdown_table
+from backends.local import presets, published
 from mcp_server.surface import tools
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +27,12 @@ def tool_table() -> str:
     return "\n".join(rows)
 
 
-PARTS: dict[str, Callable[[], str]] = {"tools": tool_table, "models": lambda: markdown_table(load())}
+PARTS: dict[str, Callable[[], str]] = {
+    "tools": tool_table,
+    "models": lambda: markdown_table(load()),
+    "plan": lambda: presets.markdown(presets.CARDS),
+    "peaks": published.markdown,
+}
 
 
 def with_parts(text: str) -> str:
@@ -37,9 +43,13 @@ def with_parts(text: str) -> str:
     return text
 
 
+PAGES = (ROOT / "README.md", ROOT / "docs" / "local.md")
+"""The documents that have such parts."""
+
+
 def main() -> None:
-    readme = ROOT / "README.md"
-    readme.write_text(with_parts(readme.read_text("utf-8")), "utf-8")
+    for page in PAGES:
+        page.write_text(with_parts(page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

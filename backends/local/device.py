@@ -62,7 +62,7 @@ def device(env: Mapping[str, str]) -> Device:
         raise VideoError("unsupported", f"REELWRIGHT_LOCAL_DEVICE={asked[:60]} is none of {', '.join(seen)} or cpu")
     raise VideoError(
         "unsupported",
-        "no NVIDIA GPU on this machine: name a machine that has one (OPENAI_BASE_URL of a server with /v1/videos), or "
+        "no NVIDIA GPU on this machine: name a machine that has one (REELWRIGHT_OPENAI_BASE_URL of a server with /v1/videos), or "
         "set REELWRIGHT_LOCAL_DEVICE=cpu to compute on the processor (hours for a clip)",
     )
 
@@ -73,8 +73,15 @@ def why_not(env: Mapping[str, str]) -> str:
         device(env)
     except VideoError as error:
         return error.message
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in NEEDED if not _installed(name)]
     return f"{', '.join(missing)} not installed: {INSTALL}" if missing else ""
+
+
+def _installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # a broken installation, or an import hook that hides it
+        return False
 
 
 def holders(uuid: str) -> tuple[str, ...]:

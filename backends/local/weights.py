@@ -79,7 +79,7 @@ def find(wire: Mapping[str, object], env: Mapping[str, str]) -> Model | None:
 def _unfinished(root: Path) -> bool:
     """Whether a download was broken off: the hub's client keeps such a part beside the finished files."""
     try:
-        return any(entry.name.endswith(".incomplete") for entry in os.scandir(root / "blobs"))
+        return any(name.endswith(".incomplete") for name in os.listdir(root / "blobs"))
     except OSError:
         return False
 

@@ -11,7 +11,7 @@ import torch
 from diffusers.hooks import apply_group_offloading
 
 from backends.local.families import Variant, variants
-from backends.local.memory import GIB
+from backends.local.memory import GIB, activation_gib
 
 KINDS = list(variants().values())
 
@@ -141,7 +141,6 @@ def test_activations_on_the_meta_device(
     live = _Live()
     with torch.no_grad(), live:
         model(hidden_states=latents, timestep=step, encoder_hidden_states=words)
-    from backends.local.memory import activation_gib
-
+    weights = sum(parameter.numel() * 2 for parameter in model.parameters()) / GIB  # each is touched once, and stays
     told = activation_gib(variants()[kind], width * 8, height * 8, (frames - 1) * 4 + 1)
-    assert live.most / GIB == pytest.approx(told, rel=0.25)
+    assert live.most / GIB - weights == pytest.approx(told, rel=0.1)
