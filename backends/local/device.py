@@ -62,8 +62,8 @@ def device(env: Mapping[str, str]) -> Device:
         raise VideoError("unsupported", f"REELWRIGHT_LOCAL_DEVICE={asked[:60]} is none of {', '.join(seen)} or cpu")
     raise VideoError(
         "unsupported",
-        "no NVIDIA GPU on this machine: name a machine that has one (REELWRIGHT_OPENAI_BASE_URL of a server with /v1/videos), or "
-        "set REELWRIGHT_LOCAL_DEVICE=cpu to compute on the processor (hours for a clip)",
+        "no NVIDIA GPU on this machine: name a machine that has one (REELWRIGHT_OPENAI_BASE_URL of a server with "
+        "/v1/videos), or set REELWRIGHT_LOCAL_DEVICE=cpu to compute on the processor (hours for a clip)",
     )
 
 

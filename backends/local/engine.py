@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import secrets
 import time
@@ -19,7 +18,6 @@ from backends.backend import JsonObject, Output, Prepared, Progress, RunAgain
 from backends.errors import VideoError
 from backends.local import device as devices
 from backends.local.families import Variant, variant
-from backends.local.memory import Plan
 from backends.local.plan import Machine, Planned, Wish, fitting, refusal
 from backends.local.weights import Model, check_safe, counted, find, missing, repo_of
 from backends.settings import load_settings
@@ -147,15 +145,9 @@ class _Run:
             if one.key == key:
                 return one, True
         _drop()
-        loaded = Loaded(key, load(self.kind, self.model, plan, self.place.torch, self._scratch(plan)))
+        loaded = Loaded(key, load(self.kind, self.model, plan, self.place.torch))
         _loaded.append(loaded)
         return loaded, False
-
-    def _scratch(self, plan: Plan) -> Path:
-        """Where weights offloaded to the disk lie: one folder a model, revision and precision, below the home."""
-        words = (self.kind.id, self.model.folder, self.model.revision, self.model.transformer, plan.quant)
-        name = hashlib.sha256(repr(words).encode()).hexdigest()[:16]
-        return load_settings(self.env).home / "offload" / name
 
     def _wish(self) -> Wish:
         options = self.prepared.request.provider_options

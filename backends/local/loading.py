@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from backends.errors import VideoError
@@ -37,9 +36,9 @@ def need(what: str) -> None:
         raise VideoError("unsupported", f"{what} needs {package}: pip install {package}") from None
 
 
-def load(kind: Variant, model: Model, plan: Plan, device: str, scratch: Path) -> Any:
+def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
     """The pipeline, its weights where the plan wants them. Safetensors only, nothing from the network, no code of the
-    model's own. scratch: this model's folder for weights that are offloaded to the disk, for later loads too."""
+    model's own."""
     import diffusers
     import torch
     from diffusers.utils import logging as told
@@ -60,7 +59,7 @@ def load(kind: Variant, model: Model, plan: Plan, device: str, scratch: Path) ->
     if plan.quant == "fp8":
         for one in _transformers(pipe):
             one.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtypes["default"])
-    _placed(pipe, plan, device, scratch)
+    _placed(pipe, plan, device)
     if plan.compile:
         for one in _transformers(pipe):
             one.compile_repeated_blocks(fullgraph=True)
@@ -109,27 +108,26 @@ def _quantised(quant: str, dtype: Any) -> Any:
     return diffusers.PipelineQuantizationConfig(quant_mapping={"transformer": one})
 
 
-def _placed(pipe: Any, plan: Plan, device: str, scratch: Path) -> None:
+def _placed(pipe: Any, plan: Plan, device: str) -> None:
     """Weights on the device, or offloaded as the plan says. A stream (copies beside the arithmetic) needs CUDA."""
     if plan.offload == "none":
         pipe.to(device)
     elif plan.offload == "model":
         pipe.enable_model_cpu_offload(device=device)
-    elif plan.offload in ("group", "disk"):
-        _in_groups(pipe, device, scratch if plan.offload == "disk" else None)
+    elif plan.offload == "group":
+        _in_groups(pipe, device)
     elif device == "cpu":
         raise VideoError("unsupported", "memory=sequential needs a GPU: take resident, offload or group")
     else:
         pipe.enable_sequential_cpu_offload(device=device)
 
 
-def _in_groups(pipe: Any, device: str, folder: Path | None) -> None:
-    """Each component by itself: the pipeline's own switch gives the files of all components the same names, and one
-    then loads another's weights from the disk."""
+def _in_groups(pipe: Any, device: str) -> None:
+    """Each component by itself; with a stream, copies run beside the arithmetic."""
     import torch
     from diffusers.hooks import apply_group_offloading
 
-    for name, part in pipe.components.items():
+    for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             apply_group_offloading(
                 part,
@@ -137,5 +135,4 @@ def _in_groups(pipe: Any, device: str, folder: Path | None) -> None:
                 offload_device=torch.device("cpu"),
                 offload_type="leaf_level",
                 use_stream=device != "cpu",
-                offload_to_disk_path=None if folder is None else str(folder / name),
             )

@@ -12,7 +12,7 @@ from typing import Literal
 
 from backends.local.families import Variant
 
-Offload = Literal["none", "model", "group", "disk", "sequential"]
+Offload = Literal["none", "model", "group", "sequential"]
 Quant = Literal["none", "fp8", "int8", "4bit"]
 
 GIB = 2**30
@@ -30,8 +30,8 @@ BYTES: dict[Quant, float] = {"none": 2.0, "fp8": 1.0, "int8": 1.0, "4bit": 0.56}
 class Plan:
     """How a pipeline is loaded and run.
 
-    offload: none = all weights on the card; model = one component at a time; group = a few blocks at a time; disk = the
-    same from the disk, for little RAM; sequential = layer by layer. quant: of the transformer's (and, but for fp8, the
+    offload: none = all weights on the card; model = one component at a time; group = a few blocks at a time;
+    sequential = layer by layer. quant: of the transformer's (and, but for fp8, the
     text encoder's) weights. tiling: the VAE works in tiles. cache, attention, compile: speed switches, by name.
     """
 
@@ -101,10 +101,9 @@ def peak(variant: Variant, plan: Plan, width: int, height: int, frames: int) -> 
         host = 0.0
     elif plan.offload == "model":
         phases = {"the text encoder": largest, "denoising": one + act, "decoding": decode}
-    elif plan.offload in ("group", "disk"):
+    elif plan.offload == "group":
         block = 2 * one / variant.layers
         phases = {"denoising": block + act, "decoding": decode}
-        host = 2.0 if plan.offload == "disk" else host
     else:
         phases = {"denoising": one / variant.layers + act, "decoding": decode}
     phase = max(phases, key=lambda name: phases[name])

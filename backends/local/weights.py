@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -79,7 +78,7 @@ def find(wire: Mapping[str, object], env: Mapping[str, str]) -> Model | None:
 def _unfinished(root: Path) -> bool:
     """Whether a download was broken off: the hub's client keeps such a part beside the finished files."""
     try:
-        return any(name.endswith(".incomplete") for name in os.listdir(root / "blobs"))
+        return any(path.suffix == ".incomplete" for path in (root / "blobs").iterdir())
     except OSError:
         return False
 

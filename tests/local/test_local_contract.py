@@ -45,7 +45,7 @@ def test_the_class_takes_what_the_family_gives(kind: Variant) -> None:
 
 def test_the_switches_are_there() -> None:
     offload = inspect.signature(apply_group_offloading).parameters
-    assert {"onload_device", "offload_device", "offload_type", "use_stream", "offload_to_disk_path"} <= set(offload)
+    assert {"onload_device", "offload_device", "offload_type", "use_stream"} <= set(offload)
     for name in ("FirstBlockCacheConfig", "TaylorSeerCacheConfig", "MagCacheConfig", "GGUFQuantizationConfig"):
         assert inspect.isclass(getattr(diffusers, name))
     transformer: Any = diffusers.WanTransformer3DModel

@@ -70,9 +70,9 @@ def test_the_14b_on_cards(free: float, plan: str) -> None:
     assert choose(variant("wan2.1-t2v-14b"), (832, 480), 81, machine, Wish()).plan.name == expected
 
 
-def test_little_host_memory_offloads_to_the_disk() -> None:
-    found = choose(variant("wan2.1-t2v-14b"), (832, 480), 81, Machine("cuda", 11, 16), Wish())
-    assert found.plan.name == "group-disk"
+def test_little_host_memory_is_told() -> None:
+    with pytest.raises(VideoError, match=r"and 39 GiB of host memory \(16 available\)"):
+        choose(variant("wan2.1-t2v-14b"), (832, 480), 81, Machine("cuda", 11, 16), Wish())
 
 
 def test_a_refusal_names_what_fits_and_who_holds_the_memory() -> None:
