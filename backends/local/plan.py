@@ -19,7 +19,8 @@ LADDER: tuple[Plan, ...] = (
     Plan("group", offload="group", tiling=True),
     Plan("sequential", offload="sequential", tiling=True),
 )
-"""From the fastest to the smallest. Offloading to the disk is none of them: with diffusers 0.42.1 it changes the clip. 4-bit and int8 weights change the pictures more: only on request."""
+"""From the fastest to the smallest. Offloading to the disk is none of them: with diffusers 0.42.1
+it changes the clip. 4-bit and int8 weights change the pictures more: only on request."""
 RUNGS: Mapping[str, Plan] = {plan.name: plan for plan in LADDER}
 USABLE = 0.95
 """The share of the free memory that a plan may count on."""
