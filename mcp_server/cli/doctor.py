@@ -40,14 +40,24 @@ class Finding:
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Don't make a test clip.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="What the local models need on cards of 12 to 80 GB.")] = False,
+    live: Annotated[str | None, typer.Option(metavar="PROVIDER", help="Make its cheapest real clip instead.")] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(help="With --live: US dollars, at most.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --live: agreed to the price, don't ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Look over this installation: folders, keys (where found, never their value), back ends, workers, the engine."""
+    """Look over this installation: folders, keys (where found, never their value), back ends, workers, the engine.
+
+    With --live PROVIDER it makes one real, paid clip there instead, and keeps on record how that went.
+    """
     if plan:
         from mcp_server.cli.plan_table import plan_table
 
         plan_table(as_json)
         return
+    if live is not None or max_cost_usd is not None or yes:
+        from mcp_server.cli.live import command
+
+        command(live, max_cost_usd, yes, as_json)
     found: list[Finding] = []
     for finding in look_over(quick):
         found.append(finding)
@@ -83,7 +93,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
         yield Finding("store", "FAIL", error.message)
         return
     try:
-        for look in (_store, _lock, _catalog, _back_ends, _lanes):
+        for look in (_store, _lock, _catalog, _back_ends, _tested, _lanes, *(() if quick else (_accounts,))):
             yield from _told(look, context)
     finally:
         context.close()
@@ -215,6 +225,32 @@ def _back_ends(context: Context) -> Iterator[Finding]:
         )
     for name, why in sorted(broken.items()):
         yield Finding("back end", "FAIL", f"{name} does not load: {why}: reinstall or remove it")
+
+
+def _tested(context: Context) -> Iterator[Finding]:
+    """How each paid provider has been tested: against its wire format, and with a real clip of this person's."""
+    from backends.backend import registry
+    from mcp_server.cli import live_record
+
+    tests = live_record.live_tests(context.settings)
+    for provider in sorted(name for name, entry in registry().items() if entry.kind == "remote"):
+        rows = [row for row in context.catalog.rows if row.provider == provider and row.state != "retired"]
+        words = sorted({row.tested for row in rows if row.tested})
+        last = live_record.latest(tests, provider)
+        if last is not None:
+            words.append(f"{last.text} ({last.model}, version {last.version})")
+        elif rows and context.why_not(provider) is None:
+            words.append(f"not live-tested: reelwright doctor --live {provider} --max-cost-usd 1")
+        if words:
+            verdict: Verdict = "ok" if last is None or last.outcome == "ok" else "note"
+            yield Finding("tested", verdict, f"{provider}: {'; '.join(words)}")
+
+
+def _accounts(context: Context) -> Iterator[Finding]:
+    from mcp_server.cli.live_accounts import ask_accounts
+
+    for provider, (answered, text) in ask_accounts(context).items():
+        yield Finding("account", "ok" if answered else "note", f"{provider}: {text}")
 
 
 def _lanes(context: Context) -> Iterator[Finding]:

@@ -1,0 +1,88 @@
+"""What the configured services say of their accounts: balance, tier, limits. Asked at once, briefly, and for free."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import anyio
+
+from backends.errors import VideoError
+
+if TYPE_CHECKING:
+    from backends.backend import LocalBackend, Registration, RemoteBackend
+    from backends.jobs.context import Context
+
+ANSWER_S = 8.0  # REELWRIGHT_ANSWER_S
+"""How long each service may take, its token's fetching included."""
+
+
+Told = dict[str, tuple[bool, str]]
+"""By provider: whether it answered, and what, in words."""
+
+
+@runtime_checkable
+class HasAccount(Protocol):
+    """A back end that can say something of its account, in words by name."""
+
+    async def account(self) -> Mapping[str, str]: ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    async def aclose(self) -> None: ...
+
+
+def ask_accounts(context: Context) -> Told:
+    """What the services say that are configured here and can be asked.
+
+    Never raises because of a service: one that refuses, hangs or talks nonsense is told as such.
+    """
+    from backends.backend import registry
+
+    env = context.env
+    asked = {
+        provider: registration
+        for provider, registration in sorted(registry().items())
+        if registration.kind == "remote" and context.why_not(provider) is None
+    }
+    return anyio.run(_ask_all, asked, env, context.number("ANSWER_S", ANSWER_S)) if asked else {}
+
+
+async def _ask_all(asked: Mapping[str, Registration], env: Mapping[str, str], limit_s: float) -> Told:
+    told: Told = {}
+    opened: dict[str, RemoteBackend | LocalBackend] = {}
+    for provider, registration in asked.items():  # first, so that no import of an SDK eats up another's time
+        async with _failures(provider, told, limit_s):
+            opened[provider] = registration.open(env, registration.access(env).base_url)
+    async with anyio.create_task_group() as group:
+        for provider, backend in opened.items():
+            group.start_soon(_ask, provider, backend, told, limit_s)
+    return dict(sorted(told.items()))
+
+
+async def _ask(provider: str, backend: object, told: Told, limit_s: float) -> None:
+    async with _failures(provider, told, limit_s):
+        try:
+            if isinstance(backend, HasAccount):
+                with anyio.fail_after(limit_s):
+                    said = await backend.account()
+                words = ", ".join(f"{name} {text}" for name, text in said.items())
+                told[provider] = (True, words or "nothing to tell")
+        finally:
+            if isinstance(backend, Closes):
+                await backend.aclose()
+
+
+@asynccontextmanager
+async def _failures(provider: str, told: Told, limit_s: float) -> AsyncGenerator[None]:
+    """Whatever a service or its back end does, the other findings must still be told."""
+    try:
+        yield
+    except VideoError as error:
+        told[provider] = (False, f"{error.kind}: {error.message}")
+    except TimeoutError:
+        told[provider] = (False, f"no answer within {limit_s:g} s")
+    except Exception as error:  # a plug-in may raise anything
+        told[provider] = (False, f"its back end fails: {type(error).__name__}: {error}"[:200])
