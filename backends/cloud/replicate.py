@@ -248,7 +248,8 @@ def told(answer: Answer) -> Told:
         kind = "rate_limited"
     seconds = RESETS.search(detail)
     wait = float(seconds[1]) if seconds and "retry-after" not in answer.headers else None
-    return Told(detail, text(at(answer.json, "type"))[-60:], kind, retry_after_s=wait)
+    code = text(at(answer.json, "type")).removeprefix("about:blank")  # RFC 9457: "no more than the status says"
+    return Told(detail, code[-60:], kind, retry_after_s=wait)
 
 
 def register() -> Registration:

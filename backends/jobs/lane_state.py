@@ -30,6 +30,10 @@ POSTS_AT_ONCE = 4
 """Paid POSTs under way at a time on one lane: what a kill can leave unclear, and fewer than a back end's connections,
 so that none waits for one with its intent already written down."""
 
+ASKS_AT_ONCE = 8
+"""Questions under way at a time on one lane, as many as a back end has connections: a client's own queue of thousands
+is looked through anew for each of them."""
+
 
 class Posts:
     """A few paid POSTs may run side by side; a look-up of unbound jobs runs alone, so that it can't take the id of one
@@ -72,6 +76,7 @@ class LaneState:
     breaker: Breaker
     ids: IdLog
     posts: Posts = field(default_factory=Posts)
+    asking: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(ASKS_AT_ONCE))
     gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
     _durations: dict[str, tuple[int, Durations]] = field(default_factory=dict[str, tuple[int, Durations]])
 

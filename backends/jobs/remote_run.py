@@ -304,9 +304,10 @@ class RemoteRun:
                 return False
 
     async def _ask(self, handle: Handle) -> Status:
-        crash_point("before-status")
-        status = await self.lane.backend.status(handle, self.lane.context.artifacts.spool(self.job))
-        crash_point("after-status")
+        async with self.lane.asking:
+            crash_point("before-status")
+            status = await self.lane.backend.status(handle, self.lane.context.artifacts.spool(self.job))
+            crash_point("after-status")
         return status
 
     def _took_status(self, row: Row, status: Status, handle: Handle) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.cli.shell import Shell
+from tests.fakes import FakeServer, tiny_clip
 
 Make = Callable[..., Shell]
 
@@ -66,3 +67,34 @@ def test_a_terminal_gets_a_table(shell: Make) -> None:
     with shell().terminal("doctor", "--quick") as terminal:
         assert terminal.end() == 0
         assert "finding" in terminal.shown and "──" in terminal.shown
+
+
+def test_the_accounts_are_told_and_a_silent_service_breaks_nothing(shell: Make) -> None:
+    with (
+        FakeServer("runway", clips={"": tiny_clip()}) as runway,
+        FakeServer("replicate", clips={"": tiny_clip()}) as replicate,
+        FakeServer("kling", clips={"": tiny_clip()}) as kling,
+    ):
+        replicate.always("account", {"status": 401})
+        kling.always("account", {"hang": True})
+        used = shell(
+            RUNWAYML_API_SECRET="key_runway_0123456789",
+            REELWRIGHT_RUNWAY_BASE_URL=runway.url,
+            REPLICATE_API_TOKEN="r8_0123456789abcdef",
+            REELWRIGHT_REPLICATE_BASE_URL=replicate.url,
+            KLING_API_KEY="kling-0123456789",
+            REELWRIGHT_KLING_BASE_URL=kling.url,
+            FAL_KEY="fal-0123456789",  # which has no such endpoint
+            REELWRIGHT_ANSWER_S="1.5",
+        )
+        ended = used.done("doctor", "--json")
+        assert used.done("doctor", "--quick", "--json").json["ok"] is True
+        assert runway.counters()["organization"] == 1, "a quick look asks nobody"
+        kling.release()
+    found = dict(text.split(": ", 1) for _, text in told(ended.json["findings"], "account"))
+    assert sorted(found) == ["kling", "replicate", "runway"]
+    assert found["runway"].startswith("balance $12.34 (1234 credits), monthly limit $100.00")
+    assert found["replicate"] == "auth: Replicate refused (401): scripted 401; check REPLICATE_API_TOKEN"
+    assert found["kling"] == "no answer within 1.5 s"
+    verdicts = [verdict for verdict, _ in told(ended.json["findings"], "account")]
+    assert verdicts == ["note", "note", "ok"] and ended.json["ok"] is True

@@ -1,0 +1,176 @@
+"""One life at each of the paid services through the whole program, its worker killed once in each state it passes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.request import build_request
+from tests.cloud import openai_rows
+from tests.cloud.google_accounts import vertex_env
+from tests.cloud.http_cases import clips, leaks
+from tests.cloud.runway_types import fields as runway_fields
+from tests.fakes import FakeServer
+from tests.jobs.nursery import Nursery
+from tests.jobs.station import Station
+
+KEY = "sk-states-0123456789abcdef"
+KLING_FIELDS = dict.fromkeys(("prompt", "negative_prompt", "aspect_ratio"), "str")
+PIKA_FIELDS = {**KLING_FIELDS, "resolution": "str", "duration": "int"}
+FOUR = {"duration_s": 4}
+
+STATES = {
+    "before-post:1": "submitting",
+    "after-post:1": "submitting",
+    "after-id-log:1": "submitting",
+    "after-status:1": "running",
+    "before-download:1": "downloading",
+    "before-meta:1": "finishing",
+}
+"""A crash point, and the state that the job's row is in when the worker dies there."""
+
+UNSURE = {"before-post:1", "after-post:1"}
+"""Between the intent and the id: only a look-up can tell what became of the POST."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """fake: its module. variable: of its address; path: what the address ends in. dedupe: how an unclear POST is
+    found again. knobs: of the fake. env: a key, where it is one variable."""
+
+    model: str
+    fake: str
+    variable: str
+    dedupe: str
+    env: str = ""
+    path: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    knobs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+SERVICES = [
+    Service("kling/kling-v2-5-turbo", "kling", "KLING", "key", "KLING_API_KEY"),
+    Service("openai/my-proxy-video", "openai_videos", "OPENAI", "lookup", "OPENAI_API_KEY", "/v1", FOUR),
+    Service(
+        "replicate/kling-v2.5-turbo-pro",
+        "replicate",
+        "REPLICATE",
+        "lookup",
+        "REPLICATE_API_TOKEN",
+        knobs={"models": {"kwaivgi/kling-v2.5-turbo-pro": {**KLING_FIELDS, "duration": "int"}}},
+    ),
+    Service(
+        "fal/pika-v2.2",
+        "fal",
+        "FAL",
+        "none",
+        "FAL_KEY",
+        knobs={
+            "endpoints": {"fal-ai/pika/v2.2/text-to-video": {**KLING_FIELDS, "resolution": "str", "duration": "int"}}
+        },
+    ),
+    Service("runway/gen4.5", "runway", "RUNWAY", "none", "RUNWAYML_API_SECRET", fields={"duration_s": 5}),
+    Service("minimax/MiniMax-Hailuo-02", "minimax", "MINIMAX", "none", "MINIMAX_API_KEY"),
+    Service(
+        "gemini/gemini-omni-1.1-flash", "google_omni", "GOOGLE", "none", "GEMINI_API_KEY", fields={"duration_s": 4}
+    ),
+    Service(
+        "vertex/veo-3.1-lite-generate-001", "google_vertex", "VERTEX", "none", fields={"duration_s": 4, "audio": False}
+    ),
+]
+WHOLE = {"kling", "openai_videos", "fal"}
+"""One service of each kind is killed in every state; the others where their own words for a job matter."""
+
+CASES = [
+    (service, point)
+    for service in SERVICES
+    for point, state in STATES.items()
+    if state in ("running", "downloading") or service.fake in WHOLE
+    if service.dedupe == "none" or point != "after-id-log:1"  # the id log is all that such a service leaves us
+]
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Callable[[Service], FakeServer]]:
+    """Each service's one fake, started when it is first asked for."""
+    running: dict[str, FakeServer] = {}
+    with ExitStack() as stack:
+
+        def start(service: Service) -> FakeServer:
+            if service.fake not in running:
+                knobs = dict(service.knobs)
+                if service.fake == "runway":
+                    knobs["variants"] = runway_fields()
+                made = FakeServer(service.fake, clips=clips(), life={"polls": 2}, **knobs)
+                running[service.fake] = stack.enter_context(made)
+            return running[service.fake]
+
+        yield start
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Callable[[Service, FakeServer], Station]]:
+    with ExitStack() as stack:
+
+        def make(service: Service, server: FakeServer) -> Station:
+            env = {service.env: KEY} if service.env else vertex_env(tmp_path, server.url)
+            (tmp_path / "quick").mkdir()
+            (tmp_path / "quick" / "quick.toml").write_text(
+                f'[[model]]\nid = "{service.model}"\ntypical = {{ base_s = 0.2, per_second = 0 }}\n'
+            )
+            folders = [str(tmp_path / "quick")]
+            if service.fake == "openai_videos":
+                folders.insert(0, str(openai_rows.save(tmp_path / "rows")))
+            env["REELWRIGHT_CATALOG"] = os.pathsep.join(folders)
+            env[f"REELWRIGHT_{service.variable}_BASE_URL"] = server.url + service.path
+            quick = {"REELWRIGHT_SETTLE_S": "0.1", "REELWRIGHT_WORKER_IDLE_S": "0", "REELWRIGHT_POLL_EVERY_S": "0.1"}
+            root = tmp_path / "home"
+            root.mkdir()
+            made = Station(root, "", {**env, **quick})
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.mark.parametrize(("service", "point"), CASES, ids=[f"{one.model} {point}" for one, point in CASES])
+def test_a_worker_killed_in_any_state_pays_once_and_the_job_ends_as_it_should(
+    fake: Callable[[Service], FakeServer],
+    station: Callable[[Service, FakeServer], Station],
+    nursery: Nursery,
+    service: Service,
+    point: str,
+) -> None:
+    server = fake(service)
+    charges, submits = (int(server.counters().get(name, 0)) for name in ("charges", "submit"))
+    home = station(service, server)
+    studio = home.studio()
+    fields = {"task": "text_to_video", "prompt": f"a fox, {point}", **service.fields}
+    job = home.place(studio.context, build_request(model=service.model, max_cost_usd=5, **fields))
+
+    assert nursery.ended(nursery.worker(home.environ(), point)) == -9, f"never came to {point}: {home.log[-2000:]}"
+    assert home.row(job)["state"] == STATES[point]
+    assert nursery.ended(nursery.worker(home.environ())) == 0, home.log[-2000:]
+
+    ended, entry, counts = studio.get(job), home.entry(job), server.counters()
+    charged, posted = counts["charges"] - charges, counts.get("submit", 0) - submits
+    assert (charged, posted) == ((0, 0) if ended.state == "uncertain" and point == "before-post:1" else (1, 1))
+    settled, held = home.books()
+    if service.dedupe == "none" and point in UNSURE:
+        assert (ended.state, ended.error and ended.error.kind) == ("uncertain", "submit_unknown"), ended
+        assert (entry["state"], settled) == ("unresolved", 0)
+        assert held > 0 and held == Decimal(str(ended.est_cost_usd)), "the money stays held for a person to decide"
+        return
+    assert ended.state == "succeeded", (ended, home.log[-2000:])
+    assert ended.file is not None and Path(ended.file).stat().st_size > 1000
+    assert (entry["state"], held) == ("settled", 0) and ended.cost_usd == float(settled)
+    assert len(list(home.output.glob("*.mp4"))) == 1
+    home.close()  # before its files are read: closing one of SQLite's drops the locks that this process holds on it
+    assert leaks(home.root, KEY) == []
