@@ -20,7 +20,7 @@ from backends.backend import RemoteFile as File
 from backends.cloud import fal_failures, http_account
 from backends.cloud.http_json import at, listed, number, table, text, whole
 from backends.cloud.http_media import filled, inputs_by_field, named, place_media, plain_body, put, wire_text
-from backends.cloud.http_outcome import Service
+from backends.cloud.http_outcome import CHARGED_WORDS, Service
 from backends.cloud.http_still import Takes, sendable
 from backends.errors import VideoError
 from backends.request import VideoRequest
@@ -149,8 +149,7 @@ class FalBackend:
             for url, mime, role in outputs(answer.json)
         ]
         if not files:
-            said = VideoError("provider", "fal says it is done but gave no video", charged="unknown")
-            return Status("failed", "COMPLETED", error=said)
+            return Status("failed", "COMPLETED", error=self.service.no_video("unknown"))
         return Status("succeeded", "COMPLETED", files=tuple(files), seed=_seed(answer.json))
 
     async def cancel(self, handle: Handle) -> Cancelled:
@@ -210,7 +209,9 @@ def _ended(word: str, failure: VideoError, cancelled: bool) -> Status:
 
 
 def _was_cancelled() -> VideoError:
-    return VideoError("cancelled", "fal stopped it; whether it is billed is not told", charged="unknown")
+    return VideoError(
+        "cancelled", f"fal stopped it; {CHARGED_WORDS['unknown']}: its list of requests tells", charged="unknown"
+    )
 
 
 def outputs(result: object) -> list[tuple[str, str, Literal["clip", "extra"]]]:

@@ -54,6 +54,13 @@ NEXT_STEP: Mapping[ErrorKind, str] = {
 }
 
 
+CHARGED_WORDS: Mapping[Charged, str] = {
+    "no": "it is not charged",
+    "yes": "it is charged",
+    "unknown": "it may be charged",
+}
+
+
 @dataclass(frozen=True)
 class Told:
     """What a service's own error body says.
@@ -153,15 +160,25 @@ class Service:
         """A job that the service took and then failed."""
         kind = told.kind or "provider"
         code = self.clean(told.code, 60)
-        step = NEXT_STEP.get(kind, "")
+        billed = told.charged or charged
+        step = NEXT_STEP.get(kind, "") or ("repeat the call" if billed == "no" else self._look_first())
         said = f"{self.name} failed it{f' ({code})' if code else ''}: {self.clean(told.message) or 'without a reason'}"
         return VideoError(
             kind,
-            f"{said}; {step}" if step else said,
+            f"{said}; {CHARGED_WORDS[billed]}; {step}",
             retryable=retryable,
-            charged=told.charged or charged,
+            charged=billed,
             provider_code=code or None,
         )
+
+    def no_video(self, charged: Charged, why: str = "") -> VideoError:
+        """A job that the service calls done, without a clip. why: what is known of the reason."""
+        said = f"{self.name} says it has succeeded but gave no video{f' ({why})' if why else ''}"
+        step = "repeat the call" if charged == "no" else self._look_first()
+        return VideoError("provider", f"{said}; {CHARGED_WORDS[charged]}; {step}", charged=charged)
+
+    def _look_first(self) -> str:
+        return f"look at the account at {self.name}, or ask its support, before another take is paid"
 
 
 def retry_after(text: str | None) -> float | None:

@@ -192,8 +192,7 @@ class KlingBackend:
             for index, url in enumerate(url for url in urls if url)
         ]
         if not files:
-            error = VideoError("provider", "Kling says it has succeeded but gave no video", charged="unknown")
-            return Status("failed", word, error=error)
+            return Status("failed", word, error=self.service.no_video("unknown"))
         return Status("succeeded", word, files=tuple(files))
 
     def _failure(self, data: object) -> VideoError:

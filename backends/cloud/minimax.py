@@ -190,8 +190,7 @@ class MiniMaxBackend:
         return Status("succeeded", word, files=(RemoteFile(url=url, authorised=self.channel.own(url)),))
 
     def _empty(self, word: str) -> Status:
-        text_ = "MiniMax says it has succeeded but gave no video"
-        return Status("failed", word, error=VideoError("provider", text_, charged="unknown"))
+        return Status("failed", word, error=self.service.no_video("unknown"))
 
     async def cancel(self, handle: Handle) -> Cancelled:
         return Cancelled("unsupported", "yes", "MiniMax cannot stop a job: it runs on, and the clip will be kept")

@@ -145,8 +145,7 @@ class OpenAIBackend:
         elif state == "succeeded":
             files = self._files(handle, job, dialect)
             if not files:
-                said = f"{self._calls.service.name} says {word} but names no file"
-                state, error = "failed", VideoError("provider", said, charged="no" if dialect.repeat else "yes")
+                state, error = "failed", self._calls.service.no_video("no" if dialect.repeat else "yes", word)
         return Status(
             state,
             word,

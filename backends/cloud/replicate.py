@@ -122,15 +122,17 @@ class ReplicateBackend:
         if state == "failed":
             return Status(state, word, error=self._failure(reply))
         if state == "cancelled":
-            billed = "no" if word == "aborted" else "yes"
-            return Status(state, word, error=VideoError("cancelled", f"Replicate: {word}", charged=billed))
+            unbegun = word == "aborted"
+            when = "before it began: it is not charged" if unbegun else "while it ran: what has run is charged"
+            billed = "no" if unbegun else "yes"
+            error = VideoError("cancelled", f"Replicate stopped it {when}", charged=billed)
+            return Status(state, word, error=error)
         if state != "succeeded":
             return Status(state, word[:60], progress=_progress(text(at(reply, "logs"))))
         urls = _addresses(at(reply, "output"))
         if not urls:
-            gone = " (its data is deleted an hour after it was made)" if at(reply, "data_removed") is True else ""
-            error = VideoError("provider", f"Replicate says it has succeeded but gave no video{gone}", charged="yes")
-            return Status("failed", word, error=error)
+            gone = "its data is deleted an hour after it was made" if at(reply, "data_removed") is True else ""
+            return Status("failed", word, error=self.service.no_video("yes", gone))
         files = [
             RemoteFile(url=url, authorised=self.channel.own(url), role="extra" if index else "clip")
             for index, url in enumerate(urls)

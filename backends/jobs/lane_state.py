@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from backends.jobs.store import Row
 PAST = 20
 """How many finished jobs of a model the schedule looks at."""
 
-POLL_EVERY_S = 5.5
+POLL_EVERY_S = 6.0
 """The budget: on average at most one question every so many seconds."""
 
 
@@ -78,7 +79,6 @@ class LaneState:
     posts: Posts = field(default_factory=Posts)
     asking: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(ASKS_AT_ONCE))
     gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
-    _durations: dict[str, tuple[int, Durations]] = field(default_factory=dict[str, tuple[int, Durations]])
 
     @classmethod
     def open(cls, context: Context, hold: Hold, backend: RemoteBackend, engines: Engines) -> LaneState:
@@ -94,20 +94,19 @@ class LaneState:
             self.gates[model] = Gate(limits)
         return self.gates[model]
 
-    def next_poll_s(self, row: Row, elapsed_s: float) -> float:
-        """When to ask of this job again, learned from how long its model took before."""
-        known = self._durations.get(row["model"])
-        count = self.context.store.row(
-            "SELECT count(*) AS n FROM (SELECT 1 FROM jobs WHERE model = ? AND state = 'succeeded' LIMIT ?)",
-            (row["model"], PAST * 50),
+    def durations(self, row: Row) -> Durations:
+        """How long this job's model took, by those that had ended when this one began.
+
+        Not by those that end beside it: of a batch the short ones end first, and would make the rest look overdue.
+        """
+        past = self.context.store.rows(
+            "SELECT remote_done_at - accepted_at AS took FROM jobs WHERE model = ? AND state = 'succeeded' "
+            "AND ended_at <= ? AND accepted_at IS NOT NULL AND remote_done_at > accepted_at "
+            "ORDER BY ended_at DESC LIMIT ?",
+            (row["model"], row["accepted_at"] or time.time(), PAST),
         )
-        finished = int(count["n"]) if count else 0
-        if known is None or known[0] != finished:
-            past = self.context.store.rows(
-                "SELECT remote_done_at - accepted_at AS took FROM jobs WHERE model = ? AND state = 'succeeded' "
-                "AND accepted_at IS NOT NULL AND remote_done_at > accepted_at ORDER BY ended_at DESC LIMIT ?",
-                (row["model"], PAST),
-            )
-            known = (finished, Durations.fit([float(seen["took"]) for seen in past], row["typical_s"]))
-            self._durations[row["model"]] = known
-        return next_gap(known[1], elapsed_s, self.context.number("POLL_EVERY_S", POLL_EVERY_S))
+        return Durations.fit([float(seen["took"]) for seen in past], row["typical_s"])
+
+    def next_poll_s(self, durations: Durations, elapsed_s: float) -> float:
+        """When to ask again of a job that was taken `elapsed_s` ago."""
+        return next_gap(durations, elapsed_s, self.context.number("POLL_EVERY_S", POLL_EVERY_S))

@@ -256,9 +256,9 @@ class RemoteRun:
         age = time.time() - (row["accepted_at"] or row["posted_at"] or time.time())
         # From here on the clock that nobody sets counts: a wall clock put forward or back ends or delays no job.
         begun = time.monotonic() - max(0.0, age)
-        back_off = BackOff()
+        back_off, durations = BackOff(), self.lane.durations(row)
         # A job that was taken over may have been done for long: ask at once; a fresh one when it is worth it.
-        wait = 0.0 if not 0.0 <= age <= 2.0 else self.lane.next_poll_s(row, 0.0)
+        wait = 0.0 if not 0.0 <= age <= 2.0 else self.lane.next_poll_s(durations, 0.0)
         while True:
             if await self._until_due(wait, handle):
                 return
@@ -281,7 +281,7 @@ class RemoteRun:
                 text = f"the provider has not ended it in {elapsed / 3600:.0f} hours"
                 submit_outcome.make_uncertain(self, text)
                 return
-            wait = status.retry_after_s or self.lane.next_poll_s(row, elapsed)
+            wait = status.retry_after_s or self.lane.next_poll_s(durations, elapsed)
 
     async def _until_due(self, wait: float, handle: Handle) -> bool:
         """Wait for the time to ask; a cancel is passed on at once. Whether the job has left `running` meanwhile."""

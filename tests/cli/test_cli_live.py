@@ -32,7 +32,7 @@ def fakes() -> Iterator[Callable[..., FakeServer]]:
 
         def start(service: str, **knobs: Any) -> FakeServer:
             clips = {"": tiny_clip(seconds=2.0)}
-            return stack.enter_context(FakeServer(service, clips=clips, **{"life": {"polls": 1}, **knobs}))
+            return stack.enter_context(FakeServer(service, clips=clips, life={"polls": 1}, **knobs))
 
         yield start
 

@@ -24,8 +24,15 @@ def studio(station: Station) -> Studio:
 
 
 def engines() -> list[psutil.Process]:
-    found = [child for child in psutil.Process().children() if "backends.jobs.engine_child" in child.cmdline()]
-    return [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in psutil.Process().children() if _is_engine(child)]
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    """A living one: a process that has ended but was not waited for yet has no command line."""
+    try:
+        return "backends.jobs.engine_child" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_one_warm_process_serves_job_after_job(station: Station, studio: Studio) -> None:
@@ -74,9 +81,7 @@ def test_an_engine_ends_with_its_worker(tmp_path: Path, stand: Callable[..., Sta
     studio = station.studio()
     studio.submit(tiny_request("wait for ever"))
     (worker,) = until(station.drivers, "a worker drives")
-    children = until(
-        lambda: [c for c in psutil.Process(worker.pid).children() if "engine_child" in " ".join(c.cmdline())], "engine"
-    )
+    children = until(lambda: [child for child in psutil.Process(worker.pid).children() if _is_engine(child)], "engine")
     subprocess.run(["kill", "-9", str(worker.pid)], check=True)
     psutil.wait_procs(children, timeout=10)
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
