@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -79,6 +80,17 @@ class Context:
         if access.missing:
             return f"no credential: set {' or '.join(access.missing)}"
         return access.why or None
+
+    def has_device(self, lane: str) -> bool:
+        """Whether an engine of this process works on that device. Several engines share one ("cpu"), so the lane's
+        row, which names only the first that used it, cannot tell."""
+        for registration in registry().values():
+            if registration.kind == "local":
+                with suppress(VideoError):
+                    access = registration.access(self.env)
+                    if access.available and access.lane == lane:
+                        return True
+        return False
 
     @property
     def locks(self) -> Path:

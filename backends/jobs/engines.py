@@ -193,7 +193,7 @@ class Engines:
                 return child
         if word:
             loaded = [child for child in self._idle if child.word and child.lane == lane]
-            for child in loaded[: len(loaded) - self._warm_models + 1]:
+            for child in loaded[: max(0, len(loaded) - self._warm_models + 1)]:
                 await self._end(child)
         return _Child(await self._start(), lane, provider, word)
 

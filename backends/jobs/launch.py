@@ -117,6 +117,8 @@ class Launcher:
 
     def _no_access(self, lane: Row) -> str:
         """A lane that only somebody else's credentials can drive is named, not started."""
+        if lane["kind"] == "local" and self.context.has_device(lane["key"]):
+            return ""
         why = self.context.why_not(lane["provider"])
         if why is not None:
             return f"no_credentials: {why}"

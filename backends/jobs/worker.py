@@ -200,6 +200,8 @@ class Worker:
                 self._let_go(driver.lease)
 
     def _can_drive(self, lane: Row) -> bool:
+        if lane["kind"] == "local":
+            return self.context.has_device(lane["key"])
         try:
             access = registered(lane["provider"]).access(self.context.env)
         except VideoError as error:

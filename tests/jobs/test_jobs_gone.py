@@ -1,4 +1,4 @@
-"""A home folder that is deleted takes its worker with it."""
+"""What is gone: a home folder takes its worker with it, an engine that is not installed any more stops no other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from backends.jobs.process import is_alive
 from tests.fakes import FakeServer
-from tests.jobs.station import Station, text_request, until
+from tests.jobs.station import Station, text_request, tiny_request, until
 
 
 def test_a_worker_leaves_when_its_home_is_deleted(
@@ -20,3 +20,12 @@ def test_a_worker_leaves_when_its_home_is_deleted(
     studio.close()
     shutil.rmtree(station.home)
     until(lambda: not is_alive(worker), "the worker has left")
+
+
+def test_a_device_is_driven_though_the_engine_that_used_it_first_is_gone(stand: Callable[..., Station]) -> None:
+    station = stand()
+    studio = station.studio()
+    add = "INSERT INTO lanes(key, provider, kind) VALUES ('cpu', 'an engine of the past', 'local')"
+    studio.context.store.write(lambda tx: tx.run(add))
+    (job,) = station.settled(studio, [studio.submit(tiny_request("a boat")).job_id])
+    assert job.state == "succeeded"
