@@ -85,16 +85,7 @@ SERVICES = [
         "vertex/veo-3.1-lite-generate-001", "google_vertex", "VERTEX", "none", fields={"duration_s": 4, "audio": False}
     ),
 ]
-WHOLE = {"kling", "openai_videos", "fal"}
-"""One service of each kind is killed in every state; the others where their own words for a job matter."""
-
-CASES = [
-    (service, point)
-    for service in SERVICES
-    for point, state in STATES.items()
-    if state in ("running", "downloading") or service.fake in WHOLE
-    if service.dedupe == "none" or point != "after-id-log:1"  # the id log is all that such a service leaves us
-]
+CASES = [(service, point) for service in SERVICES for point in STATES]
 
 
 @pytest.fixture(scope="module")
