@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import IO
 
@@ -61,8 +60,8 @@ class Worker:
     def stop(self) -> None:
         self._stopping = True
 
-    async def run(self, *, stay: Callable[[], bool] = lambda: False) -> None:
-        """Until stopped, or idle for long. stay: asked before leaving when idle (an inline worker of a live client)."""
+    async def run(self) -> None:
+        """Until stopped, or idle for long."""
         idle_s = self.context.number("WORKER_IDLE_S", IDLE_S)
         quiet_since = time.monotonic()
         first = True
@@ -90,7 +89,7 @@ class Worker:
                                 driver.refresh(told=told)
                     if self._quiet():
                         patience = idle_s if self.drivers else min(idle_s, EMPTY_S)
-                        if now - quiet_since >= patience and not stay():
+                        if now - quiet_since >= patience:
                             if self._leave():
                                 break
                             quiet_since = now  # jobs that wait for others: no reason to try on every look
