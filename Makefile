@@ -4,8 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCAL  := $(VENV)/.ready-local
+BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
-.PHONY: demo demo-kill test lint types layers unit bench chaos docs clean
+.PHONY: demo demo-kill test lint types layers unit browser bench chaos docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -26,7 +27,7 @@ demo: $(READY)            ## the main job through the real MCP server; MP4s land
 demo-kill: $(READY)       ## paid jobs against a loopback provider while their processes are killed
 	$(BIN)/python -m tests.chaos --demo
 
-test: $(READY) $(LOCAL) lint types layers unit   ## what CI runs
+test: $(READY) $(LOCAL) browser lint types layers unit   ## what CI runs
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -38,8 +39,13 @@ types: $(LOCAL)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-unit: $(LOCAL)
+unit: $(LOCAL) browser
 	$(BIN)/pytest -n 2 --dist loadfile -q
+
+browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what is on PATH, else Debian's package
+	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && said=$$(DEBIAN_FRONTEND=noninteractive sh -c '$(BROWSER)' 2>&1); } || \
+	printf '%s\n' "$$said" "No Chromium: the notebook's browser tests will fail. On Debian: sudo sh -c '$(BROWSER)'"
 
 bench: $(READY)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench

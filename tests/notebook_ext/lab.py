@@ -1,0 +1,326 @@
+"""A real JupyterLab on loopback, its folders all temporary, and a page of it as a person would use it.
+
+    def test_cell(notebook):
+        notebook.open("a.ipynb", "x = 1", "x + 1")      # written, opened, kernel idle
+        notebook.run_all()
+        expect(notebook.output(1)).to_have_text("2")
+        assert notebook.value("x") == 1
+
+Every wait is for a fact, with time enough for a slow machine.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import nbformat
+from nbformat import v4
+from playwright.sync_api import Locator, Page
+
+START_S = 90.0
+PATIENCE_MS = 90_000
+DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
+SETTINGS = {
+    "notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+}
+
+
+class Lab:
+    """The server: starts on a free port with a random token; its kernels end with it.
+
+    root: what the browser sees as its top folder. home, output: REELWRIGHT_HOME and REELWRIGHT_OUTPUT_DIR of the
+    kernels; further environment by `env`.
+    """
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.root, self.home, self.output = (folder / name for name in ("notebooks", "home", "videos"))
+        for made in (self.root, self.output):
+            made.mkdir(parents=True)
+        self._folder = folder
+        self._env = env
+        self._token = secrets.token_hex(16)
+        self._log = folder / "lab.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def _environment(self) -> dict[str, str]:
+        own = {
+            name: str(self._folder / name.lower())
+            for name in (
+                "JUPYTER_CONFIG_DIR",
+                "JUPYTER_DATA_DIR",
+                "JUPYTER_RUNTIME_DIR",
+                "JUPYTERLAB_SETTINGS_DIR",
+                "JUPYTERLAB_WORKSPACES_DIR",
+                "IPYTHONDIR",
+                "MPLCONFIGDIR",
+            )
+        }
+        settings = Path(own["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        for name, values in SETTINGS.items():
+            (settings / f"{name}.jupyterlab-settings").write_text(json.dumps(values))
+        return {
+            **os.environ,
+            **own,
+            "REELWRIGHT_HOME": str(self.home),
+            "REELWRIGHT_OUTPUT_DIR": str(self.output),
+            **self._env,
+        }
+
+    def __enter__(self) -> Self:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
+        command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={self.root}"]
+        command += [f"--IdentityProvider.token={self._token}"]
+        command += ["--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
+        command += ["--allow-root"] if os.geteuid() == 0 else []
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _wait_until_up(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/api/status?token={self._token}", timeout=10):
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"JupyterLab did not start:\n{self.log()}") from None
+                time.sleep(0.1)  # between two tries of a server that is not there yet
+
+    def address(self, path: str) -> str:
+        """A URL of this server that needs no login."""
+        return f"{self.url}/{path}{'&' if '?' in path else '?'}token={self._token}"
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace").replace(self._token, "TOKEN")
+
+    def write(self, name: str, *cells: str | nbformat.NotebookNode) -> Path:
+        """Write a notebook of code cells (or whole cell nodes) below the root; returns its path."""
+        nodes = [v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+        kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(v4.new_notebook(cells=nodes, metadata={"kernelspec": kernel}), path)
+        return path
+
+    def read(self, name: str) -> nbformat.NotebookNode:
+        """A notebook as it lies on disk."""
+        return nbformat.read(self.root / name, as_version=4)
+
+    def call(self, method: str, path: str) -> Any:
+        """One call of the server's own API; returns its JSON, None where it has none."""
+        request = urllib.request.Request(f"{self.url}/{path}", method=method)
+        request.add_header("Authorization", f"token {self._token}")
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return json.loads(reply.read() or b"null")
+
+    def end_kernels(self) -> None:
+        for session in self.call("GET", "api/sessions"):
+            self.call("DELETE", f"api/sessions/{session['id']}")
+
+    def close(self) -> None:
+        """SIGTERM, which ends the kernels first; SIGKILL for what is still there ten seconds later."""
+        if self._process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+                break
+        self._process = None
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Opened:
+    """What JupyterLab and Notebook 7 share: one page, one notebook in it."""
+
+    _panel = "window.jupyterapp.shell.currentWidget"
+
+    def __init__(self, lab: Lab, page: Page) -> None:
+        self.lab = lab
+        self.page = page
+        self.name = ""
+        page.set_default_timeout(PATIENCE_MS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.page.goto("about:blank")  # the page lets go of its kernel before that ends
+        self.lab.end_kernels()
+
+    def open(self, name: str, *cells: str | nbformat.NotebookNode) -> Self:
+        """Write the notebook (when cells are given) and open it; returns when its kernel is idle."""
+        if cells:
+            self.lab.write(name, *cells)
+        self.name = name
+        self.page.goto(self.lab.address(self._path()))
+        self.ready()
+        return self
+
+    def _path(self) -> str:
+        raise NotImplementedError
+
+    def ready(self) -> None:
+        """Wait until the notebook is drawn and its kernel is idle."""
+        self.page.wait_for_function(
+            f"""() => {{
+              const panel = window.jupyterapp && {self._panel};
+              const session = panel?.context?.sessionContext;
+              return panel?.context?.isReady && session?.isReady && session.session?.kernel?.status === "idle"
+                && panel.content.widgets.length > 0;
+            }}"""
+        )
+
+    def _with_panel(self, body: str, argument: Any = None) -> Any:
+        """Run the body of an async function with `app`, `panel` and `arg`; returns what it returns."""
+        return self.page.evaluate(
+            f"async (arg) => {{ const app = window.jupyterapp, panel = {self._panel}; {body} }}", argument
+        )
+
+    def run_all(self, *, wait: bool = True) -> None:
+        """Run all cells; without wait, return while they run."""
+        start = "const run = app.commands.execute('notebook:run-all-cells');"
+        self._with_panel(start + ("await run;" if wait else "window.running = run;"))
+
+    def run(self, index: int, *, wait: bool = True) -> None:
+        """Run one cell."""
+        start = """panel.content.deselectAll(); panel.content.activeCellIndex = arg;
+            const run = app.commands.execute('notebook:run-cell');"""
+        self._with_panel(start + ("await run;" if wait else "window.running = run;"), index)
+
+    def finished(self) -> None:
+        """Wait until what `run_all` or `run` started has ended."""
+        self.page.evaluate("async () => { await window.running; }")
+
+    def cell(self, index: int) -> Locator:
+        return self.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{index}']")
+
+    def output(self, index: int) -> Locator:
+        """All that a cell put out."""
+        return self.cell(index).locator(".jp-Cell-outputArea")
+
+    def printed(self, index: int) -> Locator:
+        """What a cell printed (not what its widgets say)."""
+        return self.cell(index).locator("[data-mime-type='application/vnd.jupyter.stdout']")
+
+    def value(self, expression: str) -> Any:
+        """What a Python expression is in the kernel, by way of JSON; waits for its turn behind a running cell."""
+        reply = self._with_panel(_ASK + "return await ask(arg);", _as_json(expression))
+        return _decoded(reply, expression)
+
+    def wait_value(self, expression: str) -> None:
+        """Wait until a Python expression is true in the kernel."""
+        self.page.wait_for_function(
+            f"""async (arg) => {{ const panel = {self._panel}; {_ASK}
+              const reply = await ask(arg);
+              return reply.status === "error" || reply.data["text/plain"] === "'true'" ? reply : null; }}""",
+            arg=_as_json(f"bool({expression})"),
+            polling=100,
+        ).evaluate("reply => { if (reply.status === 'error') throw new Error(`${reply.ename}: ${reply.evalue}`); }")
+
+    def save(self) -> nbformat.NotebookNode:
+        """Save; returns the notebook as it then lies on disk."""
+        self._with_panel("await panel.context.save();")
+        return self.lab.read(self.name)
+
+    def shut_down(self) -> None:
+        """End the kernel, as the Kernel menu does."""
+        self._with_panel("await panel.context.sessionContext.shutdown();")
+
+    def reopen(self) -> None:
+        """Load the notebook again in a new page state, as after closing the browser; a kernel starts anew if needed."""
+        self.open(self.name)
+
+
+class LabPage(_Opened):
+    """JupyterLab with one notebook open, in a workspace of its own."""
+
+    def _path(self) -> str:
+        return f"lab/workspaces/w{secrets.token_hex(4)}/tree/{self.name}?reset"
+
+    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+        """Execute a command of the application and wait for its end."""
+        self._with_panel("await app.commands.execute(arg[0], arg[1]);", [name, arguments or {}])
+
+    def theme(self, name: str) -> None:
+        """Switch to DARK or LIGHT."""
+        self.command("apputils:change-theme", {"theme": name})
+        light = str(name == LIGHT).lower()
+        self.page.wait_for_selector(f"body[data-jp-theme-name='{name}'][data-jp-theme-light='{light}']")
+
+
+class SevenPage(_Opened):
+    """Notebook 7: the same application with another shell."""
+
+    def _path(self) -> str:
+        return f"notebooks/{self.name}"
+
+    def press_run(self, index: int) -> None:
+        """Run a cell by Shift+Enter, as a person does."""
+        self.cell(index).locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+
+
+_ASK = """const ask = async (code) => {
+  const kernel = panel.context.sessionContext.session.kernel;
+  const future = kernel.requestExecute(
+    { code: "", silent: true, store_history: false, user_expressions: { it: code } });
+  const reply = (await future.done).content;
+  return reply.user_expressions?.it ?? reply;
+};
+"""
+
+
+def _as_json(expression: str) -> str:
+    return f"__import__('json').dumps({expression})"
+
+
+def _decoded(reply: dict[str, Any], expression: str) -> Any:
+    assert reply["status"] == "ok", f"{expression}: {reply.get('ename')}: {reply.get('evalue')}"
+    return json.loads(ast.literal_eval(reply["data"]["text/plain"]))
+
+
+def texts(outputs: Sequence[nbformat.NotebookNode]) -> list[str]:
+    """The MIME types of saved outputs, in order; streams by their name."""
+    return [
+        f"stream/{output['name']}" if output["output_type"] == "stream" else "|".join(sorted(output.get("data", {})))
+        for output in outputs
+    ]
