@@ -114,7 +114,9 @@ def notebook(lab: Lab, page: Page) -> Iterator[LabPage]:
 
 
 @pytest.fixture
-def seven(lab: Lab, page: Page) -> Iterator[SevenPage]:
+def seven(lab: Lab, page: Page, talk: Talk) -> Iterator[SevenPage]:
     """A Notebook 7 page on the same server."""
+    for pattern in SevenPage.own_errors:
+        talk.allow(pattern)
     with SevenPage(lab, page) as opened:
         yield opened
