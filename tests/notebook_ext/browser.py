@@ -93,11 +93,16 @@ class Chromium:
     test of this process can run a loop of its own. `awake` sets that mark for the time in which pages are used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        """folder: for what the browser writes beside its profiles, which are temporary anyway."""
         self._driver = sync_playwright().start()
         self._loop = asyncio.get_running_loop()
         try:
-            self._browser = self._driver.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+            self._browser = self._driver.chromium.launch(
+                executable_path=chromium_path(),
+                args=FLAGS,
+                env={**os.environ, "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)},
+            )
         except BaseException:
             self._driver.stop()
             raise
