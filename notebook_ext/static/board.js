@@ -31,7 +31,7 @@ export function board(host) {
 
   function choices(select, values) {
     const have = [...select.options].map((option) => option.value);
-    for (const value of values) if (value && !have.includes(value)) select.append(h("option", { value }, value));
+    for (const value of new Set(values)) if (value && !have.includes(value)) select.append(h("option", { value }, value));
   }
 
   function line(row) {
@@ -93,6 +93,8 @@ export function board(host) {
       if (matches(row) || grid) wanted.push(parts.el);
       if (row.has_poster && !posters.has(row.job_id)) near.observe(parts.el);
     }
+    const at = wanted.indexOf(lines.get(openId)?.el);
+    if (at >= 0) wanted.splice(at + 1, 0, place);
     if (wanted.length !== list.childElementCount || wanted.some((el, n) => el !== list.children[n])) {
       const focused = document.activeElement;
       list.replaceChildren(...wanted);
@@ -106,7 +108,6 @@ export function board(host) {
       openId = id;
       place.hidden = !id;
       if (id) {
-        (lines.get(id)?.el ?? list).after(place);
         opened = card({ ...host, el: place });
       }
       draw();
@@ -115,7 +116,7 @@ export function board(host) {
 
   all(host.on("data", draw));
   all.every(10_000, draw); // ages
-  host.el.append(money, filters, list, place, status.el);
+  host.el.append(money, filters, list, status.el);
   draw();
   all(() => { opened?.(); for (const url of posters.values()) host.free(url); posters.clear(); });
   return all.undo;

@@ -37,11 +37,12 @@ export function usd(amount) {
   return "$" + amount.toFixed(4).replace(/0{1,2}$/, "");
 }
 
-/** 7 s, 1:05, 1:02:03 */
+/** 7 s, 1:05, 1:02:03, 3 days */
 export function clock(seconds) {
   const s = Math.max(0, Math.round(seconds));
   const two = (n) => String(n).padStart(2, "0");
   if (s < 60) return `${s} s`;
+  if (s >= 172800) return `${Math.floor(s / 86400)} days`;
   return s < 3600 ? `${Math.floor(s / 60)}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
 }
 
