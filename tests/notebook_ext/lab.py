@@ -58,7 +58,8 @@ class Lab:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
         own = {
             name: str(self._folder / name.lower())
             for name in (
@@ -93,7 +94,7 @@ class Lab:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.root,
-                env=self._environment(),
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
