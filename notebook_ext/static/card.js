@@ -84,12 +84,10 @@ export function card(host) {
     if (!kind) return;
     const mine = stageOf;
     const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !still(), ariaLabel: now.prompt || now.task });
+    if (now.has_poster) ask("poster").then(({ buffers }) => {
+      if (buffers.length && mine === stageOf) video.poster = url = blobUrl(buffers, "image/jpeg");
+    }, () => {});
     try {
-      if (now.has_poster) {
-        const { buffers } = await ask("poster");
-        if (buffers.length && mine === stageOf) video.poster = url = blobUrl(buffers, "image/jpeg");
-      }
-      if (mine !== stageOf) return;
       stage.append(video);
       const found = await host.media(now.job_id);
       if (mine !== stageOf) return host.free(found);
