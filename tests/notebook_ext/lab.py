@@ -28,9 +28,10 @@ from typing import Any, Self
 
 import nbformat
 from nbformat import v4
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.jobs.station import Station, until
+from tests.notebook_ext import browser
 
 START_S = 90.0
 PATIENCE_MS = 90_000
@@ -162,9 +163,11 @@ class _Opened:
         page.set_viewport_size({"width": 1280, "height": 1000})
 
     def __enter__(self) -> Self:
+        expect.set_options(timeout=PATIENCE_MS)
         return self
 
     def __exit__(self, *_: object) -> None:
+        expect.set_options(timeout=browser.PATIENCE_MS)
         self.page.goto("about:blank")  # the page lets go of its kernel before that ends
         self.lab.forget()
 
