@@ -6,7 +6,8 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -20,12 +21,14 @@ from backends.errors import VideoError
 from backends.jobs import ledger, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
+from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import describe
 from backends.jobs.launch import Launcher
+from backends.jobs.next_model import next_model
 from backends.jobs.offers import Estimator, Market
-from backends.jobs.order import Order, Orders, Quote, Where
+from backends.jobs.order import Again, Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
-from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Ticket
+from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
 from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 
@@ -150,6 +153,28 @@ class Studio:
         """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing."""
         return self.orders.quote(Order(request, prefer, where, take, request_key, label))
 
+    def again(self, job_id: str, *, max_cost_usd: Decimal | None = None, confirmed: bool = False) -> Ticket:
+        """Another take of a job, by the model that made it: the first take that is not there yet.
+
+        max_cost_usd: refuse above this; None = the person's walls alone.
+        """
+        order = self._next_take(job_id, max_cost_usd)
+        placed = self.orders.place(replace(order, confirmed=confirmed))
+        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out)
+
+    def quote_again(self, job_id: str) -> tuple[int, Quote]:
+        """The number of the take that `again` would make, and what it may cost. Starts nothing."""
+        order = self._next_take(job_id, None)
+        return order.take, self.orders.quote(order)
+
+    def _next_take(self, job_id: str, max_cost_usd: Decimal | None) -> Again:
+        row = self._row(job_id)
+        for take in range(row["take"] + 1, 100):
+            order = Again.take_of(row, take, max_cost_usd)
+            if not self.orders.is_there(order):
+                return order
+        raise VideoError("invalid_request", f"job {row['id']} has 99 takes: change the request")
+
     def _ticket(self, row: Row, *, replayed: bool, way_out: str = "") -> Ticket:
         trouble = self._drive(row)
         notes = cast("list[str]", json.loads(row["notes"]))
@@ -191,7 +216,11 @@ class Studio:
     def get(self, job_id: str) -> Job:
         """The job as it is now."""
         row = self._row(job_id)
-        return records.to_job(self.context.store, row, trouble=self._drive(row))
+        return self._job(row, trouble=self._drive(row))
+
+    def _job(self, row: Row, *, trouble: str = "", timed_out: bool = False) -> Job:
+        offer = next_model(self.context, row)
+        return records.to_job(self.context.store, row, trouble=trouble, timed_out=timed_out, offer=offer)
 
     def list(
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
@@ -203,6 +232,26 @@ class Studio:
         )}:  # fmt: skip
             self.launcher.ensure(lane)
         return page
+
+    def recent(self, limit: int = 50) -> list[Job]:
+        """The newest jobs in full, newest first, whoever started them."""
+        rows = self.context.store.rows(
+            "SELECT * FROM jobs WHERE principal = ? AND parent IS NULL ORDER BY seq DESC LIMIT ?",
+            (self.principal, limit),
+        )
+        return [self._job(row, trouble=self._drive(row)) for row in rows]
+
+    def detail(self, job_id: str) -> Detail:
+        """The request as asked, the times and the facts of a job's making."""
+        return detail_of(self._row(job_id))
+
+    def spend(self) -> Spend:
+        """Money so far, and the person's walls."""
+        return records.spend(self.context.store)
+
+    def version(self) -> int:
+        """A number that changes with every change of the store, by whatever process."""
+        return self.context.store.version()
 
     async def wait(
         self,
@@ -235,7 +284,7 @@ class Studio:
                 if on_change is not None:
                     await self._tell(rows, shown, on_change)
                 if any(done) if until == "any" else all(done):
-                    return [records.to_job(store, row) for row in rows]
+                    return [self._job(row) for row in rows]
             if time.monotonic() >= deadline:
                 return [self._late(self._row(job_id), trouble) for job_id in ids]
             await anyio.sleep(min(WAIT_LOOK_S, max(0.0, deadline - time.monotonic())))
@@ -245,7 +294,7 @@ class Studio:
 
     def _late(self, row: Row, trouble: Mapping[str, str]) -> Job:
         timed_out = row["state"] not in SETTLED
-        return records.to_job(self.context.store, row, trouble=trouble.get(row["id"], ""), timed_out=timed_out)
+        return self._job(row, trouble=trouble.get(row["id"], ""), timed_out=timed_out)
 
     async def _tell(
         self, rows: Sequence[Row], shown: dict[str, tuple[object, ...]], on_change: Callable[[Job], Awaitable[None]]
@@ -254,7 +303,7 @@ class Studio:
             now = (row["state"], row["phase"], row["progress"], row["queue_position"])
             if shown.get(row["id"]) != now:
                 shown[row["id"]] = now
-                await on_change(records.to_job(self.context.store, row))
+                await on_change(self._job(row))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable."""

@@ -58,6 +58,11 @@ class Lab:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the server and so its kernels run with; a test gives the same to another client of their home."""
+        return self.station.environ(**jupyter_folders(self.station.root))
+
     def __enter__(self) -> Self:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -72,7 +77,7 @@ class Lab:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.root,
-                env=self.station.environ(**jupyter_folders(self.station.root)),
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

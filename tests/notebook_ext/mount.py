@@ -83,7 +83,8 @@ class _Stage:
 
     def asked(self, action: str) -> Act:
         """Wait until an act of this name is open; the oldest such."""
-        return self.acts()[self._waiting(action)]
+        index = self._waiting(action)
+        return self.acts()[index]
 
     def _waiting(self, action: str | None) -> int:
         assert self._module is not None, "mount a view first"

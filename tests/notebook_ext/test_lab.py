@@ -1,0 +1,107 @@
+"""The extension in a real JupyterLab: what a person sees, from the first cell to the notebook opened again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.notebook_ext.lab import DARK, LabPage, SevenPage, kinds
+from tests.rawclient import RawClient
+
+START = """\
+%load_ext notebook_ext
+import numpy as np
+from notebook_ext import studio, show, board
+rng = np.random.default_rng(1)
+still = np.kron(rng.integers(40, 220, (9, 16, 3)), np.ones((40, 40, 1))).astype(np.uint8)
+"""
+MAKE = "studio.image_to_video(still, 'a slow push', model='animatic', camera=['dolly-in:0.4'], duration_s={seconds})"
+PLAYS = """(css) => [...document.querySelectorAll(css)]
+  .some((video) => video.readyState >= 3 && video.currentTime > 0 && !video.error)"""
+
+
+def state(card: Locator, words: str) -> None:
+    expect(card.locator(".rw-chip").first).to_have_text(words, timeout=90_000)
+
+
+def test_from_progress_to_a_playing_clip_that_outlives_the_kernel(
+    notebook: LabPage, picture: Callable[..., Path], page: Page
+) -> None:
+    notebook.open("first.ipynb", START, f"clip = await {MAKE.format(seconds=6)}", "print(clip.state, clip.cost_usd)")
+    notebook.run_all(wait=False)
+    card = notebook.output(1).locator(".rw-card")
+    page.wait_for_function(  # a number that the engine reported, between nothing and all
+        "() => { const bar = document.querySelector('.rw-card progress'); return bar?.position > 0 && bar.position < 1; }"
+    )
+    state(card, "Done")
+    notebook.finished()
+    expect(notebook.printed(2)).to_have_text("succeeded 0.0\n")
+    page.wait_for_function(PLAYS, arg=".rw-card video")
+    source = card.locator("video").get_attribute("src") or ""
+    assert source.startswith("/files/reelwright_outputs/animatic-"), "the server serves the clip, with ranges"
+    expect(notebook.output(1).locator(".rw-figure")).to_be_hidden()
+    picture("live-light")
+    notebook.theme(DARK)
+    picture("live-dark")
+
+    saved = notebook.save()
+    figure = saved.cells[1].outputs[1].data["text/html"]
+    assert 'src="reelwright_outputs/animatic-' in figure and "PREVIS (no generative model)" in figure
+    assert len(figure) < 40_000, "a poster and a link, not the clip"
+    notebook.shut_down()
+    notebook.reopen()
+    opened = notebook.output(1).locator(".rw-figure")
+    expect(opened).to_be_visible()
+    page.wait_for_function("() => document.querySelector('.rw-figure video')?.readyState >= 1")
+    expect(opened.locator("figcaption")).to_contain_text("succeeded, animatic, 6 s")
+    expect(notebook.output(1)).not_to_contain_text("Error displaying widget")
+    picture("reopened-dark")
+
+
+def test_a_card_cancels_while_a_cell_awaits(notebook: LabPage) -> None:
+    long = "studio.image_to_video(still, 'long', model='animatic', duration_s=60, resolution='1080p')"
+    notebook.open("cancel.ipynb", START, f"job = {long}\nawait job", "print(job.refresh().state)")
+    notebook.run(0)
+    notebook.run(1, wait=False)
+    card = notebook.output(1).locator(".rw-card")
+    state(card, "Running")
+    card.get_by_role("button", name="Cancel").click()
+    state(card, "Cancelled")
+    notebook.finished()
+    expect(notebook.output(1)).to_contain_text("cancelled")
+    notebook.run(2)
+    expect(notebook.printed(2)).to_have_text("cancelled\n")
+
+
+def test_the_board_shows_what_an_agent_started(notebook: LabPage, picture: Callable[..., Path]) -> None:
+    env = notebook.lab.environment | {"REELWRIGHT_WORKER_IDLE_S": "1"}
+    with RawClient(env, name="an-agent", cwd=notebook.lab.root) as agent:
+        notebook.open("board.ipynb", START, "board()")
+        notebook.run_all()
+        board = notebook.output(1).locator(".rw-board")
+        expect(board).to_be_visible()
+        ticket = agent.structured(
+            "generate_video", prompt="a boat in the rain", model="animatic", duration_s=2, label="boat"
+        )
+        line = board.get_by_role("listitem").filter(has_text="boat")
+        expect(line).to_contain_text("an-agent")
+        expect(line.locator(".rw-chip").first).to_have_text("Done", timeout=90_000)
+        line.get_by_role("button", name="Open boat").click()
+        expect(board.locator(".rw-card video")).to_be_visible()
+        notebook.page.wait_for_function(PLAYS, arg=".rw-board video")
+        picture("board")
+        # and the other way round: the notebook has the very job of the agent
+        assert notebook.value(f"studio.job({ticket['job_id']!r}).view.client") == "an-agent"
+
+
+def test_notebook_7_shows_a_card(seven: SevenPage) -> None:
+    seven.open("seven.ipynb", START, f"job = {MAKE.format(seconds=2)}\njob")
+    seven.press_run(0)
+    seven.press_run(1)
+    card = seven.output(1).locator(".rw-card")
+    state(card, "Done")
+    seven.page.wait_for_function(PLAYS, arg=".rw-card video")
+    saved = seven.save()
+    assert kinds(saved.cells[1].outputs)[0] == {"application/vnd.jupyter.widget-view+json", "text/plain"}
