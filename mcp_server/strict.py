@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -22,6 +23,7 @@ MOST = 20
 """Problems told at once; a longer list teaches nothing more."""
 ECHO = 60
 """Characters of a value that are repeated to the caller."""
+SLOW_FORMAT = "rfc3987_syntax"
 
 KINDS = {
     "string": "a string",
@@ -256,8 +258,18 @@ def _is_whole(_: object, value: object) -> bool:
 
 
 def _checker(schema: Schema) -> Checker:
-    """A JSON Schema validator that knows no NaN. Imported here: 50 ms that a server's start does not need."""
-    from jsonschema import Draft202012Validator, validators
+    """A JSON Schema validator that knows no NaN. Imported here: 50 ms that a server's start does not need.
+
+    Where JupyterLab is installed too, jsonschema would import rfc3987_syntax, which builds a grammar for 2 s, for a
+    format that no schema here names; so for this import it counts as absent.
+    """
+    modules = cast("dict[str, object]", sys.modules)
+    hidden = modules.setdefault(SLOW_FORMAT, None) is None
+    try:
+        from jsonschema import Draft202012Validator, validators
+    finally:
+        if hidden:
+            del modules[SLOW_FORMAT]
 
     kinds = Draft202012Validator.TYPE_CHECKER.redefine_many({"number": _is_number, "integer": _is_whole})
     made: object = validators.extend(Draft202012Validator, type_checker=kinds)(schema)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from mcp_types import TextContent
 
 from backends.settings import Settings
-from mcp_server.strict import ECHO, echo
+from mcp_server.strict import ECHO, SLOW_FORMAT, echo
 from tests.mcp_server.conftest import Connect
 from tests.rawclient import ERAS, RawClient, home_env
 
@@ -229,6 +232,20 @@ def test_no_more_than_sixty_characters_are_echoed(wire: RawClient, value: object
 def test_an_unknown_tool_names_the_known_ones(wire: RawClient) -> None:
     text = wire.refused("make_video", prompt="x")
     assert text.startswith("not_found: there is no tool 'make_video'; there are list_models, estimate_cost, ")
+
+
+def test_jupyterlabs_packages_do_not_slow_the_first_call() -> None:
+    """JupyterLab brings a package whose import takes two seconds; the check of arguments goes without it."""
+    assert find_spec(SLOW_FORMAT) is not None, "the test needs JupyterLab's packages"
+    code = (
+        "import sys; from mcp_server.strict import StrictArguments; "
+        "schema = {'properties': {'n': {'type': 'number'}}, 'additionalProperties': False}; "
+        "found = StrictArguments('t', schema, {}).problems({'n': '8'}); "
+        "slow = [name for name in sys.modules if name.startswith('rfc3987')]; "
+        "import rfc3987_syntax; print(list(found), slow)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "['n'] []\n", ran.stderr
 
 
 def test_echo_is_bounded_for_anything() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page
 
+from tests.fakes import FakeServer, tiny_clip
+from tests.jobs.station import Station
 from tests.notebook_ext.browser import Chromium, Look, Talk, snapshot
 from tests.notebook_ext.lab import Lab, LabPage, SevenPage
 from tests.notebook_ext.mount import Bare, Widget
@@ -101,8 +103,16 @@ def widget(page: Page, look: Look, shelf: Shelf) -> Widget:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab")) as server:
+def paid() -> Iterator[FakeServer]:
+    """The paid service that the Lab's kernels know as `paid/quick`: a job is done at the second look."""
+    with FakeServer("paid", clips={"": tiny_clip()}, life={"polls": 1}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def lab(paid: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    station = Station(tmp_path_factory.mktemp("lab"), paid.url, {"REELWRIGHT_WORKER_IDLE_S": "60"})
+    with Lab(station) as server:
         yield server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,18 +10,28 @@ import nbformat
 import pytest
 from nbmake.nb_run import NotebookRun
 
+from tests.jobs.station import Station
+from tests.notebook_ext.lab import jupyter_folders
+
 TIMEOUT_S = 300  # for one cell
 
 
-def run_copy(notebook: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode:
-    """Copy a notebook's whole folder below `folder` and run the copy as `pytest --nbmake` does; returns it executed.
+def run_copy(notebook: Path, station: Station, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode:
+    """Copy a notebook's whole folder to the station and run the copy as `pytest --nbmake` does; returns it executed.
 
     nbmake's own runner in this process: the plugin would take the environment, and run in the source tree, as they are.
     AssertionError with the cell and its traceback when one fails.
     """
-    for name in ("REELWRIGHT_HOME", "REELWRIGHT_OUTPUT_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
-        monkeypatch.setenv(name, str(folder / name.lower()))
-    copy = Path(shutil.copytree(notebook.parent, folder / "examples")) / notebook.name
-    result = NotebookRun(copy, TIMEOUT_S).execute()
+    env = station.environ(**jupyter_folders(station.root))
+    for name in os.environ.keys() - env.keys():
+        if not name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    copy = Path(shutil.copytree(notebook.parent, station.root / "examples")) / notebook.name
+    try:
+        result = NotebookRun(copy, TIMEOUT_S).execute()
+    finally:
+        station.close()
     assert result.error is None, f"{notebook.name}, cell {result.error.failing_cell_index}:\n{result.error.trace}"
     return result.nb

@@ -19,17 +19,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self
 
 import nbformat
 from nbformat import v4
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
+
+from tests.jobs.station import Station, until
+from tests.notebook_ext import browser
 
 START_S = 90.0
 PATIENCE_MS = 90_000
@@ -38,47 +40,28 @@ QUIET = {"fetchNews": "false", "checkForUpdates": False}  # else a question abou
 
 
 class Lab:
-    """The server: starts on a free port with a random token; its kernels end with it.
+    """The server: starts on a free port with a random token; its kernels, and the workers they start, end with it.
 
-    root: what the browser sees as its top folder. home, output: REELWRIGHT_HOME and REELWRIGHT_OUTPUT_DIR of the
-    kernels; further environment by `env`.
+    station: the kernels' home, output folder and whole environment, without a key of the person who runs the tests.
+    root: what the browser sees as its top folder.
     """
 
-    def __init__(self, folder: Path, **env: str) -> None:
-        self.root, self.home, self.output = (folder / name for name in ("notebooks", "home", "videos"))
-        for made in (self.root, self.output):
-            made.mkdir(parents=True)
-        self._folder = folder
-        self._env = env
-        self._settings = folder / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.root = station.root / "notebooks"
+        self.root.mkdir(parents=True)
+        self._settings = station.root / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
         self._settings.mkdir(parents=True)
         (self._settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
         self._token = secrets.token_hex(16)
-        self._log = folder / "lab.log"
+        self._log = station.root / "lab.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {
-            name: str(self._folder / name.lower())
-            for name in (
-                "JUPYTER_CONFIG_DIR",
-                "JUPYTER_DATA_DIR",
-                "JUPYTER_RUNTIME_DIR",
-                "JUPYTERLAB_SETTINGS_DIR",
-                "JUPYTERLAB_WORKSPACES_DIR",
-                "IPYTHONDIR",
-                "MPLCONFIGDIR",
-            )
-        }
-        return {
-            **os.environ,
-            **own,
-            "REELWRIGHT_HOME": str(self.home),
-            "REELWRIGHT_OUTPUT_DIR": str(self.output),
-            **self._env,
-        }
+        """What the server and so its kernels run with; a test gives the same to another client of their home."""
+        return self.station.environ(**jupyter_folders(self.station.root))
 
     def __enter__(self) -> Self:
         with socket.socket() as free:
@@ -101,23 +84,19 @@ class Lab:
                 start_new_session=True,
             )
         try:
-            self._wait_until_up()
+            until(self._up, "JupyterLab answers", START_S)
         except BaseException:
             self.close()
             raise
         return self
 
-    def _wait_until_up(self) -> None:
-        assert self._process is not None
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.url}/api/status?token={self._token}", timeout=10):
-                    return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"JupyterLab did not start:\n{self.log()}") from None
-                time.sleep(0.1)  # between two tries of a server that is not there yet
+    def _up(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, f"JupyterLab ended:\n{self.log()}"
+        try:
+            self.call("GET", "api/status")
+        except (OSError, HTTPException):
+            return False
+        return True
 
     def address(self, path: str) -> str:
         """A URL of this server that needs no login."""
@@ -163,9 +142,17 @@ class Lab:
                 self._process.wait(10)
                 break
         self._process = None
+        self.station.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def jupyter_folders(root: Path) -> dict[str, str]:
+    """The environment that keeps Jupyter, IPython and matplotlib to folders below root."""
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
+    names += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
+    return {name: str(root / name.lower()) for name in names}
 
 
 class _Opened:
@@ -181,9 +168,11 @@ class _Opened:
         page.set_viewport_size({"width": 1280, "height": 1000})
 
     def __enter__(self) -> Self:
+        expect.set_options(timeout=PATIENCE_MS)
         return self
 
     def __exit__(self, *_: object) -> None:
+        expect.set_options(timeout=browser.PATIENCE_MS)
         self.page.goto("about:blank")  # the page lets go of its kernel before that ends
         self.lab.forget()
 

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from tests.jobs.station import Station
 from tests.notebook_ext.examples import run_copy
 from tests.notebook_ext.lab import kinds
 
@@ -34,19 +35,19 @@ def written(folder: Path, *cells: str) -> Path:
 def test_a_notebook_runs_in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "source", SHOWS, "import anywidget; anywidget.AnyWidget(_esm='')")
     before = path.read_bytes()
-    executed = run_copy(path, tmp_path / "run", monkeypatch)
+    executed = run_copy(path, Station(tmp_path / "run"), monkeypatch)
     assert [kinds(cell.outputs) for cell in executed.cells] == [
         [{"stdout"}, {"text/html", "text/plain"}],
         [{"application/vnd.jupyter.widget-view+json", "text/plain"}],
     ]
-    assert executed.cells[0].outputs[0].text == "reelwright_home\n"
+    assert executed.cells[0].outputs[0].text == "home\n"
     assert path.read_bytes() == before
 
 
 def test_a_cell_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "source", "x = 1", "x / 0")
     with pytest.raises(AssertionError, match=r"(?s)trial.ipynb, cell 1:.*x / 0.*ZeroDivisionError"):
-        run_copy(path, tmp_path / "run", monkeypatch)
+        run_copy(path, Station(tmp_path / "run"), monkeypatch)
 
 
 def test_the_plugin_runs_it_too(tmp_path: Path) -> None:

@@ -74,8 +74,11 @@ def test_an_error_in_the_page_is_an_error_of_the_test(page: Page, talk: Talk) ->
     page.evaluate("console.error('one')")
     with page.expect_event("pageerror"):
         page.evaluate("setTimeout(() => { throw new Error('two'); })")
-    assert [line.split(" (")[0].split("\n")[0] for line in talk.unexpected()] == ["error: one", "thrown: Error: two"]
-    talk.allow("one|two")
+    with page.expect_event("pageerror"):
+        page.evaluate("() => { Promise.reject(new Error('three')); }")
+    said = [line.split(" (")[0].split("\n")[0] for line in talk.unexpected()]
+    assert said == ["error: one", "thrown: Error: two", "thrown: Error: three"]
+    talk.allow("one|two|three")
     assert talk.unexpected() == []
 
 
