@@ -22,6 +22,7 @@ from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.inspection import describe
 from backends.jobs.launch import Launcher
+from backends.jobs.next_model import next_model
 from backends.jobs.offers import Estimator, Market
 from backends.jobs.order import Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
@@ -191,7 +192,11 @@ class Studio:
     def get(self, job_id: str) -> Job:
         """The job as it is now."""
         row = self._row(job_id)
-        return records.to_job(self.context.store, row, trouble=self._drive(row))
+        return self._job(row, trouble=self._drive(row))
+
+    def _job(self, row: Row, *, trouble: str = "", timed_out: bool = False) -> Job:
+        offer = next_model(self.context, row)
+        return records.to_job(self.context.store, row, trouble=trouble, timed_out=timed_out, offer=offer)
 
     def list(
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
@@ -235,7 +240,7 @@ class Studio:
                 if on_change is not None:
                     await self._tell(rows, shown, on_change)
                 if any(done) if until == "any" else all(done):
-                    return [records.to_job(store, row) for row in rows]
+                    return [self._job(row) for row in rows]
             if time.monotonic() >= deadline:
                 return [self._late(self._row(job_id), trouble) for job_id in ids]
             await anyio.sleep(min(WAIT_LOOK_S, max(0.0, deadline - time.monotonic())))
@@ -245,7 +250,7 @@ class Studio:
 
     def _late(self, row: Row, trouble: Mapping[str, str]) -> Job:
         timed_out = row["state"] not in SETTLED
-        return records.to_job(self.context.store, row, trouble=trouble.get(row["id"], ""), timed_out=timed_out)
+        return self._job(row, trouble=trouble.get(row["id"], ""), timed_out=timed_out)
 
     async def _tell(
         self, rows: Sequence[Row], shown: dict[str, tuple[object, ...]], on_change: Callable[[Job], Awaitable[None]]
@@ -254,7 +259,7 @@ class Studio:
             now = (row["state"], row["phase"], row["progress"], row["queue_position"])
             if shown.get(row["id"]) != now:
                 shown[row["id"]] = now
-                await on_change(records.to_job(self.context.store, row))
+                await on_change(self._job(row))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable."""

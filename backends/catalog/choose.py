@@ -227,14 +227,14 @@ def _nothing_fits(
     return VideoError(error.kind, text, problems=error.problems, nearest={"model": misfit.row.id, **error.nearest})
 
 
-def next_after(
-    failed: Row, request: VideoRequest, ranking: Ranking, budget: Decimal | None = None
-) -> tuple[Offer | None, str]:
+def next_after(failed: Row, ranking: Ranking, budget: Decimal | None = None) -> tuple[Offer | None, str]:
     """What to offer when a model refused a job and charged nothing: the next available model that isn't the same
-    model by another route, inside the budget, and the words that offer it. Nothing is started by this."""
+    model by another route, inside the budget, and the words that offer it ("" when there is none). Starts nothing."""
     for offer in ranking.fits:
         other = offer.row.family != failed.family and offer.row.id != failed.id and offer.row.engine != "previs"
         if offer.available and other and (budget is None or _high(offer) <= budget):
-            text = f'{failed.id} refused it and charged nothing. Next: repeat with model="{offer.row.id}"'
-            return offer, f"{text} ({offer.estimate.text}); nothing has been started."
-    return None, f"{failed.id} refused it and charged nothing; no other configured model does exactly {request.task}."
+            high = offer.estimate.usd_high
+            cap = f", max_cost_usd={_usd(high)}" if high else ""
+            text = f'repeat with model="{offer.row.id}"{cap} ({offer.estimate.text}); nothing has been started'
+            return offer, text
+    return None, ""

@@ -232,14 +232,15 @@ def queue_position(store: Store, row: Row) -> int | None:
     return int(found["n"]) if found else None
 
 
-def _next_step(row: Row) -> str:
+def _next_step(row: Row, offer: str) -> str:
     state, job = row["state"], row["id"]
     if state == "succeeded":
         return f'inspect_clip(clip="{job}") to look at it; extend_clip or image_to_video take {job} as input'
     if state == "failed":
         error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
         if error is not None and error.charged == "no":
-            return "it was not charged: change what the error names and call the tool again"
+            again = "it was not charged: change what the error names and call the tool again"
+            return f"{again}; or another model: {offer}" if offer else again
         return "it may have been charged: read the error before anything is paid again"
     if state == "cancelled":
         return ""
@@ -259,8 +260,9 @@ def poll_after(row: Row) -> float:
     return round(min(15.0, max(1.0, eta / 4)), 1)
 
 
-def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False) -> Job:
-    """The public view. trouble: why nobody drives it, shown as its phase while it is open."""
+def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False, offer: str = "") -> Job:
+    """The public view. trouble: why nobody drives it, shown as its phase while it is open. offer: the next model
+    after an uncharged failure, in words."""
     result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
     facts: JsonObject = result.get("clip_facts", {})
     prepared: JsonObject = json.loads(row["prepared"])
@@ -303,7 +305,7 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
         client=row["client"],
         poll_after_s=poll_after(row),
         timed_out=timed_out,
-        next=_next_step(row),
+        next=_next_step(row, offer),
     )
 
 
