@@ -11,8 +11,8 @@ from anyio import to_thread
 from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
 
 from backends.errors import VideoError
+from backends.verbs import request_of
 from mcp_server import text
-from mcp_server.asked import request_of
 from mcp_server.consent import Person, Terms, leave_to_spend
 
 if TYPE_CHECKING:

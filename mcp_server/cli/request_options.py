@@ -37,7 +37,8 @@ class Given:
     def request(self) -> VideoRequest:
         """The request. VideoError("invalid_request") with every problem, each under the option's field name."""
         from backends.request import refuse
-        from mcp_server.asked import as_argued, contradictions, request_of
+        from backends.verbs import contradictions, request_of
+        from mcp_server.asked import as_argued
 
         if found := contradictions(self.fields):
             raise refuse(f"{name}: {sentence}" for name, sentence in found.items())

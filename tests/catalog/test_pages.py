@@ -20,7 +20,7 @@ from backends.catalog import check, choose, estimate, load
 from backends.catalog.markdown import markdown_table, models_page
 from backends.errors import VideoError
 from backends.request import build_request
-from mcp_server.asked import request_of
+from backends.verbs import request_of
 from tests.catalog import pages
 from tests.catalog.boxes import clip, still
 
