@@ -20,13 +20,14 @@ from backends.errors import VideoError
 from backends.jobs import ledger, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
+from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import describe
 from backends.jobs.launch import Launcher
 from backends.jobs.next_model import next_model
 from backends.jobs.offers import Estimator, Market
 from backends.jobs.order import Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
-from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Ticket
+from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
 from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 
@@ -208,6 +209,25 @@ class Studio:
         )}:  # fmt: skip
             self.launcher.ensure(lane)
         return page
+
+    def recent(self, limit: int = 50) -> list[Job]:
+        """The newest jobs in full, newest first, whoever started them."""
+        rows = self.context.store.rows(
+            "SELECT * FROM jobs WHERE principal = ? AND parent IS NULL ORDER BY seq DESC LIMIT ?", (self.principal, limit)
+        )
+        return [self._job(row, trouble=self._drive(row)) for row in rows]
+
+    def detail(self, job_id: str) -> Detail:
+        """The request as asked, the times and the facts of a job's making."""
+        return detail_of(self._row(job_id))
+
+    def spend(self) -> Spend:
+        """Money so far, and the person's walls."""
+        return records.spend(self.context.store)
+
+    def version(self) -> int:
+        """A number that changes with every change of the store, by whatever process."""
+        return self.context.store.version()
 
     async def wait(
         self,

@@ -1,0 +1,50 @@
+"""What a person who works on a job needs beyond its public view: the request as asked, the times, the making's facts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends.jobs.store import Row
+from backends.jobs.views import SETTLED
+from backends.request import VideoRequest
+
+
+@dataclass(frozen=True)
+class Detail:
+    """asked: the request as the caller wrote it. inputs: where its media lie now, by place in the request.
+    prompt: in full. elapsed_s: seconds from the submit to the end (or to now); run_s: from the start of the work.
+    facts: figures of the making (seconds, steps, peak memory, versions), {} for most services. sha256: of the clip.
+    clip, poster: the files in the store, None until there are any."""
+
+    asked: VideoRequest
+    inputs: Mapping[str, Path]
+    prompt: str
+    elapsed_s: float
+    run_s: float | None
+    facts: Mapping[str, Any]
+    sha256: str
+    clip: Path | None
+    poster: Path | None
+
+
+def detail_of(row: Row) -> Detail:
+    asked = VideoRequest.model_validate_json(row["request"])
+    result = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
+    entries = json.loads(row["inputs"])
+    end = row["ended_at"] if row["state"] in SETTLED and row["ended_at"] else time.time()
+    return Detail(
+        asked=asked,
+        inputs={place: Path(entry["path"]) for place, entry in entries.items() if "path" in entry},
+        prompt=asked.prompt,
+        elapsed_s=max(0.0, end - row["created_at"]),
+        run_s=max(0.0, end - row["started_at"]) if row["started_at"] else None,
+        facts=result.get("facts", {}),
+        sha256=result.get("sha256", ""),
+        clip=Path(result["file"]) if "file" in result else None,
+        poster=Path(result["poster"]) if "poster" in result else None,
+    )

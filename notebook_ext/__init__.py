@@ -1,0 +1,66 @@
+"""Reelwright in a notebook: jobs live inline, over the same store as the MCP server.
+
+    %load_ext notebook_ext
+    from notebook_ext import studio, show, board, brush, keyframes, camera, compare, estimate
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from notebook_ext.client import NotebookStudio as NotebookStudio
+    from notebook_ext.job import Job as Job
+    from notebook_ext.magics import load_ipython_extension as load_ipython_extension
+    from notebook_ext.prices import estimate as estimate
+    from notebook_ext.showing import show as show
+    from notebook_ext.views.board import board as board
+    from notebook_ext.views.brush import brush as brush
+    from notebook_ext.views.camera import camera as camera
+    from notebook_ext.views.compare import compare as compare
+    from notebook_ext.views.keyframes import keyframes as keyframes
+
+    studio: NotebookStudio
+
+_PLACES = {
+    "studio": "client",
+    "NotebookStudio": "client",
+    "Job": "job",
+    "estimate": "prices",
+    "show": "showing",
+    "board": "views.board",
+    "brush": "views.brush",
+    "camera": "views.camera",
+    "compare": "views.compare",
+    "keyframes": "views.keyframes",
+    "load_ipython_extension": "magics",
+}
+
+__all__ = [  # noqa: RUF022  as a person meets them
+    "studio",
+    "show",
+    "board",
+    "brush",
+    "keyframes",
+    "camera",
+    "compare",
+    "estimate",
+    "Job",
+    "NotebookStudio",
+    "load_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"notebook_ext has no {name!r}: it has {', '.join(__all__)}")
+    found = getattr(import_module(f"notebook_ext.{_PLACES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,55 @@
+"""A thread and a loop of our own: a cell that blocks, or the kernel's own loop, never stalls a job's card.
+
+Messages from the page may be handled on the kernel's main thread or on one of its subshells; they are only posted
+here, so what they start runs in one place.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import cache
+from typing import TypeVar
+
+from anyio import from_thread, to_thread
+
+T = TypeVar("T")
+
+PUBLISHING = threading.RLock()
+"""Held around every message and trait that goes to the page, from whichever thread."""
+
+
+class Portal:
+    """Runs coroutines on the loop (`soon`) and blocking calls on its threads (`aside`)."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._portal = self._stack.enter_context(from_thread.start_blocking_portal(name="reelwright-notebook"))
+
+    def soon(self, work: Callable[..., Awaitable[T]], *args: object) -> Future[T]:
+        """Start a coroutine function on the loop."""
+        return self._portal.start_task_soon(work, *args)
+
+    def aside(self, work: Callable[..., T], *args: object) -> Future[T]:
+        """Start a blocking call on a thread of the loop's."""
+
+        async def run() -> T:
+            return await to_thread.run_sync(work, *args)
+
+        return self._portal.start_task_soon(run)
+
+    def close(self) -> None:
+        """End the loop; what still runs on it is cancelled (no job is: those are the worker's)."""
+        self._portal.start_task_soon(self._portal.stop, True)
+        self._stack.pop_all()
+
+
+@cache
+def portal() -> Portal:
+    """The process's one portal, started at its first use."""
+    made = Portal()
+    atexit.register(made.close)
+    return made

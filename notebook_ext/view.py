@@ -1,0 +1,136 @@
+"""A view: a widget whose page side is a plain ES module, and whose every question is a checked custom message.
+
+State goes to the page as the one trait `data`. Nothing is ever synced back: while a cell awaits, the first trait that
+a page changes arrives and all later ones are lost, so the page asks by message instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import anywidget
+import traitlets
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backends.errors import VideoError
+from backends.request import problems_of
+from notebook_ext.portal import PUBLISHING, portal
+
+STATIC = Path(__file__).parent / "static"
+MAX_BUFFER = 8 << 20
+"""Bytes that a page may send at once; the server's websocket loses larger messages without a word."""
+
+log = logging.getLogger("reelwright")
+
+Buffers = Sequence[bytes]
+Answer = Mapping[str, Any] | tuple[Mapping[str, Any], Buffers] | None
+
+
+class Ask(BaseModel):
+    """The body of an action: exactly its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JobAsk(Ask):
+    job_id: str = Field(max_length=64)
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    v: Literal[1]
+    kind: Literal["act"]
+    rid: str = Field(max_length=64)
+    action: str = Field(max_length=40, pattern=r"^[a-z_]+$")
+    body: dict[str, Any] = Field(default_factory=dict)
+
+
+@cache
+def module_text(name: str) -> str:
+    """The core, what the host needs, and one view, joined to one module for anywidget."""
+    parts = [plain((STATIC / f"{part}.js").read_text("utf-8")) for part in ("core", "media", "afm", name)]
+    return "\n".join((*parts, f'export default adapter({name}, "{name}");', ""))
+
+
+def plain(text: str) -> str:
+    """A module without its imports and the word export: top-level names are unique over all files."""
+    text = re.sub(r'^import \{[^}]*\} from "\./\w+\.js";\n', "", text, flags=re.MULTILINE)
+    return re.sub(r"^export (?=(async )?(function|const|let|class)\b)", "", text, flags=re.MULTILINE)
+
+
+@cache
+def style_text(name: str) -> str:
+    own = STATIC / f"{name}.css"
+    return (STATIC / "widget.css").read_text("utf-8") + (own.read_text("utf-8") if own.exists() else "")
+
+
+class View(anywidget.AnyWidget):
+    """Subclasses name their module, and their actions with the type of each body; `do_ACTION(ask, buffers)` answers.
+
+    Actions run on the portal's threads, whichever thread the kernel hands the message to.
+    """
+
+    NAME: ClassVar[str]
+    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {}
+
+    data = traitlets.Dict().tag(sync=True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "NAME" in cls.__dict__:
+            cls._esm = module_text(cls.NAME)
+            cls._css = style_text(cls.NAME)
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.on_msg(self._hear)
+
+    def publish(self, data: Mapping[str, Any]) -> None:
+        """Give the page new state; from any thread."""
+        with PUBLISHING:
+            self.data = dict(data)
+
+    def _hear(self, _: object, content: object, buffers: Sequence[Any]) -> None:
+        """Only looks and posts: this may be any thread of the kernel's."""
+        try:
+            message = _Message.model_validate(content)
+        except ValidationError:
+            log.warning("a message of an unknown form came from a page: it is ignored")
+            return
+        portal().aside(self._answer, message, [bytes(buffer) for buffer in buffers or ()])
+
+    def _answer(self, message: _Message, buffers: list[bytes]) -> None:
+        try:
+            body, reply = self._done(message, buffers)
+        except VideoError as error:
+            self._send(message, {"ok": False, "error": error.message}, [])
+        except Exception as error:  # a page must not wait for ever, whatever fails
+            log.exception("action %s failed", message.action)
+            self._send(message, {"ok": False, "error": f"{type(error).__name__}: {error}"[:300]}, [])
+        else:
+            self._send(message, {"ok": True, "body": dict(body)}, reply)
+
+    def _done(self, message: _Message, buffers: list[bytes]) -> tuple[Mapping[str, Any], Buffers]:
+        kind = self.ACTIONS.get(message.action)
+        if kind is None:
+            raise VideoError("unsupported", f"this view has no action {message.action}")
+        if sum(map(len, buffers)) > MAX_BUFFER:
+            raise VideoError("invalid_request", f"more than {MAX_BUFFER >> 20} MiB at once")
+        try:
+            ask = kind.model_validate(message.body)
+        except ValidationError as error:
+            raise VideoError("invalid_request", "; ".join(problems_of(error))) from None
+        found: Answer = getattr(self, f"do_{message.action}")(ask, buffers)
+        if isinstance(found, tuple):
+            return found
+        return found or {}, ()
+
+    def _send(self, message: _Message, content: Mapping[str, Any], buffers: Buffers) -> None:
+        with PUBLISHING:
+            self.send({"v": 1, "kind": "answer", "rid": message.rid, **content}, list(buffers))
