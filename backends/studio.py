@@ -6,7 +6,8 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -25,7 +26,7 @@ from backends.jobs.inspection import describe
 from backends.jobs.launch import Launcher
 from backends.jobs.next_model import next_model
 from backends.jobs.offers import Estimator, Market
-from backends.jobs.order import Order, Orders, Quote, Where
+from backends.jobs.order import Again, Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
 from backends.request import TASKS, MediaName, VideoRequest
@@ -152,6 +153,28 @@ class Studio:
         """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing."""
         return self.orders.quote(Order(request, prefer, where, take, request_key, label))
 
+    def again(self, job_id: str, *, max_cost_usd: Decimal | None = None, confirmed: bool = False) -> Ticket:
+        """Another take of a job, by the model that made it: the first take that is not there yet.
+
+        max_cost_usd: refuse above this; None = the person's walls alone.
+        """
+        order = self._next_take(job_id, max_cost_usd)
+        placed = self.orders.place(replace(order, confirmed=confirmed))
+        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out)
+
+    def quote_again(self, job_id: str) -> tuple[int, Quote]:
+        """The number of the take that `again` would make, and what it may cost. Starts nothing."""
+        order = self._next_take(job_id, None)
+        return order.take, self.orders.quote(order)
+
+    def _next_take(self, job_id: str, max_cost_usd: Decimal | None) -> Again:
+        row = self._row(job_id)
+        for take in range(row["take"] + 1, 100):
+            order = Again.take_of(row, take, max_cost_usd)
+            if not self.orders.is_there(order):
+                return order
+        raise VideoError("invalid_request", f"job {row['id']} has 99 takes: change the request")
+
     def _ticket(self, row: Row, *, replayed: bool, way_out: str = "") -> Ticket:
         trouble = self._drive(row)
         notes = cast("list[str]", json.loads(row["notes"]))
@@ -213,7 +236,8 @@ class Studio:
     def recent(self, limit: int = 50) -> list[Job]:
         """The newest jobs in full, newest first, whoever started them."""
         rows = self.context.store.rows(
-            "SELECT * FROM jobs WHERE principal = ? AND parent IS NULL ORDER BY seq DESC LIMIT ?", (self.principal, limit)
+            "SELECT * FROM jobs WHERE principal = ? AND parent IS NULL ORDER BY seq DESC LIMIT ?",
+            (self.principal, limit),
         )
         return [self._job(row, trouble=self._drive(row)) for row in rows]
 

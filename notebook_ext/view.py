@@ -109,12 +109,12 @@ class View(anywidget.AnyWidget):
         try:
             body, reply = self._done(message, buffers)
         except VideoError as error:
-            self._send(message, {"ok": False, "error": error.message}, [])
+            self._reply(message, {"ok": False, "error": error.message}, [])
         except Exception as error:  # a page must not wait for ever, whatever fails
             log.exception("action %s failed", message.action)
-            self._send(message, {"ok": False, "error": f"{type(error).__name__}: {error}"[:300]}, [])
+            self._reply(message, {"ok": False, "error": f"{type(error).__name__}: {error}"[:300]}, [])
         else:
-            self._send(message, {"ok": True, "body": dict(body)}, reply)
+            self._reply(message, {"ok": True, "body": dict(body)}, reply)
 
     def _done(self, message: _Message, buffers: list[bytes]) -> tuple[Mapping[str, Any], Buffers]:
         kind = self.ACTIONS.get(message.action)
@@ -131,6 +131,6 @@ class View(anywidget.AnyWidget):
             return found
         return found or {}, ()
 
-    def _send(self, message: _Message, content: Mapping[str, Any], buffers: Buffers) -> None:
+    def _reply(self, message: _Message, content: Mapping[str, Any], buffers: Buffers) -> None:
         with PUBLISHING:
             self.send({"v": 1, "kind": "answer", "rid": message.rid, **content}, list(buffers))

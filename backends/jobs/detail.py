@@ -1,4 +1,4 @@
-"""What a person who works on a job needs beyond its public view: the request as asked, the times, the making's facts."""
+"""What a person who works on a job needs beyond its public view: the request as asked, times, facts of the making."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backends.backend import JsonObject
 from backends.jobs.store import Row
 from backends.jobs.views import SETTLED
 from backends.request import VideoRequest
@@ -34,7 +35,7 @@ class Detail:
 
 def detail_of(row: Row) -> Detail:
     asked = VideoRequest.model_validate_json(row["request"])
-    result = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
+    result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
     entries = json.loads(row["inputs"])
     end = row["ended_at"] if row["state"] in SETTLED and row["ended_at"] else time.time()
     return Detail(

@@ -85,6 +85,22 @@ class Inputs:
             raise _together(problems)
         return Resolved(entries, hashes, facts, tuple(dict.fromkeys(needs)))
 
+    def again(self, entries: Mapping[str, JsonObject], principal: str) -> Resolved:
+        """The inputs of a job that is there, for another take of it: its copies, and unfinished jobs as they are now."""
+        found: dict[str, JsonObject] = {}
+        for place, entry in entries.items():
+            if "job" in entry and is_pending(entry):
+                name = MediaName("job", entry["job"], entry["part"], entry["t"])
+                found[place] = self.job_entry(name, principal)
+            else:
+                found[place] = entry
+        return Resolved(
+            found,
+            {place: str(entry.get("sha256") or entry.get("url") or "") for place, entry in found.items()},
+            {place: codec.facts_from_json(entry["facts"]) for place, entry in found.items() if "facts" in entry},
+            tuple(dict.fromkeys(entry["job"] for entry in found.values() if "job" in entry and is_pending(entry))),
+        )
+
     def _file(self, text: str, *, copy: bool) -> JsonObject:
         if not copy:
             return {"facts": codec.facts_to_json(self.sandbox.check(self.checked_path(text)))}

@@ -7,10 +7,11 @@ Same request = same job: the key is the given request_key, or is made from the r
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal, Self
 
 from backends.backend import registered
 from backends.catalog.availability import availability
@@ -21,7 +22,7 @@ from backends.jobs import chain, ledger, legal, records
 from backends.jobs.context import Context
 from backends.jobs.gates import Breaker
 from backends.jobs.homes import check_paid
-from backends.jobs.inputs import Resolved
+from backends.jobs.inputs import Inputs, Resolved
 from backends.jobs.records import NewJob
 from backends.jobs.store import Row, Transaction
 from backends.request import VideoRequest
@@ -50,11 +51,48 @@ class Order:
         if len(self.label) > 80:
             raise VideoError("invalid_request", "label is longer than 80 characters")
 
+    @property
+    def asked(self) -> VideoRequest:
+        """The request as it is kept in the job's row."""
+        return self.request
+
+    def resolve(self, inputs: Inputs, principal: str) -> Resolved:
+        """Its media, checked and kept."""
+        return inputs.resolve(self.request, principal)
+
     def digest(self, inputs: Resolved) -> str:
         return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where}".encode()).hexdigest()
 
     def key(self, digest: str) -> str:
         return f"given {self.request_key} {self.take}" if self.request_key else f"made {digest} {self.take}"
+
+
+@dataclass(frozen=True)
+class Again(Order):
+    """Another take of a job that is there: by the model that made it, from the copies of its inputs (the files may be
+    gone). It is the same job as the original call with that take. of: the job's row."""
+
+    of: Row = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
+        request = VideoRequest.model_validate_json(row["request"])
+        changes = {"model": row["model"], "max_cost_usd": max_cost_usd}
+        return cls(request.model_copy(update=changes), take=take, label=row["label"], of=row)
+
+    @property
+    def asked(self) -> VideoRequest:
+        kept = VideoRequest.model_validate_json(self.of["request"])
+        return kept.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
+
+    def resolve(self, inputs: Inputs, principal: str) -> Resolved:
+        return inputs.again(json.loads(self.of["inputs"]), principal)
+
+    def digest(self, inputs: Resolved) -> str:
+        return str(self.of["digest"])
+
+    def key(self, digest: str) -> str:
+        return f"{str(self.of['request_key']).rpartition(' ')[0]} {self.take}"
 
 
 @dataclass(frozen=True)
@@ -87,10 +125,14 @@ class Orders:
         self.client = client
         self.principal = principal
 
+    def is_there(self, order: Order) -> bool:
+        """Whether the order is a job already."""
+        return self._same(order, order.resolve(self.context.inputs, self.principal)) is not None
+
     def quote(self, order: Order) -> Quote:
         """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
         order.check()
-        inputs = self.context.inputs.resolve(order.request, self.principal)
+        inputs = order.resolve(self.context.inputs, self.principal)
         same = self._same(order, inputs)
         key = order.key(order.digest(inputs))
         if same is not None:
@@ -101,7 +143,7 @@ class Orders:
     def place(self, order: Order) -> Placed:
         """The order's job, put into the store unless it is there. Money is reserved in the same transaction."""
         order.check()
-        inputs = self.context.inputs.resolve(order.request, self.principal)
+        inputs = order.resolve(self.context.inputs, self.principal)
         same = self._same(order, inputs)
         if same is not None:
             return Placed(same, replayed=True)
@@ -118,8 +160,9 @@ class Orders:
 
     def _same(self, order: Order, inputs: Resolved) -> Row | None:
         digest = order.digest(inputs)
-        given = order.request_key is not None
-        return records.find_same(self.context.store, self.principal, order.key(digest), digest, given=given)
+        key = order.key(digest)
+        given = key.startswith("given ")
+        return records.find_same(self.context.store, self.principal, key, digest, given=given)
 
     def _choose(self, order: Order, inputs: Resolved) -> tuple[Choice, Sequence[chain.Step]]:
         """The model, and the steps when no model does it in one go."""
@@ -163,16 +206,17 @@ class Orders:
         """The job itself first, then the jobs that are its steps."""
         row, cost = choice.row, choice.estimate
         digest = order.digest(inputs)
+        key = order.key(digest)
         notes = tuple(dict.fromkeys((*choice.checked.notes, *choice.notes)))
         whole = NewJob(
             id=records.new_job_id(),
-            request=order.request,
+            request=order.asked,
             prepared=legal.prepare(choice.checked),
             inputs=inputs.entries,
             needs=inputs.needs,
             digest=digest,
-            request_key=order.key(digest),
-            key_given=order.request_key is not None,
+            request_key=key,
+            key_given=key.startswith("given "),
             principal=self.principal,
             client=order.client or self.client,
             take=order.take,

@@ -1,0 +1,170 @@
+"""A call in a cell as the one request that it means, and the call that a request is."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from backends.request import VideoRequest, plain_decimal, refuse
+from backends.studio import Prefer, Where
+from backends.verbs import contradictions, keyframe_order, request_of
+from notebook_ext.media_names import media_name
+
+
+class Options(TypedDict, total=False):
+    """What every starting call takes, as the MCP tools name it. duration_s, at_s: seconds; max_cost_usd: US dollars,
+    0 unless given, so that nothing is bought by accident; take: 2, 3 ... for another attempt at the same request."""
+
+    model: str
+    duration_s: float
+    aspect_ratio: str
+    resolution: str
+    fps: float
+    audio: bool
+    seed: int
+    negative_prompt: str
+    references: object
+    camera: object
+    effect: str
+    loras: Iterable[str]
+    motion: object
+    loop: bool
+    fit: str
+    provider_options: Mapping[str, Any]
+    prefer: Prefer
+    where: Where
+    max_cost_usd: float | str | Decimal
+    take: int
+    request_key: str
+    label: str
+
+
+class Terms(TypedDict):
+    """How an order is chosen and named."""
+
+    prefer: Prefer
+    where: Where
+    take: int
+    request_key: str | None
+    label: str
+
+
+TERMS = ("prefer", "where", "take", "request_key", "label")
+VERBS = {
+    "text_to_video": "generate_video",
+    "reference_to_video": "generate_video",
+    "edit": "generate_video",
+    "image_to_video": "image_to_video",
+    "interpolate": "interpolate_keyframes",
+    "extend": "extend_clip",
+}
+
+
+def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | None) -> tuple[VideoRequest, Terms]:
+    """The request and the terms of a call; pictures and arrays among its media are saved in `folder`.
+
+    cap: max_cost_usd where the call gives none. VideoError("invalid_request") tells every problem.
+    """
+    known = {*Options.__annotations__, "prompt", "image", "frames", "clip", "add_s"}
+    problems = [_unknown(name, known) for name in given if name not in known]
+    fields = {name: value for name, value in given.items() if value is not None and name in known}
+    terms = {name: fields.pop(name) for name in TERMS if name in fields}
+    fields = _named(fields, folder)
+    problems += [f"{place}: {told}" for place, told in contradictions(fields).items()]
+    if "frames" in fields:
+        problems += [f"{place}: {told}" for place, told in keyframe_order(fields["frames"]).items()]
+    if problems:
+        raise refuse(problems)
+    if cap is not None:
+        fields.setdefault("max_cost_usd", cap)
+    defaults: dict[str, Any] = {"prefer": "quality", "where": "any", "take": 1, "request_key": None, "label": ""}
+    return request_of(verb, fields), cast(Terms, defaults | terms)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"{name}: no such argument" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _named(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Media as names, controls as the plain values that the vocabulary reads; a view gives what was set in it."""
+    named = dict(fields)
+    for place in ("image", "clip"):
+        if place in named:
+            named[place] = media_name(named[place], folder)
+    if "frames" in named:
+        named["frames"] = [_frame(frame, folder) for frame in getattr(named["frames"], "frames", named["frames"])]
+    for name, part in (("camera", "moves"), ("motion", "motion")):
+        if name in named:
+            value = getattr(named[name], part, named[name])
+            named[name] = [_plain(one) for one in ([value] if isinstance(value, str | Mapping) else value)]
+    if "references" in named:
+        given = named["references"]
+        pairs = given.items() if isinstance(given, Mapping) else None
+        named["references"] = (
+            [{"tag": tag, "media": media_name(media, folder)} for tag, media in pairs]
+            if pairs is not None
+            else [_plain(one) for one in given]
+        )
+    return named
+
+
+def _frame(frame: object, folder: Path) -> dict[str, Any]:
+    """A keyframe from a Frame, a mapping, (image, at_s), or an image alone."""
+    plain = _plain(frame)
+    if isinstance(plain, tuple) and len(plain) == 2:
+        plain = {"image": plain[0], "at_s": plain[1]}
+    if not isinstance(plain, Mapping):
+        plain = {"image": plain}
+    values = {name: value for name, value in plain.items() if value is not None and name != "role"}
+    return values | ({"image": media_name(values["image"], folder)} if "image" in values else {})
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else value
+
+
+def as_code(request: VideoRequest, label: str = "", take: int = 1) -> str:
+    """The Python call that asks for this request again."""
+    verb = VERBS.get(request.task, "make")
+    first: list[str] = []
+    named: dict[str, Any] = {}
+    if request.task == "image_to_video" and request.frames:
+        first.append(repr(request.frames[0].image))
+    elif request.task == "interpolate":
+        first.append(repr([_short(frame.model_dump(exclude_none=True)) for frame in request.frames]))
+    elif request.task == "extend":
+        first += [repr(request.source_clip), f"{request.duration_s:g}" if request.duration_s else "None"]
+    elif request.source_clip:
+        named["clip"] = request.source_clip
+    if request.prompt:
+        first.append(repr(request.prompt))
+    skipped = {"task", "prompt", "frames", "source_clip", "max_cost_usd"} | (
+        {"duration_s"} if request.task == "extend" else set()
+    )
+    defaults = VideoRequest(task=request.task)
+    for name in VideoRequest.model_fields:
+        value = getattr(request, name)
+        if name in skipped or value == getattr(defaults, name):
+            continue
+        if name in ("camera", "references", "loras"):
+            value = [str(part) for part in value]
+        elif name == "motion":
+            value = [region.model_dump(exclude_defaults=True) for region in value]
+        named[name] = value
+    if request.max_cost_usd:
+        named["max_cost_usd"] = float(plain_decimal(request.max_cost_usd))
+    named |= {name: value for name, value in (("label", label), ("take", take if take > 1 else 0)) if value}
+    return f"studio.{verb}({', '.join([*first, *(f'{name}={_code(value)}' for name, value in named.items())])})"
+
+
+def _short(frame: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in frame.items() if name != "role" and value != ""}
+
+
+def _code(value: Any) -> str:
+    return repr(json.loads(json.dumps(value))) if isinstance(value, dict) else repr(value)

@@ -1,0 +1,204 @@
+"""`studio`: what a cell can ask for. The same verbs, names, store and walls as the MCP server's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Unpack
+
+from backends.jobs.views import Job as JobView
+from backends.jobs.views import JobPage
+from backends.request import VideoRequest
+from backends.settings import Settings
+from backends.studio import Inspection, Quote, Studio
+from notebook_ext.asking import Options, Terms, as_code, asked
+from notebook_ext.home import Home, notebook_home
+from notebook_ext.job import Job
+
+if TYPE_CHECKING:
+    from notebook_ext.prices import Prices
+    from notebook_ext.sweep import Sweep
+    from notebook_ext.table import JobTable
+
+NOTHING = Decimal(0)
+
+
+class NotebookStudio:
+    """Starting calls return a Job at once; its card shows itself, and `await job` waits.
+
+    A repeated call is the same job, paid once: re-running a cell never pays twice. max_cost_usd is 0 unless given.
+    Every method may raise VideoError.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+
+    @cached_property
+    def home(self) -> Home:
+        home = notebook_home(self._settings)
+        if home.free_only:
+            print(f"note: {home.free_only}")  # noqa: T201
+        return home
+
+    @cached_property
+    def inner(self) -> Studio:
+        """The back end's own studio, for what is not here."""
+        with self._lock:
+            return Studio.open(self.home.settings, client="notebook")
+
+    # making
+
+    def generate_video(self, prompt: str, *, clip: object = None, **options: Unpack[Options]) -> Job:
+        """Start a clip from a prompt, or restyle `clip` (a path, URL or job)."""
+        return self._start("generate_video", {"prompt": prompt, "clip": clip, **options})
+
+    def image_to_video(self, image: object, prompt: str = "", **options: Unpack[Options]) -> Job:
+        """Start a clip from a still (a path, URL, array, PIL image or `job.last_frame`)."""
+        return self._start("image_to_video", {"image": image, "prompt": prompt, **options})
+
+    def interpolate_keyframes(self, frames: object, prompt: str = "", **options: Unpack[Options]) -> Job:
+        """Start a clip through the given stills: images, (image, at_s) pairs, mappings, or a keyframe picker."""
+        return self._start("interpolate_keyframes", {"frames": frames, "prompt": prompt, **options})
+
+    def extend_clip(self, clip: object, add_s: float, prompt: str = "", **options: Unpack[Options]) -> Job:
+        """Start a clip that continues `clip` by add_s seconds; the result holds the whole clip."""
+        return self._start("extend_clip", {"clip": clip, "add_s": add_s, "prompt": prompt, **options})
+
+    def _start(self, verb: str, given: Mapping[str, Any]) -> Job:
+        request, terms = asked(verb, given, self.home.folder, cap=NOTHING)
+        return self.make(request, **terms)
+
+    def make(
+        self,
+        request: VideoRequest,
+        *,
+        prefer: Any = "quality",
+        where: Any = "any",
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+    ) -> Job:
+        """Start a request that is there already as a `backends.request.VideoRequest`."""
+        terms = Terms(prefer=prefer, where=where, take=take, request_key=request_key, label=label)
+        if self.home.free_only and not _is_free(self.inner.quote(request, **terms)):
+            self.home.refuse_paid()
+        ticket = self.inner.submit(request, **terms)
+        return self._job(self.inner.get(ticket.job_id), replayed=ticket.replayed)
+
+    def quote(self, verb: str, **given: Any) -> Quote:
+        """What a starting call would choose and cost at most, or the job that it already is. Starts nothing."""
+        request, terms = asked(verb, given, self.home.folder, cap=None)
+        return self.inner.quote(request, **terms)
+
+    def next_take(self, job: Job, max_cost_usd: float | Decimal | None = None) -> Job:
+        """The first take of a job's request that is not there yet, by the same model."""
+        cap = NOTHING if max_cost_usd is None else Decimal(str(max_cost_usd))
+        if self.home.free_only and not _is_free(self.inner.quote_again(job.job_id)[1]):
+            self.home.refuse_paid()
+        ticket = self.inner.again(job.job_id, max_cost_usd=cap)
+        return self._job(self.inner.get(ticket.job_id))
+
+    # asking
+
+    def estimate_cost(self, prompt: str = "", **given: Any) -> Prices:
+        """The models that can do exactly this, ranked, with their prices. Spends nothing, starts nothing."""
+        from notebook_ext.prices import estimate
+
+        return estimate(prompt, client=self, **given)
+
+    def list_models(
+        self, task: str | None = None, query: str | None = None, include_retired: bool = False, limit: int = 20
+    ) -> dict[str, Any]:
+        """Compact rows of the models that match, and how many more there are."""
+        return self.inner.models(task, query, include_retired, limit)
+
+    def inspect_clip(self, clip: object, frames: int = 8) -> Inspection:
+        """Facts, measures and a contact sheet of a clip or still."""
+        from notebook_ext.media_names import media_name
+
+        return self.inner.inspect(media_name(clip, self.home.folder), frames)
+
+    def job(self, job: str | Job) -> Job:
+        """The job with this id or URI, whoever started it."""
+        if isinstance(job, Job):
+            return job
+        return self._job(self.inner.get(job))
+
+    get_job = job
+
+    def _job(self, view: JobView, *, replayed: bool = False) -> Job:
+        """One Job object an id, so that every card of it hears the same."""
+        with self._lock:
+            known = self._jobs.get(view.job_id)
+            if known is None:
+                known = self._jobs[view.job_id] = Job(self, view)
+            known.replayed = replayed
+            known.view = view
+            return known
+
+    def list_jobs(
+        self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> JobPage:
+        """Jobs newest first, and the money spent so far."""
+        return self.inner.list(state, label, limit, cursor)
+
+    def cancel_job(self, job: str | Job) -> Job:
+        """Stop a job."""
+        return self.job(job).cancel()
+
+    async def wait_for_job(self, jobs: str | Job | Sequence[str | Job]) -> list[Job]:
+        """Wait for all of them; a failed one raises."""
+        many = [jobs] if isinstance(jobs, str | Job) else jobs
+        return [await self.job(job) for job in many]
+
+    def code(self, job_id: str) -> str:
+        """The Python call that asks for a job's request again."""
+        view = self.inner.get(job_id)
+        return as_code(self.inner.detail(job_id).asked, view.label, view.take)
+
+    # research
+
+    def sweep(
+        self,
+        request: VideoRequest | Mapping[str, Any],
+        models: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        *,
+        max_cost_usd: float | Decimal = 0,
+        label: str = "sweep",
+    ) -> Sweep:
+        """The same shot by every model and seed. The total price is told first and held under one cap.
+
+        request: a VideoRequest, or the arguments of a starting call as a mapping.
+        """
+        from notebook_ext.sweep import sweep
+
+        return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label)
+
+    def table(self, jobs: Sequence[str | Job] | None = None) -> JobTable:
+        """Seconds, cost, memory, steps, revision and facts of jobs (the newest 50 when left out)."""
+        from notebook_ext.table import JobTable
+
+        found = self.inner.recent() if jobs is None else [self.job(job).refresh() for job in jobs]
+        return JobTable(self, found)
+
+    def close(self) -> None:
+        """Let go of the store. Jobs go on by themselves."""
+        if "inner" in self.__dict__:
+            self.inner.close()
+
+
+def _is_free(quote: Quote) -> bool:
+    return quote.job is not None or (quote.estimate is not None and quote.estimate.usd_high == 0)
+
+
+def the_studio() -> NotebookStudio:
+    """The process's own."""
+    return studio
+
+
+studio = NotebookStudio()

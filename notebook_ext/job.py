@@ -1,0 +1,201 @@
+"""A job in a notebook: a name for work that goes on elsewhere, whose card shows itself and which can be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from typing import TYPE_CHECKING, Any
+
+from backends.errors import VideoError
+from backends.jobs.views import SETTLED
+from backends.jobs.views import Job as JobView
+from notebook_ext import kernel
+from notebook_ext.portal import portal
+
+if TYPE_CHECKING:
+    from notebook_ext.client import NotebookStudio
+
+TOLD_A_SECOND = 5
+"""A card is told of progress at most this often."""
+LOOK_S = 10.0
+"""A wait is begun anew after so long, so that a lane that nobody can drive is told of."""
+
+_hinted = threading.Event()
+
+
+class Job:
+    """One clip that is being made, or is there. `await job` (or `job.result()`) waits; interrupting stops the waiting,
+    never the job. Every public field of a job is an attribute: state, file, cost_usd, seed ..."""
+
+    def __init__(self, client: NotebookStudio, view: JobView, *, replayed: bool = False) -> None:
+        self.client = client
+        self.view = view
+        self.replayed = replayed
+        self._ended: Future[JobView] | None = None
+        self._listeners: list[Callable[[JobView], None]] = []
+        self._lock = threading.Lock()
+        self._shown_in = "nowhere"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in JobView.model_fields:
+            return getattr(self.view, name)
+        raise AttributeError(f"a job has no {name!r}; it has {', '.join(JobView.model_fields)}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *JobView.model_fields]
+
+    # media names, as inputs of the next request
+
+    @property
+    def uri(self) -> str:
+        """The clip as an input, finished or not."""
+        return self.view.uri
+
+    @property
+    def last_frame(self) -> str:
+        """Its last frame as an input: `studio.image_to_video(job.last_frame, ...)`."""
+        return f"{self.view.uri}/last_frame"
+
+    def frame(self, t: float) -> str:
+        """The frame at `t` seconds as an input."""
+        return f"{self.view.uri}/frame/{t:g}"
+
+    # watching and waiting
+
+    def refresh(self) -> JobView:
+        """The job as it is now."""
+        self._told(self.client.inner.get(self.view.job_id))
+        return self.view
+
+    def listen(self, work: Callable[[JobView], None]) -> Callable[[], None]:
+        """Call `work` with the job's view at each change (on the portal's loop) and once now; the way to stop."""
+        with self._lock:
+            self._listeners.append(work)
+        self._follow()
+        work(self.view)
+
+        def off() -> None:
+            with self._lock:
+                if work in self._listeners:
+                    self._listeners.remove(work)
+
+        return off
+
+    def _told(self, view: JobView) -> None:
+        with self._lock:
+            self.view = view
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(view)
+
+    def _follow(self) -> Future[JobView]:
+        """The future of its end; the one task that watches it is started at the first call."""
+        with self._lock:
+            if self._ended is None:
+                self._ended = portal().soon(self._watch)
+            return self._ended
+
+    async def _watch(self) -> JobView:
+        async def changed(view: JobView) -> None:
+            self._told(view)
+            if view.state not in SETTLED:
+                await asyncio.sleep(1 / TOLD_A_SECOND)
+
+        while True:
+            (view,) = await self.client.inner.wait([self.view.job_id], timeout_s=LOOK_S, on_change=changed)
+            if view != self.view:
+                self._told(view)
+            if view.state in SETTLED:
+                return view
+
+    def __await__(self) -> Generator[Any, None, Job]:
+        return self._waiting().__await__()
+
+    async def _waiting(self) -> Job:
+        self._show_here()
+        # Shielded: an interrupted cell stops waiting, and the watching goes on.
+        await asyncio.shield(asyncio.wrap_future(self._follow()))
+        return self._outcome()
+
+    def result(self, timeout_s: float | None = None) -> Job:
+        """Wait for the end and return the job; VideoError when it failed, "timeout" when it is not done in time.
+
+        This blocks the kernel: no button of a card is heard meanwhile. `await job` does not.
+        """
+        self._show_here()
+        ended = self._follow()
+        if not ended.done() and kernel.shell() is not None and not _hinted.is_set():
+            _hinted.set()
+            print("hint: result() blocks the kernel, and a card's buttons with it; `await job` does not")  # noqa: T201
+        try:
+            ended.result(timeout_s)
+        except NotYet:
+            raise VideoError(
+                "timeout",
+                f"{self.view.job_id} is not done after {timeout_s:g} s; it goes on: ask again",
+                retryable=True,
+            ) from None
+        return self._outcome()
+
+    def _outcome(self) -> Job:
+        from notebook_ext.views.card import settle_here
+
+        settle_here(self)
+        view = self.view
+        if view.state == "succeeded":
+            return self
+        if view.error is not None:
+            error = view.error
+            text = f"{error.message}. {view.next}" if view.next else error.message
+            raise VideoError(
+                error.kind if error.kind in _kinds() else "provider",  # pyright: ignore[reportArgumentType]
+                text,
+                retryable=error.retryable,
+                charged=error.charged,
+            )
+        raise VideoError("cancelled" if view.state == "cancelled" else "submit_unknown", f"{view.state}. {view.next}")
+
+    # doing
+
+    def cancel(self) -> Job:
+        """Stop it: unpaid while it is queued, else as far as the provider can."""
+        self._told(self.client.inner.cancel(self.view.job_id))
+        return self
+
+    def next_take(self, max_cost_usd: float | None = None) -> Job:
+        """Another attempt at the same request, as a job of its own. max_cost_usd: 0 unless given."""
+        return self.client.next_take(self, max_cost_usd)
+
+    def code(self) -> str:
+        """The call that asks for it again."""
+        return self.client.code(self.view.job_id)
+
+    # showing
+
+    def _show_here(self) -> None:
+        """Show the card, unless this very run of a cell has shown it."""
+        if kernel.shell() is not None and self._shown_in != kernel.run_id():
+            self._ipython_display_()
+
+    def _ipython_display_(self) -> None:
+        from notebook_ext.views.card import show_card
+
+        if self._shown_in == (here := kernel.run_id()) and here:  # `await job` as a cell's last line
+            return
+        self._shown_in = here
+        show_card(self)
+
+    def __repr__(self) -> str:
+        view = self.view
+        lead = "PREVIS (no generative model) " if view.engine == "previs" else ""
+        clip = f", {view.file}" if view.file else ""
+        return f"{lead}{view.job_id}: {view.state}, {view.model}{clip}"
+
+
+def _kinds() -> frozenset[str]:
+    from backends.errors import ERROR_KINDS
+
+    return ERROR_KINDS

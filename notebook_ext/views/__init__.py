@@ -1,0 +1,1 @@
+"""The views: each a widget with its function."""
