@@ -116,9 +116,17 @@ class Job:
 
     async def _waiting(self) -> Job:
         self._show_here()
-        # Shielded: an interrupted cell stops waiting, and the watching goes on.
-        await asyncio.shield(asyncio.wrap_future(self._follow()))
+        await self.ended()
         return self._outcome()
+
+    async def ended(self) -> JobView:
+        """Wait for its end, however it ends; shows nothing and raises nothing of the job's."""
+        # Shielded: an interrupted cell stops waiting, and the watching goes on.
+        return await asyncio.shield(asyncio.wrap_future(self._follow()))
+
+    def wait(self, timeout_s: float | None = None) -> JobView:
+        """The same, blocking. TimeoutError when it is not done in time."""
+        return self._follow().result(timeout_s)
 
     def result(self, timeout_s: float | None = None) -> Job:
         """Wait for the end and return the job; VideoError when it failed, "timeout" when it is not done in time.

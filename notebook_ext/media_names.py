@@ -69,9 +69,9 @@ def _array(value: object) -> Any:
     import numpy as np
 
     if hasattr(value, "detach"):  # a torch tensor; channels first are turned
-        value = value.detach().to("cpu").float().numpy()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
-        if value.ndim >= 3 and value.shape[-3] in (1, 3) and value.shape[-1] not in (1, 3, 4):  # pyright: ignore[reportUnknownMemberType]
-            value = np.moveaxis(value, -3, -1)  # pyright: ignore[reportUnknownArgumentType]
+        value = value.detach().to("cpu").float().numpy()
+        if value.ndim >= 3 and value.shape[-3] in (1, 3) and value.shape[-1] not in (1, 3, 4):
+            value = np.moveaxis(value, -3, -1)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError):
@@ -115,9 +115,9 @@ def pictures(value: object) -> Sequence[Pixels] | None:
         if isinstance(value, list) and len(value) and isinstance(value[0], list):  # a batch: its first clip
             value = value[0]
         elif getattr(value, "ndim", 0) == 5:
-            value = value[0]  # pyright: ignore[reportIndexIssue, reportUnknownVariableType]
+            value = value[0]
     if isinstance(value, list | tuple) and value and not isinstance(value[0], str | int | float):
-        return [pixels(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+        return [pixels(one) for one in value]
     if getattr(value, "ndim", 0) == 4:
         return [pixels(one) for one in _array(value)]
     return None

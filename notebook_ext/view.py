@@ -54,8 +54,18 @@ class _Message(BaseModel):
 @cache
 def module_text(name: str) -> str:
     """The core, what the host needs, and one view, joined to one module for anywidget."""
-    parts = [plain((STATIC / f"{part}.js").read_text("utf-8")) for part in ("core", "media", "afm", name)]
+    parts = [
+        plain((STATIC / f"{part}.js").read_text("utf-8")) for part in ("core", "media", "afm", *inside(name), name)
+    ]
     return "\n".join((*parts, f'export default adapter({name}, "{name}");', ""))
+
+
+@cache
+def inside(name: str) -> tuple[str, ...]:
+    """The other views that a view draws within itself, as its imports say."""
+    text = (STATIC / f"{name}.js").read_text("utf-8")
+    found = re.findall(r'^import \{[^}]*\} from "\./(\w+)\.js";', text, flags=re.MULTILINE)
+    return tuple(one for one in found if one not in ("core", "media", "afm"))
 
 
 def plain(text: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -21,7 +20,8 @@ from notebook_ext.job import Job
 from notebook_ext.portal import portal
 from notebook_ext.view import Ask, JobAsk, View
 
-log = logging.getLogger("reelwright")
+if TYPE_CHECKING:
+    from notebook_ext.client import NotebookStudio
 
 
 class AgainAsk(JobAsk):
@@ -40,11 +40,10 @@ class ExtendQuoteAsk(JobAsk):
     prompt: str = Field(default="", max_length=32_000)
 
 
-class Card(Delivers, View):
-    """A job, and the takes and extensions that were started from its card."""
+class JobActions(Delivers):
+    """What can be done with jobs on a page, for the card and for the card inside the board."""
 
-    NAME: ClassVar[str] = "card"
-    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
+    JOB_ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
         **Delivers.DELIVERY,
         "cancel": JobAsk,
         "again_quote": JobAsk,
@@ -53,12 +52,11 @@ class Card(Delivers, View):
         "extend": ExtendAsk,
     }
 
-    def __init__(self, job: Job) -> None:
-        self.client = job.client
+    def __init__(self, client: NotebookStudio) -> None:
+        self.client = client
         self._jobs: list[Job] = []
         self._off: list[Callable[[], None]] = []
         super().__init__()
-        self._add(job)
 
     def _add(self, job: Job) -> None:
         if all(job.job_id != known.job_id for known in self._jobs):
@@ -66,10 +64,18 @@ class Card(Delivers, View):
             self._off.append(job.listen(lambda _: self._tell()))
         self._tell()
 
+    def _entries(self) -> list[dict[str, Any]]:
+        return [entry(job) for job in list(self._jobs)]
+
     def _tell(self) -> None:
-        entries = [entry(job) for job in list(self._jobs)]
-        if entries != (self.data or {}).get("jobs"):
-            self.publish({"jobs": entries})
+        """Give the page the entries, when they have changed."""
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        """Listen to no job any more."""
+        while self._off:
+            self._off.pop()()
+        self._jobs.clear()
 
     def _known(self, job_id: str) -> Job:
         for job in self._jobs:
@@ -106,9 +112,24 @@ class Card(Delivers, View):
         told = prompt or self.client.inner.detail(job.job_id).prompt
         return {"clip": job.uri, "add_s": add_s, "prompt": told, "model": job.model, "label": job.label}
 
+
+class Card(JobActions, View):
+    """A job, and the takes and extensions that were started from its card."""
+
+    NAME: ClassVar[str] = "card"
+    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = JobActions.JOB_ACTIONS
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.client)
+        self._add(job)
+
+    def _tell(self) -> None:
+        entries = self._entries()
+        if entries != (self.data or {}).get("jobs"):
+            self.publish({"jobs": entries})
+
     def close(self) -> None:
-        for off in self._off:
-            off()
+        self._forget()
         super().close()
 
 

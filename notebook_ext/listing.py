@@ -1,0 +1,104 @@
+"""Rows that show themselves as a table in a notebook, as text at a terminal, and as a pandas frame where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
+
+RULES = (
+    "<style>.rw-table{border-collapse:collapse;font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif)}"
+    ".rw-table th,.rw-table td{padding:2px 10px;text-align:left;border-bottom:1px solid "
+    "var(--jp-border-color1,#8884)}.rw-table caption{text-align:left;padding:4px 10px}"
+    ".rw-table td.n{text-align:right;font-variant-numeric:tabular-nums}</style>"
+)
+
+
+class Listing:
+    """rows: plain mappings. Subclasses name their `columns` (key -> heading) and say what stands above (`title`)."""
+
+    columns: dict[str, str]
+
+    def __init__(self, rows: Sequence[dict[str, Any]], title: str = "") -> None:
+        self.rows = list(rows)
+        self.title = title
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+    def shown(self, key: str, value: Any) -> str:
+        """One value in words."""
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if key.endswith("_usd"):
+            return (
+                "free" if value == 0 else f"${value:.4f}".rstrip("0").rstrip(".") if value < 0.01 else f"${value:.2f}"
+            )
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    def _shown_columns(self) -> list[str]:
+        """Those in which any row has something."""
+        return [key for key in self.columns if any(row.get(key) not in (None, "", [], {}) for row in self.rows)]
+
+    def _repr_html_(self) -> str:
+        keys = self._shown_columns()
+        head = "".join(f"<th scope='col'>{escape(self.columns[key])}</th>" for key in keys)
+        lines = "".join(f"<tr>{''.join(self._cell(key, row) for key in keys)}</tr>" for row in self.rows)
+        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        return f"{RULES}<table class='rw-table'>{caption}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+
+    def _cell(self, key: str, row: dict[str, Any]) -> str:
+        value = row.get(key)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return f"<td{' class=n' if number else ''}>{escape(self.shown(key, value))}</td>"
+
+    def __repr__(self) -> str:
+        keys = self._shown_columns()
+        table = [[self.columns[key] for key in keys]]
+        table += [[self.shown(key, row.get(key)) for key in keys] for row in self.rows]
+        widths = [max(len(line[number]) for line in table) for number in range(len(keys))]
+        lines = [
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table
+        ]
+        return "\n".join([self.title, *lines] if self.title else lines)
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame. ImportError with the command where pandas is not installed."""
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_frame() needs pandas: pip install pandas") from None
+        return pandas.DataFrame(self.rows)
+
+
+class Drawing:
+    """A matplotlib figure that shows itself without pyplot's global state."""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure = figure
+
+    def _repr_png_(self) -> bytes:
+        import io
+
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+        return buffer.getvalue()
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty matplotlib figure, inches. ImportError with the command where matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("plots need matplotlib: pip install 'reelwright[notebook]'") from None
+    return Figure(figsize=(width, height))

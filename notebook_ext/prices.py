@@ -1,0 +1,189 @@
+"""What a request costs by every model that can do exactly it, and when a card of one's own is cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from backends.errors import VideoError
+from backends.request import VideoRequest
+from backends.verbs import task_of
+from notebook_ext.asking import asked
+from notebook_ext.listing import Drawing, Listing, new_figure
+
+if TYPE_CHECKING:
+    from notebook_ext.client import NotebookStudio
+
+VERB = "estimate_cost"
+
+
+class Prices(Listing):
+    """The models that can do exactly the request, ranked. rows: model, cost_low_usd, cost_high_usd (None = unknown),
+    detail, price_date, typical_s, duration_s, resolution, aspect_ratio, available, why_not. misfits: how many models
+    cannot, and `why` by the argument that stands in the way."""
+
+    columns: dict[str, str] = {  # noqa: RUF012  never changed
+        "model": "model",
+        "cost_low_usd": "from",
+        "cost_high_usd": "to",
+        "detail": "how it is counted",
+        "price_date": "price of",
+        "typical_s": "usually (s)",
+        "duration_s": "clip (s)",
+        "resolution": "resolution",
+        "available": "available",
+        "why_not": "why not",
+    }
+
+    def __init__(self, found: Mapping[str, Any], count: int) -> None:
+        misfits, why = found["misfits"], found["why"]
+        listed = ", ".join(f"{name} {number}" for name, number in why.items())
+        title = f"{len(found['fits'])} models can do exactly this" + (f", {count} clips" if count > 1 else "")
+        super().__init__(found["fits"], title + (f"; {misfits} cannot ({listed})" if misfits else ""))
+        self.misfits: int = misfits
+        self.why: Mapping[str, int] = why
+        self.next: str = found["next"]
+
+    def shown(self, key: str, value: Any) -> str:
+        if value is None and key == "cost_high_usd":
+            return "unknown"
+        return super().shown(key, value)
+
+    def plot(self) -> Drawing:
+        """A bar a model: from its low to its high price; hollow where it is not available here."""
+        priced = [row for row in self.rows if row["cost_high_usd"] is not None][::-1]
+        figure = new_figure(7, max(1.5, 0.32 * len(priced) + 0.8))
+        axes = figure.subplots()
+        for number, row in enumerate(priced):
+            low, high = row["cost_low_usd"], row["cost_high_usd"]
+            axes.barh(
+                number,
+                high,
+                color="C0" if row["available"] else "none",
+                edgecolor="C0",
+                hatch=None if row["available"] else "//",
+            )
+            told = "free" if high == 0 else f"${low:.2f}" if low == high else f"${low:.2f}-{high:.2f}"
+            axes.annotate(told, (high, number), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.set_yticks(range(len(priced)), [row["model"] for row in priced], fontsize=8)
+        axes.set_xlabel("US dollars a request; hatched: not available here")
+        axes.margins(x=0.15)
+        return Drawing(figure)
+
+
+def estimate(
+    what: str | VideoRequest | Mapping[str, Any] = "",
+    *,
+    client: NotebookStudio | None = None,
+    count: int = 1,
+    limit: int = 50,
+    **given: Any,
+) -> Prices:
+    """The price of a request by every model that can do exactly it, before anything is spent.
+
+    what: a prompt (with the arguments of the starting call beside it), a VideoRequest, or those arguments as a mapping.
+    """
+    if client is None:
+        from notebook_ext.client import studio as client
+    request, prefer, where = meant(client, what, given)
+    found = client.inner.estimate(request, count=count, limit=limit, prefer=prefer, where=where)
+    return Prices(found, count)
+
+
+def meant(
+    client: NotebookStudio, what: str | VideoRequest | Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[VideoRequest, Any, Any]:
+    """The request, and what a model is chosen for and where it may run."""
+    if isinstance(what, VideoRequest):
+        if given:
+            raise VideoError("invalid_request", f"a VideoRequest says all itself: leave out {', '.join(given)}")
+        return what, "quality", "any"
+    if isinstance(what, Mapping):
+        fields = {**what, **given}
+    else:
+        fields = {**({"prompt": what} if what else {}), **given}
+    request, terms = asked(verb_of(fields), fields, client.home.folder, cap=None)
+    return request, terms["prefer"], terms["where"]
+
+
+def verb_of(fields: Mapping[str, Any]) -> str:
+    """The verb that these arguments belong to, told by what the clip is made from."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    task = task_of(VERB, given)
+    return {"image_to_video": task, "interpolate": "interpolate_keyframes", "extend": "extend_clip"}.get(task, VERB)
+
+
+class BreakEven(Listing):
+    """Every priced cloud model against a card for a monthly volume."""
+
+    columns: dict[str, str] = {  # noqa: RUF012  never changed
+        "model": "model",
+        "api_usd_per_s": "API, $ a second",
+        "api_month_usd": "API a month",
+        "gpu_month_usd": "card a month",
+        "pays_after_minutes": "pays for itself after (minutes of film)",
+        "film_s_per_hour_to_win": "seconds of film an hour must give",
+        "cheaper": "cheaper",
+    }
+
+    def plot(self) -> Drawing:
+        """Dollars a month by minutes of film a month: a line a model, and the card."""
+        figure = new_figure(7, 4)
+        axes = figure.subplots()
+        minutes = [self.minutes * step / 10 for step in range(21)]
+        for row in self.rows[:8]:
+            axes.plot(minutes, [row["api_usd_per_s"] * 60 * m for m in minutes], label=row["model"], linewidth=1)
+        costs = [self._card(m) for m in minutes]
+        axes.plot(minutes, costs, "k--", label=self.gpu, linewidth=2)
+        axes.set_ylim(0, max(costs) * 3)
+        axes.set_xlabel("minutes of film a month")
+        axes.set_ylabel("US dollars a month")
+        axes.legend(fontsize=7)
+        return Drawing(figure)
+
+    def __init__(self, rows: list[dict[str, Any]], title: str, gpu: str, minutes: float, card: Any) -> None:
+        super().__init__(rows, title)
+        self.gpu = gpu
+        self.minutes = minutes
+        self._card = card
+
+
+def break_even(client: NotebookStudio, card: str = "RTX 4090", minutes: float = 100.0) -> BreakEven:
+    """When a card beats the APIs for so many minutes of film a month. card: a name, or a part of one."""
+    from backends.catalog import ownership
+
+    known = ownership.gpus()
+    found = [gpu for name, gpu in known.items() if card.lower() in name.lower()]
+    if len(found) != 1:
+        raise VideoError("invalid_request", f"no single card is called {card[:40]!r}; there are {', '.join(known)}")
+    gpu = found[0]
+    lines = ownership.break_even(client.inner.context.catalog, gpu, minutes * 60)
+    rows = [
+        {
+            "model": line.row.id,
+            "api_usd_per_s": float(line.usd_per_s),
+            "api_month_usd": float(line.api_usd),
+            "gpu_month_usd": float(line.gpu_usd),
+            "pays_after_minutes": None if line.minutes is None else float(line.minutes),
+            "film_s_per_hour_to_win": None if line.seconds_an_hour is None else float(line.seconds_an_hour),
+            "cards": line.cards,
+            "cheaper": line.best,
+        }
+        for line in lines
+    ]
+
+    def cost(at_minutes: float) -> float:
+        line = ownership.compare(lines[0].row, lines[0].usd_per_s, gpu, _decimal(at_minutes * 60))
+        return float(line.gpu_usd)
+
+    title = (
+        f"{minutes:g} minutes of film a month on {gpu.name}, {gpu.gpu_s_per_s:g} s of it for a second of film "
+        f"({gpu.source}, {gpu.day})"
+    )
+    return BreakEven(rows, title, gpu.name, minutes, cost)
+
+
+def _decimal(value: float) -> Any:
+    from decimal import Decimal
+
+    return Decimal(str(value))

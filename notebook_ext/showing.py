@@ -1,0 +1,115 @@
+"""show(): a job, a clip, a picture or frames in memory, seen in the notebook."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backends.errors import VideoError
+from backends.request import JOB_ID_PATTERN
+from notebook_ext import kernel
+from notebook_ext.delivery import proxy, relative_path
+from notebook_ext.media_names import pictures, pixels, save_still
+
+if TYPE_CHECKING:
+    from notebook_ext.client import NotebookStudio
+
+CLIPS = (".mp4", ".m4v", ".mov", ".webm")
+
+
+def show(what: object, *, fps: float = 24, label: str = "", client: NotebookStudio | None = None) -> None:
+    """Show a job (or its id), a path of a clip or picture, an array (H x W x 3, or T x H x W x 3 at `fps`), a list of
+    pictures, or what a diffusers pipeline returned. Frames in memory are encoded into the notebook's visible folder.
+
+    VideoError("asset") for anything else.
+    """
+    from notebook_ext.job import Job
+
+    if client is None:
+        from notebook_ext.client import studio as client
+    if isinstance(what, str) and re.match(JOB_ID_PATTERN, what.removeprefix("video://jobs/")):
+        what = client.job(what)
+    if isinstance(what, Job):
+        what._ipython_display_() if kernel.shell() is not None else print(repr(what))  # noqa: T201
+        return
+    if isinstance(what, str | Path):
+        file = Path(what).expanduser()
+        if not file.exists():
+            raise VideoError("asset", f"there is no file {str(what)[:120]!r}: give a path, a job, an array or frames")
+    elif (frames := pictures(what)) is not None:
+        file = _encode(frames, fps, client)
+    else:
+        file = save_still(pixels(what), client.home.folder / "stills")
+    _show_file(file, label, client)
+
+
+def _encode(frames: Any, fps: float, client: NotebookStudio) -> Path:
+    """Frames as an MP4 named after their content; an odd side is filled up by repeating its last line."""
+    import hashlib
+
+    import numpy as np
+
+    from backends.media.encode import ClipWriter
+
+    if len({frame.shape for frame in frames}) != 1:
+        raise VideoError("asset", "the pictures are not all of one size, so they are no clip")
+    height, width, _ = frames[0].shape
+    margin = ((0, height % 2), (0, width % 2), (0, 0))
+    digest = hashlib.sha256(f"{fps}".encode())
+    for frame in frames:
+        digest.update(np.ascontiguousarray(frame))
+    path = client.home.folder / f"frames-{digest.hexdigest()[:16]}.mp4"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.mp4")
+        with ClipWriter(part, width + width % 2, height + height % 2, fps) as writer:
+            for frame in frames:
+                writer.write(np.pad(frame, margin, mode="edge"))
+        part.replace(path)
+    return path
+
+
+def _show_file(file: Path, label: str, client: NotebookStudio) -> None:
+    if kernel.shell() is None:
+        print(file)  # noqa: T201
+        return
+    from IPython.display import HTML, display
+
+    display(HTML(_html(file, label or file.name, client)))
+
+
+def _html(file: Path, label: str, client: NotebookStudio) -> str:
+    """The file by its address below the notebook, else embedded: a picture small, a clip as a proxy."""
+    import base64
+
+    clip = file.suffix.lower() in CLIPS
+    source = relative_path(file)
+    if source is None:
+        if clip:
+            data, mime = proxy(file, client.home.settings.artifacts), "video/mp4"
+        else:
+            data, mime = _small(file), "image/jpeg"
+        source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+    told = escape(label)
+    inside = (
+        f'<video controls loop muted playsinline style="max-width:100%" aria-label="{told}" src="{escape(source)}"></video>'
+        if clip
+        else f'<img style="max-width:100%" alt="{told}" src="{escape(source)}">'
+    )
+    return f"<figure style='margin:4px 0'>{inside}<figcaption>{told}</figcaption></figure>"
+
+
+def _small(file: Path) -> bytes:
+    import io
+
+    from PIL import Image
+
+    from backends.media.images import load_image
+
+    image = Image.fromarray(load_image(file))
+    image.thumbnail((1280, 1280))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()

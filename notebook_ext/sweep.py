@@ -1,0 +1,131 @@
+"""A sweep: one shot by several models and seeds, priced as a whole before the first is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from backends.catalog.price import money
+from backends.errors import VideoError
+from backends.request import VideoRequest
+from backends.studio import Quote
+from notebook_ext import kernel
+from notebook_ext.job import Job
+from notebook_ext.prices import meant
+
+if TYPE_CHECKING:
+    from notebook_ext.client import NotebookStudio
+    from notebook_ext.table import JobTable
+
+MOST = 200
+
+
+@dataclass
+class Sweep:
+    """The jobs of a sweep, by model and then by seed. `await sweep` waits for all and raises nothing: a job that
+    failed says so itself. skipped: what was not started, and why."""
+
+    client: NotebookStudio
+    models: Sequence[str]
+    seeds: Sequence[int | None]
+    jobs: list[Job]
+    cost: str
+    skipped: list[str] = field(default_factory=list[str])
+
+    def table(self) -> JobTable:
+        """Seconds, cost and facts of each."""
+        return self.client.table(list(self.jobs))
+
+    def __await__(self) -> Any:
+        return self._waiting().__await__()
+
+    async def _waiting(self) -> Sweep:
+        if kernel.shell() is not None:
+            self._ipython_display_()
+        for job in self.jobs:
+            await job.ended()
+        return self
+
+    def result(self) -> Sweep:
+        """Wait for all; blocks the kernel."""
+        for job in self.jobs:
+            job.wait()
+        return self
+
+    def _ipython_display_(self) -> None:
+        from notebook_ext.views.board import show_sweep
+
+        show_sweep(self)
+
+    def __repr__(self) -> str:
+        lines = [self.cost, *map(repr, self.jobs), *(f"not started: {why}" for why in self.skipped)]
+        return "\n".join(lines)
+
+
+def sweep(
+    client: NotebookStudio,
+    request: VideoRequest | Mapping[str, Any],
+    models: Sequence[str] | None,
+    seeds: Sequence[int] | None,
+    cap: Decimal,
+    label: str,
+) -> Sweep:
+    """Price all, hold the sum under the cap, start each under its own price. Nothing is started when any of them
+    cannot be made as asked, or when the sum is above the cap: VideoError."""
+    asked, prefer, where = meant(client, request, {})
+    wanted = list(dict.fromkeys(models or [asked.model]))
+    grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [asked.seed]
+    if not wanted or not grains:
+        raise VideoError("invalid_request", "a sweep needs a model and a seed: models=[...], seeds=[...]")
+    if len(wanted) * len(grains) > MOST:
+        raise VideoError("invalid_request", f"{len(wanted) * len(grains)} clips: a sweep is {MOST} at most")
+    each = [
+        asked.model_copy(update={"model": model, "seed": seed, "max_cost_usd": None})
+        for model in wanted
+        for seed in grains
+    ]
+    terms: dict[str, Any] = {"prefer": prefer, "where": where, "take": 1, "request_key": None, "label": label}
+    quotes = _quotes(client, each, terms)
+    fresh = [_high(quote) for quote in quotes if quote.job is None]
+    total = sum(fresh, Decimal(0))
+    told = f"{len(each)} clips: {'free' if total == 0 else f'{money(total)} at most'}"
+    if len(fresh) < len(each):
+        told += f" ({len(each) - len(fresh)} are there already)"
+    if total > cap:
+        text = f"{told}, above max_cost_usd {money(cap)}: nothing was started; repeat with max_cost_usd={total}"
+        raise VideoError("needs_budget", text, nearest={"max_cost_usd": str(total)})
+    print(told)  # noqa: T201  the price comes first
+    jobs: list[Job] = []
+    skipped: list[str] = []
+    for one, quote in zip(each, quotes, strict=True):
+        limit = quote.estimate.usd_high if quote.estimate else None
+        try:
+            jobs.append(client.make(one.model_copy(update={"max_cost_usd": limit}), **terms))
+        except VideoError as error:  # a wall that was reached meanwhile: what was started goes on
+            skipped.append(f"{one.model}, seed {one.seed}: {error.message}")
+    return Sweep(client, wanted, grains, jobs, told, skipped)
+
+
+def _quotes(client: NotebookStudio, each: Sequence[VideoRequest], terms: Mapping[str, Any]) -> list[Quote]:
+    """The price of every clip; all that stand in the way at once."""
+    quotes: list[Quote] = []
+    problems: list[str] = []
+    for one in each:
+        try:
+            quote = client.inner.quote(one, **terms)
+            if quote.job is None and (quote.estimate is None or quote.estimate.usd_high is None):
+                raise VideoError("needs_budget", f"the price of {quote.model} is unknown")
+            quotes.append(quote)
+        except VideoError as error:
+            problems.append(f"{one.model}{'' if one.seed is None else f', seed {one.seed}'}: {error.message}")
+    if problems:
+        problems = list(dict.fromkeys(problems))
+        text = f"{len(problems)} of {len(each)} clips cannot be made, so nothing was started:\n"
+        raise VideoError("invalid_request", text + "\n".join(f"- {one}" for one in problems), problems=problems)
+    return quotes
+
+
+def _high(quote: Quote) -> Decimal:
+    return quote.estimate.usd_high if quote.estimate and quote.estimate.usd_high is not None else Decimal(0)

@@ -1,0 +1,135 @@
+"""The board: all jobs of the store in one widget, whoever started them, with the money spent against the walls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+from anyio import to_thread
+
+from backends.jobs.views import Job as JobView
+from notebook_ext import kernel
+from notebook_ext.portal import portal
+from notebook_ext.view import Ask, JobAsk, View
+from notebook_ext.views.card import JobActions
+
+if TYPE_CHECKING:
+    from notebook_ext.client import NotebookStudio
+    from notebook_ext.sweep import Sweep
+
+LOOK_S = 0.5
+"""How often the board looks whether the store has changed."""
+ROWS = 100
+
+
+class Board(JobActions, View):
+    """Rows newest first; or, for a sweep, a grid of results. One widget, however many jobs: the page gets the module
+    once."""
+
+    NAME: ClassVar[str] = "board"
+    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {**JobActions.JOB_ACTIONS, "open": JobAsk, "shut": Ask}
+
+    def __init__(self, client: NotebookStudio, *, sweep: Sweep | None = None, limit: int = ROWS) -> None:
+        self._sweep = sweep
+        self._limit = limit
+        self._rows: list[dict[str, Any]] = []
+        self._open = True
+        super().__init__(client)
+        self._look()
+        portal().soon(self._watch)
+
+    async def _watch(self) -> None:
+        """Look again whenever the store has changed, until the widget is closed."""
+        seen = -1
+        while self._open and self.comm is not None:
+            version = self.client.inner.version()
+            if version != seen:
+                seen = version
+                await to_thread.run_sync(self._look)
+            await anyio.sleep(LOOK_S)
+
+    def _look(self) -> None:
+        inner = self.client.inner
+        if self._sweep is None:
+            views = inner.recent(self._limit)
+        else:
+            views = [inner.get(job.job_id) for job in self._sweep.jobs]
+        self._rows = [_row(view) for view in views]
+        self._tell()
+
+    def _tell(self) -> None:
+        sweep = self._sweep
+        data = {
+            "rows": self._rows,
+            "spend": self.client.inner.spend().model_dump(mode="json"),
+            "jobs": self._entries(),
+            "grid": None if sweep is None else {"cost": sweep.cost, "columns": len(sweep.seeds)},
+            "note": self.client.home.free_only,
+        }
+        if data != self.data:
+            self.publish(data)
+
+    def do_open(self, ask: JobAsk, _: Sequence[bytes]) -> None:
+        """Show one job's card inside the board."""
+        self._forget()
+        self._add(self.client.job(ask.job_id))
+
+    def do_shut(self, _ask: Ask, _: Sequence[bytes]) -> None:
+        self._forget()
+        self._tell()
+
+    def close(self) -> None:
+        self._open = False
+        self._forget()
+        super().close()
+
+
+def _row(view: JobView) -> dict[str, Any]:
+    kept = view.model_dump(
+        mode="json",
+        include={
+            "job_id",
+            "state",
+            "model",
+            "label",
+            "take",
+            "seed",
+            "prompt",
+            "task",
+            "progress",
+            "cost_usd",
+            "est_cost_usd",
+            "client",
+            "engine",
+        },
+    )
+    at = datetime.fromisoformat(view.created_at)
+    return {**kept, "at": at.timestamp(), "has_poster": view.poster is not None}
+
+
+def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board | str:
+    """All jobs of the store: who started each, its state and cost, filters, and the spend against your walls.
+
+    Outside of a kernel the rows as text.
+    """
+    if client is None:
+        from notebook_ext.client import studio as client
+    if kernel.shell() is None:
+        return repr(client.table())
+    return Board(client, limit=limit)
+
+
+def show_sweep(sweep: Sweep) -> None:
+    """Display a sweep's grid of results, and its table as what stays in a saved notebook."""
+    if kernel.shell() is None:
+        print(repr(sweep))  # noqa: T201
+        return
+    from IPython.display import HTML, display
+
+    from notebook_ext.figure import RULES
+
+    display(Board(sweep.client, sweep=sweep))
+    still: Callable[[], str] = lambda: f'{RULES}<div class="rw-figure">{sweep.table()._repr_html_()}</div>'  # noqa: E731
+    display(HTML(still()))
