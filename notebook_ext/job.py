@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -24,6 +25,7 @@ LOOK_S = 10.0
 """A wait is begun anew after so long, so that a lane that nobody can drive is told of."""
 
 _hinted = threading.Event()
+log = logging.getLogger("reelwright")
 
 
 class Job:
@@ -89,7 +91,10 @@ class Job:
             self.view = view
             listeners = list(self._listeners)
         for listener in listeners:
-            listener(view)
+            try:
+                listener(view)
+            except Exception:  # a card that cannot be drawn must not stop the watching
+                log.exception("telling of %s failed", view.job_id)
 
     def _follow(self) -> Future[JobView]:
         """The future of its end; the one task that watches it is started at the first call."""

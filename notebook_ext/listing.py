@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from importlib import import_module
 from typing import Any
 
 RULES = (
@@ -75,7 +76,7 @@ class Listing:
     def to_frame(self) -> Any:
         """The rows as a pandas DataFrame. ImportError with the command where pandas is not installed."""
         try:
-            import pandas
+            pandas = import_module("pandas")
         except ImportError:
             raise ImportError("to_frame() needs pandas: pip install pandas") from None
         return pandas.DataFrame(self.rows)

@@ -65,7 +65,7 @@ def as_bytes(array: Any) -> Pixels:
     raise VideoError("asset", f"an array of {array.dtype} is no picture: give uint8, or floats from 0 to 1")
 
 
-def _array(value: object) -> Any:
+def _array(value: Any) -> Any:
     import numpy as np
 
     if hasattr(value, "detach"):  # a torch tensor; channels first are turned
@@ -106,16 +106,13 @@ def save_bytes(data: bytes, folder: Path, suffix: str) -> Path:
     return path
 
 
-def pictures(value: object) -> Sequence[Pixels] | None:
+def pictures(value: Any) -> Sequence[Pixels] | None:
     """The frames of a clip that is held in memory: an array T x H x W x 3, a list of pictures, or what a diffusers
     pipeline returns; None for anything else."""
     frames = getattr(value, "frames", None)
     if frames is not None and not isinstance(frames, tuple | str):
-        value = frames
-        if isinstance(value, list) and len(value) and isinstance(value[0], list):  # a batch: its first clip
-            value = value[0]
-        elif getattr(value, "ndim", 0) == 5:
-            value = value[0]
+        batch = getattr(frames, "ndim", 0) == 5 or (isinstance(frames, list) and frames and isinstance(frames[0], list))
+        value = frames[0] if batch else frames
     if isinstance(value, list | tuple) and value and not isinstance(value[0], str | int | float):
         return [pixels(one) for one in value]
     if getattr(value, "ndim", 0) == 4:

@@ -9,24 +9,28 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 from typing import TypeVar
 
-from anyio import from_thread, to_thread
+from anyio import from_thread
 
 T = TypeVar("T")
+
+THREADS = 4
+"""A page asks for four chunks of a clip at a time."""
 
 PUBLISHING = threading.RLock()
 """Held around every message and trait that goes to the page, from whichever thread."""
 
 
 class Portal:
-    """Runs coroutines on the loop (`soon`) and blocking calls on its threads (`aside`)."""
+    """Runs coroutines on the loop (`soon`) and blocking calls on threads beside it (`aside`)."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self._threads = ThreadPoolExecutor(THREADS, "reelwright-notebook")
         self._portal = self._stack.enter_context(from_thread.start_blocking_portal(name="reelwright-notebook"))
 
     def soon(self, work: Callable[..., Awaitable[T]], *args: object) -> Future[T]:
@@ -34,17 +38,14 @@ class Portal:
         return self._portal.start_task_soon(work, *args)
 
     def aside(self, work: Callable[..., T], *args: object) -> Future[T]:
-        """Start a blocking call on a thread of the loop's."""
-
-        async def run() -> T:
-            return await to_thread.run_sync(work, *args)
-
-        return self._portal.start_task_soon(run)
+        """Start a blocking call on a thread beside the loop; from any thread, the loop's own too."""
+        return self._threads.submit(work, *args)
 
     def close(self) -> None:
         """End the loop; what still runs on it is cancelled (no job is: those are the worker's)."""
         self._portal.start_task_soon(self._portal.stop, True)
         self._stack.pop_all()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 @cache

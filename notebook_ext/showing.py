@@ -59,7 +59,7 @@ def _encode(frames: Any, fps: float, client: NotebookStudio) -> Path:
     margin = ((0, height % 2), (0, width % 2), (0, 0))
     digest = hashlib.sha256(f"{fps}".encode())
     for frame in frames:
-        digest.update(np.ascontiguousarray(frame))
+        digest.update(np.ascontiguousarray(frame).tobytes())
     path = client.home.folder / f"frames-{digest.hexdigest()[:16]}.mp4"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,11 +93,11 @@ def _html(file: Path, label: str, client: NotebookStudio) -> str:
             data, mime = _small(file), "image/jpeg"
         source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
     told = escape(label)
-    inside = (
-        f'<video controls loop muted playsinline style="max-width:100%" aria-label="{told}" src="{escape(source)}"></video>'
-        if clip
-        else f'<img style="max-width:100%" alt="{told}" src="{escape(source)}">'
-    )
+    named = f'style="max-width:100%" src="{escape(source)}"'
+    if clip:
+        inside = f'<video controls loop muted playsinline aria-label="{told}" {named}></video>'
+    else:
+        inside = f'<img alt="{told}" {named}>'
     return f"<figure style='margin:4px 0'>{inside}<figcaption>{told}</figcaption></figure>"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ class Sweep:
     jobs: list[Job]
     cost: str
     skipped: list[str] = field(default_factory=list[str])
+    _shown_in: str = "nowhere"
+    _still: Callable[[], None] | None = None
 
     def table(self) -> JobTable:
         """Seconds, cost and facts of each."""
@@ -46,18 +48,24 @@ class Sweep:
             self._ipython_display_()
         for job in self.jobs:
             await job.ended()
+        if self._still is not None:
+            self._still()
         return self
 
     def result(self) -> Sweep:
         """Wait for all; blocks the kernel."""
         for job in self.jobs:
             job.wait()
+        if self._still is not None:
+            self._still()
         return self
 
     def _ipython_display_(self) -> None:
         from notebook_ext.views.board import show_sweep
 
-        show_sweep(self)
+        if self._shown_in != (here := kernel.run_id()) or not here:  # `await sweep` as a cell's last line
+            self._shown_in = here
+            self._still = show_sweep(self)
 
     def __repr__(self) -> str:
         lines = [self.cost, *map(repr, self.jobs), *(f"not started: {why}" for why in self.skipped)]

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class JobTable(Listing):
-    """rows: job_id, label, take, model, seed, state, seconds (from the start of the work to the end), waited_s, cost_usd,
-    est_cost_usd, duration_s, width, height, fps, peak_gib (GPU memory), steps, revision, and `facts` (all that the
-    engine recorded)."""
+    """rows: job_id, label, take, model, seed, state, seconds (from the start of the work to the end), waited_s,
+    cost_usd, est_cost_usd, duration_s, width, height, fps, peak_gib (GPU memory), steps, revision, and `facts` (all
+    that the engine recorded)."""
 
     columns: dict[str, str] = {  # noqa: RUF012  never changed
         "job_id": "job",

@@ -121,15 +121,19 @@ def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board |
     return Board(client, limit=limit)
 
 
-def show_sweep(sweep: Sweep) -> None:
-    """Display a sweep's grid of results, and its table as what stays in a saved notebook."""
+def show_sweep(sweep: Sweep) -> Callable[[], None] | None:
+    """Display a sweep's grid of results, and its table as what stays in a saved notebook; how to write that anew."""
     if kernel.shell() is None:
         print(repr(sweep))  # noqa: T201
-        return
+        return None
     from IPython.display import HTML, display
 
     from notebook_ext.figure import RULES
 
     display(Board(sweep.client, sweep=sweep))
-    still: Callable[[], str] = lambda: f'{RULES}<div class="rw-figure">{sweep.table()._repr_html_()}</div>'  # noqa: E731
-    display(HTML(still()))
+
+    def still() -> HTML:
+        return HTML(f'{RULES}<div class="rw-figure">{sweep.table()._repr_html_()}</div>')
+
+    handle = display(still(), display_id=True)
+    return lambda: handle.update(still()) if handle is not None else None
