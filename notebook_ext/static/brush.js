@@ -26,7 +26,7 @@ function brushLook({ id, ops }, width, tall) {
   c.colour = ["#eee", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2"][id % 8];
   c.save();
   Object.assign(c, { globalCompositeOperation: "source-in", fillStyle: c.colour }).fillRect(0, 0, 1, tall);
-  Object.assign(c, { globalCompositeOperation: "source-atop", strokeStyle: "#0008", lineWidth: 18 }).rotate(id * Math.PI / 4);
+  Object.assign(c, { globalCompositeOperation: "source-atop", strokeStyle: "#0008", lineWidth: 18, lineCap: "butt" }).rotate(id * Math.PI / 4);
   c.setLineDash([0.004, id % 8 < 4 ? 0.01 : 0.02]);
   c.stroke(new Path2D("M-9,0H9"));
   c.restore();
@@ -45,7 +45,7 @@ async function brushPng(ops, width, tall, most) {
 export function brush(host) {
   const { columns, tall, width, note, text, help, most } = host.get("data"), by = `${Math.random()}`;
   const all = undoing(), status = statusLine(), looks = new WeakMap();
-  let regions = [], picked = 0, steps, step, sent, told, sending; // a region is never changed, only replaced
+  let regions = [], picked = 0, steps, step = 0, sent, told = {}, sending; // a region is never changed, only replaced
   let tool = "Paint", size = 0.08, at, press, outline = [], aim;
   const now = () => regions[picked], words = ({ id }) => told[id] ?? "empty";
   const blank = () => ({ id: Math.max(0, ...regions.map(({ id }) => id)) + 1, ops: [], direction: [1, 0], intensity: 0.5, static: false });
@@ -187,39 +187,38 @@ export function brush(host) {
   }
 
   // Python is brought to what is shown, one message after the other, and only ever to the latest state.
-  async function sync() {
-    if (sending) return;
-    host.el.ariaBusy = sending = true;
-    try {
-      while (sent !== regions) {
-        const next = regions, buffers = [], list = [];
-        for (const { ops, aimed, ...one } of next.filter((r) => r.ops.length)) {
-          if (!ops[1] && !ops[0].size && !ops[0].mask) one.polygon = ops[0].points;
-          else if (!sent.some((r) => r.ops === ops)) one.mask = buffers.push(await brushPng(ops, columns, tall, BRUSH_BYTES / next.length)) - 1;
-          list.push(one);
-        }
-        told = (await host.act("regions", { by, regions: list }, buffers)).body.told;
-        sent = next;
-        choose(regions, picked);
+  const sync = () => { sending ??= busy(send).then(() => { sending = null; }); };
+  async function busy(work) {
+    host.el.ariaBusy = true;
+    await work().catch((error) => status.say(`Not done: ${error.message}`));
+    host.el.ariaBusy = false;
+  }
+  async function send() {
+    while (sent !== regions) {
+      const next = regions, buffers = [], list = [];
+      for (const { ops, aimed, ...one } of next.filter((r) => r.ops.length)) {
+        if (!ops[1] && !ops[0].size && !ops[0].mask) one.polygon = ops[0].points;
+        else if (!sent.some((r) => r.ops === ops)) one.mask = buffers.push(await brushPng(ops, columns, tall, BRUSH_BYTES / next.length)) - 1;
+        list.push(one);
       }
-    } catch (error) {
-      status.say(`Not sent: ${error.message}`);
+      told = (await host.act("regions", { by, regions: list }, buffers)).body.told;
+      sent = next;
+      choose(regions, picked);
     }
-    host.el.ariaBusy = sending = false;
   }
   async function load() {
-    const { body, buffers } = await host.act("open");
+    const { body, buffers } = await host.act("open"), found = [];
     picture.onload = () => host.free(picture.src);
     picture.src = blobUrl([buffers[0]]);
-    regions = [];
     for (const { points, mask, ...one } of body.regions)
-      regions.push({ ...one, aimed: true, ops: [{ points, mask: mask && await createImageBitmap(new Blob([buffers[mask]])) }] });
-    if (!regions.length) regions = [blank()];
-    steps = [[sent = regions, 0]];
+      found.push({ ...one, aimed: true, ops: [{ points, mask: mask && await createImageBitmap(new Blob([buffers[mask]])) }] });
+    regions = [];
+    steps = [[sent = found.length ? found : [blank()], 0]];
     told = body.told;
     turn(step = 0);
   }
-  const look = () => host.get("data").by === by || load().catch((error) => status.say(error.message));
+  steps = [[sent = regions = [blank()], 0]];
+  const look = () => host.get("data").by === by || busy(load);
   all(host.on("data", look));
   look();
   return all.undo;

@@ -83,7 +83,8 @@ class _Stage:
 
     def asked(self, action: str) -> Act:
         """Wait until an act of this name is open; the oldest such."""
-        return self.acts()[self._waiting(action)]
+        found = self._waiting(action)  # first: what was asked before it came does not hold it
+        return self.acts()[found]
 
     def _waiting(self, action: str | None) -> int:
         assert self._module is not None, "mount a view first"
