@@ -1,0 +1,69 @@
+"""Masks of motion regions: painted on a page as PNG (white moves), or given as a file."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backends.errors import VideoError
+from notebook_ext.sources import Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Levels = np.ndarray[Any, np.dtype[np.uint8]]
+
+HALF = 127
+"""A level above it moves, as for the engine."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A mask from the page. width: in pixels, at most the still's. empty: all that was painted has been erased."""
+
+    png: bytes
+    width: int
+    empty: bool
+
+    @classmethod
+    def checked(cls, png: bytes, width: int, height: int) -> Painted:
+        """VideoError("invalid_request") for what is no whole PNG of the shape of a still of that size."""
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+                columns, rows = picture.size
+                if columns > width or abs(rows - columns * height / width) > 1:
+                    wrong = f"the mask is {columns}x{rows} pixels, the still {width}x{height}"
+                    raise VideoError("invalid_request", wrong)
+                _, high = picture.convert("L").getextrema()
+        except (OSError, SyntaxError, ValueError):  # Pillow raises all three for damaged ones
+            raise VideoError("invalid_request", "the mask is no whole PNG") from None
+        return cls(png, columns, high <= HALF)
+
+
+def levels(mask: Painted | Source) -> Levels:
+    """0 (still) to 255 (moves), height x width. VideoError("asset") for a given one that is no mask or wholly black."""
+    import numpy as np
+    from PIL import Image
+
+    from backends.media.images import load_mask
+
+    if isinstance(mask, Source):
+        return (load_mask(mask.path) * 255).astype(np.uint8)
+    with Image.open(io.BytesIO(mask.png), formats=["PNG"]) as picture:
+        return np.asarray(picture.convert("L"), np.uint8)
+
+
+def for_page(mask: Painted | Source) -> tuple[bytes, list[float]]:
+    """A mask as the page draws it, white and opaque where it moves; and the middle of that, x and y from 0 to 1."""
+    import numpy as np
+    from PIL import Image
+
+    share = levels(mask)
+    rows, columns = np.nonzero(share > HALF)
+    middle = [float(columns.mean()) / share.shape[1], float(rows.mean()) / share.shape[0]] if rows.size else [0.5, 0.5]
+    buffer = io.BytesIO()
+    Image.fromarray(np.dstack([np.full_like(share, 255), share])).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue(), middle
