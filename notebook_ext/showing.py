@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
-from backends.request import JOB_ID_PATTERN
+from backends.request import JOB_ID_PATTERN, MediaName
 from notebook_ext import kernel
 from notebook_ext.delivery import proxy, relative_path
-from notebook_ext.media_names import pictures, pixels, save_still
+from notebook_ext.media_names import pictures, pixels, save_bytes, save_still
 
 if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
@@ -20,7 +20,7 @@ CLIPS = (".mp4", ".m4v", ".mov", ".webm")
 
 
 def show(what: object, *, fps: float = 24, label: str = "", client: NotebookStudio | None = None) -> None:
-    """Show a job (or its id), a path of a clip or picture, an array (H x W x 3, or T x H x W x 3 at `fps`), a list of
+    """Show a job (or its id), a frame of one (`job.last_frame`), a path of a clip or picture, an array (H x W x 3, or T x H x W x 3 at `fps`), a list of
     pictures, or what a diffusers pipeline returned. Frames in memory are encoded into the notebook's visible folder.
 
     VideoError("asset") for anything else.
@@ -34,7 +34,13 @@ def show(what: object, *, fps: float = 24, label: str = "", client: NotebookStud
     if isinstance(what, Job):
         what._ipython_display_() if kernel.shell() is not None else print(repr(what))  # noqa: T201
         return
-    if isinstance(what, str | Path):
+    if isinstance(what, str) and what.startswith("video://"):
+        entry = client.inner.context.inputs.job_entry(MediaName.parse(what), client.inner.principal)
+        if "path" not in entry:
+            raise VideoError("asset", "that job is not finished yet: await it first")
+        file = save_bytes(Path(entry["path"]).read_bytes(), client.home.folder / "stills", ".png")
+        label = label or what.removeprefix("video://jobs/")
+    elif isinstance(what, str | Path):
         file = Path(what).expanduser()
         if not file.exists():
             raise VideoError("asset", f"there is no file {str(what)[:120]!r}: give a path, a job, an array or frames")

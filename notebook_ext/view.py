@@ -101,6 +101,10 @@ class View(anywidget.AnyWidget):
         super().__init__(**traits)
         self.on_msg(self._hear)
 
+    def __repr__(self) -> str:
+        """What stands in a saved notebook for a page that cannot draw it."""
+        return f"{self.NAME} (run the notebook to use it)"
+
     def publish(self, data: Mapping[str, Any]) -> None:
         """Give the page new state; from any thread."""
         with PUBLISHING:

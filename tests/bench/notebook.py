@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
+from tests.jobs.station import Station
 from tests.notebook_ext.browser import Chromium, Look
 from tests.notebook_ext.lab import Lab, LabPage
 
@@ -27,13 +28,13 @@ ROUNDS = 3
 IMPORT_S = 0.7
 FRONT_END = 50_000
 STATIC = Path(__file__).parents[2] / "notebook_ext" / "static"
-IMPORT = "from notebook_ext import studio, show, board, estimate"
+IMPORT = "from notebook_ext import studio, show, board, brush, keyframes, camera, compare, estimate"
 TIMED = f"import time; t = time.process_time(); {IMPORT}; print(time.process_time() - t)"
 
 MAKE = """\
 import ipywidgets
 from notebook_ext import studio
-job = await studio.image_to_video('noise.png', model='animatic', camera=['truck-left:1'], duration_s=2, resolution='1080p')
+job = await studio.image_to_video('noise.png', model='animatic', camera=['truck-left:1'], duration_s=5.5, resolution='1080p')
 """
 WAYS = {
     "the server's file": ("file", "job", ".rw-card video"),
@@ -69,7 +70,8 @@ def delivery() -> tuple[dict[str, float], float]:
     times: dict[str, list[float]] = {name: [] for name in WAYS}
     size = 0.0
     try:
-        with Lab(folder / "lab") as lab, browser.page(Look(), folder) as (page, talk):
+        station = Station(folder / "lab")
+        with Lab(station) as lab, browser.page(Look(), folder) as (page, talk):
             talk.allow(".")
             pixels = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
             for place in ("file", "chunks"):
@@ -83,6 +85,7 @@ def delivery() -> tuple[dict[str, float], float]:
                         opened.run(0)
                         size = opened.value("__import__('os').path.getsize(job.file)") / 1e6
                         times[name].append(until_playable_s(opened, page, css))
+        station.close()
     finally:
         browser.close()
         shutil.rmtree(folder, ignore_errors=True)
