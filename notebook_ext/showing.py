@@ -20,8 +20,9 @@ CLIPS = (".mp4", ".m4v", ".mov", ".webm")
 
 
 def show(what: object, *, fps: float = 24, label: str = "", client: NotebookStudio | None = None) -> None:
-    """Show a job (or its id), a frame of one (`job.last_frame`), a path of a clip or picture, an array (H x W x 3, or T x H x W x 3 at `fps`), a list of
-    pictures, or what a diffusers pipeline returned. Frames in memory are encoded into the notebook's visible folder.
+    """Show a job (or its id), a frame of one (`job.last_frame`), a path of a clip or picture, an array (H x W x 3, or
+    T x H x W x 3 at `fps`), a list of pictures, or what a diffusers pipeline returned. Frames in memory are encoded
+    into the notebook's visible folder.
 
     VideoError("asset") for anything else.
     """

@@ -86,7 +86,7 @@ class Inputs:
         return Resolved(entries, hashes, facts, tuple(dict.fromkeys(needs)))
 
     def again(self, entries: Mapping[str, JsonObject], principal: str) -> Resolved:
-        """The inputs of a job that is there, for another take of it: its copies, and unfinished jobs as they are now."""
+        """The inputs of a job that is there, for another take: its copies, and unfinished jobs as they are now."""
         found: dict[str, JsonObject] = {}
         for place, entry in entries.items():
             if "job" in entry and is_pending(entry):

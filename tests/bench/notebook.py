@@ -34,7 +34,8 @@ TIMED = f"import time; t = time.process_time(); {IMPORT}; print(time.process_tim
 MAKE = """\
 import ipywidgets
 from notebook_ext import studio
-job = await studio.image_to_video('noise.png', model='animatic', camera=['truck-left:1'], duration_s=5.5, resolution='1080p')
+shot = dict(model='animatic', camera=['truck-left:1'], duration_s=5.5, resolution='1080p')
+job = await studio.image_to_video('noise.png', **shot)
 """
 WAYS = {
     "the server's file": ("file", "job", ".rw-card video"),

@@ -1,10 +1,14 @@
-"""Run notebooks under nbmake, in copies, with homes of their own."""
+"""Run notebooks under nbmake, in copies, with homes of their own.
+
+`python -m tests.notebook_ext.examples` (or `make examples`) runs the examples and keeps their outputs in the source.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 import pytest
@@ -13,6 +17,7 @@ from nbmake.nb_run import NotebookRun
 from tests.jobs.station import Station
 from tests.notebook_ext.lab import jupyter_folders
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "notebook_ext" / "examples"
 TIMEOUT_S = 300  # for one cell
 
 
@@ -35,3 +40,20 @@ def run_copy(notebook: Path, station: Station, monkeypatch: pytest.MonkeyPatch) 
         station.close()
     assert result.error is None, f"{notebook.name}, cell {result.error.failing_cell_index}:\n{result.error.trace}"
     return result.nb
+
+
+def main() -> None:
+    """Keep what each example put out; the state of its widgets, which is of no use without a kernel, is left out."""
+    for notebook in sorted(EXAMPLES.glob("*.ipynb")):
+        with TemporaryDirectory(prefix="examples-") as folder, pytest.MonkeyPatch.context() as patch:
+            made = run_copy(notebook, Station(Path(folder)), patch)
+            assert folder not in nbformat.writes(made), f"{notebook.name} shows a path of this machine"
+        made.metadata.pop("widgets", None)
+        for cell in made.cells:
+            cell.metadata.pop("execution", None)
+        nbformat.write(made, notebook)
+        print(notebook.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -33,7 +33,7 @@ def test_from_progress_to_a_playing_clip_that_outlives_the_kernel(
     notebook.run_all(wait=False)
     card = notebook.output(1).locator(".rw-card")
     page.wait_for_function(  # a number that the engine reported, between nothing and all
-        "() => { const bar = document.querySelector('.rw-card progress'); return bar?.position > 0 && bar.position < 1; }"
+        "() => { const at = document.querySelector('.rw-card progress')?.position; return at > 0 && at < 1; }"
     )
     state(card, "Done")
     notebook.finished()
