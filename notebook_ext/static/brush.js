@@ -1,11 +1,11 @@
-// The motion brush. Shapes are kept as strokes, in widths of the still, so a mask is drawn anew at any size.
+// The motion brush. Shapes are strokes in widths of the still, so that a mask can be drawn at any size.
 import { blobUrl, button, h, statusLine, undoing } from "./core.js";
 
-const BRUSH_BYTES = 8 << 20; // the server's websocket loses larger messages without a word
+const BRUSH_BYTES = 8 << 20; // larger messages get lost without a word
 const BRUSH_REACH = 0.1; // how far intensity 1 goes, and how long its arrow is
 const brushFit = (value, high) => Math.max(0, Math.min(high, value));
 
-// A step of a shape: a given mask, an outline (it has no size), or a stroke that paints or erases.
+// A step of a shape: a given mask, an outline (without size), or a stroke that paints or erases.
 function brushStamp(c, { mask, points, size, erase }, ink) {
   const path = new Path2D(`M${points.join("L")}h1e-5`); // a path of no length is not drawn
   Object.assign(c, { fillStyle: ink, strokeStyle: ink, lineWidth: size, lineCap: "round", lineJoin: "round" });
@@ -32,7 +32,7 @@ function brushLook({ id, ops }, width, tall) {
   c.restore();
   return c;
 }
-// White on black, as wide as the still, or half, a quarter ... as wide where that is above `most` bytes.
+// White on black, as wide as the still, or half, a quarter ... of that to stay below `most` bytes.
 async function brushPng(ops, width, tall, most) {
   const c = brushShape(ops, width, tall);
   Object.assign(c, { globalCompositeOperation: "destination-over", fillStyle: "#000" }).fillRect(0, 0, 1, tall);
@@ -46,8 +46,8 @@ export function brush(host) {
   const { columns, tall, width, note, text, help, most } = host.get("data"), by = `${Math.random()}`;
   const all = undoing(), status = statusLine(), looks = new WeakMap();
   let regions = [], picked = 0, steps, step = 0, sent, told = {}, sending; // a region is never changed, only replaced
-  let tool = "Paint", size = 0.08, at, press, outline = [], aim;
-  const now = () => regions[picked], words = ({ id }) => told[id] ?? "empty";
+  let tool = "Paint", size = 0.08, at, press, outline = [], aim, url;
+  const now = () => regions[picked], words = ({ id, ops }) => ops.length ? told[id] ?? "…" : "empty";
   const blank = () => ({ id: Math.max(0, ...regions.map(({ id }) => id)) + 1, ops: [], direction: [1, 0], intensity: 0.5, static: false });
   const edit = (what) => change(regions.map((r) => r === now() ? { ...r, ...what } : r), picked);
   const add = (op) => edit({ ops: [...now().ops, op] }), use = (name) => cancel(tool = name);
@@ -65,12 +65,11 @@ export function brush(host) {
   const sizes = slider(0.4, resize), force = slider(1, (intensity) => edit({ intensity }));
   const list = h("select", { ariaLabel: "Region", onchange: () => choose(regions, list.selectedIndex) });
   const view = h("canvas", { tabIndex: 0, role: "application", ariaLabel: "Picture to paint on", "aria-description": help });
-  const picture = h("img", { alt: "" }), stage = h("div.rw-stage", {}, picture, view);
   view.width = width * devicePixelRatio;
   view.height = view.width * tall;
-  stage.style.maxWidth = `min(${width}px, ${80 / tall}vh)`;
+  view.style.maxWidth = `min(${width}px, ${80 / tall}vh)`;
   host.el.append(h(`div.rw-${note}`, { role: "note" }, text), h("div.rw-row", {}, ...buttons),
-    h("div.rw-row", {}, list, h("label", {}, "Size", sizes), h("label", {}, "Intensity", force)), stage, status.el, h("div.rw-dim", {}, help));
+    h("div.rw-row", {}, list, h("label", {}, "Size", sizes), h("label", {}, "Intensity", force)), view, status.el, h("div.rw-dim", {}, help));
 
   function change(next, pick) {
     steps.splice(++step, Infinity, [next.length ? next : [blank()], pick]);
@@ -174,7 +173,7 @@ export function brush(host) {
       const { points = [] } = r.ops[0] ?? {}, { direction: [x, y], intensity, static: fixed } = r === now() && aim || r;
       if (!points[0]) return;
       c.setTransform(dot, 0, 0, dot, ...[0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis] * s / points.length, 0)));
-      c.fillText(fixed ? `${i + 1} frozen` : i + 1, -18 * x - 4, -18 * y + 5);
+      c.fillText(fixed ? `${i + 1} ■` : i + 1, -18 * x - 4, -18 * y + 5);
       c.rotate(Math.atan2(y, x));
       if (!fixed) c.stroke(new Path2D(`M0,0H${intensity * BRUSH_REACH * s / dot}m-9,-6l9,6l-9,6`));
     });
@@ -182,11 +181,11 @@ export function brush(host) {
     c.lineWidth = 3 * dot / s;
     if (outline[0]) c.stroke(new Path2D(`M${[...outline, at ?? outline[0]].join("L")}`));
     c.beginPath();
-    if (at) c.arc(...at, tool === "Paint" || tool === "Erase" ? size / 2 : 4 * dot / s, 0, 7);
+    if (at) c.arc(...at, /P|E/.test(tool) ? size / 2 : 4 * dot / s, 0, 7);
     c.stroke();
   }
 
-  // Python is brought to what is shown, one message after the other, and only ever to the latest state.
+  // Python is brought to the latest state, one message after the other.
   const sync = () => { sending ??= busy(send).then(() => { sending = null; }); };
   async function busy(work) {
     host.el.ariaBusy = true;
@@ -208,8 +207,8 @@ export function brush(host) {
   }
   async function load() {
     const { body, buffers } = await host.act("open"), found = [];
-    picture.onload = () => host.free(picture.src);
-    picture.src = blobUrl([buffers[0]]);
+    url ??= blobUrl([buffers[0]]);
+    view.style.background = `url(${url}) 0 / 100% 100%`;
     for (const { points, mask, ...one } of body.regions)
       found.push({ ...one, aimed: true, ops: [{ points, mask: mask && await createImageBitmap(new Blob([buffers[mask]])) }] });
     regions = [];
@@ -220,6 +219,7 @@ export function brush(host) {
   steps = [[sent = regions = [blank()], 0]];
   const look = () => host.get("data").by === by || busy(load);
   all(host.on("data", look));
+  all(() => host.free(url));
   look();
   return all.undo;
 }
