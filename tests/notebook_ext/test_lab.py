@@ -13,7 +13,7 @@ from tests.rawclient import RawClient
 START = """\
 %load_ext notebook_ext
 import numpy as np
-from notebook_ext import studio, show, board
+from notebook_ext import studio, show, board, brush
 rng = np.random.default_rng(1)
 still = np.kron(rng.integers(40, 220, (9, 16, 3)), np.ones((40, 40, 1))).astype(np.uint8)
 """
@@ -105,3 +105,50 @@ def test_notebook_7_shows_a_card(seven: SevenPage) -> None:
     seven.page.wait_for_function(PLAYS, arg=".rw-card video")
     saved = seven.save()
     assert kinds(saved.cells[1].outputs)[0] == {"application/vnd.jupyter.widget-view+json", "text/plain"}
+
+
+PAINTED = """\
+import asyncio
+while len(painted.motion) < 2 or painted.motion[1].vector()[1] > -0.9:
+    await asyncio.sleep(0.05)
+from backends.media.images import load_mask
+masks = [load_mask(region.mask) for region in painted.motion]
+"""
+
+
+def test_what_is_painted_while_a_cell_awaits_arrives_whole(notebook: LabPage, picture: Callable[..., Path]) -> None:
+    """Synced traits would lose all but the first change here; every stroke comes by message."""
+    notebook.open("brush.ipynb", START, "painted = brush(still, model='animatic')\npainted", PAINTED)
+    notebook.run(0)
+    notebook.run(1)
+    notebook.run(2, wait=False)
+    view = notebook.output(1).locator(".rw-brush")
+    canvas = view.locator("canvas")
+    mouse = notebook.page.mouse
+
+    def drag(*points: tuple[float, float]) -> None:
+        box = canvas.bounding_box()
+        assert box
+        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        mouse.move(*at[0])
+        mouse.down()
+        for point in at[1:]:
+            mouse.move(*point, steps=8)
+        mouse.up()
+
+    canvas.scroll_into_view_if_needed()
+    drag((0.2, 0.3), (0.4, 0.3))
+    drag((0.2, 0.35), (0.4, 0.35))  # a second stroke on the same region, while the cell awaits
+    view.get_by_role("button", name="New", exact=True).click()
+    drag((0.7, 0.6), (0.75, 0.6))
+    view.get_by_role("button", name="Aim", exact=True).click()
+    drag((0.72, 0.6), (0.72, 0.53))
+    picture("painted")
+    notebook.finished()
+    facts = notebook.value(
+        "[[list(mask.shape), float(mask[int(.3 * 360), int(.3 * 640)]), float(mask[int(.35 * 360), int(.3 * 640)]),"
+        " float(mask[int(.6 * 360), int(.72 * 640)])] for mask in masks]"
+    )
+    assert facts == [[[360, 640], 1.0, 1.0, 0.0], [[360, 640], 0.0, 0.0, 1.0]]
+    dx, dy = notebook.value("list(painted.motion[1].vector())")
+    assert abs(dx) < 0.1 and dy < -0.99, "up, with y down"
