@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,9 +45,9 @@ def look() -> Look:
 
 @pytest.fixture
 def artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures and logs of this test go; made when the first is written."""
+    """Where pictures and logs of this test go, made when the first is written: below $ARTIFACTS, else temporary."""
     name = re.sub(r"[^\w-]+", "_", request.node.name)
-    return tmp_path_factory.getbasetemp() / "artifacts" / name
+    return Path(os.environ.get("ARTIFACTS") or tmp_path_factory.getbasetemp() / "artifacts") / name
 
 
 @pytest.fixture
