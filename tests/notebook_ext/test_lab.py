@@ -109,10 +109,11 @@ def test_notebook_7_shows_a_card(seven: SevenPage) -> None:
 
 PAINTED = """\
 import asyncio
+from pathlib import Path
+from backends.media.images import load_mask
 while len(painted.motion) < 2 or painted.motion[1].vector()[1] > -0.9:
     await asyncio.sleep(0.05)
-from backends.media.images import load_mask
-masks = [load_mask(region.mask) for region in painted.motion]
+masks = [load_mask(Path(region.mask)) for region in painted.motion]
 """
 
 
