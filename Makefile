@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCAL  := $(VENV)/.ready-local
 BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
-.PHONY: demo demo-kill test lint types layers unit browser bench chaos docs clean
+.PHONY: demo demo-kill test lint types layers unit browser bench chaos examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -52,6 +52,9 @@ bench: $(READY)           ## ratios measured in one run; the table is tests/benc
 
 chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
 	$(BIN)/python -m tests.chaos
+
+examples: $(READY)        ## run the example notebooks and keep their outputs
+	$(BIN)/python -m tests.notebook_ext.examples
 
 docs: $(LOCAL)            ## the generated parts of README.md and docs/
 	$(BIN)/python -m tests.docs

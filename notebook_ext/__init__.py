@@ -57,7 +57,12 @@ __all__ = [  # noqa: RUF022  as a person meets them
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"notebook_ext has no {name!r}: it has {', '.join(__all__)}")
-    found = getattr(import_module(f"notebook_ext.{_PLACES[name]}"), name)
+    try:
+        found = getattr(import_module(f"notebook_ext.{_PLACES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("anywidget", "ipywidgets", "traitlets", "IPython"):
+            raise
+        raise ImportError(f"{error.name} is missing: pip install 'reelwright[notebook]'") from None
     globals()[name] = found
     return found
 

@@ -35,10 +35,13 @@ class Prices(Listing):
         "why_not": "why not",
     }
 
-    def __init__(self, found: Mapping[str, Any], count: int) -> None:
+    def __init__(self, found: Mapping[str, Any], count: int, limit: int) -> None:
         misfits, why = found["misfits"], found["why"]
         listed = ", ".join(f"{name} {number}" for name, number in why.items())
-        title = f"{len(found['fits'])} models can do exactly this" + (f", {count} clips" if count > 1 else "")
+        first = "the first " if len(found["fits"]) == limit else ""
+        title = f"{first}{len(found['fits'])} models that can do exactly this" + (
+            f", {count} clips" if count > 1 else ""
+        )
         super().__init__(found["fits"], title + (f"; {misfits} cannot ({listed})" if misfits else ""))
         self.misfits: int = misfits
         self.why: Mapping[str, int] = why
@@ -87,7 +90,7 @@ def estimate(
         from notebook_ext.client import studio as client
     request, prefer, where = meant(client, what, given)
     found = client.inner.estimate(request, count=count, limit=limit, prefer=prefer, where=where)
-    return Prices(found, count)
+    return Prices(found, count, limit)
 
 
 def meant(
