@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from backends.request import Task, VideoRequest, build_request
 
+if TYPE_CHECKING:
+    from backends.studio import Prefer, Where
+
 Arguments = Mapping[str, object]
+
+
+class Terms(TypedDict):
+    """How an order is chosen and named, as `Studio.quote` and `Studio.submit` take it."""
+
+    prefer: Prefer
+    where: Where
+    take: int
+    request_key: str | None
+    label: str
+
 
 SAME = (
     "model",

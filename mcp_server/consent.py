@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
 
 from anyio import to_thread
 from mcp.server.session import ServerSession
@@ -33,7 +33,8 @@ from backends.request import VideoRequest
 
 if TYPE_CHECKING:
     from backends.jobs.views import Spend
-    from backends.studio import Prefer, Quote, Studio, Where
+    from backends.studio import Quote, Studio
+    from backends.verbs import Terms
 
 STATELESS_FROM = "2026-07-28"
 """The first protocol version in which a server sends no requests of its own."""
@@ -43,16 +44,6 @@ SHOWN_PROMPT = 200
 CLIENT_LETTERS = 40
 
 Answered = Literal["agreed", "declined", "closed", "unasked"]
-
-
-class Terms(TypedDict):
-    """How an order is chosen and named, as `Studio.quote` and `Studio.submit` take it."""
-
-    prefer: Prefer
-    where: Where
-    take: int
-    request_key: str | None
-    label: str
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from anyio import to_thread
 from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
 
 from backends.errors import VideoError
-from backends.verbs import request_of
+from backends.verbs import Terms, request_of
 from mcp_server import text
-from mcp_server.consent import Person, Terms, leave_to_spend
+from mcp_server.consent import Person, leave_to_spend
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, cast
 
 from backends.request import VideoRequest, plain_decimal, refuse
 from backends.studio import Prefer, Where
-from backends.verbs import contradictions, keyframe_order, request_of
+from backends.verbs import Terms, contradictions, keyframe_order, request_of
 from notebook_ext.media_names import media_name
 
 
@@ -40,16 +40,6 @@ class Options(TypedDict, total=False):
     max_cost_usd: float | str | Decimal
     take: int
     request_key: str
-    label: str
-
-
-class Terms(TypedDict):
-    """How an order is chosen and named."""
-
-    prefer: Prefer
-    where: Where
-    take: int
-    request_key: str | None
     label: str
 
 

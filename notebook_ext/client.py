@@ -13,7 +13,8 @@ from backends.jobs.views import JobPage
 from backends.request import VideoRequest
 from backends.settings import Settings
 from backends.studio import Inspection, Quote, Studio
-from notebook_ext.asking import Options, Terms, as_code, asked
+from backends.verbs import Terms
+from notebook_ext.asking import Options, as_code, asked
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
@@ -122,10 +123,10 @@ class BreakEven(Listing):
     columns: dict[str, str] = {  # noqa: RUF012  never changed
         "model": "model",
         "api_usd_per_s": "API, $ a second",
-        "api_month_usd": "API a month",
-        "gpu_month_usd": "card a month",
+        "api_usd_per_month": "API a month",
+        "gpu_usd_per_month": "card a month",
         "pays_after_minutes": "pays for itself after (minutes of film)",
-        "film_s_per_hour_to_win": "seconds of film an hour must give",
+        "film_seconds_per_hour_to_win": "seconds of film an hour must give",
         "cheaper": "cheaper",
     }
 
@@ -161,22 +162,10 @@ def break_even(client: NotebookStudio, card: str = "RTX 4090", minutes: float = 
         raise VideoError("invalid_request", f"no single card is called {card[:40]!r}; there are {', '.join(known)}")
     gpu = found[0]
     lines = ownership.break_even(client.inner.context.catalog, gpu, minutes * 60)
-    rows = [
-        {
-            "model": line.row.id,
-            "api_usd_per_s": float(line.usd_per_s),
-            "api_month_usd": float(line.api_usd),
-            "gpu_month_usd": float(line.gpu_usd),
-            "pays_after_minutes": None if line.minutes is None else float(line.minutes),
-            "film_s_per_hour_to_win": None if line.seconds_an_hour is None else float(line.seconds_an_hour),
-            "cards": line.cards,
-            "cheaper": line.best,
-        }
-        for line in lines
-    ]
+    rows = [line.figures() for line in lines]
 
     def cost(at_minutes: float) -> float:
-        line = ownership.compare(lines[0].row, lines[0].usd_per_s, gpu, _decimal(at_minutes * 60))
+        line = ownership.compare(lines[0].row, lines[0].usd_per_s, gpu, Decimal(str(at_minutes * 60)))
         return float(line.gpu_usd)
 
     title = (
@@ -184,9 +173,3 @@ def break_even(client: NotebookStudio, card: str = "RTX 4090", minutes: float = 
         f"({gpu.source}, {gpu.day})"
     )
     return BreakEven(rows, title, gpu.name, minutes, cost)
-
-
-def _decimal(value: float) -> Any:
-    from decimal import Decimal
-
-    return Decimal(str(value))

@@ -109,6 +109,19 @@ class BreakEven:
     cards: int
     best: Way
 
+    def figures(self) -> dict[str, str | int | float | None]:
+        """As plain numbers, for a table."""
+        return {
+            "model": self.row.id,
+            "api_usd_per_s": float(self.usd_per_s),
+            "api_usd_per_month": float(self.api_usd),
+            "gpu_usd_per_month": float(self.gpu_usd),
+            "pays_after_minutes": None if self.minutes is None else float(self.minutes),
+            "film_seconds_per_hour_to_win": None if self.seconds_an_hour is None else float(self.seconds_an_hour),
+            "cards": self.cards,
+            "cheaper": self.best,
+        }
+
 
 @cache
 def gpus() -> dict[str, Gpu]:

@@ -20,19 +20,7 @@ def show_table(card: str, minutes: float, as_json: bool) -> None:
     with opening.studio(as_json) as studio:
         lines = break_even(studio.context.catalog, gpu, minutes * 60)
     if as_json:
-        rows = [
-            {
-                "model": line.row.id,
-                "api_usd_per_s": float(line.usd_per_s),
-                "api_usd_per_month": float(line.api_usd),
-                "gpu_usd_per_month": float(line.gpu_usd),
-                "pays_after_minutes": None if line.minutes is None else float(line.minutes),
-                "film_seconds_per_hour_to_win": None if line.seconds_an_hour is None else float(line.seconds_an_hour),
-                "cards": line.cards,
-                "cheaper": line.best,
-            }
-            for line in lines
-        ]
+        rows = [line.figures() for line in lines]
         show.as_json({"gpu": gpu.name, "minutes_per_month": minutes, "source": gpu.source, "rows": rows})
         return
     show.line(
