@@ -10,9 +10,9 @@ import pytest
 
 from backends.jobs.views import Job, JobPage, JobRow, Ticket
 from backends.request import CAMERA_MOVES, VideoRequest
+from backends.verbs import SAME
 from mcp_server import outputs
 from mcp_server.arguments import DEFAULTS
-from mcp_server.asked import SAME
 from mcp_server.surface import INSTRUCTIONS
 from tests.mcp_server.conftest import Connect
 from tests.rawclient import ERAS, RawClient
