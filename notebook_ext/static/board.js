@@ -1,21 +1,22 @@
 // All jobs of the store: who started each, its state and cost, filters, the money spent; a sweep as a grid.
-import { blobUrl, button, chip, clock, h, isOpen, statusLine, undoing, usd } from "./core.js";
+import { STATES, blobUrl, button, chip, clock, h, isOpen, statusLine, undoing, usd } from "./core.js";
 import { card } from "./card.js";
 
-const BOARD_SHOW = { all: "All", open: "In work", succeeded: "Done", failed: "Failed", uncertain: "Uncertain" };
+const boardState = (row) => (isOpen(row.state) ? "In work" : STATES[row.state]);
 
 /** data: rows (newest first), spend, jobs (of the opened card), grid (null, or a sweep's columns and cost). */
 export function board(host) {
   const all = undoing();
-  const status = statusLine();
+  const { el: status, say } = statusLine();
   const lines = new Map(); // job id -> its line's parts
   const posters = new Map(); // job id -> blob URL
   let opened = null; // the undo of the open card
   let openId = "";
 
-  const state = h("select", { ariaLabel: "State" }, ...Object.entries(BOARD_SHOW).map(([value, text]) => h("option", { value }, text)));
-  const who = h("select", { ariaLabel: "Started by" }, h("option", { value: "" }, "Anyone"));
-  const label = h("select", { ariaLabel: "Label" }, h("option", { value: "" }, "Any label"));
+  const choice = (ariaLabel, all) => h("select", { ariaLabel }, h("option", { value: "" }, all));
+  const state = choice("State", "All states");
+  const who = choice("Started by", "Anyone");
+  const label = choice("Label", "Any label");
   const words = h("input", { type: "search", placeholder: "model or prompt", ariaLabel: "Model or prompt" });
   const filters = h("div.rw-row", { role: "search" }, state, who, label, words);
   const money = h("div.rw-row");
@@ -25,8 +26,7 @@ export function board(host) {
 
   const open = (id) => host.act(openId === id ? "shut" : "open", { ...(openId !== id && { job_id: id }) });
   const matches = (row) =>
-    (state.value === "all" || (state.value === "open" ? isOpen(row.state) : row.state === state.value)) &&
-    (!who.value || row.client === who.value) && (!label.value || row.label === label.value) &&
+    [[state, boardState(row)], [who, row.client], [label, row.label]].every(([select, value]) => !select.value || select.value === value) &&
     `${row.model} ${row.prompt} ${row.label}`.toLowerCase().includes(words.value.toLowerCase());
 
   function choices(select, values) {
@@ -39,7 +39,7 @@ export function board(host) {
       chip: h("span"), what: h("span.rw-grow"), who: h("span.rw-dim"), cost: h("span"), age: h("span.rw-dim"), bar: h("progress", { max: 1 }),
       picture: h("img", { alt: "", hidden: true }),
     };
-    parts.open = button("Open", () => open(row.job_id), status.say);
+    parts.open = button("Open", () => open(row.job_id), say);
     const grid = host.get("data").grid;
     parts.el = h(grid ? "div.rw-cell" : "div.rw-line", { role: "listitem" }, parts.picture,
       h("div.rw-row", {}, parts.chip, parts.what, parts.who, parts.cost, parts.age, parts.open), parts.bar);
@@ -63,6 +63,7 @@ export function board(host) {
 
   function draw() {
     const { rows = [], spend = {}, jobs = [], grid, note } = host.get("data");
+    choices(state, rows.map(boardState));
     choices(who, rows.map((row) => row.client));
     choices(label, rows.map((row) => row.label));
     filters.hidden = !!grid;
@@ -100,7 +101,7 @@ export function board(host) {
       list.replaceChildren(...wanted);
       if (list.contains(focused)) focused.focus();
     }
-    status.say(note || (rows.length && !wanted.length ? "No job matches" : rows.length ? "" : "No jobs yet"));
+    say(note || (rows.length && !wanted.length ? "No job matches" : rows.length ? "" : "No jobs yet"));
     const id = jobs[0]?.job_id ?? "";
     if (id !== openId) {
       opened?.();
@@ -116,7 +117,7 @@ export function board(host) {
 
   all(host.on("data", draw));
   all.every(10_000, draw); // ages
-  host.el.append(money, filters, list, status.el);
+  host.el.append(money, filters, list, status);
   draw();
   all(() => { opened?.(); for (const url of posters.values()) host.free(url); posters.clear(); });
   return all.undo;

@@ -4,11 +4,9 @@ import { blobUrl, button, chip, clock, h, isOpen, still, statusLine, undoing, us
 /** data.jobs: the card's jobs, the first of them and the takes that were started here. */
 export function card(host) {
   const all = undoing();
-  const heard = performance.now.bind(performance);
   let shown = null; // the id of the job that is looked at
-  let since = heard();
-  const status = statusLine();
-  const tell = (text) => status.say(text);
+  let since = 0; // when its data came
+  const { el: status, say: tell } = statusLine();
 
   const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true });
   const head = h("div.rw-row");
@@ -32,7 +30,6 @@ export function card(host) {
   const words = h("input", { type: "text", placeholder: "what happens next (else the same prompt)", ariaLabel: "Prompt of the extension" });
   const longer = priced("Extend", (cap) => ask("extend", { cap, add_s: Number(seconds.value), prompt: words.value }));
   const form = h("div.rw-row", { hidden: true }, h("label", {}, "Add", seconds, "s"), h("span.rw-grow", {}, words), longer.el);
-  words.style.width = "100%";
   const extend = button("Extend…", async () => {
     form.hidden = !form.hidden;
     extend.ariaExpanded = String(!form.hidden);
@@ -49,12 +46,8 @@ export function card(host) {
     try {
       await navigator.clipboard.writeText(code);
       tell("The call is in the clipboard");
-    } catch { // no leave to write there: show it, selected
-      const box = h("textarea", { value: code, readOnly: true, ariaLabel: "The call", rows: 3 });
-      box.style.width = "100%";
-      trouble.after(box);
-      box.select();
-      box.addEventListener("blur", () => box.remove());
+    } catch { // no leave to write there
+      tell(code);
     }
   }, tell);
   const actions = h("div.rw-row", {}, cancel, again.el, extend, copy);
@@ -68,7 +61,6 @@ export function card(host) {
       form.hidden = true;
       extend.ariaExpanded = "false";
       look(body.job_id);
-      head.querySelector("span")?.scrollIntoView?.({ block: "nearest" });
     }, tell, { className: "rw-button rw-main" });
     return { el, price: (body) => { told = body; el.textContent = body ? `${label} · ${body.text}` : label; } };
   }
@@ -104,14 +96,11 @@ export function card(host) {
     const jobs = host.get("data").jobs ?? [];
     const now = job();
     if (!now) return;
-    since = heard();
+    since = performance.now();
     tabs.hidden = jobs.length < 2;
-    if (tabs.childElementCount !== jobs.length) tabs.replaceChildren(...jobs.map((one) => button("", () => look(one.job_id))));
-    jobs.forEach((one, n) => {
-      const name = one.task === "extend" && n ? `extended, ${one.take > 1 ? `take ${one.take}` : one.state}` : `take ${one.take}`;
-      tabs.children[n].textContent = name;
-      tabs.children[n].ariaPressed = String(one.job_id === now.job_id);
-    });
+    if (tabs.childElementCount !== jobs.length) tabs.replaceChildren(...jobs.map((one) =>
+      button(`${one.task === "extend" ? "extended, " : ""}take ${one.take}`, () => look(one.job_id))));
+    jobs.forEach((one, n) => { tabs.children[n].ariaPressed = String(one.job_id === now.job_id); });
     const open = isOpen(now.state);
     const money = now.cost_usd != null && !open
       ? (now.cost_usd === 0 && !now.est_cost_usd ? "free" : `${usd(now.cost_usd)} (est. ${usd(now.est_cost_usd)})`)
@@ -149,7 +138,7 @@ export function card(host) {
   }
 
   function say(now, open) {
-    if (!open) return tell(now.state === "succeeded" ? `Done${now.replayed ? ": this clip was there already, nothing more was paid" : ""}. ${now.file ?? ""}` : "");
+    if (!open) return tell(now.state !== "succeeded" ? "" : `Done${now.replayed ? ": it was there already, nothing more was paid" : ""}. ${now.file}`);
     const quarter = Math.floor(now.progress * 4) * 25;
     const ahead = now.queue_position ? `, ${now.queue_position} before it` : "";
     const phase = now.phase && !/[0-9]/.test(now.phase) ? `: ${now.phase}` : "";
@@ -160,14 +149,14 @@ export function card(host) {
     const now = job();
     if (!now) return;
     const open = isOpen(now.state);
-    const passed = open ? (heard() - since) / 1000 : 0;
+    const passed = open ? (performance.now() - since) / 1000 : 0;
     const left = open && now.eta_s != null ? now.eta_s - passed : null;
     times.textContent = clock(now.elapsed_s + passed) + (left > 0 ? `, about ${clock(left)} left` : "");
   }
 
   all(host.on("data", draw));
   all.every(1000, () => { if (isOpen(job()?.state ?? "failed")) tick(); });
-  host.el.append(tabs, head, prompt, bar, status.el, trouble, stage, actions, form, notes);
+  host.el.append(tabs, head, prompt, bar, status, trouble, stage, actions, form, notes);
   draw();
   all(clearStage);
   return all.undo;

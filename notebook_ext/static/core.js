@@ -82,5 +82,5 @@ export function undoing() {
   return all;
 }
 
-/** Bytes (DataView or ArrayBuffer) as a blob URL; give it to host.free when done. */
+/** Bytes as a blob URL; give it to host.free when done. */
 export const blobUrl = (buffers, type) => URL.createObjectURL(new Blob(buffers, { type }));

@@ -72,9 +72,9 @@ def test_who_started_what_and_the_money_against_the_walls(bare: Bare, picture: C
 def test_filters(bare: Bare) -> None:
     board = bare.mount("board", state(ROWS))
     lines = board.get_by_role("listitem")
-    board.get_by_label("State").select_option("open")
+    board.get_by_label("State").select_option("In work")
     expect(lines).to_have_count(1)
-    board.get_by_label("State").select_option("all")
+    board.get_by_label("State").select_option("")
     board.get_by_label("Started by").select_option("claude-ai")
     expect(lines).to_have_count(2)
     board.get_by_label("Any label").or_(board.get_by_label("Label")).first.select_option("tea")
