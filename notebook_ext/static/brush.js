@@ -4,7 +4,6 @@ import { blobUrl, button, h, statusLine, undoing } from "./core.js";
 const BRUSH_STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const brushFit = (value, high) => Math.max(0, Math.min(high, value));
 
-// Draw a given mask, an outline (it has no size) or a stroke.
 function brushStamp(c, { mask, points, size, erase }, ink = "#fff") {
   const path = new Path2D(`M${points.join("L")}h1e-5`); // a path of no length is not drawn
   Object.assign(c, { fillStyle: ink, strokeStyle: ink, lineWidth: size, lineCap: "round", lineJoin: "round" });
@@ -36,15 +35,15 @@ async function brushPng(ops, width, tall, most) {
 }
 
 export function brush(host) {
-  const { columns, tall, width, note, text, help, most } = host.get("data"), by = `${Math.random()}`;
+  const { columns, tall, width, note, text, help, most, fresh } = host.get("data"), by = `${Math.random()}`;
   const all = undoing(), status = statusLine(), looks = new WeakMap();
   let regions = [], picked = 0, steps, step = 0, sent, told = {}, sending; // a region is never changed, only replaced
   let tool = "Paint", size = 0.08, at, press, outline = [], aim, url;
-  const blank = () => ({ id: Math.max(0, ...regions.map(({ id }) => id)) + 1, ops: [], direction: [1, 0], intensity: 0.5, static: false });
+  const blank = () => ({ ...fresh, id: 1 + Math.max(0, ...regions.map(({ id }) => id)), ops: [] });
   const now = () => regions[picked], words = ({ id, ops }) => ops.length ? told[id] ?? "…" : "empty";
   const edit = (what) => change(regions.map((r) => r === now() ? { ...r, ...what } : r), picked);
   const add = (op) => edit({ ops: [...now().ops, op] }), close = () => outline[2] && add({ points: outline });
-  const use = (name) => cancel(tool = name), resize = (to) => choose(regions, picked, size = Math.max(0.002, brushFit(to, 0.4)));
+  const use = (name) => cancel(tool = name), resize = (to) => choose(regions, picked, size = brushFit(to, 0.4) || 0.01);
   const acts = {
     Paint: use, Erase: use, Outline: use, Aim: use,
     New: () => regions.length < most ? change([...regions, blank()], most) : status.say(`At most ${most} regions`),
@@ -135,7 +134,7 @@ export function brush(host) {
   function choose(next, pick) {
     regions = next;
     picked = brushFit(pick, next.length - 1);
-    for (const one of buttons) if (acts[one.textContent] === use) one.ariaPressed = one.textContent === tool;
+    buttons.forEach((one, i) => { if (i < 4) one.ariaPressed = one.textContent === tool; });
     buttons[6].ariaPressed = now().static;
     force.value = now().intensity;
     sizes.value = size;
@@ -169,7 +168,7 @@ export function brush(host) {
     });
   }
 
-  // Python is brought to the latest state, one message after the other.
+  // Python gets the latest state, one message after the other.
   const sync = () => { sending ??= busy(send).then(() => sending = null); };
   async function busy(work) {
     host.el.ariaBusy = true;
