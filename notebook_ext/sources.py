@@ -59,11 +59,11 @@ def page_bytes(source: Source, sandbox: Sandbox) -> bytes:
     return small(source.path, sandbox)
 
 
-def small(path: Path, sandbox: Sandbox) -> bytes:
-    """A still as a JPEG of at most 640 pixels a side."""
+def small(path: Path, sandbox: Sandbox, t: float | None = None) -> bytes:
+    """A still, or a clip's frame shown at t seconds, as a JPEG of at most 640 pixels a side."""
     with tempfile.TemporaryDirectory(prefix="reelwright-") as scratch:
         picture = Path(scratch) / "small.jpg"
-        sandbox.poster(path, picture)
+        sandbox.poster(path, picture, t)
         return picture.read_bytes()
 
 

@@ -29,6 +29,13 @@ def poster(clip: Path, dest_jpg: Path, max_side: int = 640) -> None:
     save_jpeg(image, dest_jpg)
 
 
+def frame_poster(clip: Path, t: float, dest_jpg: Path, max_side: int = 640) -> None:
+    """Write the frame shown at t seconds, at most `max_side` pixels a side: for a quick look, since it is scaled down
+    before anything else is done with it. VideoError("asset") as for `frame_at`."""
+    for _, picture in frames_at(clip, [t], max_side):
+        save_jpeg(Image.fromarray(picture), dest_jpg)
+
+
 def _telling_frame(clip: Path) -> Picture:
     first = frame_at(clip, 0.0)
     duration_s = probe_clip(clip).duration_s or 0.0

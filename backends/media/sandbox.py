@@ -79,9 +79,9 @@ class Sandbox:
         """Write the last frame, or the one shown at `t` seconds, as a PNG; the PNG's facts."""
         return _facts(self._call("still", self._inspect_s, path=path, part=part, t=t, dest=dest_png))
 
-    def poster(self, path: Path, dest_jpg: Path) -> None:
-        """Write a picture that stands for the clip."""
-        self._call("poster", self._check_s, path=path, dest=dest_jpg)
+    def poster(self, path: Path, dest_jpg: Path, t: float | None = None) -> None:
+        """Write a picture that stands for the clip, or a small one of the frame shown at `t` seconds."""
+        self._call("poster", self._check_s, path=path, dest=dest_jpg, t=t)
 
     def inspect(self, path: Path, frames: int, dest_jpg: Path) -> dict[str, Any]:
         """For a clip: `facts`, `measures` (see `measure`), `times` (of the sheet's frames), `sheet` (the path of a

@@ -130,9 +130,13 @@ def _still(request: dict[str, Any]) -> Reply:
 
 
 def _poster(request: dict[str, Any]) -> Reply:
-    from backends.media.poster import poster
+    from backends.media.poster import frame_poster, poster
 
-    poster(Path(request["path"]), Path(request["dest"]))
+    path, dest, t = Path(request["path"]), Path(request["dest"]), request["t"]
+    if t is None:
+        poster(path, dest)
+    else:
+        frame_poster(path, t, dest)
     return {}
 
 

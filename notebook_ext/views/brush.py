@@ -114,6 +114,7 @@ class Brush(View):
             "text": has.text,
             "help": HELP,
             "most": min(MOST, has.most or MOST),
+            "fresh": {"direction": [1, 0], "intensity": 0.5, "static": False},
         }
         self._changes = 0
         super().__init__(data={**self._shown, "changes": 0, "by": ""})

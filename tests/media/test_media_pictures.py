@@ -11,11 +11,11 @@ from PIL import Image
 
 from backends.errors import VideoError
 from backends.media.encode import ClipWriter
-from backends.media.frames import decode
+from backends.media.frames import decode, frame_at
 from backends.media.grid import coordinate_grid
 from backends.media.images import load_image
 from backends.media.measure import measure
-from backends.media.poster import poster
+from backends.media.poster import frame_poster, poster
 from backends.media.sheet import contact_sheet
 from tests.samples import bunny, made, photo, quadrants, write_clip
 
@@ -68,6 +68,16 @@ def test_sheets_of_short_tall_and_varying_clips(tmp_path: Path) -> None:
         assert 1 < sheet.width / sheet.height < 2.5
     with pytest.raises(VideoError, match="1 to 24 frames, not 0"):
         contact_sheet(made("one_frame.mp4"), tmp_path / "none.jpg", frames=0)
+
+
+def test_a_small_picture_of_one_frame(tmp_path: Path) -> None:
+    frame_poster(bunny(), 3.0, tmp_path / "late.jpg")
+    with Image.open(tmp_path / "late.jpg") as picture:
+        assert picture.size == (640, 360)
+        wanted = Image.fromarray(frame_at(bunny(), 3.0)).resize((640, 360), Image.Resampling.BOX)
+        assert np.abs(np.asarray(picture, int) - np.asarray(wanted, int)).mean() < 3
+    with pytest.raises(VideoError, match="the clip ends at"):
+        frame_poster(bunny(), 99.0, tmp_path / "none.jpg")
 
 
 def test_posters(tmp_path: Path) -> None:

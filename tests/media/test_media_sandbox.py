@@ -94,7 +94,9 @@ def test_inspection_of_clips_and_stills(shared: Sandbox, tmp_path: Path) -> None
     assert set(still) == {"facts", "sheet"}
     assert still["facts"].kind == "image"
     shared.poster(bunny(), tmp_path / "poster.jpg")
-    assert {path.name for path in tmp_path.iterdir()} == {"sheet.jpg", "grid.jpg", "poster.jpg"}
+    shared.poster(bunny(), tmp_path / "late.jpg", 3.0)
+    assert (tmp_path / "late.jpg").read_bytes() != (tmp_path / "poster.jpg").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"sheet.jpg", "grid.jpg", "poster.jpg", "late.jpg"}
     with pytest.raises(VideoError, match="cannot be written") as caught:
         shared.poster(bunny(), tmp_path / "no" / "poster.jpg")
     assert caught.value.kind == "storage"
