@@ -51,6 +51,13 @@ def source_of(value: object, studio: Studio, folder: Path) -> Source:
     return Source(uri, Path(entry["path"]), MediaFacts(**entry["facts"]), name.value)
 
 
+def still_name(value: object, folder: Path) -> str:
+    """What `media_name` makes of it; a job means its last frame, from which the next clip goes on."""
+    text = media_name(value, folder)
+    name = MediaName.parse(text)
+    return f"video://jobs/{name.value}/last_frame" if name.kind == "job" and name.part == "clip" else text
+
+
 def page_bytes(source: Source, sandbox: Sandbox) -> bytes:
     """A still as a browser shows it; nothing is decoded in this process."""
     facts = source.facts

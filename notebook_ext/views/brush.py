@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from backends.errors import VideoError
-from backends.request import DIRECTIONS, MediaName, MotionRegion, Number, problems_of
+from backends.request import DIRECTIONS, MotionRegion, Number, problems_of
 from backends.studio import Studio
 from notebook_ext.controls import Control, control
 from notebook_ext.masks import Painted, for_page, levels
-from notebook_ext.media_names import media_name, save_bytes
-from notebook_ext.sources import Source, page_bytes, source_of
+from notebook_ext.media_names import save_bytes
+from notebook_ext.sources import Source, page_bytes, source_of, still_name
 from notebook_ext.view import Answer, Ask, Buffers, View
 
 if TYPE_CHECKING:
@@ -230,13 +230,7 @@ def brush(
         raise VideoError("invalid_request", "; ".join(problems_of(error))) from None
     folder = client.home.folder
     has = control(model, "motion", client.inner.context)
-    still = source_of(_still_name(media_name(image, folder)), client.inner, folder)
+    still = source_of(still_name(image, folder), client.inner, folder)
     if still.is_clip:
         raise VideoError("asset", f"{still.name} is a clip, and a still is painted on: keyframes(clip) picks a frame")
     return Brush(client.inner, folder, still, has, regions, width)
-
-
-def _still_name(text: str) -> str:
-    """A job means its last frame, from which the next clip goes on."""
-    name = MediaName.parse(text)
-    return f"video://jobs/{name.value}/last_frame" if name.kind == "job" and name.part == "clip" else text
