@@ -39,10 +39,9 @@ class Listing:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        if key.endswith("_usd"):
-            return (
-                "free" if value == 0 else f"${value:.4f}".rstrip("0").rstrip(".") if value < 0.01 else f"${value:.2f}"
-            )
+        if "usd" in key:
+            whole, _, cents = f"{value:,.4f}".rstrip("0").partition(".")
+            return "free" if value == 0 else f"${whole}.{cents.ljust(2, '0')}"
         if isinstance(value, float):
             return f"{value:.4g}"
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -87,6 +86,9 @@ class Drawing:
 
     def __init__(self, figure: Any) -> None:
         self.figure = figure
+
+    def __repr__(self) -> str:
+        return "a plot"
 
     def _repr_png_(self) -> bytes:
         import io

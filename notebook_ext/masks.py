@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import VideoError
 from notebook_ext.sources import Source
@@ -37,7 +37,7 @@ class Painted:
                 if columns > width or abs(rows - columns * height / width) > 1:
                     wrong = f"the mask is {columns}x{rows} pixels, the still {width}x{height}"
                     raise VideoError("invalid_request", wrong)
-                _, high = picture.convert("L").getextrema()
+                high = cast(float, picture.convert("L").getextrema()[1])
         except (OSError, SyntaxError, ValueError):  # Pillow raises all three for damaged ones
             raise VideoError("invalid_request", "the mask is no whole PNG") from None
         return cls(png, columns, high <= HALF)

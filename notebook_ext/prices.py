@@ -131,11 +131,14 @@ class BreakEven(Listing):
     }
 
     def plot(self) -> Drawing:
-        """Dollars a month by minutes of film a month: a line a model, and the card."""
+        """Dollars a month by minutes of film a month: the card, and a line for some models from dearest to cheapest."""
         figure = new_figure(7, 4)
         axes = figure.subplots()
-        minutes = [self.minutes * step / 10 for step in range(21)]
-        for row in self.rows[:8]:
+        some = self.rows[:: max(1, len(self.rows) // 6)]
+        middle = some[len(some) // 2]["api_usd_per_s"] * 60
+        reach = min(2 * self.minutes, 3 * self._card(1.0) / middle)  # where the lines cross
+        minutes = [reach * step / 20 for step in range(21)]
+        for row in some:
             axes.plot(minutes, [row["api_usd_per_s"] * 60 * m for m in minutes], label=row["model"], linewidth=1)
         costs = [self._card(m) for m in minutes]
         axes.plot(minutes, costs, "k--", label=self.gpu, linewidth=2)
