@@ -145,7 +145,7 @@ class BreakEven(Listing):
         axes.set_ylim(0, max(costs) * 3)
         axes.set_xlabel("minutes of film a month")
         axes.set_ylabel("US dollars a month")
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
         return Drawing(figure)
 
     def __init__(self, rows: list[dict[str, Any]], title: str, gpu: str, minutes: float, card: Any) -> None:
