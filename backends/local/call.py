@@ -187,21 +187,25 @@ class _Builder:
             return [self._condition(self._tail(OVERLAP), 0)]
         if self.request.task == "edit":
             return [self._condition(self._clip("source_clip", frames, None), 0)]
-        found: list[Any] = []
-        for number, frame in enumerate(self.request.frames):
-            at = round((frame.at_s or 0) * fps)
-            at = frames - 1 if frame.role == "last" else min(at, frames - 1)
-            near = round(at / self.kind.time) * self.kind.time
-            if at % self.kind.time:
-                raise VideoError(
-                    "invalid_request",
-                    f"frames[{number}].at_s {frame.at_s:g}: {self.kind.id} takes stills at every {self.kind.time}th "
-                    f"frame; the nearest is {float(near / fps):.4g}",
-                )
-            found.append(self._condition(self._still(f"frames[{number}].image"), at))
+        places = [self._place(number, frames, fps) for number in range(len(self.request.frames))]
+        found = [self._condition(self._still(f"frames[{number}].image"), at) for number, at in enumerate(places)]
         if self.request.loop:
             found.append(self._condition(self._still("frames[0].image"), frames - 1))
         return found
+
+    def _place(self, number: int, frames: int, fps: Fraction) -> int:
+        """The frame of the result that a still stands on; the last one ends the clip where no time was given."""
+        frame, step = self.request.frames[number], self.kind.time
+        if frame.at_s is None:
+            return frames - 1 if frame.role == "last" else 0
+        at = min(round(frame.at_s * fps), frames - 1)
+        if at % step:
+            raise VideoError(
+                "invalid_request",
+                f"frames[{number}].at_s {frame.at_s:g}: {self.kind.id} takes stills at every {step}th frame; "
+                f"the nearest is {float(round(at / step) * step / fps):.4g}",
+            )
+        return at
 
     def _condition(self, what: Any, at: int) -> Any:
         if self.kind.pipeline.startswith("LTX2"):

@@ -92,14 +92,14 @@ class _Run:
         self.started = time.monotonic()
 
     def made(self) -> Output:
+        from backends.local.call import Call
+
+        call = Call.of(self.kind, self.prepared)  # before anything heavy is loaded: it may be refused
         self.progress(0.0, "loading torch")
         import torch
 
-        from backends.local.call import Call
-
         if threads := self.env.get("REELWRIGHT_TORCH_THREADS", ""):
             torch.set_num_threads(int(threads))
-        call = Call.of(self.kind, self.prepared)
         planned = self._planned(call.frames)
         seed = self.prepared.request.seed
         seed = secrets.randbelow(2**32) if seed is None else seed

@@ -41,7 +41,8 @@ TEXT = '[[model.mode]]\ntasks = ["text_to_video"]\n'
 IMAGE = '[[model.mode]]\ntasks = ["image_to_video"]\nframes = { min = 1, max = 1 }\n'
 LOOP = IMAGE + 'loop = "last_is_first"\n'
 PAIR = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 2, whole = true }\n'
-TIMED = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 8, timed = true, gap_s = 0.1 }\n'
+TIMED = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 8, timed = true, gap_s = 1, grid_s = 1 }\n'
+"""Stills at every eighth frame: a second at `FPS`."""
 EXTEND = '[[model.mode]]\ntasks = ["extend"]\nsource = { max_s = 60, total_max_s = 60 }\n'
 EDIT = '[[model.mode]]\ntasks = ["edit"]\ndurations = "source"\nsource = { max_s = 60 }\n'
 REFERENCES = (
