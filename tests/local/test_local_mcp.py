@@ -23,7 +23,7 @@ FAMILIES = {
     "cog_t2v": "CogVideoXPipeline",
 }
 LONG = 900
-"""Steps that no family ends in the time of this test; schedulers of a thousand training steps take no more than that."""
+"""More steps than any family does in the time of the test; schedulers of a thousand training steps take no more."""
 
 
 @pytest.fixture(scope="module")
