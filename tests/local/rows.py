@@ -17,7 +17,7 @@ wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call} }}
 
 [model.box]
 durations = {{ min = {least}, max = {most}, step = {step}, default = {least} }}
-sizes = {{ "32p" = {{ "1:1" = "32x32" }} }}
+sizes = {{ {sizes} }}
 fps = [{fps}]
 seed = true
 negative_max = 2000
@@ -77,13 +77,14 @@ FPS = 8
 
 
 def write_rows(path: Path, models: Path) -> None:
-    """One row a model for the back end `local`, and one of tiny Wan for the engine with faults."""
+    """One row a model for the back end `local`; tiny Wan for the engine with faults, and LTX at a size that is real."""
     text = ""
-    listed = [("local", name) for name in TINY] + [("faulty", "wan_t2v")]
-    for provider, name in listed:
+    small, large = '"32p" = { "1:1" = "32x32" }', '"512p" = { "3:2" = "768x512" }'
+    listed = [("local", name, small) for name in TINY] + [("faulty", "wan_t2v", small), ("faulty", "ltx_t2v", large)]
+    for provider, name, sizes in listed:
         kind, modes, step, call = TINY[name]
         text += ROW.format(
             provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / name, modes=modes,
-            call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS,
+            call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS, sizes=sizes,
         )  # fmt: skip
     path.write_text(text, "utf-8")

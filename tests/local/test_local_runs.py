@@ -12,9 +12,10 @@ import pytest
 
 from backends.errors import VideoError
 from backends.media.frames import decode
+from backends.request import build_request
 from backends.studio import Studio
 from tests.jobs.station import Station
-from tests.local.asking import STEPS, asked, digest, facts, frames_of, made, still
+from tests.local.asking import STEPS, asked, digest, facts, frames_of, made, recorded, still
 from tests.local.rows import FPS, TINY
 from tests.rawclient import RawClient
 
@@ -80,6 +81,21 @@ def test_a_warm_job_needs_no_file_of_its_model(station: Station, studio: Studio,
     assert digest(warm) == digest(cold)
     first, second = facts(station, cold), facts(station, warm)
     assert (first["warm"], second["warm"]) == (False, True) and first["pid"] == second["pid"]
+
+
+def test_models_and_engines_in_turn_on_one_lane_all_end(station: Station, studio: Studio) -> None:
+    """Two local models and the animatic, twelve jobs placed at once, where one works at a time."""
+    jobs: list[str] = []
+    for number in range(4):
+        for name in ("wan_t2v", "ltx_t2v"):
+            jobs.append(studio.submit(asked(name, prompt=f"turn {number}")).job_id)
+        small = {"duration_s": 1, "resolution": "360p", "fps": 12}
+        previs = build_request(task="text_to_video", model="animatic", prompt=f"turn {number}", **small)
+        jobs.append(studio.submit(previs).job_id)
+    done = station.settled(studio, jobs, 120)
+    assert [job.state for job in done] == ["succeeded"] * 12, [job.error for job in done]
+    assert len({station.row(job)["lane"] for job in jobs}) == 1
+    assert len({recorded(station, job)["pid"] for job in jobs if "plan" in recorded(station, job)}) == 1
 
 
 def test_two_stills_are_joined(station: Station, studio: Studio) -> None:
