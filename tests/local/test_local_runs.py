@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 
 from backends.errors import VideoError
-from backends.media.frames import decode
 from backends.request import build_request
 from backends.studio import Studio
 from tests.jobs.station import Station
-from tests.local.asking import STEPS, asked, digest, facts, frames_of, made, recorded, still
+from tests.local.asking import asked, digest, facts, frames_of, made, recorded, still
 from tests.local.rows import FPS, TINY
-from tests.rawclient import RawClient
 
 TEXT = [name for name, (_, modes, _, _) in TINY.items() if '"text_to_video"' in modes]
 IMAGE = [
@@ -52,16 +50,6 @@ def test_an_image_becomes_a_clip(station: Station, studio: Studio, name: str) ->
     other = asked(name, "image_to_video", frames=[{"image": still(station.output, "turned.png", turn=1)}])
     assert len(frames_of(job)) == steps_of(name) + 1
     assert digest(made(station, studio, other)) != digest(job), "the image has no effect"
-
-
-def test_an_agent_gets_its_clip_through_the_server(station: Station, studio: Studio) -> None:
-    asking = {"prompt": "by MCP", "model": "local/tiny-wan-t2v", "seed": 7, "provider_options": STEPS}
-    with RawClient(station.environ(), cwd=station.root) as client:
-        ticket = client.structured("generate_video", **asking)
-        (job,) = client.structured("wait_for_job", job_ids=[ticket["job_id"]], timeout_s=45)["jobs"]
-        assert "libtorch" not in Path(f"/proc/{client.process.pid}/maps").read_text()
-    assert (job["state"], job["engine"], job["cost_usd"]) == ("succeeded", "generative", 0)
-    assert len(list(decode(Path(job["file"])))) == 5
 
 
 def test_the_same_seed_is_the_same_clip(station: Station, studio: Studio) -> None:
@@ -112,9 +100,9 @@ def test_stills_at_chosen_times(station: Station, studio: Studio) -> None:
         {"image": still(station.output, "upside.png", turn=2), "at_s": 2, "role": "last"},
     ]
     job = made(station, studio, asked("ltx_condition", "interpolate", frames=frames, duration_s=2))
-    moved = [frames[0], {**frames[1], "at_s": 1.5}, frames[2]]
+    moved = [frames[0], {**frames[1], "at_s": 1.5}, {**frames[2], "at_s": 3}]
     with pytest.raises(VideoError, match=r"frames\[\]\.at_s: local/tiny-ltx-condition takes multiples of 1 s"):
-        studio.submit(asked("ltx_condition", "interpolate", frames=moved, duration_s=2))
+        studio.submit(asked("ltx_condition", "interpolate", frames=moved, duration_s=3))
     assert len(frames_of(job)) == 17
 
 
