@@ -4,8 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCAL  := $(VENV)/.ready-local
+BARE   := $(VENV)-without-torch
 
-.PHONY: demo demo-kill test lint types layers unit bench chaos docs clean
+.PHONY: demo demo-kill test lint types layers unit unit-without-torch bench chaos docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -38,10 +39,14 @@ types: $(LOCAL)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-unit: $(LOCAL)
-	$(BIN)/pytest -n 2 --dist loadfile -q
+unit: $(LOCAL)            ## every test; an error where torch is missing, not fewer tests
+	$(BIN)/pytest -n 2 --dist loadfile -q --torch needed
 
-bench: $(READY)           ## ratios measured in one run; the table is tests/bench/README.md
+unit-without-torch:       ## in an environment of its own: all that needs no torch, where there is none
+	$(MAKE) VENV=$(BARE) $(BARE)/.ready
+	$(BARE)/bin/pytest -n 2 --dist loadfile -q --torch absent
+
+bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench
 
 chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
@@ -52,4 +57,4 @@ docs: $(LOCAL)            ## the generated parts of README.md and docs/
 	$(BIN)/python -m tests.catalog.pages
 
 clean:
-	rm -rf $(VENV) demo-output dist
+	rm -rf $(VENV) $(BARE) demo-output dist
