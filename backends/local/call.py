@@ -29,11 +29,12 @@ OVERLAP = 9
 
 @dataclass
 class Call:
-    """arguments: for the pipeline's call, but for the generator. frames: how many are asked for (of a clip that is
-    restyled: its own). drop: generated frames that the result leaves out at its start; drop_last: and at its end
-    (a loop's last frame is its first). before: the clip that an extension goes on from."""
+    """arguments: for the pipeline's call, but for the generator. size: width and height that are asked for; frames: how
+    many (of a clip that is restyled: its own). drop: generated frames that the result leaves out at its start;
+    drop_last: and at its end (a loop's last frame is its first). before: the clip that an extension goes on from."""
 
     arguments: dict[str, Any]
+    size: tuple[int, int]
     frames: int
     fps: Fraction
     loras: tuple[Lora, ...] = ()
@@ -78,7 +79,9 @@ class _Builder:
             drop = OVERLAP if kind.inputs == "conditions" else 1
             frames += drop - 1
         self._check_frames(frames)
-        call = Call({}, frames, fps, request.loras, drop=drop, before=source.path if drop and source else None)
+        call = Call(
+            {}, self.size, frames, fps, request.loras, drop=drop, before=source.path if drop and source else None
+        )
         call.drop_last = 1 if request.loop else 0
         call.arguments = {**self._plain(frames, fps), **self._media(frames, fps)}
         extra = self.prepared.wire.get("call")

@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +222,10 @@ class _Run:
         """What is needed to make the same clip again, and what it took."""
         import torch
 
-        from backends.local.loading import versions
+        from backends.local.loading import dtypes_of, versions
 
         facts: JsonObject = {
-            "plan": {name: getattr(planned.plan, name) for name in planned.plan.__dataclass_fields__},
+            "plan": {**asdict(planned.plan), "dtype": dtypes_of(self.kind, self.place.torch)},
             "expected_gib": [round(planned.peak.low, 2), round(planned.peak.high, 2)],
             "pipeline": self.kind.pipeline,
             "variant": self.kind.id,

@@ -55,6 +55,7 @@ class Variant:
     experts: int = 1
     batch: int = 1
     decode_frames: int = 0
+    tiled_frames: int = 0
     guessed: bool = False
     keep: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
 

@@ -147,7 +147,17 @@ def test_references_and_a_guide_clip(station: Station, studio: Studio) -> None:
 def test_the_record_is_enough_to_make_it_again(station: Station, studio: Studio) -> None:
     job = made(station, studio, asked("hunyuan_t2v", provider_options={"guidance": 4.0}))
     record = facts(station, job)
-    assert record["plan"]["name"] == "resident" and record["pipeline"] == "HunyuanVideoPipeline"
+    assert record["pipeline"] == "HunyuanVideoPipeline"
+    assert record["plan"] == {
+        "name": "resident",
+        "offload": "none",
+        "quant": "none",
+        "tiling": False,
+        "cache": "none",
+        "attention": "default",
+        "compile": False,
+        "dtype": {"default": "float32", "vae": "float32"},
+    }
     assert record["arguments"]["guidance_scale"] == 4.0 and record["arguments"]["num_inference_steps"] == 3
     assert record["revision"] == "folder" and {"torch", "diffusers", "transformers"} <= set(record["versions"])
     assert record["step_s"] > 0 and record["seconds"] > 0
