@@ -222,10 +222,10 @@ class _Run:
         """What is needed to make the same clip again, and what it took."""
         import torch
 
-        from backends.local.loading import dtypes_of, versions
+        from backends.local.loading import versions
 
         facts: JsonObject = {
-            "plan": {**asdict(planned.plan), "dtype": dtypes_of(self.kind, self.place.torch)},
+            "plan": {**asdict(planned.plan), "dtype": self.kind.dtypes(self.place.torch)},
             "expected_gib": [round(planned.peak.low, 2), round(planned.peak.high, 2)],
             "pipeline": self.kind.pipeline,
             "variant": self.kind.id,

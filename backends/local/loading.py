@@ -47,7 +47,7 @@ def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
     told.disable_progress_bar()
     transformers_told.disable_progress_bar()
     torch.backends.cuda.matmul.allow_tf32 = False
-    dtypes = {part: getattr(torch, name) for part, name in dtypes_of(kind, device).items()}
+    dtypes = {part: getattr(torch, name) for part, name in kind.dtypes(device).items()}
     parts: dict[str, Any] = {}
     if model.transformer is not None:
         parts["transformer"] = _single_file(kind, model, dtypes["default"])
@@ -64,14 +64,6 @@ def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
         for one in _transformers(pipe):
             one.compile_repeated_blocks(fullgraph=True)
     return pipe
-
-
-def dtypes_of(kind: Variant, device: str) -> dict[str, str]:
-    """torch's names of the precisions, by component. float32 on a processor, whatever the card would take: half
-    precision is slower there, not faster."""
-    if device == "cpu":
-        return {"default": "float32", "vae": "float32"}
-    return {"default": kind.dtype, "vae": kind.vae_dtype}
 
 
 def _transformers(pipe: Any) -> list[Any]:
