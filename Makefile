@@ -4,9 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCAL  := $(VENV)/.ready-local
+BARE   := $(VENV)-without-torch
 BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
-.PHONY: demo demo-kill test lint types layers unit browser bench chaos examples docs clean
+.PHONY: demo demo-kill test lint types layers unit unit-without-torch browser bench chaos examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -39,15 +40,19 @@ types: $(LOCAL)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-unit: $(LOCAL) browser
-	$(BIN)/pytest -n 2 --dist loadfile -q
+unit: $(LOCAL) browser    ## every test; an error where torch is missing, not fewer tests
+	$(BIN)/pytest -n 2 --dist loadfile -q --torch needed
+
+unit-without-torch: browser ## in an environment of its own: all that needs no torch, where there is none
+	$(MAKE) VENV=$(BARE) $(BARE)/.ready
+	$(BARE)/bin/pytest -n 2 --dist loadfile -q --torch absent
 
 browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what is on PATH, else Debian's package
 	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && said=$$(DEBIAN_FRONTEND=noninteractive sh -c '$(BROWSER)' 2>&1); } || \
 	printf '%s\n' "$$said" "No Chromium: the notebook's browser tests will fail. On Debian: sudo sh -c '$(BROWSER)'"
 
-bench: $(READY)           ## ratios measured in one run; the table is tests/bench/README.md
+bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench
 
 chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
@@ -61,4 +66,4 @@ docs: $(LOCAL)            ## the generated parts of README.md and docs/
 	$(BIN)/python -m tests.catalog.pages
 
 clean:
-	rm -rf $(VENV) demo-output dist
+	rm -rf $(VENV) $(BARE) demo-output dist

@@ -10,6 +10,8 @@ from backends.catalog.span import number_text
 from backends.request import Frame, Reference, Role
 
 TIME = 1e-6
+WRITTEN = 1e-3
+"""Seconds by which a time may miss its service's grid: 0.333 is what a person writes for a third."""
 
 
 def judge_frames(fit: Fitting) -> None:
@@ -109,12 +111,12 @@ def _settle_frames(fit: Fitting) -> tuple[Frame, ...]:
     if _runs_on(fit) or (len(frames) > 1 and known[-1] is None):
         known = [*known, float(duration)] if _runs_on(fit) else [*known[:-1], float(duration)]
     known[0] = known[0] or 0.0
-    times = _filled(known)
+    times, grid_s = _filled(known), fit.mode.frames.grid_s
     return tuple(
         frame.model_copy(
             update={
                 "role": _role(i, last),
-                "at_s": frame.at_s if frame.at_s is not None else _even_time(times[i], fit.mode.frames.grid_s),
+                "at_s": _even_time(times[i], grid_s) if frame.at_s is None else _on_grid(frame.at_s, grid_s),
             }
         )
         for i, frame in enumerate(frames)
@@ -137,6 +139,12 @@ def _filled(known: list[float | None]) -> list[float]:
 def _even_time(at_s: float, grid_s: float) -> float:
     """A time that nobody chose, on the grid where the service has one."""
     return round(int(at_s / grid_s + 0.5) * grid_s if grid_s else at_s, 6)
+
+
+def _on_grid(at_s: float, grid_s: float) -> float:
+    """A chosen time; the grid's own where it is that time as a person writes it."""
+    near = _even_time(at_s, grid_s)
+    return near if abs(near - at_s) <= WRITTEN else at_s
 
 
 def _runs_on(fit: Fitting) -> bool:
@@ -200,7 +208,7 @@ def _judge_gaps(fit: Fitting, times: list[float], duration: float, clear: tuple[
         last = (*fit.request.frames[:-1], fit.request.frames[-1].model_copy(update={"at_s": None}))
         text = f"frames: the last at_s is {number_text(times[-1])} but the clip lasts {number_text(duration)} s"
         fit.wrong("frames", f"{text}: it ends with the last frame", {"frames": last})
-    elif rule.grid_s and any(abs(time / rule.grid_s - int(time / rule.grid_s + 0.5)) > TIME for time in times):
+    elif rule.grid_s and any(abs(time - _even_time(time, rule.grid_s)) > TIME for time in times):
         placed = tuple(
             frame.model_copy(update={"at_s": _even_time(time, rule.grid_s)})
             for frame, time in zip(fit.request.frames, times, strict=True)

@@ -187,7 +187,7 @@ def _frames(table: Table) -> FrameRule:
         high=table.whole("max", 0),
         timed=table.flag("timed", False),
         gap_s=table.fraction("gap_s", 0),
-        grid_s=table.number("grid_s", 0),
+        grid_s=table.fraction("grid_s", 0),
         whole=table.flag("whole", False),
         prompts=table.flag("prompts", False),
         ratio_low=table.number("ratio_min", 0),

@@ -29,11 +29,12 @@ OVERLAP = 9
 
 @dataclass
 class Call:
-    """arguments: for the pipeline's call, but for the generator. frames: how many are asked for (of a clip that is
-    restyled: its own). drop: generated frames that the result leaves out at its start; drop_last: and at its end
-    (a loop's last frame is its first). before: the clip that an extension goes on from."""
+    """arguments: for the pipeline's call, but for the generator. size: width and height that are asked for; frames: how
+    many (of a clip that is restyled: its own). drop: generated frames that the result leaves out at its start;
+    drop_last: and at its end (a loop's last frame is its first). before: the clip that an extension goes on from."""
 
     arguments: dict[str, Any]
+    size: tuple[int, int]
     frames: int
     fps: Fraction
     loras: tuple[Lora, ...] = ()
@@ -78,7 +79,9 @@ class _Builder:
             drop = OVERLAP if kind.inputs == "conditions" else 1
             frames += drop - 1
         self._check_frames(frames)
-        call = Call({}, frames, fps, request.loras, drop=drop, before=source.path if drop and source else None)
+        call = Call(
+            {}, self.size, frames, fps, request.loras, drop=drop, before=source.path if drop and source else None
+        )
         call.drop_last = 1 if request.loop else 0
         call.arguments = {**self._plain(frames, fps), **self._media(frames, fps)}
         extra = self.prepared.wire.get("call")
@@ -187,21 +190,25 @@ class _Builder:
             return [self._condition(self._tail(OVERLAP), 0)]
         if self.request.task == "edit":
             return [self._condition(self._clip("source_clip", frames, None), 0)]
-        found: list[Any] = []
-        for number, frame in enumerate(self.request.frames):
-            at = round((frame.at_s or 0) * fps)
-            at = frames - 1 if frame.role == "last" else min(at, frames - 1)
-            near = round(at / self.kind.time) * self.kind.time
-            if at % self.kind.time:
-                raise VideoError(
-                    "invalid_request",
-                    f"frames[{number}].at_s {frame.at_s:g}: {self.kind.id} takes stills at every {self.kind.time}th "
-                    f"frame; the nearest is {float(near / fps):.4g}",
-                )
-            found.append(self._condition(self._still(f"frames[{number}].image"), at))
+        places = [self._place(number, frames, fps) for number in range(len(self.request.frames))]
+        found = [self._condition(self._still(f"frames[{number}].image"), at) for number, at in enumerate(places)]
         if self.request.loop:
             found.append(self._condition(self._still("frames[0].image"), frames - 1))
         return found
+
+    def _place(self, number: int, frames: int, fps: Fraction) -> int:
+        """The frame of the result that a still stands on; the last one ends the clip where no time was given."""
+        frame, step = self.request.frames[number], self.kind.time
+        if frame.at_s is None:
+            return frames - 1 if frame.role == "last" else 0
+        at = min(round(frame.at_s * fps), frames - 1)
+        if at % step:
+            raise VideoError(
+                "invalid_request",
+                f"frames[{number}].at_s {frame.at_s:g}: {self.kind.id} takes stills at every {step}th frame; "
+                f"the nearest is {float(round(at / step) * step / fps):.4g}",
+            )
+        return at
 
     def _condition(self, what: Any, at: int) -> Any:
         if self.kind.pipeline.startswith("LTX2"):

@@ -108,9 +108,9 @@ def available_ram_gib() -> float:
     return int(shape[1]) / 2**20 if shape else 8.0
 
 
-def own_gpu() -> Machine | None:
+def own_gpu(folder: Path = NVIDIA) -> Machine | None:
     """This machine's first GPU by nvidia-smi: what is free on it and who holds the rest. None when there is none."""
-    seen = gpus()
+    seen = gpus(folder)
     if not seen:
         return None
     query = ["nvidia-smi", f"--id={seen[0]}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]

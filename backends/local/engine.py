@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from backends.backend import JsonObject, Output, Prepared, Progress, RunAgain
 from backends.errors import VideoError
 from backends.local import device as devices
 from backends.local.families import Variant, variant
-from backends.local.plan import Machine, Planned, Wish, fitting, refusal
+from backends.local.plan import Machine, Planned, Wish, fitting, ran_out, refusal
 from backends.local.weights import Model, check_safe, counted, find, missing, repo_of
 from backends.settings import load_settings
 
@@ -92,14 +92,14 @@ class _Run:
         self.started = time.monotonic()
 
     def made(self) -> Output:
+        from backends.local.call import Call
+
+        call = Call.of(self.kind, self.prepared)  # before anything heavy is loaded: it may be refused
         self.progress(0.0, "loading torch")
         import torch
 
-        from backends.local.call import Call
-
         if threads := self.env.get("REELWRIGHT_TORCH_THREADS", ""):
             torch.set_num_threads(int(threads))
-        call = Call.of(self.kind, self.prepared)
         planned = self._planned(call.frames)
         seed = self.prepared.request.seed
         seed = secrets.randbelow(2**32) if seed is None else seed
@@ -204,15 +204,17 @@ class _Run:
         )
 
     def _again(self, planned: Planned, frames: int) -> Exception:
-        """What to do after the memory has run out: once more with the next cheaper plan, else say what would fit."""
-        name = planned.plan.name
-        if not self.prepared.wire.get("after"):
+        """What to do after the memory has run out: once more with the next cheaper plan, unless the person chose this
+        one; else say what would do."""
+        name, wish, machine = planned.plan.name, self._wish(), self._machine()
+        size = (self.prepared.width, self.prepared.height)
+        if not wish.after and not wish.rung and fitting(self.kind, size, frames, machine, replace(wish, after=name)):
             return RunAgain(f"out of memory under the plan {name}", {"after": name})
-        size, machine = (self.prepared.width, self.prepared.height), self._machine()
-        wish = Wish(after=name)
-        failed = refusal(self.kind, size, frames, machine, wish, self._sizes(), self.prepared.request.fps or 0.0)
-        text = f"out of memory under {self.prepared.wire['after']} and again under {name}. {failed.message}"
-        return VideoError("unsupported", text, nearest=failed.nearest)
+        fps = self.prepared.request.fps or 0.0
+        failed = ran_out(self.kind, size, frames, planned, machine, wish, self._sizes(), fps)
+        if cheaper := failed.nearest.get("provider_options"):
+            failed.nearest["provider_options"] = {**self.prepared.request.provider_options, **cheaper}
+        return failed
 
     def _facts(
         self, planned: Planned, call: Any, frames: int, load_s: float, warm: bool, step_s: list[float]
@@ -223,7 +225,7 @@ class _Run:
         from backends.local.loading import versions
 
         facts: JsonObject = {
-            "plan": {name: getattr(planned.plan, name) for name in planned.plan.__dataclass_fields__},
+            "plan": {**asdict(planned.plan), "dtype": self.kind.dtypes(self.place.torch)},
             "expected_gib": [round(planned.peak.low, 2), round(planned.peak.high, 2)],
             "pipeline": self.kind.pipeline,
             "variant": self.kind.id,

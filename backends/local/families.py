@@ -55,6 +55,7 @@ class Variant:
     experts: int = 1
     batch: int = 1
     decode_frames: int = 0
+    tiled_frames: int = 0
     guessed: bool = False
     keep: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
 
@@ -62,6 +63,13 @@ class Variant:
     def download_gib(self) -> float:
         """About what a pull brings: all weights at two bytes a parameter."""
         return (self.transformer_b * self.experts + self.encoders_b + self.vae_b) * 2e9 / 2**30
+
+    def dtypes(self, device: str) -> dict[str, str]:
+        """torch's names of the precisions that it is loaded in, by component. float32 on a processor, whatever a card
+        would take: half precision is slower there, not faster."""
+        if device == "cpu":
+            return {"default": "float32", "vae": "float32"}
+        return {"default": self.dtype, "vae": self.vae_dtype}
 
     def nearest_frames(self, count: int) -> int:
         """The legal number of frames nearest to `count` (at least two latent frames); of two equal, the larger."""

@@ -126,6 +126,9 @@ def save(made: Generated, call: Call, dest: Path, progress: Progress) -> Saved:
     notes: list[str] = []
     if got != call.frames:
         notes.append(f"the model made {got} frames instead of {call.frames}")
+    height, width = made.frames.shape[1:3]
+    if (width, height) != call.size:
+        notes.append(f"the model made {width}x{height} instead of {call.size[0]}x{call.size[1]}")
     if not np.isfinite(made.frames).all():
         raise VideoError(
             "provider", "the model's frames hold no numbers (NaN): another precision or plan may help (memory, weights)"
@@ -134,7 +137,6 @@ def save(made: Generated, call: Call, dest: Path, progress: Progress) -> Saved:
     audio = _wave(made, dest) if made.audio is not None else call.before
     path, written = dest / "clip.mp4", 0
     before = decode(call.before) if call.before else iter(())
-    height, width = kept.shape[1:3]
     with ClipWriter(path, width, height, call.fps, audio_from=audio) as writer:
         for picture in before:
             writer.write(picture)

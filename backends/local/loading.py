@@ -47,12 +47,12 @@ def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
     told.disable_progress_bar()
     transformers_told.disable_progress_bar()
     torch.backends.cuda.matmul.allow_tf32 = False
-    dtypes = {"default": _dtype(kind.dtype, device), "vae": _dtype(kind.vae_dtype, device)}
+    dtypes = {part: getattr(torch, name) for part, name in kind.dtypes(device).items()}
     parts: dict[str, Any] = {}
     if model.transformer is not None:
         parts["transformer"] = _single_file(kind, model, dtypes["default"])
     if plan.quant in ("int8", "4bit"):
-        parts["quantization_config"] = _quantised(plan.quant, dtypes["default"])
+        parts["quantization_config"] = _quantised(model, plan.quant, dtypes["default"])
     pipe = getattr(diffusers, kind.pipeline).from_pretrained(
         str(model.folder), dtype=dtypes, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
     )
@@ -64,13 +64,6 @@ def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
         for one in _transformers(pipe):
             one.compile_repeated_blocks(fullgraph=True)
     return pipe
-
-
-def _dtype(name: str, device: str) -> Any:
-    """float32 on a processor, whatever the card would take: half precision is slower there, not faster."""
-    import torch
-
-    return torch.float32 if device == "cpu" else getattr(torch, name)
 
 
 def _transformers(pipe: Any) -> list[Any]:
@@ -95,7 +88,8 @@ def _single_file(kind: Variant, model: Model, dtype: Any) -> Any:
     return maker.from_single_file(str(model.transformer), dtype=dtype, **options)
 
 
-def _quantised(quant: str, dtype: Any) -> Any:
+def _quantised(model: Model, quant: str, dtype: Any) -> Any:
+    """For every transformer that the model has; the plan counts on it."""
     import diffusers
 
     need(quant)
@@ -105,7 +99,8 @@ def _quantised(quant: str, dtype: Any) -> Any:
         one: Any = diffusers.TorchAoConfig(Int8WeightOnlyConfig())
     else:
         one = diffusers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
-    return diffusers.PipelineQuantizationConfig(quant_mapping={"transformer": one})
+    names = [name for name in ("transformer", "transformer_2") if (model.folder / name).is_dir()]
+    return diffusers.PipelineQuantizationConfig(quant_mapping={name: one for name in names})
 
 
 def _placed(pipe: Any, plan: Plan, device: str) -> None:

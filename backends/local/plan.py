@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from backends.errors import VideoError
 from backends.local.families import Variant
-from backends.local.memory import Peak, Plan, Quant, peak, work_pflop
+from backends.local.memory import SPREAD, Peak, Plan, Quant, peak, work_pflop
 
 LADDER: tuple[Plan, ...] = (
     Plan("resident"),
@@ -160,6 +160,7 @@ def refusal(
     others: Sequence[tuple[int, int]],
     fps: float,
 ) -> VideoError:
+    """Why no plan fits, and what would."""
     tried = rungs(wish, machine)
     if not tried:
         text = f"the smallest plan ({wish.after or wish.rung}) has run out of memory already"
@@ -171,8 +172,42 @@ def refusal(
         )
         if least.ram_gib and least.ram_gib + SPARE_RAM_GIB > machine.ram_gib:
             text += f", and {least.ram_gib + SPARE_RAM_GIB:.0f} GiB of host memory ({machine.ram_gib:.0f} available)"
+    return _refused(text, variant, size, fps, machine, nearest(variant, size, frames, machine, wish, others))
+
+
+def ran_out(
+    variant: Variant,
+    size: tuple[int, int],
+    frames: int,
+    last: Planned,
+    machine: Machine,
+    wish: Wish,
+    others: Sequence[tuple[int, int]],
+    fps: float,
+) -> VideoError:
+    """The memory has run out under this plan (and under `wish.after` before), though the figure said that it would not.
+    What may do: a cheaper plan, unless the person chose one; else the nearest request that takes a `SPREAD` less."""
+    text = f"out of memory under {f'{wish.after} and again under ' if wish.after else ''}{last.plan.name}"
+    later = replace(wish, after=last.plan.name)
+    if not wish.rung and (cheaper := fitting(variant, size, frames, machine, later)):
+        text += f". A cheaper plan that may do: provider_options.memory={cheaper.plan.name}"
+        return VideoError("unsupported", text, nearest={"provider_options": {"memory": cheaper.plan.name}})
+    room = min(machine.free_gib, last.peak.gib * (1 - SPREAD) / USABLE)
+    same = replace(wish, rung=last.plan.name, after="")
+    found = nearest(variant, size, frames, replace(machine, free_gib=room), same, others)
+    return _refused(text, variant, size, fps, machine, found)
+
+
+def _refused(
+    text: str,
+    variant: Variant,
+    size: tuple[int, int],
+    fps: float,
+    machine: Machine,
+    found: tuple[tuple[int, int], int] | None,
+) -> VideoError:
     changes: dict[str, object] = {}
-    if found := nearest(variant, size, frames, machine, wish, others):
+    if found:
         (width, height), count = found
         seconds = f" (duration_s {(count - 1) / fps:.3g})" if fps else ""
         text += f". The nearest that fits: {width}x{height}, {count} frames{seconds}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from backends.errors import VideoError
 from backends.local.families import variant
@@ -44,11 +44,13 @@ USUAL: tuple[tuple[str, str, int, int, int], ...] = (
 
 @dataclass(frozen=True)
 class Preset:
-    """One model on one card. planned: None when nothing fits; instead: the nearest clip that would, in words."""
+    """One model on one card. dtype: the precisions that it is loaded in. planned: None when nothing fits; instead: the
+    nearest clip that would, in words."""
 
     model: str
     clip: str
     card: str
+    dtype: Mapping[str, str]
     planned: Planned | None
     instead: str = ""
 
@@ -67,6 +69,7 @@ class Preset:
             "clip": self.clip,
             "card": self.card,
             "plan": found.plan.name if found else None,
+            "settings": {**asdict(found.plan), "dtype": self.dtype} if found else None,
             "gib_low": round(found.peak.low, 1) if found else None,
             "gib_high": round(found.peak.high, 1) if found else None,
             "verdict": found.verdict if found else "no",
@@ -82,11 +85,12 @@ def table(cards: Mapping[str, Machine], usual: Sequence[tuple[str, str, int, int
 
 def _preset(card: str, machine: Machine, name: str, model: str, width: int, height: int, frames: int) -> Preset:
     kind, clip = variant(name), f"{width}x{height}, {frames} frames"
+    dtype = kind.dtypes(machine.kind)
     try:
-        return Preset(model, clip, card, choose(kind, (width, height), frames, machine, Wish()))
+        return Preset(model, clip, card, dtype, choose(kind, (width, height), frames, machine, Wish()))
     except VideoError:
         found = nearest(kind, (width, height), frames, machine, Wish(), ())
-        return Preset(model, clip, card, None, f"{found[1]} frames would fit" if found else "")
+        return Preset(model, clip, card, dtype, None, f"{found[1]} frames would fit" if found else "")
 
 
 def markdown(cards: Mapping[str, Machine]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("server", "catalog", "jobs", "notebook")
+BENCHES = ("server", "catalog", "jobs", "local", "notebook")
 
 
 def main(names: list[str]) -> None:

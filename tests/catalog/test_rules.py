@@ -303,6 +303,19 @@ def test_keyframes_on_a_grid_of_whole_seconds() -> None:
     assert "the last at_s is 2 but the clip lasts 5 s: it ends with the last frame" in half.message
 
 
+def test_keyframes_on_a_grid_of_thirds_are_given_as_a_person_writes_them() -> None:
+    written = checked("local/ltx-video", **keyframes(0, 0.333, 1.667, 2, duration_s=2, prompt="x"))
+    assert times_of(written) == [0, 0.333333, 1.666667, 2]
+    error = refused("local/ltx-video", **keyframes(0, 0.4, 2, duration_s=2, prompt="x"))
+    assert "frames[].at_s: local/ltx-video takes multiples of 0.333 s" in error.message
+    mended = [frame["at_s"] for frame in error.nearest["frames"]]
+    assert (
+        mended
+        == [0, 0.333333, 2]
+        == times_of(checked("local/ltx-video", **keyframes(*mended, duration_s=2, prompt="x")))
+    )
+
+
 def test_one_prompt_for_the_clip_where_frames_have_none() -> None:
     frames = [{"image": "a", "prompt": "she turns"}, {"image": "b"}]
     error = refused("runway/veo3.1", {}, task="interpolate", prompt="a dancer", frames=frames)

@@ -75,6 +75,25 @@ def test_cancelling_kills_the_engine(station: Station, studio: Studio) -> None:
     until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE, "the engine is gone")
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_lane_whose_engines_switch_all_the_time_loses_no_job(stand: Callable[..., Station], at_once: int) -> None:
+    """Three models in turn where one may be loaded at a time, engines that keep none, crashes and cancels between."""
+    station = stand(REELWRIGHT_WORKER="inline", REELWRIGHT_CPU_JOBS=str(at_once), REELWRIGHT_WARM_MODELS="1")
+    studio = station.studio()
+    words = ["load a fine", "plain", "load b fine", "load c fine", "load b refuse", "bare", "load a crash", "load c x"]
+    jobs = [studio.submit(tiny_request(word)).job_id for word in words]
+    stopped = studio.submit(tiny_request("load a wait")).job_id
+    jobs += [studio.submit(tiny_request(f"load {model} fine last")).job_id for model in "abc"]
+    until(lambda: studio.get(stopped).state == "running", "the one that waits is at work", 60)
+    studio.cancel(stopped)
+    done = station.settled(studio, [*jobs, stopped], 60)
+    assert len(done) == 12 and done[-1].state == "cancelled"
+    for job in done[:-1]:
+        expected = "failed" if "refuse" in job.prompt or "crash" in job.prompt else "succeeded"
+        assert job.state == expected, (job.prompt, job.error)
+    assert len([engine for engine in engines() if engine.is_running()]) <= at_once + 1
+
+
 def test_an_engine_ends_with_its_worker(tmp_path: Path, stand: Callable[..., Station]) -> None:
     """Its orders come through a pipe that closes when the worker is killed."""
     station = stand()

@@ -37,8 +37,12 @@ def made(station: Station, studio: Studio, request: VideoRequest, *, take: int =
 
 
 def facts(station: Station, job: Job) -> dict[str, Any]:
+    return recorded(station, job.job_id)
+
+
+def recorded(station: Station, job_id: str) -> dict[str, Any]:
     """What the engine recorded of the making."""
-    return json.loads(station.row(job.job_id)["result"])["facts"]
+    return json.loads(station.row(job_id)["result"])["facts"]
 
 
 def frames_of(job: Job) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
@@ -47,8 +51,13 @@ def frames_of(job: Job) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
 
 
 def digest(job: Job) -> str:
+    assert job.file is not None
+    return clip_digest(job.file)
+
+
+def clip_digest(file: str) -> str:
     """Of the decoded frames."""
-    return hashlib.sha256(b"".join(frame.tobytes() for frame in frames_of(job))).hexdigest()
+    return hashlib.sha256(b"".join(frame.tobytes() for frame in decode(Path(file)))).hexdigest()
 
 
 def still(folder: Path, name: str = "still.png", *, turn: int = 0) -> str:

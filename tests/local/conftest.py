@@ -1,7 +1,4 @@
-"""Tiny models, a home whose worker runs them on the processor, and rows that name them.
-
-Without torch only what needs none of it is collected here; `make test` installs torch, so CI collects all.
-"""
+"""Tiny models, a home whose worker runs them on the processor, and rows that name them."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +19,10 @@ from tests.local.rows import write_rows
 
 FAULTY = Path(__file__).parent / "plugin"
 
-collect_ignore = [] if find_spec("torch") else ["test_local_runs.py", "test_local_faults.py", "test_local_contract.py"]
-
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every tiny model, built once by a process of its own."""
+    """A folder with every tiny model, built once by a process of its own. Whatever uses it needs torch."""
     folder = tmp_path_factory.mktemp("models")
     build = "import sys; from pathlib import Path; from tests.local.tiny import save_all; save_all(Path(sys.argv[1]))"
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

@@ -17,7 +17,7 @@ wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call} }}
 
 [model.box]
 durations = {{ min = {least}, max = {most}, step = {step}, default = {least} }}
-sizes = {{ "32p" = {{ "1:1" = "32x32" }} }}
+sizes = {{ {sizes} }}
 fps = [{fps}]
 seed = true
 negative_max = 2000
@@ -41,7 +41,8 @@ TEXT = '[[model.mode]]\ntasks = ["text_to_video"]\n'
 IMAGE = '[[model.mode]]\ntasks = ["image_to_video"]\nframes = { min = 1, max = 1 }\n'
 LOOP = IMAGE + 'loop = "last_is_first"\n'
 PAIR = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 2, whole = true }\n'
-TIMED = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 8, timed = true, gap_s = 0.1 }\n'
+TIMED = '[[model.mode]]\ntasks = ["interpolate"]\nframes = { min = 2, max = 8, timed = true, gap_s = 1, grid_s = 1 }\n'
+"""Stills at every eighth frame: a second at `FPS`."""
 EXTEND = '[[model.mode]]\ntasks = ["extend"]\nsource = { max_s = 60, total_max_s = 60 }\n'
 EDIT = '[[model.mode]]\ntasks = ["edit"]\ndurations = "source"\nsource = { max_s = 60 }\n'
 REFERENCES = (
@@ -76,13 +77,14 @@ FPS = 8
 
 
 def write_rows(path: Path, models: Path) -> None:
-    """One row a model for the back end `local`, and one of tiny Wan for the engine with faults."""
+    """One row a model for the back end `local`; tiny Wan for the engine with faults, and LTX at a size that is real."""
     text = ""
-    listed = [("local", name) for name in TINY] + [("faulty", "wan_t2v")]
-    for provider, name in listed:
+    small, large = '"32p" = { "1:1" = "32x32" }', '"512p" = { "3:2" = "768x512" }'
+    listed = [("local", name, small) for name in TINY] + [("faulty", "wan_t2v", small), ("faulty", "ltx_t2v", large)]
+    for provider, name, sizes in listed:
         kind, modes, step, call = TINY[name]
         text += ROW.format(
             provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / name, modes=modes,
-            call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS,
+            call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS, sizes=sizes,
         )  # fmt: skip
     path.write_text(text, "utf-8")

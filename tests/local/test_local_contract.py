@@ -11,7 +11,7 @@ import torch
 from diffusers.hooks import apply_group_offloading
 
 from backends.local.families import Variant, variants
-from backends.local.memory import GIB, activation_gib
+from backends.local.memory import GIB, activation_gib, decode_gib, vae_gib
 
 KINDS = list(variants().values())
 
@@ -144,3 +144,35 @@ def test_activations_on_the_meta_device(
     weights = sum(parameter.numel() * 2 for parameter in model.parameters()) / GIB  # each is touched once, and stays
     told = activation_gib(variants()[kind], width * 8, height * 8, (frames - 1) * 4 + 1)
     assert live.most / GIB - weights == pytest.approx(told, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "config", "latents", "tiling"),
+    [
+        ("ltx-video-t2v", "AutoencoderKLLTXVideo", {}, (128, 21, 16, 24), False),
+        ("ltx-video-t2v", "AutoencoderKLLTXVideo", {}, (128, 16, 16, 24), True),
+        ("ltx-2-t2v", "AutoencoderKLLTX2Video", {"spatial_compression_ratio": 32}, (128, 16, 16, 24), True),
+        ("mochi-1-t2v", "AutoencoderKLMochi", {}, (12, 15, 60, 106), False),
+        ("cogvideox-5b-t2v", "AutoencoderKLCogVideoX", {}, (16, 13, 60, 90), False),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_decoding_on_the_meta_device(
+    kind: str, name: str, config: dict[str, Any], latents: tuple[int, ...], tiling: bool
+) -> None:
+    """The VAE's decoding at a real size: what is alive at the worst moment beside the weights, and the weights."""
+    told = variants()[kind]
+    with torch.device("meta"):
+        vae = getattr(diffusers, name)(**config).eval()
+        for parameter in vae.parameters():
+            parameter.data = parameter.data.bfloat16()
+        z = torch.empty(1, *latents, dtype=torch.bfloat16)
+    if tiling:
+        vae.enable_tiling()
+    live = _Live()
+    with torch.no_grad(), live:
+        pictures = vae.decode(z, return_dict=False)[0]
+    frames, height, width = pictures.shape[2:]
+    expected = decode_gib(told, width, height, frames, tiling=tiling) - vae_gib(told)
+    assert live.most / GIB == pytest.approx(expected, rel=0.03)
+    assert _billions(name, config) == pytest.approx(told.vae_b, rel=0.02)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
+import psutil
 import pytest
 
 from backends.studio import Studio
@@ -54,19 +57,45 @@ def test_running_out_of_memory_takes_the_next_plan_in_a_fresh_process(station: S
     assert any("ran out of GPU memory; made under the plan resident-tiled" in note for note in job.notes)
 
 
-def test_running_out_of_memory_twice_is_told(station: Station, studio: Studio, tmp_path: Path) -> None:
-    # The first OOM of this word has been counted already, so two more are due.
-    ticket = studio.submit(asked("wan_t2v", provider="faulty", prompt="oom 3"))
+def test_running_out_of_memory_always_names_the_nearest_request_that_fits(station: Station, studio: Studio) -> None:
+    """The memory runs out in the text encoder, so that a clip of a real size is planned but never computed."""
+    ticket = studio.submit(asked("ltx_t2v", provider="faulty", prompt="oom 99", duration_s=8))
     (job,) = station.settled(studio, [ticket.job_id], 60)
     assert job.state == "failed" and job.error is not None and job.error.kind == "unsupported"
-    assert "out of memory under resident and again under resident-tiled" in job.error.message
-    assert "has run out of memory already" in job.error.message
+    told = re.fullmatch(
+        r"out of memory under resident and again under resident-tiled\. "
+        r"The nearest that fits: 768x512, (\d+) frames \(duration_s (\d+)\)",
+        job.error.message,
+    )
+    assert told and int(told[1]) == int(told[2]) * FPS + 1 and 1 <= int(told[2]) < 8
+    assert station.row(job.job_id)["attempts"] == 1, "it is no crash: nothing is tried a third time"
+
+
+def test_a_plan_that_the_person_chose_is_not_left(station: Station, studio: Studio) -> None:
+    options = {"memory": "resident"}
+    ticket = studio.submit(asked("ltx_t2v", provider="faulty", prompt="oom 99", provider_options=options))
+    (job,) = station.settled(studio, [ticket.job_id], 60)
+    assert job.error is not None and job.error.message.startswith("out of memory under resident. ")
 
 
 def test_a_segfault_is_seen_and_the_job_is_made_again(station: Station, studio: Studio) -> None:
     job = made(station, studio, asked("wan_t2v", provider="faulty", prompt="segfault 1"))
     again = made(station, studio, asked("wan_t2v", provider="faulty", prompt="segfault 1"), take=2)
     assert digest(job) == digest(again), "another process, another clip"
+    assert station.row(job.job_id)["attempts"] == 2
+
+
+def test_an_engine_in_mid_step_ends_with_its_worker_and_the_job_is_made_again(station: Station, studio: Studio) -> None:
+    slow = asked("wan_t2v", provider="faulty", prompt="slow", provider_options={"steps": 20})
+    ticket = studio.submit(slow, take=2)
+    until(lambda: "of 20" in studio.get(ticket.job_id).phase, "a step")
+    (worker,) = station.drivers()
+    engines = [child for child in psutil.Process(worker.pid).children() if "engine_child" in " ".join(child.cmdline())]
+    os.kill(worker.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(engines, timeout=10)
+    assert engines and not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE], "a card would stay full"
+    (job,) = station.settled(studio, [ticket.job_id], 90)
+    assert job.state == "succeeded", job.error
     assert station.row(job.job_id)["attempts"] == 2
 
 

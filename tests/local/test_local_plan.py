@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from backends.errors import VideoError
 from backends.local.families import frame_step, variant, variants
-from backends.local.memory import Plan, activation_gib, peak
+from backends.local.memory import Plan, activation_gib, decode_gib, peak, vae_gib, weights_gib
 from backends.local.plan import LADDER, Machine, Wish, choose
 from backends.local.presets import CARDS, USUAL, table
 from backends.local.published import PUBLISHED
@@ -29,6 +30,8 @@ BIG = Machine("cuda", 76, 192)
         ("ltx-video-t2v", (704, 512), 161, 0.42),
         ("ltx-video-13b-t2v", (768, 512), 161, 0.86),
         ("cogvideox-5b-t2v", (720, 480), 49, 2.45),
+        ("mochi-1-t2v", (848, 480), 85, 4.34),
+        ("mochi-1-t2v", (848, 480), 151, 7.58),
     ],
 )
 def test_activations_agree_with_meta_device_runs(
@@ -38,8 +41,49 @@ def test_activations_agree_with_meta_device_runs(
 
 
 def test_the_formula_holds_against_published_peaks() -> None:
-    within = [one.what for one in PUBLISHED if abs(one.ratio - 1) <= 0.25]
-    assert len(PUBLISHED) == 10 and len(within) >= 8, [(one.what, round(one.ratio, 2)) for one in PUBLISHED]
+    """Four of five at least; the one that misses is named, so that a change for the worse or the better is seen."""
+    counted = [one for one in PUBLISHED if one.counts]
+    outside = [one.what for one in counted if not one.within]
+    assert len(PUBLISHED) == 20 and len(counted) == 14
+    assert outside == ["CogVideoX-2B, sequential"], [(one.what, one.ratio) for one in counted]
+
+
+def test_what_is_not_held_against_the_formula_has_a_reason_that_is_not_the_ratio() -> None:
+    for one in PUBLISHED:
+        assert (one.plan is None) == bool(one.left_out) == (one.ratio is None), one.what
+
+
+def test_quantised_weights_are_the_transformers_alone() -> None:
+    """As `loading` quantises them: the text encoder stays as large as it is."""
+    kind = variant("hunyuanvideo-t2v")
+    whole, quarter = (weights_gib(kind, Plan(quant=quant)) for quant in ("none", "4bit"))
+    assert quarter[0] == pytest.approx(whole[0] * 0.28) and quarter[2:] == whole[2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "frames", "whole", "tiled"),
+    [
+        ("wan2.1-t2v-1.3b", (832, 480), 81, 3.95, None),
+        ("wan2.1-t2v-14b", (1280, 720), 81, 9.12, 1.96),
+        ("wan2.2-ti2v-5b", (1280, 704), 121, 9.64, 2.86),
+        ("hunyuanvideo-t2v", (1280, 720), 129, None, 3.32),
+        ("hunyuanvideo-1.5-t2v", (848, 480), 121, 82.38, 13.59),
+        ("cogvideox-5b-t2v", (720, 480), 49, 14.74, 3.77),
+        ("ltx-video-t2v", (768, 512), 161, 5.91, 3.94),
+        ("ltx-video-t2v", (768, 512), 121, None, 2.96),
+        ("ltx-2-t2v", (768, 512), 121, 3.78, 2.52),
+        ("mochi-1-t2v", (848, 480), 85, 60.58, None),
+        ("mochi-1-t2v", (848, 480), 151, None, 16.41),
+    ],
+)
+def test_decoding_agrees_with_meta_device_runs(
+    name: str, size: tuple[int, int], frames: int, whole: float | None, tiled: float | None
+) -> None:
+    """GiB beside the weights, in bf16."""
+    kind = replace(variant(name), vae_dtype="bfloat16")
+    for tiling, measured in ((False, whole), (True, tiled)):
+        if measured is not None:
+            assert decode_gib(kind, *size, frames, tiling=tiling) - vae_gib(kind) == pytest.approx(measured, rel=0.03)
 
 
 def test_the_ladder_leads_down() -> None:
@@ -71,7 +115,7 @@ def test_the_14b_on_cards(free: float, plan: str) -> None:
 
 
 def test_little_host_memory_is_told() -> None:
-    with pytest.raises(VideoError, match=r"and 39 GiB of host memory \(16 available\)"):
+    with pytest.raises(VideoError, match=r"and 40 GiB of host memory \(16 available\)"):
         choose(variant("wan2.1-t2v-14b"), (832, 480), 81, Machine("cuda", 11, 16), Wish())
 
 

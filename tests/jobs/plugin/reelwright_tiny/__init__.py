@@ -19,14 +19,15 @@ from backends.errors import VideoError
 
 class Tiny:
     """Copies the clip. Prompts: "crash ..." ends the process, "noise ..." prints, "refuse ...", "break ..." and
-    "wait ..." do what they say."""
+    "wait ..." do what they say. "load NAME ..." is work for a process that keeps that model loaded."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.clip = Path(env["TINY_CLIP"])
         self.gate = Path(env.get("TINY_GATE", "/nonexistent"))
 
     async def run(self, prepared: Prepared, dest: Path, progress: Progress) -> Output:
-        word = prepared.request.prompt.split(" ")[0]
+        words = prepared.request.prompt.split(" ")
+        word = words[2] if words[0] == "load" else words[0]
         progress(0.1, "copying")
         if word == "crash":
             os._exit(3)
@@ -55,5 +56,12 @@ def open_engine(env: Mapping[str, str], base_url: str) -> LocalBackend:
     return Tiny(env)
 
 
+def warm(prepared: Prepared, env: Mapping[str, str]) -> str:
+    del env
+    words = prepared.request.prompt.split(" ")
+    return words[1] if words[0] == "load" else ""
+
+
 def register() -> Registration:
-    return Registration("tiny", "local", access, open_engine, Path(__file__).with_name("tiny.toml"))
+    rows = Path(__file__).with_name("tiny.toml")
+    return Registration("tiny", "local", access, open_engine, rows, warm=warm)

@@ -9,7 +9,8 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from backends.backend import LocalBackend, Output, Prepared, Progress, Registrat
 from backends.local import register as register_local
 from backends.local.engine import Diffusers
 
-SILENCE_S = 30.0
+SILENCE_S = 6.0
+"""Enough for a step, the decoding and the loading of a tiny model on a busy machine; imports are told of."""
 
 
 class Faulty:
@@ -38,8 +40,11 @@ class Faulty:
                     file.write(b"x")
             return happened < times
 
-        import torch
+        with heard(progress):
+            import diffusers
+            import torch
 
+            diffusers.WanPipeline  # noqa: B018 - its modules load at the first use
         main = threading.get_ident()
 
         def fault(*_: Any) -> None:
@@ -63,6 +68,24 @@ class Faulty:
             return await Diffusers(self.env).run(replace(prepared), dest, progress)
         finally:
             hook.remove()
+
+
+@contextmanager
+def heard(progress: Progress) -> Generator[None]:
+    """Tells that the process lives while it imports, so that a hang can be seen in seconds."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(1.0):
+            progress(0.0, "importing")
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def register() -> Registration:
