@@ -1,16 +1,15 @@
-// The keyframe picker: the page sends times and draws what it is told; what is picked is Python's.
+// The keyframe picker: the page sends times; what is picked is Python's.
 import { blobUrl, button, h, statusLine, undoing } from "./core.js";
 
 export function keyframes(host) {
   const all = undoing(), status = statusLine(), cards = new Map(), { clips, note, text } = host.get("data");
   const ask = (...what) => host.act(...what).catch((error) => status.say(error.message));
   const act = (label, work, props) => button(label, work, status.say, props);
-  const list = h("ol.rw-picks"), line = h("div.rw-times");
+  const list = h("ol.rw-picks"), line = h("div.rw-times"), picture = h("img"), when = h("span.rw-dim");
   let drawn, asking;
   const clip = h("select", { ariaLabel: "Clip", hidden: clips.length < 2, onchange: () => choose() },
     ...clips.map(({ label }) => h("option", {}, label)));
-  const slide = h("input", { type: "range", min: 0, step: 1, ariaLabel: "Frame", oninput: () => show() });
-  const picture = h("img"), when = h("span.rw-dim");
+  const slide = h("input", { type: "range", ariaLabel: "Frame", oninput: () => show() });
   const go = (to) => { slide.value = to; return show(); };
   const now = () => clips[clip.selectedIndex];
   const place = () => ({ source: clip.selectedIndex, t: Math.round(slide.value / now().fps * 1000) / 1000, last: slide.value === slide.max });
@@ -24,7 +23,7 @@ export function keyframes(host) {
     slide.max = now().frames - 1;
     go(0);
   }
-  async function show() { // the latest place wins: those passed in between are not decoded
+  async function show() { // the latest place wins
     const { t, last } = place(), words = last ? "last frame" : `${t.toFixed(2)} s`;
     when.textContent = slide.ariaValueText = picture.alt = `frame ${+slide.value + 1} of ${now().frames}, ${words}`;
     if (asking) return;
@@ -37,14 +36,14 @@ export function keyframes(host) {
   }
   function put(img, { buffers }) {
     host.free(img.src);
-    img.src = blobUrl(buffers, "image/jpeg");
+    img.src = blobUrl(buffers);
   }
 
   function make({ key }) {
     const set = (at_s = at.value === "" ? null : +at.value) => ask("set", { key, at_s, prompt: prompt.value });
-    const img = h("img"), label = h("span"), prompt = h("input", { type: "text", placeholder: "from here on", onchange: () => set() });
+    const img = h("img"), label = h("span"), prompt = h("input", { placeholder: "from here on", onchange: () => set() });
     const at = h("input", { type: "number", min: 0, step: 0.01, style: "width: 5em", onchange: () => set() });
-    const mark = h("input", { type: "range", min: 0, step: 0.01, onchange: () => set(+mark.value) });
+    const mark = h("input", { type: "range", step: 0.01, onchange: () => set(+mark.value) });
     const acts = [["‹", "move", { key, by: -1 }], ["›", "move", { key, by: 1 }], ["×", "drop", { key }]]
       .map(([sign, ...what]) => act(sign, () => host.act(...what)));
     ask("thumb", { key }).then((found) => found && cards.has(key) && put(img, found));

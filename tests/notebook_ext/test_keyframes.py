@@ -179,6 +179,7 @@ def test_the_frames_are_a_call(studio: NotebookStudio) -> None:
     desk.ask("pick", place(0, last=True))
     desk.ask("set", {"key": keys(view)[1], "at_s": 0.25, "prompt": ""})
     assert view.data["fits"]
+    assert studio.quote("interpolate_keyframes", frames=view, model="animatic", duration_s=1.0).estimate  # as it is
     job = studio.interpolate_keyframes(view.frames, model="animatic", resolution="360p")
     done = job.result()
     assert done.state == "succeeded" and done.duration_s == pytest.approx(1, abs=0.05)
