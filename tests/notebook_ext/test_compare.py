@@ -301,7 +301,7 @@ def test_keys_play_and_step_by_frames(bare: Bare, clips: list[Path]) -> None:
     bare.unmount()
 
 
-def test_a_wipe_by_keyboard_and_by_mouse(bare: Bare, clips: list[Path], picture: Callable[[str], Path]) -> None:
+def test_a_wipe_by_keyboard_and_by_mouse(bare: Bare, clips: list[Path]) -> None:
     view = drawn(bare, clips[:2])
     button, wipe = view.get_by_role("button", name="Wipe"), view.get_by_role("slider", name="Wipe, % of A")
     expect(wipe).to_be_hidden()
@@ -329,9 +329,22 @@ def test_a_wipe_by_keyboard_and_by_mouse(bare: Bare, clips: list[Path], picture:
     bare.page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + box["height"] / 2, steps=4)
     bare.page.mouse.up()
     assert (over(0.1), over(0.3)) == ("A", "B")
-    picture("wipe")
     button.click()
     expect(wipe).to_be_hidden()
+    bare.unmount()
+
+
+@pytest.mark.parametrize("look", [Look(width=280), Look(dark=True)], ids=str)
+def test_a_wipe_fits_too(bare: Bare, clips: list[Path], picture: Callable[[str], Path]) -> None:
+    view = drawn(bare, clips[:2])
+    view.get_by_role("button", name="Wipe").click()
+    assert view.evaluate("el => el.scrollWidth <= el.clientWidth && document.documentElement.scrollWidth <= innerWidth")
+    box, pick = (
+        view.get_by_role("slider", name="Wipe").bounding_box(),
+        view.get_by_role("button", name="Pick A").bounding_box(),
+    )
+    assert box and pick and box["height"] > 100 and pick["y"] > box["y"] + box["height"]
+    picture("wipe")
     bare.unmount()
 
 
