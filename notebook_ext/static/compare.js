@@ -4,29 +4,29 @@ import { button, h, statusLine, undoing } from "./core.js";
 export function compare(host) {
   const all = undoing(), { el: status, say } = statusLine(), { takes } = host.get("data");
   const fps = Math.max(...takes.map((take) => take.fps));
-  let at = 0, rolling = false, ticking = false, gone = false;
+  let at = 0, rolling = null, gone = false;
 
   const sides = takes.map(({ name }, index) => {
     const video = h("video", { muted: true, playsInline: true, ariaLabel: name, onloadedmetadata: ready, onended });
     video.onerror = () => say(`This page cannot play ${name}.`);
-    const pick = button(`Pick ${name}`, () => host.act("pick", { index }), say), words = h("div");
-    return { video, pick, words, el: h("figure", {}, video, h("figcaption", {}, words, pick)) };
+    const words = h("div"), pick = button(`Pick ${name}`, () => host.act("pick", { index }), say);
+    return { video, words, pick, el: h("figure", {}, video, h("figcaption", {}, words, pick)) };
   });
   const loaded = () => sides.map(({ video }) => video).filter((video) => video.readyState);
   const lead = () => loaded().reduce((a, b) => (b.duration > a.duration ? b : a));
   const last = (video) => video.duration - 0.5 / fps;
 
+  const range = (ariaLabel, oninput, props) => h("input", { type: "range", ariaLabel, oninput, ...props });
+  const scrub = range("Frame", () => seek(+scrub.value), { max: 0, className: "rw-grow" });
+  const wipe = range(`Wipe, % of ${takes[0].name}`, () => stage.style.setProperty("--at", wipe.value / 100), { hidden: true });
   const box = (label, checked) => h("label", {}, h("input", { type: "checkbox", checked, onchange: follow }), label);
   const loop = box("Loop", false), mute = box("Mute", true), time = h("span");
-  const speed = h("select", { ariaLabel: "Speed", onchange: follow }, ...[0.25, 0.5, 1, 2].map((x) => h("option", { value: x, selected: x === 1 }, `${x}×`)));
-  const scrub = h("input.rw-grow", { type: "range", ariaLabel: "Frame", max: 0, value: 0, oninput: () => seek(+scrub.value) });
-  const wipe = h("input.compare-wipe", { type: "range", ariaLabel: `Wipe, % of ${takes[0].name}`, hidden: true, oninput: cut });
-  const stage = h("div.compare-stage", { tabIndex: 0, role: "group", ariaLabel: "Takes: Space plays, arrows step a frame, Home, End" },
-    ...sides.map(({ el }) => el), wipe);
+  const speed = h("select", { ariaLabel: "Speed", onchange: follow }, ...[1, 0.5, 0.25, 2].map((value) => h("option", { value }, `${value}×`)));
+  const stage = h("div.compare-stage", { tabIndex: 0, role: "group", ariaLabel: "Takes: Space plays, arrows step, Home, End" }, ...sides.map(({ el }) => el), wipe);
   const play = button("Play", toggle, say);
   const wiped = button("Wipe", () => {
-    wipe.hidden = !stage.classList.toggle("compare-wiped");
-    wiped.ariaPressed = !wipe.hidden;
+    wiped.ariaPressed = stage.classList.toggle("compare-wiped");
+    wipe.hidden = !wipe.hidden;
   }, say, { ariaPressed: false, hidden: takes.length !== 2 });
 
   function tell(frame) {
@@ -42,12 +42,11 @@ export function compare(host) {
     seek(at);
   }
   function toggle() {
-    rolling = !rolling && loaded().length > 0;
+    rolling = rolling || !loaded().length ? null : {};
     play.textContent = rolling ? "Pause" : "Play";
     if (rolling) {
       if (at >= +scrub.max) seek(0);
-      follow();
-      if (!ticking) next();
+      run(rolling);
     } else {
       for (const video of loaded()) video.pause();
       seek(at); // all on the same frame
@@ -58,20 +57,17 @@ export function compare(host) {
     tell(+scrub.max);
     toggle();
   }
-  function next() {
-    const video = lead();
-    ticking = true;
+  function run(mine) {
+    const video = lead(), tick = () => {
+      if (mine !== rolling) return;
+      tell(Math.floor(lead().currentTime * fps));
+      run(mine);
+    };
+    follow();
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(tick);
     else requestAnimationFrame(tick);
   }
-  function tick() {
-    ticking = false;
-    if (!rolling) return;
-    tell(Math.floor(lead().currentTime * fps));
-    follow();
-    next();
-  }
-  function follow() { // who is off by more than half a frame runs faster or slower until it is not; far off, it jumps
+  function follow() { // who is off by half a frame runs faster or slower until it is not; far off, it jumps
     for (const video of loaded()) {
       const first = lead(), now = first.currentTime, off = video.currentTime - now;
       video.muted = mute.firstChild.checked;
@@ -81,9 +77,6 @@ export function compare(host) {
       if (Math.abs(off) > 0.3 && !video.seeking) video.currentTime = now;
       if (video.paused) video.play().catch(() => {}); // paused meanwhile
     }
-  }
-  function cut() {
-    stage.style.setProperty("--cut", `calc(8px + ${wipe.value / 100} * (100% - 16px))`);
   }
   async function load(video, key) {
     const url = await host.media(key);
@@ -98,22 +91,22 @@ export function compare(host) {
       side.pick.ariaPressed = picked === i;
       side.words.replaceChildren(h("strong", {}, title), h("div.rw-dim", {}, facts),
         h("p.rw-prompt", {}, ...prompt.map(([mark, text]) => h(mark || "span", {}, text))));
-      if (done && !side.asked) side.asked = load(side.video, key).catch(({ message }) => say(message));
+      if (done) side.asked ??= load(side.video, key).catch(({ message }) => say(message));
     });
   }
 
   host.el.append(h("div.rw-row", {}, play, scrub, time, speed, loop, mute, wiped), stage, status);
   host.el.onkeydown = (event) => {
-    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: +scrub.max }[event.key], space = event.key === " ";
-    if (event.target === stage ? to == null && !space : !space || event.target.type !== "range") return;
+    const { key, target } = event, to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: +scrub.max }[key];
+    if (key === " " && (target === stage || target.type === "range")) toggle();
+    else if (target === stage && to != null) seek(to);
+    else return;
     event.preventDefault();
-    if (space) toggle();
-    else seek(to);
   };
   all(host.on("data", draw));
   all(() => {
     gone = true;
-    rolling = false;
+    rolling = null;
     for (const { video } of sides) {
       video.removeAttribute("src");
       video.load();
