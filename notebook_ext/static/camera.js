@@ -15,7 +15,7 @@ export function camera(host) {
   const set = () => lines.map((line) => [...line.querySelectorAll("input")].map(({ value }) => value ? +value : null));
   const scrub = input("range", "Time", 0, Math.round(last * 24), 1, 0);
   const img = h("img", { alt: "Preview" });
-  const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, hidden: true });
+  const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !still(), hidden: true });
   const code = h("code.rw-grow", {}, text);
 
   const ease = (u) => ((u = Math.min(Math.max(u, 0), 1)), u * u * (3 - 2 * u));

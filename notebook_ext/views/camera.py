@@ -163,7 +163,10 @@ class Camera(Delivers, View):
         view = _news(job, ask.seen)
         if view.state in SETTLED and view.state != "succeeded":
             raise VideoError("provider", progress_text(view))
-        return {"job_id": job.job_id, "text": progress_text(view), "done": view.state == "succeeded"}
+        text = progress_text(view)
+        if view.state == "succeeded" and not moves:
+            text = "Previs with a slow push-in, which the engine makes when no move is set."
+        return {"job_id": job.job_id, "text": text, "done": view.state == "succeeded"}
 
 
 def _news(job: Job, seen: str) -> JobView:

@@ -168,6 +168,10 @@ def test_a_previs_is_a_free_job_that_is_told_of_as_it_goes(studio: NotebookStudi
     assert [str(move) for move in cam.moves] == ["zoom-in:0.1"]
     assert cam.do_previs(PrevisAsk(rows=rows), [])["job_id"] == job.job_id
     assert cam.clip_of(job.job_id).stat().st_size > 1000
+    unset: Any = {"text": "", "done": False}
+    while not unset["done"]:
+        unset = cam.do_previs(PrevisAsk(rows=settings(), seen=unset["text"]), [])
+    assert unset["text"] == "Previs with a slow push-in, which the engine makes when no move is set."
 
 
 def test_a_previs_that_the_engine_refuses_is_told(studio: NotebookStudio) -> None:
@@ -311,13 +315,18 @@ def test_the_preview_plays_pauses_and_is_scrubbed(bare: Bare) -> None:
 
 
 @pytest.mark.parametrize("look", [Look(still=True)], ids=str)
-def test_with_less_motion_nothing_plays_and_a_change_shows_its_end(bare: Bare) -> None:
+def test_with_less_motion_nothing_plays_and_a_change_shows_its_end(bare: Bare, tmp_path: Path) -> None:
     view = drawn(bare, page_data())
     expect(view.get_by_role("button", name="Play")).to_be_hidden()
     view.get_by_role("slider", name="Truck").press("End")
     kept(bare)
     expect(view.get_by_role("slider", name="Time")).to_have_attribute("aria-valuetext", "5.0 s")
     expect(view.get_by_role("button", name="Pause")).to_have_count(0)
+    bare.lend("job_p", counted_clip(tmp_path / "p.mp4", 24))
+    view.get_by_role("button", name="Render previs · free").click()
+    bare.answer({"job_id": "job_p", "text": "Done", "done": True}, action="previs")
+    expect(view.locator("video")).to_have_js_property("readyState", 4)
+    expect(view.locator("video")).to_have_js_property("paused", True)
     bare.unmount()
 
 
@@ -334,7 +343,7 @@ def test_a_previs_is_told_of_and_played_in_place_of_the_preview(bare: Bare, tmp_
     bare.answer({"job_id": "job_p", "text": "Previs of these moves.", "done": True}, action="previs")
     expect(status).to_have_text("Previs of these moves.")
     expect(video).to_be_visible()
-    expect(video).to_have_js_property("readyState", 4)
+    bare.page.wait_for_function("document.querySelector('video').currentTime > 0.1")
     view.get_by_role("slider", name="Time").press("ArrowRight")  # back to the live preview
     expect(video).to_be_hidden()
     bare.unmount()
