@@ -1,163 +1,149 @@
-// The job card: state in words and colour, progress, money, the playing clip, and what can be done next.
-import { blobUrl, button, chip, clock, h, isOpen, still, statusLine, undoing, usd } from "./core.js";
+// The job card: state, progress, money, the playing clip, and what can be done next.
+import { blobUrl, button, chip, clock, copyText, cost, h, isOpen, setBar, still, statusLine, undoing } from "./core.js";
 
-/** data.jobs: the card's jobs, the first of them and the takes that were started here. */
+// data.jobs: the card's job, and the takes that were started here.
 export function card(host) {
-  const all = undoing();
-  let shown = null; // the id of the job that is looked at
-  let since = 0; // when its data came
-  const { el: status, say: tell } = statusLine();
+	const all = undoing();
+	let shown = null; // the id of the job that is looked at
+	let since = 0; // when the data came
+	const { el: status, say: tell } = statusLine();
 
-  const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true });
-  const head = h("div.rw-row");
-  const times = h("span.rw-dim");
-  const prompt = h("p.rw-prompt");
-  const bar = h("progress", { max: 1, ariaLabel: "Progress" });
-  const trouble = h("div.rw-error", { hidden: true });
-  const stage = h("div.rw-stage");
-  const notes = h("details", { hidden: true }, h("summary", {}, "Notes"), h("ul"));
+	const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true });
+	const head = h("div.rw-row");
+	const times = h("span.rw-dim");
+	const prompt = h("p.rw-prompt");
+	const bar = h("progress", { max: 1, ariaLabel: "Progress" });
+	const trouble = h("div.rw-error", { hidden: true });
+	const stage = h("div.rw-stage");
+	const notes = h("details", { hidden: true }, h("summary", {}, "Notes"), h("ul"));
 
-  const job = () => {
-    const jobs = host.get("data").jobs ?? [];
-    return jobs.find((one) => one.job_id === shown) ?? jobs[0];
-  };
-  const ask = (action, more = {}) => host.act(action, { job_id: job().job_id, ...more });
-  const look = (id) => { shown = id; draw(); };
+	const job = () => {
+		const jobs = host.get("data").jobs ?? [];
+		return jobs.find((one) => one.job_id === shown) ?? jobs[0];
+	};
+	const ask = (action, more = {}) => host.act(action, { job_id: job().job_id, ...more });
+	const look = (id) => { shown = id; draw(); };
 
-  const cancel = button("Cancel", async () => { tell("Asking to stop it…"); await ask("cancel"); }, tell);
-  const again = priced("Next take", (cap) => ask("again", { cap }));
-  const seconds = h("input", { type: "number", min: 1, max: 60, step: 1, value: 4, ariaLabel: "Seconds to add", size: 4 });
-  const words = h("input", { type: "text", placeholder: "what happens next (else the same prompt)", ariaLabel: "Prompt of the extension" });
-  const longer = priced("Extend", (cap) => ask("extend", { cap, add_s: Number(seconds.value), prompt: words.value }));
-  const form = h("div.rw-row", { hidden: true }, h("label", {}, "Add", seconds, "s"), h("span.rw-grow", {}, words), longer.el);
-  const extend = button("Extend…", async () => {
-    form.hidden = !form.hidden;
-    extend.ariaExpanded = String(!form.hidden);
-    if (!form.hidden) { seconds.focus(); await quoteExtension(); }
-  }, tell, { ariaExpanded: "false" });
-  const quoteExtension = async () => {
-    longer.price(null);
-    const { body } = await ask("extend_quote", { add_s: Number(seconds.value), prompt: words.value });
-    longer.price(body);
-  };
-  for (const field of [seconds, words]) all.listen(field, "change", () => quoteExtension().catch((error) => tell(error.message)));
-  const copy = button("Copy code", async () => {
-    const { code } = job();
-    try {
-      await navigator.clipboard.writeText(code);
-      tell("The call is in the clipboard");
-    } catch { // no leave to write there
-      tell(code);
-    }
-  }, tell);
-  const actions = h("div.rw-row", {}, cancel, again.el, extend, copy);
+	const cancel = button("Cancel", async () => { tell("Asking to stop it…"); await ask("cancel"); }, tell);
+	const again = priced("Next take", (cap) => ask("again", { cap }));
+	const seconds = h("input", { type: "number", min: 1, max: 60, value: 4, ariaLabel: "Seconds to add" });
+	const words = h("input", { style: "width: 100%", placeholder: "what happens next", ariaLabel: "Prompt of the extension" });
+	const longer = priced("Extend", (cap) => ask("extend", { cap, add_s: Number(seconds.value), prompt: words.value }));
+	const form = h("div.rw-row", { hidden: true }, h("label", {}, "Add", seconds, "s"), h("span.rw-grow", {}, words), longer.el);
+	const unfold = (on) => { form.hidden = !on; extend.ariaExpanded = String(on); };
+	const extend = button("Extend…", async () => {
+		unfold(form.hidden);
+		if (!form.hidden) { seconds.focus(); await quoteExtension(); }
+	}, tell, { ariaExpanded: "false" });
+	const quoteExtension = async () => {
+		longer.price(null);
+		const { body } = await ask("extend_quote", { add_s: Number(seconds.value), prompt: words.value });
+		longer.price(body);
+	};
+	form.onchange = () => quoteExtension().catch((error) => tell(error.message));
+	const copy = button("Copy code", () => copyText(job().code, tell));
+	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy);
 
-  /** A button that says its price, and starts nothing dearer than it said. */
-  function priced(label, work) {
-    let told = null;
-    const el = button(label, async () => {
-      if (told?.usd == null) return tell(told ? "The price of this is unknown: start it from a cell" : "The price is not known yet");
-      const { body } = await work(told.usd);
-      form.hidden = true;
-      extend.ariaExpanded = "false";
-      look(body.job_id);
-    }, tell, { className: "rw-button rw-main" });
-    return { el, price: (body) => { told = body; el.textContent = body ? `${label} · ${body.text}` : label; } };
-  }
+	// A button that says its price, and starts nothing dearer than it said.
+	function priced(label, work) {
+		let told = null;
+		const el = button(label, async () => {
+			if (told?.usd == null) return tell(told ? "The price is unknown: start it from a cell" : "The price is not known yet");
+			const { body } = await work(told.usd);
+			unfold(false);
+			look(body.job_id);
+		}, tell, { className: "rw-button rw-main" });
+		return { el, price: (body) => { told = body; el.textContent = body ? `${label} · ${body.text}` : label; } };
+	}
 
-  let stageOf = ""; // what is on the stage: job id and kind
-  let url = null;
-  const clearStage = () => { host.free(url); url = null; stage.replaceChildren(); };
-  async function fillStage(now) {
-    const kind = now.state === "succeeded" ? "clip" : "";
-    if (stageOf === now.job_id + kind) return;
-    stageOf = now.job_id + kind;
-    clearStage();
-    if (!kind) return;
-    const mine = stageOf;
-    const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !still(), ariaLabel: now.prompt || now.task });
-    if (now.has_poster) ask("poster").then(({ buffers }) => {
-      if (buffers.length && mine === stageOf) video.poster = url = blobUrl(buffers, "image/jpeg");
-    }, () => {});
-    try {
-      stage.append(video);
-      const found = await host.media(now.job_id);
-      if (mine !== stageOf) return host.free(found);
-      all(() => host.free(found));
-      video.src = found;
-      video.addEventListener("error", () => tell(`This page cannot play it: open ${now.file}`));
-    } catch (error) {
-      if (mine === stageOf) tell(`The clip cannot be shown here (${error.message}): open ${now.file}`);
-    }
-  }
+	let staged = ""; // the id of the job whose clip is on the stage
+	let url = null;
+	const clearStage = () => { host.free(url); url = null; stage.replaceChildren(); };
+	async function fillStage(now) {
+		const mine = now.state === "succeeded" ? now.job_id : "";
+		if (staged === mine) return;
+		staged = mine;
+		clearStage();
+		if (!mine) return;
+		const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !still(), ariaLabel: now.prompt || now.task });
+		if (now.has_poster) ask("poster").then(({ buffers }) => {
+			if (buffers[0] && mine === staged) video.poster = url = blobUrl(buffers);
+		}, () => {});
+		try {
+			stage.append(video);
+			const found = await host.media(now.job_id);
+			if (mine !== staged) return host.free(found);
+			all(() => host.free(found));
+			video.src = found;
+			video.addEventListener("error", () => tell(`This page cannot play it: open ${now.file}`));
+		} catch (error) {
+			if (mine === staged) tell(`The clip cannot be shown here (${error.message}): open ${now.file}`);
+		}
+	}
 
-  let quoted = "";
-  function draw() {
-    const jobs = host.get("data").jobs ?? [];
-    const now = job();
-    if (!now) return;
-    since = performance.now();
-    tabs.hidden = jobs.length < 2;
-    if (tabs.childElementCount !== jobs.length) tabs.replaceChildren(...jobs.map((one) =>
-      button(`${one.task === "extend" ? "extended, " : ""}take ${one.take}`, () => look(one.job_id))));
-    jobs.forEach((one, n) => { tabs.children[n].ariaPressed = String(one.job_id === now.job_id); });
-    const open = isOpen(now.state);
-    const money = now.cost_usd != null && !open
-      ? (now.cost_usd === 0 && !now.est_cost_usd ? "free" : `${usd(now.cost_usd)} (est. ${usd(now.est_cost_usd)})`)
-      : now.est_cost_usd === 0 ? "free" : `est. ${usd(now.est_cost_usd)}`;
-    head.replaceChildren(
-      chip(now.state),
-      ...(now.engine === "previs" ? [h("span.rw-chip", { title: "No generative model made this" }, "PREVIS")] : []),
-      h("span.rw-grow.rw-dim", {}, now.model),
-      h("span", { title: now.cost_basis }, money),
-      times,
-    );
-    prompt.textContent = now.prompt;
-    prompt.hidden = !now.prompt;
-    bar.hidden = !open;
-    if (now.progress > 0) bar.value = now.progress; else bar.removeAttribute("value");
-    trouble.hidden = !now.error && now.state !== "uncertain";
-    const charged = { no: "It was not charged.", yes: "It was charged.", unknown: "It may have been charged." };
-    trouble.textContent = now.error ? [now.error.message, charged[now.error.charged], now.next].join(" ") : now.next;
-    notes.hidden = !now.notes.length;
-    notes.lastChild.replaceChildren(...now.notes.map((note) => h("li", {}, note)));
-    const focused = actions.contains(document.activeElement) && document.activeElement;
-    cancel.hidden = !open || ["downloading", "finishing"].includes(now.state);
-    again.el.hidden = open || now.state === "uncertain";
-    extend.hidden = !now.can_extend;
-    if (focused?.hidden) [...actions.children].find((one) => !one.hidden)?.focus();
-    const wanted = again.el.hidden ? "" : now.job_id;
-    if (wanted !== quoted) {
-      quoted = wanted;
-      again.price(null);
-      if (wanted) ask("again_quote").then(({ body }) => { if (quoted === wanted) again.price(body); }, () => {});
-    }
-    say(now, open);
-    tick();
-    fillStage(now);
-  }
+	let quoted = "";
+	function draw() {
+		const jobs = host.get("data").jobs ?? [];
+		const now = job();
+		if (!now) return;
+		since = performance.now();
+		tabs.hidden = jobs.length < 2;
+		if (tabs.childElementCount !== jobs.length) tabs.replaceChildren(...jobs.map((one) =>
+			button(`${one.task === "extend" ? "extended, " : ""}take ${one.take}`, () => look(one.job_id))));
+		jobs.forEach((one, n) => { tabs.children[n].ariaPressed = String(one.job_id === now.job_id); });
+		const open = isOpen(now.state);
+		head.replaceChildren(
+			chip(now.state),
+			...(now.engine === "previs" ? [h("span.rw-chip", { title: "No generative model made this" }, "PREVIS")] : []),
+			h("span.rw-grow.rw-dim", {}, now.model),
+			h("span", { title: now.cost_basis }, cost(now)),
+			times,
+		);
+		prompt.textContent = now.prompt;
+		prompt.hidden = !now.prompt;
+		bar.hidden = !open;
+		setBar(bar, now.progress);
+		trouble.hidden = !now.error && now.state !== "uncertain";
+		const charged = { no: "was not", yes: "was", unknown: "may have been" }[now.error?.charged];
+		trouble.textContent = charged ? `${now.error.message} It ${charged} charged. ${now.next}` : now.next;
+		notes.hidden = !now.notes.length;
+		notes.lastChild.replaceChildren(...now.notes.map((note) => h("li", {}, note)));
+		const focused = actions.contains(document.activeElement) && document.activeElement;
+		cancel.hidden = !open || ["downloading", "finishing"].includes(now.state);
+		again.el.hidden = open || now.state === "uncertain";
+		extend.hidden = !now.can_extend;
+		if (focused?.hidden) [...actions.children].find((one) => !one.hidden)?.focus();
+		const wanted = again.el.hidden ? "" : now.job_id;
+		if (wanted !== quoted) {
+			quoted = wanted;
+			again.price(null);
+			if (wanted) ask("again_quote").then(({ body }) => { if (quoted === wanted) again.price(body); }, () => {});
+		}
+		say(now, open);
+		tick();
+		fillStage(now);
+	}
 
-  function say(now, open) {
-    if (!open) return tell(now.state !== "succeeded" ? "" : `Done${now.replayed ? ": it was there already, nothing more was paid" : ""}. ${now.file}`);
-    const quarter = Math.floor(now.progress * 4) * 25;
-    const ahead = now.queue_position ? `, ${now.queue_position} before it` : "";
-    const phase = now.phase && !/[0-9]/.test(now.phase) ? `: ${now.phase}` : "";
-    tell(now.state === "queued" ? `Queued${ahead}${phase}` : quarter ? `${quarter} % done` : `Started${phase}`);
-  }
+	function say(now, open) {
+		if (!open) return tell(now.state !== "succeeded" ? "" : `Done${now.replayed ? ": it was there already, nothing more was paid" : ""}. ${now.file}`);
+		const quarter = Math.floor(now.progress * 4) * 25;
+		const ahead = now.queue_position ? `, ${now.queue_position} before it` : "";
+		const phase = now.phase && !/\d/.test(now.phase) ? `: ${now.phase}` : "";
+		tell(now.state === "queued" ? `Queued${ahead}${phase}` : quarter ? `${quarter} % done` : `Started${phase}`);
+	}
 
-  function tick() {
-    const now = job();
-    if (!now) return;
-    const open = isOpen(now.state);
-    const passed = open ? (performance.now() - since) / 1000 : 0;
-    const left = open && now.eta_s != null ? now.eta_s - passed : null;
-    times.textContent = clock(now.elapsed_s + passed) + (left > 0 ? `, about ${clock(left)} left` : "");
-  }
+	function tick() {
+		const now = job();
+		if (!now) return;
+		const open = isOpen(now.state);
+		const passed = open ? (performance.now() - since) / 1000 : 0, left = open ? now.eta_s - passed : 0;
+		times.textContent = clock(now.elapsed_s + passed) + (left > 0 ? `, about ${clock(left)} left` : "");
+	}
 
-  all(host.on("data", draw));
-  all.every(1000, () => { if (isOpen(job()?.state ?? "failed")) tick(); });
-  host.el.append(tabs, head, prompt, bar, status, trouble, stage, actions, form, notes);
-  draw();
-  all(clearStage);
-  return all.undo;
+	all(host.on("data", draw));
+	all.every(1000, tick);
+	host.el.append(tabs, head, prompt, bar, status, trouble, stage, actions, form, notes);
+	draw();
+	all(clearStage);
+	return all.undo;
 }

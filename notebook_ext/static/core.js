@@ -1,86 +1,103 @@
-// What every view draws with: elements, words for money and time, and a host that outlives no view.
+// What every view draws with: elements, and words for money and time.
 
-/** An element: h("button.rw-main", {onclick, ariaLabel, title}, "text" | node | null ...). Text is never markup. */
+// An element: h("button.rw-main", {onclick, ariaLabel}, "text" | node | null ...). Text is never markup.
 export function h(what, props = {}, ...children) {
-  const [tag, ...names] = what.split(".");
-  const el = document.createElement(tag);
-  if (names.length) el.className = names.join(" ");
-  for (const [name, value] of Object.entries(props)) {
-    if (name in el) el[name] = value;
-    else el.setAttribute(name, value);
-  }
-  el.append(...children.filter((child) => child != null));
-  return el;
+	const [tag, ...names] = what.split(".");
+	const el = document.createElement(tag);
+	if (names.length) el.className = names.join(" ");
+	for (const [name, value] of Object.entries(props)) {
+		if (name in el) el[name] = value;
+		else el.setAttribute(name, value);
+	}
+	el.append(...children.filter((child) => child != null));
+	return el;
 }
 
-/** A button with a word on it; a click while its work is under way does nothing, a failure is told by `tell`. */
+// A button whose click does nothing while its work is under way; a failure is told by `tell`.
 export function button(label, work, tell = () => {}, props = {}) {
-  const el = h("button.rw-button", { type: "button", ...props }, label);
-  el.addEventListener("click", async () => {
-    if (el.getAttribute("aria-busy") === "true") return;
-    el.setAttribute("aria-busy", "true"); // not disabled: a disabled button loses the focus
-    try {
-      await work();
-    } catch (error) {
-      tell(error.message);
-    } finally {
-      el.removeAttribute("aria-busy");
-    }
-  });
-  return el;
+	const el = h("button.rw-button", { type: "button", ...props }, label);
+	el.onclick = async () => {
+		if (el.ariaBusy) return;
+		el.ariaBusy = "true"; // not disabled: a disabled button loses the focus
+		try {
+			await work();
+		} catch (error) {
+			tell(error.message);
+		}
+		el.ariaBusy = null;
+	};
+	return el;
 }
 
-/** $0, $0.40, $1.25, $0.0042; "price unknown" for null. */
+// $0, $0.40, $1.25, $0.0042; "price unknown" for null.
 export function usd(amount) {
-  if (amount == null) return "price unknown";
-  if (amount === 0) return "$0";
-  return "$" + amount.toFixed(4).replace(/0{1,2}$/, "");
+	if (amount == null) return "price unknown";
+	return amount && "$" + amount.toFixed(4).replace(/0{1,2}$/, "") || "$0";
 }
 
-/** 7 s, 1:05, 1:02:03, 3 days */
+// What a job has cost, else what it may cost at most.
+export function cost({ state, cost_usd, est_cost_usd }) {
+	const paid = !isOpen(state) && cost_usd != null;
+	if (!(paid ? cost_usd : est_cost_usd) && est_cost_usd === 0) return "free";
+	return paid ? `${usd(cost_usd)} (est. ${usd(est_cost_usd)})` : `est. ${usd(est_cost_usd)}`;
+}
+
+// A bar is determinate only where a number is known.
+export const setBar = (bar, part) => { if (part > 0) bar.value = part; else bar.removeAttribute("value"); };
+
+// 7 s, 1:05, 1:02:03, 3 days
 export function clock(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  const two = (n) => String(n).padStart(2, "0");
-  if (s < 60) return `${s} s`;
-  if (s >= 172800) return `${Math.floor(s / 86400)} days`;
-  return s < 3600 ? `${Math.floor(s / 60)}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+	const s = Math.max(0, Math.round(seconds));
+	if (s < 60) return `${s} s`;
+	if (s >= 172800) return `${Math.floor(s / 86400)} days`;
+	const parts = [s / 3600, s / 60 % 60, s % 60].map((n) => `${Math.floor(n)}`.padStart(2, 0));
+	return parts.slice(+(s < 3600)).join(":").replace(/^0/, "");
 }
 
 export const STATES = {
-  waiting: "Waiting for its inputs", queued: "Queued", submitting: "Being sent", running: "Running",
-  downloading: "Downloading", finishing: "Finishing", succeeded: "Done", failed: "Failed",
-  cancelled: "Cancelled", uncertain: "Uncertain: a person must decide",
+	waiting: "Waiting for its inputs", queued: "Queued", submitting: "Being sent", running: "Running",
+	downloading: "Downloading", finishing: "Finishing", succeeded: "Done", failed: "Failed",
+	cancelled: "Cancelled", uncertain: "Uncertain",
 };
 export const isOpen = (state) => !["succeeded", "failed", "cancelled", "uncertain"].includes(state);
 
-/** The state in words and colour. */
 export const chip = (state) => h("span.rw-chip", { "data-state": state }, STATES[state] ?? state);
 
-/** A polite line for screen readers and eyes; the same words are said once. */
+// A polite line; the same words are said once.
 export function statusLine() {
-  const el = h("div.rw-status", { role: "status" });
-  return { el, say: (text) => { if (el.textContent !== text) el.textContent = text; } };
+	const el = h("div.rw-status", { role: "status" });
+	return { el, say: (text) => { if (el.textContent !== text) el.textContent = text; } };
 }
 
-/** Keys that are typed in a view are its own: no shortcut of the notebook fires. */
+// No shortcut of the notebook fires for keys that are typed in a view.
 export function ownKeys(el) {
-  for (const name of ["keydown", "keyup", "keypress"]) el.addEventListener(name, (event) => event.stopPropagation());
+	for (const name of ["keydown", "keyup", "keypress"]) el.addEventListener(name, (event) => event.stopPropagation());
+}
+
+export function unload(video) {
+	video.removeAttribute("src");
+	video.load();
 }
 
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** A view's things to take away again: const all = undoing(); all(() => ...); all.undo(). */
+// What is to be taken away again: const all = undoing(); all(() => ...); all.undo().
 export function undoing() {
-  const steps = [];
-  const all = (step) => { if (step) steps.push(step); };
-  all.listen = (target, name, work, options) => {
-    target.addEventListener(name, work, options);
-    steps.push(() => target.removeEventListener(name, work, options));
-  };
-  all.every = (ms, work) => { const id = setInterval(work, ms); steps.push(() => clearInterval(id)); };
-  all.undo = () => { while (steps.length) steps.pop()(); };
-  return all;
+	const steps = [];
+	const all = (step) => { if (step) steps.push(step); };
+	all.every = (ms, work) => { const id = setInterval(work, ms); steps.push(() => clearInterval(id)); };
+	all.undo = () => { while (steps.length) steps.pop()(); };
+	return all;
 }
 
-/** Bytes as a blob URL; give it to host.free when done. */
+export async function copyText(text, tell) {
+	try {
+		await navigator.clipboard.writeText(text);
+		tell("Copied");
+	} catch { // no leave to write there
+		tell(text);
+	}
+}
+
+// Give it to host.free when done.
 export const blobUrl = (buffers, type) => URL.createObjectURL(new Blob(buffers, { type }));
