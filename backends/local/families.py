@@ -49,6 +49,7 @@ class Variant:
     negative: bool = False
     sized: bool = True
     counted: bool = True
+    cut: int = 0
     guided: bool = True
     rate: bool = False
     audio: bool = False
@@ -56,7 +57,7 @@ class Variant:
     batch: int = 1
     decode_frames: int = 0
     guessed: bool = False
-    keep: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    keep: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
 
     @property
     def download_gib(self) -> float:

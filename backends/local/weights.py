@@ -14,7 +14,8 @@ from typing import cast
 from backends.errors import VideoError
 from backends.local.families import Variant, variant
 
-SAFE_LIBRARIES = frozenset({"diffusers", "transformers"})
+SAFE_LIBRARIES = frozenset({"diffusers", "transformers", "ltx2"})
+"""ltx2 is diffusers' own module of that pipeline, which it takes before any file of that name in a model's folder."""
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Formats that run code when they are loaded."""
 MAX_HEADER = 100_000_000

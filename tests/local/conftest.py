@@ -23,7 +23,8 @@ from tests.local.rows import write_rows
 
 FAULTY = Path(__file__).parent / "plugin"
 
-collect_ignore = [] if find_spec("torch") else ["test_local_runs.py", "test_local_faults.py", "test_local_contract.py"]
+NEED_TORCH = ["runs", "faults", "contract", "families"]
+collect_ignore = [] if find_spec("torch") else [f"test_local_{name}.py" for name in NEED_TORCH]
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call} }}
 durations = {{ min = {least}, max = {most}, step = {step}, default = {least} }}
 sizes = {{ "32p" = {{ "1:1" = "32x32" }} }}
 fps = [{fps}]
+audio = "{audio}"
 seed = true
 negative_max = 2000
 prompt_max = 2000
@@ -49,6 +50,7 @@ REFERENCES = (
 )
 
 SHORT = "{ max_sequence_length = 16 }"
+WHOLE = "{}"
 
 TINY: dict[str, tuple[str, str, int, str]] = {
     "wan_t2v": ("wan2.1-t2v-1.3b", TEXT, 4, SHORT),
@@ -62,9 +64,16 @@ TINY: dict[str, tuple[str, str, int, str]] = {
     "wan_5b_t2v": ("wan2.2-ti2v-5b", TEXT, 4, SHORT),
     "wan_5b_i2v": ("wan2.2-ti2v-5b-image", IMAGE, 4, SHORT),
     "hunyuan_t2v": ("hunyuanvideo-t2v", TEXT, 4, SHORT),
+    "hunyuan_i2v": ("hunyuanvideo-i2v", IMAGE + EXTEND, 4, SHORT),
+    "hunyuan_i2v_33ch": ("hunyuanvideo-i2v-33ch", IMAGE, 4, SHORT),
+    "hunyuan_15_t2v": ("hunyuanvideo-1.5-t2v", TEXT, 4, WHOLE),
+    "hunyuan_15_i2v": ("hunyuanvideo-1.5-i2v", IMAGE, 4, WHOLE),
     "ltx_t2v": ("ltx-video-t2v", TEXT, 8, SHORT),
     "ltx_i2v": ("ltx-video-i2v", IMAGE, 8, SHORT),
     "ltx_condition": ("ltx-video-condition", TIMED + EXTEND + LOOP, 8, SHORT),
+    "ltx2_t2v": ("ltx-2-t2v", TEXT, 8, SHORT),
+    "ltx2_i2v": ("ltx-2-i2v", IMAGE, 8, SHORT),
+    "ltx2_condition": ("ltx-2-condition", TIMED + LOOP, 8, SHORT),
     "mochi": ("mochi-1-t2v", TEXT, 6, SHORT),
     "cog_t2v": ("cogvideox-5b-t2v", TEXT, 8, SHORT),
     "cog_i2v": ("cogvideox-5b-i2v", IMAGE, 8, SHORT),
@@ -84,5 +93,6 @@ def write_rows(path: Path, models: Path) -> None:
         text += ROW.format(
             provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / name, modes=modes,
             call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS,
+            audio="always" if kind.startswith("ltx-2") else "never",
         )  # fmt: skip
     path.write_text(text, "utf-8")
