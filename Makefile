@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCAL  := $(VENV)/.ready-local
 
-.PHONY: demo demo-kill test lint types layers unit bench chaos docs clean
+.PHONY: demo demo-kill test lint types layers unit slow bench chaos docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -40,6 +40,9 @@ layers: $(READY)
 
 unit: $(LOCAL)
 	$(BIN)/pytest -n 2 --dist loadfile -q
+
+slow: $(LOCAL)            ## tests of a minute or more: torch.compile with a C compiler
+	$(BIN)/pytest -q -m slow
 
 bench: $(READY)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench

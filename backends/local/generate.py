@@ -18,6 +18,7 @@ import numpy as np
 from backends.backend import Progress
 from backends.errors import VideoError
 from backends.local.call import Call
+from backends.local.loras import Fitted, with_loras
 from backends.local.memory import Plan
 from backends.local.overrides import overridden
 from backends.local.switches import switched
@@ -84,6 +85,7 @@ class Generated:
     audio: Any = None
     rate: int = 0
     step_s: list[float] = field(default_factory=list[float])
+    loras: tuple[Fitted, ...] = ()
 
 
 def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress: Progress) -> Generated:
@@ -102,14 +104,19 @@ def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
     try:
-        with overridden(pipe, call), switched(pipe, plan, call.loras, steps), torch.inference_mode():
+        with (
+            overridden(pipe, call),
+            switched(pipe, plan, steps),
+            with_loras(pipe, call.loras, plan, device) as loras,
+            torch.inference_mode(),
+        ):
             result = pipe(**call.arguments, generator=generator, output_type="np")
     finally:
         pipe.maybe_free_model_hooks()
     audio = getattr(result, "audio", None)
     rate = int(pipe.vocoder.config.output_sampling_rate) if audio is not None else 0
     sound = None if audio is None else np.asarray(audio[0].float().cpu())
-    return Generated(np.asarray(result.frames[0]), sound, rate, step_s)
+    return Generated(np.asarray(result.frames[0]), sound, rate, step_s, loras)
 
 
 @dataclass

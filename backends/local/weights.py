@@ -146,11 +146,11 @@ def counted(model: Model, kind: Variant) -> Variant:
     parts = {part.name: _billions(part) for part in model.folder.iterdir() if part.is_dir()}
     encoders = [count for name, count in parts.items() if name.startswith(("text_encoder", "image_encoder"))]
     transformer = parts.get("transformer", 0.0)
-    if model.transformer is not None or not transformer:
-        transformer = kind.transformer_b
+    if model.transformer is not None:  # as it lies in the file, so it lies in memory: of two bytes a parameter
+        transformer = model.transformer.stat().st_size / 2e9
     return replace(
         kind,
-        transformer_b=transformer,
+        transformer_b=transformer or kind.transformer_b,
         experts=2 if parts.get("transformer_2") else 1,
         encoders_b=sum(encoders) or kind.encoders_b,
         encoder_b=max(encoders, default=0.0) or kind.encoder_b,

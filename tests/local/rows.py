@@ -13,7 +13,7 @@ where = "local"
 family = "tiny-{provider}-{name}"
 licence = "none"
 price = {{ unit = "free" }}
-wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call} }}
+wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call}{transformer} }}
 
 [model.box]
 durations = {{ min = {least}, max = {most}, step = {step}, default = {least} }}
@@ -81,17 +81,31 @@ TINY: dict[str, tuple[str, str, int, str]] = {
 }
 """Name of the tiny model: its variant, the boxes of its row, frames a step of the frame rule, constants of the call."""
 
+FILES = {
+    "wan_single": ("wan_t2v", "other.safetensors"),
+    "wan_gguf": ("wan_t2v", "other.gguf"),
+    "wan_wrong": ("wan_t2v", "ltx.safetensors"),
+    "wan_wrong_gguf": ("wan_t2v", "ltx.gguf"),
+    "wan_part": ("wan_t2v", "part.safetensors"),
+    "wan_part_gguf": ("wan_t2v", "part.gguf"),
+    "cog_single": ("cog_t2v", "other.safetensors"),
+    "hunyuan_15_single": ("hunyuan_15_t2v", "other.safetensors"),
+}
+"""Name of a row of one's own: the tiny model that it is like, and the file that takes its transformer's place."""
+
 FPS = 8
 
 
 def write_rows(path: Path, models: Path) -> None:
-    """One row a model for the back end `local`, and one of tiny Wan for the engine with faults."""
+    """One row a model for the back end `local`, one a file of one's own, and tiny Wan for the engine with faults."""
     text = ""
-    listed = [("local", name) for name in TINY] + [("faulty", "wan_t2v")]
+    listed = [("local", name) for name in (*TINY, *FILES)] + [("faulty", "wan_t2v")]
     for provider, name in listed:
-        kind, modes, step, call = TINY[name]
+        like, file = FILES.get(name, (name, ""))
+        kind, modes, step, call = TINY[like]
         text += ROW.format(
-            provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / name, modes=modes,
+            provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / like, modes=modes,
+            transformer=f', transformer = "{models / file}"' if file else "",
             call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS,
             audio="always" if kind.startswith("ltx-2") else "never",
         )  # fmt: skip

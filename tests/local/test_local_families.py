@@ -122,3 +122,18 @@ def test_an_extension_by_a_model_that_reads_the_last_frame(station: Station, stu
     source = made(station, studio, asked("wan_t2v", duration_s=1))
     job = made(station, studio, asked("hunyuan_i2v", "extend", source_clip=source.job_id, duration_s=0.5))
     assert len(frames_of(job)) == 9 + 4
+
+
+@pytest.mark.parametrize("name", ["hunyuan_15_t2v", "ltx2_t2v"])
+def test_caches_that_diffusers_has_not_for_a_family(station: Station, studio: Studio, name: str) -> None:
+    plain = made(station, studio, asked(name, prompt="caches"))
+    ahead = made(station, studio, asked(name, prompt="caches", provider_options={"cache": "taylorseer"}))
+    assert facts(station, ahead)["plan"]["cache"] == "taylorseer"
+    for cache in ("first_block", "mag"):
+        ticket = studio.submit(asked(name, prompt="caches", provider_options={"cache": cache}))
+        (job,) = station.settled(studio, [ticket.job_id], 60)
+        assert job.error is not None and job.error.kind == "unsupported"
+        assert re.match(
+            f"cache {cache}: (HunyuanVideo15|LTX2Video)Transformer3DModel takes none of it", job.error.message
+        )
+    assert digest(made(station, studio, asked(name, prompt="caches"), anew=True)) == digest(plain)

@@ -110,6 +110,10 @@ def test_a_folders_own_parameters_are_counted(tmp_path: Path) -> None:
     header = json.dumps({"w": {"dtype": "F32", "shape": [1000, 2000], "data_offsets": [0, 8000000]}}).encode()
     (folder / "transformer" / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     assert counted(Model("c/d", folder, "x"), variant("ltx-video-t2v")).transformer_b == pytest.approx(0.002)
+    packed = tmp_path / "packed.gguf"
+    packed.write_bytes(bytes(1_000_000))
+    own = counted(Model("c/d", folder, "x", packed), variant("ltx-video-t2v"))
+    assert own.transformer_b == pytest.approx(0.0005), "a million bytes, as half a million parameters take"
 
 
 def test_the_server_lists_local_models_and_never_imports_torch(tmp_path: Path) -> None:
