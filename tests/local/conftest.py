@@ -23,7 +23,7 @@ from tests.local.rows import write_rows
 
 FAULTY = Path(__file__).parent / "plugin"
 
-NEED_TORCH = ["runs", "faults", "contract", "families", "loras", "files", "compiled"]
+NEED_TORCH = ["runs", "faults", "contract", "families", "loras", "files", "compiled", "pull"]
 collect_ignore = [] if find_spec("torch") else [f"test_local_{name}.py" for name in NEED_TORCH]
 
 

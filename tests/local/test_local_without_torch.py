@@ -79,12 +79,28 @@ def snapshot(home: Path, repo: str, index: dict[str, object]) -> Path:
 
 
 def test_a_pulled_model_is_found_with_its_commit_and_a_broken_off_one_is_not(tmp_path: Path) -> None:
-    wire = {"variant": "ltx-video-t2v"}
-    folder = snapshot(tmp_path, "Lightricks/LTX-Video-0.9.5", {})
-    found = find(wire, {"HOME": str(tmp_path)})
-    assert found == Model("Lightricks/LTX-Video-0.9.5", folder, "0123abcd")
+    wire, env = {"variant": "ltx-video-t2v"}, {"HOME": str(tmp_path)}
+    index: dict[str, object] = {
+        "_class_name": "LTXPipeline", "vae": ["diffusers", "AutoencoderKLLTXVideo"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "image_encoder": [None, None],
+    }  # fmt: skip
+    folder = snapshot(tmp_path, "Lightricks/LTX-Video-0.9.5", index)
+    found = Model("Lightricks/LTX-Video-0.9.5", folder, "0123abcd")
+    assert find(wire, env) is None, "nothing but the index"
+    for part, name in (("vae", "config.json"), ("scheduler", "scheduler_config.json")):
+        (folder / part).mkdir()
+        (folder / part / name).write_text("{}")
+    assert find(wire, env) is None, "a model without its weights"
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").touch()
+    assert find(wire, env) == found
+    listing = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "vae" / "model.safetensors.index.json").write_text(json.dumps(listing))
+    (folder / "vae" / "model-00001-of-00002.safetensors").touch()
+    assert find(wire, env) is None, "the second shard is missing"
+    (folder / "vae" / "model-00002-of-00002.safetensors").touch()
+    assert find(wire, env) == found
     (folder.parent.parent / "blobs" / "x.incomplete").touch()
-    assert find(wire, {"HOME": str(tmp_path)}) is None
+    assert find(wire, env) == found, "a part that a killed download has left says nothing"
 
 
 def test_code_and_pickles_of_a_model_are_never_run(tmp_path: Path) -> None:
