@@ -7,7 +7,7 @@ LOCAL  := $(VENV)/.ready-local
 BARE   := $(VENV)-without-torch
 BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
-.PHONY: demo demo-kill test lint types layers unit unit-without-torch browser bench chaos examples docs clean
+.PHONY: demo demo-kill test lint types layers unit unit-without-torch slow browser bench chaos examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -51,6 +51,9 @@ browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what 
 	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && said=$$(DEBIAN_FRONTEND=noninteractive sh -c '$(BROWSER)' 2>&1); } || \
 	printf '%s\n' "$$said" "No Chromium: the notebook's browser tests will fail. On Debian: sudo sh -c '$(BROWSER)'"
+
+slow: $(LOCAL)            ## tests of a minute or more: torch.compile with a C compiler
+	$(BIN)/pytest -q -m slow
 
 bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench

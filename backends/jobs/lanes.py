@@ -136,7 +136,12 @@ def is_driven(folder: Path, lane: Row) -> bool:
     driver = driver_of(lane)
     if driver is None or not is_alive(driver):
         return False
-    lock = _lock(folder, str(lane["key"]))
+    return is_held(folder, str(lane["key"]))
+
+
+def is_held(folder: Path, key: str) -> bool:
+    """Whether some process, of whatever home, holds the lane's lock now."""
+    lock = _lock(folder, key)
     with suppress(Timeout):
         lock.acquire(timeout=0)
         lock.release()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -31,7 +31,9 @@ OVERLAP = 9
 class Call:
     """arguments: for the pipeline's call, but for the generator. size: width and height that are asked for; frames: how
     many (of a clip that is restyled: its own). drop: generated frames that the result leaves out at its start;
-    drop_last: and at its end (a loop's last frame is its first). before: the clip that an extension goes on from."""
+    drop_last: and at its end (a loop's last frame is its first). before: the clip that an extension goes on from.
+    own_size, guidance, places: what the pipeline has no argument for (see `overrides`), False, None or () where it has;
+    places: frames of LTX-2's stills."""
 
     arguments: dict[str, Any]
     size: tuple[int, int]
@@ -41,6 +43,9 @@ class Call:
     drop: int = 0
     drop_last: int = 0
     before: Path | None = None
+    own_size: bool = False
+    guidance: float | None = None
+    places: tuple[int, ...] = ()
     notes: list[str] = field(default_factory=list[str])
 
     @classmethod
@@ -50,8 +55,14 @@ class Call:
 
     def recorded(self) -> dict[str, Any]:
         """The plain arguments, for the job's record."""
-        plain = (str, int, float, bool)
-        return {name: value for name, value in self.arguments.items() if isinstance(value, plain)}
+        given = self.arguments if self.guidance is None else {**self.arguments, "guidance_scale": self.guidance}
+        return {name: value for name, value in given.items() if _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(one) for one in cast("list[object]", value))
+    return isinstance(value, str | int | float | bool)
 
 
 class _Builder:
@@ -60,6 +71,7 @@ class _Builder:
         self.prepared = prepared
         self.request = prepared.request
         self.size = (prepared.width, prepared.height)
+        self.places: list[int] = []
         self.notes: list[str] = []
 
     def call(self) -> Call:
@@ -83,10 +95,14 @@ class _Builder:
             {}, self.size, frames, fps, request.loras, drop=drop, before=source.path if drop and source else None
         )
         call.drop_last = 1 if request.loop else 0
+        call.own_size = not kind.sized
+        if not kind.guided and "guidance" in request.provider_options:
+            call.guidance = float(cast("float", request.provider_options["guidance"]))
         call.arguments = {**self._plain(frames, fps), **self._media(frames, fps)}
         extra = self.prepared.wire.get("call")
         if isinstance(extra, dict):
             call.arguments |= extra
+        call.places = tuple(self.places)
         call.notes = self.notes
         return call
 
@@ -136,18 +152,12 @@ class _Builder:
             "prompt": request.prompt,
             "num_inference_steps": options.get("steps", kind.steps),
         }
-        if not kind.guided and "guidance" in options:
-            raise VideoError(
-                "unsupported",
-                f"provider_options.guidance: {kind.id} has none: leave it out",
-                nearest={"guidance": None},
-            )
         if kind.guided:
             plain["guidance_scale"] = options.get("guidance", kind.guidance)
         if kind.sized:
             plain["width"], plain["height"] = self.size
         if kind.counted:
-            plain["num_frames"] = frames
+            plain["num_frames"] = frames + kind.cut
         if kind.rate:
             plain["frame_rate"] = float(fps) if fps.denominator > 1 else int(fps)
         if kind.negative and request.negative_prompt:
@@ -202,7 +212,7 @@ class _Builder:
         if frame.at_s is None:
             return frames - 1 if frame.role == "last" else 0
         at = min(round(frame.at_s * fps), frames - 1)
-        if at % step:
+        if at % step and not self._anywhere:
             raise VideoError(
                 "invalid_request",
                 f"frames[{number}].at_s {frame.at_s:g}: {self.kind.id} takes stills at every {step}th frame; "
@@ -210,11 +220,18 @@ class _Builder:
             )
         return at
 
+    @property
+    def _anywhere(self) -> bool:
+        """Whether a still may stand at any frame."""
+        return self.kind.pipeline.startswith("LTX2")
+
     def _condition(self, what: Any, at: int) -> Any:
-        if self.kind.pipeline.startswith("LTX2"):
+        if self._anywhere:
             from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 
-            return LTX2VideoCondition(frames=what, index=at // self.kind.time, strength=1.0)
+            if at:
+                self.places.append(at)
+            return LTX2VideoCondition(frames=what, index=-(-at // self.kind.time), strength=1.0)
         from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 
         if isinstance(what, list):

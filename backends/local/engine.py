@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import secrets
 import time
@@ -28,10 +29,11 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_T
 
 @dataclass
 class Loaded:
-    """What this process keeps. key: everything that decides how it was loaded."""
+    """What this process keeps. key: everything that decides how it was loaded. sha256: of a transformer's own file."""
 
     key: tuple[object, ...]
     pipe: Any
+    sha256: str | None = None
 
 
 _loaded: list[Loaded] = []
@@ -110,7 +112,7 @@ class _Run:
             raise self._again(planned, call.frames) from None
         except (VideoError, RunAgain):
             raise
-        except (RuntimeError, ValueError, TypeError, ImportError, OSError) as error:
+        except Exception as error:  # diffusers may raise anything
             _drop()
             text = f"{self.kind.pipeline} failed under plan {planned.plan.name}: {type(error).__name__}: {error}"
             raise VideoError("provider", text[:600]) from error
@@ -124,14 +126,22 @@ class _Run:
         load_s = 0.0 if warm else time.monotonic() - before
         result = generate(loaded.pipe, call, planned.plan, seed, self.place.torch, self.progress)
         made = save(result, call, self.dest, self.progress)
-        notes = [*call.notes, *made.notes]
+        notes = [*call.notes, *made.notes, *(lora.note for lora in result.loras if lora.note)]
+        if planned.plan.cache == "mag":
+            notes.append(f"cache mag is not calibrated for {self.kind.id}: it skips up to three steps of every four")
         if self.prepared.wire.get("after"):
             notes.append(f"the first try ran out of GPU memory; made under the plan {planned.plan.name}")
         return Output(
             path=made.path,
             seed=seed,
             sidecar={"engine": "local", "model": self.prepared.model, "frames": made.frames},
-            facts=self._facts(planned, call, made.frames, load_s, warm, result.step_s),
+            facts={
+                **self._facts(planned, made.frames, load_s, warm),
+                "arguments": call.recorded(),
+                "loras": [asdict(lora) for lora in result.loras],
+                "transformer": loaded.sha256 and {"file": str(self.model.transformer), "sha256": loaded.sha256},
+                "step_s": round(sum(result.step_s) / len(result.step_s), 3) if result.step_s else None,
+            },
             notes=tuple(notes),
         )
 
@@ -140,12 +150,17 @@ class _Run:
         from backends.local.loading import load
 
         plan = planned.plan
-        key = (self.kind.pipeline, str(self.model.folder), plan.offload, plan.quant, plan.compile, self.place.torch)
+        own, sha256 = self.model.transformer, None
+        where = (str(self.model.folder), str(own))
+        key = (self.kind.pipeline, *where, plan.offload, plan.quant, plan.compile, self.place.torch)
         for one in _loaded:
             if one.key == key:
                 return one, True
         _drop()
-        loaded = Loaded(key, load(self.kind, self.model, plan, self.place.torch))
+        if own is not None:
+            with own.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        loaded = Loaded(key, load(self.kind, self.model, plan, self.place.torch), sha256)
         _loaded.append(loaded)
         return loaded, False
 
@@ -216,9 +231,7 @@ class _Run:
             failed.nearest["provider_options"] = {**self.prepared.request.provider_options, **cheaper}
         return failed
 
-    def _facts(
-        self, planned: Planned, call: Any, frames: int, load_s: float, warm: bool, step_s: list[float]
-    ) -> JsonObject:
+    def _facts(self, planned: Planned, frames: int, load_s: float, warm: bool) -> JsonObject:
         """What is needed to make the same clip again, and what it took."""
         import torch
 
@@ -231,14 +244,12 @@ class _Run:
             "variant": self.kind.id,
             "repo": self.model.repo,
             "revision": self.model.revision,
-            "arguments": call.recorded(),
             "frames": frames,
             "device": self.place.torch,
             "warm": warm,
             "pid": os.getpid(),
             "load_s": round(load_s, 2),
             "seconds": round(time.monotonic() - self.started, 2),
-            "step_s": round(sum(step_s) / len(step_s), 3) if step_s else None,
             "versions": versions(),
         }
         if self.place.torch != "cpu":

@@ -49,6 +49,7 @@ class Variant:
     negative: bool = False
     sized: bool = True
     counted: bool = True
+    cut: int = 0
     guided: bool = True
     rate: bool = False
     audio: bool = False
@@ -57,7 +58,7 @@ class Variant:
     decode_frames: int = 0
     tiled_frames: int = 0
     guessed: bool = False
-    keep: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    keep: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
 
     @property
     def download_gib(self) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import time
-import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,14 @@ import numpy as np
 from backends.backend import Progress
 from backends.errors import VideoError
 from backends.local.call import Call
+from backends.local.loras import Fitted, with_loras
 from backends.local.memory import Plan
+from backends.local.overrides import overridden
 from backends.local.switches import switched
 from backends.media.encode import ClipWriter
 from backends.media.frames import decode
 from backends.media.pixels import Picture
+from backends.media.sound import Samples
 
 LOADED, DENOISED, DECODED = 0.05, 0.85, 0.92
 """Where a job stands, 0..1, once its model is loaded, its steps are done, its frames are decoded."""
@@ -83,6 +85,7 @@ class Generated:
     audio: Any = None
     rate: int = 0
     step_s: list[float] = field(default_factory=list[float])
+    loras: tuple[Fitted, ...] = ()
 
 
 def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress: Progress) -> Generated:
@@ -101,14 +104,19 @@ def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
     try:
-        with switched(pipe, plan, call.loras, steps), torch.inference_mode():
+        with (
+            overridden(pipe, call),
+            switched(pipe, plan, steps),
+            with_loras(pipe, call.loras, plan, device) as loras,
+            torch.inference_mode(),
+        ):
             result = pipe(**call.arguments, generator=generator, output_type="np")
     finally:
         pipe.maybe_free_model_hooks()
     audio = getattr(result, "audio", None)
     rate = int(pipe.vocoder.config.output_sampling_rate) if audio is not None else 0
     sound = None if audio is None else np.asarray(audio[0].float().cpu())
-    return Generated(np.asarray(result.frames[0]), sound, rate, step_s)
+    return Generated(np.asarray(result.frames[0]), sound, rate, step_s, loras)
 
 
 @dataclass
@@ -129,15 +137,14 @@ def save(made: Generated, call: Call, dest: Path, progress: Progress) -> Saved:
     height, width = made.frames.shape[1:3]
     if (width, height) != call.size:
         notes.append(f"the model made {width}x{height} instead of {call.size[0]}x{call.size[1]}")
-    if not np.isfinite(made.frames).all():
-        raise VideoError(
-            "provider", "the model's frames hold no numbers (NaN): another precision or plan may help (memory, weights)"
-        )
+    if not np.isfinite(made.frames).all() or (made.audio is not None and not np.isfinite(made.audio).all()):
+        text = "the model's frames or sound hold no numbers (NaN): another precision or plan may help (memory, weights)"
+        raise VideoError("provider", text)
     kept = made.frames[call.drop : got - call.drop_last]
-    audio = _wave(made, dest) if made.audio is not None else call.before
+    sound = call.before if made.audio is None else Samples(made.audio, made.rate)
     path, written = dest / "clip.mp4", 0
     before = decode(call.before) if call.before else iter(())
-    with ClipWriter(path, width, height, call.fps, audio_from=audio) as writer:
+    with ClipWriter(path, width, height, call.fps, audio_from=sound) as writer:
         for picture in before:
             writer.write(picture)
             written += 1
@@ -150,15 +157,3 @@ def save(made: Generated, call: Call, dest: Path, progress: Progress) -> Saved:
 
 def _picture(frame: Any) -> Picture:
     return np.asarray(np.clip(frame * 255.0 + 0.5, 0, 255), np.uint8)
-
-
-def _wave(made: Generated, dest: Path) -> Path:
-    """The model's sound as a file for the encoder to take along."""
-    path = dest / "sound.wav"
-    samples = np.clip(made.audio, -1, 1) * 32767
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(samples.shape[0])
-        file.setsampwidth(2)
-        file.setframerate(made.rate)
-        file.writeframes(samples.T.astype("<i2").tobytes())
-    return path

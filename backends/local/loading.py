@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from backends.errors import VideoError
@@ -13,7 +15,10 @@ from backends.local.families import Variant
 from backends.local.memory import Plan
 from backends.local.weights import Model
 
-RECORDED = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "peft", "gguf", "torchao", "av", "numpy")
+RECORDED = (
+    "torch", "diffusers", "transformers", "accelerate", "safetensors", "tokenizers", "peft", "gguf", "torchao",
+    "bitsandbytes", "sageattention", "flash-attn", "xformers", "av", "numpy",
+)  # fmt: skip
 NEEDS = {"int8": "torchao", "4bit": "bitsandbytes", "gguf": "gguf", "lora": "peft"}
 
 
@@ -52,55 +57,79 @@ def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
     if model.transformer is not None:
         parts["transformer"] = _single_file(kind, model, dtypes["default"])
     if plan.quant in ("int8", "4bit"):
-        parts["quantization_config"] = _quantised(model, plan.quant, dtypes["default"])
+        parts["quantization_config"] = _quantised(plan.quant, model, dtypes["default"])
     pipe = getattr(diffusers, kind.pipeline).from_pretrained(
         str(model.folder), dtype=dtypes, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
     )
     if plan.quant == "fp8":
-        for one in _transformers(pipe):
+        for one in transformers_of(pipe):
             one.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtypes["default"])
     _placed(pipe, plan, device)
     if plan.compile:
-        for one in _transformers(pipe):
+        for one in transformers_of(pipe):
             one.compile_repeated_blocks(fullgraph=True)
     return pipe
 
 
-def _transformers(pipe: Any) -> list[Any]:
+def transformers_of(pipe: Any) -> list[Any]:
+    """One, or two experts."""
     found = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
     return [one for one in found if one is not None]
 
 
 def _single_file(kind: Variant, model: Model, dtype: Any) -> Any:
-    import json
-
     import diffusers
+    import torch
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 
     assert model.transformer is not None
-    index = json.loads((model.folder / "model_index.json").read_text("utf-8"))
+    name = str(_index(model)["transformer"][1])
+    if name not in SINGLE_FILE_LOADABLE_CLASSES:
+        raise VideoError("unsupported", f"{kind.pipeline} takes no single-file transformer: give a whole folder")
     options: dict[str, Any] = {"config": str(model.folder), "subfolder": "transformer", "local_files_only": True}
     if model.transformer.suffix == ".gguf":
         need("gguf")
         options["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
-    maker = getattr(diffusers, index["transformer"][1])
-    if not hasattr(maker, "from_single_file"):
-        raise VideoError("unsupported", f"{kind.pipeline} takes no single-file transformer: give a whole folder")
-    return maker.from_single_file(str(model.transformer), dtype=dtype, **options)
+    try:
+        made = getattr(diffusers, name).from_single_file(str(model.transformer), dtype=dtype, **options)
+    except torch.OutOfMemoryError:
+        raise
+    except (ValueError, KeyError, IndexError, OSError, AttributeError, RuntimeError) as error:
+        lost = "meta tensor" in str(error)  # a weight that the file did not fill
+        why = "not all weights are in it" if lost else (str(error).splitlines() or [type(error).__name__])[0]
+        raise _foreign(model.transformer, name, why) from None
+    if any(value.is_meta for value in made.state_dict().values()):
+        raise _foreign(model.transformer, name, "not all weights are in it")
+    return made
 
 
-def _quantised(model: Model, quant: str, dtype: Any) -> Any:
-    """For every transformer that the model has; the plan counts on it."""
+def _foreign(path: Path, name: str, why: str) -> VideoError:
+    text = f"{path.name} is no {name} as the folder's config has it ({why}): mend wire.transformer of the row"
+    return VideoError("asset", text[:500])
+
+
+def _index(model: Model) -> dict[str, Any]:
+    return json.loads((model.folder / "model_index.json").read_text("utf-8"))
+
+
+def _quantised(quant: str, model: Model, dtype: Any) -> Any:
+    """Every transformer; the plan counts on these alone. VideoError("unsupported") for one that comes as a file, which
+    has a precision of its own."""
     import diffusers
 
     need(quant)
+    if model.transformer is not None:
+        name = model.transformer.name
+        raise VideoError("unsupported", f"weights={quant}: {name} keeps its own precision; leave weights out")
     if quant == "int8":
-        from torchao.quantization import Int8WeightOnlyConfig  # pyright: ignore[reportMissingImports]
+        from torchao.quantization import Int8WeightOnlyConfig
 
         one: Any = diffusers.TorchAoConfig(Int8WeightOnlyConfig())
     else:
         one = diffusers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
-    names = [name for name in ("transformer", "transformer_2") if (model.folder / name).is_dir()]
-    return diffusers.PipelineQuantizationConfig(quant_mapping={name: one for name in names})
+    index = _index(model)
+    present = [name for name in ("transformer", "transformer_2") if index.get(name) and index[name][0]]
+    return diffusers.PipelineQuantizationConfig(quant_mapping={name: one for name in present})
 
 
 def _placed(pipe: Any, plan: Plan, device: str) -> None:

@@ -1,4 +1,4 @@
-"""Speed switches of diffusers around one run: attention, step caches, tiling, LoRAs. All are undone after it."""
+"""Speed switches of diffusers around one run: attention, step caches, tiling. All are undone after it."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportPrivateImportUsage=false, reportMissingTypeStubs=false
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 from backends.errors import VideoError
-from backends.local.loading import need
+from backends.local.loading import transformers_of
 from backends.local.memory import Plan
-from backends.request import Lora
 
 CACHES = ("none", "first_block", "taylorseer", "mag")
 ATTENTION: dict[str, str] = {
@@ -29,22 +27,15 @@ PACKAGES = {"flash": "flash-attn", "flash3": "flash-attn (Hopper)", "sage": "sag
 
 
 @contextmanager
-def switched(pipe: Any, plan: Plan, loras: tuple[Lora, ...], steps: int) -> Generator[None]:
+def switched(pipe: Any, plan: Plan, steps: int) -> Generator[None]:
     """The pipeline under the plan's switches. VideoError("unsupported") for one that this machine lacks."""
     with ExitStack() as stack:
         _tile(pipe, plan.tiling)
         for one in transformers_of(pipe):
             _cached(stack, one, plan.cache, steps)
-        if loras:
-            _with_loras(stack, pipe, loras)
         if plan.attention != "default":
             _attended(stack, plan.attention)
         yield
-
-
-def transformers_of(pipe: Any) -> list[Any]:
-    found = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
-    return [one for one in found if one is not None]
 
 
 def _tile(pipe: Any, on: bool) -> None:
@@ -87,25 +78,3 @@ def _attended(stack: ExitStack, word: str) -> None:
         package = PACKAGES.get(word)
         remedy = f"pip install {package}" if package else "take attention=default"
         raise VideoError("unsupported", f"attention {word} is not usable here ({error}): {remedy}"[:400]) from None
-
-
-def _with_loras(stack: ExitStack, pipe: Any, loras: tuple[Lora, ...]) -> None:
-    if not hasattr(pipe, "load_lora_weights"):
-        raise VideoError("unsupported", f"{type(pipe).__name__} takes no LoRAs")
-    need("lora")
-    stack.callback(pipe.unload_lora_weights)
-    names: list[str] = []
-    for number, lora in enumerate(loras):
-        path = Path(lora.name).expanduser()
-        if path.suffix != ".safetensors" or not path.is_absolute() or not path.is_file():
-            raise VideoError(
-                "asset", f"lora {lora.name[:120]!r}: give the absolute path of a .safetensors file on this machine"
-            )
-        names.append(f"lora{number}")
-        try:
-            pipe.load_lora_weights(
-                str(path.parent), weight_name=path.name, adapter_name=names[-1], local_files_only=True
-            )
-        except (ValueError, KeyError, RuntimeError, OSError) as error:
-            raise VideoError("asset", f"lora {path.name} does not fit {type(pipe).__name__}: {error}"[:400]) from None
-    pipe.set_adapters(names, adapter_weights=[lora.weight for lora in loras])

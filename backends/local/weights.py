@@ -7,14 +7,18 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import cast
 
 from backends.errors import VideoError
 from backends.local.families import Variant, variant
 
-SAFE_LIBRARIES = frozenset({"diffusers", "transformers"})
+Index = Mapping[str, object]
+"""What model_index.json holds."""
+
+SAFE_LIBRARIES = frozenset({"diffusers", "transformers", "ltx2"})
+"""ltx2 is diffusers' own module of that pipeline, which it takes before any file of that name in a model's folder."""
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Formats that run code when they are loaded."""
 MAX_HEADER = 100_000_000
@@ -54,6 +58,11 @@ def hub(env: Mapping[str, str]) -> Path:
     return Path(base) / "huggingface" / "hub"
 
 
+def hub_folder(cache: Path, repo: str) -> Path:
+    """Where the hub's client keeps a repository."""
+    return cache / f"models--{repo.replace('/', '--')}"
+
+
 def find(wire: Mapping[str, object], env: Mapping[str, str]) -> Model | None:
     """The model that a box's wire table names, None when it is not on this disk."""
     repo = repo_of(wire)
@@ -63,24 +72,61 @@ def find(wire: Mapping[str, object], env: Mapping[str, str]) -> Model | None:
     folder = as_folder(repo)
     if folder is not None:
         return Model(repo, folder, "folder", transformer) if (folder / "model_index.json").is_file() else None
-    root = hub(env) / f"models--{repo.replace('/', '--')}"
+    root = hub_folder(hub(env), repo)
     asked = str(wire.get("revision") or kind.revision)
     try:
         commit = (root / "refs" / asked).read_text().strip()
     except OSError:
         commit = asked
     folder = root / "snapshots" / commit
-    if not (folder / "model_index.json").is_file() or _unfinished(root):
-        return None
-    return Model(repo, folder, commit, transformer)
+    return Model(repo, folder, commit, transformer) if _whole(folder) else None
 
 
-def _unfinished(root: Path) -> bool:
-    """Whether a download was broken off: the hub's client keeps such a part beside the finished files."""
+def _whole(folder: Path) -> bool:
+    """Whether every part of a downloaded pipeline is there, with all shards of its weights: the hub's client puts a
+    file in its place when it has come whole, and a download may have been broken off between two files."""
     try:
-        return any(path.suffix == ".incomplete" for path in (root / "blobs").iterdir())
+        stamp = tuple(entry.stat().st_mtime_ns for entry in sorted(folder.iterdir()) if entry.is_dir())
     except OSError:
         return False
+    return _whole_then(folder, stamp)
+
+
+@lru_cache(64)
+def _whole_then(folder: Path, stamp: tuple[int, ...]) -> bool:
+    """stamp: when something was last put into each of its folders; every list of models asks for this."""
+    del stamp
+    try:
+        index = read_index(folder)
+        for part in (folder / name for name in components(index)):
+            names = {entry.name for entry in part.iterdir() if entry.exists()}
+            shards = {
+                shard for name in names if name.endswith(".safetensors.index.json") for shard in _shards(part / name)
+            }
+            weights = any(name.endswith((".safetensors", *UNSAFE)) for name in names)
+            if not names or not shards <= names or ("config.json" in names and not weights):
+                return False
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _shards(listing: Path) -> set[str]:
+    return set(cast("dict[str, dict[str, str]]", json.loads(listing.read_text("utf-8")))["weight_map"].values())
+
+
+def read_index(folder: Path) -> Index:
+    """model_index.json. OSError or ValueError when it cannot be read."""
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    if not isinstance(index, dict):
+        raise ValueError("not an object")
+    return cast(Index, index)
+
+
+def components(index: Index) -> dict[str, str]:
+    """The pipeline's parts that lie in folders of their own, with the library of each one's class."""
+    parts = {name: cast("list[object]", value) for name, value in index.items() if isinstance(value, list) and value}
+    return {name: str(value[0]) for name, value in parts.items() if value[0] is not None}
 
 
 def missing(kind: Variant, repo: str, model: str) -> VideoError:
@@ -114,17 +160,11 @@ def check_safe(model: Model, kind: Variant) -> None:
     VideoError("asset"): a folder can hold code (custom components) and pickles; neither is ever run.
     """
     try:
-        index = json.loads((model.folder / "model_index.json").read_text("utf-8"))
+        index = read_index(model.folder)
     except (OSError, ValueError) as error:
         raise VideoError("asset", f"model_index.json of {model.repo} cannot be read ({error}): pull it again") from None
-    for name, value in cast("dict[str, object]", index).items():
-        if not isinstance(value, list):
-            continue
-        library = cast("list[object]", value)[0]
-        if library is not None and library not in SAFE_LIBRARIES:
-            raise VideoError(
-                "asset", f"{name} of {model.repo} comes from {str(library)[:60]!r}: code of a model's own is never run"
-            )
+    check_libraries(index, model.repo)
+    for name in components(index):
         part = model.folder / name
         if part.is_dir():
             names = [entry.name for entry in part.iterdir()]
@@ -138,6 +178,15 @@ def check_safe(model: Model, kind: Variant) -> None:
         raise VideoError("asset", f"{model.transformer} is not there: mend wire.transformer of the catalogue row")
 
 
+def check_libraries(index: Index, repo: str) -> None:
+    """VideoError("asset") when a part's class comes from elsewhere than diffusers and transformers."""
+    for name, library in components(index).items():
+        if library not in SAFE_LIBRARIES:
+            raise VideoError(
+                "asset", f"{name} of {repo} comes from {library[:60]!r}: code of a model's own is never run"
+            )
+
+
 @cache
 def counted(model: Model, kind: Variant) -> Variant:
     """The variant with the parameters that this folder really has, by the headers of its safetensors: a folder of the
@@ -145,11 +194,11 @@ def counted(model: Model, kind: Variant) -> Variant:
     parts = {part.name: _billions(part) for part in model.folder.iterdir() if part.is_dir()}
     encoders = [count for name, count in parts.items() if name.startswith(("text_encoder", "image_encoder"))]
     transformer = parts.get("transformer", 0.0)
-    if model.transformer is not None or not transformer:
-        transformer = kind.transformer_b
+    if model.transformer is not None:  # as it lies in the file, so it lies in memory: of two bytes a parameter
+        transformer = model.transformer.stat().st_size / 2e9
     return replace(
         kind,
-        transformer_b=transformer,
+        transformer_b=transformer or kind.transformer_b,
         experts=2 if parts.get("transformer_2") else 1,
         encoders_b=sum(encoders) or kind.encoders_b,
         encoder_b=max(encoders, default=0.0) or kind.encoder_b,

@@ -28,7 +28,7 @@ from backends.media.boxes import missing_bytes
 from backends.media.diskspace import disk_full, is_full
 from backends.media.pixels import Picture, ToYUV
 from backends.media.rates import exact_rate
-from backends.media.sound import ClipSound
+from backends.media.sound import ClipSound, Samples
 
 KEYFRAME_EVERY = 48
 X264_THREADS = 4
@@ -43,8 +43,8 @@ class ClipWriter:
     """A context manager that encodes pictures; leaving it finishes the file and syncs it to the disk.
 
     path: replaced if it exists. width, height: even, 16..8192 pixels. fps: see `exact_rate`. crf: 0..51, lower is
-    better (18 is visually lossless). preset: x264's. audio_from: a clip whose sound is taken along, cut or padded
-    with silence to the picture's length. metadata: text tags in the file.
+    better (18 is visually lossless). preset: x264's. audio_from: samples, or a clip whose sound is taken along, cut
+    or padded with silence to the picture's length. metadata: text tags in the file.
     An exception inside the block removes the partial file. VideoError("storage") when the disk is full,
     VideoError("provider") for frames of the wrong shape or no frame at all.
     """
@@ -58,7 +58,7 @@ class ClipWriter:
         *,
         crf: int = 18,
         preset: str = "veryfast",
-        audio_from: Path | None = None,
+        audio_from: Path | Samples | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         if width % 2 or height % 2 or not (16 <= width <= MAX_SIDE and 16 <= height <= MAX_SIDE):

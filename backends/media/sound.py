@@ -1,4 +1,4 @@
-"""The sound of one clip on its way into another: AAC is copied as it is, anything else is encoded anew."""
+"""A clip's sound on its way into another: AAC is copied as it is, anything else is encoded anew, as samples are."""
 
 # PyAV's stubs leave the parameter of Packet open, which strict mode reports at every use.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -27,6 +28,14 @@ RATE = 48_000
 BIT_RATE = 192_000
 
 
+@dataclass(frozen=True)
+class Samples:
+    """Sound in memory. values: float, channels (1 or 2) x samples, -1..1 (cut there). rate: samples a second."""
+
+    values: np.ndarray[Any, np.dtype[np.floating[Any]]]
+    rate: int
+
+
 class _Track(Protocol):
     def advance(self, until: Fraction) -> None: ...
     def finish(self, end: Fraction) -> None: ...
@@ -44,14 +53,16 @@ class ClipSound:
         self._track = track
 
     @classmethod
-    def open(cls, path: Path, output: OutputContainer) -> Self | None:
+    def open(cls, source: Path | Samples, output: OutputContainer) -> Self | None:
         """Add the sound's stream to `output`, before its first packet. None when the clip has no sound."""
         with ExitStack() as stack:
-            clip = stack.enter_context(open_clip(path))
+            if isinstance(source, Samples):
+                return cls(stack, _Encoded(*_of_samples(source), output))
+            clip = stack.enter_context(open_clip(source))
             if not clip.container.streams.audio:
                 return None
             stream = clip.container.streams.audio[0]
-            track = _Copied(clip, stream, output) if _copies(stream) else _Encoded(clip, stream, output)
+            track = _Copied(clip, stream, output) if _copies(stream) else _Encoded(*_of_stream(clip, stream), output)
             return cls(stack.pop_all(), track)
 
     def advance(self, until: Fraction) -> None:
@@ -136,14 +147,15 @@ def _silent_packet(rate: int, layout: str) -> bytes:
 
 
 class _Encoded:
-    def __init__(self, clip: Clip, stream: AudioStream, output: OutputContainer) -> None:
+    """frames: resampled ones, with the start of each in samples from the first picture. layout: mono or stereo."""
+
+    def __init__(self, frames: Iterator[tuple[int, AudioFrame]], layout: str, output: OutputContainer) -> None:
         self._out = output
-        layout = "mono" if stream.codec_context.layout.name == "mono" else "stereo"
         self._layout, self._channels = layout, 1 if layout == "mono" else 2
         self._stream = output.add_stream("aac", rate=RATE, layout=layout)
         self._stream.bit_rate = BIT_RATE
         self._fifo = AudioFifo()
-        self._frames = _timed_frames(clip, stream, AudioResampler("fltp", layout, RATE))
+        self._frames = frames
         self._taken = 0  # samples put into the fifo
         self._sent = 0  # samples given to the encoder
         self._ended = False
@@ -197,6 +209,31 @@ class _Encoded:
         frame.time_base = Fraction(1, RATE)
         self._sent += frame.samples
         self._out.mux(self._stream.encode(frame))
+
+
+def _of_stream(clip: Clip, stream: AudioStream) -> tuple[Iterator[tuple[int, AudioFrame]], str]:
+    layout = "mono" if stream.codec_context.layout.name == "mono" else "stereo"
+    return _timed_frames(clip, stream, AudioResampler("fltp", layout, RATE)), layout
+
+
+def _of_samples(sound: Samples) -> tuple[Iterator[tuple[int, AudioFrame]], str]:
+    values = np.ascontiguousarray(np.clip(sound.values, -1, 1), np.float32)
+    layout = {1: "mono", 2: "stereo"}[len(values)]
+
+    def frames() -> Iterator[tuple[int, AudioFrame]]:
+        resampler, start = AudioResampler("fltp", layout, RATE), 0
+        for first in range(0, values.shape[1], sound.rate):
+            second = np.ascontiguousarray(values[:, first : first + sound.rate])
+            frame = AudioFrame.from_ndarray(second, "fltp", layout)
+            frame.sample_rate = sound.rate
+            for resampled in resampler.resample(frame):
+                yield start, resampled
+                start += resampled.samples
+        for resampled in resampler.resample(None):
+            yield start, resampled
+            start += resampled.samples
+
+    return frames(), layout
 
 
 def _timed_frames(clip: Clip, stream: AudioStream, resampler: AudioResampler) -> Iterator[tuple[int, AudioFrame]]:

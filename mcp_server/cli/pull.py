@@ -27,14 +27,15 @@ def pull(
         if row.territory:
             show.line(f"territory: {row.territory}")
         for one in wanted:
-            state = "on this machine" if one.here else f"about {one.about_gib:.0f} GiB to download"
+            here = f"on this machine, commit {one.commit[:12]}"
+            state = here if one.commit else f"about {one.about_gib:.0f} GiB to download"
             show.line(f"{one.repo} ({', '.join(one.tasks)}): {state}")
             show.line(f"  https://huggingface.co/{one.repo}")
-        missing = [one for one in wanted if not one.here]
+        missing = [one for one in wanted if not one.commit]
         if not missing:
             return
         if not accept_licence:
             show.line(f"to download: reelwright models pull {row.id} --accept-licence")
             raise typer.Exit(1)
         for one in missing:
-            show.line(f"{one.repo}: {fetch(one, studio.context.env)}")
+            show.line(f"{one.repo}: {fetch(one, studio.context.env, show.line).folder}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,19 @@ def asked(name: str, task: str = "text_to_video", *, provider: str = "local", **
     )
 
 
-def made(station: Station, studio: Studio, request: VideoRequest, *, take: int = 1, timeout_s: float = 90) -> Job:
-    """The job of a request, once it has succeeded; AssertionError with its error and the log when it has not."""
-    ticket = studio.submit(request, take=take)
+def made(
+    station: Station,
+    studio: Studio,
+    request: VideoRequest,
+    *,
+    take: int = 1,
+    anew: bool = False,
+    timeout_s: float = 90,
+) -> Job:
+    """The job of a request, once it has succeeded; AssertionError with its error and the log when it has not.
+    anew: make it once more, whatever was made of it before."""
+    key = secrets.token_hex(8) if anew else None
+    ticket = studio.submit(request, take=take, request_key=key)
     (job,) = station.settled(studio, [ticket.job_id], timeout_s)
     assert job.state == "succeeded", (job.error, station.log[-3000:])
     return job

@@ -30,7 +30,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run([sys.executable, "-c", build, folder], cwd=root, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     shutil.copytree(folder / "wan_t2v", folder / "wan_mine")
+    write_files(folder)
     return folder
+
+
+def write_files(folder: Path) -> None:
+    """Single-file transformers: other weights of tiny Wan, another model's, and Wan's without the last block."""
+    from tests.local import given
+
+    other, wrong = given.other_weights(folder / "wan_t2v"), given.transformer_of(folder / "ltx_t2v")
+    given.write(folder / "other.safetensors", other)
+    given.write(folder / "ltx.safetensors", wrong)
+    part = {key: value for key, value in other.items() if "blocks.1." not in key}
+    given.write(folder / "part.safetensors", part)
+    given.write_gguf(folder / "part.gguf", part)
+    assert given.write_gguf(folder / "other.gguf", other) == 4
+    assert given.write_gguf(folder / "ltx.gguf", wrong)
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +64,7 @@ def local_env(rows: Path, **env: str) -> dict[str, str]:
         "REELWRIGHT_LOCAL_DEVICE": "cpu",
         "REELWRIGHT_TORCH_THREADS": "1",
         "OMP_NUM_THREADS": "1",
+        "TORCHDYNAMO_DISABLE": "1",  # torch.compile then does nothing: see test_local_compiled.py
         "REELWRIGHT_CPU_JOBS": "1",
         "REELWRIGHT_WARM_S": "60",
         **env,

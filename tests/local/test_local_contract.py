@@ -59,6 +59,29 @@ def test_the_switches_are_there() -> None:
     assert set(ATTENTION.values()) <= names and callable(attention_backend)
 
 
+def test_what_is_overridden_is_there() -> None:
+    """Private as they are, `overrides` stands in for these."""
+    from diffusers.pipelines.hunyuan_video1_5.image_processor import HunyuanVideo15ImageProcessor
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2ConditionPipeline
+
+    chosen = HunyuanVideo15ImageProcessor(vae_scale_factor=16).calculate_default_height_width
+    assert chosen(height=480, width=848, target_size=640) == (480, 848)
+    assert chosen(height=848, width=480, target_size=640) == (832, 480), "the override has become needless"
+    assert "pixel_frame_idx" in inspect.signature(LTX2ConditionPipeline._prepare_keyframe_coords).parameters
+    guider = diffusers.ClassifierFreeGuidance(guidance_scale=6.0)
+    assert guider.new(guidance_scale=3.0).guidance_scale == 3.0 and guider.guidance_scale == 6.0
+
+
+def test_the_guidance_of_the_released_models() -> None:
+    """diffusers' example for HunyuanVideo-I2V: 6 for the form with 16 channels, 1 for the one with 33."""
+    from diffusers.pipelines.hunyuan_video import pipeline_hunyuan_video_image2video as pipeline
+
+    for name in ("hunyuanvideo-i2v", "hunyuanvideo-i2v-33ch"):
+        kind = variants()[name]
+        call = pipeline.EXAMPLE_DOC_STRING.split(f"# If using {kind.repo}\n")[1].split("\n")[0]
+        assert f"guidance_scale={kind.guidance:.1f}" in call
+
+
 def _billions(name: str, config: dict[str, Any]) -> float:
     with torch.device("meta"):
         model = getattr(diffusers, name)(**config)

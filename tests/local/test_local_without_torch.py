@@ -79,12 +79,28 @@ def snapshot(home: Path, repo: str, index: dict[str, object]) -> Path:
 
 
 def test_a_pulled_model_is_found_with_its_commit_and_a_broken_off_one_is_not(tmp_path: Path) -> None:
-    wire = {"variant": "ltx-video-t2v"}
-    folder = snapshot(tmp_path, "Lightricks/LTX-Video-0.9.5", {})
-    found = find(wire, {"HOME": str(tmp_path)})
-    assert found == Model("Lightricks/LTX-Video-0.9.5", folder, "0123abcd")
+    wire, env = {"variant": "ltx-video-t2v"}, {"HOME": str(tmp_path)}
+    index: dict[str, object] = {
+        "_class_name": "LTXPipeline", "vae": ["diffusers", "AutoencoderKLLTXVideo"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "image_encoder": [None, None],
+    }  # fmt: skip
+    folder = snapshot(tmp_path, "Lightricks/LTX-Video-0.9.5", index)
+    found = Model("Lightricks/LTX-Video-0.9.5", folder, "0123abcd")
+    assert find(wire, env) is None, "nothing but the index"
+    for part, name in (("vae", "config.json"), ("scheduler", "scheduler_config.json")):
+        (folder / part).mkdir()
+        (folder / part / name).write_text("{}")
+    assert find(wire, env) is None, "a model without its weights"
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").touch()
+    assert find(wire, env) == found
+    listing = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "vae" / "model.safetensors.index.json").write_text(json.dumps(listing))
+    (folder / "vae" / "model-00001-of-00002.safetensors").touch()
+    assert find(wire, env) is None, "the second shard is missing"
+    (folder / "vae" / "model-00002-of-00002.safetensors").touch()
+    assert find(wire, env) == found
     (folder.parent.parent / "blobs" / "x.incomplete").touch()
-    assert find(wire, {"HOME": str(tmp_path)}) is None
+    assert find(wire, env) == found, "a part that a killed download has left says nothing"
 
 
 def test_code_and_pickles_of_a_model_are_never_run(tmp_path: Path) -> None:
@@ -110,6 +126,10 @@ def test_a_folders_own_parameters_are_counted(tmp_path: Path) -> None:
     header = json.dumps({"w": {"dtype": "F32", "shape": [1000, 2000], "data_offsets": [0, 8000000]}}).encode()
     (folder / "transformer" / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     assert counted(Model("c/d", folder, "x"), variant("ltx-video-t2v")).transformer_b == pytest.approx(0.002)
+    packed = tmp_path / "packed.gguf"
+    packed.write_bytes(bytes(1_000_000))
+    own = counted(Model("c/d", folder, "x", packed), variant("ltx-video-t2v"))
+    assert own.transformer_b == pytest.approx(0.0005), "a million bytes, as half a million parameters take"
 
 
 def test_the_server_lists_local_models_and_never_imports_torch(tmp_path: Path) -> None:

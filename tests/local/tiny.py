@@ -13,70 +13,10 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from tokenizers import Tokenizer, models, processors
-from tokenizers.pre_tokenizers import ByteLevel
 
-
-def tokenizer(kind: str) -> Any:
-    """kind: t5, clip or llama."""
-    specials = {
-        "t5": ["<pad>", "</s>", "<unk>"],
-        "clip": ["<|startoftext|>", "<|endoftext|>"],
-        "llama": [
-            "<pad>", "<|begin_of_text|>", "<|end_of_text|>", "<unk>", "<|start_header_id|>", "<|end_header_id|>",
-            "<|eot_id|>",
-        ],
-        "gemma": ["<pad>", "<eos>", "<bos>", "<unk>"],
-    }[kind]  # fmt: skip
-    vocab = {token: number for number, token in enumerate(specials + sorted(ByteLevel.alphabet()))}
-    unknown = "<|endoftext|>" if kind == "clip" else "<unk>"
-    raw = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token=unknown))
-    raw.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    if kind == "t5":
-        raw.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-        names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "model_max_length": 512}
-    elif kind == "clip":
-        raw.post_processor = processors.TemplateProcessing(
-            single="<|startoftext|> $A <|endoftext|>", special_tokens=[("<|startoftext|>", 0), ("<|endoftext|>", 1)]
-        )
-        names = {
-            "pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "bos_token": "<|startoftext|>",
-            "unk_token": "<|endoftext|>", "model_max_length": 77,
-        }  # fmt: skip
-    elif kind == "gemma":
-        raw.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])
-        names = {
-            "pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>",
-            "model_max_length": 512,
-        }  # fmt: skip
-    else:
-        raw.post_processor = processors.TemplateProcessing(
-            single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 1)]
-        )
-        names = {
-            "pad_token": "<pad>", "eos_token": "<|end_of_text|>", "bos_token": "<|begin_of_text|>",
-            "unk_token": "<unk>", "model_max_length": 512,
-        }  # fmt: skip
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=raw, **names)
-
-
-def t5() -> Any:
-    size = {"d_model": 32, "d_ff": 37, "d_kv": 8, "num_heads": 4, "num_layers": 2, "vocab_size": 300}
-    return transformers.T5EncoderModel(transformers.T5Config(**size)).eval()
-
-
-def umt5() -> Any:
-    size = {"d_model": 32, "d_ff": 37, "d_kv": 8, "num_heads": 4, "num_layers": 2, "vocab_size": 300}
-    return transformers.UMT5EncoderModel(transformers.UMT5Config(**size)).eval()
-
-
-def clip_text(hidden: int) -> Any:
-    return transformers.CLIPTextModel(
-        transformers.CLIPTextConfig(
-            hidden_size=hidden, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, vocab_size=300,
-            max_position_embeddings=77, projection_dim=hidden, bos_token_id=0, eos_token_id=1, pad_token_id=1,
-        )
-    ).eval()  # fmt: skip
+from tests.local.tiny_hunyuan import hunyuan_15_i2v, hunyuan_15_t2v, hunyuan_i2v, hunyuan_i2v_33ch, hunyuan_t2v
+from tests.local.tiny_ltx import ltx2_condition, ltx2_i2v, ltx2_t2v, ltx_condition, ltx_i2v, ltx_t2v
+from tests.local.tiny_text import t5, tokenizer, umt5
 
 
 def clip_image() -> Any:
@@ -182,73 +122,6 @@ def wan_5b_i2v() -> Any:
     return diffusers.WanImageToVideoPipeline(**_wan_5b_parts(), image_encoder=None, image_processor=None)
 
 
-def llama() -> Any:
-    return transformers.LlamaModel(
-        transformers.LlamaConfig(
-            bos_token_id=1, eos_token_id=2, pad_token_id=0, hidden_size=16, intermediate_size=37, num_attention_heads=4,
-            num_hidden_layers=3, num_key_value_heads=4, vocab_size=300,
-        )
-    ).eval()  # fmt: skip
-
-
-def _hunyuan_transformer(**over: Any) -> Any:
-    return diffusers.HunyuanVideoTransformer3DModel(
-        **{
-            "in_channels": 4, "out_channels": 4, "num_attention_heads": 2, "attention_head_dim": 10, "num_layers": 1,
-            "num_single_layers": 1, "num_refiner_layers": 1, "patch_size": 1, "patch_size_t": 1,
-            "guidance_embeds": True, "text_embed_dim": 16, "pooled_projection_dim": 8, "rope_axes_dim": (2, 4, 4),
-            **over,
-        }
-    )  # fmt: skip
-
-
-def _hunyuan_vae() -> Any:
-    return diffusers.AutoencoderKLHunyuanVideo(
-        latent_channels=4, block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=4
-    )
-
-
-def hunyuan_t2v() -> Any:
-    return diffusers.HunyuanVideoPipeline(
-        text_encoder=llama(), tokenizer=tokenizer("llama"), transformer=_hunyuan_transformer(), vae=_hunyuan_vae(),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder_2=clip_text(8),
-        tokenizer_2=tokenizer("clip"),
-    )  # fmt: skip
-
-
-def _ltx_parts() -> dict[str, Any]:
-    scaling = (True, True, False, False)
-    vae = diffusers.AutoencoderKLLTXVideo(
-        latent_channels=8, block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4, layers_per_block=(1,) * 5,
-        decoder_layers_per_block=(1,) * 5, spatio_temporal_scaling=scaling, decoder_spatio_temporal_scaling=scaling,
-        decoder_inject_noise=(False,) * 5, upsample_residual=(False,) * 4, upsample_factor=(1,) * 4,
-        timestep_conditioning=False, patch_size=1, patch_size_t=1, encoder_causal=True, decoder_causal=False,
-    )  # fmt: skip
-    transformer = diffusers.LTXVideoTransformer3DModel(
-        in_channels=8, out_channels=8, patch_size=1, patch_size_t=1, num_attention_heads=4, attention_head_dim=8,
-        cross_attention_dim=32, num_layers=1, caption_channels=32,
-    )  # fmt: skip
-    return {
-        "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "vae": vae,
-        "text_encoder": t5(),
-        "tokenizer": tokenizer("t5"),
-        "transformer": transformer,
-    }
-
-
-def ltx_t2v() -> Any:
-    return diffusers.LTXPipeline(**_ltx_parts())
-
-
-def ltx_i2v() -> Any:
-    return diffusers.LTXImageToVideoPipeline(**_ltx_parts())
-
-
-def ltx_condition() -> Any:
-    return diffusers.LTXConditionPipeline(**_ltx_parts())
-
-
 def mochi() -> Any:
     transformer = diffusers.MochiTransformer3DModel(
         patch_size=2, num_attention_heads=2, attention_head_dim=8, num_layers=2, pooled_projection_dim=16,
@@ -315,9 +188,16 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "wan_5b_t2v": wan_5b_t2v,
     "wan_5b_i2v": wan_5b_i2v,
     "hunyuan_t2v": hunyuan_t2v,
+    "hunyuan_i2v": hunyuan_i2v,
+    "hunyuan_i2v_33ch": hunyuan_i2v_33ch,
+    "hunyuan_15_t2v": hunyuan_15_t2v,
+    "hunyuan_15_i2v": hunyuan_15_i2v,
     "ltx_t2v": ltx_t2v,
     "ltx_i2v": ltx_i2v,
     "ltx_condition": ltx_condition,
+    "ltx2_t2v": ltx2_t2v,
+    "ltx2_i2v": ltx2_i2v,
+    "ltx2_condition": ltx2_condition,
     "mochi": mochi,
     "cog_t2v": cog_t2v,
     "cog_i2v": cog_i2v,

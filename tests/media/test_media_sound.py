@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from backends.media.encode import ClipWriter
+from backends.media.sound import Samples
 from tests.samples import bunny, made, quadrants
 
 
@@ -92,3 +93,24 @@ def test_sound_of_a_real_clip(tmp_path: Path) -> None:
     assert video == 5.76
     assert audio == pytest.approx(5.76, abs=0.045)
     assert loudness(samples(path)[: 48_000 * 5]) > 0.005
+
+
+@pytest.mark.parametrize(("channels", "rate", "seconds"), [(2, 24_000, 0.4), (1, 16_000, 1.0), (2, 48_000, 2.0)])
+def test_samples_become_a_track_of_the_pictures_length(
+    tmp_path: Path, channels: int, rate: int, seconds: float
+) -> None:
+    at = np.arange(round(seconds * rate)) / rate
+    tone = np.tile(0.4 * np.sin(2 * np.pi * 440 * at), (channels, 1))
+    path = tmp_path / "clip.mp4"
+    with ClipWriter(path, 64, 48, 24, audio_from=Samples(tone, rate)) as writer:
+        for _ in range(24):
+            writer.write(quadrants())
+    video, audio, codec = durations(path)
+    assert codec == "aac" and video == 1.0 and video - 0.045 < audio <= video + 1e-6
+    wave = samples(path)
+    end = int(min(seconds, 1.0) * 48_000)
+    level = 0.4 / 2**0.5 / (2**0.5 if channels == 1 else 1)  # `samples` spreads a mono track over two channels
+    assert loudness(wave[2400 : end - 2400]) == pytest.approx(level, rel=0.05)
+    assert np.abs(np.fft.rfft(wave[2400:14_400])).argmax() == 110, "12,000 samples at 48 kHz: bins of 4 Hz"
+    if seconds < 1:
+        assert loudness(wave[end + 2400 :]) < 0.001
