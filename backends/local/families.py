@@ -65,10 +65,10 @@ class Variant:
         """About what a pull brings: all weights at two bytes a parameter."""
         return (self.transformer_b * self.experts + self.encoders_b + self.vae_b) * 2e9 / 2**30
 
-    def dtypes(self, device: str) -> dict[str, str]:
-        """torch's names of the precisions that it is loaded in, by component. float32 on a processor, whatever a card
-        would take: half precision is slower there, not faster."""
-        if device == "cpu":
+    def dtypes(self, device: str, half: bool | None = None) -> dict[str, str]:
+        """torch's names of the precisions that it is loaded in, by component. half: its own ones; None = on a card,
+        since on a processor half precision is slower, not faster."""
+        if not (device != "cpu" if half is None else half):
             return {"default": "float32", "vae": "float32"}
         return {"default": self.dtype, "vae": self.vae_dtype}
 

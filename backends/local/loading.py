@@ -41,9 +41,9 @@ def need(what: str) -> None:
         raise VideoError("unsupported", f"{what} needs {package}: pip install {package}") from None
 
 
-def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
+def load(kind: Variant, model: Model, plan: Plan, device: str, *, half: bool | None = None) -> Any:
     """The pipeline, its weights where the plan wants them. Safetensors only, nothing from the network, no code of the
-    model's own."""
+    model's own. half: in the precisions of its family; None = on a card, since on a processor float32 is faster."""
     import diffusers
     import torch
     from diffusers.utils import logging as told
@@ -52,7 +52,7 @@ def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
     told.disable_progress_bar()
     transformers_told.disable_progress_bar()
     torch.backends.cuda.matmul.allow_tf32 = False
-    dtypes = {part: getattr(torch, name) for part, name in kind.dtypes(device).items()}
+    dtypes = {part: getattr(torch, name) for part, name in kind.dtypes(device, half).items()}
     parts: dict[str, Any] = {}
     if model.transformer is not None:
         parts["transformer"] = _single_file(kind, model, dtypes["default"])
@@ -67,6 +67,10 @@ def load(kind: Variant, model: Model, plan: Plan, device: str) -> Any:
     _placed(pipe, plan, device)
     if plan.compile:
         for one in transformers_of(pipe):
+            if not one._repeated_blocks:
+                raise VideoError(
+                    "unsupported", f"compile: diffusers names no blocks of {type(one).__name__}: leave it out"
+                )
             one.compile_repeated_blocks(fullgraph=True)
     return pipe
 

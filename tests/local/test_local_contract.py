@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import inspect
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from diffusers.hooks import apply_group_offloading
+from PIL import Image
 
-from backends.local.families import Variant, variants
+from backends.catalog.loader import load
+from backends.catalog.row import Mode
+from backends.local.call import Call
+from backends.local.families import Variant, variant, variants
+from backends.local.loading import load as load_pipe
 from backends.local.memory import GIB, activation_gib, decode_gib, vae_gib
+from backends.local.overrides import overridden
+from backends.local.plan import RUNGS
+from backends.local.weights import Model
+from tests.local.rows import TINY
 
 KINDS = list(variants().values())
 
@@ -199,3 +211,63 @@ def test_decoding_on_the_meta_device(
     expected = decode_gib(told, width, height, frames, tiling=tiling) - vae_gib(told)
     assert live.most / GIB == pytest.approx(expected, rel=0.03)
     assert _billions(name, config) == pytest.approx(told.vae_b, rel=0.02)
+
+
+ROWS = [
+    pytest.param(mode, kind, id=f"{row.name}-{kind.id}")
+    for row in load().rows
+    if row.provider == "local"
+    for mode in row.modes
+    for kind in [variant(str({**row.wire, **mode.wire}["variant"]))]
+]
+
+
+@pytest.mark.parametrize(("mode", "kind"), ROWS)
+def test_a_row_offers_what_diffusers_has_for_its_pipeline(mode: Mode, kind: Variant) -> None:
+    from diffusers.hooks._helpers import TransformerBlockRegistry
+
+    maker: Any = getattr(diffusers, kind.pipeline)
+    assert (mode.loras > 0) is hasattr(maker, "load_lora_weights")
+    parts = inspect.signature(maker.__init__).parameters
+    transformer: Any = next(one for one in _classes(parts["transformer"].annotation))
+    module = inspect.getmodule(transformer)
+    blocks = {part for name, part in vars(module).items() if name.endswith("Block") and inspect.isclass(part)}
+    TransformerBlockRegistry._register()
+    known = set(TransformerBlockRegistry._registry)
+    values = set(mode.options["cache"].values)
+    assert ({"first_block", "mag"} <= values) is bool(known & blocks), (values, blocks)
+    assert ("compile" in mode.options) is bool(transformer._repeated_blocks)
+    assert bool(mode.negative_max) <= kind.negative
+
+
+def _classes(annotation: Any) -> list[Any]:
+    return [one for one in (annotation, *getattr(annotation, "__args__", ())) if inspect.isclass(one)]
+
+
+@pytest.mark.parametrize(
+    "name", ["wan_t2v", "wan_5b_i2v", "hunyuan_i2v", "hunyuan_15_i2v", "ltx_t2v", "ltx2_i2v", "mochi", "cog_t2v"]
+)
+@pytest.mark.parametrize("rung", ["resident", "offload-fp8"])
+@pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning")  # Mochi asks for what only a card has
+def test_the_precisions_of_a_card(models: Path, name: str, rung: str) -> None:
+    """bf16 with a VAE of fp16 or fp32, and weights of fp8: what a card computes in, here on the processor."""
+    kind, _, step, _ = TINY[name]
+    family = variants()[kind]
+    pipe = load_pipe(family, Model("tiny", models / name, "folder"), RUNGS[rung], "cpu", half=True)
+    assert str(pipe.vae.dtype) == f"torch.{family.vae_dtype}"
+    stored = {str(one.dtype) for one in pipe.transformer.parameters()}
+    assert ("torch.float8_e4m3fn" in stored) is (rung == "offload-fp8") and f"torch.{family.dtype}" in stored
+    pipe.set_progress_bar_config(disable=True)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8))
+    given: dict[str, Any] = {
+        **family.keep,
+        **({"image": image} if family.inputs == "image" else {}),
+        **({"width": 32, "height": 32} if family.sized else {}),
+        **({} if "1.5" in kind else {"max_sequence_length": 16}),
+    }
+    call = Call({}, (32, 32), step + 1, Fraction(8), own_size=not family.sized)
+    torch.set_num_threads(1)
+    with overridden(pipe, call), torch.inference_mode():
+        made = pipe(prompt="a boat", num_frames=step + 1, num_inference_steps=2, output_type="np", **given)
+    frames = np.asarray(made.frames[0])
+    assert frames.shape == (step + 1, 32, 32, 3) and np.isfinite(frames).all()

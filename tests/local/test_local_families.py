@@ -35,7 +35,7 @@ def sound_of(path: str | None) -> np.ndarray[Any, Any]:
 
 
 def request_for(station: Station, name: str, **fields: Any) -> Any:
-    if name.endswith("t2v"):
+    if name.endswith("t2v") or name == "mochi":
         return asked(name, **fields)
     return asked(name, "image_to_video", frames=[{"image": still(station.output)}], **fields)
 
@@ -137,3 +137,31 @@ def test_caches_that_diffusers_has_not_for_a_family(station: Station, studio: St
             f"cache {cache}: (HunyuanVideo15|LTX2Video)Transformer3DModel takes none of it", job.error.message
         )
     assert digest(made(station, studio, asked(name, prompt="caches"), anew=True)) == digest(plain)
+
+
+RUNGS = ["wan22_t2v", "wan21_i2v", "wan_vace", "hunyuan_t2v", "ltx_t2v", "mochi", "cog_t2v", *NAMES[:1], *NAMES[3:]]
+
+
+@pytest.mark.parametrize("name", RUNGS)
+def test_the_smaller_plans_run_with_every_family(station: Station, studio: Studio, name: str) -> None:
+    """What a card with little memory gets without asking: blocks in groups, and weights in 8 bits."""
+
+    def clip(memory: str) -> Any:
+        options = {"memory": memory}
+        if name == "wan_vace":
+            hero = {"tag": "hero", "media": still(station.output)}
+            request = asked(name, "reference_to_video", references=[hero], provider_options=options)
+        else:
+            request = request_for(station, name, provider_options=options)
+        return made(station, studio, request)
+
+    whole, groups, coarse = clip("resident"), clip("group"), clip("offload-fp8")
+    assert digest(groups) == digest(whole), "where the weights lie must not change the clip"
+    assert facts(station, coarse)["plan"]["quant"] == "fp8" and digest(coarse) != digest(whole)
+
+
+def test_blocks_that_diffusers_does_not_name_are_not_compiled(station: Station, studio: Studio) -> None:
+    ticket = studio.submit(asked("cog_t2v", provider_options={"compile": True}))
+    (job,) = station.settled(studio, [ticket.job_id], 60)
+    assert job.error is not None and job.error.kind == "unsupported"
+    assert job.error.message == "compile: diffusers names no blocks of CogVideoXTransformer3DModel: leave it out"
