@@ -19,7 +19,7 @@ from backends.backend import LocalBackend, Output, Prepared, Progress, Registrat
 from backends.local import register as register_local
 from backends.local.engine import Diffusers
 
-SILENCE_S = 6.0
+SILENCE_S = 10.0
 """Enough for a step, the decoding and the loading of a tiny model on a busy machine; imports are told of."""
 
 
