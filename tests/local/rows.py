@@ -11,9 +11,10 @@ provider = "{provider}"
 title = "Tiny {name}"
 where = "local"
 family = "tiny-{provider}-{name}"
-licence = "none"
+licence = "Tiny Licence 1.0"
+territory = "not licensed on the Moon"
 price = {{ unit = "free" }}
-wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call}{transformer} }}
+wire = {{ variant = "{variant}", repo = "{repo}", call = {call}{transformer} }}
 
 [model.box]
 durations = {{ min = {least}, max = {most}, step = {step}, default = {least} }}
@@ -97,14 +98,16 @@ FPS = 8
 
 
 def write_rows(path: Path, models: Path) -> None:
-    """One row a model for the back end `local`, one a file of one's own, and tiny Wan for the engine with faults."""
+    """One row a model for the back end `local`, one a file of one's own, one of a model
+    on a hub, and tiny Wan for the engine with faults."""
     text = ""
-    listed = [("local", name) for name in (*TINY, *FILES)] + [("faulty", "wan_t2v")]
+    listed = [("local", name) for name in (*TINY, *FILES, "hub")] + [("faulty", "wan_t2v")]
     for provider, name in listed:
-        like, file = FILES.get(name, (name, ""))
+        like, file = FILES.get(name, ("wan_t2v" if name == "hub" else name, ""))
         kind, modes, step, call = TINY[like]
         text += ROW.format(
-            provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / like, modes=modes,
+            provider=provider, name=name.replace("_", "-"), variant=kind, modes=modes,
+            repo="tiny/wan" if name == "hub" else f"path:{models / like}",
             transformer=f', transformer = "{models / file}"' if file else "",
             call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS,
             audio="always" if kind.startswith("ltx-2") else "never",
