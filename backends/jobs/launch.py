@@ -105,10 +105,10 @@ class Launcher:
             self._tries[key] = _Try(now)
             self._start()
             return ""
-        if self._alive() and now - attempt.at < START_GRACE_S:
-            return ""
         if key.startswith("gpu:") and lanes.is_held(self.context.locks, key):
             return f"waits for {key}: another home of Reelwright on this machine works with it or keeps a model loaded"
+        if self._alive() and now - attempt.at < START_GRACE_S:
+            return ""
         if now - attempt.at >= attempt.patience_s:
             self._tries[key] = _Try(now, attempt.failures + 1)
             self._start()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from backends.backend import registry
+from backends.studio import Studio
 from tests.jobs.station import TINY, Station
 from tests.local.rows import write_rows
 
@@ -83,9 +84,9 @@ def plugins() -> Iterator[None]:
     registry.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def stand(rows: Path, tmp_path_factory: pytest.TempPathFactory, plugins: None) -> Iterator[Callable[..., Station]]:
-    """Make a home: stand("a", NAME="value"); all its workers end with the module."""
+@pytest.fixture(scope="session")
+def stand(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Station]]:
+    """Make a home: stand("a", NAME="value"); all its workers end with the session."""
     with ExitStack() as stack:
 
         def make(name: str, **env: Any) -> Station:
@@ -97,7 +98,14 @@ def stand(rows: Path, tmp_path_factory: pytest.TempPathFactory, plugins: None) -
         yield make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def station(stand: Callable[..., Station]) -> Station:
-    """One home, whose worker and engine serve the whole module."""
+    """One home, whose worker and engine serve all files: torch takes seconds to come up."""
     return stand("shared")
+
+
+@pytest.fixture(scope="module")
+def studio(station: Station) -> Iterator[Studio]:
+    studio = station.studio()
+    yield studio
+    studio.close()

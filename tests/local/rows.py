@@ -11,9 +11,10 @@ provider = "{provider}"
 title = "Tiny {name}"
 where = "local"
 family = "tiny-{provider}-{name}"
-licence = "none"
+licence = "Tiny Licence 1.0"
+territory = "not licensed on the Moon"
 price = {{ unit = "free" }}
-wire = {{ variant = "{variant}", repo = "path:{folder}", call = {call}{transformer} }}
+wire = {{ variant = "{variant}", repo = "{repo}", call = {call}{transformer} }}
 
 [model.box]
 durations = {{ min = {least}, max = {most}, step = {step}, default = {least} }}
@@ -101,17 +102,18 @@ SMALL, LARGE = '"32p" = { "1:1" = "32x32" }', '"512p" = { "3:2" = "768x512" }'
 
 
 def write_rows(path: Path, models: Path) -> None:
-    """One row a model for the back end `local`, one a file of one's own; tiny Wan for the faulty engine, and LTX at
-    a size that is real."""
+    """One row a model for the back end `local`, one a file of one's own, one of a model on a hub; tiny Wan for the
+    faulty engine, and LTX at a size that is real."""
     text = ""
-    listed = [("local", name, SMALL) for name in (*TINY, *FILES)]
+    listed = [("local", name, SMALL) for name in (*TINY, *FILES, "hub")]
     listed += [("faulty", "wan_t2v", SMALL), ("faulty", "ltx_t2v", LARGE)]
     for provider, name, sizes in listed:
-        like, file = FILES.get(name, (name, ""))
+        like, file = FILES.get(name, ("wan_t2v" if name == "hub" else name, ""))
         kind, modes, step, call = TINY[like]
         text += ROW.format(
-            provider=provider, name=name.replace("_", "-"), variant=kind, folder=models / like, modes=modes,
-            transformer=f', transformer = "{models / file}"' if file else "", sizes=sizes,
+            provider=provider, name=name.replace("_", "-"), variant=kind, modes=modes,
+            repo="tiny/wan" if name == "hub" else f"path:{models / like}", sizes=sizes,
+            transformer=f', transformer = "{models / file}"' if file else "",
             call=call, least=step / FPS, most=8 * step / FPS, step=step / FPS, fps=FPS,
             audio="always" if kind.startswith("ltx-2") else "never",
         )  # fmt: skip

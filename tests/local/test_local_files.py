@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,6 @@ from backends.studio import Studio
 from tests.jobs.station import Station
 from tests.local.asking import asked, digest, facts, frames_of, made
 from tests.local.given import lora_of, write
-
-
-@pytest.fixture(scope="module")
-def studio(station: Station) -> Iterator[Studio]:
-    studio = station.studio()
-    yield studio
-    studio.close()
 
 
 def apart(one: Job, other: Job) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,6 @@ from backends.studio import Studio
 from tests.jobs.station import Station
 from tests.local.asking import asked, digest, facts, made
 from tests.local.given import lora_of, write
-
-
-@pytest.fixture(scope="module")
-def studio(station: Station) -> Iterator[Studio]:
-    studio = station.studio()
-    yield studio
-    studio.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,17 +17,16 @@ import pytest
 from backends.errors import VideoError
 from backends.local.pull import chosen
 from backends.local.weights import find
+from backends.studio import Studio
 from tests.cli.shell import Ended, Shell
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
 from tests.jobs.station import Station
 from tests.local.asking import asked, facts, made
 from tests.local.conftest import local_env
-from tests.local.rows import ROW, SHORT, SMALL, TEXT
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
 LATER = "f" * 40
-LICENCE = 'licence = "Tiny Licence 1.0"\nterritory = "not licensed on the Moon"'
 FOREIGN = {
     "README.md": b"# Tiny",
     "tiny-wan-everything.safetensors": bytes(90_000),
@@ -57,16 +56,10 @@ def server(repo: Path) -> Iterator[FakeServer]:
 
 
 @pytest.fixture
-def shell(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Shell]]:
-    """A home whose catalogue has a model on the loopback hub: shell(NAME="value", ...)."""
-    rows = tmp_path / "rows"
-    rows.mkdir()
-    row = ROW.format(
-        provider="local", name="hub", variant="wan2.1-t2v-1.3b", folder="", modes=TEXT, call=SHORT, transformer="",
-        least=0.5, most=4, step=0.5, fps=8, audio="never", sizes=SMALL,
-    )  # fmt: skip
-    row = row.replace('repo = "path:"', 'repo = "tiny/wan"').replace('licence = "none"', LICENCE)
-    (rows / "hub.toml").write_text(row)
+def shell(
+    server: FakeServer, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Shell]]:
+    """A home of its own, for whose catalogue's local/tiny-hub there is a hub: shell(NAME="value", ...)."""
     with ExitStack() as stack:
 
         def make(**env: str) -> Shell:
@@ -123,8 +116,12 @@ def test_without_acceptance_licence_size_and_territory_are_told(
     assert server.counters().get("requests", 0) == 0, "not a byte before the licence is accepted"
 
 
-def test_the_pipelines_own_files_of_one_commit(shell: Callable[..., Shell], server: FakeServer, repo: Path) -> None:
-    person = shell(HF_TOKEN="hf_secret")
+def test_the_pipelines_own_files_of_one_commit(
+    station: Station, studio: Studio, server: FakeServer, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the home whose engine serves the other files, so that the model makes a clip at once."""
+    env = {**station.env, "HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
+    person = Shell(Station(station.root, "", env), monkeypatch)
     ended = accepted(person)
     assert taken(person) == expected(repo)
     assert (root_of(person) / "refs" / "main").read_text() == COMMIT
@@ -137,10 +134,7 @@ def test_the_pipelines_own_files_of_one_commit(shell: Callable[..., Shell], serv
     before = server.counters()["requests"]
     again = accepted(person)
     assert f"on this machine, commit {COMMIT[:12]}" in again.out and server.counters()["requests"] == before
-
-    studio = person.station.studio()
-    job = made(person.station, studio, asked("hub"))
-    record = facts(person.station, job)
+    record = facts(station, made(station, studio, asked("hub")))
     assert (record["repo"], record["revision"]) == ("tiny/wan", COMMIT)
     assert server.counters()["requests"] == before, "the engine has asked the hub"
 
@@ -187,7 +181,7 @@ def test_a_newer_commit_that_does_not_come_whole_leaves_the_old_one(
     accepted(person)
     (root_of(person) / "snapshots" / COMMIT / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     server.set(commit=LATER)
-    server.always("resolve", {"status": 500, "match": "scheduler"})
+    server.always("resolve", {"status": 404, "headers": {"x-error-code": "EntryNotFound"}, "match": "scheduler"})
     ended = pull(person, "--accept-licence")
     assert ended.code == 1 and "tiny/wan could not be downloaded (" in ended.err
     assert (root_of(person) / "refs" / "main").read_text() == COMMIT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,6 @@ TEXT = [name for name, (_, modes, _, _) in TINY.items() if '"text_to_video"' in 
 IMAGE = [
     name for name, (_, modes, _, _) in TINY.items() if '"image_to_video"' in modes and "last_is_first" not in modes
 ]
-
-
-@pytest.fixture(scope="module")
-def studio(station: Station) -> Iterator[Studio]:
-    studio = station.studio()
-    yield studio
-    studio.close()
 
 
 def steps_of(name: str) -> int:
