@@ -10,7 +10,7 @@ export function board(host) {
 	const { el: status, say } = statusLine();
 	const lines = new Map(); // job id -> its line's parts
 	const posters = new Map(); // job id -> blob URL
-	let opened = null; // the undo of the open card
+	let opened = null;
 	let openId = "";
 
 	const choice = (ariaLabel, all) => h("select", { ariaLabel }, h("option", { value: "" }, all));
@@ -105,7 +105,7 @@ export function board(host) {
 	}
 
 	all(host.on("data", draw));
-	all.every(10_000, draw); // ages
+	all.every(10_000, draw);
 	host.el.append(money, filters, list, status);
 	draw();
 	all(() => { opened?.(); for (const url of posters.values()) host.free(url); posters.clear(); });

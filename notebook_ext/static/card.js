@@ -144,6 +144,6 @@ export function card(host) {
 	all.every(1000, tick);
 	host.el.append(tabs, head, prompt, bar, status, trouble, stage, actions, form, notes);
 	draw();
-	all(clearStage);
+	all(() => { staged = null; clearStage(); });
 	return all.undo;
 }
