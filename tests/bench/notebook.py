@@ -34,7 +34,7 @@ TIMED = f"import time; t = time.process_time(); {IMPORT}; print(time.process_tim
 MAKE = """\
 import ipywidgets
 from notebook_ext import studio
-shot = dict(model='animatic', camera=['truck-left:1'], duration_s=5.5, resolution='1080p')
+shot = dict(model='animatic', camera=['truck-left:1'], duration_s=8, resolution='1080p')
 job = await studio.image_to_video('noise.png', **shot)
 """
 WAYS = {
