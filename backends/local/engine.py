@@ -239,7 +239,7 @@ class _Run:
             "load_s": round(load_s, 2),
             "seconds": round(time.monotonic() - self.started, 2),
             "step_s": round(sum(step_s) / len(step_s), 3) if step_s else None,
-            "versions": versions(),
+            "versions": dict(versions()),
         }
         if self.place.torch != "cpu":
             facts["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)

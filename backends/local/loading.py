@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,7 +19,9 @@ RECORDED = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "
 NEEDS = {"int8": "torchao", "4bit": "bitsandbytes", "gguf": "gguf", "lora": "peft"}
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
+    """Of all libraries that shape a clip. Looked up once a process: they are read from the installation's files."""
     found: dict[str, str] = {}
     for name in RECORDED:
         try:
