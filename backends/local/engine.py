@@ -250,7 +250,7 @@ class _Run:
             "pid": os.getpid(),
             "load_s": round(load_s, 2),
             "seconds": round(time.monotonic() - self.started, 2),
-            "versions": versions(),
+            "versions": dict(versions()),
         }
         if self.place.torch != "cpu":
             facts["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ RECORDED = (
 NEEDS = {"int8": "torchao", "4bit": "bitsandbytes", "gguf": "gguf", "lora": "peft"}
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
+    """Of all libraries that shape a clip. Looked up once a process: they are read from the installation's files."""
     found: dict[str, str] = {}
     for name in RECORDED:
         try:
