@@ -131,11 +131,36 @@ class Status:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """What cancelling did: stopped, requested (it may still finish), unsupported. billed: whether it is still paid."""
+    """What cancelling did: stopped, requested (it may still finish), unsupported. billed: whether it is still paid.
+    cost_usd: what the service says that the stopped job costs, where it says so; it is booked."""
 
     outcome: Literal["stopped", "requested", "unsupported"]
     billed: Literal["no", "yes", "unknown"] = "unknown"
     message: str = ""
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A job that a look-up shows. made_at: when the service took it, POSIX seconds by this machine's clock; None where
+    it does not say."""
+
+    handle: Handle
+    made_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a look-up of an unclear POST shows. An empty one proves nothing by itself.
+
+    matches: jobs of this key, or that look just like this one. shown: the newest of all jobs that the same listing
+    shows, of whatever request: one of ours among them that is newer than the POST proves that the listing has caught
+    up with it. complete: on whose word an answer without a match means "not taken" ("" = on nobody's).
+    """
+
+    matches: tuple[Sighting, ...] = ()
+    shown: tuple[Sighting, ...] = ()
+    complete: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,9 +216,9 @@ class RemoteBackend(Protocol):
 
     async def cancel(self, handle: Handle) -> Cancelled: ...
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
-        """The jobs that the service holds for this key (submit_dedupe "key") or that match it ("lookup") since
-        then (POSIX seconds); [] when it holds none."""
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
+        """The jobs that the service shows for this key (submit_dedupe "key") or that match it ("lookup") since
+        then (POSIX seconds), and what it shows besides."""
         ...
 
     def media_headers(self) -> Mapping[str, str]:

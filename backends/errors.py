@@ -104,3 +104,14 @@ class VideoError(Exception):
         kind = known.pop("kind", "provider")
         message = str(known.pop("message", ""))
         return cls(kind if kind in ERROR_KINDS else "provider", message, **known)
+
+
+class OwnFault(VideoError):
+    """This program could not do its part (a library's changed call, a codec that is missing, memory): it says nothing
+    of the file or the service. A delivered clip waits for the next working version instead of being given up."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("provider", message, retryable=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (OwnFault, (self.message,))

@@ -15,7 +15,8 @@ from backends.backend import Access, Handle, JsonObject
 from backends.errors import VideoError
 from backends.jobs import codec, ledger, records
 from backends.jobs.idlog import IdLog
-from backends.jobs.lanes import OPEN, add_lane
+from backends.jobs.lanes import add_lane
+from backends.jobs.schema import OPEN
 from backends.jobs.store import Row, Store, Transaction, add_event, to_json
 
 PROVIDER_WALL = "per_day_usd."

@@ -15,10 +15,11 @@ from backends.jobs import lanes, ledger, records
 from backends.jobs.context import Context
 from backends.jobs.engines import Engines
 from backends.jobs.lane_state import LaneState
-from backends.jobs.lanes import OPEN, Fenced, Lease
+from backends.jobs.lanes import Fenced, Lease
 from backends.jobs.local_run import LocalRun
 from backends.jobs.records import Hold
 from backends.jobs.remote_run import RemoteRun
+from backends.jobs.schema import OPEN
 from backends.jobs.store import Row, Transaction, to_json
 
 

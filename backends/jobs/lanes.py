@@ -18,11 +18,8 @@ from filelock import FileLock, Timeout
 from backends.errors import VideoError
 from backends.jobs.crash import crash_point
 from backends.jobs.process import ProcessId, is_alive, this_process
+from backends.jobs.schema import OPEN
 from backends.jobs.store import Row, Store, Transaction
-
-OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
-"""SQL: jobs that a driver still has to do something for."""
-
 
 BEAT_S = 5.0
 """How often a driver shows that it lives."""

@@ -5,13 +5,43 @@ Money is kept in whole micro-dollars (INTEGER), so that sums are exact; times ar
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 """The version this program writes."""
 
 MIN_READER = 1
 """The oldest program version that may still use a store of VERSION; an older one says so and writes nothing."""
 
-TABLES = """
+OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
+"""SQL: jobs that a driver still has to do something for. Word for word the condition of the index `jobs_open`, since
+SQLite uses a partial index only for a query that holds its very terms."""
+
+LEDGER = """
+CREATE TABLE ledger(
+  job TEXT PRIMARY KEY,
+  provider TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  label TEXT NOT NULL DEFAULT '',
+  day TEXT NOT NULL,                    -- UTC day of the payment: of the reservation until the POST is sent
+  state TEXT NOT NULL,                  -- reserved | settled | released | unresolved
+  reserved INTEGER NOT NULL CHECK(reserved >= 0),
+  settled INTEGER NOT NULL DEFAULT 0 CHECK(settled >= 0),
+  basis TEXT NOT NULL DEFAULT '',
+  at REAL NOT NULL
+) STRICT;
+CREATE INDEX ledger_day ON ledger(day);
+"""
+
+INDEXES = f"""
+CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
+CREATE INDEX jobs_open ON jobs(lane, seq) WHERE {OPEN};
+CREATE INDEX jobs_remote ON jobs(lane, remote_id) WHERE remote_id IS NOT NULL;
+CREATE INDEX jobs_parent ON jobs(parent) WHERE parent IS NOT NULL;
+CREATE INDEX jobs_label ON jobs(label, seq);
+CREATE INDEX jobs_past ON jobs(model, ended_at) WHERE state = 'succeeded';
+"""
+
+TABLES = (
+    """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE settings(key TEXT PRIMARY KEY, value TEXT NOT NULL, at REAL NOT NULL) STRICT;
 
@@ -58,18 +88,13 @@ CREATE TABLE jobs(
   not_before REAL NOT NULL DEFAULT 0,
   created_at REAL NOT NULL,
   started_at REAL,
+  posts INTEGER NOT NULL DEFAULT 0,     -- paid POSTs sent without a clear answer: a second one is the last
   posted_at REAL,
   accepted_at REAL,
+  doubt_at REAL,                        -- since when the provider's answers speak of an end that is not believed yet
   remote_done_at REAL,
   ended_at REAL
 ) STRICT;
-CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
-CREATE INDEX jobs_open ON jobs(lane, seq) WHERE state NOT IN ('succeeded', 'failed', 'cancelled');
-CREATE INDEX jobs_remote ON jobs(lane, remote_id) WHERE remote_id IS NOT NULL;
-CREATE INDEX jobs_parent ON jobs(parent) WHERE parent IS NOT NULL;
-CREATE INDEX jobs_label ON jobs(label, seq);
-CREATE INDEX jobs_past ON jobs(model, ended_at) WHERE state = 'succeeded';
-
 CREATE TABLE events(
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   job TEXT NOT NULL,
@@ -101,22 +126,24 @@ CREATE TABLE lanes(
   failures INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE TABLE ledger(
-  job TEXT PRIMARY KEY,
-  provider TEXT NOT NULL,
-  lane TEXT NOT NULL,
-  label TEXT NOT NULL DEFAULT '',
-  day TEXT NOT NULL,                    -- UTC day of the reservation
-  state TEXT NOT NULL,                  -- reserved | settled | released | unresolved
-  reserved INTEGER NOT NULL,
-  settled INTEGER NOT NULL DEFAULT 0,
-  basis TEXT NOT NULL DEFAULT '',
-  at REAL NOT NULL
-) STRICT;
-CREATE INDEX ledger_day ON ledger(day);
-
 CREATE TABLE blobs(sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL, at REAL NOT NULL) STRICT;
 """
+    + LEDGER
+    + INDEXES
+)
 
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {
+    1: f"""
+ALTER TABLE jobs ADD COLUMN posts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN doubt_at REAL;
+DROP INDEX jobs_open;
+CREATE INDEX jobs_open ON jobs(lane, seq) WHERE {OPEN};
+ALTER TABLE ledger RENAME TO ledger_1;
+DROP INDEX ledger_day;
+{LEDGER}
+INSERT INTO ledger SELECT job, provider, lane, label, day, state, max(0, reserved), max(0, settled), basis, at
+  FROM ledger_1;
+DROP TABLE ledger_1;
+""",
+}
 """From version N to N + 1: the statements to run, all in one transaction."""
