@@ -42,7 +42,7 @@ def main() -> int:
     print(f"Fresh installs of the wheel, on Python {' and '.join(map(_dotted, versions))}", flush=True)
     if len(versions) == 1:
         print(f"This machine has no other Python than {_dotted(versions[0])}: only that one is tried.", flush=True)
-    with tempfile.TemporaryDirectory(prefix="fresh-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fresh-", ignore_cleanup_errors=True) as folder:
         try:
             wheel = build(Path(folder))
             for version in versions:
@@ -95,8 +95,9 @@ def use(folder: Path) -> None:
     place = Place.make(folder / "person")
     place.work.joinpath("opus.mkv").write_bytes(sample("opus.mkv").read_bytes())
     program = folder / "env" / "bin" / "reelwright"
+    quick = place.env | {"REELWRIGHT_WORKER_IDLE_S": "0.5"}  # no process outlives the folder for long
     with FakeServer("runway", clips={"": bunny()}, life={"polls": 1}) as service:
-        env = place.env | {"RUNWAYML_API_SECRET": "key_for_loopback", "REELWRIGHT_RUNWAY_BASE_URL": service.url}
+        env = quick | {"RUNWAYML_API_SECRET": "key_for_loopback", "REELWRIGHT_RUNWAY_BASE_URL": service.url}
         with place.client(MODERN, env=env, command=(str(program), "serve")) as client:
             still = made(client, "image_to_video", image="coffee.png", model="animatic", camera=["dolly-in"], **SMALL)
             _is_clip(still["file"], 12, sound=False)
@@ -110,7 +111,7 @@ def use(folder: Path) -> None:
             assert Decimal(str(paid["cost_usd"])) > 0, paid
         assert service.counters()["submit"] == 1, service.counters()
     words = ("make", "a kite", "--model", "animatic", "--duration", "1", "--yes")
-    command(program, *words, cwd=place.work, env=place.env)
+    command(program, *words, cwd=place.work, env=quick)
 
 
 def _is_clip(path: str, frames: int, *, sound: bool) -> None:
