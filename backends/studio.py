@@ -18,7 +18,7 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import VideoError
-from backends.jobs import ledger, records
+from backends.jobs import ledger, limits, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
@@ -231,7 +231,7 @@ class Studio:
             "SELECT DISTINCT lane FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
         )}:  # fmt: skip
             self.launcher.ensure(lane)
-        return page
+        return page.model_copy(update={"spend": self._with_changes(page.spend)})
 
     def recent(self, limit: int = 50) -> list[Job]:
         """The newest jobs in full, newest first, whoever started them."""
@@ -246,8 +246,11 @@ class Studio:
         return detail_of(self._row(job_id))
 
     def spend(self) -> Spend:
-        """Money so far, and the person's walls."""
-        return records.spend(self.context.store)
+        """Money so far, the person's limits, and how those have changed within a day."""
+        return self._with_changes(records.spend(self.context.store))
+
+    def _with_changes(self, spend: Spend) -> Spend:
+        return spend.model_copy(update={"limits_changed": limits.told(self.context.store)})
 
     def version(self) -> int:
         """A number that changes with every change of the store, by whatever process."""

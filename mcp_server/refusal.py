@@ -28,7 +28,7 @@ NEXT = {
     "network": "the same call once more: a repeated request is the same job",
     "submit_unknown": "do not start it again: list_jobs shows the job, and the person decides at a terminal",
     "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the person agrees",
-    "wall": "ask the person: only they can move a wall, with `reelwright config set` in a terminal",
+    "wall": "ask for less, or tell the person: only they can change a spending limit",
     "consent": "this client cannot ask the person, and only they can agree: tell them the price and that setting, or "
     "choose a cheaper model with estimate_cost; nothing was started, nothing was spent",
     "conflict": "leave request_key out, or give another one",

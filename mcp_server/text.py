@@ -92,9 +92,10 @@ def page_text(page: JobPage) -> str:
         if wall is not None
     ]
     allowed = f"; the person allows {', '.join(walls)}" if walls else ""
+    changed = "".join(f"; {sentence}" for sentence in spend.limits_changed)
     money = (
         f"spent today {dollars(spend.today_usd)}, in all {dollars(spend.total_usd)}, "
-        f"reserved {dollars(spend.reserved_usd)}{allowed}"
+        f"reserved {dollars(spend.reserved_usd)}{allowed}{changed}"
     )
     lines = [_row_text(plain_row(row)) for row in page.jobs] or ["no jobs"]
     more = [f'older ones: list_jobs(cursor="{page.cursor}")'] if page.cursor else []

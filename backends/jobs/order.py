@@ -17,7 +17,7 @@ from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
 from backends.catalog.price import Estimate, money
-from backends.errors import VideoError
+from backends.errors import A_PERSON, VideoError
 from backends.jobs import chain, ledger, legal, records
 from backends.jobs.context import Context
 from backends.jobs.gates import Breaker
@@ -179,6 +179,7 @@ class Orders:
                 allow_providers=limits.allow_providers,
                 max_cost_usd=budget,
                 per_job_usd=wall,
+                allow_unknown_price=limits.allow_unknown_price,
             )
 
         request = order.request
@@ -199,7 +200,7 @@ class Orders:
         raise VideoError(
             "consent",
             f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above "
-            f"{money(above)}: they may raise it at a terminal (reelwright config set confirm_above_usd N)",
+            f"{money(above)} (confirm_above_usd); {A_PERSON}",
         )
 
     def _jobs(self, order: Order, inputs: Resolved, choice: Choice, steps: Sequence[chain.Step]) -> list[NewJob]:

@@ -101,6 +101,8 @@ def _show_page(page: JobPage) -> None:
         f"spent today {show.usd(spend.today_usd)}, in all {show.usd(spend.total_usd)}, "
         f"reserved {show.usd(spend.reserved_usd)}"
     )
+    for sentence in spend.limits_changed:
+        show.line(sentence)
     if page.cursor:
         show.line("there are older ones: --limit shows more")
 

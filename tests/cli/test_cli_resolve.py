@@ -137,7 +137,7 @@ def test_retry_stops_at_a_wall_and_forgets_the_old_id(desk: Station, context: Co
     job, ids = held(desk, context), IdLog(desk.home / "accepted.jsonl")
     ids.append(job, desk.row(job)["lane"], Handle("pj_1"))
     desk.wall(per_day_usd="0.79")
-    with pytest.raises(VideoError, match=r"\$0.40 of \$0.79 a day"):
+    with pytest.raises(VideoError, match=r"\$0.40 of the \$0.79 a day"):
         admin.retry(context.store, ids, job)
     assert desk.row(job)["state"] == "uncertain" and desk.entry(job)["state"] == "unresolved"
     desk.wall(per_day_usd="0.80")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from backends.jobs import admin, lanes
+from backends.jobs import lanes, limits
 from backends.jobs.context import Context
 from backends.jobs.order import Order, Orders
 from backends.jobs.process import ProcessId, is_alive
@@ -139,7 +139,7 @@ class Station:
     def wall(self, **walls: str) -> None:
         """Set walls as the person would at a terminal."""
         for key, value in walls.items():
-            admin.set_wall(self.store, key, value, ["paid"])
+            limits.set_wall(self.store, key, value, ["paid"])
 
     def drivers(self) -> list[ProcessId]:
         """The living processes that drive a lane of this home, this very one left out."""
