@@ -20,6 +20,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from backends.errors import VideoError
 from mcp_server.server import build_server
+from mcp_server.unreadable import Answering
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,7 +36,7 @@ async def serve_stdio() -> None:
     """Serve one client on stdin and stdout until it closes stdin. Jobs go on in their own process."""
     server = build_server()
     async with stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+        await server.run(Answering(incoming, outgoing), outgoing, server.create_initialization_options())
 
 
 async def serve_http(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, token: str | None = None) -> None:

@@ -25,6 +25,7 @@ from backends.jobs.homes import check_paid
 from backends.jobs.inputs import Inputs, Resolved
 from backends.jobs.records import NewJob
 from backends.jobs.store import Row, Transaction
+from backends.plain import one_line, trouble
 from backends.request import VideoRequest
 
 Where = Literal["any", "local"]
@@ -50,6 +51,9 @@ class Order:
             raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
         if len(self.label) > 80:
             raise VideoError("invalid_request", "label is longer than 80 characters")
+        for name, text in (("label", self.label), ("request_key", self.request_key or "")):
+            if why := trouble(text):
+                raise VideoError("invalid_request", f"{name} is one line of plain text: it holds {why}")
 
     @property
     def asked(self) -> VideoRequest:
@@ -241,7 +245,7 @@ class Orders:
         access = self.context.access(job.provider)
         closed_for, why = Breaker(self.context.store, access.lane).open_for()
         if closed_for > 0:
-            text = f"{job.provider} is paused for {closed_for:.0f} s more: {why}"
+            text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
         return job.on(access.lane, access.base_url)
 

@@ -147,4 +147,4 @@ def snippet(
             )
         where, text = snippets.CLIENTS[client](load_settings())
     show.aside(where)
-    show.line(text)
+    show.block(text)

@@ -14,7 +14,7 @@ from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 
 if TYPE_CHECKING:
-    from backends.jobs.views import JobPage
+    from backends.jobs.views import Job, JobPage
     from backends.studio import Studio
 
 app = typer.Typer(help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person.")
@@ -76,10 +76,10 @@ def _list(
     elif as_csv:
         _csv(("job_id", "state", "model", "label", "take", "cost_usd", "created_at", "file"), rows)
     else:
-        _show_page(page)
+        show_page(page)
 
 
-def _show_page(page: JobPage) -> None:
+def show_page(page: JobPage) -> None:
     cells = [
         [
             row.job_id,
@@ -147,7 +147,12 @@ def show_job(job: str, as_json: Json = False) -> None:
     if as_json:
         show.as_json(found)
         return
-    for name, value in found.model_dump(mode="json", exclude={"next", "timed_out", "poll_after_s"}).items():
+    show_fields(found)
+
+
+def show_fields(job: Job) -> None:
+    """A job in full, a field a line."""
+    for name, value in job.model_dump(exclude={"next", "timed_out", "poll_after_s"}).items():
         if value not in (None, "", []):
             show.line(f"{name}: {_words(value)}")
 

@@ -172,7 +172,7 @@ def test_nobody_is_asked_for_what_costs_less_or_what_a_wall_forbids(station: Sta
         client.structured("generate_video", **ASKED)
         station.wall(confirm_above_usd="0.30", per_day_usd="0.70")
         text = client.refused("generate_video", **ASKED, take=2)
-        assert text.startswith("wall: this may cost $0.40; $0.40 of $0.70 a day (UTC) is spent or reserved")
+        assert text.startswith("wall: this may cost $0.40; $0.40 of the $0.70 a day (UTC) that the spending limit ")
     assert person.shown == []
 
 
