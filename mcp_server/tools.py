@@ -157,7 +157,10 @@ async def list_jobs(call: Call) -> CallToolResult:
 
 
 async def cancel_job(call: Call) -> CallToolResult:
-    job = await to_thread.run_sync(call.studio.cancel, cast(str, call.given["job_id"]))
+    from backends.studio import CANCEL_S
+
+    stop = partial(call.studio.cancel, cast(str, call.given["job_id"]), wait_s=CANCEL_S)
+    job = await to_thread.run_sync(stop)
     return answer(text.stopped_text(job), text.stopped(job))
 
 

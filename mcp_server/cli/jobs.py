@@ -144,10 +144,25 @@ def show_job(job: str, as_json: Json = False) -> None:
     """One job in full."""
     with opening.studio(as_json) as studio:
         found = studio.get(job)
+        remote = _remote_id(studio, found.job_id)
     if as_json:
-        show.as_json(found)
+        show.as_json(found.model_dump() | ({"remote_id": remote} if remote else {}))
         return
     show_fields(found)
+    if remote:
+        show.line(f"remote_id: {remote}")
+
+
+def _remote_id(studio: Studio, job: str) -> str:
+    """What the provider calls the job: as its row says, else as the id log has it from before a crash; "" when neither
+    knows."""
+    from backends.jobs.idlog import IdLog
+
+    row = studio.context.store.row("SELECT remote_id FROM jobs WHERE id = ?", (job,))
+    if row is not None and row["remote_id"]:
+        return str(row["remote_id"])
+    handle = IdLog(studio.context.settings.home / "accepted.jsonl").find(job)
+    return "" if handle is None else handle.remote_id
 
 
 def show_fields(job: Job) -> None:
@@ -188,8 +203,12 @@ def watch(
 @app.command()
 def cancel(job: list[str], as_json: Json = False) -> None:
     """Stop jobs: at once and unpaid while queued, else as far as the provider can."""
+    from backends.studio import CANCEL_S
+
     with opening.studio(as_json) as studio:
-        found = [studio.cancel(one) for one in job]
+        for one in job:
+            studio.cancel(one)
+        found = [studio.cancel(one, wait_s=CANCEL_S) for one in job]
     if as_json:
         show.as_json(found)
         return

@@ -58,15 +58,9 @@ class Served:
 
 @contextmanager
 def serving(env: dict[str, str], *words: str) -> Iterator[Served]:
+    where = () if "--http" in words else ("--http", "--port", "0")
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mcp_server",
-            "serve",
-            *(() if "--http" in words else ("--http", "--port", "0")),
-            *words,
-        ],
+        [sys.executable, "-m", "mcp_server", "serve", *where, *words],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
