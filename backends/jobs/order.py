@@ -18,7 +18,7 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
 from backends.catalog.price import Estimate, money
 from backends.errors import A_PERSON, VideoError
-from backends.jobs import chain, ledger, legal, records
+from backends.jobs import chain, ledger, legal, other_homes, records
 from backends.jobs.context import Context
 from backends.jobs.gates import Breaker
 from backends.jobs.homes import check_paid
@@ -247,6 +247,8 @@ class Orders:
         if closed_for > 0:
             text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
+        if paid:
+            other_homes.record(self.context.settings.home, access.lane, self.context.settings.env)
         return job.on(access.lane, access.base_url)
 
 

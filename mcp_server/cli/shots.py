@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from backends.errors import VideoError
+from backends.plain import trouble
 from mcp_server.cli.request_options import Given, keyframe
 
 if TYPE_CHECKING:
-    from backends.plain import trouble
-from backends.request import VideoRequest
+    from backends.request import VideoRequest
 
 TEXT = frozenset(
     {"model", "prompt", "negative_prompt", "image", "clip", "aspect_ratio", "resolution", "fit", "effect", "label"}

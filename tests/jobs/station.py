@@ -95,6 +95,7 @@ class Station:
             "HOME": str(self.root),
             "PYTHONPATH": os.pathsep.join((str(PLUGIN), str(TINY))),
             "REELWRIGHT_HOME": str(self.home),
+            "REELWRIGHT_STATE": str(self.root / "state"),
             "REELWRIGHT_OUTPUT_DIR": str(self.output),
             "REELWRIGHT_CATALOG": str(CATALOG),
             "REELWRIGHT_WORKER_IDLE_S": "0.5",
