@@ -30,11 +30,11 @@ def main() -> None:
 def _encodable(words: Sequence[str]) -> None:
     """No text may end a command because the terminal or pipe lacks a letter: it is written as an escape there. JSON in
     a pipe is UTF-8, whatever the locale says."""
-    for stream in (sys.stdout, sys.stderr):
+    told: list[object] = [sys.stdout, sys.stderr]
+    for stream in told:
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    if "--json" in words and isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+            utf8 = "utf-8" if "--json" in words and stream is told[0] and not stream.isatty() else None
+            stream.reconfigure(encoding=utf8, errors="backslashreplace")
 
 
 def serve_words() -> ArgumentParser:
