@@ -18,8 +18,9 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import VideoError
-from backends.jobs import decisions, lanes, ledger, records
+from backends.jobs import decisions, lanes, ledger, limits, records
 from backends.jobs.artifacts import disk_errors
+from backends.jobs.billing import in_general, is_told
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import describe
@@ -38,6 +39,8 @@ WAIT_LOOK_S = 0.025
 """How often a waiting client looks whether the store has changed: a look costs about 10 us."""
 
 ENSURE_EVERY_S = 1.0
+CANCEL_S = 5.0
+"""For so long whoever cancels a job should wait for the provider's answer."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,7 @@ class Studio:
         page = records.page(self.context.store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
         for lane in lanes.undriven_open(self.context.store):
             self.launcher.ensure(lane["key"])
-        return page
+        return page.model_copy(update={"spend": self._with_changes(page.spend)})
 
     def recent(self, limit: int = 50) -> list[Job]:
         """The newest jobs in full, newest first, whoever started them."""
@@ -244,8 +247,11 @@ class Studio:
         return detail_of(self._row(job_id))
 
     def spend(self) -> Spend:
-        """Money so far, and the person's walls."""
-        return records.spend(self.context.store)
+        """Money so far, the person's limits, and how those have changed within a day."""
+        return self._with_changes(records.spend(self.context.store))
+
+    def _with_changes(self, spend: Spend) -> Spend:
+        return spend.model_copy(update={"limits_changed": limits.told(self.context.store)})
 
     def version(self) -> int:
         """A number that changes with every change of the store, by whatever process."""
@@ -310,8 +316,12 @@ class Studio:
                 shown[row["id"]] = now
                 await on_change(self._job(row, trouble=why))
 
-    def cancel(self, job_id: str) -> Job:
-        """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable."""
+    def cancel(self, job_id: str, *, wait_s: float = 0.0) -> Job:
+        """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable.
+
+        wait_s: how long to wait for the provider's word on whether billing stops (CANCEL_S is enough where it answers
+        at all); without one the notes say what this provider does in general.
+        """
         job = self._row(job_id)["id"]
 
         def write(tx: Transaction) -> None:
@@ -324,7 +334,24 @@ class Studio:
             self._cancel_one(tx, job, row["state"])
 
         self.context.store.write(write, durable=True)
-        return self.get(job)
+        found = self._told_of_billing(job, wait_s)
+        words = in_general(self._row(job)) if found.state not in SETTLED else ""
+        if not words or is_told(found.state, found.notes):
+            return found
+        return found.model_copy(update={"notes": [*found.notes, words]})
+
+    def _told_of_billing(self, job: str, wait_s: float) -> Job:
+        """The job once its end or its driver's note says what is billed; else as it is after wait_s."""
+        deadline, seen = time.monotonic() + wait_s, -1
+        found = self.get(job)
+        while found.state not in SETTLED and time.monotonic() < deadline:
+            if (version := self.version()) != seen:
+                seen = version
+                found = self.get(job)
+                if is_told(found.state, found.notes):
+                    break
+            time.sleep(WAIT_LOOK_S)
+        return found
 
     def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
         if state in ("waiting", "queued"):

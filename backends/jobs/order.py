@@ -17,14 +17,15 @@ from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
 from backends.catalog.price import Estimate, money
-from backends.errors import VideoError
-from backends.jobs import chain, ledger, legal, records
+from backends.errors import A_PERSON, VideoError
+from backends.jobs import chain, ledger, legal, other_homes, records
 from backends.jobs.context import Context
 from backends.jobs.gates import Breaker
 from backends.jobs.homes import check_paid
 from backends.jobs.inputs import Inputs, Resolved
 from backends.jobs.records import NewJob
 from backends.jobs.store import Row, Transaction
+from backends.plain import one_line, trouble
 from backends.request import VideoRequest
 
 Where = Literal["any", "local"]
@@ -50,6 +51,9 @@ class Order:
             raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
         if len(self.label) > 80:
             raise VideoError("invalid_request", "label is longer than 80 characters")
+        for name, text in (("label", self.label), ("request_key", self.request_key or "")):
+            if why := trouble(text):
+                raise VideoError("invalid_request", f"{name} is one line of plain text: it holds {why}")
 
     @property
     def asked(self) -> VideoRequest:
@@ -179,6 +183,7 @@ class Orders:
                 allow_providers=limits.allow_providers,
                 max_cost_usd=budget,
                 per_job_usd=wall,
+                allow_unknown_price=limits.allow_unknown_price,
             )
 
         request = order.request
@@ -199,7 +204,7 @@ class Orders:
         raise VideoError(
             "consent",
             f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above "
-            f"{money(above)}: they may raise it at a terminal (reelwright config set confirm_above_usd N)",
+            f"{money(above)} (confirm_above_usd); {A_PERSON}",
         )
 
     def _jobs(self, order: Order, inputs: Resolved, choice: Choice, steps: Sequence[chain.Step]) -> list[NewJob]:
@@ -240,8 +245,10 @@ class Orders:
         access = self.context.access(job.provider)
         closed_for, why = Breaker(self.context.store, access.lane).open_for()
         if closed_for > 0:
-            text = f"{job.provider} is paused for {closed_for:.0f} s more: {why}"
+            text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
+        if paid:
+            other_homes.record(self.context.settings.home, access.lane, self.context.settings.env)
         return job.on(access.lane, access.base_url)
 
 

@@ -55,7 +55,8 @@ async def _settle(
     facts = {place: asset.facts for place, asset in assets_of(entries).items()}
     checked = legal.recheck(asked, context.catalog.get(row["model"]), facts)
     high = estimate(checked, checked.row).usd_high
-    if row["est_high"] is not None and (high is None or ledger.to_micro(high) > row["est_high"]):
+    unpriced = high is None and row["est_low"] is None  # as when it was asked for: what is held stands for its price
+    if row["est_high"] is not None and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):
         raise VideoError(
             "needs_budget",
             "now that the input is known, the clip would cost more than was reserved for it "

@@ -93,7 +93,16 @@ def look_over(quick: bool) -> Iterator[Finding]:
         yield Finding("store", "FAIL", error.message)
         return
     try:
-        for look in (_store, _lock, _catalog, _back_ends, _tested, _lanes, *(() if quick else (_accounts,))):
+        for look in (
+            _store,
+            _other_homes,
+            _lock,
+            _catalog,
+            _back_ends,
+            _tested,
+            _lanes,
+            *(() if quick else (_accounts,)),
+        ):
             yield from _told(look, context)
     finally:
         context.close()
@@ -181,6 +190,16 @@ def _store(context: Context) -> Iterator[Finding]:
     yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
     for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
         yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
+
+
+def _other_homes(context: Context) -> Iterator[Finding]:
+    from backends.jobs import other_homes
+
+    for home in other_homes.sharing(context.settings.home, context.settings.env):
+        text = (
+            f"{home} buys on an account of this home too, under spending limits of its own: a day's limit counts twice"
+        )
+        yield Finding("limits", "note", text)
 
 
 def _lock(context: Context) -> Iterator[Finding]:

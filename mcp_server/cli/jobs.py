@@ -14,7 +14,7 @@ from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 
 if TYPE_CHECKING:
-    from backends.jobs.views import JobPage
+    from backends.jobs.views import Job, JobPage
     from backends.studio import Studio
 
 app = typer.Typer(help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person.")
@@ -76,10 +76,10 @@ def _list(
     elif as_csv:
         _csv(("job_id", "state", "model", "label", "take", "cost_usd", "created_at", "file"), rows)
     else:
-        _show_page(page)
+        show_page(page)
 
 
-def _show_page(page: JobPage) -> None:
+def show_page(page: JobPage) -> None:
     cells = [
         [
             row.job_id,
@@ -101,6 +101,8 @@ def _show_page(page: JobPage) -> None:
         f"spent today {show.usd(spend.today_usd)}, in all {show.usd(spend.total_usd)}, "
         f"reserved {show.usd(spend.reserved_usd)}"
     )
+    for sentence in spend.limits_changed:
+        show.line(sentence)
     if page.cursor:
         show.line("there are older ones: --limit shows more")
 
@@ -142,10 +144,30 @@ def show_job(job: str, as_json: Json = False) -> None:
     """One job in full."""
     with opening.studio(as_json) as studio:
         found = studio.get(job)
+        remote = _remote_id(studio, found.job_id)
     if as_json:
-        show.as_json(found)
+        show.as_json(found.model_dump() | ({"remote_id": remote} if remote else {}))
         return
-    for name, value in found.model_dump(mode="json", exclude={"next", "timed_out", "poll_after_s"}).items():
+    show_fields(found)
+    if remote:
+        show.line(f"remote_id: {remote}")
+
+
+def _remote_id(studio: Studio, job: str) -> str:
+    """What the provider calls the job: as its row says, else as the id log has it from before a crash; "" when neither
+    knows."""
+    from backends.jobs.idlog import IdLog
+
+    row = studio.context.store.row("SELECT remote_id FROM jobs WHERE id = ?", (job,))
+    if row is not None and row["remote_id"]:
+        return str(row["remote_id"])
+    handle = IdLog.of(studio.context.settings.home).find(job)
+    return "" if handle is None else handle.remote_id
+
+
+def show_fields(job: Job) -> None:
+    """A job in full, a field a line."""
+    for name, value in job.model_dump(exclude={"next", "timed_out", "poll_after_s"}).items():
         if value not in (None, "", []):
             show.line(f"{name}: {_words(value)}")
 
@@ -181,8 +203,12 @@ def watch(
 @app.command()
 def cancel(job: list[str], as_json: Json = False) -> None:
     """Stop jobs: at once and unpaid while queued, else as far as the provider can."""
+    from backends.studio import CANCEL_S
+
     with opening.studio(as_json) as studio:
-        found = [studio.cancel(one) for one in job]
+        for one in job:
+            studio.cancel(one)
+        found = [studio.cancel(one, wait_s=CANCEL_S) for one in job]
     if as_json:
         show.as_json(found)
         return
