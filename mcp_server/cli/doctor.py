@@ -84,6 +84,8 @@ def look_over(quick: bool) -> Iterator[Finding]:
     except VideoError as error:
         yield Finding("settings", "FAIL", error.message)
         return
+    if settings.trouble:
+        yield Finding("settings", "note", settings.trouble)
     yield from _home(settings)
     yield _output(settings)
     yield from _roots(settings)

@@ -122,7 +122,7 @@ def test_a_file_that_is_swapped_all_the_time_never_shows_what_lies_outside(stati
 
 def test_an_estimate_decodes_the_open_file(station: Station, studio: Studio) -> None:
     picture(station.root / "~root" / "x.png")
-    assert studio.estimate(animate("~root/x.png"))["models"]
+    assert studio.estimate(animate("~root/x.png"))["fits"]
     assert kept(station) == []
 
 
