@@ -18,14 +18,15 @@ import secrets
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from backends.backend import Asset, JsonObject
 from backends.errors import VideoError
-from backends.jobs import codec, copies
+from backends.jobs import codec, copies, lora_files
 from backends.jobs.artifacts import Artifacts, disk_errors
+from backends.jobs.lora_files import LoraFile
 from backends.jobs.private import private_folder
 from backends.jobs.store import Row, Store, Transaction, to_json
 from backends.media.hashing import sha256_of
@@ -48,7 +49,8 @@ be the job that is there already); only its facts are found (for an estimate).""
 class Resolved:
     """The inputs of one request. entries: as kept in the row. hashes: by place, what stands for the content in the
     request's digest. facts: what is known (or predicted) of each. needs: unfinished jobs to wait for. added: the blobs
-    that this very look has put into the store. notes: what to tell of how files were found."""
+    that this very look has put into the store. notes: what to tell of how files were found. loras: the files among the
+    request's LoRAs, by place."""
 
     entries: dict[str, JsonObject]
     hashes: dict[str, str]
@@ -56,6 +58,7 @@ class Resolved:
     needs: tuple[str, ...]
     added: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    loras: Mapping[str, LoraFile] = field(default_factory=dict[str, LoraFile])
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Inputs:
 
     def resolve(self, request: VideoRequest, principal: str, keep: Keep = "copy") -> Resolved:
         """Every media name of the request, all problems told at once. What a refusal has copied is taken away again."""
-        found = Resolved({}, {}, {}, ())
+        found = self._with_loras(request, keep)
         problems: list[VideoError] = []
         for place, text in request.media().items():
             try:
@@ -124,7 +127,21 @@ class Inputs:
             tuple(dict.fromkeys((*found.needs, *waits))),
             (*found.added, *added),
             tuple(dict.fromkeys((*found.notes, *notes))),
+            found.loras,
         )
+
+    def _with_loras(self, request: VideoRequest, keep: Keep) -> Resolved:
+        """Nothing yet but the request's LoRA files."""
+        files = lora_files.find(request, self.roots, self.cwd, hashed=keep != "look")
+        hashes = {place: file.sha256 for place, file in files.items() if file.sha256}
+        notes = tuple(file.note for file in files.values() if file.note)
+        return Resolved({}, hashes, {}, (), notes=notes, loras=files)
+
+    def same_loras(self, request: VideoRequest, wire: JsonObject, job: str) -> Mapping[str, LoraFile]:
+        """The LoRA files of a job that is there, for another take. wire: what the job was prepared with."""
+        files = self._with_loras(request, "hash").loras
+        lora_files.check_same(files, wire, job)
+        return files
 
     def again(self, entries: Mapping[str, JsonObject], principal: str, keep: Keep = "copy") -> Resolved:
         """The inputs of a job that is there, for another take: its copies, and unfinished jobs as they are now."""

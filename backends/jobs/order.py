@@ -18,7 +18,7 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
 from backends.catalog.price import Estimate, money
 from backends.errors import VideoError
-from backends.jobs import chain, ledger, legal, records
+from backends.jobs import chain, ledger, legal, lora_files, records
 from backends.jobs.context import Context
 from backends.jobs.gates import Breaker
 from backends.jobs.homes import check_paid, why_lost
@@ -89,7 +89,9 @@ class Again(Order):
         return kept.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
-        return inputs.again(json.loads(self.of["inputs"]), principal, keep)
+        wire = json.loads(self.of["prepared"])["wire"]
+        loras = inputs.same_loras(self.request, wire, self.of["id"])
+        return replace(inputs.again(json.loads(self.of["inputs"]), principal, keep), loras=loras)
 
     def digest(self, inputs: Resolved) -> str:
         return str(self.of["digest"])
@@ -254,7 +256,8 @@ class Orders:
             notes=notes,
         )
         whole = self._on_lane(whole, paid=cost.usd_high != 0)
-        return chain.jobs(whole, steps) if steps else [whole]
+        jobs = chain.jobs(whole, steps) if steps else [whole]
+        return [replace(job, prepared=lora_files.put(job.prepared, inputs.loras)) for job in jobs]
 
     def _on_lane(self, job: NewJob, *, paid: bool) -> NewJob:
         if paid:

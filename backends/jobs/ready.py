@@ -11,7 +11,7 @@ from anyio import to_thread
 from backends.backend import JsonObject, Prepared
 from backends.catalog.price import estimate
 from backends.errors import VideoError
-from backends.jobs import codec, ledger, legal, records
+from backends.jobs import codec, ledger, legal, lora_files, records
 from backends.jobs.context import Context
 from backends.jobs.crash import crash_point
 from backends.jobs.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending
@@ -66,7 +66,7 @@ async def _settle(
             "now that the input is known, the clip would cost more than was reserved for it "
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
-    fresh = legal.prepare(checked)
+    fresh = lora_files.carry(prepared, legal.prepare(checked))
     _keep(context, hold, row, entries, fresh)
     return entries, fresh
 
