@@ -11,6 +11,7 @@ from typing import BinaryIO
 SETTLED_NS = 2_000_000_000
 """A file that was changed less than this ago is read again: its clock may be too coarse to show one more change."""
 
+CHUNK = 1 << 20
 MOST = 4096
 
 _Stamp = tuple[int, int, int, int, int]
@@ -28,8 +29,11 @@ def sha256_of(file: BinaryIO) -> str:
     if (known := _known.get(stamp)) is not None:
         return known
     file.seek(0)
-    found = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
     file.seek(0)
+    found = digest.hexdigest()
     if time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > SETTLED_NS:
         while len(_known) >= MOST:
             _known.pop(next(iter(_known)), None)
