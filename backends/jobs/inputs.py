@@ -223,6 +223,12 @@ class Inputs:
         if link.exists() and os.path.samestat(link.stat(), os.fstat(source.fileno())):
             yield link
             return
+        with self.copied(source) as copy:
+            yield copy
+
+    @contextmanager
+    def copied(self, source: BinaryIO) -> Generator[Path]:
+        """A private copy of an open file, gone at the end."""
         copy = self.artifacts.root / "looks" / secrets.token_hex(8)
         try:
             with disk_errors("looking at an input"):

@@ -65,6 +65,8 @@ def test_all_is_as_it_was_kept(station: Station, studio: Studio, shell: Shell) -
 def test_what_is_damaged_or_gone_is_named(station: Station, studio: Studio, shell: Shell) -> None:
     jobs = station.settled(studio, [studio.submit(animate(station, name)).job_id for name in ("a.png", "b.png")])
     one, two = (job.job_id for job in jobs)
+    for job in jobs:
+        Path(job.file or "").unlink()  # the published copies
     artifacts = kept(station)
     damage(artifacts.job(one) / "clip.mp4")
     (artifacts.job(two) / "poster.jpg").unlink()
