@@ -17,7 +17,7 @@ import os
 import secrets
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -26,11 +26,12 @@ from backends.backend import Asset, JsonObject
 from backends.errors import VideoError
 from backends.jobs import codec, copies, lora_files
 from backends.jobs.artifacts import Artifacts, disk_errors
+from backends.jobs.held import held
 from backends.jobs.lora_files import LoraFile
 from backends.jobs.private import private_folder
 from backends.jobs.store import Row, Store, Transaction, to_json
 from backends.media.hashing import sha256_of
-from backends.media.paths import MAX_BYTES, find_input
+from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
 from backends.request import MediaFacts, MediaName, VideoRequest
 
@@ -90,8 +91,12 @@ class Inputs:
 
     def resolve(self, request: VideoRequest, principal: str, keep: Keep = "copy") -> Resolved:
         """Every media name of the request, all problems told at once. What a refusal has copied is taken away again."""
-        found = self._with_loras(request, keep)
+        found = Resolved({}, {}, {}, ())
         problems: list[VideoError] = []
+        try:
+            found = self._with_loras(request, keep)
+        except VideoError as error:
+            problems.append(error)
         for place, text in request.media().items():
             try:
                 found = self._with(found, place, text, principal, keep)
@@ -172,7 +177,8 @@ class Inputs:
                     raise _at(place, error) from None
 
     def forget(self, refused: Resolved) -> None:
-        """Take the copies away that were made for a call which was refused, unless a job has come to use them."""
+        """Take the copies away that were made for a call which was refused, unless a job has come to use them. What
+        cannot be removed now is what `jobs clean` finds later: the refusal is what the caller has to hear."""
         if not refused.added:
             return
 
@@ -182,7 +188,7 @@ class Inputs:
                     tx.run("DELETE FROM blobs WHERE sha256 = ?", (sha256,))
                     copies.remove_kept(self.artifacts.blob(sha256))
 
-        with disk_errors("removing the copy of an input"):
+        with suppress(VideoError), disk_errors("removing the copy of an input"):
             self.store.write(write)
 
     def _file(self, text: str, keep: Keep, added: list[str], notes: list[str]) -> JsonObject:
@@ -192,7 +198,7 @@ class Inputs:
             size = os.fstat(found.file.fileno()).st_size
             if keep == "copy" and size <= LARGE:
                 return self._added(found.file, added)
-            with self._held(found.file) as path:
+            with held(found.file, self.artifacts.root / "looks") as path:
                 facts = codec.facts_to_json(self.sandbox.check(path))
             if keep == "copy":
                 return self._added(found.file, added)
@@ -209,36 +215,8 @@ class Inputs:
     @contextmanager
     def opened(self, text: str) -> Generator[Opened]:
         """A local file that may be used, open; `find_input` says what is refused."""
-        with find_input(text, self.roots, self.cwd) as found, self._held(found.file) as path:
+        with find_input(text, self.roots, self.cwd) as found, held(found.file, self.artifacts.root / "looks") as path:
             yield Opened(path, os.fstat(found.file.fileno()).st_mtime_ns, found.note)
-
-    @contextmanager
-    def _held(self, source: BinaryIO) -> Generator[Path]:
-        """A path that leads to this open file and nothing else, for the process that decodes.
-
-        Linux has one for every open file of a process. Elsewhere it is a private copy, gone at the end: the
-        descriptors that other systems let one open by name share their place in the file.
-        """
-        link = Path(f"/proc/{os.getpid()}/fd/{source.fileno()}")
-        if link.exists() and os.path.samestat(link.stat(), os.fstat(source.fileno())):
-            yield link
-            return
-        with self.copied(source) as copy:
-            yield copy
-
-    @contextmanager
-    def copied(self, source: BinaryIO) -> Generator[Path]:
-        """A private copy of an open file, gone at the end."""
-        copy = self.artifacts.root / "looks" / secrets.token_hex(8)
-        try:
-            with disk_errors("looking at an input"):
-                if os.fstat(source.fileno()).st_size > MAX_BYTES:
-                    raise VideoError("asset", f"the file has grown beyond {MAX_BYTES >> 30} GiB: cut or scale it")
-                private_folder(copy.parent)
-                copies.keep_open(source, copy)
-            yield copy
-        finally:
-            copies.remove_kept(copy)
 
     def checked_path(self, text: str) -> Path:
         """Where a local file that may be used really lies. For showing it to the person it belongs to: whatever is

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from backends.errors import VideoError
+from backends.jobs.held import copied
 from backends.jobs.inputs import Inputs, Keep, Resolved
 from backends.jobs.order import Order, Orders
 from backends.media.frames import decode
@@ -98,7 +99,7 @@ def test_where_no_path_leads_to_an_open_file_a_private_copy_does(station: Statio
     with inside.open("rb") as source:
         inside.unlink()
         inside.symlink_to(outside)
-        with studio.context.inputs.copied(source) as copy:
+        with copied(source, station.home / "artifacts" / "looks") as copy:
             sheet = station.root / "sheet.jpg"
             studio.context.sandbox.inspect(copy, 4, sheet)
             assert is_green(sheet.read_bytes())
