@@ -77,9 +77,10 @@ def test_paid_work_in_memory_says_so_in_the_ticket(
         pytest.fail("/dev/shm is no file system in memory here")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         station = stand(serve(mode="none"), PAID_MODE="none", REELWRIGHT_HOME=memory, REELWRIGHT_WORKER="inline")
-        paid = station.studio().submit(text_request("a fox"))
-        assert paid.notes == [why_lost(Path(memory))]
-        assert station.studio().submit(tiny_request("a fox")).notes == []
+        studio = station.studio()
+        paid, free = studio.submit(text_request("a fox")), studio.submit(tiny_request("a fox"))
+        assert paid.notes == [why_lost(Path(memory))] and free.notes == []
+        station.settled(studio, [paid.job_id, free.job_id])
         station.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 import threading
@@ -156,9 +157,9 @@ def test_a_refused_call_leaves_no_copy(station: Station, studio: Studio) -> None
     assert caught.value.kind == "consent" and kept(station) == []
     assert studio.quote(animate("big.png")).estimate is not None
     assert kept(station) == [] and station.rows("SELECT * FROM blobs") == []
-    job = studio.submit(animate("big.png"), confirmed=True)
+    job = Orders(studio.context, "test", "local").place(Order(animate("big.png"), confirmed=True)).row["id"]
     (blob,) = kept(station)
-    assert studio.quote(animate("big.png")).job == job.job_id
+    assert studio.quote(animate("big.png")).job == job
     with pytest.raises(VideoError):
         studio.submit(animate("big.png", "another", max_cost_usd=0))
     assert kept(station) == [blob], "it is another job's"
@@ -232,7 +233,7 @@ def test_another_take_needs_the_kept_inputs_as_they_were(station: Station, studi
         studio.again(job.job_id)
     assert caught.value.message.startswith("frames[0]: the kept copy of this input has been changed on disk")
     picture(path)
-    assert not studio.submit(animate("first.png"), take=2).replayed, "the file itself mends it"
+    assert station.place(studio.context, animate("first.png"), take=2) != job.job_id, "the file itself puts it right"
 
 
 def test_a_job_whose_input_was_changed_while_it_waited_fails_unpaid(
@@ -260,5 +261,6 @@ def test_what_is_done_to_the_published_clip_never_reaches_an_input(station: Stat
 def test_a_name_that_looks_the_same_is_told(station: Station, studio: Studio) -> None:
     picture(station.root / "Shot at 3.45\u202fPM.png")
     said = "'Shot at 3.45 PM.png' is taken to be 'Shot at 3.45\\u202fPM.png', which looks the same"
-    assert studio.submit(animate("Shot at 3.45 PM.png")).notes == [said]
+    job = station.place(studio.context, animate("Shot at 3.45 PM.png"))
+    assert json.loads(station.row(job)["notes"]) == [said]
     assert studio.inspect("Shot at 3.45 PM.png").text.splitlines()[-1] == said

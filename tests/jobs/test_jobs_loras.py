@@ -38,21 +38,22 @@ def write(path: Path, data: bytes) -> str:
 
 def test_a_retrained_file_is_another_request(station: Station, studio: Studio) -> None:
     path = write(station.root / "ink.safetensors", b"first training")
-    first = studio.submit(ask(f"{path}:0.5"))
-    assert studio.submit(ask(f"{path}:0.5")).replayed
+    first = station.place(studio.context, ask(f"{path}:0.5"))
+    assert station.place(studio.context, ask(f"{path}:0.5")) == first
     write(station.root / "ink.safetensors", b"second training")
-    second = studio.submit(ask(f"{path}:0.5"))
-    assert not second.replayed and second.job_id != first.job_id
+    second = station.place(studio.context, ask(f"{path}:0.5"))
+    assert second != first
     moved = write(station.root / "models" / "ink-1.safetensors", b"first training")
-    assert studio.submit(ask(f"{moved}:0.5")).job_id == first.job_id, "it is the bytes that count"
-    prepared = json.loads(station.row(second.job_id)["prepared"])
+    assert station.place(studio.context, ask(f"{moved}:0.5")) == first, "it is the bytes that count"
+    prepared = json.loads(station.row(second)["prepared"])
     assert prepared["wire"]["lora_files"] == {path: hashlib.sha256(b"second training").hexdigest()}
 
 
 def test_another_take_needs_the_file_as_it_was(station: Station, studio: Studio) -> None:
     path = write(station.root / "ink.safetensors", b"first training")
     (job,) = station.settled(studio, [studio.submit(ask(path)).job_id])
-    assert studio.again(job.job_id).job_id != job.job_id
+    (second,) = station.settled(studio, [studio.again(job.job_id).job_id])
+    assert second.job_id != job.job_id
     write(station.root / "ink.safetensors", b"second training")
     with pytest.raises(VideoError) as caught:
         studio.again(job.job_id)
@@ -67,9 +68,9 @@ def test_the_home_folder_is_read_as_for_every_input(
 ) -> None:
     monkeypatch.setenv("HOME", str(station.root))
     path = write(station.root / "ink.safetensors", b"first training")
-    job = studio.submit(ask("~/ink.safetensors:0.5"))
-    assert studio.submit(ask(f"{path}:0.5")).job_id == job.job_id
-    prepared = json.loads(station.row(job.job_id)["prepared"])
+    job = station.place(studio.context, ask("~/ink.safetensors:0.5"))
+    assert station.place(studio.context, ask(f"{path}:0.5")) == job
+    prepared = json.loads(station.row(job)["prepared"])
     assert prepared["request"]["loras"] == [{"name": path, "weight": 0.5}], "what the engine opens"
 
 
@@ -100,8 +101,8 @@ def test_the_rules_of_every_input(station: Station, studio: Studio, name: str, w
 
 
 def test_names_of_a_hub_are_passed_on(station: Station, studio: Studio) -> None:
-    job = studio.submit(ask("acme/ink:0.6", "https://weights.example/fog.safetensors"))
-    prepared = json.loads(station.row(job.job_id)["prepared"])
+    job = station.place(studio.context, ask("acme/ink:0.6", "https://weights.example/fog.safetensors"))
+    prepared = json.loads(station.row(job)["prepared"])
     assert [lora["name"] for lora in prepared["request"]["loras"]] == [
         "acme/ink",
         "https://weights.example/fog.safetensors",
