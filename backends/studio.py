@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,11 +18,10 @@ from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import VideoError
 from backends.jobs import decisions, lanes, ledger, limits, records
-from backends.jobs.artifacts import disk_errors
 from backends.jobs.billing import in_general, is_told
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
-from backends.jobs.inspection import describe
+from backends.jobs.inspection import look
 from backends.jobs.launch import Launcher
 from backends.jobs.next_model import next_model
 from backends.jobs.offers import Estimator, Market
@@ -115,7 +113,7 @@ class Studio:
 
         A named model that cannot is an error with the nearest legal request.
         """
-        inputs = self.context.inputs.resolve(request, self.principal, copy=False)
+        inputs = self.context.inputs.resolve(request, self.principal, "look")
         walls = ledger.walls(self.context.store)
         market = Market(self.context.catalog, self.context.env, walls.allow_providers)
         return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
@@ -377,20 +375,5 @@ class Studio:
             raise VideoError(
                 "asset", "inspect_clip looks at local files and jobs: save the clip first and give its path"
             )
-        path = self._inspected(name)
-        folder = self.context.artifacts.root / "sheets"
-        with disk_errors("writing a contact sheet"):
-            folder.mkdir(parents=True, exist_ok=True)
-        stamp = hashlib.sha256(f"{clip} {frames} {path.stat().st_mtime_ns}".encode()).hexdigest()[:20]
-        sheet = folder / f"{stamp}.jpg"
-        found = self.context.sandbox.inspect(path, frames, sheet)
-        row = self._row(name.value) if name.kind == "job" and name.part == "clip" else None
-        return Inspection(describe(found, row), sheet, sheet.read_bytes(), found)
-
-    def _inspected(self, name: MediaName) -> Path:
-        if name.kind == "path":
-            return self.context.inputs.checked_path(name.value)
-        entry = self.context.inputs.job_entry(name, self.principal)
-        if "path" not in entry:
-            raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
-        return Path(str(entry["path"]))
+        found = look(self.context, name, self.principal, frames)
+        return Inspection(found.text, found.sheet, found.sheet.read_bytes(), found.facts)

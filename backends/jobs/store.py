@@ -20,6 +20,7 @@ import apsw
 from backends.errors import VideoError
 from backends.jobs import schema
 from backends.jobs.crash import crash_point
+from backends.jobs.private import private_file, private_home
 
 T = TypeVar("T")
 
@@ -116,7 +117,8 @@ class Store:
         self._synchronous = ""
         self._inside: dict[int, float] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_home(path.parent)
+            private_file(path)  # SQLite gives its log and index the same rights
             self._writer = self._connect()
             try:
                 self._migrate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from backends.jobs.views import Job, JobPage
     from backends.studio import Studio
 
-app = typer.Typer(help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person.")
+app = typer.Typer(
+    help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person; verify, clean."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 State = Annotated[str | None, typer.Option(help="A state, or open.")]
@@ -290,3 +293,53 @@ def resume(
         show.line(f"{key}: buys again")
     if not stopped:
         show.line("no lane was stopped")
+
+
+@app.command()
+def verify(as_json: Json = False) -> None:
+    """Read every kept clip and input again, and name those that are damaged or gone. Exit code 1 when there are any."""
+    from backends.jobs import upkeep
+
+    with opening.studio(as_json) as studio:
+        found = upkeep.verify(studio.context.store, studio.context.artifacts)
+    if as_json:
+        show.as_json(asdict(found))
+    elif not found.damage:
+        show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
+    else:
+        for one in found.damage:
+            show.cells(one.fault, one.what, one.path, *([f"whole at {one.whole_at}"] if one.whole_at else []))
+        show.line(
+            f"{len(found.damage)} of {found.files} kept files are damaged: put them back from a backup; published "
+            "copies may be whole"
+        )
+    raise typer.Exit(1 if found.damage else 0)
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them; without it they are only shown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Free the disk of what no job needs: work folders of ended jobs, and inputs that no job names."""
+    from backends.jobs import upkeep
+
+    with opening.studio(as_json) as studio:
+        found = upkeep.leftovers(studio.context.store, studio.context.artifacts)
+        freed = upkeep.clean(studio.context.store, studio.context.artifacts) if yes and found else 0
+    size = sum(one.bytes for one in found)
+    if as_json:
+        show.as_json({"removed": yes, "bytes": freed if yes else size, "leftovers": [asdict(one) for one in found]})
+        return
+    for one in found:
+        show.cells(_megabytes(one.bytes), one.what, one.path)
+    if not found:
+        show.line("nothing to remove")
+    elif yes:
+        show.line(f"{_megabytes(freed)} freed")
+    else:
+        show.line(f"{_megabytes(size)} in all; nothing was removed: reelwright jobs clean --yes")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
