@@ -130,5 +130,5 @@ def test_a_clip_that_was_filtered_costs_nothing(servers: tuple[FakeServer, FakeS
     job = studio.submit(build_request(max_cost_usd=5, **ORDERS[6])).job_id
     (ended,) = station.settled(studio, [job])
     assert ended.error is not None
-    assert (ended.state, ended.error.kind, ended.error.charged) == ("failed", "moderation_output", "no")
+    assert (ended.state, ended.error.kind, ended.error.charged) == ("failed", "moderation_output", "unknown")
     assert "Support code 58061214" in ended.error.message and station.books() == (0, 0)

@@ -109,6 +109,13 @@ def test_sora_is_refused_by_the_catalogue_before_any_request() -> None:
         }
 
 
+SPENT = "You exceeded your current quota, please check your plan and billing details."
+
+
+def told(code: str | None, kind: str | None, message: str = "no") -> dict[str, Any]:
+    return {"body": {"error": {"code": code, "type": kind, "message": message}}}
+
+
 REFUSALS: list[tuple[int, dict[str, Any], str, bool]] = [
     (400, {}, "invalid_request", False),
     (400, {"code": "moderation_blocked"}, "moderation_input", False),
@@ -130,6 +137,19 @@ REFUSALS: list[tuple[int, dict[str, Any], str, bool]] = [
     (429, {"code": "insufficient_quota"}, "balance", False),
     (429, {"body": {"detail": "Budget has been exceeded"}}, "quota", False),
     (429, {"code": "odd"}, "quota", False),
+    # Exact codes before words, and those of money first, at any status.
+    (429, told("insufficient_quota", "rate_limit_error", SPENT), "balance", False),
+    (429, told(None, "insufficient_quota", "Rate limit reached"), "balance", False),
+    (429, told(None, "rate_limit_error", SPENT), "balance", False),
+    (429, told("rate_limit_exceeded", "requests", "Rate limit reached; add a credit card"), "rate_limited", True),
+    (429, told("rate_limit_exceeded", None, "slow down"), "rate_limited", True),
+    (429, told("billing_hard_limit_reached", None), "quota", False),
+    (400, told("billing_hard_limit_reached", "invalid_request_error"), "quota", False),
+    (403, told("billing_not_active", None), "balance", False),
+    (403, told(None, None, "Your account is not active, please check your billing details"), "balance", False),
+    (400, told("insufficient_quota", "moderation"), "balance", False),
+    (400, told("budget_exceeded", None), "quota", False),
+    (400, told(None, "invalid_request_error", "prompt: a credit card in a bank"), "invalid_request", False),
 ]
 
 
