@@ -68,7 +68,7 @@ class FalBackend:
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         endpoint = wire_text(prepared, "endpoint").strip("/")
         if not endpoint:
-            raise VideoError("storage", f"{prepared.model}: its catalogue row has no wire.endpoint. Mend the row.")
+            raise VideoError("storage", f"{prepared.model}: its catalogue row has no wire.endpoint. Fix the row.")
         body = plain_body(prepared)
         uploads = place_media(body, prepared, inputs_by_field(request, prepared))
         if transitions := named(prepared, "transitions"):

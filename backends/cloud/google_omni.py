@@ -37,7 +37,7 @@ from backends.cloud.google_side import GoogleSide, exchange
 from backends.cloud.http import Answer
 from backends.cloud.http_json import at, listed, number, table, text
 from backends.cloud.http_media import filled, marked
-from backends.cloud.http_outcome import Told
+from backends.cloud.http_outcome import CHARGED_WORDS, Told
 from backends.cloud.http_still import Takes
 from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
@@ -71,7 +71,7 @@ class OmniBackend:
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         if prepared.wire.get("endpoint") != MADE_HERE:
-            raise VideoError("unsupported", f"{prepared.model}: its row's wire.endpoint is not {MADE_HERE}: mend it")
+            raise VideoError("unsupported", f"{prepared.model}: its row's wire.endpoint is not {MADE_HERE}: fix it")
         body, notes = omni_body(request, prepared, parent)
         uploads = _too_large_inline(prepared, marked(body)) if self._side.has_files else ()
         return replace(
@@ -134,7 +134,8 @@ class OmniBackend:
     def _failed(self, interaction: Mapping[str, object], word: str) -> VideoError:
         told, again = said_of_failure(_errors(interaction))
         if word == "cancelled":
-            return VideoError("cancelled", "cancelled at Google", charged=_charged(interaction))
+            charged = _charged(interaction)
+            return VideoError("cancelled", f"cancelled at Google; {CHARGED_WORDS[charged]}", charged=charged)
         if word != "failed" and not told.message:
             told, again = replace(told, message=f"it ended as {word}", code=told.code or word), False
         return self._calls.service.failed(told, charged=_charged(interaction), retryable=again)

@@ -58,7 +58,7 @@ class VertexBackend:
     def _of(self, endpoint: object, model: str) -> RemoteBackend:
         if endpoint not in self._ways:
             legal = ", ".join(map(str, self._ways))
-            raise VideoError("unsupported", f"{model}: its row's wire.endpoint is none of {legal}: mend the row")
+            raise VideoError("unsupported", f"{model}: its row's wire.endpoint is none of {legal}: fix the row")
         return self._ways[endpoint]
 
     def _of_handle(self, handle: Handle) -> RemoteBackend:

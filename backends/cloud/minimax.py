@@ -152,7 +152,7 @@ class MiniMaxBackend:
         state = STATES.get(word, "unknown")
         said = told(answer)
         if state == "failed" or said.kind in ("moderation_input", "moderation_output"):
-            return Status("failed", word, error=self._failure(said))
+            return Status("failed", self.service.clean(word, 60), error=self._failure(said))
         self._check(answer, said)
         if state != "succeeded":
             return Status(state, self.service.clean(word, 60))
@@ -192,7 +192,7 @@ class MiniMaxBackend:
         return Status("succeeded", word, files=(RemoteFile(url=url, authorised=self.channel.own(url)),))
 
     def _empty(self, word: str) -> Status:
-        return Status("failed", word, error=self.service.no_video("unknown"))
+        return Status("failed", self.service.clean(word, 60), error=self.service.no_video("unknown"))
 
     async def cancel(self, handle: Handle) -> Cancelled:
         return Cancelled("unsupported", "yes", "MiniMax cannot stop a job: it runs on, and the clip will be kept")

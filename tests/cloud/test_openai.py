@@ -515,10 +515,10 @@ async def test_further_keys_of_a_row(server: FakeServer, rows: Catalog, tmp_path
 @pytest.mark.parametrize(
     ("wire", "told"),
     [
-        ({"encoding": "xml"}, "wire.encoding must be one of multipart, json: mend the row"),
-        ({"cancel": "kill"}, "wire.cancel must be one of none, delete: mend the row"),
-        ({"progress": "steps"}, "wire.progress must be one of percent, none: mend the row"),
-        ({"variants": ["gif"]}, "wire.variants may name thumbnail, spritesheet: mend the row"),
+        ({"encoding": "xml"}, "wire.encoding must be one of multipart, json: fix the row"),
+        ({"cancel": "kill"}, "wire.cancel must be one of none, delete: fix the row"),
+        ({"progress": "steps"}, "wire.progress must be one of percent, none: fix the row"),
+        ({"variants": ["gif"]}, "wire.variants may name thumbnail, spritesheet: fix the row"),
     ],
 )
 def test_a_row_with_an_unknown_word_is_told(rows: Catalog, wire: dict[str, Any], told: str) -> None:
