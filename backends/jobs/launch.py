@@ -143,7 +143,8 @@ class Launcher:
         variables = " or ".join(registered(lane["provider"]).access({}).missing)
         return (
             f"no_credentials: this job belongs to another account or server of {lane['provider']}: set {variables} "
-            "as it was, or move a queued job with reelwright jobs rebind"
+            "as it was, move a queued job with reelwright jobs rebind, or decide what becomes of one that was sent "
+            "with reelwright jobs resolve"
         )
 
     def _is_cut_off(self, provider: str) -> bool:

@@ -233,3 +233,10 @@ def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
         f"SELECT {by} AS name, count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
         f"sum(CASE WHEN {_HELD} THEN reserved ELSE 0 END) AS held FROM ledger GROUP BY {by} ORDER BY {by}"
     )
+
+
+def differing(store: Store) -> list[Row]:
+    """Paid jobs that brought something else than was asked for: id, label, and cost_basis, which says it."""
+    return store.rows(
+        "SELECT id, label, cost_basis FROM jobs WHERE kind = 'remote' AND cost_basis LIKE '%; asked %' ORDER BY seq"
+    )

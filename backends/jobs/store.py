@@ -305,7 +305,8 @@ def storage_error(error: Exception, path: Path) -> VideoError:
     elif isinstance(error, apsw.CorruptError | apsw.NotADBError):
         text = (
             f"{path} is damaged ({error}): stop every Reelwright process, copy the file for safety, then run "
-            f"sqlite3 {path.name} .recover, or move it away to begin a new store (clips in artifacts/ stay)"
+            f"sqlite3 {path.name} .recover, or move it and the files {path.name}-* away: a new store takes up the paid "
+            "jobs of this one from accepted.jsonl (leave that file and artifacts/ where they are)"
         )
     elif isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | PermissionError):
         text = f"{folder} cannot be written: make it writable, or set REELWRIGHT_HOME to a folder that is"

@@ -203,6 +203,8 @@ def _store(context: Context) -> Iterator[Finding]:
     import apsw
 
     from backends.jobs import schema
+    from backends.jobs.idlog import IdLog
+    from backends.jobs.recovery import unlisted
 
     path = context.settings.store
     counts = {
@@ -213,6 +215,9 @@ def _store(context: Context) -> Iterator[Finding]:
     yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
     for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
         yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
+    for job, lane, remote_id in unlisted(context.store, IdLog.of(context.settings.home))[:20]:
+        words = "was accepted by the provider for an earlier store: look after it there"
+        yield Finding("job", "note", f"{job} {words} ({lane.rpartition('|')[0]}, id {remote_id})")
 
 
 def _other_homes(context: Context) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ def _list(
 ) -> None:
     with opening.studio(as_json) as studio:
         if by is not None:
-            _show_bill(_bill(studio, by), by, as_csv, as_json)
+            _show_bill(_bill(studio, by), _differences(studio), by, as_csv, as_json)
             return
         page = studio.list(state, label, limit)
     rows = [row.model_dump(mode="json") for row in page.jobs]
@@ -124,9 +124,9 @@ def _bill(studio: Studio, by: Literal["label", "day"]) -> Bill:
     ]
 
 
-def _show_bill(rows: Bill, by: str, as_csv: bool, as_json: bool) -> None:
+def _show_bill(rows: Bill, differences: Bill, by: str, as_csv: bool, as_json: bool) -> None:
     if as_json:
-        show.as_json({"by": by, "rows": rows})
+        show.as_json({"by": by, "rows": rows, "differences": differences})
     elif as_csv:
         _csv((by, "jobs", "settled_usd", "held_usd"), rows)
     else:
@@ -134,6 +134,16 @@ def _show_bill(rows: Bill, by: str, as_csv: bool, as_json: bool) -> None:
         show.table((by, "jobs", "settled", "held"), cells)
         settled, held = (sum(row[name] for row in rows) for name in ("settled_usd", "held_usd"))
         show.line(f"in all {show.usd(settled)} settled, {show.usd(held)} held for jobs that are not settled")
+
+
+def _differences(studio: Studio) -> Bill:
+    """The paid jobs whose clip is not what was asked for: a ground for a complaint."""
+    from backends.jobs import ledger
+
+    return [
+        {"job_id": row["id"], "label": row["label"], "difference": row["cost_basis"].partition("; ")[2]}
+        for row in ledger.differing(studio.context.store)
+    ]
 
 
 def _csv(columns: tuple[str, ...], rows: Bill) -> None:
