@@ -7,6 +7,7 @@ the row's commit, it is not lost. And should the store itself be lost, a new one
     {"event": "asked", "job", "at", "row", "reserved", "day"}    before a paid request: all that a row needs
     {"job", "at", "lane", "handle"}                               accepted, flushed to disk; handle null: given up
     {"event": "ended", "job", "at", "row", "settled", "day"}      the columns of its end
+    {"event": "limit", "job": "", "at", "key", "value"}           a spending limit that the person has set
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ class IdLog:
 
     def ended(self, job: str, row: Entry, settled: int, day: str) -> None:
         self._write({"event": "ended", "job": job, "at": time.time(), "row": row, "settled": settled, "day": day})
+
+    def limit(self, key: str, value: str | None) -> None:
+        """The person has set a spending limit; None: back to its default."""
+        self._write({"event": "limit", "job": "", "at": time.time(), "key": key, "value": value}, durable=True)
 
     def _write(self, entry: Entry, *, durable: bool = False) -> None:
         # It begins with a line break too: what a crash or a full disk has cut short must not swallow the next entry.

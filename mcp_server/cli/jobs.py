@@ -134,6 +134,8 @@ def _show_bill(rows: Bill, differences: Bill, by: str, as_csv: bool, as_json: bo
         show.table((by, "jobs", "settled", "held"), cells)
         settled, held = (sum(row[name] for row in rows) for name in ("settled_usd", "held_usd"))
         show.line(f"in all {show.usd(settled)} settled, {show.usd(held)} held for jobs that are not settled")
+        for one in differences:
+            show.line(f"{one['job_id']} {one['label']}: {one['difference']}")
 
 
 def _differences(studio: Studio) -> Bill:
