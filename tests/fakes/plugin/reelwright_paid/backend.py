@@ -114,7 +114,12 @@ class PaidBackend:
         if state == "failed":
             error = _failure(reply)
         files = tuple(
-            RemoteFile(url=file["url"], mime=file["mime"], authorised=bool(file.get("authorised")))
+            RemoteFile(
+                url=file["url"],
+                mime=file["mime"],
+                authorised=bool(file.get("authorised")),
+                role=file.get("role", "clip"),
+            )
             for file in reply.get("files", [])
         )
         if state == "succeeded" and not files:
@@ -124,6 +129,7 @@ class PaidBackend:
             state,
             word,
             progress=reply.get("progress"),
+            queue_position=reply.get("queue_position"),
             files=files,
             error=error,
             cost_usd=_usd(reply.get("cost_usd")),
