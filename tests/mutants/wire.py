@@ -71,8 +71,8 @@ MUTANTS = (
     Mutant(
         "unreadable_is_taken",
         C + "http.py",
-        '            raise self.service.unknown("an answer that is not JSON", answer.status)\n        return answer\n\n    async',
-        "            pass\n        return answer\n\n    async",
+        "        if answer.json is None:\n            raise",
+        "        if False:\n            raise",
         "an unreadable answer is taken for a job without an id",
         HTTP,
     ),
