@@ -11,8 +11,8 @@ from backends.jobs import admin, ledger
 from backends.jobs.schema import OPEN
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, end
+from tests.jobs.truth import PRICE
 
-PRICE = Decimal("0.40")
 LOOK_S = 0.5
 STEP_USD = Decimal(4)
 STALL_S = 8.0
