@@ -34,7 +34,8 @@ UNFAIR = frozenset({"holes"})
 
 @dataclass(frozen=True)
 class EvilPlan:
-    """One run. clients: of each home; prompts: so many different ones; one_in: of so many answers one lies; every_s:
+    """One run. clients: of each home; prompts: so many different ones, which the homes ask for at different times (else
+    nobody could tell whose of two equal jobs is whose); one_in: of so many answers one lies; every_s:
     the mean time between two kills; limit_s: when to give up."""
 
     mode: Mode
@@ -55,6 +56,7 @@ class EvilPlan:
 class Home:
     """One home: its station, its person, and its clients by their share of the clips."""
 
+    number: int
     station: Station
     person: Person
     keys: list[str]
@@ -139,7 +141,7 @@ def _home(plan: EvilPlan, root: Path, number: int, server: FakeServer) -> Home:
     env |= {"REELWRIGHT_SETTLE_S": "2", "REELWRIGHT_CPU_JOBS": "2"}
     station = Station(root, server.url, env)
     person = Person(station, server, start_usd=Decimal(6))
-    home = Home(station, person, keys)
+    home = Home(number, station, person, keys)
     each = plan.jobs // plan.homes
     share = -(-each // plan.clients)
     for first in range(0, each, share):
@@ -151,7 +153,8 @@ def _home(plan: EvilPlan, root: Path, number: int, server: FakeServer) -> Home:
 def _client(plan: EvilPlan, home: Home, part: tuple[int, int]) -> subprocess.Popen[bytes]:
     env = home.station.environ()
     env["PYTHONPATH"] = f"{ROOT}:{env['PYTHONPATH']}"
-    numbers = map(str, (*part, plan.pace_s, plan.prompts))
+    shift = home.number * plan.prompts // plan.homes
+    numbers = map(str, (*part, plan.pace_s, plan.prompts, shift))
     with (home.station.root / "clients.log").open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.chaos.client", *numbers],

@@ -17,7 +17,9 @@ Rows = list[Row]
 
 def judge(outcome: EvilOutcome, homes: list[Home], server: FakeServer, tricks: list[tuple[str, str, str]]) -> None:
     """Add to `outcome.broken` everything that does not hold."""
-    rows = [row for home in homes for row in home.station.rows("SELECT * FROM jobs ORDER BY seq")]
+    rows = [
+        {**row, "home": home.number} for home in homes for row in home.station.rows("SELECT * FROM jobs ORDER BY seq")
+    ]
     entries = {row["job"]: row for home in homes for row in home.station.rows("SELECT * FROM ledger")}
     truth = {job["id"]: job for job in server.jobs()}
     outcome.states = Counter(str(row["state"]) for row in rows)
@@ -27,6 +29,8 @@ def judge(outcome: EvilOutcome, homes: list[Home], server: FakeServer, tricks: l
         outcome.broken.append(f"only {outcome.killed.total()} of {outcome.plan.kills} kills came before the end")
     if len(rows) != outcome.plan.jobs:
         outcome.broken.append(f"{outcome.plan.jobs} clips were asked for, and {len(rows)} jobs are in the stores")
+    if shared := checks.shared(rows):
+        outcome.told.append(f"{shared} clips that both homes take for theirs: each paid once, and lost by nobody")
     outcome.broken += checks.charged(rows, truth)
     outcome.broken += checks.lost(rows, truth)
     known = checks.accepted(home.station.home for home in homes)

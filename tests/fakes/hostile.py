@@ -62,6 +62,9 @@ TRICKS: dict[str, tuple[str, ...]] = {
 ONCE = frozenset({"false end", "no file", "no clip", "cut", "busy", "endless", "unknown yet"})
 """Done once a job. (A clip that is another than was asked for stays so.)"""
 
+ENDINGS = frozenset({"false end", "no file"})
+"""Of these one a job at most: a service that says the same wrong thing twice is believed, and rightly."""
+
 
 def placed(value: Any, text: str) -> bytes:
     """The JSON of `value`, with `text` in the place of PLACE."""
@@ -141,7 +144,7 @@ class Hostile:
             return "", draw
         trick = draw.choice(names)
         if trick in ONCE:
-            self._done.add((job, trick))
+            self._done |= {(job, other) for other in (ENDINGS if trick in ENDINGS else {trick})}
         self.log.append((route, job, trick))
         return trick, draw
 

@@ -72,9 +72,9 @@ def test_a_bomb_is_small_and_unpacks_to_a_lot() -> None:
 
 
 def test_what_ends_a_job_falsely_is_done_once() -> None:
-    evil = Hostile(seed=5, one_in=1, tricks=("false end", "no file"))
-    tricks = [evil.trick("status", "1")[0] for _ in range(20)]
-    assert sorted(filter(None, tricks)) == ["false end", "no file"]
+    evil = Hostile(seed=5, one_in=1, tricks=("false end", "no file", "unknown yet"))
+    tricks = sorted(filter(None, (evil.trick("status", "1")[0] for _ in range(20))))
+    assert tricks in (["false end", "unknown yet"], ["no file", "unknown yet"])
     with pytest.raises(ValueError, match="no trick is called"):
         Hostile(tricks=("false ends",))
 

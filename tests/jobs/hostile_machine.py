@@ -180,7 +180,11 @@ class HostileMachine(RuleBasedStateMachine):
     # what must hold
 
     def rows(self) -> list[Row]:
-        return [row for home in self.homes for row in home.station.rows("SELECT * FROM jobs")]
+        return [
+            {**row, "home": number}
+            for number, home in enumerate(self.homes)
+            for row in home.station.rows("SELECT * FROM jobs")
+        ]
 
     def truth(self) -> dict[str, dict[str, Any]]:
         return {job["id"]: job for job in self.server.jobs()}

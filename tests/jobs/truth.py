@@ -1,7 +1,7 @@
 """What must hold between two sides: what homes say of their jobs, and what the service really holds and has charged.
 
 Each check returns what does not hold, in words: nothing when all is well. rows: the jobs of all homes; truth:
-the service's jobs by their id.
+the service's jobs by their id. A row's "home" says whose it is, where there are several.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def charged(rows: Sequence[Row], truth: Truth) -> list[str]:
 
 def told_again(row: Row) -> bool:
     """Whether a second POST was sent, and the job says so."""
-    return row["posts"] >= 2 and any("again" in note or "second" in note for note in json.loads(row["notes"]))
+    return row["posts"] >= 2 and any(
+        "sent once more" in note or "asked for again" in note for note in json.loads(row["notes"])
+    )
 
 
 def given_up(row: Row) -> bool:
@@ -53,7 +55,7 @@ def lost(rows: Sequence[Row], truth: Truth) -> list[str]:
     for name, job in truth.items():
         if not bound[name] and not _open_to_all(owner.get(job["job_key"])):
             wrong.append(f"lost: {name} is charged for {job['job_key']}, and no job is bound to it")
-        if len(bound[name]) > 1:
+        if len({row.get("home") for row in bound[name]}) < len(bound[name]):
             wrong.append(f"one clip for two jobs: {name} of {[row['id'] for row in bound[name]]}")
     for row in rows:
         job = truth.get(row["remote_id"] or "")
@@ -65,6 +67,16 @@ def lost(rows: Sequence[Row], truth: Truth) -> list[str]:
         error = f"{row['phase'][:100]} {(row['error'] or '')[:200]}"
         wrong.append(f"{what}: {row['id']} ({row['remote_id']}) is {row['state']}: {error}")
     return wrong
+
+
+def shared(rows: Sequence[Row]) -> int:
+    """How many of the service's jobs two homes take for theirs: where both ask for the same words on one account, and
+    one request got no answer, no look tells them apart."""
+    homes: defaultdict[str, set[object]] = defaultdict(set)
+    for row in rows:
+        if row["remote_id"]:
+            homes[row["remote_id"]].add(row.get("home"))
+    return sum(len(found) > 1 for found in homes.values())
 
 
 def _open_to_all(row: Row | None) -> bool:
