@@ -2,8 +2,8 @@
 
 `python -m tests.chaos.client FIRST COUNT PACE_S [PROMPTS SHIFT]`: clips FIRST .. FIRST + COUNT - 1, one each PACE_S
 seconds, by request key, so that asking again after a kill is asking for the same. PROMPTS: so many different prompts,
-and takes of them without a key of their own, beginning with prompt SHIFT: many jobs with the same words. Ends with 0 once
-all of them are settled.
+and takes of them without a key of their own, beginning with prompt SHIFT: many jobs with the same words. Ends with 0
+once all of them are settled.
 """
 
 from __future__ import annotations
