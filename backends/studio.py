@@ -18,7 +18,7 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import VideoError
-from backends.jobs import ledger, records
+from backends.jobs import decisions, ledger, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
@@ -323,10 +323,7 @@ class Studio:
 
     def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
         if state in ("waiting", "queued"):
-            ledger.release(tx, job)
-            cost = records.cost_of_steps(tx, job)
-            basis = "the sum of its steps" if cost else "not charged"
-            records.move(tx, None, job, "cancelled", matchable=0, cost=cost, cost_basis=basis)
+            decisions.end_unsent(tx, job)
         elif state == "uncertain":
             raise VideoError(
                 "conflict",

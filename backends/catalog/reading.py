@@ -68,6 +68,7 @@ def read_row(data: Mapping[str, object], where: str, file: str) -> Row:
             limits.whole("per_minute", 0) or None,
             limits.whole("per_day", 0) or None,
         ),
+        list_complete=_list_complete(top),
         wire=top.plain("wire"),
         facts=top.plain("facts"),
         notes=top.texts("notes"),
@@ -78,6 +79,14 @@ def read_row(data: Mapping[str, object], where: str, file: str) -> Row:
     for table in (typical, limits, top):
         table.done()
     return row
+
+
+def _list_complete(top: Table) -> str:
+    """list = "complete" needs list_source, on whose word it is."""
+    if not top.text("list", ""):
+        return ""
+    top.word("list", ("complete",), "complete")
+    return top.text("list_source")
 
 
 def _source(table: Table) -> Source:

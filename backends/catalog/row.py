@@ -102,6 +102,8 @@ class Row:
     family: the model itself, whatever the route (rows of one family are the same model). tier: 1 (best pictures of
     its day) to 5. strengths: what it is picked for. retire_checked: whether the provider itself announced retire_on.
     tested: "contract-tested" and the date, or "" when no back end has run it. wire: shared by all modes.
+    list_complete: on whose word the service's list shows every job of the account at once, so that a paid request which
+    is not in it was not taken ("" = on nobody's).
     """
 
     id: str
@@ -126,6 +128,7 @@ class Row:
     compliance: tuple[str, ...] = ()
     tested: str = ""
     limits: Limits = Limits()
+    list_complete: str = ""
     wire: Mapping[str, object] = field(default_factory=dict[str, object])
     facts: Mapping[str, object] = field(default_factory=dict[str, object])
     notes: tuple[str, ...] = ()

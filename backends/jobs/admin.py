@@ -1,4 +1,4 @@
-"""What only the person may do, at a terminal: decide an uncertain job, move a queued one, clear a lane, set walls.
+"""What only the person may do, at a terminal: move a queued job, clear a lane, set walls. (One job: `decisions`.)
 
 No tool of an agent reaches any of this. Each decision is one durable transaction whose event wakes the driver.
 """
@@ -11,13 +11,12 @@ import time
 from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 
-from backends.backend import Access, Handle, JsonObject
+from backends.backend import Access, JsonObject
 from backends.errors import VideoError
-from backends.jobs import codec, ledger, records
-from backends.jobs.idlog import IdLog
+from backends.jobs import ledger, records
 from backends.jobs.lanes import add_lane
 from backends.jobs.schema import OPEN
-from backends.jobs.store import Row, Store, Transaction, add_event, to_json
+from backends.jobs.store import Store, Transaction, add_event, to_json
 
 PROVIDER_WALL = "per_day_usd."
 
@@ -112,105 +111,6 @@ def walls_as_set(store: Store) -> dict[str, tuple[str, bool]]:
     known = {str(row["key"]): str(row["value"]) for row in store.rows("SELECT key, value FROM settings ORDER BY key")}
     found = {key: (known.get(key, default), key in known) for key, default in DEFAULTS.items()}
     return found | {key: (value, True) for key, value in known.items() if key.startswith(PROVIDER_WALL)}
-
-
-# an uncertain job
-
-
-def bind(store: Store, job: str, remote_id: str) -> None:
-    """The person has found the job at the provider: it is running there under that id, and is followed from here."""
-    if not re.fullmatch(r"[!-~]{1,500}", remote_id):
-        raise VideoError("invalid_request", "the provider's job id is 1 to 500 printable characters without spaces")
-
-    def write(tx: Transaction) -> None:
-        row = _uncertain(tx, job)
-        other = tx.row(
-            "SELECT id FROM jobs WHERE lane = ? AND remote_id = ? AND id <> ?", (row["lane"], remote_id, job)
-        )
-        if other is not None:
-            raise VideoError("conflict", f"{remote_id} is job {other['id']} already: each job has an id of its own")
-        tx.run("UPDATE ledger SET state = 'reserved', at = ? WHERE job = ?", (time.time(), job))
-        records.note(tx, job, f"bound by the person to the provider's {remote_id}")
-        records.move(
-            tx,
-            None,
-            job,
-            "running",
-            handle=to_json(codec.handle_to_json(_handle(row, remote_id))),
-            remote_id=remote_id,
-            accepted_at=row["accepted_at"] or time.time(),
-            error=None,
-            phase="bound by the person",
-        )
-        add_event(tx, job, "resolve", {"how": "bind", "remote_id": remote_id}, wake=True)
-
-    store.write(write, durable=True)
-
-
-def _handle(row: Row, remote_id: str) -> Handle:
-    """The stored handle when it is the same job (it may hold URLs), else one of the id and where the request went."""
-    if row["handle"] is not None and row["remote_id"] == remote_id:
-        return codec.handle_from_json(json.loads(row["handle"]))
-    endpoint = json.loads(row["prepared"])["endpoint"]
-    return Handle(remote_id, {"endpoint": endpoint} if endpoint else {})
-
-
-def retry(store: Store, ids: IdLog, job: str) -> None:
-    """Ask the provider again and accept a second charge. The first is booked as charged at its reservation, under
-    JOB#N in the ledger; VideoError("wall") when a second one passes a wall."""
-    row = store.row("SELECT lane, state FROM jobs WHERE id = ?", (job,))
-    if row is not None and row["state"] == "uncertain":
-        ids.disown(job, row["lane"])
-
-    def write(tx: Transaction) -> None:
-        row = _uncertain(tx, job)
-        charges = tx.row("SELECT count(*) AS n FROM ledger WHERE job LIKE ? || '#%'", (job,))
-        first = f"{job}#{int(charges['n']) + 1 if charges else 1}"
-        held = tx.row("SELECT reserved FROM ledger WHERE job = ?", (job,))
-        tx.run("UPDATE ledger SET job = ? WHERE job = ?", (first, job))
-        booked = int(held["reserved"]) if held else 0
-        ledger.settle(tx, first, booked, "reservation")
-        ledger.reserve(tx, job, row["provider"], row["lane"], row["label"], row["est_high"])
-        records.note(
-            tx, job, f"asked for again by the person; an earlier submit is booked at ${ledger.to_usd(booked):.2f}"
-        )
-        fresh = dict.fromkeys(("handle", "remote_id", "posted_at", "accepted_at", "remote_done_at", "result", "error"))
-        records.move(
-            tx, None, job, "queued", phase="to be asked for again", attempts=0, not_before=0.0, cancel=0, progress=0.0,
-            **fresh,
-        )  # fmt: skip
-        add_event(tx, job, "resolve", {"how": "retry", "booked": booked}, wake=True)
-
-    store.write(write, durable=True)
-
-
-def write_off(store: Store, job: str) -> None:
-    """Give the job up as failed; its reservation is booked as spent."""
-
-    def write(tx: Transaction) -> None:
-        row = _uncertain(tx, job)
-        booked = int(row["est_high"] or 0)
-        ledger.settle(tx, job, booked, "written_off")
-        error = VideoError(
-            "submit_unknown",
-            f"written off by the person: it may have been charged, ${ledger.to_usd(booked):.2f} is booked. "
-            "take=2 asks for another one",
-            charged="unknown",
-        )
-        columns: JsonObject = {"error": to_json(error.to_json()), "cost": booked}
-        records.move(tx, None, job, "failed", cost_basis="written off: the reservation", **columns)
-        add_event(tx, job, "resolve", {"how": "write_off", "booked": booked}, wake=True)
-
-    store.write(write, durable=True)
-
-
-def _uncertain(tx: Transaction, job: str) -> Row:
-    row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
-    if row is None:
-        raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
-    if row["state"] != "uncertain":
-        raise VideoError("conflict", f"job {job} is {row['state']}: only an uncertain job waits for a decision")
-    return row
 
 
 # lanes

@@ -15,7 +15,9 @@ from backends.backend import Access, registered, registry
 from backends.catalog.loader import Catalog, load
 from backends.errors import VideoError
 from backends.jobs.artifacts import Artifacts
+from backends.jobs.idlog import IdLog
 from backends.jobs.inputs import Inputs
+from backends.jobs.recovery import recover
 from backends.jobs.store import Store
 from backends.media.sandbox import Sandbox
 from backends.settings import Settings, load_keys
@@ -43,7 +45,14 @@ class Context:
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
-        return cls(settings, Store(settings.store), Sandbox())
+        """Open the home. A store that is new takes up the paid jobs of the journal that lies beside it."""
+        store = Store(settings.store)
+        try:
+            recover(store, IdLog.of(settings.home))
+        except BaseException:
+            store.close()
+            raise
+        return cls(settings, store, Sandbox())
 
     @cached_property
     def artifacts(self) -> Artifacts:

@@ -49,23 +49,38 @@ def suffix_of(path: Path) -> str:
 
 async def deliver(
     files: Sequence[RemoteFile], spool: Path, kept: Path, base_url: str, headers: Mapping[str, str], timeout_s: float
-) -> list[Path]:
-    """Every file, in `spool` or already in `kept`, the job's own folder, where a worker that died has moved it.
+) -> Path:
+    """The clip, in `spool` or already in `kept`, the job's own folder, where a worker that died has moved it.
 
     StaleUrl: a fresh URL is needed; VideoError (retryable): it must be tried later.
     """
-    fetched: list[Path] = []
-    for number, (file, name) in enumerate(zip(files, _names(files), strict=True)):
-        here = _arrived(kept, name) or _arrived(spool, f"output{number}") or file.path
-        fetched.append(here or await _one(file, spool / f"output{number}", base_url, headers, timeout_s))
-    return fetched
+    number = _clip_number(files)
+    here = _arrived(kept, "clip") or _arrived(spool, f"output{number}") or files[number].path
+    return here or await _one(files[number], spool / f"output{number}", base_url, headers, timeout_s)
 
 
-def _names(files: Sequence[RemoteFile]) -> list[str]:
-    """What `finish` calls them: the first clip (or the first file of all) is the clip, the others are extras."""
-    clip = next((number for number, file in enumerate(files) if file.role == "clip"), 0)
-    order = [number for number in range(len(files)) if number != clip]
-    return ["clip" if number == clip else f"extra{order.index(number) + 1}" for number in range(len(files))]
+async def deliver_extras(
+    files: Sequence[RemoteFile], spool: Path, kept: Path, base_url: str, headers: Mapping[str, str], timeout_s: float
+) -> tuple[list[tuple[Path, RemoteFile]], list[str]]:
+    """The further files that can be had (a second sample, a thumbnail), one try each, and what to tell of the others.
+    The clip waits for none of them."""
+    fetched: list[tuple[Path, RemoteFile]] = []
+    told: list[str] = []
+    others = [number for number in range(len(files)) if number != _clip_number(files)]
+    for count, number in enumerate(others, 1):
+        file = files[number]
+        try:
+            here = _arrived(kept, f"extra{count}") or _arrived(spool, f"output{number}") or file.path
+            path = here or await _one(file, spool / f"output{number}", base_url, headers, timeout_s)
+            fetched.append((path, file))
+        except (StaleUrl, VideoError) as error:
+            told.append(f"a further file ({file.role}) came with the clip and could not be fetched: {error}")
+    return fetched, told
+
+
+def _clip_number(files: Sequence[RemoteFile]) -> int:
+    """Which of them is the clip: the first that is called so, else the first of all."""
+    return next((number for number, file in enumerate(files) if file.role == "clip"), 0)
 
 
 def _arrived(folder: Path, name: str) -> Path | None:
@@ -108,16 +123,20 @@ async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[s
 
 
 class BackOff:
-    """Growing waits, from a second to five minutes, restarted by success; the provider's own wish counts more."""
+    """Growing waits, from a second to five minutes, restarted by success; the provider's own wish counts more, up to
+    the same five minutes. since: when the failures began (monotonic seconds)."""
 
     def __init__(self) -> None:
         self.failures = 0
         self.since = time.monotonic()
 
     def next_s(self, error: VideoError | None = None) -> float:
+        if not self.failures:
+            self.since = time.monotonic()
         self.failures += 1
         wish = error.retry_after_s if error is not None else None
-        return wish if wish is not None else min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** min(self.failures - 1, 12))
+        own = min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** min(self.failures - 1, 12))
+        return own if wish is None else min(MAX_WAIT_S, max(0.0, wish))
 
     def reset(self) -> None:
         self.failures = 0

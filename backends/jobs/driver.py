@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -11,7 +12,7 @@ import anyio.abc
 
 from backends.backend import RemoteBackend, registered
 from backends.errors import VideoError
-from backends.jobs import lanes, ledger, records
+from backends.jobs import ending, lanes, records
 from backends.jobs.context import Context
 from backends.jobs.engines import Engines
 from backends.jobs.lane_state import LaneState
@@ -20,7 +21,9 @@ from backends.jobs.local_run import LocalRun
 from backends.jobs.records import Hold
 from backends.jobs.remote_run import RemoteRun
 from backends.jobs.schema import OPEN
-from backends.jobs.store import Row, Transaction, to_json
+from backends.jobs.store import Row, Transaction
+
+log = logging.getLogger("reelwright.worker")
 
 
 class _Run(Protocol):
@@ -74,9 +77,7 @@ class LaneDriver:
         return bool(self._tasks)
 
     def _open_remote(self) -> LaneState:
-        job = self.context.store.row("SELECT base_url FROM jobs WHERE lane = ? LIMIT 1", (self.lease.key,))
-        base_url = str(job["base_url"]) if job else ""
-        backend = registered(self.lane["provider"]).open(self.context.env, base_url)
+        backend = registered(self.lane["provider"]).open(self.context.env, lanes.base_url_of(self.lease.key))
         return LaneState.open(self.context, self.hold, cast(RemoteBackend, backend), self.engines)
 
     def _requeue_local(self, tx: Transaction) -> None:
@@ -131,7 +132,7 @@ class LaneDriver:
             )}  # fmt: skip
             broken = [need for need in needs if states.get(need, "gone") in ("failed", "cancelled", "gone")]
             if broken:
-                records.fail(tx, self.hold, row["id"], _why_not_made(tx, row["id"], broken[0]))
+                ending.fail(tx, self.hold, row["id"], _why_not_made(tx, row["id"], broken[0]))
                 return False
             if all(state == "succeeded" for state in states.values()):
                 records.move(tx, self.hold, row["id"], "queued", phase="")
@@ -165,28 +166,18 @@ class LaneDriver:
             self._tasks.pop(job, None)
 
     def _cancelled(self, tx: Transaction, job: str) -> None:
-        ledger.release(tx, job)
-        records.move(tx, self.hold, job, "cancelled", matchable=0, cost=0, cost_basis="not charged")
+        ending.cancel(tx, self.hold, job, "no")
 
     def _broken(self, job: str, error: Exception) -> None:
-        row = self.context.store.row("SELECT state, kind, posted_at FROM jobs WHERE id = ?", (job,))
+        """Work on this machine that a defect of ours has ended. (A paid job looks after itself: see `RemoteRun`.)"""
+        row = self.context.store.row("SELECT state, kind FROM jobs WHERE id = ?", (job,))
         if row is None or row["state"] in records.FINAL:
             return
         text = f"{type(error).__name__}: {error}"[:300]
-        print(f"job {job}: {text}", flush=True)  # noqa: T201 - the worker's log
-        paid = row["kind"] == "remote" and row["posted_at"] is not None
-
-        def write(tx: Transaction) -> None:
-            if paid:
-                ledger.hold(tx, job)
-                records.note(tx, job, f"an unexpected failure of this program: {text}")
-                why = f"an unexpected failure of this program: {text}"
-                unclear = VideoError("submit_unknown", why, charged="unknown")
-                records.move(tx, self.hold, job, "uncertain", phase="needs a person", error=to_json(unclear.to_json()))
-            else:
-                records.fail(tx, self.hold, job, VideoError("provider", f"an unexpected failure: {text}"))
-
-        self.context.store.write(write, durable=True)
+        log.error("job %s: %s", job, text, exc_info=error)
+        if row["kind"] == "local":
+            failure = VideoError("provider", f"an unexpected failure: {text}")
+            self.context.store.write(lambda tx: ending.fail(tx, self.hold, job, failure), durable=True)
 
 
 def _why_not_made(tx: Transaction, job: str, need: str) -> VideoError:

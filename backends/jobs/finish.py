@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from backends.backend import JsonObject
 from backends.errors import VideoError
-from backends.jobs import codec, ledger, records
+from backends.jobs import bill, codec, ledger, records
 from backends.jobs.artifacts import file_sha256
+from backends.jobs.bill import Bill, judge
 from backends.jobs.context import Context
 from backends.jobs.crash import crash_point
-from backends.jobs.gates import PRICE_STOP_S
+from backends.jobs.delivered import Comparison, compare
 from backends.jobs.inputs import remember
 from backends.jobs.records import Hold
 from backends.jobs.store import Row, Transaction, to_json
+from backends.request import MediaFacts
 
 
 def finish(
@@ -27,13 +28,16 @@ def finish(
     clip: Path,
     *,
     extras: Sequence[Path] = (),
+    further_clips: int = 0,
     sidecar: JsonObject | None = None,
     facts: Mapping[str, object] | None = None,
     seed: int | None = None,
     notes: Sequence[str] = (),
     cost_usd: Decimal | None = None,
 ) -> None:
-    """Blocking: call it on a thread. A clip that cannot be read is VideoError("provider"), its bytes are kept.
+    """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
+    kept; OwnFault when it is this program that cannot read it. further_clips: how many of the extras are clips that a
+    service has delivered beside the one that was asked for.
 
     Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
     """
@@ -44,10 +48,17 @@ def finish(
     clip_facts = context.sandbox.check(clip)
     if clip_facts.kind != "clip":
         raise VideoError("provider", f"what came back is no video ({clip_facts.mime}); it is kept at {clip}")
+    told = list(notes)
+    files = {f"clip{clip.suffix}": clip}
     poster = artifacts.spool(job) / "poster.jpg"
-    context.sandbox.poster(clip, poster)
+    try:
+        context.sandbox.poster(clip, poster)
+        files["poster.jpg"] = poster
+    except VideoError as error:  # an extra: the clip is here, and can be read
+        if error.kind == "storage":
+            raise
+        told.append(f"no poster could be made of it: {error.message}")
     sha256 = file_sha256(clip)
-    files = {f"clip{clip.suffix}": clip, "poster.jpg": poster}
     files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
     prepared = json.loads(row["prepared"])
     result: JsonObject = {
@@ -66,9 +77,13 @@ def finish(
     }
     placed = artifacts.commit(job, files, meta)
     result["file"] = str(placed[f"clip{clip.suffix}"])
-    result["poster"] = str(placed["poster.jpg"])
+    if "poster.jpg" in placed:
+        result["poster"] = str(placed["poster.jpg"])
     result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
-    told = list(notes)
+    compared = _compared(context, row, clip_facts, further_clips)
+    if compared.asked:
+        result["asked"] = compared.asked
+    told += compared.notes
     if row["parent"] is None:
         told += _publish(context, row, result)
     crash_point("before-succeeded")
@@ -77,17 +92,35 @@ def finish(
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
         remember(tx, sha256, blob)
         records.note(tx, job, *told)
-        cost, basis, words = _cost(tx, row, cost_usd)
-        own = 0 if row["kind"] == "local" else cost or 0
-        above = ledger.settle(tx, job, own, basis)
-        if above and row["est_high"] is not None:
-            _stop_lane(tx, row, above)
+        booked = _bill(tx, row, cost_usd)
+        if row["kind"] == "local":  # what its steps have cost stands in their own lines
+            ledger.settle(tx, job, 0, booked.basis)
+        else:
+            bill.settle(tx, row, booked)
+        words = f"{booked.words}; {compared.difference}" if compared.difference else booked.words
         records.move(
-            tx, hold, job, "succeeded", result=to_json(result), progress=1.0, cost=cost, cost_basis=words, error=None
+            tx,
+            hold,
+            job,
+            "succeeded",
+            result=to_json(result),
+            progress=1.0,
+            cost=booked.cost,
+            cost_basis=words,
+            error=None,
+            doubt_at=None,
         )
 
     context.store.write(write, durable=True)
     artifacts.clear_spool(job)
+
+
+def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) -> Comparison:
+    """A comparison is an extra: whatever goes wrong in it, the clip is delivered."""
+    try:
+        return compare(row, came, context.catalog.find(row["model"]), further_clips)
+    except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+        return Comparison(notes=(f"what came could not be compared with what was asked ({type(error).__name__})",))
 
 
 def _publish(context: Context, row: Row, result: JsonObject) -> list[str]:
@@ -100,26 +133,13 @@ def _publish(context: Context, row: Row, result: JsonObject) -> list[str]:
     return []
 
 
-def _cost(tx: Transaction, row: Row, reported: Decimal | None) -> tuple[int | None, ledger.Basis, str]:
-    """What the job cost, in micro-dollars (None: nobody knows), and where the figure comes from, for the ledger and in
-    words."""
+def _bill(tx: Transaction, row: Row, reported: Decimal | None) -> Bill:
+    """What the job cost, and where the figure comes from."""
     if row["kind"] == "local":
         steps = records.cost_of_steps(tx, row["id"])
-        return (steps, "free", "the sum of its steps") if steps else (0, "free", "free")
-    if reported is not None:
-        return ledger.to_micro(reported), "reported", "reported by the provider"
+        return Bill(steps, "free", "the sum of its steps") if steps else Bill(0, "free", "free")
+    if (said := judge(reported, ledger.reserved(tx, row["id"]))) is not None:
+        return said
     if row["est_high"] is None:
-        return None, "unknown", "unknown: the provider reports no cost and has no listed price"
-    return int(row["est_high"]), "computed", "computed from the list price"
-
-
-def _stop_lane(tx: Transaction, row: Row, above: int) -> None:
-    """A bill above the reservation means that our prices are wrong: nothing more is bought until a person looks."""
-    text = (
-        f"job {row['id']} cost ${ledger.to_usd(above):.4f} more than its estimate: check the price of {row['model']} "
-        "(reelwright models --check), then reelwright jobs resume"
-    )
-    records.note(tx, str(row["id"]), text)
-    tx.run(
-        "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text, time.time() + PRICE_STOP_S, row["lane"])
-    )
+        return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
+    return Bill(int(row["est_high"]), "computed", "computed from the list price")

@@ -198,12 +198,13 @@ def _predicted(row: Row, name: MediaName) -> JsonObject:
     asked = prepared.request
     if name.part != "clip":
         return codec.facts_to_json(MediaFacts("image", "image/png", prepared.width, prepared.height, 0))
-    seconds = (asked.duration_s or 0) + (_source_seconds(row) if asked.task == "extend" else 0)
+    seconds = (asked.duration_s or 0) + (source_seconds(row) if asked.task == "extend" else 0)
     facts = MediaFacts("clip", "video/mp4", prepared.width, prepared.height, 0, seconds or None, asked.fps)
     return codec.facts_to_json(replace(facts, audio=bool(asked.audio)))
 
 
-def _source_seconds(row: Row) -> float:
+def source_seconds(row: Row) -> float:
+    """How long the clip is that a job extends; 0 when that is not known."""
     entry: JsonObject = json.loads(row["inputs"]).get("source_clip", {})
     facts: JsonObject = entry.get("facts") or {}
     return float(facts.get("duration_s") or 0)

@@ -82,7 +82,7 @@ class LaneState:
 
     @classmethod
     def open(cls, context: Context, hold: Hold, backend: RemoteBackend, engines: Engines) -> LaneState:
-        ids = IdLog(context.settings.home / "accepted.jsonl")
+        ids = IdLog.of(context.settings.home)
         return cls(context, hold, backend, engines, Breaker(context.store, hold.lane), ids)
 
     def gate(self, model: str) -> Gate:

@@ -157,6 +157,16 @@ def server_of(key: str) -> str:
     return key.rpartition("|")[0]
 
 
+def base_url_of(key: str) -> str:
+    """Where the requests of a remote lane go."""
+    return server_of(key).partition("|")[2]
+
+
+def account_of(key: str) -> str:
+    """The account of a remote lane's key: a fingerprint, or a project and its place."""
+    return key.rpartition("|")[2]
+
+
 def undriven_open(store: Store) -> list[Row]:
     """Lanes that have open jobs, with their rows, whether or not their driver lives."""
     return store.rows(f"SELECT * FROM lanes WHERE key IN (SELECT DISTINCT lane FROM jobs WHERE {OPEN})")

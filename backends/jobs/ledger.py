@@ -1,7 +1,8 @@
 """Money: what is reserved, spent and allowed. Amounts are whole micro-dollars, days are UTC days.
 
 The high estimate is reserved in the same transaction as the job's insert, and refused there when a wall stands in
-the way: so no interleaving of clients can pass a wall. An entry keeps the day of its reservation.
+the way: so no interleaving of clients can pass a wall. An entry stands on the day of its reservation until the paid
+request is sent, and on that day from then on: a limit is about what is paid on a day.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ def to_float(micro: int | None) -> float | None:
 
 def utc_day(at: float | None = None) -> str:
     return datetime.fromtimestamp(time.time() if at is None else at, UTC).date().isoformat()
+
+
+def _until_tomorrow_s() -> float:
+    """Seconds until the next UTC day begins."""
+    return 86400.0 - time.time() % 86400.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> i
 
 def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own: int = 0) -> None:
     """Refuse a spend of `high` micro-dollars that passes a wall; VideoError("wall") says which and who may move it.
+    It is retryable where the next day has room again.
 
     own: what this very job has reserved already today (it must not count against itself).
     """
@@ -142,6 +149,8 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own
                 "wall",
                 f"this may cost ${to_usd(high):.2f}; ${to_usd(spent):.2f} of ${limit:.2f} {words} (UTC) is spent or "
                 f"reserved: wait, ask for less, or the person may run: reelwright config set {name} N",
+                retryable=True,
+                retry_after_s=_until_tomorrow_s(),
             )
 
 
@@ -160,11 +169,21 @@ def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, hig
     enter(tx, job, provider, lane, label, high)
 
 
-def recheck(tx: Transaction, job: str, provider: str, high: int | None) -> None:
-    """At the claim, just before the money is spent: the walls may have come closer since the insert."""
-    row = tx.row("SELECT reserved, day FROM ledger WHERE job = ?", (job,))
+def recheck(source: Store | Transaction, job: str, provider: str, high: int | None) -> None:
+    """Just before the money is spent: the walls may have come closer since the insert, or the day may be another."""
+    row = source.row("SELECT reserved, day FROM ledger WHERE job = ?", (job,))
     own = int(row["reserved"]) if row and row["day"] == utc_day() else 0
-    check_walls(tx, provider, high, own=own)
+    check_walls(source, provider, high, own=own)
+
+
+def pay_today(tx: Transaction, job: str) -> None:
+    """The paid request is about to be sent: it counts on this day, whenever the money was reserved."""
+    tx.run("UPDATE ledger SET day = ? WHERE job = ?", (utc_day(), job))
+
+
+def raise_hold(tx: Transaction, job: str, amount: int) -> None:
+    """Hold more (micro-dollars) for a job that turns out to cost more."""
+    tx.run("UPDATE ledger SET reserved = max(reserved, ?), at = ? WHERE job = ?", (amount, time.time(), job))
 
 
 def settle(tx: Transaction, job: str, cost: int, basis: Basis) -> int:

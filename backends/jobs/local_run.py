@@ -9,7 +9,7 @@ from functools import partial
 from anyio import to_thread
 
 from backends.errors import VideoError
-from backends.jobs import codec, records
+from backends.jobs import codec, ending, records
 from backends.jobs.context import Context
 from backends.jobs.crash import crash_point
 from backends.jobs.engines import EngineCrashed, Engines
@@ -92,7 +92,7 @@ class LocalRun:
 
     def _fail(self, error: VideoError) -> None:
         def write(tx: Transaction) -> None:
-            records.fail(tx, self.hold, self.job, error)
+            ending.fail(tx, self.hold, self.job, error)
 
         self.context.store.write(write, durable=True)
         self.context.artifacts.clear_spool(self.job)

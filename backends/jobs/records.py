@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -146,9 +145,20 @@ class Hold:
 def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: Any) -> None:
     """Change a job's state (or columns in the same state), fenced by the lane's epoch.
 
-    A job in a final state stays there: VideoError("conflict"). From `uncertain` a person's decision leads anywhere.
-    A job that a person has moved to another lane is Fenced for the driver that had it.
+    A job in a final state stays there, and none goes back: VideoError("conflict"). From `uncertain` it may go on
+    anywhere. A job that a person has moved to another lane is Fenced for the driver that had it.
     """
+    _change(tx, hold, job, state, columns, decided=False)
+
+
+def decide(tx: Transaction, job: str, state: State, **columns: Any) -> None:
+    """The same by a person's decision, which leads from anywhere but `succeeded` and `cancelled` to anywhere."""
+    _change(tx, None, job, state, columns, decided=True)
+
+
+def _change(
+    tx: Transaction, hold: Hold | None, job: str, state: State, columns: dict[str, Any], *, decided: bool
+) -> None:
     if hold is not None:
         fence(tx, hold.lane, hold.epoch)
     row = tx.row("SELECT state, kind, lane FROM jobs WHERE id = ?", (job,))
@@ -157,9 +167,9 @@ def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: 
     if hold is not None and row["lane"] != hold.lane:
         raise Fenced(hold.lane)
     old = str(row["state"])
-    if old in FINAL:
+    if old in FINAL and not (decided and old == "failed"):
         raise VideoError("conflict", f"job {job} has {old}: nothing can change that")
-    if state in ORDER and old in ORDER and ORDER.index(state) < ORDER.index(old):
+    if not decided and state in ORDER and old in ORDER and ORDER.index(state) < ORDER.index(old):
         free = row["kind"] == "local" or old in ("queued", "submitting")
         if not (state == "queued" and old in BACK_TO_QUEUED and free):
             raise VideoError("conflict", f"job {job} cannot go back from {old} to {state}")
@@ -170,25 +180,6 @@ def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: 
     tx.run(f"UPDATE jobs SET {assignments} WHERE id = ?", (state, *columns.values(), job))
     if old != state:
         add_event(tx, job, "state", {"from": old, "to": state}, wake=state in FINAL or state == "queued")
-
-
-def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError, cost_usd: Decimal | None = None) -> None:
-    """End a job as failed and book its money: released, settled as reported (cost_usd), or in full."""
-    columns: dict[str, Any] = {"error": to_json(error.to_json())}
-    if error.charged == "no":
-        ledger.release(tx, job)
-        columns |= {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
-    elif cost_usd is not None:
-        ledger.settle(tx, job, ledger.to_micro(cost_usd), "reported")
-        columns |= {"cost": ledger.to_micro(cost_usd), "cost_basis": "reported by the provider"}
-    else:
-        reserved = ledger.reserved(tx, job)
-        ledger.settle(tx, job, reserved, "reservation")
-        columns |= {
-            "cost": reserved,
-            "cost_basis": "charged" if error.charged == "yes" else "may have been charged: the reservation",
-        }
-    move(tx, hold, job, "failed", **columns)
 
 
 def cost_of_steps(tx: Store | Transaction, job: str) -> int:
@@ -295,6 +286,7 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
         height=facts.get("height") or prepared["height"] or None,
         fps=facts.get("fps") or asked["fps"],
         audio=facts.get("audio", asked["audio"]),
+        asked=result.get("asked"),
         seed=result.get("seed", asked["seed"]),
         parents=_parents(row),
         notes=json.loads(row["notes"]),

@@ -10,6 +10,7 @@ after a crash.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from contextlib import suppress
 from decimal import Decimal
@@ -17,24 +18,30 @@ from functools import partial
 from typing import Any, cast
 
 import anyio
-from anyio import to_thread
 
-from backends.backend import Done, Handle, Prepared, Ref, RemoteFile, Status
+from backends.backend import Done, Handle, Prepared, Ref, Status
 from backends.errors import VideoError
-from backends.jobs import codec, ledger, records, submit_outcome
+from backends.jobs import arrival, cancelling, codec, doubt, ending, ledger, lookup, records, recovery, submit_outcome
 from backends.jobs.crash import crash_point
-from backends.jobs.delivery import BackOff, StaleUrl, deliver, forget_arrived, pause
-from backends.jobs.finish import finish
+from backends.jobs.delivery import BackOff, pause
 from backends.jobs.lane_state import LaneState
+from backends.jobs.lanes import Fenced
 from backends.jobs.ready import ready
 from backends.jobs.store import Row, Transaction, to_json
-from backends.jobs.whole import whole_clip
 
-DOWNLOAD_TIMEOUT_S = 900.0
-DELIVERY_DAYS = 7
-UNUSABLE_TRIES = 3
+log = logging.getLogger("reelwright.worker")
+
 CANCEL_AGAIN_S = 5.0
 MAX_WAIT_S = 3600.0
+MAX_POLL_WAIT_S = 300.0
+"""The longest that a service may ask to be left alone while a paid job is open."""
+
+SURPRISES_UNPAID = 3
+"""How often a step that nothing has been paid for is tried again after a failure that nobody foresaw."""
+
+SURPRISES_S = 86400.0
+"""How long the steps of a paid job are tried again after such failures; then it waits for a person."""
+
 SILENCE_FACTOR, SILENCE_MIN_S = 30.0, 6 * 3600.0
 """A job that has run so many times as long as its model usually takes (and so long at least) is uncertain."""
 
@@ -46,9 +53,11 @@ class RemoteRun:
         self.lane = lane
         self.job = job
         self.woken = anyio.Event()
-        self._inside = False
         self.cancel_sent = False
         self.unclear_since: float | None = None
+        self.looks = 0
+        self._inside = False
+        self._surprises = BackOff()
         self._cancel_at = 0.0
         self._again = (0.0, 0.0)
 
@@ -72,48 +81,68 @@ class RemoteRun:
                     self._inside = True
                 try:
                     await step(row)
+                    self._surprises.reset()
                 except VideoError as error:
-                    if error.kind != "storage":
-                        raise
-                    with suppress(VideoError):
-                        self._say(error.message)
-                    await pause(30.0, self.woken)
+                    if error.kind == "storage":
+                        with suppress(VideoError):
+                            self.say(error.message)
+                        await pause(30.0, self.woken)
+                    elif self.row()["state"] in steps:  # else a person has ended it meanwhile
+                        await self._surprised(error)
+                except Fenced:
+                    raise
+                except Exception as error:  # no verdict on the job: what is paid for is asked for again
+                    await self._surprised(error)
         finally:
             self._leave_gate()
+            with suppress(OSError, VideoError):
+                recovery.journal_ended(self.lane.ids, self.lane.context.store, self.job)
+
+    async def _surprised(self, error: Exception) -> None:
+        """A failure that no step foresaw. Outside the paid POST it says nothing of the job: it is tried again."""
+        row = self.row()
+        text = f"an unexpected failure of this program ({type(error).__name__}: {error})"[:200]
+        log.error("job %s: %s", self.job, text, exc_info=error)
+        wait = self._surprises.next_s()
+        if row["state"] == "queued" and self._surprises.failures > SURPRISES_UNPAID:
+            self.fail(VideoError("provider", f"{text}; nothing was sent or charged"))
+        elif row["state"] != "queued" and time.monotonic() - self._surprises.since > SURPRISES_S:
+            submit_outcome.make_uncertain(self, text)
+        else:
+            trouble = VideoError("provider", text, retryable=True)
+            self.lane.context.store.write(lambda tx: self.lane.breaker.failed(tx, trouble))
+            self.say(f"{text}; trying again in {wait:.0f} s")
+            await pause(wait, self.woken)
 
     def row(self) -> Row:
         row = self.lane.context.store.row("SELECT * FROM jobs WHERE id = ?", (self.job,))
         assert row is not None
         return row
 
-    def _move(self, state: records.State, *, durable: bool = False, **columns: Any) -> None:
+    def move(self, state: records.State, *, durable: bool = False, **columns: Any) -> None:
         self.lane.context.store.write(
             lambda tx: records.move(tx, self.lane.hold, self.job, state, **columns), durable=durable
         )
 
-    def _say(self, phase: str) -> None:
+    def say(self, phase: str) -> None:
         """Show what it waits for."""
         row = self.row()
         if row["phase"] != phase[:200]:
-            self._move(row["state"], phase=phase[:200])
+            self.move(row["state"], phase=phase[:200])
 
     def fail(self, error: VideoError, cost_usd: Decimal | None = None) -> None:
         """End it as failed. cost_usd: what the provider says that it costs all the same."""
 
         def write(tx: Transaction) -> None:
             self.lane.breaker.failed(tx, error)
-            records.fail(tx, self.lane.hold, self.job, error, cost_usd)
+            ending.fail(tx, self.lane.hold, self.job, error, cost_usd)
 
         self.lane.context.store.write(write, durable=True)
         if error.charged == "no":  # else what has arrived is paid for, and stays
             self.lane.context.artifacts.clear_spool(self.job)
 
     def _cancel_unpaid(self) -> None:
-        def write(tx: Transaction) -> None:
-            ledger.release(tx, self.job)
-            records.move(tx, self.lane.hold, self.job, "cancelled", matchable=0, cost=0, cost_basis="not charged")
-
-        self.lane.context.store.write(write, durable=True)
+        self.lane.context.store.write(lambda tx: ending.cancel(tx, self.lane.hold, self.job, "no"), durable=True)
 
     def _leave_gate(self) -> None:
         if self._inside:
@@ -150,7 +179,7 @@ class RemoteRun:
         """Whether nothing may be bought now; if so, after a while of waiting."""
         closed_for, why = self.lane.breaker.open_for()
         if closed_for > 0:
-            self._say(f"paused: {why}")
+            self.say(f"paused: {why}")
             self._leave_gate()
             await pause(min(closed_for, 30.0), self.woken)
         return closed_for > 0
@@ -158,6 +187,11 @@ class RemoteRun:
     async def _buy(self, row: Row) -> None:
         """Inside the gate: prepare, claim, and send the one POST."""
         if row["state"] != "queued" or row["cancel"]:
+            return
+        try:  # before the first byte of an input leaves this machine
+            ledger.recheck(self.lane.context.store, self.job, row["provider"], row["est_high"])
+        except VideoError as error:
+            self._not_now(error)
             return
         try:
             prepared, refs = await self._prepare(row)
@@ -173,6 +207,8 @@ class RemoteRun:
             return
         async with self.lane.posts.posting():
             if self._claim():
+                with suppress(OSError):  # a full disk: the row has it
+                    recovery.journal_asked(self.lane.ids, self.lane.context.store, self.job)
                 await self._post(prepared, refs)
 
     async def _prepare(self, row: Row) -> tuple[Prepared, dict[str, Ref]]:
@@ -183,7 +219,7 @@ class RemoteRun:
             assets, told = prepared.assets, prepared.notes
             prepared = lane.backend.prepare(prepared.request, prepared, submit_outcome.parent_handle(lane, row))
             prepared = codec.with_assets(prepared, assets)
-            self._move(row["state"], prepared=to_json(codec.prepared_to_json(prepared)))
+            self.move(row["state"], prepared=to_json(codec.prepared_to_json(prepared)))
             if notes := [note for note in prepared.notes if note not in told]:
                 lane.context.store.write(lambda tx: records.note(tx, self.job, *notes))
         stored = cast("dict[str, dict[str, Any]]", json.loads(self.row()["refs"]))
@@ -195,30 +231,46 @@ class RemoteRun:
             crash_point("before-upload")
             refs[place] = await lane.backend.upload(prepared, prepared.assets[place])
             crash_point("after-upload")
-            self._move(row["state"], refs=to_json({name: codec.ref_to_json(ref) for name, ref in refs.items()}))
+            self.move(row["state"], refs=to_json({name: codec.ref_to_json(ref) for name, ref in refs.items()}))
         return prepared, refs
 
     def _claim(self) -> bool:
         """The intent on disk, with the walls looked at once more; False when the job is to be left alone."""
 
         def write(tx: Transaction) -> bool:
-            row = tx.row("SELECT state, cancel, provider, est_high FROM jobs WHERE id = ?", (self.job,))
+            row = tx.row("SELECT state, cancel, provider, est_high, posts FROM jobs WHERE id = ?", (self.job,))
             if row is None or row["state"] != "queued" or row["cancel"]:
                 return False
             ledger.recheck(tx, self.job, row["provider"], row["est_high"])
-            now = time.time()
+            ledger.pay_today(tx, self.job)
+            now, posts = time.time(), int(row["posts"]) + 1
             records.move(
-                tx, self.lane.hold, self.job, "submitting", posted_at=now, started_at=now, phase="asking the provider"
+                tx,
+                self.lane.hold,
+                self.job,
+                "submitting",
+                posts=posts,
+                posted_at=now,
+                started_at=now,
+                phase="asking the provider",
             )
             return True
 
         try:
             return self.lane.context.store.write(write, durable=True)
         except VideoError as error:
-            if error.kind != "wall":
-                raise
-            self.fail(error)
+            self._not_now(error)
             return False
+
+    def _not_now(self, error: VideoError) -> None:
+        """A limit stands in the way: one of a day has room again tomorrow, and the job waits; any other ends it."""
+        if error.kind != "wall":
+            raise error
+        if not error.retryable:
+            self.fail(error)
+            return
+        wait = min(60.0, error.retry_after_s or 60.0)
+        self.move("queued", not_before=time.time() + wait, phase=f"waits for the day's limit: {error.message}"[:200])
 
     async def _post(self, prepared: Prepared, refs: dict[str, Ref]) -> None:
         """The one paid POST, shielded: whatever happens here, its answer is written down."""
@@ -228,6 +280,12 @@ class RemoteRun:
                 started = await self.lane.backend.start(prepared, refs, self.job)
             except VideoError as error:
                 await submit_outcome.written_down(self, partial(submit_outcome.refused, self, self.row(), error))
+                return
+            except Exception as error:  # the one place where it leaves in doubt whether the request was taken
+                log.error("job %s: the paid request", self.job, exc_info=error)
+                text = f"an unexpected failure of this program ({type(error).__name__}: {error})"[:200]
+                unclear = VideoError("submit_unknown", text, charged="unknown")
+                await submit_outcome.written_down(self, partial(submit_outcome.refused, self, self.row(), unclear))
                 return
             crash_point("after-post")
             if isinstance(started, Done):
@@ -242,12 +300,12 @@ class RemoteRun:
         if done.handle is not None:
             columns = {"handle": to_json(codec.handle_to_json(done.handle)), "remote_id": done.handle.remote_id}
         result = to_json({"files": [codec.file_to_json(file) for file in done.files], "cost_usd": _text(done.cost_usd)})
-        self._move("downloading", durable=True, accepted_at=now, remote_done_at=now, result=result, **columns)
+        self.move("downloading", durable=True, accepted_at=now, remote_done_at=now, result=result, **columns)
 
     # submitting
 
     async def _settle_submit(self, row: Row) -> None:
-        await submit_outcome.resolve(self, row)
+        await lookup.resolve(self, row)
 
     # running
 
@@ -257,23 +315,35 @@ class RemoteRun:
         # From here on the clock that nobody sets counts: a wall clock put forward or back ends or delays no job.
         begun = time.monotonic() - max(0.0, age)
         back_off, durations = BackOff(), self.lane.durations(row)
+        if row["posts"] > 1:
+            await lookup.tell_of_both(self, row)
         # A job that was taken over may have been done for long: ask at once; a fresh one when it is worth it.
         wait = 0.0 if not 0.0 <= age <= 2.0 else self.lane.next_poll_s(durations, 0.0)
         while True:
             if await self._until_due(wait, handle):
                 return
             row = self.row()
+            if row["state"] != "running":
+                return
             try:
-                status = await self._ask(handle)
+                status = await self.ask(handle)
             except VideoError as error:
                 if not submit_outcome.may_ask_again(error):
+                    if (left := doubt.left_s(self, doubt.GONE)) > 0:
+                        self.say(f"{error.message}; looking again before it is believed")
+                        wait = doubt.look_again_s(self, left)
+                        continue
                     self._lost(error)
                     return
                 wait = back_off.next_s(error)
-                self._say(f"the provider does not answer ({error.message}); asking again")
+                self.say(f"the provider does not answer ({error.message}); asking again")
                 continue
             back_off.reset()
             handle = status.handle or handle
+            if self._is_bad_end(row, status) and (left := doubt.left_s(self, doubt.ENDED)) > 0:
+                self.say(f"the provider says {status.raw_state or status.state}: looking again before it is believed")
+                wait = doubt.look_again_s(self, left)
+                continue
             if self._took_status(row, status, handle):
                 return
             elapsed = time.monotonic() - begun
@@ -281,7 +351,13 @@ class RemoteRun:
                 text = f"the provider has not ended it in {elapsed / 3600:.0f} hours"
                 submit_outcome.make_uncertain(self, text)
                 return
-            wait = status.retry_after_s or self.lane.next_poll_s(durations, elapsed)
+            wait = min(MAX_POLL_WAIT_S, status.retry_after_s or self.lane.next_poll_s(durations, elapsed))
+
+    def _is_bad_end(self, row: Row, status: Status) -> bool:
+        """An end without a clip that nobody has asked for."""
+        if status.state == "cancelled":
+            return not row["cancel"]
+        return status.state == "failed" or (status.state == "succeeded" and not status.files)
 
     async def _until_due(self, wait: float, handle: Handle) -> bool:
         """Wait for the time to ask; a cancel is passed on at once. Whether the job has left `running` meanwhile."""
@@ -294,7 +370,7 @@ class RemoteRun:
             now = time.monotonic()
             if row["cancel"] and not self.cancel_sent and now >= self._cancel_at:
                 self._cancel_at = now + CANCEL_AGAIN_S
-                if await submit_outcome.cancel(self, handle):
+                if await cancelling.cancel(self, handle):
                     return True
                 if self.cancel_sent:  # it may have ended already: ask now
                     return False
@@ -303,24 +379,17 @@ class RemoteRun:
             if not await pause(until - time.monotonic(), woken) and time.monotonic() >= due:
                 return False
 
-    async def _ask(self, handle: Handle) -> Status:
-        async with self.lane.asking:
-            crash_point("before-status")
-            status = await self.lane.backend.status(handle, self.lane.context.artifacts.spool(self.job))
-            crash_point("after-status")
-        return status
-
     def _took_status(self, row: Row, status: Status, handle: Handle) -> bool:
         """Write down what the provider says; whether the job has left `running`."""
         if self.lane.breaker.troubled:
             self.lane.context.store.write(self.lane.breaker.worked)
-        columns: dict[str, Any] = {}
+        columns: dict[str, Any] = {} if row["doubt_at"] is None else {"doubt_at": None}
         if status.handle is not None:
             columns["handle"] = to_json(codec.handle_to_json(handle))
         if status.state == "succeeded" and status.files:
             files = [codec.file_to_json(file) for file in status.files]
             result = {"files": files, "cost_usd": _text(status.cost_usd), "seed": status.seed, "notes": status.notes}
-            self._move(
+            self.move(
                 "downloading",
                 durable=True,
                 remote_done_at=time.time(),
@@ -338,7 +407,7 @@ class RemoteRun:
             self.fail(error, status.cost_usd)
             return True
         if status.state == "cancelled":
-            submit_outcome.was_cancelled(self, status)
+            cancelling.was_cancelled(self, status)
             return True
         progress = status.progress if status.progress is not None else row["progress"]
         phase = status.raw_state[:60] or status.state
@@ -347,7 +416,7 @@ class RemoteRun:
             row["phase"],
             row["queue_position"],
         ) or columns:
-            self._move("running", progress=progress, phase=phase, queue_position=status.queue_position, **columns)
+            self.move("running", progress=progress, phase=phase, queue_position=status.queue_position, **columns)
         return False
 
     def _lost(self, error: VideoError) -> None:
@@ -357,78 +426,15 @@ class RemoteRun:
     # downloading
 
     async def _deliver(self, row: Row) -> None:
-        """Fetch, look, keep. Retried with back-off for as long as the provider holds the files."""
-        back_off, refreshed, unusable = BackOff(), 0, 0
-        while True:
-            row = self.row()
-            result = json.loads(row["result"])
-            files = [codec.file_from_json(file) for file in result["files"]]
-            try:
-                await self._fetch_and_finish(row, files, result)
-                return
-            except StaleUrl as error:
-                refreshed += 1
-                problem = VideoError("network", str(error), retryable=True)
-                if await self._refresh(row) and refreshed <= 1:
-                    continue
-            except VideoError as error:
-                if error.kind in ("provider", "asset") and not error.retryable:
-                    unusable += 1  # a bad copy, or a decoder short of time: fetched anew before it is believed
-                    if unusable >= UNUSABLE_TRIES:
-                        self.fail(self._unusable(error), submit_outcome.cost_of(result))
-                        return
-                    forget_arrived(self.lane.context.artifacts.spool(self.job))
-                problem = error
-            if time.time() - (row["remote_done_at"] or time.time()) > DELIVERY_DAYS * 86400:
-                text = f"the clip was made but could not be fetched for {DELIVERY_DAYS} days: {problem.message}"
-                self.fail(VideoError("network", text, charged="yes"))
-                return
-            self._say(f"the clip cannot be fetched yet ({problem.message}); trying again")
-            await pause(back_off.next_s(problem), self.woken)
+        await arrival.arrive(self)
 
-    def _unusable(self, error: VideoError) -> VideoError:
-        """What came is no clip. It is paid for, so its bytes are kept for the person to look at."""
-        kept = self.lane.context.artifacts.root / "spool" / self.job
-        return VideoError(error.kind, f"{error.message}; what was delivered is kept in {kept}", charged="yes")
-
-    async def _fetch_and_finish(self, row: Row, files: list[RemoteFile], result: dict[str, Any]) -> None:
-        context = self.lane.context
-        crash_point("before-download")
-        headers = self.lane.backend.media_headers()
-        spool = context.artifacts.spool(self.job)
-        kept = context.artifacts.job(self.job)
-        fetched = await deliver(files, spool, kept, row["base_url"], headers, DOWNLOAD_TIMEOUT_S)
-        crash_point("after-download")
-        clip = next((path for path, file in zip(fetched, files, strict=True) if file.role == "clip"), fetched[0])
-        self._move("finishing", phase="keeping the clip")
-        whole = await whole_clip(context, self.lane.engines, row, clip)
-        work = partial(
-            finish,
-            context,
-            self.lane.hold,
-            row,
-            whole.clip,
-            extras=[*whole.parts, *(path for path in fetched if path != clip)],
-            seed=result.get("seed"),
-            notes=[*(result.get("notes") or ()), *whole.notes],
-            cost_usd=submit_outcome.cost_of(result),
-        )
-        await to_thread.run_sync(work)
-
-    async def _refresh(self, row: Row) -> bool:
-        """Ask for fresh URLs; whether there are any."""
-        if row["handle"] is None:
-            return False
-        handle = codec.handle_from_json(json.loads(row["handle"]))
-        try:
-            status = await self._ask(handle)
-        except VideoError:
-            return False
-        if status.state != "succeeded" or not status.files:
-            return False
-        result = json.loads(row["result"]) | {"files": [codec.file_to_json(file) for file in status.files]}
-        self._move(row["state"], result=to_json(result))
-        return True
+    async def ask(self, handle: Handle) -> Status:
+        """One free question about the job."""
+        async with self.lane.asking:
+            crash_point("before-status")
+            status = await self.lane.backend.status(handle, self.lane.context.artifacts.spool(self.job))
+            crash_point("after-status")
+        return status
 
 
 def _text(amount: object) -> str | None:

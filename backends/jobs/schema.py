@@ -34,7 +34,7 @@ CREATE INDEX ledger_day ON ledger(day);
 INDEXES = f"""
 CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
 CREATE INDEX jobs_open ON jobs(lane, seq) WHERE {OPEN};
-CREATE INDEX jobs_remote ON jobs(lane, remote_id) WHERE remote_id IS NOT NULL;
+CREATE INDEX jobs_remote ON jobs(remote_id) WHERE remote_id IS NOT NULL;
 CREATE INDEX jobs_parent ON jobs(parent) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_label ON jobs(label, seq);
 CREATE INDEX jobs_past ON jobs(model, ended_at) WHERE state = 'succeeded';
@@ -88,7 +88,7 @@ CREATE TABLE jobs(
   not_before REAL NOT NULL DEFAULT 0,
   created_at REAL NOT NULL,
   started_at REAL,
-  posts INTEGER NOT NULL DEFAULT 0,     -- paid POSTs sent without a clear answer: a second one is the last
+  posts INTEGER NOT NULL DEFAULT 0,     -- paid POSTs that may have been taken: a second one is the last
   posted_at REAL,
   accepted_at REAL,
   doubt_at REAL,                        -- since when the provider's answers speak of an end that is not believed yet
@@ -137,6 +137,8 @@ MIGRATIONS: dict[int, str] = {
 ALTER TABLE jobs ADD COLUMN posts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN doubt_at REAL;
 DROP INDEX jobs_open;
+DROP INDEX jobs_remote;
+CREATE INDEX jobs_remote ON jobs(remote_id) WHERE remote_id IS NOT NULL;
 CREATE INDEX jobs_open ON jobs(lane, seq) WHERE {OPEN};
 ALTER TABLE ledger RENAME TO ledger_1;
 DROP INDEX ledger_day;

@@ -49,7 +49,8 @@ class Ticket(View):
 
 
 class Job(View):
-    """A job in full. Money in US dollars, sizes in pixels, times in seconds, created_at in ISO 8601 UTC."""
+    """A job in full. Money in US dollars, sizes in pixels, times in seconds, created_at in ISO 8601 UTC.
+    asked: width, height, duration_s, fps, audio as asked for, where what came differs."""
 
     job_id: str
     uri: str
@@ -75,6 +76,7 @@ class Job(View):
     height: int | None = None
     fps: float | None = None
     audio: bool | None = None
+    asked: dict[str, float | int | bool | None] | None = None
     seed: int | None = None
     parents: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)

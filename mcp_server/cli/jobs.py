@@ -202,13 +202,33 @@ def resolve_job(
     ] = False,
     write_off: Annotated[bool, typer.Option("--write-off", help="Give it up; its reservation is booked.")] = False,
 ) -> None:
-    """Decide an uncertain job. Needs a person at a terminal who types the last characters of its id."""
+    """Decide a job that is not at its end. Needs a person at a terminal who types the last characters of its id."""
     chosen = [name for name, on in (("bind", bind is not None), ("retry", again), ("write_off", write_off)) if on]
     with opening.studio() as studio:
         if len(chosen) != 1:
             ways = "--bind REMOTE_ID | --retry-and-accept-second-charge | --write-off"
-            raise VideoError("invalid_request", f"say what is to become of it: reelwright jobs resolve {job} {ways}")
+            known = resolve.known_id(studio, job)
+            raise VideoError(
+                "invalid_request", f"say what is to become of it: reelwright jobs resolve {job} {ways}{known}"
+            )
         resolve.decide(studio, job, chosen[0], bind or "")
+
+
+@app.command()
+def fetch(job: str) -> None:
+    """Ask the provider again for a job that ended badly though it may be paid; or give a kept clip out once more."""
+    with opening.studio() as studio:
+        show.line(f"{job}: {resolve.fetch_again(studio, job)}")
+
+
+@app.command()
+def finish(job: str) -> None:
+    """Finish a job whose clip is here but could not be read, with the program that runs now."""
+    from backends.jobs import decisions
+
+    with opening.studio() as studio:
+        show.line(f"{job}: {decisions.finish(studio.context.store, studio.get(job).job_id)}")
+        studio.get(job)  # sees to it that its lane is driven
 
 
 @app.command()

@@ -1,4 +1,5 @@
-"""Deciding an uncertain job: only a person at a terminal can, and only after typing a phrase of this very job.
+"""Deciding a job that is not at its end: only a person at a terminal can, and only after typing a phrase of this very
+job.
 
 An agent that runs commands has a pipe on standard input, not a terminal; the phrase keeps a habit from deciding.
 """
@@ -14,6 +15,7 @@ from backends.errors import VideoError
 from mcp_server.cli import show
 
 if TYPE_CHECKING:
+    from backends.jobs.views import Job
     from backends.studio import Studio
 
 PHRASE = 6
@@ -22,33 +24,82 @@ PHRASE = 6
 
 def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
     """how: bind, retry or write_off. VideoError("consent") without a terminal or with another phrase."""
-    from backends.jobs import admin
+    from backends.jobs import decisions
     from backends.jobs.idlog import IdLog
 
     job = studio.get(job_id)
-    if job.state != "uncertain":
-        raise VideoError("conflict", f"job {job.job_id} is {job.state}: only an uncertain job waits for a decision")
+    if job.state in ("succeeded", "failed", "cancelled"):
+        raise VideoError("conflict", f"job {job.job_id} is {job.state}: there is nothing to decide")
     if not sys.stdin.isatty():
         raise VideoError("consent", "a person decides this at a terminal: standard input is none. Nothing was changed")
-    held = show.usd(job.est_cost_usd)
+    ids = IdLog.of(studio.context.settings.home)
+    row = studio.context.store.row("SELECT provider, lane FROM jobs WHERE id = ?", (job.job_id,))
+    access = studio.context.access(row["provider"]) if row is not None else None
     for note in job.notes:
         show.line(note)
-    show.line(
-        {
-            "bind": f"It will be followed at the provider as {remote_id}; up to {held} stay reserved for it.",
-            "retry": f"The first submit is booked as charged ({held}); it is submitted again for up to {held} more.",
-            "write_off": f"It ends as failed, and {held} are booked as spent.",
-        }[how]
-    )
+    if known := ids.find(job.job_id):
+        show.line(f"The journal of paid jobs has it as {known.remote_id}.")
+    show.line(_what_it_does(job, how, remote_id))
+    if (
+        row is not None
+        and access is not None
+        and access.available
+        and access.lane != row["lane"]
+        and how != "write_off"
+    ):
+        show.line("It belongs to another account or server: from here on the credentials that are set now are used.")
     _confirm(job.job_id)
     store = studio.context.store
     if how == "bind":
-        admin.bind(store, job.job_id, remote_id)
+        decisions.bind(store, job.job_id, remote_id, access)
     elif how == "retry":
-        admin.retry(store, IdLog(studio.context.settings.home / "accepted.jsonl"), job.job_id)
+        decisions.retry(store, ids, job.job_id, access)
     else:
-        admin.write_off(store, job.job_id)
+        decisions.write_off(store, job.job_id)
     show.line(f"{job.job_id}: {studio.get(job.job_id).state}")
+
+
+def known_id(studio: Studio, job: str) -> str:
+    """The id that the journal has of a job, in words; "" when it has none."""
+    from backends.jobs.idlog import IdLog
+
+    known = IdLog.of(studio.context.settings.home).find(job)
+    return f"; the journal of paid jobs has it as {known.remote_id}" if known else ""
+
+
+def fetch_again(studio: Studio, job_id: str) -> str:
+    """What is done to bring a job's clip (again), in words."""
+    from backends.jobs import decisions
+
+    job = studio.get(job_id)
+    row = studio.context.store.row("SELECT * FROM jobs WHERE id = ?", (job.job_id,))
+    assert row is not None
+    if job.state == "succeeded":
+        kept = studio.context.artifacts.job(job.job_id)
+        clip = next(iter(sorted(kept.glob("clip.*"))), None)
+        if clip is None:
+            raise VideoError("storage", f"its kept clip is gone from {kept}, and the job has ended")
+        label = job.label or job.job_id
+        return f"given out again as {studio.context.artifacts.publish(clip, label, job.take, job.job_id)}"
+    said = decisions.fetch(studio.context.store, job.job_id, studio.context.access(row["provider"]))
+    studio.get(job.job_id)  # sees to it that its lane is driven
+    return said
+
+
+def _what_it_does(job: Job, how: str, remote_id: str) -> str:
+    held = show.usd(job.est_cost_usd)
+    if how == "bind":
+        return f"It will be followed at the provider as {remote_id}; up to {held} stay reserved for it."
+    if how == "retry":
+        return f"The first submit is booked as charged ({held}); it is submitted again for up to {held} more."
+    if job.state in ("waiting", "queued") or not job.est_cost_usd:
+        return "Nothing was sent for it: it ends as cancelled, and nothing is booked."
+    if job.state == "uncertain":
+        return f"It ends as failed, and {held} are booked as spent."
+    return (
+        f"It is {job.state}: the provider may go on with it, and its clip will not be fetched. It ends as failed, and "
+        f"{held} are booked as spent."
+    )
 
 
 def _confirm(job_id: str) -> None:

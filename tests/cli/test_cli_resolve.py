@@ -10,7 +10,7 @@ import pytest
 
 from backends.backend import Handle
 from backends.errors import VideoError
-from backends.jobs import admin, ledger, records
+from backends.jobs import admin, decisions, ledger, records
 from backends.jobs.context import Context
 from backends.jobs.idlog import IdLog
 from backends.jobs.lanes import Fenced
@@ -119,16 +119,16 @@ def held(desk: Station, context: Context, take: int = 1) -> str:
 
 def test_bind_takes_an_id_once(desk: Station, context: Context) -> None:
     one, two = held(desk, context), held(desk, context, take=2)
-    admin.bind(context.store, one, "pj_1")
+    decisions.bind(context.store, one, "pj_1")
     row = desk.row(one)
     assert (row["state"], row["remote_id"], row["error"]) == ("running", "pj_1", None)
     assert desk.entry(one)["state"] == "reserved"
     with pytest.raises(VideoError, match=f"pj_1 is job {one} already"):
-        admin.bind(context.store, two, "pj_1")
+        decisions.bind(context.store, two, "pj_1")
     with pytest.raises(VideoError, match="only an uncertain job waits for a decision"):
-        admin.bind(context.store, one, "pj_2")
+        decisions.bind(context.store, one, "pj_2")
     with pytest.raises(VideoError, match="1 to 500 printable characters without spaces"):
-        admin.bind(context.store, two, "pj 2")
+        decisions.bind(context.store, two, "pj 2")
     wake = desk.rows("SELECT job FROM events WHERE wake = 1 AND kind = 'resolve'")
     assert [event["job"] for event in wake] == [one]
 
@@ -138,10 +138,10 @@ def test_retry_stops_at_a_wall_and_forgets_the_old_id(desk: Station, context: Co
     ids.append(job, desk.row(job)["lane"], Handle("pj_1"))
     desk.wall(per_day_usd="0.79")
     with pytest.raises(VideoError, match=r"\$0.40 of \$0.79 a day"):
-        admin.retry(context.store, ids, job)
+        decisions.retry(context.store, ids, job)
     assert desk.row(job)["state"] == "uncertain" and desk.entry(job)["state"] == "unresolved"
     desk.wall(per_day_usd="0.80")
-    admin.retry(context.store, ids, job)
+    decisions.retry(context.store, ids, job)
     assert ids.find(job) is None
     row = desk.row(job)
     assert (row["state"], row["handle"], row["remote_id"], row["posted_at"]) == ("queued", None, None, None)
@@ -151,12 +151,12 @@ def test_retry_stops_at_a_wall_and_forgets_the_old_id(desk: Station, context: Co
 
 def test_write_off_books_the_reservation(desk: Station, context: Context) -> None:
     job = held(desk, context)
-    admin.write_off(context.store, job)
+    decisions.write_off(context.store, job)
     row = desk.row(job)
     assert (row["state"], row["cost"], row["cost_basis"]) == ("failed", 400_000, "written off: the reservation")
     assert (desk.entry(job)["basis"], desk.books()) == ("written_off", (Decimal("0.4"), Decimal(0)))
     with pytest.raises(VideoError, match=f"job {job} is failed"):
-        admin.retry(context.store, IdLog(desk.home / "accepted.jsonl"), job)
+        decisions.retry(context.store, IdLog(desk.home / "accepted.jsonl"), job)
     assert not (desk.home / "accepted.jsonl").exists()
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from backends.errors import VideoError
-from backends.jobs import admin
+from backends.jobs import admin, decisions
 from backends.jobs.context import Context
 from backends.jobs.process import ProcessId, is_alive
 from backends.jobs.records import ORDER
@@ -130,7 +130,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     def write_off(self) -> None:
         for row in self.station.rows("SELECT id FROM jobs WHERE state = 'uncertain' LIMIT 1"):
-            admin.write_off(self.context.store, row["id"])
+            decisions.write_off(self.context.store, row["id"])
 
     # what goes wrong
 

@@ -99,6 +99,7 @@ class Station:
             "REELWRIGHT_CATALOG": str(CATALOG),
             "REELWRIGHT_WORKER_IDLE_S": "0.5",
             "REELWRIGHT_SETTLE_S": "0.5",
+            "REELWRIGHT_DOUBT_S": "0.3",
             "REELWRIGHT_POLL_EVERY_S": "0.5",
             **self.env,
             **over,

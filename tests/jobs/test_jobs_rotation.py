@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import admin
+from backends.jobs import admin, decisions
 from backends.jobs.context import Context
 from backends.jobs.idlog import IdLog
 from tests.fakes import FakeServer
@@ -94,18 +94,18 @@ def station(server: FakeServer, stand: Callable[..., Station]) -> Station:
 def test_bound_by_the_person(server: FakeServer, station: Station) -> None:
     job = uncertain(station, server)
     (there,) = server.jobs()
-    admin.bind(station.store, job, there["id"])
+    decisions.bind(station.store, job, there["id"])
     (done,) = station.settled(station.studio(), [job])
     assert done.state == "succeeded" and server.counters()["submit"] == 1
     assert station.books() == (Decimal("0.4"), 0)
     with pytest.raises(VideoError, match="only an uncertain job waits for a decision"):
-        admin.bind(station.store, job, there["id"])
+        decisions.bind(station.store, job, there["id"])
 
 
 def test_asked_for_again_by_the_person(server: FakeServer, station: Station) -> None:
     """Both charges are in the books, and the second request is bound to its own id."""
     job = uncertain(station, server)
-    admin.retry(station.store, IdLog(station.home / "accepted.jsonl"), job)
+    decisions.retry(station.store, IdLog(station.home / "accepted.jsonl"), job)
     (done,) = station.settled(station.studio(), [job])
     assert done.state == "succeeded" and server.counters()["charges"] == 2
     assert station.books() == (Decimal("0.8"), 0)
@@ -113,7 +113,7 @@ def test_asked_for_again_by_the_person(server: FakeServer, station: Station) -> 
 
 def test_written_off_by_the_person(server: FakeServer, station: Station) -> None:
     job = uncertain(station, server)
-    admin.write_off(station.store, job)
+    decisions.write_off(station.store, job)
     ended = station.studio().get(job)
     assert ended.state == "failed" and ended.error is not None and ended.error.charged == "unknown"
     assert station.books() == (Decimal("0.4"), 0) and server.counters()["submit"] == 1

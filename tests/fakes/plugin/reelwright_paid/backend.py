@@ -11,7 +11,20 @@ from typing import Any, Literal, cast
 import anyio
 import httpx
 
-from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, RemoteState, Status
+from backends.backend import (
+    Asset,
+    Cancelled,
+    Done,
+    Handle,
+    JsonObject,
+    Listing,
+    Prepared,
+    Ref,
+    RemoteFile,
+    RemoteState,
+    Sighting,
+    Status,
+)
 from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
 from reelwright_paid.outcomes import (
@@ -152,18 +165,20 @@ class PaidBackend:
         billed = reply.get("billed")
         return Cancelled(outcome, billed if billed in ("yes", "no") else "unknown")
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         if self.submit_dedupe == "key":
             try:
                 reply = await self._ask("unknown", "GET", f"/jobs/by-key/{job_key}")
             except VideoError as error:
                 if error.kind == "not_found":
-                    return []
+                    return Listing(complete="the paid service's answer by key")
                 raise
-            return [Handle(str(reply["id"]), est_cost_usd=_usd(reply.get("est_cost_usd")))]
+            return Listing((Sighting(Handle(str(reply["id"]), est_cost_usd=_usd(reply.get("est_cost_usd")))),))
         if self.submit_dedupe == "lookup":
             reply = await self._ask("unknown", "GET", "/jobs", params={"since": repr(since)})
-            return [Handle(job["id"]) for job in reply["jobs"] if _matches(prepared.body, job["request"])]
+            shown = [(Sighting(Handle(job["id"]), job.get("created_at")), job["request"]) for job in reply["jobs"]]
+            ours = tuple(sighting for sighting, request in shown if _matches(prepared.body, request))
+            return Listing(ours, tuple(sighting for sighting, _ in shown))
         raise VideoError("unsupported", "the paid service cannot be asked which jobs it has taken (PAID_MODE is none)")
 
     def media_headers(self) -> Mapping[str, str]:

@@ -1,0 +1,235 @@
+"""What only the person decides about one job, at a terminal: follow it, ask again, give it up, fetch it again.
+
+There is a way out of every state that is not an end, with the key of the job's account, another one, or none: an
+account that nobody can ask any more must not keep a job and its money for ever. No tool of an agent reaches any of
+this. Each decision is one durable transaction whose event wakes the driver.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+from backends.backend import Access, Handle, JsonObject
+from backends.errors import VideoError
+from backends.jobs import codec, ending, ledger, records
+from backends.jobs.idlog import IdLog
+from backends.jobs.lanes import add_lane
+from backends.jobs.store import Row, Store, Transaction, add_event, to_json
+from backends.jobs.views import FINAL
+
+UNSENT = frozenset({"waiting", "queued"})
+"""States in which nothing has been sent: ending the job costs nothing."""
+
+
+def bind(store: Store, job: str, remote_id: str, access: Access | None = None) -> None:
+    """The person has found the job at the provider: it is followed there under that id.
+
+    access: the credentials that are set now; they ask for it from here on where they are another account's or server's.
+    """
+    if not re.fullmatch(r"[!-~]{1,500}", remote_id):
+        raise VideoError("invalid_request", "the provider's job id is 1 to 500 printable characters without spaces")
+
+    def write(tx: Transaction) -> None:
+        row = _decidable(tx, job)
+        other = tx.row(
+            "SELECT id FROM jobs WHERE remote_id = ? AND provider = ? AND base_url = ? AND id <> ?",
+            (remote_id, row["provider"], row["base_url"], job),
+        )
+        if other is not None:
+            raise VideoError("conflict", f"{remote_id} is job {other['id']} already: each job has an id of its own")
+        _hold_again(tx, job)
+        records.note(tx, job, f"bound by the person to the provider's {remote_id}")
+        records.decide(
+            tx,
+            job,
+            "running",
+            handle=to_json(codec.handle_to_json(_handle(row, remote_id))),
+            remote_id=remote_id,
+            accepted_at=row["accepted_at"] or time.time(),
+            phase="bound by the person",
+            **_OPEN_AGAIN,
+            **_on(tx, row, access),
+        )
+        add_event(tx, job, "resolve", {"how": "bind", "remote_id": remote_id}, wake=True)
+
+    store.write(write, durable=True)
+
+
+_OPEN_AGAIN: JsonObject = {"error": None, "ended_at": None, "doubt_at": None, "remote_done_at": None, "result": None}
+"""The columns of an end, taken back."""
+
+
+def _handle(row: Row, remote_id: str) -> Handle:
+    """The stored handle when it is the same job (it may hold URLs), else one of the id and where the request went."""
+    if row["handle"] is not None and row["remote_id"] == remote_id:
+        return codec.handle_from_json(json.loads(row["handle"]))
+    endpoint = json.loads(row["prepared"])["endpoint"]
+    return Handle(remote_id, {"endpoint": endpoint} if endpoint else {})
+
+
+def _hold_again(tx: Transaction, job: str) -> None:
+    tx.run("UPDATE ledger SET state = 'reserved', settled = 0, basis = '', at = ? WHERE job = ?", (time.time(), job))
+
+
+def _on(tx: Transaction, row: Row, access: Access | None) -> JsonObject:
+    """The columns that move a job to the credentials that are set now; none where they are its own, or missing."""
+    if access is None or not access.available or access.lane == row["lane"]:
+        return {}
+    add_lane(tx, access.lane, row["provider"], row["kind"])
+    tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, row["id"]))
+    return {"lane": access.lane, "base_url": access.base_url}
+
+
+def retry(store: Store, ids: IdLog, job: str, access: Access | None = None) -> None:
+    """Ask the provider again and accept a second charge. The first is booked as charged at its reservation, under
+    JOB#N in the ledger; VideoError("wall") when a second one passes a limit."""
+    row = store.row("SELECT lane, state FROM jobs WHERE id = ?", (job,))
+    if row is not None and row["state"] not in FINAL:
+        ids.disown(job, row["lane"])
+
+    def write(tx: Transaction) -> None:
+        row = _decidable(tx, job)
+        charges = tx.row("SELECT count(*) AS n FROM ledger WHERE job > ? || '#' AND job < ? || '$'", (job, job))
+        first = f"{job}#{int(charges['n']) + 1 if charges else 1}"
+        booked = ledger.reserved(tx, job)
+        tx.run("UPDATE ledger SET job = ? WHERE job = ?", (first, job))
+        ledger.settle(tx, first, booked, "reservation")
+        ledger.reserve(tx, job, row["provider"], row["lane"], row["label"], row["est_high"])
+        records.note(
+            tx, job, f"asked for again by the person; an earlier submit is booked at ${ledger.to_usd(booked):.2f}"
+        )
+        moved = _on(tx, row, access)
+        if moved:  # what was uploaded or worded for the other account is made anew
+            prepared: JsonObject = json.loads(row["prepared"]) | {"body": {}, "uploads": [], "endpoint": ""}
+            moved |= {"refs": "{}", "prepared": to_json(prepared)}
+        fresh: JsonObject = dict.fromkeys(("handle", "remote_id", "posted_at", "accepted_at"))
+        records.decide(
+            tx, job, "queued", phase="to be asked for again", attempts=0, posts=0, not_before=0.0, cancel=0,
+            progress=0.0, **fresh, **_OPEN_AGAIN, **moved,
+        )  # fmt: skip
+        add_event(tx, job, "resolve", {"how": "retry", "booked": booked}, wake=True)
+
+    store.write(write, durable=True)
+
+
+def write_off(store: Store, job: str) -> None:
+    """Give the job up. Where a request may have been sent it ends as failed, and its reservation is booked as spent;
+    else it is cancelled, and nothing is booked."""
+
+    def write(tx: Transaction) -> None:
+        row = _known(tx, job)
+        _refuse_final(row)
+        if row["state"] in UNSENT:
+            end_unsent(tx, job)
+        elif row["kind"] == "local":
+            ending.cancel(tx, None, job, "no")
+        else:
+            _write_off_paid(tx, row)
+        add_event(tx, job, "resolve", {"how": "write_off"}, wake=True)
+
+    store.write(write, durable=True)
+
+
+def _write_off_paid(tx: Transaction, row: Row) -> None:
+    job, booked = str(row["id"]), ledger.reserved(tx, str(row["id"]))
+    ledger.settle(tx, job, booked, "written_off")
+    error = VideoError(
+        "submit_unknown",
+        f"written off by the person: it may have been charged, ${ledger.to_usd(booked):.2f} is booked. "
+        "take=2 asks for another one",
+        charged="unknown",
+    )
+    columns: JsonObject = {"error": to_json(error.to_json()), "cost": booked}
+    records.decide(tx, job, "failed", cost_basis="written off: the reservation", **columns)
+
+
+def end_unsent(tx: Transaction, job: str) -> None:
+    """End a job that waits or is queued; what its finished steps have cost stays told."""
+    ledger.release(tx, job)
+    cost = records.cost_of_steps(tx, job)
+    basis = "the sum of its steps" if cost else "not charged"
+    records.move(tx, None, job, "cancelled", matchable=0, cost=cost, cost_basis=basis)
+
+
+def fetch(store: Store, job: str, access: Access | None = None) -> str:
+    """Ask the provider once more for a job that has ended badly though it may be paid, or whose fate nobody knows, and
+    fetch what it has; free. What will happen now, in words."""
+
+    def write(tx: Transaction) -> str:
+        row = _known(tx, job)
+        _refuse_uncharged(row)
+        moved = _on(tx, row, access)
+        if row["handle"] is not None:
+            state: records.State = "running"
+            said = "the provider is asked again, and what it has is fetched"
+        elif row["posted_at"] is not None and row["remote_done_at"] is None:
+            state, said = "submitting", "what became of its request is looked up again"
+        else:
+            raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to ask for")
+        _hold_again(tx, job)
+        records.decide(tx, job, state, phase="asked for again by the person", **_OPEN_AGAIN, **moved)
+        add_event(tx, job, "resolve", {"how": "fetch"}, wake=True)
+        return said
+
+    return store.write(write, durable=True)
+
+
+def finish(store: Store, job: str) -> str:
+    """Look again at what has arrived of a job, with the program that runs now; free. What will happen, in words."""
+
+    def write(tx: Transaction) -> str:
+        row = _known(tx, job)
+        if row["state"] == "failed":
+            _refuse_uncharged(row)
+            if not row["result"]:
+                raise VideoError(
+                    "conflict", f"nothing of job {job} has arrived: reelwright jobs fetch {job} asks for it"
+                )
+            _hold_again(tx, job)
+            again = _OPEN_AGAIN | {"result": row["result"], "remote_done_at": time.time()}
+            records.decide(tx, job, "downloading", phase="to be finished", **again)
+        elif row["state"] not in ("downloading", "finishing"):
+            raise VideoError(
+                "conflict", f"job {job} is {row['state']}: only one that has been delivered can be finished"
+            )
+        # A worker that was started by an older program lets go of the lane, so that this one's takes it.
+        tx.run("UPDATE lanes SET handover = 1 WHERE key = ? AND driven = 1", (row["lane"],))
+        add_event(tx, job, "resolve", {"how": "finish"}, wake=True)
+        return "what has arrived is looked at again"
+
+    return store.write(write, durable=True)
+
+
+def _known(tx: Transaction, job: str) -> Row:
+    row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
+    if row is None:
+        raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
+    return row
+
+
+def _refuse_final(row: Row) -> None:
+    if row["state"] in FINAL:
+        raise VideoError("conflict", f"job {row['id']} is {row['state']}: there is nothing to decide")
+
+
+def _refuse_uncharged(row: Row) -> None:
+    """Only what may have been paid for is asked for again: anything else is simply asked for anew."""
+    charged = json.loads(row["error"]).get("charged", "no") if row["error"] else "no"
+    if row["state"] == "uncertain" or (row["state"] == "failed" and charged != "no"):
+        return
+    why = "it was not charged: call the tool again" if row["state"] == "failed" else "there is nothing to ask for again"
+    raise VideoError("conflict", f"job {row['id']} is {row['state']}: {why}")
+
+
+def _decidable(tx: Transaction, job: str) -> Row:
+    """A job of a service whose request may have been sent."""
+    row = _known(tx, job)
+    _refuse_final(row)
+    if row["kind"] == "local" or row["state"] in UNSENT:
+        raise VideoError(
+            "conflict",
+            f"job {job} is {row['state']}, and nothing was sent for it: reelwright jobs cancel {job} ends it",
+        )
+    return row

@@ -1,0 +1,149 @@
+"""A new store beside the journal of a lost one: its paid jobs are taken up again, and nothing is bought twice.
+
+A job that had ended is there as it was, so that the same call is answered with it. One that the provider had taken is
+asked after again. One whose request may have been sent is looked up, or waits for a person. Each stands on the day it
+was paid. Limits are not in the journal: a new store begins with the usual ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backends.jobs import ledger, records
+from backends.jobs.idlog import IdLog
+from backends.jobs.lanes import add_lane
+from backends.jobs.store import Store, Transaction, add_event, to_json
+from backends.jobs.views import FINAL
+
+ASKED = (
+    "id", "parent", "step", "principal", "client", "request_key", "digest", "take", "label", "task", "engine", "model",
+    "provider", "kind", "lane", "base_url", "request", "prepared", "inputs", "needs", "est_low", "est_high",
+    "typical_s", "notes", "created_at", "started_at", "posted_at",
+)  # fmt: skip
+ENDED = (
+    "state", "matchable", "lane", "base_url", "handle", "remote_id", "result", "cost", "cost_basis", "error", "notes",
+    "accepted_at", "remote_done_at", "ended_at",
+)  # fmt: skip
+"""The columns of a job's row that its lines hold."""
+
+DONE = "journal"
+"""The key in `meta` that says: this store has read the journal that lay beside it when it was made."""
+
+
+def journal_asked(ids: IdLog, store: Store, job: str) -> None:
+    """Write down what is about to be paid for: the job, and the one that it is a step of."""
+    for row in store.rows(
+        "SELECT * FROM jobs WHERE id = :job OR id = (SELECT parent FROM jobs WHERE id = :job)", {"job": job}
+    ):
+        entry = store.row("SELECT reserved, day FROM ledger WHERE job = ?", (row["id"],))
+        if entry is not None:
+            ids.asked(row["id"], {name: row[name] for name in ASKED}, int(entry["reserved"]), str(entry["day"]))
+
+
+def journal_ended(ids: IdLog, store: Store, job: str) -> None:
+    """Write down how a paid job has ended."""
+    row = store.row("SELECT * FROM jobs WHERE id = ?", (job,))
+    entry = store.row("SELECT settled, day FROM ledger WHERE job = ?", (job,))
+    if row is not None and entry is not None and row["state"] in FINAL and row["posted_at"] is not None:
+        ids.ended(job, {name: row[name] for name in ENDED}, int(entry["settled"]), str(entry["day"]))
+
+
+@dataclass
+class _Job:
+    """What the journal says of one job."""
+
+    row: dict[str, Any]
+    reserved: int
+    day: str
+    handle: Mapping[str, Any] | None = None
+    accepted_at: float | None = None
+    ended: Mapping[str, Any] | None = None
+    settled: int = 0
+
+
+def recover(store: Store, ids: IdLog) -> int:
+    """Take up the journal's jobs that this store does not know, once in its life; how many."""
+    if store.row("SELECT 1 FROM meta WHERE key = ?", (DONE,)) is not None:
+        return 0
+    found = _read(ids)
+
+    def write(tx: Transaction) -> int:
+        if tx.row("SELECT 1 FROM meta WHERE key = ?", (DONE,)) is not None:
+            return 0
+        tx.run("INSERT INTO meta(key, value) VALUES (?, 'read')", (DONE,))
+        return sum(_take_up(tx, name, job, found) for name, job in found.items())
+
+    return store.write(write, durable=True)
+
+
+def unlisted(store: Store, ids: IdLog) -> list[tuple[str, str, str]]:
+    """(job, lane, the provider's id) of accepted jobs that no row knows: written by a version whose lines say no more
+    than that, so that only a person can look after them."""
+    found = {str(entry["job"]): entry for entry in ids.entries() if entry.get("handle")}
+    return [
+        (job, str(entry.get("lane", "")), str(entry["handle"].get("remote_id", "")))
+        for job, entry in found.items()
+        if store.row("SELECT 1 FROM jobs WHERE id = ?", (job,)) is None
+    ]
+
+
+def _read(ids: IdLog) -> dict[str, _Job]:
+    found: dict[str, _Job] = {}
+    for entry in ids.entries():
+        name, job = str(entry["job"]), found.get(str(entry["job"]))
+        match entry.get("event"):
+            case "asked":
+                found[name] = _Job(dict(entry["row"]), int(entry["reserved"]), str(entry["day"]))
+            case "ended" if job is not None:
+                job.ended, job.settled, job.day = entry["row"], int(entry["settled"]), str(entry["day"])
+            case None if job is not None and "handle" in entry:
+                job.handle, job.accepted_at = entry["handle"], entry.get("at")
+            case _:
+                continue
+    return found
+
+
+def _take_up(tx: Transaction, name: str, job: _Job, found: Mapping[str, _Job]) -> int:
+    """Insert one job as it stands by the journal; 1, or 0 where the store has it (or its key) already."""
+    row: dict[str, Any] = {column: job.row.get(column) for column in ASKED}
+    same = "SELECT 1 FROM jobs WHERE id = ? OR (principal = ? AND request_key = ? AND matchable = 1)"
+    if tx.row(same, (name, row["principal"], row["request_key"])) is not None:
+        return 0
+    if row["parent"] not in found:
+        row["parent"] = None
+    if job.ended is not None:
+        row |= {column: job.ended.get(column) for column in ENDED}
+        entry = ("released" if row["cost_basis"] == "not charged" else "settled", job.settled)
+    else:
+        row |= _state_of(row, job)
+        entry = ("reserved", 0)
+    told = json.loads(row["notes"] or "[]")
+    row["notes"] = to_json([*told, "taken up from the journal (accepted.jsonl) after its store was lost"])
+    add_lane(tx, row["lane"], row["provider"], row["kind"])
+    names = ", ".join(row)
+    tx.run(f"INSERT INTO jobs({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+    ledger.enter(tx, name, row["provider"], row["lane"], row["label"] or "", job.reserved)
+    tx.run(
+        "UPDATE ledger SET day = ?, state = ?, settled = ? WHERE job = ?", (job.day, entry[0], max(0, entry[1]), name)
+    )
+    add_event(tx, name, "recovered", {"state": row["state"]}, wake=row["state"] not in FINAL)
+    return 1
+
+
+def _state_of(row: Mapping[str, Any], job: _Job) -> dict[str, Any]:
+    """Where an open job goes on."""
+    if job.handle is not None:
+        return {
+            "state": "running",
+            "handle": to_json(job.handle),
+            "remote_id": job.handle.get("remote_id"),
+            "accepted_at": job.accepted_at,
+            "phase": "asking the provider again",
+        }
+    if row["kind"] == "local":  # it waits for paid steps
+        return {"state": "waiting" if json.loads(row["needs"] or "[]") else "queued"}
+    state: records.State = "submitting"
+    return {"state": state, "posts": 1, "phase": "looking up what became of its request"}
