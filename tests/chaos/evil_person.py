@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from backends.backend import Access
 from backends.errors import VideoError
-from backends.jobs import admin, ledger
+from backends.jobs import admin, decisions, ledger
 from backends.jobs.schema import OPEN
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, end
@@ -78,17 +79,17 @@ class Person:
                     self.done.append("moved a queued job to the new key")
                 elif now - since > STRANDED_S:
                     self._stranded[job] = now
-                    self._bind(job)
+                    self._bind(job, ours)
             except VideoError as error:
                 self.done.append(f"could not decide a {row['state']} job: {error.message[:100]}")
 
-    def _bind(self, job: str) -> None:
+    def _bind(self, job: str, ours: Access) -> None:
         mine = [one["id"] for one in self.server.jobs() if one["job_key"] == job]
         if mine:
-            admin.bind(self.station.store, job, mine[0])
+            decisions.bind(self.station.store, job, mine[0], ours)
             self.done.append("bound a job of an earlier key")
         else:
-            admin.write_off(self.station.store, job)
+            decisions.write_off(self.station.store, job)
             self.done.append("wrote off a job of an earlier key that the service does not have")
 
     def _wake_what_stalls(self, now: float) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from backends.errors import VideoError
-from backends.jobs import admin
+from backends.jobs import admin, decisions
 from backends.jobs.context import Context
 from backends.jobs.process import ProcessId, is_alive
 from backends.jobs.schema import OPEN
@@ -267,7 +267,7 @@ class HostileMachine(RuleBasedStateMachine):
             home.become("none")
             for row in home.station.rows("SELECT id, state FROM jobs"):
                 if row["state"] not in FINAL:
-                    admin.write_off(home.context.store, row["id"])
+                    decisions.write_off(home.context.store, row["id"])
             left = home.station.rows(f"SELECT state FROM jobs WHERE state NOT IN {tuple(sorted(FINAL))}")
             assert not left, left
             held = home.station.rows("SELECT 1 FROM ledger WHERE state IN ('reserved', 'unresolved')")
