@@ -27,8 +27,8 @@ MUTANTS = (
     Mutant(
         "timeout_not_sent",
         C + "http.py",
-        "NOT_SENT = (httpx.ConnectError,",
-        "NOT_SENT = (httpx.ReadTimeout, httpx.ConnectError,",
+        'raise self.service.unknown(f"no answer within {self.timing.paid_s:g} s") from None',
+        'raise self.service.not_sent(f"no answer within {self.timing.paid_s:g} s") from None',
         "a POST that was not answered in time is sent again",
         HTTP,
     ),
