@@ -71,7 +71,8 @@ def test_a_figure_that_cannot_be_meant_is_no_bill(
     assert (entry["state"], entry["settled"]) == ("settled", 400_000)
     assert studio.spend().today_usd == 0.4
     stopped = station.rows("SELECT 1 FROM lanes WHERE breaker <> ''")
-    assert stopped and any("cannot be meant" in note for note in job.notes), job.notes
+    told = any("cannot be meant" in note for note in job.notes)
+    assert bool(stopped) == told == (figure != "NaN"), job.notes
 
 
 def test_a_price_announced_above_the_reservation_is_held_and_stops_the_account(

@@ -14,7 +14,7 @@ PAYING = (
         '    settle = run.lane.context.number("SETTLE_S", SETTLE_S)\n    at = ',
         "    settle = 0.0\n    at = ",
         "a look-up is taken before a POST under way can show: what is taken a moment later is paid twice",
-        (T + "evidence.py",),
+        (T + "evidence.py::test_a_list_that_lags_is_waited_for",),
     ),
     Mutant(
         "unbound_any",
@@ -22,7 +22,7 @@ PAYING = (
         "        if match.handle.remote_id in known:\n            continue\n",
         "",
         "a look-up takes the job of another one with the same words: one clip is lost, one delivered twice",
-        (T + "clocks.py",),
+        (T + "clocks.py::test_an_identical_clip_of_today_is_not_taken_for_ours",),
     ),
     Mutant(
         "no_exit",
@@ -30,7 +30,7 @@ PAYING = (
         "        _refuse_final(row)\n        if row",
         "        _decidable(tx, job)\n        if row",
         "a job that waits for a key that is gone keeps its money for ever",
-        (T + "lies.py",),
+        (T + "lies.py::test_a_person_can_end_every_job_with_no_key_at_all",),
     ),
     Mutant(
         "estimate_stops_nothing",
@@ -38,7 +38,7 @@ PAYING = (
         '        if row["est_high"] is not None:\n            text = f"{row[\'provider\']} expects',
         "        if False:\n            text = f\"{row['provider']} expects",
         "a service that announces a higher price is bought from on",
-        (T + "lies.py",),
+        (T + "lies.py::test_a_price_announced_above_the_reservation_is_held_and_stops_the_account",),
     ),
     Mutant(
         "estimate_ignored",
@@ -46,7 +46,7 @@ PAYING = (
         "        ledger.raise_hold(tx, job, cost)\n",
         "        pass\n",
         "a price that is known is not held, and the day's limit is passed",
-        (T + "lies.py",),
+        (T + "lies.py::test_a_price_announced_above_the_reservation_is_held_and_stops_the_account",),
     ),
     Mutant(
         "any_bill",
@@ -54,7 +54,7 @@ PAYING = (
         "<= ledger.to_usd(most):",
         "<= 10**12:",
         "a damaged figure is booked as spent",
-        (T + "lies.py",),
+        (T + "lies.py::test_a_figure_that_cannot_be_meant_is_no_bill",),
     ),
     Mutant(
         "negative_bill",
@@ -62,7 +62,7 @@ PAYING = (
         "not 0 <= reported <=",
         "not reported <=",
         "a negative bill opens the day's limit",
-        (T + "lies.py",),
+        (T + "lies.py::test_a_figure_that_cannot_be_meant_is_no_bill",),
     ),
     Mutant(
         "paid_yesterday",
@@ -70,7 +70,7 @@ PAYING = (
         "            ledger.pay_today(tx, self.job)\n",
         "            pass\n",
         "what is paid today counts against yesterday's limit",
-        (T + "lies.py",),
+        (T + "lies.py::test_what_is_paid_today_counts_today",),
     ),
     Mutant(
         "limit_ends_the_job",
@@ -78,7 +78,7 @@ PAYING = (
         "        if not error.retryable:\n            self.fail(error)",
         "        if True:\n            self.fail(error)",
         "a job that was accepted fails because the day's limit came closer",
-        (T + "lies.py",),
+        (T + "lies.py::test_a_job_waits_for_a_limit_of_the_day_that_came_closer",),
     ),
     Mutant(
         "leaves_before_limit",
@@ -86,10 +86,7 @@ PAYING = (
         '            ledger.recheck(self.lane.context.store, self.job, row["provider"], row["est_high"])\n',
         "            pass\n",
         "a picture goes to a provider that the person has closed meanwhile",
-        (
-            T + "evidence.py",
-            T + "studio.py",
-        ),
+        (T + "evidence.py::test_a_closed_provider_gets_no_input",),
     ),
     Mutant(
         "one_id_for_two",
@@ -97,7 +94,7 @@ PAYING = (
         "    if other := _holder(run, handle.remote_id):",
         '    if other := "":',
         "an id that repeats binds two jobs to one clip, and one paid clip is lost",
-        (T + "evidence.py",),
+        (T + "evidence.py::test_an_id_that_repeats_is_nobodys_word",),
     ),
     Mutant(
         "nearest_off",
@@ -105,7 +102,7 @@ PAYING = (
         "sorted(free, key=lambda one: one[:2])]",
         "sorted(free, key=lambda one: -one[0])]",
         "of two equal orders the wrong one's clip is taken",
-        (T + "evidence.py",),
+        (T + "evidence.py::test_of_two_equal_jobs_the_one_nearest_to_the_request_is_taken",),
     ),
     Mutant(
         "again_untold",
@@ -113,7 +110,7 @@ PAYING = (
         "        run.lane.context.store.write(lambda tx: records.note(tx, run.job, text))\n        requeue(",
         "        requeue(",
         "a request is sent a second time, and nobody is told",
-        (T + "evidence.py",),
+        (T + "evidence.py::test_a_request_is_sent_twice_at_most_and_the_person_is_told",),
     ),
     Mutant(
         "third_post",
@@ -121,7 +118,7 @@ PAYING = (
         '    if proof and int(run.row()["posts"]) <= 1:',
         "    if proof:",
         "a list that is wrong each time sends a paid request again and again",
-        (T + "evidence.py",),
+        (T + "evidence.py::test_a_request_is_sent_twice_at_most_and_the_person_is_told",),
     ),
     Mutant(
         "absence_is_proof",
@@ -129,7 +126,7 @@ PAYING = (
         'not this one"\n    return ""\n',
         'not this one"\n    return "nothing is shown"\n',
         "an empty list sends a paid request again: it is paid twice where lists lag",
-        (T + "evidence.py",),
+        (T + "evidence.py::test_a_list_that_lags_is_waited_for",),
     ),
     Mutant(
         "gone_at_once",
@@ -137,7 +134,7 @@ PAYING = (
         "ENDED, UNUSABLE, GONE = 1.0, 12.0, 24.0",
         "ENDED, UNUSABLE, GONE = 1.0, 12.0, 0.0",
         "a service that is late to know its own job leaves it to a person",
-        (T + "lies.py",),
+        (T + "lies.py::test_one_lie_gives_no_paid_clip_up",),
     ),
     Mutant(
         "ended_at_once",
@@ -145,7 +142,7 @@ PAYING = (
         "ENDED, UNUSABLE, GONE = 1.0,",
         "ENDED, UNUSABLE, GONE = 0.0,",
         "one poll that says FAILED gives a paid clip up",
-        (T + "lies.py",),
+        (T + "lies.py::test_one_lie_gives_no_paid_clip_up",),
     ),
     Mutant(
         "no_idlog",
@@ -153,10 +150,7 @@ PAYING = (
         "    known = lane.ids.find(run.job)\n",
         "    known = None\n",
         "an id that was given but not yet in the row is lost",
-        (
-            T + "crash.py",
-            T + "delivery.py",
-        ),
+        (T + "crash.py::test_at_every_other_point_nothing_is_unsure",),
     ),
     Mutant(
         "id_not_logged",
@@ -164,7 +158,7 @@ PAYING = (
         "        lane.ids.append(run.job, lane.hold.lane, handle)\n",
         "        pass\n",
         "a kill (or a full disk) between the answer and the row loses the id",
-        (T + "crash.py", T + "delivery.py"),
+        (T + "crash.py::test_at_every_other_point_nothing_is_unsure",),
     ),
     Mutant(
         "claim_not_durable",
@@ -208,7 +202,7 @@ PAYING = (
         "            await self._none_running.wait()\n",
         "            pass\n",
         "a look-up takes the id of a POST whose answer is still on its way",
-        (T + "gates.py",),
+        (T + "gates.py::test_a_look_up_is_alone_and_posts_are_few",),
     ),
     Mutant(
         "claim_sees_no_cancel",
@@ -224,7 +218,10 @@ PAYING = (
         'if error.kind == "submit_unknown" or error.charged == "unknown":',
         "if False:",
         "an unclear POST is taken for a failure, and its charge for none",
-        (T + "post.py",),
+        (
+            T + "crash.py",
+            T + "post.py::test_one_post",
+        ),
     ),
     Mutant(
         "uncertain_releases",
@@ -232,7 +229,7 @@ PAYING = (
         "        ledger.hold(tx, run.job)\n        records.note(tx, run.job, text)",
         "        ledger.release(tx, run.job)\n        records.note(tx, run.job, text)",
         "money that may be spent is free to be spent again",
-        (T + "post.py",),
+        (T + "post.py::test_one_post",),
     ),
     Mutant(
         "uploads_forgotten",
@@ -240,7 +237,7 @@ PAYING = (
         'self.move(row["state"], refs=to_json({',
         'self.move(row["state"], phase="" and to_json({',
         "every restart uploads the same file again",
-        (T + "crash.py",),
+        (T + "crash.py::test_at_every_other_point_nothing_is_unsure",),
     ),
     Mutant(
         "retry_forgets_first",
@@ -385,10 +382,7 @@ BOOKS = (
         '    if charged == "no" and (said',
         '    if charged != "yes" and (said',
         "a failed or cancelled job that may be billed frees its money, and the repeat pays again",
-        (
-            T + "studio.py",
-            T + "lies.py",
-        ),
+        (T + "studio.py",),
     ),
     Mutant(
         "write_off_is_free",
@@ -519,7 +513,7 @@ LANES = (
         '        elif row["state"] != "queued" and time.monotonic() - self._surprises.since > SURPRISES_S:',
         '        elif row["state"] != "queued":',
         "one odd value in an answer leaves a healthy paid job to a person",
-        (T + "lies.py",),
+        (T + "lies.py::test_one_lie_gives_no_paid_clip_up",),
     ),
 )
 
@@ -538,10 +532,7 @@ CLIPS = (
         "ENDED, UNUSABLE, GONE = 1.0, 12.0, 24.0",
         "ENDED, UNUSABLE, GONE = 1.0, 0.0, 24.0",
         "one bad copy of a clip ends a paid job",
-        (
-            T + "lies.py",
-            T + "delivery.py",
-        ),
+        (T + "lies.py::test_one_lie_gives_no_paid_clip_up",),
     ),
     Mutant(
         "published_over",
