@@ -173,7 +173,11 @@ class PaidBackend:
                 if error.kind == "not_found":
                     return Listing(complete="the paid service's answer by key")
                 raise
-            return Listing((Sighting(Handle(str(reply["id"]), est_cost_usd=_usd(reply.get("est_cost_usd")))),))
+            if not isinstance(reply.get("id"), str):
+                raise VideoError(
+                    "provider", "the paid service's answer has no job id", retryable=True, charged="unknown"
+                )
+            return Listing((Sighting(Handle(reply["id"], est_cost_usd=_usd(reply.get("est_cost_usd")))),))
         if self.submit_dedupe == "lookup":
             reply = await self._ask("unknown", "GET", "/jobs", params={"since": repr(since)})
             shown = [(Sighting(Handle(job["id"]), job.get("created_at")), job["request"]) for job in reply["jobs"]]
