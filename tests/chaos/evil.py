@@ -35,8 +35,8 @@ UNFAIR = ("holes",)
 @dataclass(frozen=True)
 class EvilPlan:
     """One run. clients: of each home; prompts: so many different ones, which the homes ask for at different times (else
-    nobody could tell whose of two equal jobs is whose); one_in: of so many answers one lies; without: the tricks that are not used; every_s:
-    the mean time between two kills; limit_s: when to give up."""
+    nobody could tell whose of two equal jobs is whose); without: the tricks that are not used; one_in: of so many
+    answers one lies; every_s: the mean time between two kills; limit_s: when to give up."""
 
     mode: Mode
     jobs: int = 240
