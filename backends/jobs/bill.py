@@ -47,7 +47,7 @@ def believed(reported: Decimal, reserved: int) -> int | None:
 
 def amount(reported: Decimal) -> str:
     """A figure of others in words, however long it is."""
-    return f"${reported:.2f}" if abs(reported) < 10**9 and reported.is_finite() else f"${reported:.3g}"
+    return f"${reported:.2f}" if reported.is_finite() and abs(reported) < 10**9 else f"${reported:.3g}"
 
 
 def judge(reported: Decimal | None, reserved: int) -> Bill | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from backends.backend import JsonObject
+from backends.backend import JsonObject, Prepared
 from backends.catalog.checked import Checked
 from backends.catalog.price import estimate, money
 from backends.catalog.row import Row as ModelRow
@@ -45,8 +45,7 @@ class Comparison:
 
 def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: int = 0) -> Comparison:
     """Judge a delivered clip. model: the catalogue's row, for the price; further_clips: files beside the clip."""
-    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
-    asked = _asked(row, prepared.request, prepared.width, prepared.height)
+    asked = _asked(row, codec.prepared_from_json(json.loads(row["prepared"])))
     wrong = [*_picture(asked, came), *_length(asked, came), *_sound(asked, came)]
     notes: list[str] = []
     if came.mime in CONTAINERS and came.mime != "video/mp4":
@@ -62,11 +61,15 @@ def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: i
     return Comparison(text, {name: value for name, value in asked.items() if value is not None}, tuple(notes))
 
 
-def _asked(row: Row, request: VideoRequest, width: int, height: int) -> JsonObject:
+def _asked(row: Row, prepared: Prepared) -> JsonObject:
+    """What the clip was to be: an extended one is the whole clip, one that is joined here keeps its source's size."""
+    request, width, height = prepared.request, prepared.width, prepared.height
     seconds = request.duration_s
     if request.task == "extend" and seconds is not None:
         before = source_seconds(row)
         seconds = seconds + before if before else None
+    if prepared.wire.get("join"):
+        width = height = 0
     return {
         "width": width or None,
         "height": height or None,

@@ -29,7 +29,9 @@ def serve() -> Iterator[Callable[..., FakeServer]]:
     with ExitStack() as stack:
 
         def start(**knobs: Any) -> FakeServer:
-            return stack.enter_context(FakeServer("paid", clips={"": tiny_clip()}, **{"life": {"polls": 1}, **knobs}))
+            return stack.enter_context(
+                FakeServer("paid", **{"clips": {"": tiny_clip()}, "life": {"polls": 1}, **knobs})
+            )
 
         yield start
 

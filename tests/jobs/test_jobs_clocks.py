@@ -51,7 +51,8 @@ def test_an_unclear_request_is_found_whatever_the_clock_said(
 def test_an_identical_clip_of_today_is_not_taken_for_ours(
     serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
 ) -> None:
-    """The wider look back finds an earlier take: it is bound to its own job already."""
+    """The wider look back finds an earlier take, which is bound to its own job already. That the list shows no other is
+    no proof that the second request was not taken: the person decides."""
     server = serve(mode="lookup")
     station = stand(server, PAID_MODE="lookup", REELWRIGHT_SETTLE_S="0.1", REELWRIGHT_WORKER_IDLE_S="0")
     first = placed(station, "the same words")
@@ -62,8 +63,8 @@ def test_an_identical_clip_of_today_is_not_taken_for_ours(
     assert nursery.ended(nursery.worker(station.environ(), "before-post:1")) == -9
     assert nursery.ended(nursery.worker(station.environ())) == 0
     rows = [station.row(job) for job in (first, second)]
-    assert [row["state"] for row in rows] == ["succeeded", "succeeded"]
-    assert rows[0]["remote_id"] != rows[1]["remote_id"] and server.counters()["charges"] == 2
+    assert [row["state"] for row in rows] == ["succeeded", "uncertain"]
+    assert rows[1]["remote_id"] is None and server.counters()["charges"] == 1
 
 
 @pytest.mark.parametrize("hours", [-10, -1, 1])

@@ -108,7 +108,8 @@ def test_around_the_paid_request(
     server = serve(mode=mode)
     station = stand(server, PAID_MODE=mode, REELWRIGHT_SETTLE_S="0.1", REELWRIGHT_WORKER_IDLE_S="0")
     job = crash_and_recover(station, nursery, point)
-    check(station, server, job, uncertain=mode == "none")
+    # Where it was killed before the request, a list that does not show the job proves nothing.
+    check(station, server, job, uncertain=mode == "none" or (mode == "lookup" and point == "before-post"))
 
 
 @pytest.mark.parametrize("point", OTHERS)

@@ -51,7 +51,7 @@ def test_a_url_that_has_expired_is_asked_for_anew(
 def test_what_is_no_video_is_fetched_again_and_then_kept_for_a_look(
     serve: Callable[..., FakeServer], stand: Callable[..., Station]
 ) -> None:
-    """Three times bytes that begin like a clip and are none: failed, charged, and nothing thrown away."""
+    """Again and again bytes that begin like a clip and are none: failed, charged, and nothing thrown away."""
     server = serve(mode="none")
     server.always("media", {"truncate": 200, "no_length": True})
     station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER="inline")
@@ -60,7 +60,8 @@ def test_what_is_no_video_is_fetched_again_and_then_kept_for_a_look(
     assert done.state == "failed" and done.error is not None and done.error.charged == "yes", done
     kept = station.home / "artifacts" / "spool" / done.job_id
     assert str(kept) in done.error.message and [path.stat().st_size for path in kept.glob("output*")] == [200]
-    assert server.counters()["media"] == 3 and done.cost_usd == 0.4
+    assert server.counters()["media"] >= 3 and done.cost_usd == 0.4
+    assert f"reelwright jobs fetch {done.job_id} asks for it again" in done.error.message
     assert "read the error before anything is paid again" in done.next
 
 
@@ -97,6 +98,6 @@ def test_the_id_log_is_believed_when_the_row_is_not_written(
     lines: list[dict[str, Any]] = [
         json.loads(line) for line in (station.home / "accepted.jsonl").read_text().splitlines() if line
     ]
-    assert [line["job"] for line in lines] == [job] and station.row(job)["remote_id"] is None
+    assert [line["job"] for line in lines] == [job, job] and station.row(job)["remote_id"] is None
     assert nursery.ended(nursery.worker(station.environ())) == 0
-    assert station.row(job)["remote_id"] == lines[0]["handle"]["remote_id"]
+    assert station.row(job)["remote_id"] == lines[1]["handle"]["remote_id"]

@@ -33,14 +33,15 @@ class Fate:
     words: str = ""
 
     def posts(self, mode: str) -> int:
-        """Once more only after an answer (or a look-up) that says: not taken."""
-        again = self.name == "429" or (not self.clear and not self.taken and mode != "none")
+        """Once more only after an answer (or a look-up by key) that says: not taken."""
+        again = self.name == "429" or (not self.clear and not self.taken and mode == "key")
         return 2 if again else 1
 
     def state(self, mode: str) -> str:
         if self.kind:
             return "failed"
-        return "uncertain" if not self.clear and mode == "none" else "succeeded"
+        found = mode == "key" or (mode == "lookup" and self.taken)  # that a list does not show it proves nothing
+        return "succeeded" if self.clear or found else "uncertain"
 
     def charges(self, mode: str) -> int:
         return int(self.taken or self.state(mode) == "succeeded")
@@ -112,8 +113,13 @@ def _check(fate: Fate, mode: str, job: Job, station: Station, server: FakeServer
     elif job.state == "uncertain":
         assert (entry["state"], entry["reserved"]) == ("unresolved", 400_000), told
         assert job.error is not None and (job.error.kind, job.error.charged) == ("submit_unknown", "unknown")
+        why = (
+            "this provider offers no way to look it up"
+            if mode == "none"
+            else "3 looks at what the provider lists did not show the job, which proves nothing"
+        )
         assert job.error.message.startswith(
-            "the submit has no clear answer, and this provider offers no way to look it up. The money stays reserved. "
+            f"the submit has no clear answer, and {why}. The money stays reserved. "
             f"At a terminal: reelwright jobs resolve {job.job_id} --bind REMOTE_ID"
         )
         assert "the person decides at a terminal" in job.next

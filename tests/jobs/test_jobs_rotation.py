@@ -98,7 +98,7 @@ def test_bound_by_the_person(server: FakeServer, station: Station) -> None:
     (done,) = station.settled(station.studio(), [job])
     assert done.state == "succeeded" and server.counters()["submit"] == 1
     assert station.books() == (Decimal("0.4"), 0)
-    with pytest.raises(VideoError, match="only an uncertain job waits for a decision"):
+    with pytest.raises(VideoError, match="is succeeded: there is nothing to decide"):
         decisions.bind(station.store, job, there["id"])
 
 

@@ -86,8 +86,8 @@ def test_a_bill_above_the_estimate_is_booked_told_and_stops_the_lane(
     server.set(cost_factor="1.5")
     (job,) = station.settled(studio, [studio.submit(text_request("dearer")).job_id])
     assert job.state == "succeeded" and job.cost_usd == pytest.approx(0.6)
-    assert any("cost $0.2000 more than its estimate" in note for note in job.notes)
-    with pytest.raises(VideoError, match=r"paid is paused for .* more than its estimate") as caught:
+    assert any("to cost $0.60, and $0.40 was reserved for it" in note for note in job.notes)
+    with pytest.raises(VideoError, match=r"paid is paused for .* \$0.40 was reserved for it") as caught:
         studio.submit(text_request("another"))
     assert caught.value.retryable and caught.value.charged == "no"
 
