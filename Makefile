@@ -7,7 +7,7 @@ LOCAL  := $(VENV)/.ready-local
 BARE   := $(VENV)-without-torch
 BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
-.PHONY: demo demo-kill test lint types layers unit unit-without-torch slow browser bench chaos mutants examples docs clean
+.PHONY: demo demo-kill test fresh lint types layers unit unit-without-torch slow browser bench chaos mutants examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -28,7 +28,7 @@ demo: $(READY)            ## the main job through the real MCP server; MP4s land
 demo-kill: $(READY)       ## paid jobs against a loopback provider while their processes are killed
 	$(BIN)/python -m tests.chaos --demo
 
-test: $(READY) $(LOCAL) browser lint types layers unit   ## what CI runs
+test: $(READY) $(LOCAL) browser lint types layers unit fresh   ## what CI runs
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -51,6 +51,9 @@ browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what 
 	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && said=$$(DEBIAN_FRONTEND=noninteractive sh -c '$(BROWSER)' 2>&1); } || \
 	printf '%s\n' "$$said" "No Chromium: the notebook's browser tests will fail. On Debian: sudo sh -c '$(BROWSER)'"
+
+fresh: $(READY)           ## the wheel without constraints.txt, on the oldest and the newest Python here, makes clips
+	$(BIN)/python -m tests.install
 
 slow: $(LOCAL)            ## tests of a minute or more: torch.compile with a C compiler
 	$(BIN)/pytest -q -m slow

@@ -18,7 +18,7 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import VideoError
-from backends.jobs import decisions, ledger, records
+from backends.jobs import decisions, lanes, ledger, records
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
@@ -227,10 +227,8 @@ class Studio:
     ) -> JobPage:
         """Jobs newest first, and what has been spent. state: a job state, or "open"."""
         page = records.page(self.context.store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
-        for lane in {row["lane"] for row in self.context.store.rows(
-            "SELECT DISTINCT lane FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
-        )}:  # fmt: skip
-            self.launcher.ensure(lane)
+        for lane in lanes.undriven_open(self.context.store):
+            self.launcher.ensure(lane["key"])
         return page
 
     def recent(self, limit: int = 50) -> list[Job]:
@@ -275,14 +273,16 @@ class Studio:
         while True:
             now = time.monotonic()
             if now - ensured >= ENSURE_EVERY_S:
-                trouble = await to_thread.run_sync(self._drive_all, ids)
+                told = await to_thread.run_sync(self._drive_all, ids)
+                if told != trouble:
+                    trouble, version = told, -1
                 ensured = time.monotonic()
             if (current := store.version()) != version:
                 version = current
                 rows = [self._row(job_id) for job_id in ids]
                 done = [row["state"] in SETTLED for row in rows]
                 if on_change is not None:
-                    await self._tell(rows, shown, on_change)
+                    await self._tell(rows, trouble, shown, on_change)
                 if any(done) if until == "any" else all(done):
                     return [self._job(row) for row in rows]
             if time.monotonic() >= deadline:
@@ -297,13 +297,18 @@ class Studio:
         return self._job(row, trouble=trouble.get(row["id"], ""), timed_out=timed_out)
 
     async def _tell(
-        self, rows: Sequence[Row], shown: dict[str, tuple[object, ...]], on_change: Callable[[Job], Awaitable[None]]
+        self,
+        rows: Sequence[Row],
+        trouble: Mapping[str, str],
+        shown: dict[str, tuple[object, ...]],
+        on_change: Callable[[Job], Awaitable[None]],
     ) -> None:
         for row in rows:
-            now = (row["state"], row["phase"], row["progress"], row["queue_position"])
+            why = trouble.get(row["id"], "")
+            now = (row["state"], row["phase"], row["progress"], row["queue_position"], why)
             if shown.get(row["id"]) != now:
                 shown[row["id"]] = now
-                await on_change(self._job(row))
+                await on_change(self._job(row, trouble=why))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable."""

@@ -87,6 +87,7 @@ def write_clip(
     full_range: bool = False,
     pixel_aspect: Fraction | None = None,
     options: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """A small clip written by PyAV alone, independent of the program's own encoder; 12 fps when `times` is None.
 
@@ -97,6 +98,7 @@ def write_clip(
     pictures = pictures or [np.roll(quadrants(), 2 * i, 1) for i in range(12)]
     height, width = pictures[0].shape[:2]
     with av.open(str(path), "w") as output:
+        output.metadata.update(metadata or {})
         video = output.add_stream(codec, rate=12, options={"g": "4", **(options or {})})
         video.width, video.height, video.pix_fmt = width, height, pix_fmt
         if times is not None:

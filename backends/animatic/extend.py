@@ -21,6 +21,7 @@ from backends.backend import Asset, JsonObject, Prepared
 from backends.errors import VideoError
 from backends.media.container import open_clip
 from backends.media.frames import decode, last_frame
+from backends.media.probe import hdr_note
 from backends.media.rates import exact_rate
 from backends.request import CameraMove
 
@@ -48,6 +49,8 @@ def extend_take(prepared: Prepared) -> Take:
     if asset.facts.audio:
         take.audio_from = asset.path
         take.notes.append("the clip's own sound is kept; the added part is silent")
+    if told := hdr_note(asset.path):
+        take.notes.append(told)
     take.facts["method"] = "extend"
     take.frames = _frames(prepared, asset, steady, added, take)
     return take

@@ -8,10 +8,11 @@ The back ends themselves are in `google_omni` and `google_vertex`, which load th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from backends.backend import Access, Registration, RemoteBackend
-from backends.cloud import http_account
+from backends.cloud import http_account, network_env
 
 GEMINI, VERTEX = "gemini", "vertex"
 KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
@@ -60,7 +61,8 @@ def vertex_access(env: Mapping[str, str]) -> Access:
     address = http_account.base_url(env, VERTEX_ADDRESS, vertex_url(location))
     missing = tuple(name for name, value in ((PROJECT, project), (LOCATION, location)) if not value)
     account = "" if missing else f"{project}/{location}"
-    return Access(f"{VERTEX}|{address}|{account}", address, missing)
+    why = "" if missing else network_env.trouble(os.environ, VERTEX, address)
+    return Access(f"{VERTEX}|{address}|{account}", address, missing, why)
 
 
 def open_vertex(env: Mapping[str, str], base_url: str) -> RemoteBackend:

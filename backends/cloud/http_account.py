@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 
 from backends.backend import Access
+from backends.cloud import network_env
 
 
 def fingerprint(*secrets: str) -> str:
@@ -20,6 +22,11 @@ def base_url(env: Mapping[str, str], variable: str, default: str) -> str:
 
 
 def access(provider: str, address: str, secrets: tuple[str, ...], missing: str) -> Access:
-    """missing: what to set, in words, when there is no key. The lane is "provider|base URL|account fingerprint"."""
+    """missing: what to set, in words, when there is no key. The lane is "provider|base URL|account fingerprint".
+
+    The network's own variables are this process's: its HTTP clients, and the workers that it starts, go by them.
+    """
     lane = f"{provider}|{address}|{fingerprint(*secrets)}"
-    return Access(lane, address, () if secrets else (missing,))
+    if not secrets:
+        return Access(lane, address, (missing,))
+    return Access(lane, address, why=network_env.trouble(os.environ, provider, address))

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 import anyio
 import anyio.abc
+from anyio import to_thread
 
 from backends.backend import RemoteBackend, registered
 from backends.errors import VideoError
@@ -91,12 +92,13 @@ class LaneDriver:
             records.move(tx, self.hold, row["id"], "queued", phase="taken over", progress=0.0)
 
     async def _beat(self) -> None:
+        """Off the loop: while somebody else holds the store's write lock, the requests under way go on."""
         while True:
-            await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
             try:
-                lanes.beat(self.context.store, self.lease)
+                await to_thread.run_sync(lanes.beat, self.context.store, self.lease, abandon_on_cancel=True)
             except VideoError as error:  # a full disk: the requests under way must still be seen to their end
                 print(f"lane {self.lease.key}: {error.message}", flush=True)  # noqa: T201 - the worker's log
+            await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
 
     def refresh(self, *, told: bool = True) -> None:
         """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled.

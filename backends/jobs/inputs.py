@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backends.backend import Asset, JsonObject
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
 from backends.jobs import codec
 from backends.jobs.artifacts import Artifacts, disk_errors
 from backends.jobs.store import Row, Store, Transaction, to_json
@@ -121,6 +121,8 @@ class Inputs:
             return {"sha256": sha256, "path": str(path), **json.loads(known["facts"])}
         try:
             facts = self.sandbox.check(path)
+        except OwnFault:  # the next working version can read it
+            raise
         except VideoError:
             path.unlink(missing_ok=True)
             raise
@@ -226,6 +228,8 @@ def _check_kind(place: str, entry: Mapping[str, Any]) -> None:
 
 def _at(place: str, error: VideoError) -> VideoError:
     words = place.removesuffix(".image").removesuffix(".media")
+    if isinstance(error, OwnFault):
+        return OwnFault(f"{words}: {error.message}")
     return VideoError(error.kind, f"{words}: {error.message}", retryable=error.retryable, nearest=error.nearest)
 
 

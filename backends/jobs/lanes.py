@@ -43,10 +43,20 @@ def device_locks() -> Path:
     return platformdirs.user_runtime_path("reelwright") / "devices"
 
 
+def is_shared(key: str) -> bool:
+    """Whether other homes of this machine want the same lock: one device serves them all."""
+    return key.startswith("gpu:")
+
+
 def lock_path(folder: Path, key: str) -> Path:
-    if key.startswith("gpu:"):
+    if is_shared(key):
         folder = device_locks()
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.lock"
+
+
+def pulse_path(folder: Path, key: str) -> Path:
+    """The file whose time of change its driver moves on while it lives, beside the lock: see `pulse`."""
+    return lock_path(folder, key).with_suffix(".pulse")
 
 
 def _lock(folder: Path, key: str) -> FileLock:
@@ -66,9 +76,9 @@ def take(store: Store, folder: Path, key: str, *, version: str, detached: bool, 
 
     def write(tx: Transaction) -> int:
         tx.run(
-            "UPDATE lanes SET driven = 1, epoch = epoch + 1, pid = ?, started = ?, boot_id = ?, detached = ?, "
-            "version = ?, beats = 0, handover = 0, trouble = '' WHERE key = ?",
-            (me.pid, me.started, me.boot_id, int(detached), version, key),
+            "UPDATE lanes SET driven = 1, epoch = epoch + 1, pid = ?, started = ?, boot_id = ?, pid_ns = ?, "
+            "detached = ?, version = ?, beats = 0, handover = 0 WHERE key = ?",
+            (me.pid, me.started, me.boot_id, me.pid_ns, int(detached), version, key),
         )
         row = tx.row("SELECT epoch FROM lanes WHERE key = ?", (key,))
         if row is None:
@@ -100,10 +110,15 @@ def leave(store: Store, lease: Lease, *, even_if_open: bool = False) -> bool:
 
 
 def beat(store: Store, lease: Lease) -> None:
-    """Show that the driver lives; Fenced when the lane has passed to another."""
+    """Show that the driver lives and works; Fenced when the lane has passed to another.
+
+    Only now is the trouble of earlier drivers over: taking a lane is not yet driving it.
+    """
 
     def write(tx: Transaction) -> int:
-        return tx.run("UPDATE lanes SET beats = beats + 1 WHERE key = ? AND epoch = ?", (lease.key, lease.epoch))
+        return tx.run(
+            "UPDATE lanes SET beats = beats + 1, trouble = '' WHERE key = ? AND epoch = ?", (lease.key, lease.epoch)
+        )
 
     if not store.write(write):
         raise Fenced(lease.key)
@@ -125,13 +140,18 @@ def add_lane(tx: Transaction, key: str, provider: str, kind: str) -> bool:
 def driver_of(lane: Row) -> ProcessId | None:
     if not lane["driven"] or lane["pid"] is None:
         return None
-    return ProcessId(int(lane["pid"]), float(lane["started"]), str(lane["boot_id"]))
+    return ProcessId(int(lane["pid"]), float(lane["started"]), str(lane["boot_id"]), str(lane["pid_ns"]))
 
 
 def is_driven(folder: Path, lane: Row) -> bool:
-    """Whether a living process drives the lane now: its row says so, and the kernel agrees that the lock is held."""
+    """Whether a living process drives the lane now: its row says so, and the kernel agrees that the lock is held.
+
+    The lock alone proves it: the driver may be in another container, where its pid is another's or nobody's here. Only
+    a device's lock lies outside of the home and may be held for another home: there our own driver must live too, if
+    it is one of this container.
+    """
     driver = driver_of(lane)
-    if driver is None or not is_alive(driver):
+    if driver is None or (is_shared(str(lane["key"])) and driver.is_near and not is_alive(driver)):
         return False
     return is_held(folder, str(lane["key"]))
 

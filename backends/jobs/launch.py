@@ -15,13 +15,16 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from backends.backend import registered
-from backends.jobs import lanes, rotation
+from backends.errors import VideoError
+from backends.jobs import lanes, pulse, rotation
 from backends.jobs.context import Context, program_version
+from backends.jobs.process import is_alive
 from backends.jobs.store import Row
 
 if TYPE_CHECKING:
@@ -33,10 +36,14 @@ START_GRACE_S = 10.0
 """A worker that was just started gets this long to show itself before another is started."""
 
 STUCK_S = 60.0
-"""A driver that has not beaten for so long, by our own monotonic clock (which a suspend stops too), hangs."""
+"""A driver that has given no sign of life for so long, by our own monotonic clock (which a suspend stops too), hangs;
+one that gives signs beside the store (see `pulse`) but none in it cannot write there."""
 
 WATCHED_S = 3 * lanes.BEAT_S
 """Two looks that lie further apart prove no more silence than this."""
+
+TROUBLE_S = 90.0
+"""How long a lane's trouble is shown after it was last met: longer than the pause between two tries of a worker."""
 
 LOG_LIMIT = 2 << 20
 
@@ -62,13 +69,18 @@ class _Try:
 
 
 @dataclass
-class _Pulse:
-    """The last beat of a lane that we have seen, when we last looked, and how long it has been the same."""
+class _Watch:
+    """What we last saw of a lane's driver, when we last looked, and how long it has been the same.
+
+    beats: in the store. pulse: its sign of life beside the store; 0 for a driver that gives none (an older version).
+    """
 
     epoch: int
     beats: int
+    pulse: int
     at: float
     silent_s: float = 0.0
+    unwritten_s: float = 0.0
 
 
 class Launcher:
@@ -77,7 +89,7 @@ class Launcher:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._tries: dict[str, _Try] = {}
-        self._pulses: dict[str, _Pulse] = {}
+        self._watched: dict[str, _Watch] = {}
         self._children: list[_Detached] = []
         self._lock = threading.Lock()
         self._inline: threading.Thread | None = None
@@ -92,7 +104,7 @@ class Launcher:
             self._tries.pop(lane_key, None)
             if _older(lane["version"]) and lane["detached"]:
                 self._ask_for_it(lane)
-            return self._stuck(lane)
+            return self._stuck(lane) or self._trouble(lane)
         if trouble := self._no_access(lane):
             return trouble
         with self._lock:
@@ -104,18 +116,17 @@ class Launcher:
         if attempt is None:
             self._tries[key] = _Try(now)
             self._start()
-            return ""
-        if key.startswith("gpu:") and lanes.is_held(self.context.locks, key):
+            return self._trouble(lane)
+        if lanes.is_shared(key) and lanes.is_held(self.context.locks, key):
             return f"waits for {key}: another home of Reelwright on this machine works with it or keeps a model loaded"
         if self._alive() and now - attempt.at < START_GRACE_S:
-            return ""
+            return self._trouble(lane)
         if now - attempt.at >= attempt.patience_s:
             self._tries[key] = _Try(now, attempt.failures + 1)
             self._start()
-        if attempt.failures == 0:
-            return ""
-        told = f": {lane['trouble']}" if lane["trouble"] else ""
-        return f"its worker ends without taking it{told}; see {self.context.settings.logs / 'worker.log'}"
+        if trouble := self._trouble(lane):
+            return trouble
+        return f"its worker ends without taking it; see {self._log}" if attempt.failures else ""
 
     def _no_access(self, lane: Row) -> str:
         """A lane that only somebody else's credentials can drive is named, not started."""
@@ -123,7 +134,7 @@ class Launcher:
             return ""
         why = self.context.why_not(lane["provider"])
         if why is not None:
-            return f"no_credentials: {why}"
+            return why if self._is_cut_off(lane["provider"]) else f"no_credentials: {why}"
         if self.context.access(lane["provider"]).lane == lane["key"]:
             return ""
         if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > rotation.ADOPT_AGAIN_S:
@@ -133,6 +144,14 @@ class Launcher:
             f"no_credentials: this job belongs to another account or server of {lane['provider']}: set {variables} "
             "as it was, or move a queued job with reelwright jobs rebind"
         )
+
+    def _is_cut_off(self, provider: str) -> bool:
+        """Whether something else than a credential stands in the way."""
+        try:
+            access = self.context.access(provider)
+        except VideoError:
+            return False
+        return not access.missing and bool(access.why)
 
     def _ask_for_it(self, lane: Row) -> None:
         """A newer program wants the lane: the older driver lets go as soon as no paid request is under way."""
@@ -146,23 +165,51 @@ class Launcher:
 
     def _stuck(self, lane: Row) -> str:
         """Tell of a driver that holds the lock but does not beat; end it when it is a detached worker of ours."""
-        pulse = self._pulses.get(lane["key"])
-        now = time.monotonic()
-        if pulse is None or (pulse.epoch, pulse.beats) != (lane["epoch"], lane["beats"]):
-            self._pulses[lane["key"]] = _Pulse(lane["epoch"], lane["beats"], now)
+        now, key = time.monotonic(), str(lane["key"])
+        sign = pulse.seen(self.context.locks, key)
+        watch = self._watched.get(key)
+        if watch is None or (watch.epoch, watch.beats) != (lane["epoch"], lane["beats"]):
+            self._watched[key] = _Watch(lane["epoch"], lane["beats"], sign, now)
             return ""
         # Only time that we have watched counts: after a pause of the whole machine the driver gets its chance to beat.
-        pulse.silent_s += min(now - pulse.at, WATCHED_S)
-        pulse.at = now
-        if pulse.silent_s < self.context.number("STUCK_S", STUCK_S):
-            return ""
+        watched = min(now - watch.at, WATCHED_S)
+        watch.unwritten_s += watched
+        watch.silent_s = 0.0 if sign != watch.pulse else watch.silent_s + watched
+        watch.pulse, watch.at = sign, now
+        patience = self.context.number("STUCK_S", STUCK_S)
+        if watch.silent_s >= patience:
+            return self._end_hung(lane)
+        if watch.unwritten_s >= patience:
+            return (
+                f"store_locked: process {lane['pid']} drives this lane, but could not write to the store for "
+                f"{watch.unwritten_s:.0f} s: close whatever else has {self.context.store.path} open (a database "
+                "viewer, a backup)"
+            )
+        return ""
+
+    def _end_hung(self, lane: Row) -> str:
         driver = lanes.driver_of(lane)
-        if driver is None or not lane["detached"]:
-            return f"driver_stuck: process {lane['pid']} drives this lane and does not answer: restart that client"
+        stuck = f"driver_stuck: process {lane['pid']}"
+        if driver is not None and not driver.is_near:
+            return f"{stuck} of another container drives this lane and does not answer: restart that container"
+        if driver is None or not lane["detached"] or not is_alive(driver):
+            return f"{stuck} drives this lane and does not answer: restart that client"
         with suppress(OSError):
             os.kill(driver.pid, signal.SIGKILL)
-        del self._pulses[lane["key"]]
+        del self._watched[str(lane["key"])]
         return f"driver_stuck: worker {driver.pid} did not answer and was ended; another takes over"
+
+    def _trouble(self, lane: Row) -> str:
+        """Why the lane is not really driven yet, as long as a worker tries and fails."""
+        if not lane["trouble"] or abs(time.time() - lane["trouble_at"]) > TROUBLE_S:
+            return ""
+        if str(lane["trouble"]).startswith("no_credentials"):
+            return str(lane["trouble"])
+        return f"cannot be started: {lane['trouble']}; it is tried again, see {self._log}"
+
+    @property
+    def _log(self) -> Path:
+        return self.context.settings.logs / "worker.log"
 
     def _alive(self) -> bool:
         """Whether a worker that we started still runs (those that ended are reaped here)."""
@@ -178,7 +225,7 @@ class Launcher:
     def _start_detached(self) -> None:
         settings = self.context.settings
         settings.logs.mkdir(parents=True, exist_ok=True)
-        path = settings.logs / "worker.log"
+        path = self._log
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
         env = {**settings.env, "REELWRIGHT_HOME": str(settings.home), "REELWRIGHT_OUTPUT_DIR": str(settings.output)}

@@ -95,10 +95,8 @@ _HELD = "state IN ('reserved', 'unresolved')"
 
 
 def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> int:
-    row = tx.row(
-        f"SELECT coalesce(sum(CASE WHEN {_HELD} THEN reserved ELSE settled END), 0) AS spent FROM ledger WHERE {where}",
-        params,
-    )
+    """What is spent or held, by the kept sums: `where` may name day and provider."""
+    row = tx.row(f"SELECT coalesce(sum(settled + held), 0) AS spent FROM spent WHERE {where}", params)
     return int(row["spent"]) if row else 0
 
 
@@ -224,11 +222,9 @@ class Totals:
 
 
 def totals(store: Store) -> Totals:
-    settled = store.row("SELECT coalesce(sum(settled), 0) AS n FROM ledger WHERE state = 'settled'")
-    held = store.row(f"SELECT coalesce(sum(reserved), 0) AS n FROM ledger WHERE {_HELD}")
-    return Totals(
-        int(settled["n"]) if settled else 0, _spent(store, "day = ?", (utc_day(),)), int(held["n"]) if held else 0
-    )
+    row = store.row("SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held FROM spent")
+    ever = row or {"settled": 0, "held": 0}
+    return Totals(int(ever["settled"]), _spent(store, "day = ?", (utc_day(),)), int(ever["held"]))
 
 
 def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:

@@ -1,27 +1,45 @@
-"""Which process is which: pid, start time and boot, so that a reused pid is never taken for a living driver."""
+"""Which process is which: pid, start time, boot and PID namespace, so that a reused pid, or that of another container,
+is never taken for a living driver."""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """pid alone is reused; with its start time (in the system's own clock) and the boot it is one process."""
+    """pid alone is reused; with its start time (in the system's own clock) and the boot it is one process.
+
+    pid_ns: the PID namespace that it counts in, "" where that is not known."""
 
     pid: int
     started: float
     boot_id: str
+    pid_ns: str = field(default="", compare=False)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether its pid means anything here: same boot, same PID namespace (containers have one each)."""
+        return self.boot_id == boot_id() and self.pid_ns in ("", pid_namespace())
 
 
 @cache
 def boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+@cache
+def pid_namespace() -> str:
+    """The kernel's name of the namespace that this process's pids count in; "" where there are none."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 
@@ -48,9 +66,10 @@ def start_time(pid: int) -> float | None:
 
 
 def this_process() -> ProcessId:
-    return ProcessId(os.getpid(), start_time(os.getpid()) or 0.0, boot_id())
+    return ProcessId(os.getpid(), start_time(os.getpid()) or 0.0, boot_id(), pid_namespace())
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether exactly that process still runs (False after a reboot, or when its pid is another's now)."""
-    return process.boot_id == boot_id() and start_time(process.pid) == process.started
+    """Whether exactly that process still runs here (False after a reboot, when its pid is another's now, and for one
+    of another container: nothing can be seen of it)."""
+    return process.is_near and start_time(process.pid) == process.started

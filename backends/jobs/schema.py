@@ -15,6 +15,9 @@ OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
 """SQL: jobs that a driver still has to do something for. Word for word the condition of the index `jobs_open`, since
 SQLite uses a partial index only for a query that holds its very terms."""
 
+UNENDED = "state NOT IN ('succeeded', 'failed', 'cancelled')"
+"""SQL: the same, and the jobs that wait for a person's decision. The condition of the index `jobs_unended`."""
+
 LEDGER = """
 CREATE TABLE ledger(
   job TEXT PRIMARY KEY,
@@ -31,14 +34,55 @@ CREATE TABLE ledger(
 CREATE INDEX ledger_day ON ledger(day);
 """
 
+_SPENT = """
+CREATE TABLE spent(                     -- the sums of the ledger, kept by its triggers: no reader adds up the past
+  day TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  settled INTEGER NOT NULL,
+  held INTEGER NOT NULL,
+  PRIMARY KEY(day, provider)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER ledger_in AFTER INSERT ON ledger BEGIN
+  {add_new};
+END;
+CREATE TRIGGER ledger_out AFTER DELETE ON ledger BEGIN
+  {take_old};
+END;
+CREATE TRIGGER ledger_change AFTER UPDATE OF day, provider, state, reserved, settled ON ledger BEGIN
+  {take_old};
+  {add_new};
+END;
+"""
+
+
+def _sums(row: str, sign: str) -> str:
+    """SQL: add a line of the ledger (or take it away) from the sums of its day and provider."""
+    settled = f"iif({row}.state = 'settled', {sign}{row}.settled, 0)"
+    held = f"iif({row}.state IN ('reserved', 'unresolved'), {sign}{row}.reserved, 0)"
+    return (
+        f"INSERT INTO spent VALUES ({row}.day, {row}.provider, {settled}, {held}) ON CONFLICT(day, provider) "
+        "DO UPDATE SET settled = settled + excluded.settled, held = held + excluded.held"
+    )
+
+
+SPENT = _SPENT.format(add_new=_sums("new", ""), take_old=_sums("old", "-"))
+
 INDEXES = f"""
 CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
-CREATE INDEX jobs_open ON jobs(lane, seq) WHERE {OPEN};
-CREATE INDEX jobs_remote ON jobs(remote_id) WHERE remote_id IS NOT NULL;
-CREATE INDEX jobs_parent ON jobs(parent) WHERE parent IS NOT NULL;
-CREATE INDEX jobs_label ON jobs(label, seq);
+CREATE INDEX jobs_open ON jobs(lane, seq, state) WHERE {OPEN};
+CREATE INDEX jobs_unended ON jobs(principal, seq) WHERE parent IS NULL AND {UNENDED};
+CREATE INDEX jobs_page ON jobs(principal, seq) WHERE parent IS NULL;
+CREATE INDEX jobs_state ON jobs(principal, state, seq) WHERE parent IS NULL;
+CREATE INDEX jobs_label ON jobs(principal, label, seq) WHERE parent IS NULL;
+CREATE INDEX jobs_label_state ON jobs(principal, label, state, seq) WHERE parent IS NULL;
+CREATE INDEX jobs_lane ON jobs(lane, state, seq);
+CREATE INDEX jobs_bound ON jobs(provider, base_url, remote_id) WHERE remote_id IS NOT NULL;
+CREATE INDEX jobs_parent ON jobs(parent, step) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_past ON jobs(model, ended_at) WHERE state = 'succeeded';
 """
+"""Of the jobs. Every query that runs while anybody works is answered by one of them, whatever lies in the past:
+`tests/jobs/test_jobs_plans.py` asks SQLite how it runs each."""
+
 
 TABLES = (
     """
@@ -115,6 +159,7 @@ CREATE TABLE lanes(
   pid INTEGER,
   started REAL,                         -- the driver's start time, to tell a reused pid
   boot_id TEXT NOT NULL DEFAULT '',
+  pid_ns TEXT NOT NULL DEFAULT '',      -- the PID namespace that pid counts in: each container has its own
   detached INTEGER NOT NULL DEFAULT 1,
   version TEXT NOT NULL DEFAULT '',
   beats INTEGER NOT NULL DEFAULT 0,
@@ -129,6 +174,7 @@ CREATE TABLE lanes(
 CREATE TABLE blobs(sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL, at REAL NOT NULL) STRICT;
 """
     + LEDGER
+    + SPENT
     + INDEXES
 )
 
@@ -136,13 +182,18 @@ MIGRATIONS: dict[int, str] = {
     1: f"""
 ALTER TABLE jobs ADD COLUMN posts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN doubt_at REAL;
+ALTER TABLE lanes ADD COLUMN pid_ns TEXT NOT NULL DEFAULT '';
+DROP INDEX jobs_key;
 DROP INDEX jobs_open;
 DROP INDEX jobs_remote;
-CREATE INDEX jobs_remote ON jobs(remote_id) WHERE remote_id IS NOT NULL;
-CREATE INDEX jobs_open ON jobs(lane, seq) WHERE {OPEN};
+DROP INDEX jobs_parent;
+DROP INDEX jobs_label;
+DROP INDEX jobs_past;
+{INDEXES}
 ALTER TABLE ledger RENAME TO ledger_1;
 DROP INDEX ledger_day;
 {LEDGER}
+{SPENT}
 INSERT INTO ledger SELECT job, provider, lane, label, day, state, max(0, reserved), max(0, settled), basis, at
   FROM ledger_1;
 DROP TABLE ledger_1;

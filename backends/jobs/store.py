@@ -10,7 +10,8 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -64,12 +65,23 @@ class Transaction:
 
     def run(self, sql: str, params: Params = ()) -> int:
         """Run one statement; how many rows it changed."""
-        self._connection.execute(sql, params)
+        _execute(self._connection, sql, params)
         return self._connection.changes()
 
 
+def _execute(connection: _Connection, sql: str, params: Params) -> _Cursor:
+    """VideoError("invalid_request") for a value that no row can hold, wherever it came from."""
+    try:
+        return connection.execute(sql, params)
+    except UnicodeEncodeError:
+        text = "a text holds half of a character (a lone surrogate, as of an emoji that was cut): write it whole"
+        raise VideoError("invalid_request", text) from None
+    except OverflowError:
+        raise VideoError("invalid_request", "a number is larger than 64 bits can hold: give a smaller one") from None
+
+
 def _rows(connection: _Connection, sql: str, params: Params) -> list[Row]:
-    cursor = connection.execute(sql, params)
+    cursor = _execute(connection, sql, params)
     found: list[Row] = []
     names: list[str] | None = None
     for values in cursor:
@@ -102,6 +114,7 @@ class Store:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._synchronous = ""
+        self._inside: dict[int, float] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
@@ -118,16 +131,20 @@ class Store:
         opened = apsw.Connection(str(self.path))
         opened.set_busy_timeout(_BUSY_MS)
         connection = cast(_Connection, opened)
-        connection.execute("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY").fetchall()
         return connection
 
     def _migrate(self) -> None:
-        """Make the tables, or bring an older store up to date, in one transaction that only one process wins."""
+        """Make the tables, or bring an older store up to date, in one transaction that only one process wins.
+
+        A store that is up to date is only read: whoever holds its write lock then keeps nobody from opening it.
+        """
         cx = self._writer
+        if _has_tables(cx) and _check_version(cx) >= schema.VERSION:
+            return
         cx.execute("BEGIN IMMEDIATE")
         try:
-            known = cx.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'").get
-            if not known:
+            if not _has_tables(cx):
                 cx.execute(schema.TABLES)
                 cx.execute("INSERT INTO meta VALUES ('schema_version', ?)", (str(schema.VERSION),))
                 cx.execute("INSERT INTO meta VALUES ('min_reader', ?)", (str(schema.MIN_READER),))
@@ -155,7 +172,7 @@ class Store:
         """
         item = _Write(work, durable)
         self._queue.append(item)
-        with self._write_lock:
+        with self._call(), self._write_lock:
             if not item.done:
                 self._commit_queue()
         if item.error is not None:
@@ -211,7 +228,7 @@ class Store:
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
         """Read rows, as dicts."""
         try:
-            with self._read_lock:
+            with self._call(), self._read_lock:
                 return _rows(self._reader, sql, params)
         except apsw.Error as error:
             raise storage_error(error, self.path) from None
@@ -219,6 +236,23 @@ class Store:
     def row(self, sql: str, params: Params = ()) -> Row | None:
         found = self.rows(sql, params)
         return found[0] if found else None
+
+    @contextmanager
+    def _call(self) -> Generator[None]:
+        me = threading.get_ident()
+        outer = self._inside.get(me)
+        self._inside[me] = time.monotonic()
+        try:
+            yield
+        finally:
+            if outer is None:
+                del self._inside[me]
+            else:  # a read inside of a write
+                self._inside[me] = outer
+
+    def inside_since(self, thread: int) -> float | None:
+        """Since when (monotonic seconds) that thread is inside a read or write of this store; None when it is not."""
+        return self._inside.get(thread)
 
     def version(self) -> int:
         """A number that changes whenever anybody has committed (this process's own commits too). Costs ~10 us."""
@@ -234,17 +268,29 @@ class Store:
             self._writer.close()
 
 
+def _has_tables(cx: _Connection) -> bool:
+    return bool(cx.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'").get)
+
+
 def _check_version(cx: _Connection) -> int:
     """The store's version; looked at in every write too, since a newer program may have taken it over meanwhile."""
     meta = dict(cast("list[tuple[str, str]]", cx.execute("SELECT key, value FROM meta").fetchall()))
-    version = int(meta["schema_version"])
-    if int(meta["min_reader"]) > schema.VERSION:
+    version, min_reader = (_number(meta, name) for name in ("schema_version", "min_reader"))
+    if min_reader > schema.VERSION:
         raise VideoError(
             "storage",
             f"the store was written by a newer Reelwright (format {version}, this program knows "
             f"{schema.VERSION}): update this one (pip install -U reelwright) and restart it; nothing was changed",
         )
     return version
+
+
+def _number(meta: Mapping[str, str], name: str) -> int:
+    """A version from the table `meta`, which every store has had since its first moment."""
+    value = meta.get(name, "")
+    if not (value.isascii() and value.isdigit()):
+        raise apsw.CorruptError(f"its table meta holds no {name}")
+    return int(value)
 
 
 def storage_error(error: Exception, path: Path) -> VideoError:
@@ -264,13 +310,16 @@ def storage_error(error: Exception, path: Path) -> VideoError:
     elif isinstance(error, OSError):
         why = error.strerror or type(error).__name__
         text = f"{folder} cannot be used ({why}): set REELWRIGHT_HOME to a folder that can be made and written"
-    elif isinstance(error, apsw.BusyError):
-        text = f"the store {path} has been busy for {_BUSY_MS // 1000} s: repeat; if it lasts, see reelwright doctor"
+    elif isinstance(error, apsw.BusyError | apsw.LockedError):
+        text = (
+            f"another program has held the store {path} for {_BUSY_MS / 1000:g} s (a database viewer, a backup?): "
+            "close it and repeat; if it lasts, see reelwright doctor"
+        )
     elif isinstance(error, apsw.IOError):
         text = f"the disk of {folder} failed or is full ({error}): check its space and health, then repeat"
     else:
         text = f"the store {path} failed ({type(error).__name__}: {error}): see reelwright doctor"
-    return VideoError("storage", text, retryable=isinstance(error, apsw.BusyError | apsw.FullError))
+    return VideoError("storage", text, retryable=isinstance(error, apsw.BusyError | apsw.LockedError | apsw.FullError))
 
 
 def to_json(value: object) -> str:

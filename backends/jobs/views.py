@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,7 @@ State = Literal[
     "cancelled",
     "uncertain",
 ]
+STATES: tuple[str, ...] = get_args(State)
 FINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 """States that never change again. `uncertain` is not one: a person decides it."""
 SETTLED: frozenset[str] = FINAL | {"uncertain"}

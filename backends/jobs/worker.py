@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import IO
+from typing import IO, cast
 
 import anyio
 import anyio.abc
@@ -25,6 +25,8 @@ from backends.jobs.context import Context, program_version
 from backends.jobs.driver import LaneDriver
 from backends.jobs.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.lanes import Lease
+from backends.jobs.pruning import Pruner
+from backends.jobs.pulse import Pulse
 from backends.jobs.store import Row, Transaction
 from backends.settings import load_settings
 
@@ -35,6 +37,8 @@ IDLE_S = 60.0
 START_WAIT_S = 5.0
 LOOK_ANYHOW_S = 1.0
 """How often lanes and jobs are looked at when no event has asked for it: locks that came free, lanes asked for."""
+
+TELL_AGAIN_S = 5.0
 
 EMPTY_S = 2.0
 """A worker that drives nothing at all (another took the lanes) leaves after so many seconds."""
@@ -54,6 +58,7 @@ class Worker:
             warm_models=int(context.number("WARM_MODELS", WARM_MODELS)),
         )
         self.drivers: dict[str, LaneDriver] = {}
+        self._pruner = Pruner(context.store)
         self._refused: dict[str, float] = {}
         self._stopping = False
 
@@ -65,9 +70,12 @@ class Worker:
         idle_s = self.context.number("WORKER_IDLE_S", IDLE_S)
         quiet_since = time.monotonic()
         first = True
+        beat_s = self.context.number("BEAT_S", lanes.BEAT_S)
+        pulse = Pulse(self.context.store, self.context.locks, self.drivers.keys, beat_s)
         seen, waked, looked = -1, -1, -LOOK_ANYHOW_S
         try:
             async with anyio.create_task_group() as group:
+                group.start_soon(pulse.run)
                 while not self._stopping:
                     version = self.context.store.version()
                     now = time.monotonic()
@@ -88,6 +96,8 @@ class Worker:
                             for driver in list(self.drivers.values()):
                                 driver.refresh(told=told)
                     if self._quiet():
+                        if due:
+                            await to_thread.run_sync(self._pruner.step)
                         patience = idle_s if self.drivers else min(idle_s, EMPTY_S)
                         if now - quiet_since >= patience:
                             if self._leave():
@@ -192,7 +202,7 @@ class Worker:
         except Exception as error:  # whatever it is, it must be told, and the other lanes go on
             log.exception("lane %s", driver.lease.key)
             with suppress(VideoError):
-                self._tell(driver.lease.key, f"{type(error).__name__}: {error}")
+                self._tell(driver.lease.key, in_words(error))
             self._refused[driver.lease.key] = time.monotonic() + 10.0
         finally:
             if self.drivers.pop(driver.lease.key, None) is not None:
@@ -207,15 +217,18 @@ class Worker:
             self._tell(lane["key"], error.message)
             return False
         except Exception as error:  # a third party's back end: it must not end the other lanes
-            self._tell(lane["key"], f"{type(error).__name__}: {error}")
+            self._tell(lane["key"], in_words(error))
             return False
         return access.available and access.lane == lane["key"]
 
     def _tell(self, key: str, trouble: str) -> None:
+        """Keep why the lane is not driven, and when that was last met (to a few seconds: each write wakes clients)."""
+        now = time.time()
+
         def write(tx: Transaction) -> int:
             return tx.run(
-                "UPDATE lanes SET trouble = ?, trouble_at = ? WHERE key = ? AND trouble <> ?",
-                (trouble[:300], time.time(), key, trouble[:300]),
+                "UPDATE lanes SET trouble = ?, trouble_at = ? WHERE key = ? AND (trouble <> ? OR trouble_at < ?)",
+                (trouble[:300], now, key, trouble[:300], now - TELL_AGAIN_S),
             )
 
         self.context.store.write(write)
@@ -248,16 +261,18 @@ def main() -> None:
         with os.fdopen(os.dup(2), "wb") as engine_log:
             anyio.run(_main, context, engine_log)
     except* VideoError as failures:  # the disk or the home, told in one line; the launcher tries again, more rarely
-        log.error("%s", _first(failures))
+        log.error("%s", in_words(failures))
         sys.exit(1)
     finally:
         context.close()
         log.info("worker %s left", os.getpid())
 
 
-def _first(failures: BaseExceptionGroup[VideoError]) -> str:
-    inner = failures.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner.message
+def in_words(error: BaseException) -> str:
+    """What went wrong, without the groups that a task group wraps around it."""
+    if isinstance(error, BaseExceptionGroup):
+        return in_words(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+    return error.message if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -13,16 +13,27 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import (
+    BSFNotFoundError,
+    DecoderNotFoundError,
+    DemuxerNotFoundError,
+    EncoderNotFoundError,
+    FFmpegError,
+    FilterNotFoundError,
+    MuxerNotFoundError,
+    OptionNotFoundError,
+)
+from av.error import MemoryError as FFmpegMemoryError
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from backends.errors import VideoError
+from backends.media.blame import FILE_FAULTS, is_machines, own_fault
 from backends.media.boxes import missing_bytes
 from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_head, sniff_bytes
 
@@ -41,6 +52,9 @@ CODECS = frozenset(
     ]
 )
 """Decoders that untrusted clips may use: what cameras, editors and video services write."""
+
+_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""PyAV 18 refuses a clip whose tags are not UTF-8 unless it is told so; 19 reads every one and has no such keyword."""
 
 TAKEN = "give an MP4, MOV, WebM or MKV clip (H.264 MP4 is the safest)"
 
@@ -71,35 +85,53 @@ class Clip:
 
 
 @contextmanager
-def decoding(what: str = "clip") -> Generator[None]:
-    """Turns what a decoder raises (it may raise anything) into VideoError("asset")."""
+def decoding(*, sized: bool = True) -> Generator[None]:
+    """Turns what a decoder raises for the bytes of a clip into VideoError("asset"), and any other failure into
+    OwnFault.
+
+    sized: whether the clip's size is known to be within the caps; before that, its own fields choose how much memory
+    is asked for.
+    """
     try:
         yield
     except (VideoError, GeneratorExit):
         raise
     except FileNotFoundError:
-        raise VideoError("asset", f"the {what}'s file is gone: give it again") from None
-    except MemoryError:
-        raise VideoError("asset", f"the {what} needs more memory to decode than is allowed: scale it down") from None
-    except Exception as error:  # FFmpegError, UnicodeDecodeError, ValueError ...: the input chooses
-        raise VideoError(
-            "asset",
-            f"the {what} cannot be decoded ({_reason(error)}): it is damaged or not what it seems; export it again, "
-            + ("as H.264 MP4" if what == "clip" else "as PNG or JPEG"),
-        ) from None
+        raise VideoError("asset", "the clip's file is gone: give it again") from None
+    except (MemoryError, FFmpegMemoryError) as error:
+        if sized:
+            raise own_fault(MemoryError(str(error)), "clip") from None
+        raise _undecodable("more memory is needed than there is") from None
+    except _OWN_LACKS as error:
+        raise own_fault(error, "clip") from None
+    except FFmpegError as error:
+        raise _undecodable(str(error.strerror or "invalid data").lower()) from None
+    except FILE_FAULTS as error:
+        raise own_fault(error, "clip") if is_machines(error) else _undecodable(type(error).__name__) from None
+    except Exception as error:
+        raise own_fault(error, "clip") from None
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, FFmpegError):
-        return str(error.strerror or "invalid data").lower()
-    return type(error).__name__
+_OWN_LACKS = (
+    *(DecoderNotFoundError, DemuxerNotFoundError, EncoderNotFoundError, MuxerNotFoundError, FilterNotFoundError),
+    *(BSFNotFoundError, OptionNotFoundError),
+)
+"""What FFmpeg's build here lacks, or calls an option that it does not know."""
+
+
+def _undecodable(reason: str) -> VideoError:
+    return VideoError(
+        "asset",
+        f"the clip cannot be decoded ({reason}): it is damaged or not what it seems; export it again, as H.264 MP4",
+    )
 
 
 @contextmanager
 def open_clip(path: Path) -> Generator[Clip]:
-    """Open for decoding. VideoError("asset") for anything that is not a whole clip within the caps."""
+    """Open for decoding. VideoError("asset") for anything that is not a whole clip within the caps, OwnFault where
+    the failure is this program's own."""
     with ExitStack() as stack:
-        with decoding():
+        with decoding(sized=False):
             mime = _clip_mime(path)
             file = stack.enter_context(path.open("rb"))
             container = stack.enter_context(
@@ -107,8 +139,8 @@ def open_clip(path: Path) -> Generator[Clip]:
                     file,
                     "r",
                     format=CLIP_FORMATS[mime],
-                    metadata_errors="replace",
                     options={"protocol_whitelist": "file", "enable_drefs": "0"},
+                    **_TEXT,
                 )
             )
             clip = _checked(container, mime, path)
@@ -141,6 +173,8 @@ def _checked(container: InputContainer, mime: str, path: Path) -> Clip:
         raise VideoError("asset", f"the clip has {sound}no video stream: {TAKEN}")
     video = pictures[0]
     context = cast("VideoCodecContext | None", video.codec_context)  # None: no decoder of that name
+    if context is None and (lacking := CODECS - set(av.codecs_available)):
+        raise own_fault(LookupError(f"PyAV was built without the decoders {', '.join(sorted(lacking))}"), "clip")
     if context is None or context.codec.name not in CODECS:
         name = "an unknown codec" if context is None else f"the codec {context.codec.name}"
         raise VideoError("asset", f"the clip uses {name}, which is not taken: export it as H.264 MP4")

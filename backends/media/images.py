@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from backends.errors import VideoError
+from backends.media.blame import FILE_FAULTS, is_machines, own_fault
 from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_head, sniff_bytes
 from backends.media.pixels import Picture
 from backends.request import MediaFacts
@@ -29,6 +30,12 @@ MIN_SIDE = 16
 MAX_RATIO = 10.0
 BACKDROP = 128
 """What transparent parts are shown over: mid-grey, 0..255."""
+
+OPTIONAL_CODECS = {"image/webp": "webp", "image/avif": "avif"}
+"""Pillow's names of the decoders that a build of it may lack."""
+
+_PILLOWS = (SyntaxError, IndexError, RuntimeError)
+"""What Pillow raises for bytes beside `FILE_FAULTS`: for a broken header, from its GIF reader, from its AVIF reader."""
 
 TAKEN = "give a PNG, JPEG or WebP image"
 
@@ -42,7 +49,7 @@ def check_image(path: Path) -> MediaFacts:
     """Size as displayed, and the format, of a still that can be used; it is decoded in full as a proof.
 
     VideoError("asset"), saying what to do, for animations, bombs (above 40 megapixels), sides below 16 pixels, ratios
-    above 10:1, and whatever is truncated or not an image at all.
+    above 10:1, and whatever is truncated or not an image at all. OwnFault where the failure is this program's own.
     """
     with _opened(path) as (image, mime):
         image.load()
@@ -70,6 +77,7 @@ def load_mask(path: Path) -> Mask:
 
 @contextmanager
 def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
+    mime = ""
     try:
         head = read_head(path)
         mime = sniff_bytes(head)
@@ -86,16 +94,38 @@ def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:  # before our own check is reached
         pixels = re.search(r"\((\d+) pixels", str(error))
         raise VideoError("asset", _too_large(int(pixels[1]) if pixels else 10**9)) from None
-    except MemoryError:
-        raise VideoError("asset", "the image needs more memory to decode than is allowed: scale it down") from None
+    except MemoryError as error:
+        raise own_fault(error, "image") from None
     except UnidentifiedImageError:
+        if mime in OPTIONAL_CODECS and not features.check(OPTIONAL_CODECS[mime]):
+            raise own_fault(LookupError(f"Pillow was built without {OPTIONAL_CODECS[mime]}"), "image") from None
         raise VideoError("asset", f"the image is damaged: its header cannot be read; {TAKEN} saved anew") from None
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError ...: the input chooses
-        raise VideoError(
-            "asset",
-            f"the image cannot be decoded ({type(error).__name__}): it is truncated or damaged; copy or download it "
-            "again, or save it anew as PNG",
-        ) from None
+    except (*FILE_FAULTS, *_PILLOWS) as error:
+        if is_machines(error):
+            raise own_fault(error, "image") from None
+        raise _undecodable(error) from None
+    except Exception as error:
+        if isinstance(error, TypeError | KeyError) and _from_a_reader(error):
+            raise _undecodable(error) from None
+        raise own_fault(error, "image") from None
+
+
+def _from_a_reader(error: BaseException) -> bool:
+    """Whether one of Pillow's format readers raised it, as the TIFF one raises a TypeError where a page has no size.
+    A call of ours that a function does not take is raised in our own frame."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name: object = trace.tb_frame.f_globals.get("__name__") if trace is not None else None
+    return isinstance(name, str) and name.startswith("PIL.") and name.endswith("ImagePlugin")
+
+
+def _undecodable(error: BaseException) -> VideoError:
+    return VideoError(
+        "asset",
+        f"the image cannot be decoded ({type(error).__name__}): it is truncated or damaged; copy or download it again, "
+        "or save it anew as PNG",
+    )
 
 
 def _not_taken(mime: str, head: bytes) -> str:
@@ -153,7 +183,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         converted = ImageCms.profileToProfile(
             base, ImageCms.ImageCmsProfile(io.BytesIO(profile)), _SRGB, outputMode="RGB"
         )
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+    except (ImageCms.PyCMSError, OSError, ValueError):
         return image
     if converted is None:
         return image

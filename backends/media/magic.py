@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.errors import VideoError
+from backends.media.blame import is_machines, own_fault
 
 CLIP_FORMATS = {
     "video/mp4": "mp4",
@@ -64,18 +65,21 @@ _OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"
 
 
 def sniff(path: Path) -> str:
-    """The MIME type by content, "" when unknown. VideoError("asset") when the file cannot be read."""
+    """The MIME type by content, "" when unknown. Errors as for `read_head`."""
     return sniff_bytes(read_head(path))
 
 
 def read_head(path: Path) -> bytes:
-    """The first bytes, which tell what a file is. VideoError("asset") when it cannot be read."""
+    """The first bytes, which tell what a file is. VideoError("asset") when it is gone or no file, OwnFault when
+    the system refuses to read it."""
     try:
         with path.open("rb") as file:
             return file.read(HEAD)
     except FileNotFoundError:
         raise VideoError("asset", "the file is gone: give it again") from None
     except OSError as error:
+        if is_machines(error):
+            raise own_fault(error) from None
         raise VideoError("asset", f"the file cannot be read ({error.strerror}): check its permissions") from None
 
 

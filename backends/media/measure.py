@@ -19,6 +19,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from backends.errors import VideoError
 from backends.media.container import MAX_FRAMES, MIN_SIDE, Clip, open_clip
+from backends.media.hdr import Transfer, told_as_sdr, transfer_of
 from backends.media.pixels import Upright, upright_of
 
 Grey = np.ndarray[Any, np.dtype[np.uint8]]
@@ -57,6 +58,7 @@ class _Pass:
     levels: list[float] = field(default_factory=list[float])
     steps: list[float] = field(default_factory=list[float])
     flows: list[tuple[float, float, float]] = field(default_factory=list[tuple[float, float, float]])
+    hdr: Transfer | None = None
     first: Grey | None = None
     last: Grey | None = None
 
@@ -72,6 +74,7 @@ def _measured(clip: Clip) -> Measures:
             size = upright_of(frame, clip.video.sample_aspect_ratio).size
             scale = size[0] / grey.shape[1]
             seen.first = grey
+            seen.hdr = transfer_of(frame)
         if seen.last is not None:
             seen.steps.append(float(np.mean(cv2.absdiff(grey, seen.last))))
             if len(seen.levels) % every == 0:
@@ -87,6 +90,8 @@ def _measured(clip: Clip) -> Measures:
         raise VideoError("asset", "the clip holds no frame that can be decoded: export it again as H.264 MP4")
     numbers = _numbers(clip, seen, size, scale)
     numbers["warnings"] = _warnings(numbers)
+    if seen.hdr is not None:
+        numbers["warnings"].append(told_as_sdr(seen.hdr))
     return numbers
 
 

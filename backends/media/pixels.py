@@ -18,6 +18,8 @@ from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from backends.media.hdr import has_wide_primaries, to_sdr, transfer_of
+
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 """uint8, height x width x 3, RGB (sRGB or BT.709, full range)."""
 
@@ -84,7 +86,8 @@ def matrix_of(frame: VideoFrame) -> Colorspace:
 
 
 class ToRGB:
-    """Decoded frames to pictures of one size. Holds the scaler's state, so keep one for a clip."""
+    """Decoded frames to pictures of one size; HDR is brought to BT.709 (see `hdr`). It holds the scaler's state, so
+    keep one for a clip."""
 
     def __init__(self, upright: Upright) -> None:
         self._upright = upright
@@ -93,17 +96,20 @@ class ToRGB:
     def __call__(self, frame: VideoFrame) -> Picture:
         view = self._upright
         full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+        transfer = transfer_of(frame)
         rgb = self._scaler.reformat(
             frame,
             width=view.width,
             height=view.height,
-            format="rgb24",
+            format="rgb24" if transfer is None else "rgb48le",
             src_colorspace=matrix_of(frame),
             src_color_range=ColorRange.JPEG if full or frame.format.is_rgb else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=EXACT,
             threads=1,
         ).to_ndarray()
+        if transfer is not None:
+            rgb = to_sdr(rgb.astype(np.uint16, copy=False), transfer, has_wide_primaries(frame))
         if view.flip:
             rgb = rgb[:, ::-1]
         return np.ascontiguousarray(np.rot90(rgb, view.turns), dtype=np.uint8)

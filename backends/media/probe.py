@@ -8,11 +8,12 @@ from av.video.frame import VideoFrame
 
 from backends.errors import VideoError
 from backends.media.container import MAX_FRAMES, Clip, open_clip
+from backends.media.hdr import told_as_sdr, transfer_of
 from backends.media.magic import sniff
 from backends.media.pixels import upright_of
 from backends.request import MediaFacts
 
-__all__ = ["probe_clip", "sniff"]
+__all__ = ["hdr_note", "probe_clip", "sniff"]
 
 ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "prores", "mjpeg"})
 """Codecs whose packets in MP4 and Matroska hold exactly one shown frame each, so that counting needs no decoding."""
@@ -46,6 +47,13 @@ def probe_clip(path: Path, *, count_frames: bool = False) -> MediaFacts:
             audio=clip.audio,
             codec=clip.video.codec_context.codec.canonical_name,
         )
+
+
+def hdr_note(path: Path) -> str:
+    """What somebody who uses the clip should know when it is HDR; "" when it is not. Errors as for `probe_clip`."""
+    with open_clip(path) as clip:
+        transfer = transfer_of(_first_frame(clip))
+        return "" if transfer is None else told_as_sdr(transfer)
 
 
 def _first_frame(clip: Clip) -> VideoFrame:

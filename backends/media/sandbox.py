@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
 from backends.request import MediaFacts
 
 IDLE_S = 30.0
@@ -53,7 +53,9 @@ class Sandbox:
     log: a file for what the decoders print (thrown away without one). idle_s: seconds after which an unused child
     ends by itself. check_s, inspect_s: seconds after which a call is given up and its child killed.
     Every method raises VideoError("asset") for input that cannot be used, with the words of the module that does the
-    work; a child that crashes or hangs is such an error too, and the next call gets a new child.
+    work, and OwnFault where this program failed, which says nothing of the file: a call that a library no longer
+    takes, a decoder that its build lacks, memory, a child that cannot be started. A child that crashes or hangs may
+    be either's fault; it is told as the file's, and the next call gets a new child.
     """
 
     def __init__(
@@ -143,6 +145,8 @@ class Sandbox:
             self._child = None
             child.kill()
             raise
+        if "own_fault" in reply:
+            raise OwnFault(reply["own_fault"])
         if "error" in reply:
             raise VideoError.from_json(reply["error"])
         return reply["ok"]
@@ -163,8 +167,9 @@ class _Child:
                 start_new_session=True,  # a Ctrl-C at the terminal is not for the child
             )
         except OSError as error:
-            raise VideoError(
-                "storage", f"no process for decoding can be started ({error.strerror}): try again", retryable=True
+            raise OwnFault(
+                f"no process for decoding can be started ({error.strerror}), which says nothing of the file: close "
+                "other programs and try again"
             ) from None
         finally:
             if errors is not None:
@@ -222,6 +227,11 @@ def _facts(record: Mapping[str, Any]) -> MediaFacts:
 
 
 def _crashed(code: int) -> VideoError:
+    if code >= 0:  # no signal: the interpreter itself gave up, as when a module of ours cannot be imported
+        return OwnFault(
+            f"the process for decoding ended by itself (code {code}) before it answered, which says nothing of the "
+            "file: update Reelwright (pip install -U reelwright), see reelwright doctor"
+        )
     return VideoError(
         "asset",
         f"decoding the file ended its process (code {code}), so it is damaged or hostile: export it again, as H.264 "

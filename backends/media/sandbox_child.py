@@ -14,7 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
+from backends.media.blame import own_fault
 from backends.request import MediaFacts
 
 MEMORY_BYTES = 3 * 1024**3
@@ -88,13 +89,12 @@ def _limit_cpu() -> None:
 def _answer(request: dict[str, Any]) -> Reply:
     try:
         return {"ok": _CALLS[request["call"]](request)}
+    except OwnFault as fault:
+        return {"own_fault": fault.message}
     except VideoError as error:
         return {"error": error.to_json()}
-    except MemoryError:
-        text = "the file needs more memory to decode than is allowed: scale it down"
-    except Exception as error:  # a decoder may raise anything
-        text = f"the file cannot be decoded ({type(error).__name__}): it is damaged or not what it seems"
-    return {"error": VideoError("asset", text).to_json()}
+    except Exception as error:  # what the bytes cause has been told above, where they are decoded
+        return {"own_fault": own_fault(error).message}
 
 
 def _check(request: dict[str, Any]) -> Reply:

@@ -28,17 +28,23 @@ import httpx
 import psutil
 
 from backends.backend import registry
+from backends.jobs import lanes, records
 from backends.jobs.context import Context
+from backends.jobs.order import Order, Orders
+from backends.jobs.schema import OPEN
 from backends.jobs.views import Job
+from backends.studio import Studio
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
+from tests.jobs.history import multiply
 from tests.jobs.nursery import ROOT
-from tests.jobs.station import KEY, TINY, Station, text_request
+from tests.jobs.station import KEY, TINY, Station, text_request, tiny_request
 
 MEDIAN_S, SIGMA = 60.0, 0.2
 DELIVERIES = 60
 PAST = 20
 SUBMITS = 200
 WAKES = 100
+FINISHED, LISTED, ROUNDS = 20_000, 20, 101
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,63 @@ def _charged(server: FakeServer, jobs: int, timeout_s: float) -> None:
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return times.user + times.system
+
+
+# the past
+
+
+def long_past() -> list[Figure]:
+    """What is done every moment, in a store of many finished jobs beside one of few, in turns in one run."""
+    with standing() as (few, _), standing() as (many, _):
+        homes = {"few": few, "many": many}
+        studios = {name: _with_a_past(home, FINISHED if name == "many" else LISTED) for name, home in homes.items()}
+        took: dict[tuple[str, str], list[float]] = {}
+        for number in range(ROUNDS):
+            for name in list(homes) if number % 2 else reversed(list(homes)):
+                for what, work in _moments(studios[name], number):
+                    begun = time.perf_counter()
+                    work()
+                    took.setdefault((what, name), []).append(time.perf_counter() - begun)
+    figures: list[Figure] = []
+    for what in dict.fromkeys(what for what, _ in took):
+        one, other = (statistics.median(took[what, name]) * 1000 for name in ("few", "many"))
+        figures.append(Figure(f"{what}: with {FINISHED:,} finished jobs in the store", other, "ms"))
+        figures.append(Figure(f"{what}: that / with {LISTED} finished jobs", other / one, "x", 1.2))
+    return figures
+
+
+def _with_a_past(station: Station, jobs: int) -> Studio:
+    """A client that starts no worker, in a home of so many finished jobs."""
+    studio = station.studio(REELWRIGHT_WORKER="inline")
+    free = studio.submit(tiny_request("the past")).job_id
+    station.settled(studio, [free], 60)
+    studio.close()
+    multiply(station.store, free, jobs)
+    context = Context.open(station.settings())
+    station.place(context, text_request("open"))
+    context.close()
+    return station.studio(PAID_API_KEY="")
+
+
+def _moments(studio: Studio, number: int) -> list[tuple[str, Callable[[], object]]]:
+    """What a worker looks at on every wake, what a person looks at, and a submit."""
+    store = studio.context.store
+    refresh = f"SELECT id, state, cancel, needs FROM jobs WHERE lane = ? AND {OPEN} ORDER BY seq"
+    (lane,) = store.rows(f"SELECT lane FROM jobs WHERE {OPEN} LIMIT 1")
+
+    def look() -> None:
+        lanes.undriven_open(store)
+        lanes.paid_jobs(store)
+        store.rows("SELECT max(seq) AS seq FROM events WHERE wake = 1")
+        store.rows(refresh, (lane["lane"],))
+
+    orders = Orders(studio.context, "bench", "local")
+    return [
+        ("a worker's look", look),
+        ("list_jobs", lambda: records.page(store, "local", state=None, label=None, limit=LISTED, cursor=None)),
+        ("list_jobs of a state that none has", lambda: studio.list(state="uncertain")),
+        ("submit", lambda: orders.place(Order(tiny_request(f"now {number}")))),
+    ]
 
 
 # delivery
@@ -303,6 +366,7 @@ def main() -> None:
         wake_ups,
         lambda: in_flight(1000, 15, 30, 120),
         lambda: in_flight(5000, 30, None, None),
+        long_past,
         deliveries,
     ]
     for part in parts:

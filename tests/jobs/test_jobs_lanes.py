@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,16 @@ def test_taking_raises_the_epoch_and_names_the_driver(store: Store, locks: Path)
     lanes.leave(store, again)
 
 
+def test_trouble_is_over_with_the_first_beat_not_with_the_lock(store: Store, locks: Path) -> None:
+    """A lane that is taken is not yet driven: why the last try failed stays readable until one has worked."""
+    rewrite(store, trouble="no certificates")
+    lease = take(store, locks)
+    assert lease is not None and row(store)["trouble"] == "no certificates"
+    lanes.beat(store, lease)
+    assert row(store)["trouble"] == ""
+    lanes.leave(store, lease)
+
+
 def test_a_waiting_taker_gets_it_when_it_comes_free(store: Store, locks: Path) -> None:
     lease = take(store, locks)
     assert lease is not None
@@ -124,7 +135,7 @@ def test_writes_of_an_earlier_driver_are_fenced(store: Store, locks: Path) -> No
     with pytest.raises(Fenced):
         lanes.beat(store, old)
     lanes.beat(store, new)
-    assert row(store)["beats"] == 1
+    assert row(store)["beats"] == 1 and row(store)["trouble"] == ""
     assert lanes.leave(store, old, even_if_open=True)
     assert row(store)["driven"] == 1, "an old driver's leaving does not touch the new one's row"
     lanes.leave(store, new)
@@ -180,14 +191,91 @@ def test_leaving_and_inserting_cannot_miss_each_other(store: Store, locks: Path)
         store.write(lambda tx: tx.run("UPDATE jobs SET state = 'succeeded'"))
 
 
-def test_a_reused_pid_is_no_driver(store: Store, locks: Path) -> None:
-    lease = take(store, locks)
+ELSEWHERE = {"pid": 2**22 + 1, "started": 1.0, "pid_ns": "pid:[1]"}
+"""A process of another container: its pid is nobody's here."""
+
+
+def rewrite(store: Store, **columns: object) -> None:
+    names = ", ".join(f"{name} = ?" for name in columns)
+    store.write(lambda tx: tx.run(f"UPDATE lanes SET {names}", tuple(columns.values())))
+
+
+@pytest.mark.parametrize("columns", [ELSEWHERE, ELSEWHERE | {"boot_id": "another kernel"}, ELSEWHERE | {"pid_ns": ""}])
+def test_the_lock_alone_says_that_a_lane_is_driven(columns: dict[str, object], store: Store, locks: Path) -> None:
+    """What can be seen of the driver's pid from here proves nothing: it may count in another container."""
+    with held_elsewhere(store, locks) as process:
+        rewrite(store, **columns)
+        driver = lanes.driver_of(row(store))
+        assert driver is not None and not is_alive(driver) and lanes.is_driven(locks, row(store))
+        process.kill()
+        process.wait(10)
+        assert not lanes.is_driven(locks, row(store))
+
+
+def container() -> list[str]:
+    """How to run a command in a PID namespace of its own; without the right to do so, just the command."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    with suppress(OSError):
+        if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+            return command
+    return []
+
+
+SEES = """
+import sys
+from pathlib import Path
+from backends.jobs import lanes
+from backends.jobs.process import is_alive
+from backends.jobs.store import Store
+row = Store(Path(sys.argv[1])).row("SELECT * FROM lanes")
+print(lanes.is_driven(Path(sys.argv[2]), row), is_alive(lanes.driver_of(row)))
+"""
+
+
+def test_two_containers_on_one_home_see_each_others_drivers(store: Store, locks: Path) -> None:
+    inside = container()
+    arguments = [str(store.path), str(locks), LANE]
+    command = [*inside, sys.executable, "-c", HOLD, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline().strip() == "1"
+            driver = lanes.driver_of(row(store))
+            assert driver is not None and lanes.is_driven(locks, row(store))
+            assert is_alive(driver) == driver.is_near == (not inside)
+            looked = [*container(), sys.executable, "-c", SEES, *arguments]
+            seen = subprocess.run(looked, capture_output=True, text=True, timeout=30)
+            assert seen.stdout.split() == ["True", str(not inside)], seen.stderr
+        finally:
+            process.kill()
+    until(lambda: not lanes.is_driven(locks, row(store)), "the kernel has freed the lock of the ended container")
+
+
+def test_another_homes_driver_of_the_same_device_is_not_ours(
+    store: Store, locks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device's lock is one for all homes: held, it says nothing of a driver of this home that is gone."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    store.write(lambda tx: tx.run("UPDATE lanes SET key = 'gpu:1'"))
+    lease = lanes.take(store, locks, "gpu:1", version="1.0", detached=True, wait_s=0.0)
     assert lease is not None
-    store.write(lambda tx: tx.run("UPDATE lanes SET started = started - 1"))
-    assert not lanes.is_driven(locks, row(store)), "this pid, but not this process"
-    store.write(lambda tx: tx.run("UPDATE lanes SET started = started + 1, boot_id = 'another boot'"))
-    assert not lanes.is_driven(locks, row(store)), "before the machine was started anew"
+
+    def driven() -> bool:
+        (lane,) = store.rows("SELECT * FROM lanes")
+        return lanes.is_driven(locks, lane)
+
+    assert driven()
+    rewrite(store, started=1.0)
+    assert not driven(), "this pid, but not this process"
+    rewrite(store, **ELSEWHERE)
+    assert driven(), "another container that shares the folder"
     lanes.leave(store, lease)
+
+
+def test_a_reused_pid_is_not_alive() -> None:
+    me = this_process()
+    assert is_alive(me) and not is_alive(replace(me, started=me.started - 1)), "this pid, but not this process"
+    assert not is_alive(replace(me, boot_id="another boot")), "before the machine was started anew"
+    assert not is_alive(replace(me, pid_ns="pid:[1]")), "this pid, but in another container"
 
 
 def test_a_zombie_is_gone() -> None:

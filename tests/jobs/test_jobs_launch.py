@@ -7,13 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
+from backends.errors import VideoError
 from backends.jobs.context import Context
+from backends.jobs.views import Job
+from backends.jobs.worker import in_words
 from tests.fakes import FakeServer
 from tests.jobs.nursery import ROOT, Nursery
 from tests.jobs.station import KEY, Station, end, text_request, tiny_request, until
@@ -149,6 +153,136 @@ def test_a_stopped_inline_driver_is_only_named(
     server.tell()
     (done,) = station.settled(studio, [job])
     assert done.state == "succeeded"
+
+
+LOCKED = """
+import sys
+import apsw
+connection = apsw.Connection(sys.argv[1])
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def store_held(station: Station) -> Iterator[None]:
+    """Another program holds the store's write lock, as a database viewer may."""
+    command = [sys.executable, "-c", LOCKED, str(station.home / "reelwright.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            process.communicate("\n", timeout=10)
+
+
+@pytest.mark.parametrize("answers_after_s", [0.5, 6.0])
+def test_a_worker_that_cannot_write_to_the_store_is_left_alone(
+    answers_after_s: float, serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
+) -> None:
+    """In the middle of its paid POST, whose answer comes while the store is locked, or later. Where nobody can ask the
+    service what became of a POST, an ended worker would leave it unclear for ever."""
+    server = serve(mode="none")
+    server.script("submit", {"delay_after_s": answers_after_s})
+    station = stand(server, PAID_MODE="none", REELWRIGHT_STUCK_S="2", REELWRIGHT_BEAT_S="0.2")
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("its store is locked"))
+    context.close()
+    studio = station.studio()
+    worker = nursery.worker(station.environ())
+    server.wait("charges", 1, 15.0)
+    with store_held(station):
+        phases: set[str] = set()
+
+        def locked() -> str:
+            phases.add(phase := studio.get(job).phase)
+            return phase if phase.startswith("store_locked") else ""
+
+        told = until(locked, "it is told of the lock")
+        watched = time.monotonic()
+        while time.monotonic() - watched < 3:  # longer than a driver that hangs is left alone
+            locked()
+        assert re.fullmatch(
+            rf"store_locked: process {worker.pid} drives this lane, but could not write to the store for \d+ s: close "
+            rf"whatever else has {re.escape(str(station.home / 'reelwright.db'))} open \(a database viewer, a backup\)",
+            told,
+        )
+        assert not [phase for phase in phases if "driver_stuck" in phase]
+    (done,) = station.settled(studio, [job], 30)
+    assert done.state == "succeeded" and server.counters()["charges"] == server.counters()["submit"] == 1
+    assert [row["epoch"] for row in station.rows("SELECT epoch FROM lanes")] == [1], "the same worker all along"
+    assert nursery.ended(worker) == 0
+
+
+def test_a_stopped_driver_of_another_container_is_only_named(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
+) -> None:
+    """Its pid is another process's here, which is not ours to end."""
+    server = serve(life={"until_told": True})
+    station = stand(server, REELWRIGHT_STUCK_S="0.6", REELWRIGHT_BEAT_S="0.2")
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("driven in another container"))
+    context.close()
+    worker = nursery.worker(station.environ())
+    until(lambda: station.row(job)["state"] == "running", "running")
+    station.store.write(lambda tx: tx.run("UPDATE lanes SET pid_ns = 'pid:[1]'"))
+    end(worker, signal.SIGSTOP)
+    studio = station.studio()
+    told = until(
+        lambda: phase if "driver_stuck" in (phase := studio.get(job).phase) else "", "it is told of the stuck driver"
+    )
+    assert told == (
+        f"driver_stuck: process {worker.pid} of another container drives this lane and does not answer: restart that "
+        "container"
+    )
+    end(worker, signal.SIGCONT)
+    server.tell()
+    (done,) = station.settled(studio, [job])
+    assert done.state == "succeeded" and nursery.ended(worker) == 0
+
+
+def test_a_back_end_that_cannot_be_opened_is_told_until_it_can(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    """Its job does not just stand in the queue: every way to look says why, from one try of the worker to the next."""
+    station = stand(serve())
+    broken = station.studio(PAID_MODE="wrong")
+    job = broken.submit(text_request("its back end has a wrong setting")).job_id
+    words = (
+        "cannot be started: PAID_MODE is 'wrong': set it to key, lookup or none; it is tried again, see "
+        f"{station.home / 'logs' / 'worker.log'}"
+    )
+    until(lambda: broken.get(job).phase == words, "it is told")
+
+    def tries() -> int:
+        return int(station.rows("SELECT epoch FROM lanes")[0]["epoch"])
+
+    first, phases, seen = tries(), set[str](), list[str]()
+    until(lambda: phases.add(broken.get(job).phase) or tries() > first, "it is tried again", 30.0)
+    assert phases == {words}
+
+    async def watch() -> None:
+        async def note(now: Job) -> None:
+            seen.append(now.phase)
+
+        (late,) = await broken.wait([job], timeout_s=1.5, on_change=note)
+        assert late.timed_out and late.phase == words
+
+    anyio.run(watch)
+    assert words in seen
+    (done,) = station.settled(station.studio(), [job], 40)
+    assert done.state == "succeeded" and done.phase == ""
+    assert station.rows("SELECT trouble FROM lanes") == [{"trouble": ""}]
+
+
+def test_a_failure_in_a_task_group_is_told_by_its_cause() -> None:
+    missing = FileNotFoundError(2, "No such file or directory")
+    for cause, words in (
+        (missing, "FileNotFoundError: [Errno 2] No such file or directory"),
+        (VideoError("network", "the proxy cannot be used"), "the proxy cannot be used"),
+    ):
+        assert in_words(cause) == in_words(ExceptionGroup("a", [ExceptionGroup("b", [cause])])) == words
 
 
 def test_an_older_worker_hands_over(

@@ -7,7 +7,9 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,8 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs import schema
-from backends.jobs.context import Context
 from backends.jobs.store import Store, Transaction, add_event
-from tests.fakes import FakeServer
-from tests.jobs.station import Station, text_request, until
+from tests.jobs.station import until
 
 
 @pytest.fixture
@@ -170,45 +170,6 @@ def test_eight_processes_open_a_fresh_store_at_once(path: Path) -> None:
 # versions
 
 
-def downgrade(path: Path) -> None:
-    """Make the store what the previous version would have left: without the last column, and with its number."""
-    connection = apsw.Connection(str(path))
-    connection.execute("ALTER TABLE lanes DROP COLUMN failures")
-    connection.execute("UPDATE meta SET value = '0' WHERE key = 'schema_version'")
-    connection.close()
-
-
-def test_an_older_store_with_open_jobs_is_migrated_and_finished(
-    serve: Callable[..., FakeServer], stand: Callable[..., Station], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = serve()
-    station = stand(server, REELWRIGHT_WORKER="inline")
-    context = Context.open(station.settings())
-    job = station.place(context, text_request("from an older version"))
-    context.close()
-    path = station.home / "reelwright.db"
-    downgrade(path)
-    step = "ALTER TABLE lanes ADD COLUMN failures INTEGER NOT NULL DEFAULT 0"
-    monkeypatch.setitem(schema.MIGRATIONS, 0, step)
-    (done,) = station.settled(station.studio(), [job])
-    assert done.state == "succeeded" and server.counters()["charges"] == 1
-    meta = {row["key"]: row["value"] for row in station.rows("SELECT * FROM meta")}
-    assert meta == {"schema_version": str(schema.VERSION), "min_reader": str(schema.MIN_READER)}
-
-
-def test_a_failed_migration_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Store(path).close()
-    downgrade(path)
-    monkeypatch.setitem(schema.MIGRATIONS, 0, "ALTER TABLE lanes ADD COLUMN x INTEGER; ALTER TABLE nowhere ADD y")
-    with pytest.raises(VideoError, match="no such table"):
-        Store(path)
-    connection = apsw.Connection(str(path))
-    names = [row[1] for row in connection.execute("PRAGMA table_info(lanes)")]
-    version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").get
-    connection.close()
-    assert "x" not in names and version == "0"
-
-
 def newer(path: Path) -> None:
     connection = apsw.Connection(str(path))
     connection.execute("UPDATE meta SET value = '9' WHERE key IN ('schema_version', 'min_reader')")
@@ -240,6 +201,101 @@ def test_a_program_that_runs_while_the_store_gets_newer_stops_writing(path: Path
         store.write(put("after"))
     assert caught.value.message == NEWER
     assert count(store) == 1
+    store.close()
+
+
+# what is not a store of ours, or no longer
+
+
+@pytest.mark.parametrize(
+    ("spoil", "missing"),
+    [
+        ("DELETE FROM meta", "schema_version"),
+        ("DELETE FROM meta WHERE key = 'min_reader'", "min_reader"),
+        ("UPDATE meta SET value = 'two' WHERE key = 'schema_version'", "schema_version"),
+        ("UPDATE meta SET value = '²' WHERE key = 'min_reader'", "min_reader"),
+    ],
+)
+def test_a_store_without_its_version_is_told(path: Path, spoil: str, missing: str) -> None:
+    opened = Store(path)
+    opened.write(put("before"))
+    other = apsw.Connection(str(path))
+    other.execute(spoil)
+    other.close()
+    words = f"{path} is damaged (its table meta holds no {missing}): "
+    for attempt in (lambda: Store(path), lambda: opened.write(put("after"))):
+        with pytest.raises(VideoError) as caught:
+            attempt()
+        assert caught.value.kind == "storage" and caught.value.message.startswith(words)
+    assert count(opened) == 1
+    opened.close()
+
+
+LOCKED = """
+import sys
+import apsw
+connection = apsw.Connection(sys.argv[1])
+list(connection.execute(sys.argv[2]))
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held_by_another(path: Path, how: str) -> Iterator[None]:
+    """Another program holds the store's lock."""
+    command = [sys.executable, "-c", LOCKED, str(path), how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            process.communicate("\n", timeout=10)
+
+
+def test_a_store_whose_write_lock_is_held_opens_and_reads(path: Path) -> None:
+    store = Store(path)
+    store.write(put("k"))
+    store.close()
+    begun = time.monotonic()
+    with held_by_another(path, "BEGIN IMMEDIATE"):
+        again = Store(path)
+        assert count(again) == 1
+        again.close()
+    assert time.monotonic() - begun < 20, "it did not wait for the lock"
+
+
+def test_a_store_that_another_program_keeps_for_itself_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(path).close()
+    monkeypatch.setattr("backends.jobs.store._BUSY_MS", 200)
+    keep = "PRAGMA locking_mode=EXCLUSIVE; INSERT INTO settings VALUES ('k', 'v', 0)"
+    with held_by_another(path, keep), pytest.raises(VideoError) as caught:
+        Store(path)
+    assert (caught.value.kind, caught.value.retryable) == ("storage", True)
+    assert caught.value.message == (
+        f"another program has held the store {path} for 0.2 s (a database viewer, a backup?): close it and repeat; "
+        "if it lasts, see reelwright doctor"
+    )
+
+
+HALF = "a text holds half of a character (a lone surrogate, as of an emoji that was cut): write it whole"
+LARGE = "a number is larger than 64 bits can hold: give a smaller one"
+
+
+@pytest.mark.parametrize(("value", "words"), [("a\ud83d", HALF), (10**30, LARGE)])
+def test_a_value_that_no_row_can_hold_is_told(path: Path, value: object, words: str) -> None:
+    store = Store(path)
+    sql = "SELECT * FROM settings WHERE key = ?"
+    changing = "UPDATE settings SET value = ? WHERE key = 'k'"
+    attempts: list[Callable[[], object]] = [
+        lambda: store.rows(sql, (value,)),
+        lambda: store.write(lambda tx: tx.rows(sql, (value,))),
+        lambda: store.write(lambda tx: tx.run(changing, (value,))),
+    ]
+    for attempt in attempts:
+        with pytest.raises(VideoError) as caught:
+            attempt()
+        assert (caught.value.kind, caught.value.message) == ("invalid_request", words)
     store.close()
 
 

@@ -1,0 +1,175 @@
+"""What is done every moment does not get slower with every job that was ever made.
+
+The statements are not listed here: a short real session of clients and worker is listened to, and SQLite is asked how
+it would run each of what they said. A history may be searched by an index, never be read through.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import apsw
+import pytest
+
+from backends.jobs import admin, lanes
+from backends.jobs.schema import OPEN, UNENDED
+from backends.jobs.views import FINAL, SETTLED, STATES
+from backends.studio import Studio
+from tests.fakes import FakeServer
+from tests.jobs.history import multiply
+from tests.jobs.station import Station, text_request, tiny_request, until
+
+THROUGH = re.compile(r"^SCAN (jobs|events|ledger)\b(?! USING (COVERING )?INDEX (jobs_open|jobs_unended)\b)")
+"""A walk through everything. The two indexes hold nothing but what has not ended."""
+
+PAST = 12_000
+
+HOT = {
+    "Worker._latest_wake",
+    "LaneDriver.refresh",
+    "LaneDriver._open_remote",
+    "LaneDriver._requeue_local",
+    "LaneState.durations",
+    "Launcher.ensure",
+    "RemoteRun.row",
+    "LocalRun._row",
+    "Studio._row",
+    "Studio.recent",
+    "_unbound",
+    "_spent",
+    "totals",
+    "page",
+    "queue_position",
+    "find_same",
+    "undriven_open",
+    "paid_jobs",
+    "open_by_lane",
+    "adoptable",
+    "leave",
+    "move",
+    "beat",
+}
+"""Who must have been heard, so that the session is known to reach them all."""
+
+
+class Ear:
+    """Every statement of every connection of this process: who ran it, the first values it was run with, and the most
+    steps of SQLite's machine that it took."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, Any] = {}
+        self.callers: set[str] = set()
+        self.steps: dict[str, int] = {}
+
+    def connect(self, connection: apsw.Connection) -> None:
+        connection.set_exec_trace(self.hear)
+        connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, self.count)
+
+    def count(self, event: dict[str, Any]) -> None:
+        steps = event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"]
+        self.steps[event["sql"]] = max(steps, self.steps.get(event["sql"], 0))
+
+    def hear(self, _: apsw.Cursor, sql: str, bindings: Any) -> bool:
+        self.heard.setdefault(sql, bindings)
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename.endswith("jobs/store.py") and frame.f_back is not None:
+            frame = frame.f_back
+        self.callers.add(frame.f_code.co_qualname.partition(".<locals>")[0])
+        return True
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    listening = Ear()
+    apsw.connection_hooks.append(listening.connect)
+    yield listening
+    apsw.connection_hooks.remove(listening.connect)
+
+
+def session(station: Station, server: FakeServer) -> None:
+    """Paid and free jobs from submit to clip, one refused, one looked up, one cancelled, and all ways to look."""
+    studio = station.studio()
+    free = studio.submit(tiny_request("free"), label="a").job_id
+    server.script("submit", {"status": 500, "after_charge": True, "match": "looked up"})
+    paid = [studio.submit(text_request(prompt), label="b").job_id for prompt in ("first", "looked up")]
+    studio.submit(text_request("first"))
+    station.settled(studio, [free, *paid], 40)
+    again = studio.again(paid[0]).job_id
+    station.settled(studio, [again])
+    waiting = station.studio(PAID_API_KEY="", REELWRIGHT_WORKER="detached")  # it starts no worker
+    other = station.studio(PAID_API_KEY="sk-of-somebody-else")
+    stays = station.place(other.context, text_request("nobody drives it"))
+    waiting.get(stays)
+    looks(waiting)
+    studio.get(stays)
+    waiting.cancel(stays)
+    lanes.paid_jobs(station.store)
+    admin.open_by_lane(station.store)
+    until(lambda: not station.rows("SELECT 1 FROM lanes WHERE driven = 1"), "the worker has left")
+
+
+def looks(studio: Studio) -> None:
+    for state in (None, "open", "succeeded", "uncertain"):
+        for label in (None, "b"):
+            for cursor in (None, "1000"):
+                studio.list(state=state, label=label, cursor=cursor)
+    studio.recent()
+    studio.spend()
+    anyio.run(lambda: studio.wait([studio.list().jobs[0].job_id], timeout_s=0.1))
+
+
+def test_no_hot_query_reads_the_history_through(
+    ear: Ear, serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    server = serve(mode="lookup")
+    station = stand(server, PAID_MODE="lookup", REELWRIGHT_WORKER="inline")
+    session(station, server)
+    assert sorted(HOT - ear.callers) == [], "the session no longer reaches these"
+    asker = apsw.Connection(str(station.store.path))
+    wrong: dict[str, list[str]] = {}
+    for sql, bindings in list(ear.heard.items()):
+        if not re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT|WITH)\b", sql) or "sqlite_schema" in sql:
+            continue
+        plan = [str(row[3]) for row in asker.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)]
+        if found := [step for step in plan if THROUGH.match(step) or "TEMP B-TREE" in step]:
+            wrong[sql] = found
+    asker.close()
+    assert not wrong
+
+
+def test_no_query_takes_longer_for_a_long_past(
+    ear: Ear, serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    """Whatever the plan is called: less than one step of SQLite's machine for each job of the past."""
+    station = stand(serve(), REELWRIGHT_WORKER="inline")
+    studio = station.studio()
+    jobs = [studio.submit(text_request("a paid past"), label="b"), studio.submit(tiny_request("a free past"))]
+    station.settled(studio, [job.job_id for job in jobs])
+    for job in jobs:
+        multiply(station.store, job.job_id, PAST // 2, days_ago=3)
+    ear.steps.clear()
+    now = [studio.submit(text_request("now"), label="b").job_id, studio.submit(tiny_request("now too")).job_id]
+    station.settled(studio, now)
+    looks(studio)
+    station.settled(studio, [studio.again(now[0]).job_id])
+    studio.cancel(now[0])
+    lanes.paid_jobs(studio.context.store)
+    admin.open_by_lane(studio.context.store)
+    assert {sql: steps for sql, steps in ear.steps.items() if steps >= PAST // 2} == {}
+
+
+def test_open_means_the_same_in_sql_and_in_python() -> None:
+    """The index of open jobs and the states at which a wait ends are one definition, kept in two languages."""
+    asker = apsw.Connection(":memory:")
+    named = " UNION ALL ".join(f"SELECT '{state}' AS state" for state in STATES)
+
+    def those(condition: str) -> set[str]:
+        return {str(row[0]) for row in asker.execute(f"SELECT state FROM ({named}) WHERE {condition}")}
+
+    assert those(OPEN) == set(STATES) - SETTLED
+    assert those(UNENDED) == set(STATES) - FINAL
+    asker.close()
