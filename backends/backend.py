@@ -7,14 +7,16 @@ Polling, deadlines, back-off, progress and download live in `backends.jobs`, onc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
+from backends import border
 from backends.errors import VideoError
 from backends.request import MediaFacts, VideoRequest
 
@@ -61,12 +63,28 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
+def _set(value: object, **fields: object) -> None:
+    """Sets fields of a frozen value that is being made."""
+    for name, kept in fields.items():
+        object.__setattr__(value, name, kept)
+
+
 @dataclass(frozen=True)
 class Ref:
-    """What a provider calls an uploaded asset. expires_at: POSIX seconds, None = not known to expire."""
+    """What a provider calls an uploaded asset. expires_at: POSIX seconds, None = not known to expire.
+
+    VideoError("provider", retryable) for a name that cannot be kept as it is.
+    """
 
     value: str
     expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        if not border.is_address(self.value):
+            shown = border.line(self.value, 60)
+            text = f"the service calls an upload by a name that cannot be kept ({shown!r})"
+            raise VideoError("provider", text, retryable=True)
+        _set(self, expires_at=border.moment(self.expires_at))
 
 
 @dataclass(frozen=True)
@@ -75,11 +93,24 @@ class Handle:
 
     remote_id: the provider's own id. data: whatever else the back end needs to ask again (URLs of the reply).
     est_cost_usd: the provider's own estimate in its reply, where it gives one.
+    VideoError("submit_unknown") for an id that cannot be kept as it is: the service has taken the job, and a person
+    must look there.
     """
 
     remote_id: str
     data: JsonObject = field(default_factory=dict[str, Any])
     est_cost_usd: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if not border.is_id(self.remote_id):
+            shown = border.line(self.remote_id, 120)
+            raise VideoError(
+                "submit_unknown",
+                f"the service's id for the job cannot be asked for again ({shown!r}: at most {border.ID_MAX} "
+                "characters, without spaces and control characters); the job must not be sent again",
+                charged="unknown",
+            )
+        _set(self, data=border.plain_table(self.data), est_cost_usd=border.dollars(self.est_cost_usd))
 
 
 @dataclass(frozen=True)
@@ -94,6 +125,16 @@ class RemoteFile:
     sha256: str | None = None
     role: Literal["clip", "poster", "extra"] = "clip"
 
+    def __post_init__(self) -> None:
+        known = isinstance(self.sha256, str) and re.fullmatch("[0-9a-f]{64}", self.sha256)
+        _set(
+            self,
+            url=border.address(self.url),
+            mime=border.line(self.mime, 100) or "video/mp4",
+            sha256=self.sha256 if known else None,
+            role=self.role if self.role in ("clip", "poster", "extra") else "extra",
+        )
+
 
 @dataclass(frozen=True)
 class Done:
@@ -102,6 +143,9 @@ class Done:
     files: tuple[RemoteFile, ...]
     cost_usd: Decimal | None = None
     handle: Handle | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, files=tuple(self.files), cost_usd=border.dollars(self.cost_usd))
 
 
 RemoteState = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
@@ -112,8 +156,10 @@ class Status:
     """What a service says of a job now.
 
     state "unknown" = a word this version doesn't know: keep asking. raw_state: the provider's own word.
-    progress 0..1 where given. files: outputs when succeeded. error: why, when failed. handle: replaces the stored
-    one where not None. retry_after_s: the provider's own wish for the next question.
+    progress 0..1 where given. files: outputs when succeeded. error: why, when failed. cost_usd: as the service says
+    it, also where it cannot be right (below 0, or huge). handle: replaces the stored one where not None.
+    retry_after_s: the provider's own wish for the next question, 300 s at most.
+    Whatever a back end puts in, the fields hold only what can be kept: see `backends.border`.
     """
 
     state: RemoteState
@@ -128,6 +174,20 @@ class Status:
     retry_after_s: float | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        _set(
+            self,
+            state=self.state if self.state in get_args(RemoteState) else "unknown",
+            raw_state=border.line(self.raw_state, border.RAW_STATE_MAX),
+            progress=border.share(self.progress),
+            queue_position=border.whole(self.queue_position),
+            files=tuple(self.files),
+            cost_usd=border.dollars(self.cost_usd),
+            seed=border.whole(self.seed),
+            retry_after_s=border.seconds(self.retry_after_s, border.POLL_WAIT_MAX_S),
+            notes=border.notes(self.notes),
+        )
+
 
 @dataclass(frozen=True)
 class Cancelled:
@@ -139,6 +199,15 @@ class Cancelled:
     message: str = ""
     cost_usd: Decimal | None = None
 
+    def __post_init__(self) -> None:
+        _set(
+            self,
+            outcome=self.outcome if self.outcome in ("stopped", "requested", "unsupported") else "requested",
+            billed=self.billed if self.billed in ("no", "yes", "unknown") else "unknown",
+            message=border.line(self.message, border.NOTE_MAX),
+            cost_usd=border.dollars(self.cost_usd),
+        )
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -147,6 +216,9 @@ class Sighting:
 
     handle: Handle
     made_at: float | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, made_at=border.moment(self.made_at))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from backends import border
+
 ErrorKind = Literal[
     "invalid_request",  # the request can never work as it is; the text lists every problem
     "unsupported",  # the model lacks what was asked
@@ -36,6 +38,10 @@ ErrorKind = Literal[
 """What went wrong, in one word. Part of the public interface: values are added, never renamed."""
 
 Charged = Literal["no", "yes", "unknown"]
+
+A_PERSON = "a person can change it at a terminal (reelwright config --help)"
+"""How every refusal by one of the person's limits ends. It names no command that lifts the limit: an agent with a
+shell would run it."""
 
 ERROR_KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 
@@ -66,14 +72,15 @@ class VideoError(Exception):
         problems: Sequence[str] = (),
         nearest: Mapping[str, Any] | None = None,
     ) -> None:
+        message = border.encodable(message)
         super().__init__(message)
         self.kind: ErrorKind = kind
         self.message = message
         self.retryable = retryable
         self.charged: Charged = charged
-        self.provider_code = provider_code
+        self.provider_code = provider_code if provider_code is None else border.encodable(provider_code)
         self.http_status = http_status
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = border.seconds(retry_after_s, border.REFUSED_WAIT_MAX_S)
         self.problems = tuple(problems)
         self.nearest: dict[str, Any] = dict(nearest or {})
 

@@ -340,7 +340,8 @@ class VideoRequest(Part):
         return named
 
     def digest(self, inputs: Mapping[str, str] = {}) -> str:
-        """sha256 of the request as asked, with each media name replaced by its content's hash where `inputs` has it.
+        """sha256 of the request as asked, with each media name, and each LoRA file's ("loras[0]"), replaced by its
+        content's hash where `inputs` has it.
 
         max_cost_usd is left out: it is a limit on the asking, not a part of what is asked for.
         """
@@ -353,6 +354,8 @@ class VideoRequest(Part):
         for region in body["motion"]:
             region["mask"] = region["mask"] is not None
         body["source_clip"] = self.source_clip is not None
+        for number, lora in enumerate(body["loras"]):
+            lora["name"] = inputs.get(f"loras[{number}]", lora["name"])
         return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ Keys are not settings either: `load_keys` reads them from the environment or the
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import tomllib
@@ -17,6 +18,9 @@ from typing import Literal, cast
 import platformdirs
 
 from backends.errors import VideoError
+from backends.folders import folder, folders, unquoted, whole_folder
+
+log = logging.getLogger(__name__)
 
 KEY_VARIABLES = (
     "OPENAI_API_KEY",
@@ -43,6 +47,7 @@ class Settings:
     home: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input files
     may come from; cwd: what relative paths are relative to. catalog: folders with the person's own rows.
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
+    trouble: what the person should know of how this was started, "" when there is nothing.
     """
 
     home: Path
@@ -53,6 +58,7 @@ class Settings:
     worker: Literal["detached", "inline"] = "detached"
     max_wait_s: float = 50.0
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    trouble: str = ""
 
     @property
     def store(self) -> Path:
@@ -71,32 +77,33 @@ class Settings:
         return self.home / "keys.toml"
 
 
-def _paths(text: str) -> list[Path]:
-    return [Path(part).expanduser() for part in text.split(os.pathsep) if part]
+GONE = "the folder that this was started in is gone: name files by their whole path, or start it in another folder"
 
 
-def _default_roots(output: Path, cwd: Path) -> list[Path]:
-    """The working folder (unless it is / or home), the usual picture and video folders, and the output folder."""
+def _default_roots(output: Path, cwd: Path | None) -> list[Path]:
+    """The working folder (unless it is / or home, or gone), the usual picture and video folders, the output folder."""
     home = Path.home()
     roots = [home / name for name in ("Desktop", "Downloads", "Pictures", "Videos", "Movies")]
     roots.append(output)
-    if cwd not in (Path(cwd.anchor), home):
+    if cwd is not None and cwd not in (Path(cwd.anchor), home):
         roots.insert(0, cwd)
     return roots
 
 
 def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
-    """Read the settings. VideoError("storage") when config.toml cannot be read as TOML."""
-    env = dict(os.environ if env is None else env)
-    cwd = Path.cwd() if cwd is None else cwd
-    home = Path(env.get("REELWRIGHT_HOME") or platformdirs.user_data_path("reelwright")).expanduser().absolute()
+    """Read the settings. VideoError("storage") when config.toml cannot be read as TOML, or a folder cannot be meant."""
+    env = _without_quotes(os.environ if env is None else env)
+    standing = _working_folder() if cwd is None else cwd
+    cwd = standing or Path.home()
+    asked = env.get("REELWRIGHT_HOME") or str(platformdirs.user_data_path("reelwright"))
+    home = whole_folder("REELWRIGHT_HOME", asked, env, cwd)
     file = _read_toml(home / "config.toml")
 
     def value(name: str, default: str = "") -> str:
         given = env.get(f"REELWRIGHT_{name.upper()}") or file.get(name, default)
         return os.pathsep.join(map(str, cast("list[object]", given))) if isinstance(given, list) else str(given)
 
-    output = Path(value("output_dir") or platformdirs.user_videos_path()).expanduser().absolute()
+    output = cwd / folder("REELWRIGHT_OUTPUT_DIR", value("output_dir") or str(platformdirs.user_videos_path()), env)
     worker = value("worker", "detached")
     if worker not in ("detached", "inline"):
         raise VideoError("storage", f"worker is {worker!r}: set REELWRIGHT_WORKER to detached or inline")
@@ -104,17 +111,36 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         max_wait_s = float(value("max_wait_s", "50"))
     except ValueError:
         raise VideoError("storage", "REELWRIGHT_MAX_WAIT_S takes a number of seconds, such as 50") from None
-    roots = [*_default_roots(output, cwd), *_paths(value("input_roots")), home / "artifacts"]
+    given = folders("REELWRIGHT_INPUT_ROOTS", value("input_roots"), env)
+    roots = [*_default_roots(output, standing), *(cwd / root for root in given), home / "artifacts"]
     return Settings(
         home=home,
         output=output,
         roots=tuple(dict.fromkeys(root.resolve() for root in roots)),
         cwd=cwd,
-        catalog=(home / "catalog", *_paths(value("catalog"))),
+        catalog=(home / "catalog", *folders("REELWRIGHT_CATALOG", value("catalog"), env)),
         worker=worker,
         max_wait_s=max_wait_s,
         env=env,
+        trouble="" if standing else GONE,
     )
+
+
+def _working_folder() -> Path | None:
+    """None when it was deleted under this process."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        log.warning(GONE)
+        return None
+
+
+def _without_quotes(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment; settings, addresses and keys without the quotes that docker's --env-file leaves around them."""
+    ours = {"COMFYUI_URL", *KEY_VARIABLES}
+    return {
+        name: unquoted(text) if name in ours or name.startswith("REELWRIGHT_") else text for name, text in env.items()
+    }
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -124,7 +150,7 @@ def _read_toml(path: Path) -> dict[str, object]:
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise VideoError(
-            "storage", f"{path.name} in the home folder cannot be read ({error}): mend or remove it"
+            "storage", f"{path.name} in the home folder cannot be read ({error}): fix or remove it"
         ) from None
 
 

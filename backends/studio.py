@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,11 +17,11 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import VideoError
-from backends.jobs import decisions, lanes, ledger, records
-from backends.jobs.artifacts import disk_errors
+from backends.jobs import decisions, lanes, ledger, limits, records
+from backends.jobs.billing import in_general, is_told
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
-from backends.jobs.inspection import describe
+from backends.jobs.inspection import look
 from backends.jobs.launch import Launcher
 from backends.jobs.next_model import next_model
 from backends.jobs.offers import Estimator, Market
@@ -38,6 +37,8 @@ WAIT_LOOK_S = 0.025
 """How often a waiting client looks whether the store has changed: a look costs about 10 us."""
 
 ENSURE_EVERY_S = 1.0
+CANCEL_S = 5.0
+"""For so long whoever cancels a job should wait for the provider's answer."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Studio:
 
         A named model that cannot is an error with the nearest legal request.
         """
-        inputs = self.context.inputs.resolve(request, self.principal, copy=False)
+        inputs = self.context.inputs.resolve(request, self.principal, "look")
         walls = ledger.walls(self.context.store)
         market = Market(self.context.catalog, self.context.env, walls.allow_providers)
         return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
@@ -229,7 +230,7 @@ class Studio:
         page = records.page(self.context.store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
         for lane in lanes.undriven_open(self.context.store):
             self.launcher.ensure(lane["key"])
-        return page
+        return page.model_copy(update={"spend": self._with_changes(page.spend)})
 
     def recent(self, limit: int = 50) -> list[Job]:
         """The newest jobs in full, newest first, whoever started them."""
@@ -244,8 +245,11 @@ class Studio:
         return detail_of(self._row(job_id))
 
     def spend(self) -> Spend:
-        """Money so far, and the person's walls."""
-        return records.spend(self.context.store)
+        """Money so far, the person's limits, and how those have changed within a day."""
+        return self._with_changes(records.spend(self.context.store))
+
+    def _with_changes(self, spend: Spend) -> Spend:
+        return spend.model_copy(update={"limits_changed": limits.told(self.context.store)})
 
     def version(self) -> int:
         """A number that changes with every change of the store, by whatever process."""
@@ -310,8 +314,12 @@ class Studio:
                 shown[row["id"]] = now
                 await on_change(self._job(row, trouble=why))
 
-    def cancel(self, job_id: str) -> Job:
-        """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable."""
+    def cancel(self, job_id: str, *, wait_s: float = 0.0) -> Job:
+        """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable.
+
+        wait_s: how long to wait for the provider's word on whether billing stops (CANCEL_S is enough where it answers
+        at all); without one the notes say what this provider does in general.
+        """
         job = self._row(job_id)["id"]
 
         def write(tx: Transaction) -> None:
@@ -324,7 +332,24 @@ class Studio:
             self._cancel_one(tx, job, row["state"])
 
         self.context.store.write(write, durable=True)
-        return self.get(job)
+        found = self._told_of_billing(job, wait_s)
+        words = in_general(self._row(job)) if found.state not in SETTLED else ""
+        if not words or is_told(found.state, found.notes):
+            return found
+        return found.model_copy(update={"notes": [*found.notes, words]})
+
+    def _told_of_billing(self, job: str, wait_s: float) -> Job:
+        """The job once its end or its driver's note says what is billed; else as it is after wait_s."""
+        deadline, seen = time.monotonic() + wait_s, -1
+        found = self.get(job)
+        while found.state not in SETTLED and time.monotonic() < deadline:
+            if (version := self.version()) != seen:
+                seen = version
+                found = self.get(job)
+                if is_told(found.state, found.notes):
+                    break
+            time.sleep(WAIT_LOOK_S)
+        return found
 
     def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
         if state in ("waiting", "queued"):
@@ -350,20 +375,5 @@ class Studio:
             raise VideoError(
                 "asset", "inspect_clip looks at local files and jobs: save the clip first and give its path"
             )
-        path = self._inspected(name)
-        folder = self.context.artifacts.root / "sheets"
-        with disk_errors("writing a contact sheet"):
-            folder.mkdir(parents=True, exist_ok=True)
-        stamp = hashlib.sha256(f"{clip} {frames} {path.stat().st_mtime_ns}".encode()).hexdigest()[:20]
-        sheet = folder / f"{stamp}.jpg"
-        found = self.context.sandbox.inspect(path, frames, sheet)
-        row = self._row(name.value) if name.kind == "job" and name.part == "clip" else None
-        return Inspection(describe(found, row), sheet, sheet.read_bytes(), found)
-
-    def _inspected(self, name: MediaName) -> Path:
-        if name.kind == "path":
-            return self.context.inputs.checked_path(name.value)
-        entry = self.context.inputs.job_entry(name, self.principal)
-        if "path" not in entry:
-            raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
-        return Path(str(entry["path"]))
+        found = look(self.context, name, self.principal, frames)
+        return Inspection(found.text, found.sheet, found.sheet.read_bytes(), found.facts)

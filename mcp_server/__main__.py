@@ -7,36 +7,62 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 def main() -> None:
-    """`reelwright serve [--http] [--host H] [--port N]`, or nothing at all with stdin a pipe: serve MCP."""
+    """`reelwright serve [--http [HOST:PORT]]`, or nothing at all with stdin a pipe: serve MCP."""
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
         sys.exit(serve(words[1:]))
     if not words and sys.stdin is not None and not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
         sys.exit(serve([]))
+    _encodable(words)
     from mcp_server.cli import app
 
     app()
 
 
+def _encodable(words: Sequence[str]) -> None:
+    """No text may end a command because the terminal or pipe lacks a letter: it is written as an escape there. JSON in
+    a pipe is UTF-8, whatever the locale says."""
+    told: list[object] = [sys.stdout, sys.stderr]
+    for stream in told:
+        if isinstance(stream, TextIOWrapper):
+            utf8 = "utf-8" if "--json" in words and stream is told[0] and not stream.isatty() else None
+            stream.reconfigure(encoding=utf8, errors="backslashreplace")
+
+
+def serve_words() -> ArgumentParser:
+    """What `reelwright serve` takes."""
+    import argparse
+
+    from mcp_server import transports
+
+    parser = argparse.ArgumentParser("reelwright serve", description="Serve MCP on stdin and stdout, or on HTTP.")
+    where = f"streamable HTTP at /mcp instead of stdio (default {transports.DEFAULT_HOST}:{transports.DEFAULT_PORT})"
+    parser.add_argument("--http", nargs="?", const="", metavar="HOST:PORT", help=where)
+    parser.add_argument("--host", default=transports.DEFAULT_HOST, help="address to bind, where --http names none")
+    parser.add_argument("--port", type=int, default=transports.DEFAULT_PORT, help="port to bind, likewise")
+    return parser
+
+
 def serve(words: Sequence[str]) -> int:
     """Serve until the client leaves or the person interrupts. The exit code: 2 when it cannot start as asked."""
-    import argparse
     import os
 
     from backends.errors import VideoError
     from mcp_server import transports
 
-    parser = argparse.ArgumentParser("reelwright serve", description="Serve MCP on stdin and stdout, or on HTTP.")
-    parser.add_argument("--http", action="store_true", help="streamable HTTP at /mcp instead of stdio")
-    parser.add_argument("--host", default=transports.DEFAULT_HOST, help="address to bind (default %(default)s)")
-    parser.add_argument("--port", type=int, default=transports.DEFAULT_PORT, help="port to bind (default %(default)s)")
-    asked = parser.parse_args(words)
+    asked = serve_words().parse_args(words)
     try:
-        if asked.http:
-            transports.run_http(asked.host, asked.port, transports.token_from(os.environ))
+        if asked.http is not None:
+            host, port = transports.address(asked.http, asked.host, asked.port)
+            transports.run_http(host, port, transports.token_from(os.environ), transports.idle_from(os.environ))
         else:
             if sys.stdin.isatty():
                 print("serving MCP on stdin: an MCP client starts this; Ctrl-D ends it", file=sys.stderr)  # noqa: T201

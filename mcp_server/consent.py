@@ -29,6 +29,7 @@ from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
 from backends.errors import VideoError
+from backends.plain import quoted
 from backends.request import VideoRequest
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ SHOWN_PROMPT = 200
 CLIENT_LETTERS = 40
 
 Answered = Literal["agreed", "declined", "closed", "unasked"]
+
+
+class Declined(VideoError):
+    """The person was asked and did not agree."""
+
+    next = "ask them what they would rather have; estimate_cost shows cheaper models"
+
+    def __init__(self, message: str) -> None:
+        super().__init__("consent", message)
 
 
 @dataclass(frozen=True)
@@ -132,11 +142,8 @@ async def leave_to_spend(
         raise refusal
     if answer != "agreed":
         how = "said no" if answer == "declined" else "closed the question without an answer"
-        raise VideoError(
-            "consent",
-            f"the person was asked about {_price(quote)} for {quote.model} and {how}: nothing was started, nothing was "
-            "spent\nnext: ask them what they would rather have; estimate_cost shows cheaper models",
-        )
+        asked = f"the person was asked about {_price(quote)} for {quote.model} and {how}"
+        raise Declined(f"{asked}: nothing was started, nothing was spent")
     high = quote.estimate.usd_high if quote.estimate else None
     return request if high is None else request.model_copy(update={"max_cost_usd": high})
 
@@ -151,8 +158,7 @@ def _question(request: VideoRequest, quote: Quote, spend: Spend) -> Question:
     length = f"{request.duration_s:g} s" if request.duration_s else "the model's usual length"
     what = [f"{request.task.replace('_', ' ')}, {length}"]
     if request.prompt:
-        shown = " ".join(request.prompt.split())
-        what.append(f'prompt "{shown[:SHOWN_PROMPT]}{"..." if len(shown) > SHOWN_PROMPT else ""}"')
+        what.append(f"prompt {quoted(' '.join(request.prompt.split()), SHOWN_PROMPT)}")
     wall = f" of ${spend.per_day_wall_usd:.2f}" if spend.per_day_wall_usd is not None else ""
     text = (
         f"Spend {_price(quote)} on a video with {quote.model}?\n"

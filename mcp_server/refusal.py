@@ -9,9 +9,11 @@ from typing import cast
 
 from mcp_types import CallToolResult, TextContent
 
+from backends import plain
 from backends.errors import VideoError
 from backends.request import refuse
 from mcp_server.asked import as_argued
+from mcp_server.consent import Declined
 
 NEXT = {
     "invalid_request": "correct the arguments and call {tool} again; nothing was started, nothing was spent",
@@ -28,7 +30,7 @@ NEXT = {
     "network": "the same call once more: a repeated request is the same job",
     "submit_unknown": "do not start it again: list_jobs shows the job, and the person decides at a terminal",
     "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the person agrees",
-    "wall": "ask the person: only they can move a wall, with `reelwright config set` in a terminal",
+    "wall": "ask for less, or tell the person: only they can change a spending limit",
     "consent": "this client cannot ask the person, and only they can agree: tell them the price and that setting, or "
     "choose a cheaper model with estimate_cost; nothing was started, nothing was spent",
     "conflict": "leave request_key out, or give another one",
@@ -39,7 +41,7 @@ NEXT = {
 
 def refusal(text: str) -> CallToolResult:
     """An answer that the host marks as an error. Text alone: structured content would hide it in some hosts."""
-    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+    return CallToolResult(content=[TextContent(text=plain.lines(text))], is_error=True)
 
 
 def refused(tool: str, error: VideoError, given: Mapping[str, object] = MappingProxyType({})) -> CallToolResult:
@@ -47,16 +49,19 @@ def refused(tool: str, error: VideoError, given: Mapping[str, object] = MappingP
 
     given: the call's arguments, so that a field is called by the name that the caller wrote.
     """
-    lines = [f"{error.kind}: {as_argued(given, error.message)}"]
-    lines += [f"- {as_argued(given, problem)}" for problem in error.problems if problem not in error.message]
+    lines = [plain.listed(f"{error.kind}: {as_argued(given, error.message)}")]
+    lines += [
+        plain.one_line(f"- {as_argued(given, problem)}") for problem in error.problems if problem not in error.message
+    ]
     if error.charged != "no":
         lines.append(f"charged: {error.charged}")
     if error.retry_after_s is not None:
         lines.append(f"try again after {error.retry_after_s:g} s")
     if error.nearest:
-        lines.append(f"nearest that works: {_as_arguments(error.nearest, given)}")
-    if (following := NEXT.get(error.kind)) and "next:" not in error.message.lower():
-        lines.append(f"next: {following.format(tool=tool)}")
+        lines.append(f"nearest that works: {plain.one_line(_as_arguments(error.nearest, given))}")
+    following = error.next if isinstance(error, Declined) else NEXT.get(error.kind, "").format(tool=tool)
+    if following:
+        lines.append(f"next: {following}")
     return refusal("\n".join(lines))
 
 

@@ -21,6 +21,7 @@ from mcp_types import (
 )
 
 from backends.errors import VideoError
+from backends.plain import cleaned, escaped
 from backends.request import JOB_ID_PATTERN
 from mcp_server.text import plain
 
@@ -96,5 +97,5 @@ def _poster(uri: str, job: Job) -> ReadResourceResult:
 
 
 def _json(uri: str, content: object) -> ReadResourceResult:
-    words = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    words = escaped(json.dumps(cleaned(content), ensure_ascii=False, separators=(",", ":")))
     return ReadResourceResult(contents=[TextResourceContents(uri=uri, text=words, mime_type=JSON)])

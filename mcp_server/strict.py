@@ -9,18 +9,25 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Protocol, cast
 
+from backends import plain
 from mcp_server.arguments import DEFAULTS, LENGTHS, RANGES, Schema
 
 Arguments = Mapping[str, object]
 
 MOST = 20
 """Problems told at once; a longer list teaches nothing more."""
+DEEPEST = 32
+"""Levels of lists and objects in one argument; no provider's options come near it."""
+NAMES = ("label", "request_key")
+"""Arguments that are shown on a line of their own."""
+CURSOR = re.compile("[0-9A-Za-z_.:-]{1,100}")
 ECHO = 60
 """Characters of a value that are repeated to the caller."""
 SLOW_FORMAT = "rfc3987_syntax"
@@ -89,6 +96,8 @@ class StrictArguments:
 
     def problems(self, given: Arguments) -> dict[str, str]:
         """Every problem as place -> sentence, at most 20; empty when the arguments are legal."""
+        if place := _too_deep(given):
+            return {place: f"must be nested at most {DEEPEST} levels deep"}
         found: dict[str, str] = {}
         for finding in islice(self._checker.iter_errors(given), MOST):
             for place, sentence in self._sentences(finding):
@@ -231,20 +240,47 @@ def _beyond_schema(given: Arguments) -> Iterator[tuple[str, str]]:
         value = given.get(name)
         if isinstance(value, str) and len(value) > most:
             yield name, f"must be at most {most} characters, not {len(value)}"
-    for place in _unreal(given, ""):
-        yield place, "must be a finite number: NaN and Infinity are no JSON"
+    for name in NAMES:
+        value = given.get(name)
+        if isinstance(value, str) and (why := plain.trouble(value)):
+            yield name, f"must be one line of plain text: it holds {why}"
+    if isinstance(cursor := given.get("cursor"), str) and not CURSOR.fullmatch(cursor):
+        yield "cursor", "must be what an earlier list_jobs gave; leave it out to begin anew"
+    yield from _unreal(given, "")
 
 
-def _unreal(value: object, place: str) -> Iterator[str]:
-    """Where NaN or an infinity stands, at any depth (provider_options is open to everything else)."""
+def _too_deep(given: Arguments) -> str:
+    """The argument that is nested deeper than anything legal, "" when none is. A walk that itself cannot be too deep:
+    whatever looks at arguments afterwards may recurse."""
+    for name, value in given.items():
+        level: list[object] = [value]
+        for _ in range(DEEPEST):
+            level = [item for one in level for item in _items(one)]
+        if level:
+            return name[:ECHO]
+    return ""
+
+
+def _items(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
+
+
+def _unreal(value: object, place: str) -> Iterator[tuple[str, str]]:
+    """What is no JSON value, at any depth (provider_options is open to everything else)."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield place
+        yield place, "must be a finite number: NaN and Infinity are no JSON"
+    elif isinstance(value, str):
+        if not plain.is_text(value):
+            yield place, "must be text: it holds half of a character (a lone surrogate, as of a cut emoji)"
     elif isinstance(value, list):
         for index, item in enumerate(cast("list[object]", value)):
             yield from _unreal(item, f"{place}[{index}]")
     elif isinstance(value, Mapping):
         for name, item in cast("Mapping[str, object]", value).items():
-            yield from _unreal(item, _joined(place, name[:ECHO]))
+            yield from _unreal(name, plain.one_line(_joined(place, name[:ECHO])))
+            yield from _unreal(item, plain.one_line(_joined(place, name[:ECHO])))
 
 
 def _is_number(_: object, value: object) -> bool:

@@ -1,6 +1,8 @@
 """Results in words: each text says everything that the structured result beside it says.
 
 Some hosts show their model only the text, others only the structured content, so neither may lean on the other.
+Whatever a provider, an agent or a file has said is data here: every line leaves through `_lines`, which makes one line
+of it, and a label, prompt, phase or error stands in quotes unless it is a single word.
 """
 
 from __future__ import annotations
@@ -9,23 +11,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from backends.jobs.views import Job, JobPage, JobRow, Ticket, View
+from backends.plain import one_line, quoted, said
 
 PREVIS = "PREVIS (no generative model)"
 """First words of everything that the animatic made."""
 
 Plain = dict[str, object]
 
+ERROR_MOST = 2000
+"""Characters of a job's error."""
+
+OTHERS = ("label", "file")
+"""Fields of a row that hold what somebody else said."""
+
 
 def plain(view: View) -> Plain:
     """A view as JSON without what is empty or unknown: an absent field means just that."""
-    return {
-        name: value for name, value in view.model_dump(mode="json", exclude_none=True).items() if value not in ("", [])
-    }
+    return {name: value for name, value in view.model_dump(exclude_none=True).items() if value not in ("", [])}
 
 
 def plain_row(row: JobRow) -> Plain:
     """A row as JSON without what is as usual: rows are read by the dozen."""
-    return row.model_dump(mode="json", exclude_defaults=True)
+    return row.model_dump(exclude_defaults=True)
 
 
 def stopped(job: Job) -> Plain:
@@ -50,7 +57,7 @@ def ticket_text(ticket: Ticket) -> str:
         *_notes(ticket.notes),
         f"next: {ticket.next or wait_call([ticket.job_id])}",
     ]
-    return "\n".join(lines)
+    return _lines(lines)
 
 
 def job_text(job: Job) -> str:
@@ -62,8 +69,8 @@ def job_text(job: Job) -> str:
     lines = [
         head,
         _line("progress", _progress(job)),
-        f"{job.task} by {job.model} ({job.engine}){f', label {job.label}' if job.label else ''}, take {job.take}",
-        _line("prompt", job.prompt),
+        f"{job.task} by {job.model} ({job.engine}){f', label {said(job.label)}' if job.label else ''}, take {job.take}",
+        _line("prompt", said(job.prompt)),
         _line("clip", _clip_facts(job)),
         _line("file", job.file),
         _line("more files", ", ".join(path for path in job.files if path != job.file)),
@@ -76,7 +83,7 @@ def job_text(job: Job) -> str:
         f"created {job.created_at}{f' by {job.client}' if job.client else ''}",
         _line("next", job.next),
     ]
-    return "\n".join(line for line in lines if line)
+    return _lines(lines)
 
 
 def jobs_text(jobs: Sequence[Job]) -> str:
@@ -92,19 +99,18 @@ def page_text(page: JobPage) -> str:
         if wall is not None
     ]
     allowed = f"; the person allows {', '.join(walls)}" if walls else ""
+    changed = "".join(f"; {sentence}" for sentence in spend.limits_changed)
     money = (
         f"spent today {dollars(spend.today_usd)}, in all {dollars(spend.total_usd)}, "
-        f"reserved {dollars(spend.reserved_usd)}{allowed}"
+        f"reserved {dollars(spend.reserved_usd)}{allowed}{changed}"
     )
     lines = [_row_text(plain_row(row)) for row in page.jobs] or ["no jobs"]
     more = [f'older ones: list_jobs(cursor="{page.cursor}")'] if page.cursor else []
-    return "\n".join([*lines, money, *more])
+    return _lines([*lines, money, *more])
 
 
 def stopped_text(job: Job) -> str:
-    return "\n".join(
-        [_row_text(plain_row(row_of(job))), *_notes(job.notes), *([f"next: {job.next}"] if job.next else [])]
-    )
+    return _lines([_row_text(plain_row(row_of(job))), *_notes(job.notes), _line("next", job.next)])
 
 
 def models_text(found: Mapping[str, object]) -> str:
@@ -112,7 +118,7 @@ def models_text(found: Mapping[str, object]) -> str:
     rows = cast("list[Plain]", found.get("models", []))
     more = cast(int, found.get("more", 0))
     lines = [_row_text(row) for row in rows] or ["no model matches: leave query out, or pass include_retired=true"]
-    return "\n".join([*lines, *([f"{more} more: raise limit, or narrow by query or task"] if more else [])])
+    return _lines([*lines, f"{more} more: raise limit, or narrow by query or task" if more else ""])
 
 
 def estimate_text(found: Mapping[str, object]) -> str:
@@ -122,7 +128,7 @@ def estimate_text(found: Mapping[str, object]) -> str:
     lines = [f"{place}. {_row_text(row)}" for place, row in enumerate(rows, 1)] or ["no model can do this request"]
     lines.append(f"{found.get('misfits', 0)} other models don't fit")
     lines += [f"- {reason}: {_words(count)}" for reason, count in why.items()]
-    return "\n".join([*lines, *([f"next: {found['next']}"] if found.get("next") else [])])
+    return _lines([*lines, _line("next", cast("str | None", found.get("next")))])
 
 
 def wait_call(job_ids: Sequence[str]) -> str:
@@ -140,6 +146,11 @@ def dollars(amount: float) -> str:
     return f"${whole}.{cents.ljust(2, '0')}"
 
 
+def _lines(lines: Iterable[str]) -> str:
+    """The one way out: each line is one, of visible characters and bounded; empty ones are left out."""
+    return "\n".join(one_line(line) for line in lines if line)
+
+
 def _line(name: str, value: str | None) -> str:
     return f"{name}: {value}" if value else ""
 
@@ -151,7 +162,7 @@ def _notes(notes: Iterable[str]) -> list[str]:
 def _progress(job: Job) -> str:
     parts = [f"{job.progress:.0%}"]
     if job.phase:
-        parts.append(job.phase)
+        parts.append(said(job.phase))
     if job.queue_position is not None:
         parts.append(f"place {job.queue_position} in the queue")
     if job.eta_s is not None:
@@ -185,14 +196,17 @@ def _error(job: Job) -> str:
         return ""
     charged = {"no": "not charged", "yes": "charged", "unknown": "charge unknown"}[job.error.charged]
     again = "may work again unchanged" if job.error.retryable else "will not work unchanged"
-    return f"error: {job.error.kind}: {job.error.message} ({charged}; {again})"
+    return f"error: {job.error.kind}: {quoted(job.error.message, ERROR_MOST)} ({charged}; {again})"
 
 
 def _row_text(row: Mapping[str, object]) -> str:
     """`first value: name=value, ...`: any compact row in words."""
     values = iter(row.items())
     first = next(values, ("", ""))[1]
-    return f"{first}: " + ", ".join(f"{name}={_words(value)}" for name, value in values if value not in (None, "", []))
+    told = (
+        (name, said(value) if name in OTHERS and isinstance(value, str) else _words(value)) for name, value in values
+    )
+    return f"{first}: " + ", ".join(f"{name}={value}" for name, value in told if value)
 
 
 def _words(value: object) -> str:

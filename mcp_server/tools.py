@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 from anyio import to_thread
 from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
 
+from backends import plain
 from backends.errors import VideoError
 from backends.verbs import Terms, request_of
 from mcp_server import text
@@ -102,7 +103,7 @@ async def inspect_clip(call: Call) -> CallToolResult:
     from base64 import b64encode
 
     seen = await to_thread.run_sync(call.studio.inspect, cast(str, call.given["clip"]), call.whole("frames"))
-    words = TextContent(text=f"{seen.text}\ncontact sheet: {seen.sheet}")
+    words = TextContent(text=plain.lines(f"{seen.text}\ncontact sheet: {plain.one_line(str(seen.sheet))}"))
     picture = ImageContent(data=b64encode(seen.jpeg).decode(), mime_type="image/jpeg")
     return CallToolResult(content=[words, picture])
 
@@ -137,8 +138,8 @@ class Watch:
         self._done[job.job_id] = job.progress
         share = sum(self._done.values()) / self._jobs
         self._told = max(share, self._told + 1e-6)
-        words = f"{job.job_id} {job.state} {job.progress:.0%}{f', {job.phase}' if job.phase else ''}"
-        await self._report(self._told, 1.0, words)
+        words = f"{job.job_id} {job.state} {job.progress:.0%}{f', {plain.said(job.phase)}' if job.phase else ''}"
+        await self._report(self._told, 1.0, plain.one_line(words))
 
 
 async def list_jobs(call: Call) -> CallToolResult:
@@ -156,7 +157,10 @@ async def list_jobs(call: Call) -> CallToolResult:
 
 
 async def cancel_job(call: Call) -> CallToolResult:
-    job = await to_thread.run_sync(call.studio.cancel, cast(str, call.given["job_id"]))
+    from backends.studio import CANCEL_S
+
+    stop = partial(call.studio.cancel, cast(str, call.given["job_id"]), wait_s=CANCEL_S)
+    job = await to_thread.run_sync(stop)
     return answer(text.stopped_text(job), text.stopped(job))
 
 
@@ -177,4 +181,5 @@ HANDLERS: Mapping[str, Handler] = {
 
 def answer(words: str, structured: Mapping[str, object]) -> CallToolResult:
     """The same result twice, each complete: for hosts that show text and for those that show structure."""
-    return CallToolResult(content=[TextContent(text=words)], structured_content=dict(structured))
+    cleaned = cast("dict[str, object]", plain.cleaned(structured))
+    return CallToolResult(content=[TextContent(text=plain.lines(words))], structured_content=cleaned)

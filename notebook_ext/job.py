@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backends.errors import VideoError
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
+from backends.plain import one_line
 from notebook_ext import kernel
 from notebook_ext.portal import portal
 
@@ -205,7 +206,7 @@ class Job:
         view = self.view
         lead = "PREVIS (no generative model) " if view.engine == "previs" else ""
         clip = f", {view.file}" if view.file else ""
-        return f"{lead}{view.job_id}: {view.state}, {view.model}{clip}"
+        return one_line(f"{lead}{view.job_id}: {view.state}, {view.model}{clip}")
 
 
 def _kinds() -> frozenset[str]:

@@ -7,6 +7,8 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
+from backends.plain import one_line
+
 RULES = (
     "<style>.rw-table{border-collapse:collapse;font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif)}"
     ".rw-table th,.rw-table td{padding:2px 10px;text-align:left;border-bottom:1px solid "
@@ -44,7 +46,7 @@ class Listing:
             return "free" if value == 0 else f"${whole}.{cents.ljust(2, '0')}"
         if isinstance(value, float):
             return f"{value:.4g}"
-        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
     def _shown_columns(self) -> list[str]:
         """Those in which any row has something."""
@@ -54,7 +56,7 @@ class Listing:
         keys = self._shown_columns()
         head = "".join(f"<th scope='col'>{escape(self.columns[key])}</th>" for key in keys)
         lines = "".join(f"<tr>{''.join(self._cell(key, row) for key in keys)}</tr>" for row in self.rows)
-        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        caption = f"<caption>{escape(one_line(self.title))}</caption>" if self.title else ""
         return f"{RULES}<table class='rw-table'>{caption}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
 
     def _cell(self, key: str, row: dict[str, Any]) -> str:
@@ -70,7 +72,7 @@ class Listing:
         lines = [
             "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table
         ]
-        return "\n".join([self.title, *lines] if self.title else lines)
+        return "\n".join([one_line(self.title), *lines] if self.title else lines)
 
     def to_frame(self) -> Any:
         """The rows as a pandas DataFrame. ImportError with the command where pandas is not installed."""

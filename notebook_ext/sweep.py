@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.catalog.price import money
 from backends.errors import VideoError
+from backends.plain import one_line
 from backends.request import VideoRequest
 from backends.studio import Quote
 from notebook_ext import kernel
@@ -68,7 +69,7 @@ class Sweep:
             self._still = show_sweep(self)
 
     def __repr__(self) -> str:
-        lines = [self.cost, *map(repr, self.jobs), *(f"not started: {why}" for why in self.skipped)]
+        lines = [self.cost, *map(repr, self.jobs), *(one_line(f"not started: {why}") for why in self.skipped)]
         return "\n".join(lines)
 
 

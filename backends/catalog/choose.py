@@ -1,13 +1,14 @@
 """choose(): what `auto` takes, and what stands in the way.
 
 `auto` never picks the animatic while a generative model is configured, never swaps a named model, and never picks a
-model whose price is unknown.
+model whose price is unknown. A named one of unknown price needs the person's leave (`allow_unknown_price`) and a
+max_cost_usd above 0, which then stands for its price.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -17,7 +18,7 @@ from backends.catalog.price import Estimate, estimate
 from backends.catalog.ranking import Anywhere, Available, Offer, Prefer, Ranking, barred, rank
 from backends.catalog.row import Row
 from backends.catalog.rules import check, find, refusal
-from backends.errors import VideoError
+from backends.errors import A_PERSON, VideoError
 from backends.request import MediaFacts, VideoRequest
 
 CONSTRAINTS = ("where", "allow_providers")
@@ -45,17 +46,20 @@ def choose(
     allow_providers: Collection[str] | None = None,
     max_cost_usd: Decimal | None = None,
     per_job_usd: Decimal | None = None,
+    allow_unknown_price: bool = False,
     today: date | None = None,
 ) -> Choice:
     """The row to use: the named one, or for model "auto" the first of the ranking inside the money allowed.
 
-    max_cost_usd: the asker's limit (the request's own is used too). per_job_usd: the person's wall.
+    max_cost_usd: the asker's limit (the request's own is used too). per_job_usd, allow_unknown_price: the person's
+    limits.
     VideoError: not_found, model_retired, invalid_request, unsupported, auth, wall, needs_budget.
     """
     limits = [limit for limit in (max_cost_usd, request.max_cost_usd) if limit is not None]
     budget = min(limits) if limits else None
     if request.model != "auto":
-        return _named(request, catalog, inputs, available, allow_providers, budget, per_job_usd)
+        unpriced = budget if allow_unknown_price else None
+        return _named(request, catalog, inputs, available, allow_providers, budget, per_job_usd, unpriced)
     ranking = rank(
         request,
         catalog,
@@ -88,7 +92,9 @@ def _named(
     allow_providers: Collection[str] | None,
     budget: Decimal | None,
     wall: Decimal | None,
+    unpriced: Decimal | None,
 ) -> Choice:
+    """unpriced: what a model of unknown price may be started for, US dollars; None = it may not."""
     try:
         row = catalog.get(request.model)
     except VideoError as error:
@@ -97,16 +103,19 @@ def _named(
     cost = estimate(checked, row)
     if barred(row, allow_providers):
         allowed = ", ".join(sorted(allow_providers or ())) or "none"
-        text = f"provider {row.provider} is not among the allowed ones ({allowed}): a person changes allow_providers"
+        text = f"provider {row.provider} is not among the allowed ones ({allowed}) of allow_providers: {A_PERSON}"
         raise VideoError("wall", text)
     if (reason := available(row)) is not None:
         others = [other.id for other in catalog.routes(row) if other.state != "retired" and available(other) is None]
         more = f". The same model by another route: {', '.join(others)}" if others else ""
         kind = "unsupported" if reason.startswith("no back end") else "auth"
         raise VideoError(kind, f"{row.id} cannot be used now: {reason}{more}")
+    notes = checked.notes
+    if cost.basis == "unknown" and unpriced:
+        cost = replace(cost, usd_low=None, usd_high=unpriced)
+        notes = (*notes, f"the price of {row.id} is unknown: max_cost_usd {_usd(unpriced)} is held for it")
     if (error := _over(cost, row, budget, wall)) is not None:
         raise error
-    notes = checked.notes
     if row.state == "retiring" and row.retire_on:
         sure = "" if row.retire_checked else " (not confirmed by the provider)"
         notes = (*notes, f"{row.id} is to be shut down on {row.retire_on.isoformat()}{sure}")
@@ -133,15 +142,23 @@ def _over(cost: Estimate, row: Row, budget: Decimal | None, wall: Decimal | None
     if cost.basis == "free" or (budget is None and wall is None):
         return None
     if cost.usd_high is None:
-        text = f"the price of {row.id} is unknown ({cost.detail}), so it cannot be held to a limit: add its price"
-        return VideoError("needs_budget", f"{text} to a file in the catalog folder, or take another model")
+        return _unpriced(cost, row)
     if budget is not None and cost.usd_high > budget:
         text = f"{row.id} costs {cost.text} for this, above max_cost_usd {_usd(budget)}: repeat with max_cost_usd="
         return VideoError("needs_budget", text + _usd(cost.usd_high), nearest={"max_cost_usd": _usd(cost.usd_high)})
     if wall is not None and cost.usd_high > wall:
-        text = f"{row.id} costs {cost.text} for this, above the wall per_job_usd {_usd(wall)}"
-        return VideoError("wall", f"{text}: a person raises it with reelwright config set per_job_usd")
+        price = f"may cost {_usd(cost.usd_high)}" if cost.usd_low is None else f"costs {cost.text}"
+        text = f"{row.id} {price} for this, above the spending limit per_job_usd {_usd(wall)}"
+        return VideoError("wall", f"{text}: {A_PERSON}")
     return None
+
+
+def _unpriced(cost: Estimate, row: Row) -> VideoError:
+    text = (
+        f"the price of {row.id} is unknown ({cost.detail}), so it cannot be held to a limit: take another model. Where "
+        "the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is held as its price"
+    )
+    return VideoError("needs_budget", text)
 
 
 def _usd(amount: Decimal) -> str:
@@ -182,14 +199,15 @@ def _needs_budget(usable: list[Offer], ranking: Ranking, budget: Decimal | None,
     cheapest = sorted(usable, key=_high)[:3]
     listed = ", ".join(f"{offer.row.id} {offer.estimate.text}" for offer in cheapest)
     first = cheapest[0]
-    limit = f"max_cost_usd {_usd(budget)}" if budget is not None else f"the wall per_job_usd {_usd(wall or Decimal(0))}"
+    own = f"the spending limit per_job_usd {_usd(wall or Decimal(0))}"
+    limit = f"max_cost_usd {_usd(budget)}" if budget is not None else own
     text = f"no model does exactly this within {limit}. The cheapest: {listed}."
     nearest: dict[str, object] = {"model": first.row.id}
     if first.estimate.usd_high is not None:
         nearest["max_cost_usd"] = _usd(first.estimate.usd_high)
         text += f' Repeat with model="{first.row.id}", max_cost_usd={nearest["max_cost_usd"]}'
         if wall is not None and first.estimate.usd_high > wall:
-            text += f" (and a person must raise per_job_usd from {_usd(wall)} at a terminal)"
+            text += f" (and it is above the spending limit per_job_usd {_usd(wall)}: {A_PERSON})"
         text += "."
     if any(offer.row.engine == "previs" and offer.available for offer in ranking.fits):
         text += ' Free previsualisation, with no generative model: model="animatic".'

@@ -18,7 +18,8 @@ Basis = Literal["free", "list", "range", "unknown"]
 @dataclass(frozen=True)
 class Estimate:
     """US dollars before the job is made. basis "free": nothing is billed; "list": one list price; "range": between
-    low and high; "unknown": both are None. price_date, source, verified: of the price row. detail: the sum in words.
+    low and high; "unknown": low is None, and high too unless it is what the asker holds for it. price_date, source,
+    verified: of the price row. detail: the sum in words.
     """
 
     usd_low: Decimal | None
@@ -32,9 +33,9 @@ class Estimate:
 
     @property
     def text(self) -> str:
-        """ "$0.25", "$0.21-0.23", "free" or "price unknown"."""
+        """ "$0.25", "$0.21-0.23", "free", "price unknown" or "price unknown, up to $2 held"."""
         if self.usd_low is None or self.usd_high is None:
-            return "price unknown"
+            return "price unknown" if self.usd_high is None else f"price unknown, up to {money(self.usd_high)} held"
         if self.basis == "free":
             return "free"
         low = money(self.usd_low)

@@ -15,10 +15,21 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from backends.backend import Access, Asset, Cancelled, Handle, JsonObject, Prepared, Ref, Registration, Status
+from backends.backend import (
+    Access,
+    Asset,
+    Cancelled,
+    Handle,
+    JsonObject,
+    Listing,
+    Prepared,
+    Ref,
+    Registration,
+    Status,
+)
 from backends.backend import RemoteFile as File
 from backends.cloud import fal_failures, http_account
-from backends.cloud.http_json import at, listed, number, table, text, whole
+from backends.cloud.http_json import at, listed, table, text, whole
 from backends.cloud.http_media import filled, inputs_by_field, named, place_media, plain_body, put, wire_text
 from backends.cloud.http_outcome import CHARGED_WORDS, Service
 from backends.cloud.http_still import Takes, sendable
@@ -40,7 +51,8 @@ def access(env: Mapping[str, str]) -> Access:
 
 
 class FalBackend:
-    """One fal account. fal has no idempotency key and no list: an unclear submit cannot be looked up."""
+    """One fal account. fal has no idempotency key and no list: an unclear submit cannot be looked up, and on nobody's
+    word may it be taken for one that was not taken."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "none"
 
@@ -56,7 +68,7 @@ class FalBackend:
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         endpoint = wire_text(prepared, "endpoint").strip("/")
         if not endpoint:
-            raise VideoError("storage", f"{prepared.model}: its catalogue row has no wire.endpoint. Mend the row.")
+            raise VideoError("storage", f"{prepared.model}: its catalogue row has no wire.endpoint. Fix the row.")
         body = plain_body(prepared)
         uploads = place_media(body, prepared, inputs_by_field(request, prepared))
         if transitions := named(prepared, "transitions"):
@@ -81,8 +93,10 @@ class FalBackend:
         target, address = text(at(asked.json, "upload_url")), text(at(asked.json, "file_url"))
         if not asked.ok:
             raise self.service.free_answer(asked.status, self.channel.reading(asked), "no")
-        if not _safe(target, self.channel.own(target)) or not _safe(address, self.channel.own(address)):
+        # An upload is called by an address over TLS, or on the service's own (loopback) host.
+        if not target or not (address.startswith("https://") or self.channel.own(address)):
             raise self.service.unanswered("provider", "its storage gave no usable address", "no")
+        # Wherever `target` leads, the transport sends the bytes only to a public address over TLS.
         put_there = await self.channel.exchange(
             "PUT", target, charged="no", content=data, headers={"content-type": mime}, upload=True
         )
@@ -95,8 +109,7 @@ class FalBackend:
         # Without this header fal itself runs a failed request again, up to ten times.
         answer = await self.channel.post_paid(prepared.endpoint, body, {"x-fal-no-retry": "1"})
         name = text(at(answer.json, "request_id"))
-        if not name:
-            raise self.service.unknown("an answer without a request id", answer.status)
+        name = self.service.taken(name, "a request id", answer.status, answer.text)
         return Handle(name, {"endpoint": prepared.endpoint, **self._addresses(prepared.endpoint, name, answer.json)})
 
     def _address(self, handle: Handle, key: str) -> str:
@@ -131,7 +144,7 @@ class FalBackend:
         if word == "IN_PROGRESS":
             return Status("running", word)
         if word != "COMPLETED":
-            return Status("unknown", word[:60])
+            return Status("unknown", self.service.clean(word, 60))
         failure = fal_failures.in_status(self.service, answer)
         if failure is not None:
             return _ended(word, failure, cancelled)
@@ -150,7 +163,7 @@ class FalBackend:
         ]
         if not files:
             return Status("failed", "COMPLETED", error=self.service.no_video("unknown"))
-        return Status("succeeded", "COMPLETED", files=tuple(files), seed=_seed(answer.json))
+        return Status("succeeded", "COMPLETED", files=tuple(files), seed=whole(at(answer.json, "seed")))
 
     async def cancel(self, handle: Handle) -> Cancelled:
         """Removed while it waits; a running one is only told, may go on and is then billed."""
@@ -162,7 +175,9 @@ class FalBackend:
         if word == "ALREADY_COMPLETED":
             return Cancelled("unsupported", "yes", "fal had finished it already: the clip is kept")
         if not answer.ok:
-            return Cancelled("unsupported", "unknown", f"fal could not cancel it ({answer.status} {word[:60]})")
+            return Cancelled(
+                "unsupported", "unknown", f"fal could not cancel it ({answer.status} {self.service.clean(word, 60)})"
+            )
         self._cancelled.add(handle.remote_id)
         after = await self._word(handle)
         if before == "IN_QUEUE" and after in ("", "IN_QUEUE", "NOT_FOUND"):
@@ -175,7 +190,7 @@ class FalBackend:
         )
         return "NOT_FOUND" if answer.status == 404 else text(at(answer.json, "status"))
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         raise VideoError("unsupported", "fal cannot be asked which requests it has taken")
 
     def media_headers(self) -> Mapping[str, str]:
@@ -195,11 +210,6 @@ def _transitions(request: VideoRequest) -> list[JsonObject]:
             raise VideoError("invalid_request", f"{text_}: choose at_s (or the duration) so", problems=[text_])
         found.append({"duration": round(seconds), **({"prompt": frame.prompt} if frame.prompt else {})})
     return found
-
-
-def _safe(url: str, own: bool) -> bool:
-    """Whether bytes may be sent there: over TLS, or to the service's own (loopback) host."""
-    return own or urlsplit(url).scheme == "https"
 
 
 def _ended(word: str, failure: VideoError, cancelled: bool) -> Status:
@@ -233,11 +243,6 @@ def _files(value: object) -> Sequence[tuple[str, str]]:
     if text(fields.get("url")):
         return [(text(fields["url"]), text(fields.get("content_type")) or "video/mp4")]
     return _files(fields["video"]) if "video" in fields else []
-
-
-def _seed(result: object) -> int | None:
-    found = number(at(result, "seed"))
-    return int(found) if found is not None and 0 <= found < 2**63 else None
 
 
 def register() -> Registration:

@@ -1,7 +1,8 @@
 """fal's words for what went wrong: of a refused submit, of a COMPLETED status, and of a result that is an error.
 
 Sources: fal's error documentation (2026-11): 422 bodies list {loc, msg, type}; infrastructure failures have an
-`error_type` or X-Fal-Error-Type; 5xx are not billed, 422 may be.
+`error_type` or X-Fal-Error-Type; 5xx are not billed, 422 may be. So "not charged" is said of those types alone
+(`INFRASTRUCTURE`): a 5xx without one of them may be any gateway's, between here and a clip that is made and paid for.
 """
 
 from __future__ import annotations
@@ -47,8 +48,13 @@ BY_TYPE: Mapping[str, ErrorKind] = {
     "request_cancelled": "cancelled",
 }
 
-INFRASTRUCTURE = re.compile(r"runner_|startup_|request_timeout|internal_(server_)?error")
-"""Failures of fal's own machines, which answer 5xx and are not billed."""
+INFRASTRUCTURE = frozenset(
+    {"request_timeout", "startup_timeout", "internal_server_error", "internal_error"}
+    | {"runner_disconnected", "runner_connection_refused", "runner_connection_error", "runner_incomplete_response"}
+    | {"runner_scheduling_failure"}
+)
+"""Failures of fal's own machines, which answer 5xx and are not billed (fal's documentation, Errors)."""
+MONEY = re.compile(r"balance|billing|credit|quota", re.IGNORECASE)
 
 
 def _first(answer: Answer) -> tuple[str, str]:
@@ -65,14 +71,16 @@ def _first(answer: Answer) -> tuple[str, str]:
 
 
 def told(answer: Answer) -> Told:
-    """A refused request. fal's 429 is its rate or concurrency limit, and uncharged, unless it speaks of money."""
+    """A refused request: by its type, else by its words. fal's 429 is its rate or concurrency limit, and uncharged,
+    unless it speaks of money."""
     kind, message = _first(answer)
-    money = re.search(r"balance|billing|credit|quota", message, re.IGNORECASE)
-    if money:
+    if known := BY_TYPE.get(kind):
+        return Told(message, kind, known)
+    if MONEY.search(message):
         return Told(message, kind, "quota" if answer.status == 429 else "balance")
     if answer.status == 429:
         return Told(message, kind, "concurrency" if "concurren" in message.lower() else "rate_limited")
-    return Told(message, kind, BY_TYPE.get(kind))
+    return Told(message, kind)
 
 
 def in_status(service: Service, answer: Answer) -> VideoError | None:
@@ -84,29 +92,25 @@ def in_status(service: Service, answer: Answer) -> VideoError | None:
 
 
 def in_result(service: Service, answer: Answer) -> VideoError | None:
-    """Why the result is no clip; None for a 2xx. A 5xx that fal's gateway made up says nothing of the request: it is
-    raised, so that the result is asked for again."""
-    if answer.ok:
-        detail = at(answer.json, "detail")
-        return None if detail is None else _failure(service, *_first(answer), retryable=None)
+    """Why the result is no clip; None for a 2xx that is none. A 5xx without one of fal's own types says nothing of
+    the request, whatever its text: it is raised, so that the result is asked for again."""
     kind, message = _first(answer)
+    if answer.ok:
+        return None if at(answer.json, "detail") is None else _failure(service, kind, message, retryable=None)
+    if (answer.status >= 500 and kind not in BY_TYPE) or (answer.status == 404 and not kind):
+        raise service.free_answer(answer.status, Told(message or answer.text, kind), "unknown")
     flag = answer.headers.get("x-fal-retryable", "").lower()
-    if answer.status >= 500 and not (kind or message):
-        raise service.free_answer(answer.status, Told(answer.text), "unknown")
-    if answer.status == 404 and not kind:
-        raise service.free_answer(404, Told(message), "unknown")
-    error = _failure(service, kind, message, retryable=flag == "true" if flag else None)
-    if answer.status >= 500:
-        error.charged = "no"
-    elif error.kind == "provider":
-        error.kind = "invalid_request"
-    error.http_status = answer.status
-    return error
+    return _failure(service, kind, message, retryable=flag == "true" if flag else None, status=answer.status)
 
 
-def _failure(service: Service, kind: str, message: str, *, retryable: bool | None) -> VideoError:
+def _failure(
+    service: Service, kind: str, message: str, *, retryable: bool | None, status: int | None = None
+) -> VideoError:
+    """status: of the result, where it is not 2xx. A 4xx is the model's refusal, whatever type it gives."""
     known = BY_TYPE.get(kind)
-    own_fault = bool(INFRASTRUCTURE.match(kind))
-    charged: Charged = "no" if own_fault else "unknown"
+    refused = status is not None and status < 500
     again = known in ("provider", "timeout") if retryable is None else retryable
-    return service.failed(Told(message, kind, known), charged=charged, retryable=again)
+    charged: Charged = "no" if kind in INFRASTRUCTURE and not refused else "unknown"
+    if refused and known in (None, "provider"):
+        known = "invalid_request"
+    return service.failed(Told(message, kind, known), charged=charged, retryable=again, http_status=status)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from backends import border
 from backends.cloud.http import Answer
 from backends.cloud.http_json import at, listed, number, table, text
 from backends.cloud.http_outcome import Told
@@ -47,7 +48,7 @@ def told_by(answer: Answer) -> Told:
         for violation in listed(at(detail, "violations")):
             hints += [text(at(violation, key)) for key in ("quotaId", "quotaMetric", "subject", "description")]
         if (delay := number(text(at(detail, "retryDelay")).removesuffix("s"))) is not None:
-            wait = max(0.0, delay)
+            wait = border.seconds(delay, border.REFUSED_WAIT_MAX_S)
     return Told(message, code, _kind(answer.status, " ".join(filter(None, hints)), wait), retry_after_s=wait)
 
 

@@ -19,6 +19,7 @@ from backends.backend import Asset, JsonObject, Prepared, Ref, RemoteFile
 from backends.cloud.google_side import STORAGE_URL, GoogleSide, VertexSide, answered
 from backends.cloud.http import Answer, answer_of
 from backends.cloud.http_still import Takes, sendable
+from backends.cloud.transport import same_origin
 from backends.errors import VideoError
 
 UPLOAD_TAKES = Takes(image_bytes=20 << 20, clip_bytes=500 << 20)
@@ -78,7 +79,7 @@ async def stored_file(side: GoogleSide, uri: str, mime: str) -> File:
         return File(cloud_file(side, uri, mime))
     if not uri.startswith(("https://", "http://")):
         return File()
-    own = origin(uri) == origin(side.base_url)
+    own = same_origin(uri, side.base_url)
     if own and side.has_files and (name := re.search(r"/files/([A-Za-z0-9_-]+)", urlsplit(uri).path)):
         file = await _look(side, f"files/{name[1]}")
         if file is not None and _word(file) == "PROCESSING":
@@ -137,8 +138,3 @@ async def _look(side: GoogleSide, name: str) -> types.File | None:
 
 def _word(file: types.File) -> str:
     return "" if file.state is None else str(file.state.value)
-
-
-def origin(address: str) -> tuple[str, str]:
-    parts = urlsplit(address)
-    return parts.scheme.lower(), parts.netloc.lower()

@@ -1,7 +1,9 @@
 """OmniBackend: the RemoteBackend over Google's Interactions API (Gemini Omni), by a key or on Vertex AI.
 
 Work runs in the background: the POST answers with an interaction's id, which is asked for and cancelled by it. There
-is no list and no idempotency key, so that a POST without a clear answer cannot be looked up.
+is no list and no idempotency key, so that a POST without a clear answer cannot be looked up, and on nobody's word may
+be taken for one that was not taken. That a request which fails with 400 or 500 is not charged (Gemini API billing FAQ)
+is said of the POST; of an interaction that was taken and then failed only its usage tells.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from backends.backend import (
     Done,
     Handle,
     JsonObject,
+    Listing,
     Prepared,
     Ref,
     RemoteFile,
@@ -34,7 +37,7 @@ from backends.cloud.google_side import GoogleSide, exchange
 from backends.cloud.http import Answer
 from backends.cloud.http_json import at, listed, number, table, text
 from backends.cloud.http_media import filled, marked
-from backends.cloud.http_outcome import Told
+from backends.cloud.http_outcome import CHARGED_WORDS, Told
 from backends.cloud.http_still import Takes
 from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
@@ -68,7 +71,7 @@ class OmniBackend:
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         if prepared.wire.get("endpoint") != MADE_HERE:
-            raise VideoError("unsupported", f"{prepared.model}: its row's wire.endpoint is not {MADE_HERE}: mend it")
+            raise VideoError("unsupported", f"{prepared.model}: its row's wire.endpoint is not {MADE_HERE}: fix it")
         body, notes = omni_body(request, prepared, parent)
         uploads = _too_large_inline(prepared, marked(body)) if self._side.has_files else ()
         return replace(
@@ -94,15 +97,14 @@ class OmniBackend:
         interactions = _raw((await self._side.paid()).aio.interactions)
         answer = await self._calls.paid(lambda: exchange(interactions.create(**known, extra_body=body)))
         name = text(at(answer.json, "id"))
-        if not name:
-            raise self._calls.service.unknown("an answer without an interaction's id", answer.status)
+        name = self._calls.service.taken(name, "an interaction's id", answer.status, answer.text)
         return Handle(name, {"api": MADE_HERE, "born": time.time()})
 
     async def status(self, handle: Handle, spool: Path) -> Status:
         answer = await self._ask("get", handle)
         interaction = table(answer.json)
-        word = text(interaction.get("status"))[:40]
-        state = STATES.get(word, "unknown")
+        state = STATES.get(text(interaction.get("status")), "unknown")
+        word = self._calls.service.clean(text(interaction.get("status")), 60)
         if state in ("failed", "cancelled"):
             error = self._failed(interaction, word)
             return Status(state, word, error=error, retry_after_s=answer.retry_after_s)
@@ -132,12 +134,11 @@ class OmniBackend:
     def _failed(self, interaction: Mapping[str, object], word: str) -> VideoError:
         told, again = said_of_failure(_errors(interaction))
         if word == "cancelled":
-            return VideoError("cancelled", "cancelled at Google", charged=_charged(interaction, "unknown"))
+            charged = _charged(interaction)
+            return VideoError("cancelled", f"cancelled at Google; {CHARGED_WORDS[charged]}", charged=charged)
         if word != "failed" and not told.message:
             told, again = replace(told, message=f"it ended as {word}", code=told.code or word), False
-        # Of a request that fails nothing is charged; of one that stops half-way, what it has made.
-        charged = _charged(interaction, "no" if word == "failed" else "unknown")
-        return self._calls.service.failed(told, charged=charged, retryable=again)
+        return self._calls.service.failed(told, charged=_charged(interaction), retryable=again)
 
     def _empty(self, interaction: Mapping[str, object], word: str) -> VideoError:
         """Completed without a video: what it wrote instead is its reason, mostly that it will not make this."""
@@ -145,13 +146,11 @@ class OmniBackend:
         told, _ = said_of_failure(_errors(interaction) or {"message": written, "code": word})
         message = told.message or "it says completed but gives no video"
         kind = told.kind if told.kind == "moderation_output" or not written else "moderation_output"
-        return self._calls.service.failed(
-            Told(message, told.code or word, kind), charged=_charged(interaction, "unknown")
-        )
+        return self._calls.service.failed(Told(message, told.code or word, kind), charged=_charged(interaction))
 
     def _lost(self, interaction: Mapping[str, object]) -> VideoError:
         said = Told("its video cannot be read: neither whole bytes nor an address that leads anywhere")
-        return self._calls.service.failed(said, charged=_charged(interaction, "unknown"))
+        return self._calls.service.failed(said, charged=_charged(interaction))
 
     async def cancel(self, handle: Handle) -> Cancelled:
         answer = await self._ask("cancel", handle, accept=frozenset({400, 404, 409}))
@@ -160,11 +159,11 @@ class OmniBackend:
             word = text(at(answer.json, "status"))
             if STATES.get(word, "unknown") in ENDED - {"cancelled"}:
                 return Cancelled("unsupported", "unknown", f"it has {word} already; what it made is kept")
-        billed = _charged(table(answer.json), "unknown")
+        billed = _charged(table(answer.json))
         stopped = text(at(answer.json, "status")) == "cancelled"
         return Cancelled("stopped" if stopped else "requested", billed)
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         raise VideoError("unsupported", "Google cannot be asked which interactions it has taken", charged="unknown")
 
     async def account(self) -> dict[str, str]:
@@ -236,12 +235,13 @@ def _errors(interaction: Mapping[str, object]) -> list[object]:
     return [*listed(interaction.get("errors")), *filter(None, [interaction.get("error"), *steps])]
 
 
-def _charged(interaction: Mapping[str, object], unsaid: Charged) -> Charged:
-    """What the usage says of output: video is billed by its tokens, and only what has been made."""
-    usage = table(interaction.get("usage"))
-    if not usage:
-        return unsaid
-    for entry in listed(usage.get("output_tokens_by_modality")):
-        if text(at(entry, "modality")).lower() == "video" and (number(at(entry, "tokens")) or 0) > 0:
-            return "yes"
-    return "no"
+def _charged(interaction: Mapping[str, object]) -> Charged:
+    """What the usage says: video is billed by its output tokens (Gemini API pricing), and only what has been made.
+
+    Usage that does not split its output by modality says nothing of video, and none at all says nothing.
+    """
+    split = [table(entry) for entry in listed(at(interaction.get("usage"), "output_tokens_by_modality"))]
+    videos = [number(entry.get("tokens")) for entry in split if text(entry.get("modality")).lower() == "video"]
+    if any(tokens is not None and tokens > 0 for tokens in videos):
+        return "yes"
+    return "no" if split and all(tokens == 0 for tokens in videos) else "unknown"

@@ -7,9 +7,7 @@ sent how often; project and location are handed to it, since it ignores the envi
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Mapping
-from functools import cache
 from typing import Any, Protocol, cast
 
 import httpx2
@@ -26,18 +24,21 @@ from backends.cloud.google import (
 )
 from backends.cloud.google_credentials import CloudCredentials
 from backends.cloud.google_failures import told_by
-from backends.cloud.http import PAID_CONNECTIONS, Answer, Timing, answer_of, is_loopback
+from backends.cloud.http import Answer, answer_of
 from backends.cloud.http_outcome import Service
 from backends.cloud.sdk_call import SdkCalls, checked_key
+from backends.cloud.transport import (
+    MAX_ANSWER,
+    MAX_INLINE,
+    PAID_CONNECTIONS,
+    Timing,
+    authorities,
+    failures_of_httpx2,
+    httpx2_client,
+    is_loopback,
+)
 from backends.errors import VideoError
 
-NOT_SENT = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.UnsupportedProtocol,
-    httpx2.ProxyError,
-)
 GEMINI_VERSION, VERTEX_VERSION = "v1", "v1beta1"
 """API versions that google-genai 3.4.0 asks for."""
 STORAGE_URL = "https://storage.googleapis.com"
@@ -142,11 +143,14 @@ class _Clients:
 
     def __init__(self, base_url: str, variable: str, version: str, timing: Timing, **account: Any) -> None:
         try:
-            loopback = is_loopback(httpx2.URL(base_url).host)
-            self._http = [_http(base_url, timing, keep, loopback) for keep in (0, PAID_CONNECTIONS)]
-        except httpx2.InvalidURL:
+            self._http = [
+                httpx2_client(base_url, timing, keep=0, most=MAX_ANSWER),
+                # A finished clip may lie in the answer to a question.
+                httpx2_client(base_url, timing, keep=PAID_CONNECTIONS, most=MAX_INLINE),
+            ]
+        except (httpx2.InvalidURL, ValueError):
             raise VideoError("invalid_request", f"{variable} cannot be read as an address") from None
-        self._unused = httpx2.Client(verify=_tls(), trust_env=False)
+        self._unused = httpx2.Client(verify=authorities(), trust_env=False)
         made = [
             genai.Client(
                 **account,
@@ -155,7 +159,7 @@ class _Clients:
                     api_version=version,
                     httpx_client=self._unused,
                     httpx_async_client=http,
-                    async_client_args={"ssl": _tls()},  # for web sockets, which are never opened
+                    async_client_args={"ssl": authorities()},  # for web sockets, which are never opened
                     retry_options=types.HttpRetryOptions(attempts=1),
                 ),
             )
@@ -169,26 +173,8 @@ class _Clients:
         self._unused.close()
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """One for all clients: reading the certificates takes a tenth of a second, and the SDK would do it five times."""
-    return httpx2.create_ssl_context()
-
-
-def _http(base_url: str, timing: Timing, keep: int, loopback: bool) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        base_url=base_url,
-        verify=_tls(),
-        # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
-        timeout=httpx2.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
-        limits=httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
-        follow_redirects=False,  # the SDK's own client would send a POST again to wherever it is pointed
-        trust_env=not loopback,
-    )
-
-
 def _calls(service: Service, timing: Timing | None) -> SdkCalls:
-    return SdkCalls(service, told_by, NOT_SENT, (httpx2.TimeoutException,), timing or Timing())
+    return SdkCalls(service, told_by, failures_of_httpx2(), timing or Timing())
 
 
 async def exchange(call: Awaitable[object]) -> Answer:

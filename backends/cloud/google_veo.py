@@ -1,7 +1,9 @@
 """VeoBackend: the RemoteBackend over Veo's long-running predictions on Vertex AI.
 
 The body goes out as the row names it (`extra_body` replaces what the SDK makes of its own arguments); the SDK brings
-the project's path, the token and `fetchPredictOperation`. An operation cannot be listed or cancelled.
+the project's path, the token and `fetchPredictOperation`. An operation cannot be listed or cancelled: on nobody's word
+may an unclear POST be taken for one that was not taken. Vertex AI's pages do not say what a prediction costs that ends
+in an error or is held back by the filters (pricing, and "Veo response codes", 2026-11): none is called uncharged.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Literal
 from anyio import to_thread
 from google.genai import types
 
-from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, Status
+from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Listing, Prepared, Ref, RemoteFile, Status
 from backends.cloud.google_failures import said_of_failure
 from backends.cloud.google_files import listing, spool_file, stored_file
 from backends.cloud.google_omni_wire import EXTENDED
@@ -67,8 +69,8 @@ class VeoBackend:
 
         answer = await self._calls.paid(lambda: listing(post))
         name = text(at(answer.json, "name"))
-        if not re.search(r"[^/]/operations/[^/]", name):
-            raise self._calls.service.unknown("an answer without an operation's name", answer.status)
+        known = name if re.search(r"[^/]/operations/[^/]", name) else ""
+        name = self._calls.service.taken(known, "an operation's name", answer.status, name)
         return Handle(name, {"api": PREDICTIONS})
 
     async def status(self, handle: Handle, spool: Path) -> Status:
@@ -77,8 +79,7 @@ class VeoBackend:
             return Status("running", "running") if operation.name else Status("unknown", "no operation")
         if operation.error:
             told, again = said_of_failure(operation.error)
-            # A price for each second of video: where there is none, there is none to pay.
-            error = self._calls.service.failed(told, charged="no", retryable=again)
+            error = self._calls.service.failed(told, charged="unknown", retryable=again)
             return Status("failed", "error", error=error)
         result = operation.response or operation.result
         files = [file for file in await self._files(result, spool) if file is not None]
@@ -106,10 +107,10 @@ class VeoBackend:
         return files
 
     def _nothing(self, filtered: int, reasons: list[str], result: types.GenerateVideosResponse | None) -> VideoError:
-        """Done without a video: held back by the filters for responsible AI, which is not billed, or lost."""
+        """Done without a video: held back by the filters for responsible AI, or lost."""
         if filtered or reasons:
             said = "; ".join(reasons[:5]) or f"{filtered} video(s) held back by Google's filters"
-            return self._calls.service.failed(Told(said, "RAI_FILTERED", "moderation_output"), charged="no")
+            return self._calls.service.failed(Told(said, "RAI_FILTERED", "moderation_output"), charged="unknown")
         lost = bool(result is not None and result.generated_videos)
         said = "its video cannot be read" if lost else "it says done but gives no video"
         return self._calls.service.failed(Told(said), charged="unknown")
@@ -117,7 +118,7 @@ class VeoBackend:
     async def cancel(self, handle: Handle) -> Cancelled:
         return Cancelled("unsupported", "yes", "Veo cannot be stopped: it runs on, and the clip will be kept")
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         raise VideoError("unsupported", "Vertex AI cannot be asked which predictions it has taken", charged="unknown")
 
     async def account(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from backends.backend import Asset, Cancelled, Done, Handle, Prepared, Ref, RemoteBackend, Status
+from backends.backend import Asset, Cancelled, Done, Handle, Listing, Prepared, Ref, RemoteBackend, Status
 from backends.cloud.google_omni import OmniBackend
 from backends.cloud.google_omni_wire import MADE_HERE
 from backends.cloud.google_side import VertexSide
@@ -43,7 +43,7 @@ class VertexBackend:
     async def cancel(self, handle: Handle) -> Cancelled:
         return await self._of_handle(handle).cancel(handle)
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         return await self._veo.reconcile(prepared, job_key, since)
 
     async def account(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class VertexBackend:
     def _of(self, endpoint: object, model: str) -> RemoteBackend:
         if endpoint not in self._ways:
             legal = ", ".join(map(str, self._ways))
-            raise VideoError("unsupported", f"{model}: its row's wire.endpoint is none of {legal}: mend the row")
+            raise VideoError("unsupported", f"{model}: its row's wire.endpoint is none of {legal}: fix the row")
         return self._ways[endpoint]
 
     def _of_handle(self, handle: Handle) -> RemoteBackend:

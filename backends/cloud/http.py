@@ -1,4 +1,4 @@
-"""The one HTTP client of the paid services: a few connections a lane, no retries, no redirects, bounded answers.
+"""Asking the paid services that need no SDK: one POST that is never repeated, free questions, answers as JSON.
 
 `Channel.post_paid` makes exactly one POST and tells what became of it; `Channel.ask` asks a free question.
 A key never leaves for another host than the base URL's: `Channel.own` says whether an address is the service's.
@@ -6,31 +6,29 @@ A key never leaves for another host than the base URL's: `Channel.own` says whet
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import anyio
 import httpx
 
-from backends.cloud.http_outcome import Service, Told, retry_after
+from backends import border
+from backends.cloud.http_outcome import Service, Told
+from backends.cloud.transport import (
+    FREE_CONNECTIONS,
+    NOT_SENT,
+    PAID_CONNECTIONS,
+    Timing,
+    Unreadable,
+    httpx_client,
+    same_origin,
+)
 from backends.errors import Charged, VideoError
 
-PAID_CONNECTIONS, FREE_CONNECTIONS = 3, 5
-CONNECT_S = 10.0
-PAID_TOTAL_S = 75.0
-"""For the whole paid POST. Below the 90 s after which a look-up of an unclear one is believed."""
-FREE_TOTAL_S = 60.0
-UPLOAD_TOTAL_S = 600.0
-MAX_ANSWER = 8 << 20
-"""Bytes of an answer (unpacked): JSON only, clips come through `media.fetch`."""
-
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
-"""Failures of httpx before the first byte of a request: name, address, TLS, proxy."""
+MAX_DEPTH = 64
+"""How deep the JSON of an answer may be nested; deeper is read as no JSON."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +46,8 @@ class Answer:
 
     @property
     def retry_after_s(self) -> float | None:
-        return retry_after(self.headers.get("retry-after"))
-
-
-class TooLarge(Exception):
-    """The answer is larger than any JSON of these services."""
-
-
-@dataclass
-class Timing:
-    """Seconds for a whole call. read: without a byte. Tests shorten them."""
-
-    paid_s: float = PAID_TOTAL_S
-    free_s: float = FREE_TOTAL_S
-    upload_s: float = UPLOAD_TOTAL_S
-    read_s: float = PAID_TOTAL_S
-    connect_s: float = CONNECT_S
+        """The header's waiting time, at most a day; who asks again cuts it to what fits the question."""
+        return border.retry_after(self.headers.get("retry-after"), border.REFUSED_WAIT_MAX_S)
 
 
 class Channel:
@@ -87,35 +71,19 @@ class Channel:
         self._told = told
         try:
             self.base = httpx.URL(base_url)
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, ValueError):
             raise VideoError("invalid_request", f"{service.name}'s base URL cannot be read as an address") from None
         for secret in service.secrets:
             if not (secret.isascii() and secret.isprintable() and " " not in secret):
                 raise VideoError("auth", f"{service.key} holds characters that no key has: set it again")
         # A paid POST never takes a kept connection: a service that closes it just then would leave the POST unclear.
-        self._paid = self._client(PAID_CONNECTIONS, keep=0)
-        self._free = self._client(FREE_CONNECTIONS, keep=FREE_CONNECTIONS)
+        self._paid = httpx_client(base_url, self.timing, keep=0)
+        self._free = httpx_client(base_url, self.timing, keep=FREE_CONNECTIONS, connections=FREE_CONNECTIONS)
         self._room = anyio.CapacityLimiter(PAID_CONNECTIONS)
-
-    def _client(self, connections: int, keep: int) -> httpx.AsyncClient:
-        timing = self.timing
-        return httpx.AsyncClient(
-            # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
-            timeout=httpx.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=keep, keepalive_expiry=20.0),
-            follow_redirects=False,
-            verify=_authorities(),
-            # The person's proxy and certificates hold, but never between this machine and itself.
-            trust_env=not is_loopback(self.base.host),
-        )
 
     def own(self, url: str) -> bool:
         """Whether an address lies on the service's own host, so that the key may go there."""
-        try:
-            target = httpx.URL(url)
-        except (httpx.InvalidURL, TypeError):
-            return False
-        return (target.scheme, target.host, target.port) == (self.base.scheme, self.base.host, self.base.port)
+        return same_origin(url, str(self.base))
 
     def url(self, path: str) -> str:
         """A path below the base URL; a complete address of the service's own stays as it is."""
@@ -142,14 +110,14 @@ class Channel:
                 raise self.service.not_sent(self._why(error)) from None
             except TimeoutError:
                 raise self.service.unknown(f"no answer within {self.timing.paid_s:g} s") from None
-            except TooLarge:
-                raise self.service.unknown("an answer too large to read") from None
+            except Unreadable as error:
+                raise self.service.unknown(str(error)) from None
             except (httpx.HTTPError, OSError) as error:
                 raise self.service.unknown(self._why(error)) from None
         if not answer.ok:
             raise self.service.paid_answer(answer.status, self.reading(answer))
         if answer.json is None:
-            raise self.service.unknown("an answer that is not JSON", answer.status)
+            raise self.service.unknown("an answer that is not JSON", answer.status, answer.text)
         return answer
 
     async def ask(
@@ -197,8 +165,8 @@ class Channel:
         except (TimeoutError, httpx.TimeoutException) as error:
             why = f"nothing within {total:g} s" if isinstance(error, TimeoutError) else self._why(error)
             raise self.service.unanswered("timeout", why, charged) from None
-        except TooLarge:
-            raise self.service.unanswered("provider", "its answer is too large to read", charged) from None
+        except Unreadable as error:
+            raise self.service.unanswered("provider", str(error), charged) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise self.service.unanswered("network", self._why(error), charged) from None
 
@@ -213,15 +181,8 @@ class Channel:
         headers: Mapping[str, str] = {},
     ) -> Answer:
         merged = {"accept": "application/json", "user-agent": "reelwright", **headers}
-        async with client.stream(method, url, params=params, content=content or None, headers=merged) as response:
-            parts: list[bytes] = []
-            size = 0
-            async for part in response.aiter_bytes():
-                size += len(part)
-                if size > MAX_ANSWER:
-                    raise TooLarge
-                parts.append(part)
-        return answer_of(response.status_code, b"".join(parts), response.headers)
+        response = await client.request(method, url, params=params, content=content or None, headers=merged)
+        return answer_of(response.status_code, response.content, response.headers)
 
     def reading(self, answer: Answer) -> Told:
         """What the service says of its refusal, with the header's waiting time where the body has none."""
@@ -243,12 +204,6 @@ class Channel:
         await self._free.aclose()
 
 
-@cache
-def _authorities() -> ssl.SSLContext:
-    """Read once a process: it takes about 50 ms."""
-    return httpx.create_ssl_context()
-
-
 def answer_of(status: int, content: bytes, headers: Mapping[str, str]) -> Answer:
     """A whole response of any HTTP library."""
     lower = {name.lower(): value for name, value in headers.items()}
@@ -257,16 +212,23 @@ def answer_of(status: int, content: bytes, headers: Mapping[str, str]) -> Answer
 
 def _parsed(body: bytes) -> object:
     try:
-        return json.loads(body)
+        found = json.loads(body)
     except (ValueError, RecursionError):
         return None
+    return found if _is_shallow(found) else None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def _is_shallow(value: object) -> bool:
+    """Whether it is nested no deeper than any answer of these services: what reads it may call itself that often."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for part in level:
+            if isinstance(part, dict):
+                inner += cast("dict[str, object]", part).values()
+            elif isinstance(part, list):
+                inner += cast("list[object]", part)
+        if not inner:
+            return True
+        level = inner
+    return False

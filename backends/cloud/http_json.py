@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import cast
+
+from backends import border
+
+LARGEST = 10**40
+"""What is larger is no number of any service, and its text may be endless."""
 
 
 def table(value: object) -> dict[str, object]:
@@ -29,21 +33,18 @@ def at(value: object, *path: str | int) -> object:
 
 
 def text(value: object) -> str:
-    """A text or a number as text; "" for anything else."""
+    """A text, or a number as text; "" for anything else. Lone surrogates, which nothing can send or store, become
+    U+FFFD (no id holds one: see `border.is_id`)."""
     if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+        return border.encodable(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
+        return ""
+    return str(value)
 
 
 def number(value: object) -> float | None:
     """A number, also from a text such as "45" or "45%"; None for anything else and for what is not finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        found = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
-    except (ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
+    return border.real(value.strip().removesuffix("%") if isinstance(value, str) else value)
 
 
 def share(value: object) -> float | None:
@@ -56,14 +57,10 @@ def share(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    found = number(value)
-    return int(found) if found is not None and found == int(found) else None
+    """A whole number from 0 to 2**63 - 1; None for anything else."""
+    return border.whole(number(value) if isinstance(value, str) else value)
 
 
 def dollars(value: object) -> Decimal | None:
-    """An amount; None when it is none."""
-    try:
-        amount = Decimal(text(value))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() else None
+    """An amount, also a negative or a huge one (at most 10**15); None when it is none."""
+    return border.dollars(value)

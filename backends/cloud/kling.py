@@ -1,6 +1,8 @@
 """Kling's own API: a bearer key, or an access key and a secret key that sign a short-lived token (JWT, HS256).
 
-The job's key goes as `external_task_id`, which is unique for an account: an unclear submit is looked up by it.
+The job's key goes as `external_task_id`, which is unique within an account (API reference, Create Task): an unclear
+submit is looked up by it. On Kling's own word there is no such task when it answers that question with its code 1203
+(the resource asked for does not exist; API reference, Error Code); on nobody else's.
 Images go inside the request as bare base64. There is no cancel.
 Sources: Kling's API documentation and copies of it (2026-11), the vercel/ai provider 4.0.16 for the bearer key.
 """
@@ -19,12 +21,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from backends.backend import Access, Asset, Cancelled, Handle, Prepared, Ref, Registration, RemoteFile, Status
+from backends import border
+from backends.backend import (
+    Access,
+    Asset,
+    Cancelled,
+    Handle,
+    Listing,
+    Prepared,
+    Ref,
+    Registration,
+    RemoteFile,
+    Sighting,
+    Status,
+)
 from backends.backend import RemoteState as State
 from backends.cloud import http_account
 from backends.cloud.http_json import at, dollars, listed, number, text
 from backends.cloud.http_media import filled, inputs_by_field, marked, place_media, plain_body, wire_text
-from backends.cloud.http_outcome import Service, Told
+from backends.cloud.http_outcome import Service, Told, clock_lead_s, made_at
 from backends.cloud.http_still import Takes, sendable
 from backends.errors import ErrorKind, VideoError
 from backends.request import VideoRequest
@@ -63,6 +78,7 @@ KINDS: Mapping[int, ErrorKind] = {
 }
 """Kling's codes; only 1302 and 1303 are limits that pass by themselves, though 1100 to 1102 come with HTTP 429 too."""
 
+NO_SUCH_THING = 1203
 KINDS_OF_TASK = ("videos/text2video", "videos/image2video")
 
 BLOCKED = re.compile(r"risk control|sensitive|content polic|violat", re.IGNORECASE)
@@ -139,8 +155,7 @@ class KlingBackend:
         if number(at(answer.json, "code")) != 0:
             self._refuse(answer)
         name = text(at(answer.json, "data", "task_id"))
-        if not name:
-            raise self.service.unknown("an answer without a task id", answer.status)
+        name = self.service.taken(name, "a task id", answer.status, answer.text)
         return Handle(name, {"endpoint": prepared.endpoint})
 
     def _taken_before(self, error: VideoError) -> VideoError:
@@ -153,7 +168,8 @@ class KlingBackend:
         """A code in a 2xx: refused where the code is a documented refusal, else nobody knows."""
         said = told(answer)
         if said.kind is None:
-            raise self.service.unknown(f"code {said.code}: {said.message}", answer.status)
+            words = said.message or answer.text
+            raise self.service.unknown(f"code {said.code}" if said.code else "no code", answer.status, words)
         raise self._taken_before(self.service.refused(answer.status, said))
 
     async def status(self, handle: Handle, spool: Path) -> Status:
@@ -176,7 +192,7 @@ class KlingBackend:
         code = number(at(answer.json, "code"))
         if code is None or code == 0:
             return
-        status = 404 if code == 1203 else 429 if code in (1302, 1303) else 500 if code >= 5000 else 400
+        status = 404 if code == NO_SUCH_THING else 429 if code in (1302, 1303) else 500 if code >= 5000 else 400
         raise self.service.free_answer(status, told(answer), "unknown")
 
     def _reading(self, data: object) -> Status:
@@ -185,7 +201,7 @@ class KlingBackend:
         if state == "failed":
             return Status("failed", word, error=self._failure(data))
         if state != "succeeded":
-            return Status(state, word[:60])
+            return Status(state, self.service.clean(word, 60))
         urls = [text(at(video, "url")) for video in listed(at(data, "task_result", "videos"))]
         files = [
             RemoteFile(url=url, authorised=self.channel.own(url), role="extra" if index else "clip")
@@ -196,29 +212,34 @@ class KlingBackend:
         return Status("succeeded", word, files=tuple(files))
 
     def _failure(self, data: object) -> VideoError:
-        """Whether a failed task is billed is told by its `final_unit_deduction`, where there is one."""
+        """Whether a failed task is billed is told by its `final_unit_deduction` (the units taken for the task; API
+        reference, Query Task), where there is one."""
         message = text(at(data, "task_status_msg"))
         units = dollars(at(data, "final_unit_deduction"))
-        charged = "unknown" if units is None else "yes" if units else "no"
+        charged = "unknown" if units is None or units < 0 else "yes" if units > 0 else "no"
         kind: ErrorKind | None = "moderation_output" if BLOCKED.search(message) else None
         return self.service.failed(Told(message, kind=kind), charged=charged, retryable=kind is None)
 
     async def cancel(self, handle: Handle) -> Cancelled:
         return Cancelled("unsupported", "yes", "Kling cannot stop a job: it runs on, and the clip will be kept")
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         """The task of this key, which Kling's query takes in place of its own id. Only Kling's own code for "no such
-        thing" says that there is none: a gateway's 404 says nothing."""
-        path = f"v1/{prepared.endpoint}/{job_key}"
+        thing" says that there is none: a gateway's 404, or another's task, says nothing."""
+        path = f"v1/{prepared.endpoint}/{quote(job_key, safe='')}"
         answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
-        if number(at(answer.json, "code")) == 1203:
-            return []
+        if number(at(answer.json, "code")) == NO_SUCH_THING:
+            return Listing(complete=f"Kling's: it knows no task of this key (code {NO_SUCH_THING})")
         if not answer.ok:
             raise self.service.free_answer(answer.status, told(answer), "unknown")
         self._check(answer)
-        name = text(at(answer.json, "data", "task_id"))
-        owner = text(at(answer.json, "data", "task_info", "external_task_id"))
-        return [Handle(name, {"endpoint": prepared.endpoint})] if name and owner in ("", job_key) else []
+        data = at(answer.json, "data")
+        name, owner = text(at(data, "task_id")), text(at(data, "task_info", "external_task_id"))
+        if not border.is_id(name) or owner not in ("", job_key):
+            return Listing()
+        made = number(at(data, "created_at"))  # milliseconds
+        when = made_at(None if made is None else made / 1000, clock_lead_s(answer.headers))
+        return Listing((Sighting(Handle(name, {"endpoint": prepared.endpoint}), when),))
 
     async def account(self) -> dict[str, str]:
         """The resource packs with what is left in them (Kling's own figures lag by up to half a day)."""

@@ -2,7 +2,9 @@
 
 v1 answers errors with HTTP 200 and a `base_resp` whose status_code is not 0; a finished v1 task names a file that is
 asked for once more; a finished v2 task holds the address itself. Inputs go inside the request as data: URIs.
-There is no idempotency key and no cancel: v2's DELETE would remove a finished clip's record, so it is never sent.
+There is no idempotency key and no list: on nobody's word may an unclear submit be taken for one that was not taken.
+MiniMax's documentation is silent on what a failed or blocked task costs: none is called uncharged.
+There is no cancel: v2's DELETE would remove a finished clip's record, so it is never sent.
 Sources: MiniMax's API documentation, MiniMax-AI/MiniMax-MCP (2026-05), public clients of the v2 protocol (2026-09).
 """
 
@@ -20,6 +22,7 @@ from backends.backend import (
     Cancelled,
     Handle,
     JsonObject,
+    Listing,
     Prepared,
     Ref,
     Registration,
@@ -126,10 +129,9 @@ class MiniMaxBackend:
         name = text(at(answer.json, "task_id"))
         if _is_error(said := told(answer)):
             if said.kind is None or name:
-                raise self.service.unknown(f"code {said.code}: {said.message}", answer.status)
+                raise self.service.unknown(f"code {said.code}", answer.status, said.message)
             raise self.service.refused(answer.status, said)
-        if not name:
-            raise self.service.unknown("an answer without a task id", answer.status)
+        name = self.service.taken(name, "a task id", answer.status, answer.text)
         return Handle(name, {"endpoint": prepared.endpoint})
 
     async def status(self, handle: Handle, spool: Path) -> Status:
@@ -150,10 +152,10 @@ class MiniMaxBackend:
         state = STATES.get(word, "unknown")
         said = told(answer)
         if state == "failed" or said.kind in ("moderation_input", "moderation_output"):
-            return Status("failed", word, error=self._failure(said))
+            return Status("failed", self.service.clean(word, 60), error=self._failure(said))
         self._check(answer, said)
         if state != "succeeded":
-            return Status(state, word[:60])
+            return Status(state, self.service.clean(word, 60))
         if not (file := text(at(answer.json, "file_id"))):
             return self._empty(word)
         found = await self.channel.ask("GET", "v1/files/retrieve", charged="yes", params={"file_id": file})
@@ -172,7 +174,7 @@ class MiniMaxBackend:
             return Status(state, word, error=self._failure(Told(message or word, code, _kind(code))))
         if state == "succeeded":
             return self._done(word, text(at(task, "content", "url")) or text(at(task, "content", "video_url")))
-        return Status(state, word[:60])
+        return Status(state, self.service.clean(word, 60))
 
     def _check(self, answer: Answer, said: Told) -> None:
         """A code in the answer to a question: the same as its HTTP status would be (2013 = it knows no such id)."""
@@ -190,12 +192,12 @@ class MiniMaxBackend:
         return Status("succeeded", word, files=(RemoteFile(url=url, authorised=self.channel.own(url)),))
 
     def _empty(self, word: str) -> Status:
-        return Status("failed", word, error=self.service.no_video("unknown"))
+        return Status("failed", self.service.clean(word, 60), error=self.service.no_video("unknown"))
 
     async def cancel(self, handle: Handle) -> Cancelled:
         return Cancelled("unsupported", "yes", "MiniMax cannot stop a job: it runs on, and the clip will be kept")
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         raise VideoError("unsupported", "MiniMax cannot be asked which jobs it has taken")
 
     def media_headers(self) -> Mapping[str, str]:

@@ -2,43 +2,49 @@
 
 The SDK brings authentication, multipart encoding and its HTTP library (httpx2). Its `videos` methods are deprecated
 and know only Sora's sizes and seconds, so that requests go through its general `post`, `get` and `delete`.
+There is no idempotency key: an unclear POST is looked up in the list of jobs. On no server's word is that list
+complete, so that one without a match never says that the job was not taken; only where the row says that a repeat
+costs nothing (`repeat`) may it be sent again on that word.
 """
 
 from __future__ import annotations
 
-import ssl
-import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin
 
 import httpx2
 import openai
 
-from backends.backend import Asset, Cancelled, Done, Handle, JsonObject, Prepared, Ref, RemoteFile, RemoteState, Status
-from backends.cloud.http import PAID_CONNECTIONS, Answer, Timing, answer_of, is_loopback
+from backends import border
+from backends.backend import (
+    Asset,
+    Cancelled,
+    Done,
+    Handle,
+    JsonObject,
+    Listing,
+    Prepared,
+    Ref,
+    RemoteFile,
+    RemoteState,
+    Sighting,
+    Status,
+)
+from backends.cloud.http import Answer, answer_of
 from backends.cloud.http_json import at, listed, number, share, table, text
 from backends.cloud.http_media import filled, marked
-from backends.cloud.http_outcome import Service, Told
+from backends.cloud.http_outcome import Service, Told, clock_lead_s, made_at
 from backends.cloud.http_still import Takes, data_uri, sendable
 from backends.cloud.openai import ADDRESS, BASE_URL, KEY
 from backends.cloud.openai_failures import failed_kind, told_by
 from backends.cloud.openai_wire import Dialect, other_prompt, proves, videos_body, wanted
 from backends.cloud.sdk_call import SdkCalls, checked_key
+from backends.cloud.transport import PAID_CONNECTIONS, Timing, failures_of_httpx2, httpx2_client, same_origin
 from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
-
-NOT_SENT = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.UnsupportedProtocol,
-    httpx2.ProxyError,
-)
 
 STATES: Mapping[str, RemoteState] = {
     "queued": "queued",
@@ -60,7 +66,8 @@ ENDED: frozenset[RemoteState] = frozenset({"succeeded", "failed", "cancelled"})
 
 TAKES = Takes(image_bytes=20 << 20, clip_bytes=200 << 20)
 UPLOAD_BYTES_PER_S = 2e6
-LIST_PAGES, LIST_LIMIT = 10, 100
+LIST_PAGES, LIST_LIMIT, SHOWN = 10, 100, 50
+FREE = "the catalogue's row: a repeat costs nothing there"
 SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "video/webm": ".webm"}
 
 
@@ -75,12 +82,11 @@ class OpenAIBackend:
         checked_key(service)
         self._key, self._base = key, base_url.rstrip("/")
         timing = timing or Timing()
-        self._calls = SdkCalls(service, self._told, NOT_SENT, (httpx2.TimeoutException,), timing)
+        self._calls = SdkCalls(service, self._told, failures_of_httpx2(), timing)
         try:
-            # A paid POST never takes a kept connection: a service that closes it just then would leave it unclear.
-            self._paid = _client(key, self._base, timing, keep=0)
-            self._free = _client(key, self._base, timing, keep=PAID_CONNECTIONS)
-        except httpx2.InvalidURL:
+            self._paid = _sdk(key, self._base, httpx2_client(self._base, timing, keep=0))
+            self._free = _sdk(key, self._base, httpx2_client(self._base, timing, keep=PAID_CONNECTIONS))
+        except (httpx2.InvalidURL, ValueError):
             raise VideoError("invalid_request", f"{ADDRESS} cannot be read as an address") from None
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
@@ -112,9 +118,7 @@ class OpenAIBackend:
             ),
             self._calls.timing.paid_s + extra_s,
         )
-        job = text(at(answer.json, "id"))
-        if not job:
-            raise self._calls.service.unknown("an answer without a job id", answer.status)
+        job = self._calls.service.taken(text(at(answer.json, "id")), "a job id", answer.status, answer.text)
         return Handle(job, dialect.to_json())
 
     async def _filled(self, prepared: Prepared, dialect: Dialect) -> tuple[JsonObject, list[FilePart]]:
@@ -136,7 +140,7 @@ class OpenAIBackend:
         dialect = Dialect.read(handle.data)
         answer = await self._ask("GET", handle)
         job = table(answer.json)
-        word = text(job.get("status"))[:40]
+        word = text(job.get("status"))
         state = STATES.get(word.lower(), "unknown")
         files: tuple[RemoteFile, ...] = ()
         error = None
@@ -148,7 +152,7 @@ class OpenAIBackend:
                 state, error = "failed", self._calls.service.no_video("no" if dialect.repeat else "yes", word)
         return Status(
             state,
-            word,
+            self._calls.service.clean(word, 60),
             progress=_progress(job.get("progress")) if state == "running" and dialect.progress == "percent" else None,
             files=files,
             error=error,
@@ -158,8 +162,11 @@ class OpenAIBackend:
     def _files(self, handle: Handle, job: Mapping[str, object], dialect: Dialect) -> tuple[RemoteFile, ...]:
         if dialect.result:
             named = text(at(job, *dialect.result.split(".")))
-            url = urljoin(f"{self._base}/", named)
-            return (RemoteFile(url=url, authorised=_host(url) == _host(self._base)),) if named else ()
+            try:
+                url = urljoin(f"{self._base}/", named)
+            except ValueError:
+                return ()
+            return (RemoteFile(url=url, authorised=same_origin(url, self._base)),) if named else ()
         content = f"{self._base}/videos/{quote(handle.remote_id, safe='')}/content"
         files = [RemoteFile(url=f"{content}?{urlencode({**dialect.query, 'variant': 'video'})}", authorised=True)]
         for variant in dialect.variants:
@@ -186,8 +193,8 @@ class OpenAIBackend:
         answer = await self._ask("DELETE", handle, accept=frozenset({404, 409}))
         return Cancelled("requested" if answer.status == 409 else "stopped", "no" if dialect.repeat else "unknown")
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
-        """The listed jobs that were made since then with this prompt, size, length and model.
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
+        """The listed jobs that were made since then with this prompt, size, length and model, and the newest of all.
 
         Conservative: a job of that time that may be this one (its prompt is not shown, or a proxy shows another size,
         length or model) is neither taken for it nor ruled out: VideoError("unsupported"), so that a person looks;
@@ -195,23 +202,25 @@ class OpenAIBackend:
         """
         dialect = Dialect.read(prepared.wire, prepared.model)
         known = wanted(prepared)
-        found: list[tuple[float, str]] = []
+        matches: list[Sighting] = []
         doubtful = 0
         try:
-            jobs = await self._listed(dialect, since)
+            jobs, shown, lead = await self._listed(dialect, since)
         except VideoError as error:
             if dialect.repeat and not error.retryable:
-                return []
+                return Listing(complete=FREE)
             raise
         for job in jobs:
+            name = text(job.get("id"))
             if other_prompt(known, job):
                 continue
-            if proves(known, job):
-                found.append((number(job.get("created_at")) or 0.0, text(job.get("id"))))
+            if proves(known, job) and border.is_id(name):
+                matches.append(_sighting(job, dialect, lead))
             else:
                 doubtful += 1
-        if found or not doubtful or dialect.repeat:
-            return [Handle(job, dialect.to_json()) for _, job in sorted(found) if job]
+        if matches or not doubtful or dialect.repeat:
+            newest = tuple(_sighting(job, dialect, lead) for job in shown[:SHOWN])
+            return Listing(tuple(matches), newest, FREE if dialect.repeat else "")
         raise VideoError(
             "unsupported",
             f"{self._calls.service.name} lists {doubtful} job(s) of that time that may be this one, but shows too "
@@ -219,11 +228,18 @@ class OpenAIBackend:
             charged="unknown",
         )
 
-    async def _listed(self, dialect: Dialect, since: float) -> list[dict[str, object]]:
-        """Jobs made since then by the server's own clock, in whatever order it lists them."""
+    async def _listed(
+        self, dialect: Dialect, since: float
+    ) -> tuple[list[dict[str, object]], list[dict[str, object]], float]:
+        """(jobs made since then by the server's own clock, the newest jobs that were seen, the lead of that clock).
+
+        Both in order, the first oldest first and the second newest first, whatever order the server lists them in.
+        """
         jobs: list[dict[str, object]] = []
+        seen: dict[str, dict[str, object]] = {}
         after = ""
-        for _ in range(LIST_PAGES):
+        lead = 0.0
+        for page_number in range(LIST_PAGES):
             query = {"limit": str(LIST_LIMIT), "order": "desc", **({"after": after} if after else {})}
             options = self._options(dialect, query)
             answer = await self._calls.free(
@@ -232,16 +248,19 @@ class OpenAIBackend:
                 ),
                 charged="unknown",
             )
-            begin = since + _skew(answer) - 2.0
+            lead = clock_lead_s(answer.headers) if not page_number else lead
+            begin = since + lead - 2.0  # both clocks tell whole seconds
             page = [table(job) for job in listed(at(answer.json, "data"))]
             ages = [number(job.get("created_at")) or begin for job in page]
             jobs += [job for job, made in zip(page, ages, strict=True) if made >= begin]
+            seen |= {name: job for job in page if border.is_id(name := text(job.get("id")))}
             more = at(answer.json, "has_more")
             whole = more is False or (more is None and len(page) < LIST_LIMIT) or not page
             past = len(page) > 1 and ages[0] > ages[-1] and ages[-1] < begin  # newest first, and old by now
             after = text(page[-1].get("id")) if page else ""
             if whole or past or not after:
-                return jobs
+                newest = sorted(seen.values(), key=_made, reverse=True)
+                return sorted(jobs, key=_made), newest, lead
         raise VideoError("unsupported", "the list of jobs since then is too long to go through", charged="unknown")
 
     async def account(self) -> dict[str, str]:
@@ -294,27 +313,11 @@ def _typed(options: dict[str, Any]) -> Any:
     return options
 
 
-def _client(key: str, base_url: str, timing: Timing, keep: int) -> openai.AsyncOpenAI:
-    # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
-    timeout = httpx2.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None)
-    http = httpx2.AsyncClient(
-        base_url=base_url,
-        timeout=timeout,
-        limits=httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
-        verify=_authorities(),
-        follow_redirects=False,  # the SDK's own client would send a POST again to wherever it is pointed
-        trust_env=not is_loopback(httpx2.URL(base_url).host),
-    )
+def _sdk(key: str, base_url: str, http: httpx2.AsyncClient) -> openai.AsyncOpenAI:
     # Without a key every request leaves the header out (`_options`); the SDK wants some text all the same.
     return openai.AsyncOpenAI(
-        api_key=key or "none", base_url=base_url, max_retries=0, timeout=timeout, http_client=http
+        api_key=key or "none", base_url=base_url, max_retries=0, timeout=http.timeout, http_client=http
     )
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    """Reading them takes a tenth of a second: once a process."""
-    return httpx2.create_ssl_context()
 
 
 async def _exchange(call: Awaitable[httpx2.Response]) -> Answer:
@@ -334,21 +337,16 @@ def _parts(value: object) -> list[str]:
     return places if all(places) else []
 
 
-def _host(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
-
-
 def _progress(value: object) -> float | None:
     """0..1 from a percentage (whole numbers: 1 is 1 %) or, as some proxies say it, from a share such as 0.4."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return min(1.0, max(0.0, value / 100))
+        return share(f"{value}%") if -1000 <= value <= 1000 else None
     return share(value)
 
 
-def _skew(answer: Answer) -> float:
-    """Seconds by which the server's clock is ahead of ours, 0 where it does not tell the time."""
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - time.time()
-    except (ValueError, TypeError):
-        return 0.0
+def _made(job: Mapping[str, object]) -> float:
+    return number(job.get("created_at")) or 0.0
+
+
+def _sighting(job: Mapping[str, object], dialect: Dialect, lead: float) -> Sighting:
+    return Sighting(Handle(text(job.get("id")), dialect.to_json()), made_at(number(job.get("created_at")), lead))

@@ -50,11 +50,11 @@ class Dialect:
         for key, legal in CHOICES.items():
             words[key] = str(wire.get(key, legal[0]))
             if words[key] not in legal:
-                raise VideoError("unsupported", f"{whose}: wire.{key} must be one of {', '.join(legal)}: mend the row")
+                raise VideoError("unsupported", f"{whose}: wire.{key} must be one of {', '.join(legal)}: fix the row")
         listed = wire.get("variants", ())
         variants = tuple(map(str, cast("list[object]", listed))) if isinstance(listed, list) else ()
         if any(variant not in VARIANTS for variant in variants):
-            raise VideoError("unsupported", f"{whose}: wire.variants may name {', '.join(VARIANTS)}: mend the row")
+            raise VideoError("unsupported", f"{whose}: wire.variants may name {', '.join(VARIANTS)}: fix the row")
         query = {key: str(value) for key, value in table(wire.get("query")).items()}
         result = wire.get("result")
         return cls(

@@ -1,7 +1,8 @@
 """Replicate: official models by name (models/OWNER/NAME/predictions), whatever their inputs are called in the row.
 
 `Cancel-After` is never set: it would end a paid job by itself. Outputs are deleted an hour after they are made, so the
-driver fetches them at once. An unclear submit is looked up in the account's list, by model, time and inputs.
+driver fetches them at once. An unclear submit is looked up in the account's list, by model, time and inputs; Replicate
+does not say how soon a prediction is listed, so that on nobody's word a list without a match is complete.
 Sources: Replicate's HTTP API reference (2026-11), replicate 1.0.7 for files and progress.
 """
 
@@ -11,19 +12,30 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from time import time
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from backends.backend import Access, Asset, Cancelled, Handle, Prepared, Ref, Registration, RemoteFile, Status
+from backends import border
+from backends.backend import (
+    Access,
+    Asset,
+    Cancelled,
+    Handle,
+    Listing,
+    Prepared,
+    Ref,
+    Registration,
+    RemoteFile,
+    Sighting,
+    Status,
+)
 from backends.backend import RemoteState as State
 from backends.cloud import http_account
 from backends.cloud.http_json import at, listed, number, table, text
 from backends.cloud.http_media import filled, inputs_by_field, marked, place_media, plain_body, wire_text
-from backends.cloud.http_outcome import Service, Told
+from backends.cloud.http_outcome import Service, Told, clock_lead_s, made_at
 from backends.cloud.http_still import Takes, sendable
 from backends.errors import ErrorKind, VideoError
 from backends.request import VideoRequest
@@ -34,7 +46,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "https://api.replicate.com"
 TAKES = Takes(image_bytes=20 << 20, clip_bytes=95 << 20)
 """Replicate's files hold 100 MB at most."""
-LIST_PAGES = 50
+LIST_PAGES, SHOWN = 50, 100
 
 STATES: Mapping[str, State] = {
     "starting": "queued",
@@ -107,10 +119,7 @@ class ReplicateBackend:
     async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
         body = filled(prepared.body, lambda place: refs[place].value)
         answer = await self.channel.post_paid(f"v1/{prepared.endpoint}", body)
-        name = text(at(answer.json, "id"))
-        if not name:
-            raise self.service.unknown("an answer without a prediction id", answer.status)
-        return Handle(name)
+        return Handle(self.service.taken(text(at(answer.json, "id")), "a prediction id", answer.status, answer.text))
 
     async def status(self, handle: Handle, spool: Path) -> Status:
         answer = await self.channel.ask("GET", f"v1/predictions/{quote(handle.remote_id, safe='')}", charged="unknown")
@@ -118,17 +127,18 @@ class ReplicateBackend:
 
     def _reading(self, reply: object) -> Status:
         word = text(at(reply, "status"))
-        state = STATES.get(word, "unknown")
+        state, shown = STATES.get(word, "unknown"), self.service.clean(word, 60)
         if state == "failed":
-            return Status(state, word, error=self._failure(reply))
+            return Status(state, shown, error=self._failure(reply))
         if state == "cancelled":
             unbegun = word == "aborted"
             when = "before it began: it is not charged" if unbegun else "while it ran: what has run is charged"
             billed = "no" if unbegun else "yes"
+            # Replicate's documentation, Prediction lifecycle: what is aborted before it starts is not billed.
             error = VideoError("cancelled", f"Replicate stopped it {when}", charged=billed)
-            return Status(state, word, error=error)
+            return Status(state, shown, error=error)
         if state != "succeeded":
-            return Status(state, word[:60], progress=_progress(text(at(reply, "logs"))))
+            return Status(state, shown, progress=_progress(text(at(reply, "logs"))))
         urls = _addresses(at(reply, "output"))
         if not urls:
             gone = "its data is deleted an hour after it was made" if at(reply, "data_removed") is True else ""
@@ -152,11 +162,13 @@ class ReplicateBackend:
         if word in ("canceled", "aborted"):
             return Cancelled("stopped", "no" if word == "aborted" else "yes")
         if not answer.ok or word in ("succeeded", "failed"):
-            return Cancelled("unsupported", "yes", "Replicate had finished it already: a clip is kept")
+            billed = "yes" if word == "succeeded" else "unknown"
+            return Cancelled("unsupported", billed, "Replicate had finished it already: a clip is kept")
         return Cancelled("requested", "unknown")
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
-        """Predictions of the same model with the same inputs, made since then by Replicate's clock; oldest first.
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
+        """Predictions of the same model with the same inputs, made since then by Replicate's clock, oldest first; and
+        the newest of the account, whatever they are.
 
         Careful on purpose: one whose inputs are deleted already might be ours, and then nothing is concluded (a later,
         wider look of the same job doesn't mind those from before the first one).
@@ -164,16 +176,19 @@ class ReplicateBackend:
         closest = self._since[job_key] = max(since, self._since.get(job_key, since))
         model = "/".join(prepared.endpoint.split("/")[1:3])
         wanted = table(prepared.body.get("input"))
-        found: list[Handle] = []
+        found: list[Sighting] = []
+        shown: list[Sighting] = []
         path = "v1/predictions"
         for _ in range(LIST_PAGES):
             answer = await self.channel.ask("GET", path, charged="unknown")
-            lead = _clock_lead(answer)
+            lead = clock_lead_s(answer.headers)
+            past = False
             for item in listed(at(answer.json, "results")):
-                made = _moment(text(at(item, "created_at")))
-                if made is not None and made < since + lead:
-                    return found[::-1]
-                if text(at(item, "model")) != model:
+                made, name = _moment(text(at(item, "created_at"))), text(at(item, "id"))
+                if border.is_id(name):
+                    shown.append(Sighting(Handle(name), made_at(made, lead)))
+                past = past or (made is not None and made < since + lead)
+                if past or text(at(item, "model")) != model:
                     continue
                 if at(item, "data_removed") is True:
                     if made is not None and made < closest + lead:
@@ -181,9 +196,13 @@ class ReplicateBackend:
                     text_ = "Replicate has deleted the inputs of what may be this job"
                     raise VideoError("not_found", text_, charged="unknown")
                 if _matches(wanted, table(at(item, "input"))):
-                    found.append(Handle(text(at(item, "id"))))
-            if not (path := text(at(answer.json, "next"))):
-                return found[::-1]
+                    if not border.is_id(name):
+                        text_ = "Replicate lists what may be this job by an id that cannot be asked for"
+                        raise VideoError("not_found", text_, charged="unknown")
+                    found.append(Sighting(Handle(name), made_at(made, lead)))
+            path = text(at(answer.json, "next"))
+            if past or not path:
+                return Listing(tuple(found[::-1]), tuple(shown[:SHOWN]))
         raise VideoError("not_found", f"Replicate lists more than {LIST_PAGES} pages since then", charged="unknown")
 
     async def account(self) -> dict[str, str]:
@@ -212,19 +231,12 @@ def _plain(value: object) -> object:
     return found if found is not None else value.strip() if isinstance(value, str) else value
 
 
-def _clock_lead(answer: Answer) -> float:
-    """Seconds by which the service's clock is ahead of this one."""
-    try:
-        return parsedate_to_datetime(answer.headers["date"]).timestamp() - time()
-    except (KeyError, ValueError):
-        return 0.0
-
-
 def _moment(stamp: str) -> float | None:
     """POSIX seconds of an ISO 8601 time."""
     try:
-        return datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
+        found = datetime.fromisoformat(stamp)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
 
 

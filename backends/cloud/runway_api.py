@@ -1,17 +1,17 @@
 """RunwayBackend: the RemoteBackend over Runway's own SDK (`runwayml`), every retry off.
 
-The SDK brings the key's and the API version's headers and the two-step upload; bodies go through it as they were
-prepared, and answers are read tolerantly here, since its types know only the states of their own day.
+The SDK brings the key's and the API version's headers; bodies go through it as they were prepared, and answers are
+read tolerantly here, since its types know only the states of their own day. Its upload is not used: it sends the bytes
+to whatever address it is told, by an HTTP client of its own, without the checks of `transport`.
+There is no list and no idempotency key: on nobody's word may an unclear POST be taken for one that was not taken.
 """
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -19,17 +19,18 @@ from urllib.parse import quote
 import httpx
 import runwayml
 
-from backends.backend import Asset, Cancelled, Done, Handle, Prepared, Ref, RemoteFile, RemoteState, Status
-from backends.cloud.http import NOT_SENT, PAID_CONNECTIONS, Answer, Timing, answer_of, is_loopback
+from backends.backend import Asset, Cancelled, Done, Handle, Listing, Prepared, Ref, RemoteFile, RemoteState, Status
+from backends.cloud.http import Answer, answer_of
 from backends.cloud.http_json import at, dollars, listed, share, table, text, whole
 from backends.cloud.http_media import filled, marked
 from backends.cloud.http_outcome import Service
 from backends.cloud.http_still import Takes, data_uri, sendable
 from backends.cloud.runway import KEY
-from backends.cloud.runway_failures import failed_task, told_by
+from backends.cloud.runway_failures import charged_by, failed_task, told_by
 from backends.cloud.runway_wire import INLINE_BYTES, UPLOAD_MAX, runway_body, too_large_inline
 from backends.cloud.sdk_call import SdkCalls, checked_key
-from backends.errors import VideoError
+from backends.cloud.transport import HTTPX, PAID_CONNECTIONS, Timing, httpx_client
+from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
 
 CREDIT_USD = Decimal("0.01")
@@ -60,12 +61,12 @@ class RunwayBackend:
         service = Service("Runway", KEY, (key,) if key else ())
         checked_key(service)
         timing = timing or Timing()
-        self._calls = SdkCalls(service, told_by, NOT_SENT, (httpx.TimeoutException,), timing)
+        self._calls = SdkCalls(service, told_by, HTTPX, timing)
         try:
-            # A paid POST never takes a kept connection: a service that closes it just then would leave it unclear.
-            self._paid = _client(key, base_url, timing, keep=0)
-            self._free = _client(key, base_url, timing, keep=PAID_CONNECTIONS)
-        except httpx.InvalidURL:
+            self._plain = httpx_client(base_url, timing, keep=PAID_CONNECTIONS)
+            self._paid = _sdk(key, base_url, httpx_client(base_url, timing, keep=0))
+            self._free = _sdk(key, base_url, self._plain)
+        except (httpx.InvalidURL, ValueError):
             raise VideoError("invalid_request", "REELWRIGHT_RUNWAY_BASE_URL cannot be read as an address") from None
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
@@ -82,22 +83,22 @@ class RunwayBackend:
     async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
         data, mime = await sendable(prepared, asset, Takes(image_bytes=UPLOAD_MAX, clip_bytes=UPLOAD_MAX))
         name = f"{asset.sha256[:16]}{SUFFIX.get(mime, '.mp4')}"
-        uris: list[str] = []
+        begun = await self._calls.free(
+            lambda: _exchange(
+                self._free.post("/v1/uploads", cast_to=httpx.Response, body={"filename": name, "type": "ephemeral"})
+            ),
+            charged="no",
+        )
+        target, uri = text(at(begun.json, "uploadUrl")), text(at(begun.json, "runwayUri"))
+        if not target or not uri:
+            raise self._calls.service.unanswered("provider", "the upload has no address", "no")
+        fields = {key: text(value) for key, value in table(at(begun.json, "fields")).items()}
 
         async def put() -> Answer:
-            try:
-                uploaded = await self._free.uploads.create_ephemeral(file=(name, data, mime))
-            except runwayml.APIStatusError as error:
-                return _answer(error.response)
-            except runwayml.APIConnectionError as error:
-                raise error.__cause__ or error from None
-            uris.append(text(uploaded.uri))
-            return Answer(200, {}, "", {})
+            return _answer(await self._plain.post(target, data=fields, files={"file": (name, data, mime)}))
 
         await self._calls.free(put, charged="no", total_s=UPLOAD_S)
-        if not uris or not uris[0]:
-            raise self._calls.service.unanswered("provider", "the upload has no address", "no")
-        return Ref(uris[0], time.time() + UPLOAD_LIFE_S)
+        return Ref(uri, time.time() + UPLOAD_LIFE_S)
 
     async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle | Done:
         inline = Takes(image_bytes=INLINE_BYTES, clip_bytes=INLINE_BYTES)
@@ -112,15 +113,13 @@ class RunwayBackend:
             lambda: _exchange(self._paid.post(prepared.endpoint, cast_to=httpx.Response, body=table(body))),
             self._calls.timing.paid_s + extra_s,
         )
-        task = text(at(answer.json, "id"))
-        if not task:
-            raise self._calls.service.unknown("an answer without a task id", answer.status)
+        task = self._calls.service.taken(text(at(answer.json, "id")), "a task id", answer.status, answer.text)
         return Handle(task, est_cost_usd=_usd(at(answer.json, "estimatedCost", "credits")))
 
     async def status(self, handle: Handle, spool: Path) -> Status:
         answer = await self._ask("GET", handle)
         task = table(answer.json)
-        word = text(task.get("status"))[:40]
+        word = text(task.get("status"))
         state = STATES.get(word, "unknown")
         cost = _usd(at(task, "cost", "credits"))
         files = tuple(RemoteFile(url=url) for url in map(text, listed(task.get("output"))) if url)
@@ -128,11 +127,10 @@ class RunwayBackend:
         if state == "failed":
             error = failed_task(self._calls.service, task, cost)
         elif state == "succeeded" and not files:
-            said = "Runway says SUCCEEDED but gives no file; its support can tell about the charge"
-            state, error = "failed", VideoError("provider", said, charged="no" if cost == 0 else "yes")
+            state, error = "failed", self._calls.service.no_video(charged_by(cost), "SUCCEEDED")
         return Status(
             state,
-            word,
+            self._calls.service.clean(word, 60),
             progress=share(task.get("progress")) if state == "running" else None,
             files=files if state == "succeeded" else (),
             error=error,
@@ -150,17 +148,15 @@ class RunwayBackend:
         if before in ENDED:
             return Cancelled("unsupported", "unknown", f"it has {before} already; what it made is kept")
         await self._ask("DELETE", handle, accept=frozenset({404}))
-        billed: Literal["no", "yes", "unknown"] = "yes" if before == "running" else "unknown"
+        billed: Charged = "yes" if before == "running" else "unknown"
         try:
             after = await self._ask("GET", handle, accept=frozenset({404}))
         except VideoError:
             return Cancelled("stopped", billed)
         cost = _usd(at(after.json, "cost", "credits"))
-        if cost is not None:
-            billed = "yes" if cost > 0 else "no"
-        return Cancelled("stopped", billed)
+        return Cancelled("stopped", billed if cost is None else charged_by(cost), cost_usd=cost)
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> list[Handle]:
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         raise VideoError("unsupported", "Runway cannot be asked which tasks it has taken", charged="unknown")
 
     async def account(self) -> dict[str, str]:
@@ -199,24 +195,8 @@ class RunwayBackend:
         )
 
 
-def _client(key: str, base_url: str, timing: Timing, keep: int) -> runwayml.AsyncRunwayML:
-    # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
-    timeout = httpx.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None)
-    http = httpx.AsyncClient(
-        base_url=base_url,
-        timeout=timeout,
-        limits=httpx.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
-        verify=_authorities(),
-        follow_redirects=False,  # the SDK's own client would send a POST again to wherever it is pointed
-        trust_env=not is_loopback(httpx.URL(base_url).host),
-    )
-    return runwayml.AsyncRunwayML(api_key=key, base_url=base_url, max_retries=0, timeout=timeout, http_client=http)
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    """Reading them takes a tenth of a second: once a process."""
-    return httpx.create_ssl_context()
+def _sdk(key: str, base_url: str, http: httpx.AsyncClient) -> runwayml.AsyncRunwayML:
+    return runwayml.AsyncRunwayML(api_key=key, base_url=base_url, max_retries=0, timeout=http.timeout, http_client=http)
 
 
 async def _exchange(call: Awaitable[httpx.Response]) -> Answer:

@@ -69,5 +69,10 @@ def failed_task(service: Service, task: Mapping[str, object], cost: Decimal | No
     code = text(task.get("failureCode"))
     plain: tuple[str, ErrorKind, bool] = ("", "provider", False)
     _, kind, again = next((entry for entry in BY_CODE if code.startswith(entry[0])), plain)
-    charged: Charged = "unknown" if cost is None else "yes" if cost > 0 else "no"
-    return service.failed(Told(text(task.get("failure")), code, kind), charged=charged, retryable=again)
+    return service.failed(Told(text(task.get("failure")), code, kind), charged=charged_by(cost), retryable=again)
+
+
+def charged_by(cost: Decimal | None) -> Charged:
+    """What a task's `cost.credits` says: of an ended task it is what was taken from the account (API reference,
+    Get task detail). A figure below 0 says nothing."""
+    return "unknown" if cost is None or cost < 0 else "yes" if cost > 0 else "no"

@@ -34,7 +34,7 @@ def runway_body(request: VideoRequest, prepared: Prepared) -> tuple[JsonObject, 
     """(the body with its media marked, notes). VideoError("unsupported") for an input that the row has no field for."""
     if wire_text(prepared, "endpoint") not in ENDPOINTS:
         raise VideoError(
-            "unsupported", f"{prepared.model}: its row's wire.endpoint is none of {', '.join(ENDPOINTS)}: mend the row"
+            "unsupported", f"{prepared.model}: its row's wire.endpoint is none of {', '.join(ENDPOINTS)}: fix the row"
         )
     body: JsonObject = {"model": prepared.wire["model"], **plain_body(prepared)}
     placed = _frames(request, prepared, body) | _source(request, prepared, body)

@@ -11,26 +11,22 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from backends.cloud.http import Answer, Timing
+from backends.cloud.http import Answer
 from backends.cloud.http_outcome import Service, Told
+from backends.cloud.transport import PAID_CONNECTIONS, Failures, Timing, Unreadable
 from backends.errors import Charged, VideoError
-
-PAID_AT_ONCE = 3
-
-Failures = tuple[type[BaseException], ...]
 
 
 @dataclass(frozen=True)
 class SdkCalls:
-    """not_sent: the HTTP library's exceptions from before the first byte of a request; timeouts: its time-outs.
-    told(answer): what the service's own error body says."""
+    """failures: the exceptions of the HTTP library below the SDK. told(answer): what the service's own error body
+    says."""
 
     service: Service
     told: Callable[[Answer], Told]
-    not_sent: Failures
-    timeouts: Failures
+    failures: Failures
     timing: Timing = field(default_factory=Timing)
-    _room: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PAID_AT_ONCE))
+    _room: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PAID_CONNECTIONS))
 
     async def paid(self, call: Callable[[], Awaitable[Answer]], total_s: float | None = None) -> Answer:
         """The one paid POST (with the SDK's retries off). The answer is 2xx with JSON; everything else is raised."""
@@ -41,16 +37,18 @@ class SdkCalls:
                     answer = await call()
             except VideoError:
                 raise
-            except self.not_sent as error:
+            except self.failures.not_sent as error:
                 raise self.service.not_sent(f"{type(error).__name__}: {error}") from None
             except TimeoutError:
                 raise self.service.unknown(f"no answer within {total:g} s") from None
+            except Unreadable as error:
+                raise self.service.unknown(str(error)) from None
             except Exception as error:  # an SDK may raise anything, and the request may have gone out
                 raise self.service.unknown(type(error).__name__) from None
         if not answer.ok:
             raise self.service.paid_answer(answer.status, self.reading(answer))
         if answer.json is None:
-            raise self.service.unknown("an answer that is not JSON", answer.status)
+            raise self.service.unknown("an answer that is not JSON", answer.status, answer.text)
         return answer
 
     async def free(
@@ -71,7 +69,9 @@ class SdkCalls:
             raise
         except TimeoutError:
             raise self.service.unanswered("timeout", f"nothing within {total:g} s", charged) from None
-        except self.timeouts as error:
+        except Unreadable as error:
+            raise self.service.unanswered("provider", str(error), charged) from None
+        except self.failures.timeouts as error:
             raise self.service.unanswered("timeout", type(error).__name__, charged) from None
         except Exception as error:  # whatever the SDK raises, the question may be asked again
             raise self.service.unanswered("network", type(error).__name__, charged) from None

@@ -1,4 +1,4 @@
-"""What only the person may do, at a terminal: move a queued job, clear a lane, set walls. (One job: `decisions`.)
+"""What only the person may do, at a terminal: move a queued job, clear a lane. (One job: `decisions`.)
 
 No tool of an agent reaches any of this. Each decision is one durable transaction whose event wakes the driver.
 """
@@ -6,114 +6,13 @@ No tool of an agent reaches any of this. Each decision is one durable transactio
 from __future__ import annotations
 
 import json
-import re
-import time
-from collections.abc import Collection, Mapping
-from decimal import Decimal, InvalidOperation
 
 from backends.backend import Access, JsonObject
 from backends.errors import VideoError
-from backends.jobs import ledger, records
+from backends.jobs import records
 from backends.jobs.lanes import add_lane
 from backends.jobs.schema import OPEN
 from backends.jobs.store import Store, Transaction, add_event, to_json
-
-PROVIDER_WALL = "per_day_usd."
-
-WALLS: Mapping[str, str] = {
-    "per_job_usd": "the most that one job may cost, US dollars, or none",
-    "per_day_usd": "the most that a day (UTC) may cost, US dollars, or none",
-    PROVIDER_WALL + "PROVIDER": "the same for one provider",
-    "allow_providers": "the providers that may be used, separated by commas, or all",
-    "confirm_above_usd": "ask the person above this estimate, US dollars, or none",
-    "allow_unknown_price": "whether a job whose price is unknown may be started: true or false",
-}
-"""The settings a person may make, with what each means."""
-
-DEFAULTS: Mapping[str, str] = {
-    **{key: format(amount, "f") for key, amount in ledger.DEFAULT_WALLS.items()},
-    "allow_providers": "all",
-    "confirm_above_usd": "none",
-    "allow_unknown_price": "false",
-}
-
-
-# walls
-
-
-def wall_value(key: str, text: str, providers: Collection[str]) -> str:
-    """The value as it is kept. VideoError("invalid_request") for an unknown key, or with the legal values."""
-    provider = key.removeprefix(PROVIDER_WALL) if key.startswith(PROVIDER_WALL) else None
-    if provider is not None and provider not in providers:
-        known = ", ".join(sorted(providers))
-        raise VideoError("invalid_request", f"{key}: no provider is called {provider[:40]!r}; there are {known}")
-    if provider is None and key not in DEFAULTS:
-        raise VideoError("invalid_request", f"there is no setting {key[:60]!r}; the settings are {', '.join(WALLS)}")
-    value = text.strip().lower()
-    if key == "allow_unknown_price":
-        if value not in ("true", "false"):
-            raise VideoError("invalid_request", f"allow_unknown_price is true or false, not {text[:40]!r}")
-        return value
-    return _providers(text, providers) if key == "allow_providers" else _amount(key, value)
-
-
-def _amount(key: str, value: str) -> str:
-    if value == "none":
-        return value
-    try:
-        amount = Decimal(value.removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
-        legal = "an amount in US dollars of 0 or more, such as 2.50, or none"
-        raise VideoError("invalid_request", f"{key} is {legal}, not {value[:40]!r}")
-    return format(amount.normalize(), "f")
-
-
-def _providers(text: str, providers: Collection[str]) -> str:
-    words = [word for word in re.split(r"[,\s]+", text.strip()) if word]
-    if words == ["all"]:
-        return "all"
-    unknown = [word for word in words if word not in providers]
-    if unknown or not words:
-        raise VideoError(
-            "invalid_request",
-            f"allow_providers is all, or some of {', '.join(sorted(providers))}, separated by commas, "
-            f"not {(unknown or [text])[0][:40]!r}",
-        )
-    return ",".join(dict.fromkeys(words))
-
-
-def set_wall(store: Store, key: str, text: str, providers: Collection[str]) -> str:
-    """Keep a setting; its value as kept."""
-    value = wall_value(key, text, providers)
-    store.write(
-        lambda tx: tx.run(
-            "INSERT INTO settings(key, value, at) VALUES (?, ?, ?) "
-            "ON CONFLICT(key) DO UPDATE SET value = excluded.value, at = excluded.at",
-            (key, value, time.time()),
-        ),
-        durable=True,
-    )
-    return value
-
-
-def unset_wall(store: Store, key: str) -> str:
-    """Back to the default; what that is ("none" for a provider's wall)."""
-    if key not in DEFAULTS and not key.startswith(PROVIDER_WALL):
-        raise VideoError("invalid_request", f"there is no setting {key[:60]!r}; the settings are {', '.join(WALLS)}")
-    store.write(lambda tx: tx.run("DELETE FROM settings WHERE key = ?", (key,)), durable=True)
-    return DEFAULTS.get(key, "none")
-
-
-def walls_as_set(store: Store) -> dict[str, tuple[str, bool]]:
-    """Every setting with its value, and whether the person has set it (else it is the default)."""
-    known = {str(row["key"]): str(row["value"]) for row in store.rows("SELECT key, value FROM settings ORDER BY key")}
-    found = {key: (known.get(key, default), key in known) for key, default in DEFAULTS.items()}
-    return found | {key: (value, True) for key, value in known.items() if key.startswith(PROVIDER_WALL)}
-
-
-# lanes
 
 
 def open_by_lane(store: Store) -> dict[str, int]:

@@ -22,6 +22,7 @@ from backends.jobs.finish import finish
 from backends.jobs.store import Row, to_json
 from backends.jobs.submit_outcome import cost_of
 from backends.jobs.whole import whole_clip
+from backends.media.fetch import FileTooLarge
 
 if TYPE_CHECKING:
     from backends.jobs.remote_run import RemoteRun
@@ -46,6 +47,9 @@ async def arrive(run: RemoteRun) -> None:
             run.say(f"the clip is here, but {error.message}; reelwright jobs finish {run.job} when that is done")
             await pause(UNREADABLE_S, run.woken)
             continue
+        except FileTooLarge as error:  # gigabytes for nothing: it is not fetched again by itself
+            run.fail(_unusable(run, error), cost_of(result))
+            return
         except StaleUrl as error:
             refreshed += 1
             problem = VideoError("network", str(error), retryable=True)

@@ -1,9 +1,11 @@
-"""Bytes on disk: inputs by their hash, finished clips by their job, and links for people.
+"""Bytes on disk: inputs by their hash, finished clips by their job, and copies for people.
 
-    artifacts/blobs/ab/<sha256>       inputs, read-only
+    artifacts/blobs/ab/<sha256>       inputs
     artifacts/jobs/<job id>/clip.mp4  the clip, poster.jpg, meta.json (its presence = whole), further files
 
-Everything is written to a temporary file in the same file system, flushed to disk, then renamed into place.
+Everything is written to a temporary file in the same file system, flushed to disk, then renamed into place. What is
+kept is read-only and has no name outside the store: what a person does to a published clip never reaches it. Where a
+kept file is used again its hash is looked at first.
 """
 
 from __future__ import annotations
@@ -12,20 +14,21 @@ import errno
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from backends.backend import JsonObject
 from backends.errors import VideoError
+from backends.jobs import copies
 from backends.jobs.crash import crash_point
-
-_CHUNK = 1 << 20
+from backends.jobs.filenames import stem_of
+from backends.jobs.private import new_private_file, private_folder
+from backends.media.hashing import is_intact
 
 
 @contextmanager
@@ -60,9 +63,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class Blob(NamedTuple):
+    """new: this very call has put it there."""
+
+    sha256: str
+    new: bool
+
+
+def changed(what: str) -> VideoError:
+    """What to say of a kept file that is no longer what was kept."""
+    return VideoError(
+        "asset",
+        f"{what} has been changed on disk, so it is not used: reelwright jobs verify lists all such files",
+    )
+
+
 @dataclass(frozen=True)
 class Artifacts:
-    """The artifact folder, and where clips are linked for people."""
+    """The artifact folder, and where clips are put for people."""
 
     root: Path
     output: Path
@@ -73,52 +91,88 @@ class Artifacts:
     def job(self, job_id: str) -> Path:
         return self.root / "jobs" / job_id
 
-    def add_blob(self, source: BinaryIO, limit: int = 4 << 30) -> str:
-        """Copy an open file in; its sha256. VideoError("asset") above `limit` bytes, "storage" from the disk."""
+    def add_blob(self, source: BinaryIO, limit: int = 4 << 30) -> Blob:
+        """Copy an open file in. VideoError("asset") above `limit` bytes, "storage" from the disk.
+
+        A blob of that name which holds other bytes by now is replaced.
+        """
         folder = self.root / "blobs"
         temporary = folder / f".{secrets.token_hex(8)}.part"
         digest, size = hashlib.sha256(), 0
         with disk_errors("copying an input"):
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
             try:
-                with temporary.open("xb") as file:
-                    while chunk := source.read(_CHUNK):
+                with new_private_file(temporary) as file:
+                    while chunk := source.read(copies.CHUNK):
                         size += len(chunk)
                         if size > limit:
                             raise VideoError("asset", f"an input is larger than {limit >> 20} MiB")
                         digest.update(chunk)
                         file.write(chunk)
-                    target = self.blob(digest.hexdigest())
-                    if not target.exists():
-                        file.flush()
-                        os.fsync(file.fileno())
-                        target.parent.mkdir(exist_ok=True)
-                        temporary.chmod(0o444)
-                        temporary.replace(target)
-                        fsync_folder(target.parent)
+                    sha256 = digest.hexdigest()
+                    if is_intact(self.blob(sha256), sha256):
+                        return Blob(sha256, new=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                return Blob(sha256, self._place_blob(temporary, sha256))
             finally:
                 temporary.unlink(missing_ok=True)
-        return digest.hexdigest()
 
-    def adopt_blob(self, path: Path, sha256: str) -> None:
-        """Let a file of ours also stand among the inputs, by hard link (or copy)."""
+    def _place_blob(self, temporary: Path, sha256: str) -> bool:
+        """Give it its name; whether none of that name was there."""
         target = self.blob(sha256)
-        if target.exists():
-            return
+        new = not target.exists()
+        private_folder(target.parent)
+        temporary.chmod(copies.KEPT)
+        copies.put_in_place(temporary, target)
+        fsync_folder(target.parent)
+        return new
+
+    def adopt_blob(self, path: Path, sha256: str, what: str) -> bool:
+        """Let a kept file also stand among the inputs; whether it is new there. VideoError("asset") when the file
+        does not hold the bytes of that hash; `what`: what to call it then.
+
+        A read-only file that has no other name is linked: both names lie in the store, where nobody writes, and a
+        chain of clips would otherwise fill the disk twice. Whatever else is copied.
+        """
+        target = self.blob(sha256)
         with disk_errors("keeping a clip as input"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+            if is_intact(target, sha256):
+                return False
+            if not is_intact(path, sha256):
+                raise changed(what)
+            private_folder(target.parent)
+            temporary = copies.part_beside(target)
             try:
+                self._second_name(path, temporary)
+                if not is_intact(temporary, sha256):
+                    raise changed(what)
+                return self._place_blob(temporary, sha256)
+            finally:
+                copies.remove_kept(temporary)
+
+    def _second_name(self, path: Path, temporary: Path) -> None:
+        facts = path.stat()
+        if facts.st_nlink == 1 and not facts.st_mode & 0o222 and path.is_relative_to(self.root):
+            with suppress(OSError):  # a file system without links
                 os.link(path, temporary)
-            except OSError:
-                shutil.copyfile(path, temporary)
-            temporary.replace(target)
+                return
+        copies.keep_copy(path, temporary)
+
+    def check_kept(self, path: Path, sha256: str, what: str) -> None:
+        """VideoError("asset") when a kept file is gone or no longer what was kept; `what`: what to call it then."""
+        with disk_errors(f"reading {what}"):
+            if is_intact(path, sha256):
+                return
+            if path.exists():
+                raise changed(what)
+        raise VideoError("asset", f"{what} is gone from {path.parent}")
 
     def spool(self, job_id: str) -> Path:
         """A folder for what is being made or fetched; kept through a restart, so that a download can resume."""
         folder = self.root / "spool" / job_id
         with disk_errors("making a work folder"):
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
         return folder
 
     def clear_spool(self, job_id: str) -> None:
@@ -129,64 +183,41 @@ class Artifacts:
         folder = self.job(job_id)
         placed: dict[str, Path] = {}
         with disk_errors("keeping the finished clip"):
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
             for name, source in files.items():
                 target = folder / name
-                if source.exists():
-                    with source.open("rb+") as file:
-                        os.fsync(file.fileno())
-                    source.replace(target)
+                if source != target and source.exists():
+                    copies.flush(source)
+                    source.chmod(copies.KEPT)
+                    copies.put_in_place(source, target)
                 placed[name] = target
             crash_point("before-meta")
-            temporary = folder / f".{secrets.token_hex(8)}.part"
-            with temporary.open("x", encoding="utf-8") as file:
-                json.dump(meta, file, indent=1, sort_keys=True)
+            temporary = copies.part_beside(folder / "meta.json")
+            with new_private_file(temporary) as file:
+                file.write(json.dumps(meta, indent=1, sort_keys=True).encode())
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(folder / "meta.json")
+            temporary.chmod(copies.KEPT)
+            copies.put_in_place(temporary, folder / "meta.json")
             fsync_folder(folder)
         return placed
 
     def publish(self, clip: Path, label: str, take: int, job_id: str) -> Path:
-        """Link (or copy) the clip into the output folder as LABEL_takeNN.mp4; never over another file."""
-        stem = re.sub(r"[^\w.-]+", "-", label, flags=re.ASCII).strip("-.")[:60] or job_id[:12]
-        with disk_errors(f"linking the clip into {self.output}"):
+        """Copy the clip into the output folder as LABEL_takeNN.mp4; never over another file, and only once."""
+        stem = stem_of(label) or job_id[:12]
+        with disk_errors(f"copying the clip into {self.output}"):
             self.output.mkdir(parents=True, exist_ok=True)
             for number in range(1, 1000):
                 suffix = "" if number == 1 else f"_{number}"
                 target = self.output / f"{stem}_take{take:02d}{suffix}{clip.suffix}"
-                try:
-                    os.link(clip, target)
-                except FileExistsError:
-                    if target.exists() and (target.samefile(clip) or _same_bytes(target, clip)):
-                        return target
-                    continue
-                except OSError:
-                    if not _copy_new(clip, target):
-                        continue
-                return target
+                if not os.path.lexists(target) and copies.copy_new(clip, target):
+                    return target
+                if target.exists() and target.samefile(clip):  # as earlier versions published
+                    copies.replace_by_copy(clip, target)
+                    return target
+                if target.exists() and _same_bytes(target, clip):
+                    return target
         raise VideoError("storage", f"{self.output} holds a thousand clips named {stem}: choose another label")
-
-
-def _copy_new(source: Path, target: Path) -> bool:
-    """Copy where links can't go, whole or not at all; False when the name is taken meanwhile."""
-    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with source.open("rb") as read, temporary.open("xb") as write:
-            shutil.copyfileobj(read, write, _CHUNK)
-            write.flush()
-            os.fsync(write.fileno())
-        try:
-            os.link(temporary, target)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links: nothing but a look keeps another's file
-            if target.exists():
-                return False
-            temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
 
 
 def _same_bytes(one: Path, other: Path) -> bool:

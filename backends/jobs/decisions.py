@@ -16,6 +16,7 @@ from backends.errors import VideoError
 from backends.jobs import codec, ending, ledger, records
 from backends.jobs.idlog import IdLog
 from backends.jobs.lanes import add_lane
+from backends.jobs.limits import How
 from backends.jobs.store import Row, Store, Transaction, add_event, to_json
 from backends.jobs.views import FINAL
 
@@ -23,10 +24,11 @@ UNSENT = frozenset({"waiting", "queued"})
 """States in which nothing has been sent: ending the job costs nothing."""
 
 
-def bind(store: Store, job: str, remote_id: str, access: Access | None = None) -> None:
+def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *, by: How = "terminal") -> None:
     """The person has found the job at the provider: it is followed there under that id.
 
     access: the credentials that are set now; they ask for it from here on where they are another account's or server's.
+    by: how the person has said so.
     """
     if not re.fullmatch(r"[!-~]{1,500}", remote_id):
         raise VideoError("invalid_request", "the provider's job id is 1 to 500 printable characters without spaces")
@@ -52,7 +54,7 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None) -
             **_OPEN_AGAIN,
             **_on(tx, row, access),
         )
-        add_event(tx, job, "resolve", {"how": "bind", "remote_id": remote_id}, wake=True)
+        add_event(tx, job, "resolve", {"how": "bind", "by": by, "remote_id": remote_id}, wake=True)
 
     store.write(write, durable=True)
 
@@ -82,7 +84,7 @@ def _on(tx: Transaction, row: Row, access: Access | None) -> JsonObject:
     return {"lane": access.lane, "base_url": access.base_url}
 
 
-def retry(store: Store, ids: IdLog, job: str, access: Access | None = None) -> None:
+def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, by: How = "terminal") -> None:
     """Ask the provider again and accept a second charge. The first is booked as charged at its reservation, under
     JOB#N in the ledger; VideoError("wall") when a second one passes a limit."""
     row = store.row("SELECT lane, state FROM jobs WHERE id = ?", (job,))
@@ -109,12 +111,12 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None) -> N
             tx, job, "queued", phase="to be asked for again", attempts=0, posts=0, not_before=0.0, cancel=0,
             progress=0.0, **fresh, **_OPEN_AGAIN, **moved,
         )  # fmt: skip
-        add_event(tx, job, "resolve", {"how": "retry", "booked": booked}, wake=True)
+        add_event(tx, job, "resolve", {"how": "retry", "by": by, "booked": booked}, wake=True)
 
     store.write(write, durable=True)
 
 
-def write_off(store: Store, job: str) -> None:
+def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
     """Give the job up. Where a request may have been sent it ends as failed, and its reservation is booked as spent;
     else it is cancelled, and nothing is booked."""
 
@@ -127,7 +129,7 @@ def write_off(store: Store, job: str) -> None:
             ending.cancel(tx, None, job, "no")
         else:
             _write_off_paid(tx, row)
-        add_event(tx, job, "resolve", {"how": "write_off"}, wake=True)
+        add_event(tx, job, "resolve", {"how": "write_off", "by": by}, wake=True)
 
     store.write(write, durable=True)
 

@@ -16,7 +16,7 @@ import anyio
 from backends.backend import RemoteFile
 from backends.errors import VideoError
 from backends.jobs.crash import crash_point
-from backends.media.fetch import fetch
+from backends.media.fetch import FileTooLarge, fetch
 from backends.media.magic import sniff
 
 MAX_CLIP = 8 << 30
@@ -52,7 +52,7 @@ async def deliver(
 ) -> Path:
     """The clip, in `spool` or already in `kept`, the job's own folder, where a worker that died has moved it.
 
-    StaleUrl: a fresh URL is needed; VideoError (retryable): it must be tried later.
+    StaleUrl: a fresh URL is needed; FileTooLarge: it is fetched no more; VideoError (retryable): try it later.
     """
     number = _clip_number(files)
     here = _arrived(kept, "clip") or _arrived(spool, f"output{number}") or files[number].path
@@ -106,6 +106,8 @@ async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[s
             headers=headers if file.authorised else None,
             resume=True,
         )
+    except FileTooLarge:
+        raise
     except VideoError as error:
         if error.kind == "asset":  # refused, expired, empty, or led elsewhere: the provider may have a better address
             raise StaleUrl(str(error)) from None

@@ -142,4 +142,6 @@ def _bill(tx: Transaction, row: Row, reported: Decimal | None) -> Bill:
         return said
     if row["est_high"] is None:
         return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
+    if row["est_low"] is None:  # there is no price, and what the asker would pay at most was held
+        return Bill(int(row["est_high"]), "reservation", "the most that was allowed: the provider reports no cost")
     return Bill(int(row["est_high"]), "computed", "computed from the list price")

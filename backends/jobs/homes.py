@@ -1,38 +1,49 @@
 """Where a store may live. SQLite's WAL and the kernel's file locks are unsafe on network file systems, and a
-container's own layer vanishes with it: there is no paid work in either."""
+container's own layer vanishes with it: there is no paid work in either. What lies in memory is lost at a restart: paid
+work is told of that, and goes on."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from backends.errors import VideoError
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "lustre", "glusterfs", "sshfs")
+MEMORY = ("tmpfs", "ramfs")
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+MOUNTS = Path("/proc/self/mountinfo")
+
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
-def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+def file_system(path: Path, mounts: Path = MOUNTS) -> str:
     """The type of the file system that holds `path` ("ext4", "nfs4", "fuse.sshfs"); "" where it can't be known."""
     try:
-        lines = mounts.read_text().splitlines()
+        lines = mounts.read_bytes().splitlines()
     except OSError:
         return ""
     place = os.path.realpath(path)
     best, kind = "", ""
     for line in lines:
-        left, _, right = line.partition(" - ")
+        left, _, right = line.partition(b" - ")
         fields = left.split()
         if len(fields) < 5 or not right:
             continue
-        point = fields[4].encode().decode("unicode_escape")
+        point = _mount_point(fields[4])
         inside = place == point or place.startswith(point.rstrip("/") + "/") or point == "/"
         if inside and len(point) >= len(best):
-            best, kind = point, right.split()[0]
+            best, kind = point, right.split()[0].decode(errors="replace")
     return kind
 
 
-def why_unsafe(home: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+def _mount_point(field: bytes) -> str:
+    """The kernel writes the bytes of a path, and blanks, tabs, line breaks and backslashes as three octal digits."""
+    return os.fsdecode(_ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), field))
+
+
+def why_unsafe(home: Path, mounts: Path = MOUNTS) -> str:
     """Why paid work is refused with this home, "" when it is safe."""
     kind = file_system(home, mounts)
     if kind in NETWORK or kind.startswith("fuse"):
@@ -46,6 +57,18 @@ def why_unsafe(home: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
             "REELWRIGHT_HOME to it"
         )
     return ""
+
+
+def why_lost(home: Path, mounts: Path = MOUNTS) -> str:
+    """What is to be said of a home that is lost at the next restart, "" when it stays. No paid work is refused for
+    it: a machine without a disk of its own has no other, and the clips in the output folder stay."""
+    kind = file_system(home, mounts)
+    if kind not in MEMORY:
+        return ""
+    return (
+        f"the home folder {home} lies in memory ({kind}): a restart loses the kept clips, the bill and the jobs that "
+        "are not finished, paid ones too: set REELWRIGHT_HOME to a folder on a disk"
+    )
 
 
 def check_paid(home: Path) -> None:

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from backends.backend import JsonObject
-from backends.request import MediaFacts
+from backends.errors import VideoError
+from backends.jobs.artifacts import disk_errors
+from backends.jobs.context import Context
+from backends.jobs.private import private_folder
+from backends.request import MediaFacts, MediaName
+
+
+@dataclass(frozen=True)
+class Look:
+    """text: what was found, in words. sheet: the picture of it. facts: as the sandbox's `inspect` gives them."""
+
+    text: str
+    sheet: Path
+    facts: Mapping[str, Any]
+
+
+def look(context: Context, name: MediaName, principal: str, frames: int) -> Look:
+    """Look at a file or a finished job's clip or still. frames: how many the sheet of a clip shows.
+
+    VideoError("asset") when it may not be used, cannot be read, or is not finished.
+    """
+    if name.kind == "path":
+        with context.inputs.opened(name.value) as opened:
+            return _look(context, opened.path, f"{name.value} {opened.changed_ns}", frames, None, opened.note)
+    entry = context.inputs.job_entry(name, principal, keep="look" if name.part == "clip" else "copy")
+    if "path" not in entry:
+        raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
+    row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
+    return _look(context, Path(str(entry["path"])), str(entry["sha256"]), frames, row, "")
+
+
+def _look(context: Context, path: Path, what: str, frames: int, row: Mapping[str, Any] | None, note: str) -> Look:
+    folder = context.artifacts.root / "sheets"
+    with disk_errors("writing a contact sheet"):
+        private_folder(folder)
+    sheet = folder / f"{hashlib.sha256(f'{what} {frames}'.encode()).hexdigest()[:20]}.jpg"
+    found = context.sandbox.inspect(path, frames, sheet)
+    text = describe(found, row)
+    return Look(f"{text}\n{note}" if note else text, sheet, found)
 
 
 def describe(found: Mapping[str, Any], row: Mapping[str, Any] | None) -> str:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from backends.errors import VideoError
 from backends.jobs.crash import crash_point
+from backends.jobs.private import private_folder
 from backends.jobs.process import ProcessId, is_alive, this_process
 from backends.jobs.schema import OPEN
 from backends.jobs.store import Row, Store, Transaction
@@ -61,8 +62,8 @@ def pulse_path(folder: Path, key: str) -> Path:
 
 def _lock(folder: Path, key: str) -> FileLock:
     path = lock_path(folder, key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path, thread_local=False, fallback_to_soft=False)
+    private_folder(path.parent)
+    return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
 
 
 def take(store: Store, folder: Path, key: str, *, version: str, detached: bool, wait_s: float = 5.0) -> Lease | None:

@@ -24,6 +24,7 @@ from backends.backend import registered
 from backends.errors import VideoError
 from backends.jobs import lanes, pulse, rotation
 from backends.jobs.context import Context, program_version
+from backends.jobs.private import private_file, private_folder
 from backends.jobs.process import is_alive
 from backends.jobs.store import Row
 
@@ -142,7 +143,8 @@ class Launcher:
         variables = " or ".join(registered(lane["provider"]).access({}).missing)
         return (
             f"no_credentials: this job belongs to another account or server of {lane['provider']}: set {variables} "
-            "as it was, or move a queued job with reelwright jobs rebind"
+            "as it was, move a queued job with reelwright jobs rebind, or decide what becomes of one that was sent "
+            "with reelwright jobs resolve"
         )
 
     def _is_cut_off(self, provider: str) -> bool:
@@ -224,12 +226,13 @@ class Launcher:
 
     def _start_detached(self) -> None:
         settings = self.context.settings
-        settings.logs.mkdir(parents=True, exist_ok=True)
+        private_folder(settings.logs)
         path = self._log
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
         env = {**settings.env, "REELWRIGHT_HOME": str(settings.home), "REELWRIGHT_OUTPUT_DIR": str(settings.output)}
         env["REELWRIGHT_WORKER"] = "detached"
+        private_file(path)
         with path.open("ab") as log_file:
             child = _Detached(
                 [sys.executable, "-P", "-m", "backends.jobs.worker"],

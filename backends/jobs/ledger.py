@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
-from backends.errors import VideoError
+from backends.errors import A_PERSON, VideoError
 from backends.jobs.store import Row, Store, Transaction
 
 MICRO = 1_000_000
@@ -110,8 +110,8 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own
     if limits.allow_providers is not None and provider not in limits.allow_providers:
         raise VideoError(
             "wall",
-            f"provider {provider!r} is not among the allowed ones ({', '.join(sorted(limits.allow_providers))}); "
-            "the person may change it: reelwright config set allow_providers ...",
+            f"provider {provider!r} is not among the allowed ones ({', '.join(sorted(limits.allow_providers))}) "
+            "of allow_providers: " + A_PERSON,
         )
     if high == 0:
         return
@@ -120,14 +120,14 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own
             return
         raise VideoError(
             "wall",
-            "the price of this request is unknown, and the person's settings don't allow that: choose a model with a "
-            "known price, or the person may run: reelwright config set allow_unknown_price true",
+            "the price of this request is unknown, and allow_unknown_price is false: choose a model with a known "
+            f"price; {A_PERSON}",
         )
     if limits.per_job is not None and high > to_micro(limits.per_job):
         raise VideoError(
             "wall",
-            f"this may cost ${to_usd(high):.2f}, and one job may cost ${limits.per_job:.2f} at most: ask for less "
-            "(shorter, smaller, a cheaper model), or the person may run: reelwright config set per_job_usd N",
+            f"this may cost ${to_usd(high):.2f}, and the spending limit per_job_usd is ${limits.per_job:.2f}: ask for "
+            f"less (shorter, smaller, a cheaper model); {A_PERSON}",
         )
     today = utc_day()
     checks: list[tuple[str, tuple[str, ...], Decimal | None, str, str]] = [
@@ -145,8 +145,8 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own
         if spent + high > to_micro(limit):
             raise VideoError(
                 "wall",
-                f"this may cost ${to_usd(high):.2f}; ${to_usd(spent):.2f} of ${limit:.2f} {words} (UTC) is spent or "
-                f"reserved: wait, ask for less, or the person may run: reelwright config set {name} N",
+                f"this may cost ${to_usd(high):.2f}; ${to_usd(spent):.2f} of the ${limit:.2f} {words} (UTC) that the "
+                f"spending limit {name} allows is spent or reserved: wait, or ask for less; {A_PERSON}",
                 retryable=True,
                 retry_after_s=_until_tomorrow_s(),
             )
@@ -232,4 +232,11 @@ def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
     return store.rows(
         f"SELECT {by} AS name, count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
         f"sum(CASE WHEN {_HELD} THEN reserved ELSE 0 END) AS held FROM ledger GROUP BY {by} ORDER BY {by}"
+    )
+
+
+def differing(store: Store) -> list[Row]:
+    """Paid jobs that brought something else than was asked for: id, label, and cost_basis, which says it."""
+    return store.rows(
+        "SELECT id, label, cost_basis FROM jobs WHERE kind = 'remote' AND cost_basis LIKE '%; asked %' ORDER BY seq"
     )

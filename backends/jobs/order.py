@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal, Self
 
@@ -17,17 +17,21 @@ from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
 from backends.catalog.price import Estimate, money
-from backends.errors import VideoError
-from backends.jobs import chain, ledger, legal, records
+from backends.errors import A_PERSON, VideoError
+from backends.jobs import chain, ledger, legal, lora_files, other_homes, records
 from backends.jobs.context import Context
 from backends.jobs.gates import Breaker
-from backends.jobs.homes import check_paid
-from backends.jobs.inputs import Inputs, Resolved
+from backends.jobs.homes import check_paid, why_lost
+from backends.jobs.inputs import BlobGone, Inputs, Keep, Resolved, check_there
 from backends.jobs.records import NewJob
 from backends.jobs.store import Row, Transaction
+from backends.plain import one_line, trouble
 from backends.request import VideoRequest
 
 Where = Literal["any", "local"]
+
+TRIES = 5
+"""How often the inputs are copied anew when a refused call has taken the same bytes away."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,18 @@ class Order:
             raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
         if len(self.label) > 80:
             raise VideoError("invalid_request", "label is longer than 80 characters")
+        for name, text in (("label", self.label), ("request_key", self.request_key or "")):
+            if why := trouble(text):
+                raise VideoError("invalid_request", f"{name} is one line of plain text: it holds {why}")
 
     @property
     def asked(self) -> VideoRequest:
         """The request as it is kept in the job's row."""
         return self.request
 
-    def resolve(self, inputs: Inputs, principal: str) -> Resolved:
-        """Its media, checked and kept."""
-        return inputs.resolve(self.request, principal)
+    def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
+        """Its media, checked, and kept as `keep` says."""
+        return inputs.resolve(self.request, principal, keep)
 
     def digest(self, inputs: Resolved) -> str:
         return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where}".encode()).hexdigest()
@@ -85,8 +92,10 @@ class Again(Order):
         kept = VideoRequest.model_validate_json(self.of["request"])
         return kept.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
 
-    def resolve(self, inputs: Inputs, principal: str) -> Resolved:
-        return inputs.again(json.loads(self.of["inputs"]), principal)
+    def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
+        wire = json.loads(self.of["prepared"])["wire"]
+        loras = inputs.same_loras(self.request, wire, self.of["id"])
+        return replace(inputs.again(json.loads(self.of["inputs"]), principal, keep), loras=loras)
 
     def digest(self, inputs: Resolved) -> str:
         return str(self.of["digest"])
@@ -127,23 +136,41 @@ class Orders:
 
     def is_there(self, order: Order) -> bool:
         """Whether the order is a job already."""
-        return self._same(order, order.resolve(self.context.inputs, self.principal)) is not None
+        return self._same(order, order.resolve(self.context.inputs, self.principal, "hash")) is not None
 
     def quote(self, order: Order) -> Quote:
         """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
         order.check()
-        inputs = order.resolve(self.context.inputs, self.principal)
+        inputs = order.resolve(self.context.inputs, self.principal, "hash")
         same = self._same(order, inputs)
         key = order.key(order.digest(inputs))
         if same is not None:
             return Quote(key, same["model"], same["id"], same["state"])
         choice, _ = self._choose(order, inputs)
-        return Quote(key, choice.row.id, estimate=choice.estimate, notes=choice.notes)
+        return Quote(key, choice.row.id, estimate=choice.estimate, notes=(*inputs.notes, *choice.notes))
 
     def place(self, order: Order) -> Placed:
-        """The order's job, put into the store unless it is there. Money is reserved in the same transaction."""
+        """The order's job, put into the store unless it is there. Money is reserved in the same transaction.
+
+        What was copied for an order that is refused is taken away again.
+        """
         order.check()
-        inputs = order.resolve(self.context.inputs, self.principal)
+        for last in (False,) * (TRIES - 1) + (True,):
+            inputs = order.resolve(self.context.inputs, self.principal)
+            try:
+                return self._place(order, inputs)
+            except BlobGone:  # see `check_there`: the file is there to be copied again
+                self.context.inputs.forget(inputs)
+                if last:
+                    raise VideoError(
+                        "storage", "the copies of the inputs vanish again and again: repeat the call", retryable=True
+                    ) from None
+            except BaseException:
+                self.context.inputs.forget(inputs)
+                raise
+        raise AssertionError("the last try returns or raises")
+
+    def _place(self, order: Order, inputs: Resolved) -> Placed:
         same = self._same(order, inputs)
         if same is not None:
             return Placed(same, replayed=True)
@@ -153,6 +180,7 @@ class Orders:
         jobs = self._jobs(order, inputs, choice, steps)
 
         def write(tx: Transaction) -> tuple[Row, bool]:
+            check_there(inputs.entries)
             return records.insert(tx, jobs[0], steps=jobs[1:])
 
         row, replayed = self.context.store.write(write, durable=choice.estimate.usd_high != 0)
@@ -179,6 +207,7 @@ class Orders:
                 allow_providers=limits.allow_providers,
                 max_cost_usd=budget,
                 per_job_usd=wall,
+                allow_unknown_price=limits.allow_unknown_price,
             )
 
         request = order.request
@@ -199,7 +228,7 @@ class Orders:
         raise VideoError(
             "consent",
             f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above "
-            f"{money(above)}: they may raise it at a terminal (reelwright config set confirm_above_usd N)",
+            f"{money(above)} (confirm_above_usd); {A_PERSON}",
         )
 
     def _jobs(self, order: Order, inputs: Resolved, choice: Choice, steps: Sequence[chain.Step]) -> list[NewJob]:
@@ -207,7 +236,7 @@ class Orders:
         row, cost = choice.row, choice.estimate
         digest = order.digest(inputs)
         key = order.key(digest)
-        notes = tuple(dict.fromkeys((*choice.checked.notes, *choice.notes)))
+        notes = tuple(dict.fromkeys((*inputs.notes, *choice.checked.notes, *choice.notes)))
         whole = NewJob(
             id=records.new_job_id(),
             request=order.asked,
@@ -232,16 +261,21 @@ class Orders:
             notes=notes,
         )
         whole = self._on_lane(whole, paid=cost.usd_high != 0)
-        return chain.jobs(whole, steps) if steps else [whole]
+        jobs = chain.jobs(whole, steps) if steps else [whole]
+        return [replace(job, prepared=lora_files.put(job.prepared, inputs.loras)) for job in jobs]
 
     def _on_lane(self, job: NewJob, *, paid: bool) -> NewJob:
         if paid:
             check_paid(self.context.settings.home)
+            if lost := why_lost(self.context.settings.home):
+                job = replace(job, notes=(*job.notes, lost))
         access = self.context.access(job.provider)
         closed_for, why = Breaker(self.context.store, access.lane).open_for()
         if closed_for > 0:
-            text = f"{job.provider} is paused for {closed_for:.0f} s more: {why}"
+            text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
+        if paid:
+            other_homes.record(self.context.settings.home, access.lane, self.context.settings.env)
         return job.on(access.lane, access.base_url)
 
 

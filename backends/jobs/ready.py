@@ -11,10 +11,10 @@ from anyio import to_thread
 from backends.backend import JsonObject, Prepared
 from backends.catalog.price import estimate
 from backends.errors import VideoError
-from backends.jobs import codec, ledger, legal, records
+from backends.jobs import codec, ledger, legal, lora_files, records
 from backends.jobs.context import Context
 from backends.jobs.crash import crash_point
-from backends.jobs.inputs import MAX_INPUT, assets_of, is_pending
+from backends.jobs.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending
 from backends.jobs.records import Hold
 from backends.jobs.store import Row, Transaction, to_json
 from backends.media.fetch import fetch
@@ -28,13 +28,18 @@ async def ready(context: Context, hold: Hold, row: Row) -> Prepared:
     entries = cast("dict[str, JsonObject]", json.loads(row["inputs"]))
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     if any(is_pending(entry) for entry in entries.values()):
-        entries, prepared = await _settle(context, hold, row, entries, prepared)
+        try:
+            entries, prepared = await _settle(context, hold, row, entries, prepared)
+        except BlobGone:  # taken away by a refused call that had copied the same bytes before: once more
+            entries, prepared = await _settle(context, hold, row, entries, prepared)
+    await to_thread.run_sync(context.inputs.check_kept, entries)
     return codec.with_assets(prepared, assets_of(entries))
 
 
 async def _settle(
     context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared
 ) -> tuple[dict[str, JsonObject], Prepared]:
+    entries = dict(entries)
     spool = context.artifacts.spool(row["id"])
     for number, (place, entry) in enumerate(list(entries.items())):
         if not is_pending(entry):
@@ -55,19 +60,21 @@ async def _settle(
     facts = {place: asset.facts for place, asset in assets_of(entries).items()}
     checked = legal.recheck(asked, context.catalog.get(row["model"]), facts)
     high = estimate(checked, checked.row).usd_high
-    if row["est_high"] is not None and (high is None or ledger.to_micro(high) > row["est_high"]):
+    unpriced = high is None and row["est_low"] is None  # as when it was asked for: what is held stands for its price
+    if row["est_high"] is not None and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):
         raise VideoError(
             "needs_budget",
             "now that the input is known, the clip would cost more than was reserved for it "
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
-    fresh = legal.prepare(checked)
+    fresh = lora_files.carry(prepared, legal.prepare(checked))
     _keep(context, hold, row, entries, fresh)
     return entries, fresh
 
 
 def _keep(context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared) -> None:
     def write(tx: Transaction) -> None:
+        check_there(entries)
         columns = {"inputs": to_json(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
         records.move(tx, hold, row["id"], row["state"], **columns)
         records.note(tx, row["id"], *prepared.notes)

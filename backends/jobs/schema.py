@@ -143,7 +143,7 @@ CREATE TABLE events(
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   job TEXT NOT NULL,
   at REAL NOT NULL,
-  kind TEXT NOT NULL,                   -- submitted | state | cancel | resolve | note
+  kind TEXT NOT NULL,                   -- submitted | state | cancel | resolve | note | limit (job '')
   data TEXT NOT NULL DEFAULT '{}',
   wake INTEGER NOT NULL DEFAULT 0       -- 1: a driver must look
 ) STRICT;

@@ -20,6 +20,7 @@ import apsw
 from backends.errors import VideoError
 from backends.jobs import schema
 from backends.jobs.crash import crash_point
+from backends.jobs.private import private_file, private_home
 
 T = TypeVar("T")
 
@@ -116,7 +117,8 @@ class Store:
         self._synchronous = ""
         self._inside: dict[int, float] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_home(path.parent)
+            private_file(path)  # SQLite gives its log and index the same rights
             self._writer = self._connect()
             try:
                 self._migrate()
@@ -303,7 +305,8 @@ def storage_error(error: Exception, path: Path) -> VideoError:
     elif isinstance(error, apsw.CorruptError | apsw.NotADBError):
         text = (
             f"{path} is damaged ({error}): stop every Reelwright process, copy the file for safety, then run "
-            f"sqlite3 {path.name} .recover, or move it away to begin a new store (clips in artifacts/ stay)"
+            f"sqlite3 {path.name} .recover, or move it and the files {path.name}-* away: a new store takes up the paid "
+            "jobs of this one from accepted.jsonl (leave that file and artifacts/ where they are)"
         )
     elif isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | PermissionError):
         text = f"{folder} cannot be written: make it writable, or set REELWRIGHT_HOME to a folder that is"

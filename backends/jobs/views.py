@@ -104,13 +104,15 @@ class JobRow(View):
 
 
 class Spend(View):
-    """Money so far, US dollars. reserved: held for jobs that are not settled. Days are UTC."""
+    """Money so far, US dollars. reserved: held for jobs that are not settled. Days are UTC. limits_changed: the changes
+    of the person's limits within a day, each in a sentence, newest first."""
 
     today_usd: float = 0.0
     total_usd: float = 0.0
     reserved_usd: float = 0.0
     per_job_wall_usd: float | None = None
     per_day_wall_usd: float | None = None
+    limits_changed: list[str] = Field(default_factory=list)
 
 
 class JobPage(View):

@@ -33,7 +33,8 @@ class Call:
     many (of a clip that is restyled: its own). drop: generated frames that the result leaves out at its start;
     drop_last: and at its end (a loop's last frame is its first). before: the clip that an extension goes on from.
     own_size, guidance, places: what the pipeline has no argument for (see `overrides`), False, None or () where it has;
-    places: frames of LTX-2's stills."""
+    places: frames of LTX-2's stills. lora_files: sha256 by path of the LoRA files, as they were when they were asked
+    for."""
 
     arguments: dict[str, Any]
     size: tuple[int, int]
@@ -47,6 +48,7 @@ class Call:
     guidance: float | None = None
     places: tuple[int, ...] = ()
     notes: list[str] = field(default_factory=list[str])
+    lora_files: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of(cls, kind: Variant, prepared: Prepared) -> Call:
@@ -96,6 +98,7 @@ class _Builder:
         )
         call.drop_last = 1 if request.loop else 0
         call.own_size = not kind.sized
+        call.lora_files = cast("dict[str, str]", self.prepared.wire.get("lora_files") or {})
         if not kind.guided and "guidance" in request.provider_options:
             call.guidance = float(cast("float", request.provider_options["guidance"]))
         call.arguments = {**self._plain(frames, fps), **self._media(frames, fps)}

@@ -107,7 +107,7 @@ def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress
         with (
             overridden(pipe, call),
             switched(pipe, plan, steps),
-            with_loras(pipe, call.loras, plan, device) as loras,
+            with_loras(pipe, call.loras, call.lora_files, plan, device) as loras,
             torch.inference_mode(),
         ):
             result = pipe(**call.arguments, generator=generator, output_type="np")

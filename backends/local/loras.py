@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 from backends.errors import VideoError
 from backends.local.loading import need, transformers_of
 from backends.local.memory import Plan
+from backends.media.hashing import sha256_of
 from backends.request import Lora
 
 EXPERTS = {
@@ -46,9 +46,12 @@ class Fitted:
 
 
 @contextmanager
-def with_loras(pipe: Any, loras: tuple[Lora, ...], plan: Plan, device: str) -> Generator[tuple[Fitted, ...]]:
-    """The pipeline under the request's LoRAs. VideoError("asset") names the file that is missing, broken or another
-    model's; VideoError("unsupported") for a pipeline that takes none."""
+def with_loras(
+    pipe: Any, loras: tuple[Lora, ...], known: Mapping[str, str], plan: Plan, device: str
+) -> Generator[tuple[Fitted, ...]]:
+    """The pipeline under the request's LoRAs. known: sha256 by path, as they were asked for. VideoError("asset") names
+    the file that is missing, changed since, broken or another model's; VideoError("unsupported") for a pipeline that
+    takes none."""
     with ExitStack() as stack:
         fitted: list[Fitted] = []
         if loras:
@@ -61,7 +64,7 @@ def with_loras(pipe: Any, loras: tuple[Lora, ...], plan: Plan, device: str) -> G
             stack.callback(_unload, pipe, plan, device)
             if plan.offload == "model":
                 pipe.remove_all_hooks()  # the loader would put them back for a device of its own choice
-            fitted = [_fit(pipe, f"lora{number}", lora) for number, lora in enumerate(loras)]
+            fitted = [_fit(pipe, f"lora{number}", lora, known) for number, lora in enumerate(loras)]
             pipe.set_adapters([f"lora{number}" for number in range(len(loras))], [lora.weight for lora in loras])
             if plan.offload == "model":
                 pipe.enable_model_cpu_offload(device=device)
@@ -74,12 +77,17 @@ def _unload(pipe: Any, plan: Plan, device: str) -> None:
         pipe.enable_model_cpu_offload(device=device)
 
 
-def _fit(pipe: Any, name: str, lora: Lora) -> Fitted:
+def _fit(pipe: Any, name: str, lora: Lora, known: Mapping[str, str]) -> Fitted:
     """Load one as the adapter `name`."""
     import torch
     from safetensors import SafetensorError
 
     path = _file(lora)
+    sha256 = _sha256(path)
+    if known.get(lora.name, sha256) != sha256:
+        raise VideoError(
+            "asset", f"lora {path.name} has been changed since it was asked for: ask again, for a clip with the new one"
+        )
     where = {"weight_name": path.name, "local_files_only": True, "use_safetensors": True}
     try:
         weights: Mapping[str, Any] = pipe.lora_state_dict(str(path.parent), **where)
@@ -104,11 +112,12 @@ def _fit(pipe: Any, name: str, lora: Lora) -> Fitted:
         first = next(iter(weights), "none")
         raise _foreign(path, pipe, f"it has no layer of this model, but {first[:80]!r} and such")
     _in_full(pipe, name, weights)
-    return Fitted(path.name, _sha256(path), lora.weight, used, layers, into)
+    return Fitted(path.name, sha256, lora.weight, used, layers, into)
 
 
 def _file(lora: Lora) -> Path:
-    path = Path(lora.name).expanduser()
+    """Its place, which was found by the rules of every input when it was asked for; here no name is read anew."""
+    path = Path(lora.name)
     if path.suffix != ".safetensors" or not path.is_absolute() or not path.is_file():
         raise VideoError(
             "asset", f"lora {lora.name[:120]!r}: give the absolute path of a .safetensors file on this machine"
@@ -149,5 +158,8 @@ def _in_full(pipe: Any, name: str, weights: Mapping[str, Any]) -> None:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return sha256_of(file)
+    except OSError as error:
+        raise VideoError("asset", f"lora {path.name} cannot be read ({error.strerror}): copy it again") from None

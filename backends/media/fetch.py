@@ -15,11 +15,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import httpx
 
+from backends import border
 from backends.errors import VideoError
 from backends.media.addresses import Resolve, is_public, resolve_host
 from backends.media.diskspace import disk_full, is_full
@@ -43,6 +45,19 @@ class Fetched:
     mime: str
     final_url: str
     resumed_from: int = 0
+
+
+class FileTooLarge(VideoError):
+    """The file at an address is larger than what is fetched ("asset", never retryable): another try, or a fresh
+    address for the same file, would bring as much again. size: bytes where they are known; most: the limit."""
+
+    def __init__(self, shown: str, size: int | None, most: int) -> None:
+        told = f"has {size / 1e6:.0f} MB" if size is not None else "is larger than allowed"
+        super().__init__("asset", f"{shown} {told}; at most {most / 1e6:.0f} MB are fetched")
+        self.shown, self.size, self.most = shown, size, most
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (FileTooLarge, (self.shown, self.size, self.most))
 
 
 @dataclass(frozen=True)
@@ -72,8 +87,9 @@ async def fetch(
     the first host alone. resume: keep what has arrived in `dest`.part when it breaks off, and go on from there next
     time if the server says that the file is the same. resolve, ssl_context: instead of the system's.
 
-    VideoError: "asset" for an address that is refused, a file that is too large or empty and a definite refusal
-    (http_status is set); "network" and "timeout", retryable, for a transport that failed; "storage" for a full disk.
+    VideoError: "asset" for an address that is refused, an empty file and a definite refusal (http_status is set), as
+    `FileTooLarge` for a file above max_bytes; "network" and "timeout", retryable, for a transport that failed (with
+    retry_after_s of at most 300 s); "storage" for a full disk.
     """
     rules = _Rules(max_bytes, allow_hosts, resolve, ssl_context or _public_authorities())
     part = PartFile(dest, keep=resume)
@@ -231,7 +247,7 @@ def _check_status(response: httpx.Response, shown: str) -> None:
             f"{shown} answered {status}; try again later",
             retryable=True,
             http_status=status,
-            retry_after_s=float(after) if after.isdigit() else None,
+            retry_after_s=border.retry_after(after, border.POLL_WAIT_MAX_S),
         )
     why = {401: "it needs a login", 403: "it refuses access, or the link has expired", 404: "no such file", 410: "gone"}
     raise VideoError(
@@ -240,16 +256,15 @@ def _check_status(response: httpx.Response, shown: str) -> None:
 
 
 async def _receive(response: httpx.Response, part: PartFile, max_bytes: int, shown: str) -> None:
-    length = response.headers.get("content-length", "")
-    expected = int(length) if length.isdigit() else None
+    expected = border.whole(response.headers.get("content-length", ""))
     offset = part.begin(response.status_code, response.headers)
     if expected is not None and offset + expected > max_bytes:
-        raise _too_large(shown, offset + expected, max_bytes)
+        raise FileTooLarge(shown, offset + expected, max_bytes)
     received = 0
     async for chunk in response.aiter_raw():  # as it arrives: a resume starts from the last byte
         received += len(chunk)
         if offset + received > max_bytes:
-            raise _too_large(shown, None, max_bytes)
+            raise FileTooLarge(shown, None, max_bytes)
         part.write(chunk)
     if expected is not None and received != expected:
         raise VideoError(
@@ -257,11 +272,6 @@ async def _receive(response: httpx.Response, part: PartFile, max_bytes: int, sho
         )
     if not part.size:
         raise VideoError("asset", f"{shown} is empty (0 bytes): give a working link")
-
-
-def _too_large(shown: str, size: int | None, max_bytes: int) -> VideoError:
-    told = f"has {size / 1e6:.0f} MB" if size is not None else "is larger than allowed"
-    return VideoError("asset", f"{shown} {told}; at most {max_bytes / 1e6:.0f} MB are fetched")
 
 
 def _transport_error(error: httpx.HTTPError, shown: str) -> VideoError:

@@ -49,7 +49,7 @@ class PartFile:
     def begin(self, status: int, headers: Mapping[str, str]) -> int:
         """Open for what a 200 or 206 brings; the offset at which it goes on."""
         if status == 206:
-            shape = re.fullmatch(r"bytes (\d+)-\d*/(\d+|\*)", headers.get("content-range", "").strip())
+            shape = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]*/([0-9]+|\*)", headers.get("content-range", "").strip())
             if shape is None or not self.offset or int(shape[1]) != self.offset:
                 self.forget()
                 raise VideoError(
@@ -75,7 +75,7 @@ class PartFile:
 
     def is_whole(self, content_range: str) -> bool:
         """Whether a 416's `bytes */N` says that all of the file is there already."""
-        shape = re.fullmatch(r"bytes \*/(\d+)", content_range.strip())
+        shape = re.fullmatch(r"bytes \*/([0-9]{1,18})", content_range.strip())
         if shape is None or int(shape[1]) != self.offset:
             return False
         self._take_over()

@@ -11,27 +11,66 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from backends.errors import VideoError
+from backends.media.lookalikes import lookalike, names_in
 
 MAX_BYTES = 2 * 1024**3
 ROOTS_SHOWN = 8
 
 
-def open_input(text: str, roots: Sequence[Path], cwd: Path) -> BinaryIO:
-    """The named file, open for reading at its start. Close it.
+@dataclass(frozen=True)
+class Found:
+    """An open file, for reading at its start. Usable as a context manager, which closes it.
 
-    text: as the caller wrote it; `~` is the home folder, a relative path starts at `cwd`. roots: the allowed folders.
+    path: where it lay when it was opened. note: what to tell of how it was found, "" when it is just as named."""
+
+    file: BinaryIO
+    path: Path
+    note: str = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def open_input(text: str, roots: Sequence[Path], cwd: Path, most: int = MAX_BYTES) -> BinaryIO:
+    """The file of `find_input` alone. Close it."""
+    return find_input(text, roots, cwd, most).file
+
+
+def find_input(text: str, roots: Sequence[Path], cwd: Path, most: int = MAX_BYTES) -> Found:
+    """The named file, or the only one whose name looks the same. Close it.
+
+    text: as the caller wrote it; `~/` is the home folder, a relative path starts at `cwd`. roots: the allowed folders.
+    most: bytes.
     VideoError("asset"): outside the roots (also through a link), hidden, missing, no regular file, unreadable, empty,
-    or above 2 GiB.
+    or above `most` bytes.
     """
     root, parts = _below_a_root(text, roots, cwd)
+    how = ""
     try:
-        fd = _open_below(root, parts)
+        for _ in range(len(parts)):
+            try:
+                fd = _open_below(root, parts)
+                break
+            except FileNotFoundError:
+                like = lookalike(root, parts)
+                if like is None:
+                    raise
+                if len(like.names) > 1:
+                    raise VideoError("asset", f"{_shown(text)} does not exist, but {like.several}") from None
+                how = max(how, like.how)  # one that differs in case too is told as such
+                root, parts = _below_a_root(str(root.joinpath(*like.parts)), roots, cwd)
+        else:
+            fd = _open_below(root, parts)
     except FileNotFoundError:
-        raise VideoError("asset", f"{_shown(text)} does not exist{_nearest(root, parts)}") from None
+        raise VideoError("asset", f"{_shown(text)} does not exist{_nearest(text, root, parts)}") from None
     except PermissionError:
         raise VideoError(
             "asset", f"{_shown(text)} cannot be read by this user: change its permissions, or those of its folder"
@@ -41,8 +80,9 @@ def open_input(text: str, roots: Sequence[Path], cwd: Path) -> BinaryIO:
             raise VideoError("asset", f"{_shown(text)} does not exist: part of its path is no folder") from None
         raise VideoError("asset", f"{_shown(text)} cannot be opened ({error.strerror})") from None
     try:
-        _check(os.fstat(fd), text)
-        return os.fdopen(fd, "rb")
+        _check(os.fstat(fd), text, most)
+        note = f"{_shown(text)} is taken to be {'/'.join(parts)!a}, which {how}" if how else ""
+        return Found(os.fdopen(fd, "rb"), root.joinpath(*parts), note)
     except BaseException:
         os.close(fd)
         raise
@@ -52,7 +92,7 @@ def _below_a_root(text: str, roots: Sequence[Path], cwd: Path) -> tuple[Path, tu
     """The root that holds the resolved path, and the path's parts below it."""
     hidden = False
     try:
-        if text == "~" or text.startswith(("~/", "~\\")):
+        if text == "~" or text.startswith(("~/", "~\\")):  # ~name is a name like any other
             text = str(Path.home()) + text[1:]
         real = Path(os.path.realpath(cwd / text))
         for root in map(Path, map(os.path.realpath, roots)):
@@ -109,24 +149,24 @@ def _check_kind(mode: int) -> None:
         raise VideoError("asset", f"the path names {kind}, not a file: name one picture or clip")
 
 
-def _check(facts: os.stat_result, text: str) -> None:
+def _check(facts: os.stat_result, text: str, most: int) -> None:
     _check_kind(facts.st_mode)
     if not facts.st_size:
         raise VideoError("asset", f"{_shown(text)} is empty (0 bytes): was it saved or downloaded to the end?")
-    if facts.st_size > MAX_BYTES:
+    if facts.st_size > most:
+        taken = f"{most / 1024**3:g} GiB are taken"
         raise VideoError(
-            "asset", f"{_shown(text)} has {facts.st_size / 1024**3:.1f} GiB; at most 2 GiB are taken: cut or scale it"
+            "asset", f"{_shown(text)} has {facts.st_size / 1024**3:.1f} GiB; at most {taken}: cut or scale it"
         )
 
 
-def _nearest(root: Path, parts: tuple[str, ...]) -> str:
+def _nearest(text: str, root: Path, parts: tuple[str, ...]) -> str:
     """The file of nearly that name beside it, if there is one."""
-    try:
-        names = [file.name for file in root.joinpath(*parts[:-1]).iterdir() if not file.name.startswith(".")]
-    except OSError:
-        return ": check the path"
-    near = difflib.get_close_matches(parts[-1] if parts else "", names, n=1)
-    return f": did you mean {near[0]}?" if near else ": check the path"
+    near = difflib.get_close_matches(parts[-1] if parts else "", names_in(root.joinpath(*parts[:-1])), n=1)
+    if near:
+        return f": did you mean {near[0]}?"
+    tilde = text.startswith("~") and not text.startswith(("~/", "~\\"))
+    return f": check the path{' (only ~/ stands for a home folder, your own)' if tilde else ''}"
 
 
 def _shown(text: str) -> str:

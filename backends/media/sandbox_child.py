@@ -27,6 +27,7 @@ Reply = dict[str, Any]
 
 
 def main(idle_s: float) -> None:
+    os.umask(0o077)  # what it writes is for this user alone
     requests, replies = _private_pipes()
     _limit_process()
     idle = threading.Timer(0, lambda: None)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mcp_server.cli import config, demo, doctor, jobs, make, models, pull
+from mcp_server.cli import config, demo, doctor, jobs, make, models, pull, show
 
 app = typer.Typer(
     name="reelwright",
@@ -19,19 +19,29 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def serve(
-    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP at /mcp instead of stdio.")] = False,
-    host: Annotated[str | None, typer.Option(help="Address to bind; beyond loopback only with a token.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to bind.")] = None,
+def _version(wanted: bool) -> None:
+    if wanted:
+        from backends.jobs.context import program_version
+
+        show.line(f"reelwright {program_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def reelwright(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
-    """Serve MCP on stdin and stdout, or on HTTP: this is what an agent's host starts."""
+    """AI video for agents and notebooks: prices first, no paid job lost, nothing paid twice."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def serve(context: typer.Context) -> None:
+    """Serve MCP on stdin and stdout, or with --http [HOST:PORT] on HTTP: this is what an agent's host starts."""
     from mcp_server.__main__ import serve as run
 
-    words = ["--http"] if http else []
-    words += ["--host", host] if host is not None else []
-    words += ["--port", str(port)] if port is not None else []
-    raise typer.Exit(run(words))
+    raise typer.Exit(run(context.args))
 
 
 app.command("demo")(demo.demo)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from backends.errors import VideoError
+from backends.errors import A_PERSON, VideoError
 from mcp_server.cli import shots, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import capped, is_free, leave
@@ -121,8 +121,9 @@ def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> No
     if day is not None and total is not None and total > 0 and spent + total > day:
         raise VideoError(
             "wall",
-            f"the shots cost {show.usd(total)}, and {show.usd(spent)} of {show.usd(day)} a day (UTC) is spent or "
-            "reserved: make fewer, wait, or reelwright config set per_day_usd N; nothing was started",
+            f"the shots cost {show.usd(total)}, and {show.usd(spent)} of the {show.usd(day)} a day (UTC) that the "
+            f"spending limit per_day_usd allows is spent or reserved: make fewer, or wait; {A_PERSON}. Nothing was "
+            "started",
         )
 
 

@@ -1,4 +1,4 @@
-"""`config`: the person's walls, their keys, and what to paste into an agent's host. Outside every agent's tools."""
+"""`config`: the person's spending limits, their keys, and what to paste into an agent's host. No tool reaches it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import typer
 
 from backends.errors import VideoError
 from backends.settings import KEY_VARIABLES, load_settings
-from mcp_server.cli import keyfile, opening, show, snippets
+from mcp_server.cli import keyfile, opening, person, show, snippets
 
 if TYPE_CHECKING:
+    from backends.jobs.limits import How
     from backends.studio import Studio
 
-app = typer.Typer(help="Walls, keys and client snippets. Without a word: the settings.")
+app = typer.Typer(help="Spending limits, keys and client snippets. Without a word: the settings.")
 keys = typer.Typer(help="The key file, which server, notebook and command line all read.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
@@ -35,43 +36,63 @@ def list_settings(as_json: Json = False) -> None:
 
 
 def _list(as_json: bool) -> None:
-    from backends.jobs import admin
+    from backends.jobs import limits
 
     with opening.studio(as_json) as studio:
-        found = admin.walls_as_set(studio.context.store)
+        found = limits.walls_as_set(studio.context.store)
+        changed = limits.told(studio.context.store)
     if as_json:
         show.as_json({key: {"value": value, "set": is_set} for key, (value, is_set) in found.items()})
         return
-    meanings = {key: admin.WALLS.get(key, admin.WALLS[admin.PROVIDER_WALL + "PROVIDER"]) for key in found}
+    meanings = {key: limits.WALLS.get(key, limits.WALLS[limits.PROVIDER_WALL + "PROVIDER"]) for key in found}
     show.table(
         ("setting", "value", "", "meaning"),
         [[key, value, "set" if is_set else "default", meanings[key]] for key, (value, is_set) in found.items()],
     )
+    for sentence in changed:
+        show.line(sentence)
 
 
 @app.command("set")
 def set_setting(key: str, value: str) -> None:
-    """Set a wall: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
-    allow_unknown_price."""
-    from backends.jobs import admin
+    """Set a spending limit: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
+    allow_unknown_price. Raising one needs a person at a terminal."""
+    from backends.jobs import limits
 
     with opening.studio() as studio:
-        kept = admin.set_wall(studio.context.store, key, value, _providers(studio))
-    show.line(f"{key} = {kept}")
+        store, providers = studio.context.store, _providers(studio)
+        wanted = limits.wall_value(key, value, providers)
+        how = _leave(key, limits.value_of(store, key), wanted)
+        limits.set_wall(store, key, value, providers, how=how, who=person.name())
+    show.line(f"{key} = {wanted}")
 
 
 @app.command("unset")
 def unset_setting(key: str) -> None:
-    """Back to the default."""
-    from backends.jobs import admin
+    """Back to the default. Where that raises the limit, it needs a person at a terminal."""
+    from backends.jobs import limits
 
     with opening.studio() as studio:
-        default = admin.unset_wall(studio.context.store, key)
+        store = studio.context.store
+        default = limits.default_of(key)
+        how = _leave(key, limits.value_of(store, key), default)
+        limits.unset_wall(store, key, how=how, who=person.name())
     show.line(f"{key} = {default} (default)")
 
 
+def _leave(key: str, old: str, new: str) -> How:
+    """A person's leave where a limit is raised; lowering one needs none."""
+    from backends.jobs import limits
+
+    if not limits.is_raised(key, old, new):
+        return person.where_from()
+    before, after = limits.shown(key, old), limits.shown(key, new)
+    question = f"This raises the spending limit {key} from {before} to {after}. Type {new} to do this"
+    return person.decides(question, new, "raise-limits")
+
+
 def _providers(studio: Studio) -> set[str]:
-    """Every provider that a wall may name: of the catalogue, and of the installed back ends."""
+    """Every provider that a limit may name: of the catalogue, and of the installed back ends."""
     from backends.backend import registry
 
     return {row.provider for row in studio.context.catalog.rows} | set(registry())
@@ -126,4 +147,4 @@ def snippet(
             )
         where, text = snippets.CLIENTS[client](load_settings())
     show.aside(where)
-    show.line(text)
+    show.block(text)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -83,6 +84,8 @@ def look_over(quick: bool) -> Iterator[Finding]:
     except VideoError as error:
         yield Finding("settings", "FAIL", error.message)
         return
+    if settings.trouble:
+        yield Finding("settings", "note", settings.trouble)
     yield from _home(settings)
     yield _output(settings)
     yield from _roots(settings)
@@ -93,7 +96,16 @@ def look_over(quick: bool) -> Iterator[Finding]:
         yield Finding("store", "FAIL", error.message)
         return
     try:
-        for look in (_store, _lock, _catalog, _back_ends, _tested, _lanes, *(() if quick else (_accounts,))):
+        for look in (
+            _store,
+            _other_homes,
+            _lock,
+            _catalog,
+            _back_ends,
+            _tested,
+            _lanes,
+            *(() if quick else (_accounts,)),
+        ):
             yield from _told(look, context)
     finally:
         context.close()
@@ -114,19 +126,39 @@ def _told(look: Callable[[Context], Iterator[Finding]], context: Context) -> Ite
 
 
 def _home(settings: Settings) -> Iterator[Finding]:
-    from backends.jobs.homes import file_system, why_unsafe
+    from backends.jobs.homes import file_system, why_lost, why_unsafe
+    from backends.jobs.private import private_folder
 
     home = settings.home
+    with suppress(OSError):  # told below
+        private_folder(home)
     where = f"{home} ({file_system(home) or 'file system unknown'})"
     if why := _why_unwritable(home):
         yield Finding("home", "FAIL", f"{where}: {why}: make it writable, or set REELWRIGHT_HOME to one that is")
         return
     yield Finding("home", "ok", where)
+    yield from _rights(home)
     if why := why_unsafe(home):
         yield Finding("home", "note", f"no paid work here: {why}")
+    elif why := why_lost(home):
+        yield Finding("home", "note", why)
     free = shutil.disk_usage(home).free
     verdict: Verdict = "ok" if free >= LITTLE_SPACE else "note" if free >= NO_SPACE else "FAIL"
     yield Finding("disk", verdict, f"{free / (1 << 30):.1f} GiB free{'' if verdict == 'ok' else ': make some room'}")
+
+
+def _rights(home: Path) -> Iterator[Finding]:
+    """Whether others may look into the home; what can be done about it is done."""
+    from backends.jobs.private import private_home, rights_of_others, why_not_narrowed
+
+    if not (rights := rights_of_others(home)):
+        return
+    if why := why_not_narrowed(home):
+        remedy = f"set REELWRIGHT_HOME to a folder of its own, or run chmod 700 {home}"
+        yield Finding("home", "note", f"others have rights in {home} ({rights}), and {why}: {remedy}")
+        return
+    private_home(home)
+    yield Finding("home", "note", f"others had rights in {home} ({rights}): they were taken away (700)")
 
 
 def _output(settings: Settings) -> Finding:
@@ -171,6 +203,8 @@ def _store(context: Context) -> Iterator[Finding]:
     import apsw
 
     from backends.jobs import schema
+    from backends.jobs.idlog import IdLog
+    from backends.jobs.recovery import unlisted
 
     path = context.settings.store
     counts = {
@@ -181,16 +215,31 @@ def _store(context: Context) -> Iterator[Finding]:
     yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
     for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
         yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
+    for job, lane, remote_id in unlisted(context.store, IdLog.of(context.settings.home))[:20]:
+        words = "was accepted by the provider for an earlier store: look after it there"
+        yield Finding("job", "note", f"{job} {words} ({lane.rpartition('|')[0]}, id {remote_id})")
+
+
+def _other_homes(context: Context) -> Iterator[Finding]:
+    from backends.jobs import other_homes
+
+    for home in other_homes.sharing(context.settings.home, context.settings.env):
+        text = (
+            f"{home} buys on an account of this home too, under spending limits of its own: a day's limit counts twice"
+        )
+        yield Finding("limits", "note", text)
 
 
 def _lock(context: Context) -> Iterator[Finding]:
     """Whether the kernel really keeps a second one out: lanes hang on it."""
     from filelock import FileLock, Timeout
 
+    from backends.jobs.private import private_folder
+
     path = context.locks / "doctor.lock"
     try:
-        context.locks.mkdir(parents=True, exist_ok=True)
-        first, second = (FileLock(path, is_singleton=False, fallback_to_soft=False) for _ in range(2))
+        private_folder(context.locks)
+        first, second = (FileLock(path, mode=0o600, is_singleton=False, fallback_to_soft=False) for _ in range(2))
         with first:
             try:
                 with second.acquire(timeout=0):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import typer
 
+from backends import plain
 from mcp_server.cli import show
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ class _Lines:
 def told(job: Job) -> str:
     """A job's state in one line."""
     place = f", place {job.queue_position} in the queue" if job.queue_position else ""
-    phase = f", {job.phase}" if job.phase else ""
-    label = f" {job.label}" if job.label else ""
+    phase = f", {plain.said(job.phase)}" if job.phase else ""
+    label = f" {plain.said(job.label)}" if job.label else ""
     return f"{job.job_id}{label}: {job.state} {job.progress:.0%}{phase}{place}"
 
 
@@ -110,6 +111,6 @@ def _bars(job_ids: Sequence[str], on_stderr: bool) -> Generator[Changed]:
             if not job.poll_after_s:
                 settled.add(job.job_id)
             words = f"{len(settled)} of {len(done)} done" if len(done) > 1 else f"{job.state} {job.phase}"
-            progress.update(bar, completed=sum(done.values()) / len(done), description=show.clean(words))
+            progress.update(bar, completed=sum(done.values()) / len(done), description=plain.one_line(words))
 
         yield changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -14,10 +15,12 @@ from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 
 if TYPE_CHECKING:
-    from backends.jobs.views import JobPage
+    from backends.jobs.views import Job, JobPage
     from backends.studio import Studio
 
-app = typer.Typer(help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person.")
+app = typer.Typer(
+    help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person; verify, clean."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 State = Annotated[str | None, typer.Option(help="A state, or open.")]
@@ -67,7 +70,7 @@ def _list(
 ) -> None:
     with opening.studio(as_json) as studio:
         if by is not None:
-            _show_bill(_bill(studio, by), by, as_csv, as_json)
+            _show_bill(_bill(studio, by), _differences(studio), by, as_csv, as_json)
             return
         page = studio.list(state, label, limit)
     rows = [row.model_dump(mode="json") for row in page.jobs]
@@ -76,10 +79,10 @@ def _list(
     elif as_csv:
         _csv(("job_id", "state", "model", "label", "take", "cost_usd", "created_at", "file"), rows)
     else:
-        _show_page(page)
+        show_page(page)
 
 
-def _show_page(page: JobPage) -> None:
+def show_page(page: JobPage) -> None:
     cells = [
         [
             row.job_id,
@@ -101,6 +104,8 @@ def _show_page(page: JobPage) -> None:
         f"spent today {show.usd(spend.today_usd)}, in all {show.usd(spend.total_usd)}, "
         f"reserved {show.usd(spend.reserved_usd)}"
     )
+    for sentence in spend.limits_changed:
+        show.line(sentence)
     if page.cursor:
         show.line("there are older ones: --limit shows more")
 
@@ -119,9 +124,9 @@ def _bill(studio: Studio, by: Literal["label", "day"]) -> Bill:
     ]
 
 
-def _show_bill(rows: Bill, by: str, as_csv: bool, as_json: bool) -> None:
+def _show_bill(rows: Bill, differences: Bill, by: str, as_csv: bool, as_json: bool) -> None:
     if as_json:
-        show.as_json({"by": by, "rows": rows})
+        show.as_json({"by": by, "rows": rows, "differences": differences})
     elif as_csv:
         _csv((by, "jobs", "settled_usd", "held_usd"), rows)
     else:
@@ -129,6 +134,16 @@ def _show_bill(rows: Bill, by: str, as_csv: bool, as_json: bool) -> None:
         show.table((by, "jobs", "settled", "held"), cells)
         settled, held = (sum(row[name] for row in rows) for name in ("settled_usd", "held_usd"))
         show.line(f"in all {show.usd(settled)} settled, {show.usd(held)} held for jobs that are not settled")
+
+
+def _differences(studio: Studio) -> Bill:
+    """The paid jobs whose clip is not what was asked for: a ground for a complaint."""
+    from backends.jobs import ledger
+
+    return [
+        {"job_id": row["id"], "label": row["label"], "difference": row["cost_basis"].partition("; ")[2]}
+        for row in ledger.differing(studio.context.store)
+    ]
 
 
 def _csv(columns: tuple[str, ...], rows: Bill) -> None:
@@ -142,10 +157,30 @@ def show_job(job: str, as_json: Json = False) -> None:
     """One job in full."""
     with opening.studio(as_json) as studio:
         found = studio.get(job)
+        remote = _remote_id(studio, found.job_id)
     if as_json:
-        show.as_json(found)
+        show.as_json(found.model_dump() | ({"remote_id": remote} if remote else {}))
         return
-    for name, value in found.model_dump(mode="json", exclude={"next", "timed_out", "poll_after_s"}).items():
+    show_fields(found)
+    if remote:
+        show.line(f"remote_id: {remote}")
+
+
+def _remote_id(studio: Studio, job: str) -> str:
+    """What the provider calls the job: as its row says, else as the id log has it from before a crash; "" when neither
+    knows."""
+    from backends.jobs.idlog import IdLog
+
+    row = studio.context.store.row("SELECT remote_id FROM jobs WHERE id = ?", (job,))
+    if row is not None and row["remote_id"]:
+        return str(row["remote_id"])
+    handle = IdLog.of(studio.context.settings.home).find(job)
+    return "" if handle is None else handle.remote_id
+
+
+def show_fields(job: Job) -> None:
+    """A job in full, a field a line."""
+    for name, value in job.model_dump(exclude={"next", "timed_out", "poll_after_s"}).items():
         if value not in (None, "", []):
             show.line(f"{name}: {_words(value)}")
 
@@ -181,8 +216,12 @@ def watch(
 @app.command()
 def cancel(job: list[str], as_json: Json = False) -> None:
     """Stop jobs: at once and unpaid while queued, else as far as the provider can."""
+    from backends.studio import CANCEL_S
+
     with opening.studio(as_json) as studio:
-        found = [studio.cancel(one) for one in job]
+        for one in job:
+            studio.cancel(one)
+        found = [studio.cancel(one, wait_s=CANCEL_S) for one in job]
     if as_json:
         show.as_json(found)
         return
@@ -264,3 +303,53 @@ def resume(
         show.line(f"{key}: buys again")
     if not stopped:
         show.line("no lane was stopped")
+
+
+@app.command()
+def verify(as_json: Json = False) -> None:
+    """Read every kept clip and input again, and name those that are damaged or gone. Exit code 1 when there are any."""
+    from backends.jobs import upkeep
+
+    with opening.studio(as_json) as studio:
+        found = upkeep.verify(studio.context.store, studio.context.artifacts)
+    if as_json:
+        show.as_json(asdict(found))
+    elif not found.damage:
+        show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
+    else:
+        for one in found.damage:
+            show.cells(one.fault, one.what, one.path, *([f"whole at {one.whole_at}"] if one.whole_at else []))
+        show.line(
+            f"{len(found.damage)} of {found.files} kept files are damaged: put them back from a backup; published "
+            "copies may be whole"
+        )
+    raise typer.Exit(1 if found.damage else 0)
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them; without it they are only shown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Free the disk of what no job needs: work folders of ended jobs, and inputs that no job names."""
+    from backends.jobs import upkeep
+
+    with opening.studio(as_json) as studio:
+        found = upkeep.leftovers(studio.context.store, studio.context.artifacts)
+        freed = upkeep.clean(studio.context.store, studio.context.artifacts) if yes and found else 0
+    size = sum(one.bytes for one in found)
+    if as_json:
+        show.as_json({"removed": yes, "bytes": freed if yes else size, "leftovers": [asdict(one) for one in found]})
+        return
+    for one in found:
+        show.cells(_megabytes(one.bytes), one.what, one.path)
+    if not found:
+        show.line("nothing to remove")
+    elif yes:
+        show.line(f"{_megabytes(freed)} freed")
+    else:
+        show.line(f"{_megabytes(size)} in all; nothing was removed: reelwright jobs clean --yes")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 from backends.errors import VideoError
+from backends.jobs.private import private_folder
 from backends.settings import KEY_VARIABLES
 
 HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"
@@ -55,7 +56,7 @@ def _write(path: Path, entries: dict[str, str]) -> None:
     text = HEAD + "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in entries.items())
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)

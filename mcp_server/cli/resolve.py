@@ -1,22 +1,22 @@
 """Deciding a job that is not at its end: only a person at a terminal can, and only after typing a phrase of this very
 job.
 
-An agent that runs commands has a pipe on standard input, not a terminal; the phrase keeps a habit from deciding.
+A person's own script says REELWRIGHT_YES=resolve-jobs instead, which is recorded with the decision.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-import typer
-
 from backends.errors import VideoError
-from mcp_server.cli import show
+from mcp_server.cli import person, show
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
     from backends.studio import Studio
+
+SCRIPT = "resolve-jobs"
+"""The word in REELWRIGHT_YES with which a person's script decides without a terminal."""
 
 PHRASE = 6
 """The last characters of a job's id that the person types."""
@@ -30,8 +30,6 @@ def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
     job = studio.get(job_id)
     if job.state in ("succeeded", "failed", "cancelled"):
         raise VideoError("conflict", f"job {job.job_id} is {job.state}: there is nothing to decide")
-    if not sys.stdin.isatty():
-        raise VideoError("consent", "a person decides this at a terminal: standard input is none. Nothing was changed")
     ids = IdLog.of(studio.context.settings.home)
     row = studio.context.store.row("SELECT provider, lane FROM jobs WHERE id = ?", (job.job_id,))
     access = studio.context.access(row["provider"]) if row is not None else None
@@ -48,14 +46,15 @@ def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
         and how != "write_off"
     ):
         show.line("It belongs to another account or server: from here on the credentials that are set now are used.")
-    _confirm(job.job_id)
+    question = f"Type the last {PHRASE} characters of the job's id to do this"
+    by = person.decides(question, job.job_id[-PHRASE:], SCRIPT)
     store = studio.context.store
     if how == "bind":
-        decisions.bind(store, job.job_id, remote_id, access)
+        decisions.bind(store, job.job_id, remote_id, access, by=by)
     elif how == "retry":
-        decisions.retry(store, ids, job.job_id, access)
+        decisions.retry(store, ids, job.job_id, access, by=by)
     else:
-        decisions.write_off(store, job.job_id)
+        decisions.write_off(store, job.job_id, by=by)
     show.line(f"{job.job_id}: {studio.get(job.job_id).state}")
 
 
@@ -100,13 +99,3 @@ def _what_it_does(job: Job, how: str, remote_id: str) -> str:
         f"It is {job.state}: the provider may go on with it, and its clip will not be fetched. It ends as failed, and "
         f"{held} are booked as spent."
     )
-
-
-def _confirm(job_id: str) -> None:
-    typer.echo(f"Type the last {PHRASE} characters of the job's id to do this: ", nl=False)
-    try:
-        typed = input()
-    except EOFError:
-        typed = ""
-    if typed.strip() != job_id[-PHRASE:]:
-        raise VideoError("consent", "that is not what was asked for: nothing was changed")

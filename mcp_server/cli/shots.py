@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from backends.errors import VideoError
+from backends.plain import trouble
 from mcp_server.cli.request_options import Given, keyframe
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ def _shot(line: int, cells: Cells | VideoError, base: Given, label: str) -> Shot
         raise VideoError("invalid_request", f"take is a whole number of 1 to 99, not {str(take)[:40]!r}")
     if not isinstance(name, str) or len(name) > 80:
         raise VideoError("invalid_request", "label is a text of 80 characters at most")
+    if why := trouble(name):
+        raise VideoError("invalid_request", f"label is one line of plain text: it holds {why}")
     chosen = replace(base, fields=_with_base(own, base), task=_word("task", task), **_choosing(prefer, where))
     return Shot(line, chosen.request(), chosen, name, take)
 

@@ -16,6 +16,7 @@ from typing import IO, Any, NoReturn
 import typer
 from pydantic import BaseModel
 
+from backends import plain
 from backends.errors import VideoError
 
 COMMANDS = {
@@ -35,29 +36,29 @@ def is_terminal(stream: IO[str] | None = None) -> bool:
     return target.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def clean(text: str) -> str:
-    """The text without control characters other than line breaks, so that no data can steer a terminal."""
-    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", " ", text)
-
-
 def line(text: str = "") -> None:
-    """One line to standard output."""
-    typer.echo(clean(text))
+    """One line to standard output, whatever the text holds."""
+    typer.echo(plain.one_line(text))
 
 
 def aside(text: str) -> None:
     """One line to standard error: what a pipe is not meant to read."""
-    typer.echo(clean(text), err=True)
+    typer.echo(plain.one_line(text), err=True)
+
+
+def block(text: str) -> None:
+    """Lines of our own to standard output: what a person pastes."""
+    typer.echo(plain.lines(text))
 
 
 def as_json(value: object) -> None:
     """A value as JSON; views (pydantic models) and exact amounts included."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    typer.echo(plain.escaped(json.dumps(value, indent=2, ensure_ascii=False, default=_plain)))
 
 
 def _plain(value: object) -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump()
     if isinstance(value, Decimal):
         return float(value)
     return str(value)
@@ -69,7 +70,7 @@ def cells(*values: object) -> None:
 
 
 def _cell(value: object) -> str:
-    return clean("" if value is None else str(value)).replace("\n", " ")
+    return plain.one_line("" if value is None else str(value))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -103,8 +104,8 @@ def usd(amount: float | Decimal | None) -> str:
 
 def words_of(error: VideoError) -> str:
     """A failure as a person at a terminal reads it: its kind, its message, the problems that the message leaves out."""
-    lines = [f"{error.kind}: {error.message}"]
-    lines += [f"- {problem}" for problem in error.problems if problem not in error.message]
+    lines = [plain.listed(f"{error.kind}: {error.message}")]
+    lines += [plain.one_line(f"- {problem}") for problem in error.problems if problem not in error.message]
     text = "\n".join(lines)
     for tool, command in COMMANDS.items():
         text = re.sub(rf"\b{tool}\b", command, text)
@@ -116,7 +117,7 @@ def refuse(error: VideoError, json_wanted: bool = False) -> NoReturn:
     if json_wanted:
         as_json({"error": error.to_json()})
     else:
-        aside(f"reelwright: {words_of(error)}")
+        typer.echo(f"reelwright: {words_of(error)}", err=True)
     raise typer.Exit(1)
 
 
@@ -126,6 +127,6 @@ def asked(question: str) -> bool:
         raise VideoError("consent", f"{question} Nobody can be asked here: repeat with --yes if that is agreed")
     answer = ""
     with suppress(EOFError):
-        typer.echo(f"{clean(question)} [y/N] ", nl=False, err=True)
+        typer.echo(f"{plain.one_line(question)} [y/N] ", nl=False, err=True)
         answer = input()
     return answer.strip().lower() in ("y", "yes")

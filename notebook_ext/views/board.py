@@ -1,4 +1,4 @@
-"""The board: all jobs of the store in one widget, whoever started them, with the money spent against the walls."""
+"""The board: all jobs of the store in one widget, whoever started them, with the money spent against the limits."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.5
 """How often the board looks whether the store has changed."""
+AGE_S = 60.0
+"""How often it tells anew how long ago a limit was changed."""
 ROWS = 100
 
 
@@ -41,12 +43,14 @@ class Board(JobActions, View):
         portal().soon(self._watch)
 
     async def _watch(self) -> None:
-        """Look again whenever the store has changed, until the widget is closed."""
-        seen = -1
+        """Look again whenever the store has changed (and while a changed limit's age is shown, every minute), until
+        the widget is closed."""
+        seen, looked = -1, 0.0
         while self._open and self.comm is not None:
-            version = self.client.inner.version()
-            if version != seen:
-                seen = version
+            version, now = self.client.inner.version(), anyio.current_time()
+            aged = bool(self.data["spend"]["limits_changed"]) and now - looked >= AGE_S
+            if version != seen or aged:
+                seen, looked = version, now
                 await to_thread.run_sync(self._look)
             await anyio.sleep(LOOK_S)
 

@@ -11,7 +11,7 @@ import pytest
 
 from backends.catalog import Catalog, Choice, Ranking, Row, choose, load, rank
 from backends.catalog.choose import next_after
-from backends.errors import VideoError
+from backends.errors import A_PERSON, VideoError
 from backends.request import MediaFacts, VideoRequest, build_request
 from tests.catalog.boxes import still
 
@@ -97,8 +97,8 @@ def test_no_budget_at_all_means_no_money() -> None:
 def test_the_persons_wall_limits_auto_too() -> None:
     error = refused(text(duration_s=8, resolution="4k"), "vertex", per_job_usd=Decimal(2))
     assert error.kind == "needs_budget"
-    assert "within the wall per_job_usd 2" in error.message
-    assert "(and a person must raise per_job_usd from 2 at a terminal)" in error.message
+    assert "within the spending limit per_job_usd 2" in error.message
+    assert f"(and it is above the spending limit per_job_usd 2: {A_PERSON})" in error.message
     assert chosen(text(duration_s=8, resolution="4k"), "vertex", per_job_usd=Decimal(5)).row.provider == "vertex"
 
 
@@ -120,8 +120,25 @@ def test_a_price_that_nobody_knows_is_never_spent() -> None:
     named = refused(text(model="runway/kling_4", duration_s=5), "runway", per_job_usd=Decimal(5))
     assert named.kind == "needs_budget"
     assert "the price of runway/kling_4 is unknown" in named.message
-    assert "add its price to a file in the catalog folder" in named.message
+    assert named.message.endswith("max_cost_usd above 0 starts it and is held as its price")
     assert chosen(text(model="runway/kling_4", duration_s=5), "runway").row.id == "runway/kling_4"
+
+
+def test_a_price_that_nobody_knows_is_what_the_asker_holds_for_it_where_the_person_allows_it() -> None:
+    request = text(model="runway/kling_4", duration_s=5)
+    allowed: Any = {"per_job_usd": Decimal(5), "allow_unknown_price": True}
+    taken = chosen(request, "runway", max_cost_usd=Decimal(2), **allowed)
+    assert (taken.estimate.usd_low, taken.estimate.usd_high, taken.estimate.basis) == (None, Decimal(2), "unknown")
+    assert taken.estimate.text == "price unknown, up to $2 held"
+    assert "the price of runway/kling_4 is unknown: max_cost_usd 2 is held for it" in taken.notes
+    for budget in (None, Decimal(0)):
+        assert refused(request, "runway", max_cost_usd=budget, **allowed).kind == "needs_budget"
+    above = refused(request, "runway", max_cost_usd=Decimal(6), **allowed)
+    assert above.kind == "wall"
+    assert "may cost 6 for this, above the spending limit per_job_usd 5" in above.message
+    unasked = refused(request, "runway", max_cost_usd=Decimal(2), per_job_usd=Decimal(5))
+    assert unasked.kind == "needs_budget"
+    assert chosen(text(duration_s=5), "runway", max_cost_usd=Decimal(2), **allowed).estimate.usd_low is not None
 
 
 def test_a_model_whose_end_has_passed_comes_last() -> None:
@@ -204,7 +221,7 @@ def test_providers_that_the_person_left_out_are_left_out() -> None:
     assert {offer.row.provider for offer in found.fits if offer.row.where == "cloud"} == {"runway"}
     error = refused(text(model="fal/wan-2.5"), "fal", allow_providers={"runway"})
     assert error.kind == "wall"
-    assert "provider fal is not among the allowed ones (runway): a person changes allow_providers" in error.message
+    assert "provider fal is not among the allowed ones (runway) of allow_providers: a person can" in error.message
 
 
 def test_what_does_not_fit_is_counted_by_what_stands_in_the_way() -> None:
@@ -241,7 +258,10 @@ def test_a_named_model_keeps_to_budget_and_wall() -> None:
     assert budget.nearest == {"max_cost_usd": "0.7"}
     wall = refused(image(model=kling, duration_s=10), "fal", per_job_usd=Decimal("0.25"))
     assert wall.kind == "wall"
-    assert "a person raises it with reelwright config set per_job_usd" in wall.message
+    assert wall.message == (
+        "fal/kling-v2.5-turbo-pro costs $0.70 for this, above the spending limit per_job_usd 0.25: a person can change "
+        "it at a terminal (reelwright config --help)"
+    )
     exact = chosen(image(model=kling, duration_s=10), "fal", max_cost_usd=Decimal("0.70"))
     assert exact.estimate.usd_high == Decimal("0.70")
 

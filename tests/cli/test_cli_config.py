@@ -34,7 +34,7 @@ def test_a_fresh_install_has_walls(shell: Make) -> None:
 
 
 def test_walls_are_set_shown_and_unset(shell: Make) -> None:
-    used = shell()
+    used = shell(REELWRIGHT_YES="raise-limits")
     assert used.done("config", "set", "per_job_usd", "$2.50").lines == ["per_job_usd = 2.5"]
     used.done("config", "set", "per_day_usd.paid", "none")
     used.done("config", "set", "allow_providers", "paid, animatic")

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer, tiny_clip
+from tests.jobs.station import KEY
 
 Make = Callable[..., Shell]
 
@@ -98,3 +99,23 @@ def test_the_accounts_are_told_and_a_silent_service_breaks_nothing(shell: Make) 
     assert found["kling"] == "no answer within 1.5 s"
     verdicts = [verdict for verdict, _ in told(ended.json["findings"], "account")]
     assert verdicts == ["note", "note", "ok"] and ended.json["ok"] is True
+
+
+def test_another_home_on_the_same_account_is_named(shell: Make, serve: Callable[..., FakeServer]) -> None:
+    used = shell(serve())
+    asked = ("make", "--model", "paid/quick", "--duration", "4", "--resolution", "180p", "--yes")
+    used.done(*asked, "a boat")
+    assert told(used.done("doctor", "--quick", "--json").json["findings"], "limits") == []
+    other = used.station.root / "other"
+    used.station.env = {**used.station.env, "REELWRIGHT_HOME": str(other)}
+    used.done(*asked, "a kite")
+    found = told(used.done("doctor", "--quick", "--json").json["findings"], "limits")
+    assert found == [
+        (
+            "note",
+            f"{used.station.root / 'home'} buys on an account of this home too, under spending limits of its own: a "
+            "day's limit counts twice",
+        )
+    ]
+    records = [path.read_text("utf-8") for path in (used.station.root / "state" / "homes").iterdir()]
+    assert len(records) == 2 and not any(KEY in text or "127.0.0.1" in text for text in records)

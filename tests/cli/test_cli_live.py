@@ -122,8 +122,8 @@ def test_what_is_not_agreed_to_is_not_bought(at_runway: Shell, runway: FakeServe
 @pytest.mark.parametrize(
     ("wall", "told"),
     [
-        (("per_job_usd", "0.05"), f"{TURBO} costs $0.10 for this, above the wall per_job_usd 0.05"),
-        (("per_day_usd", "0.05"), "reelwright config set per_day_usd"),
+        (("per_job_usd", "0.05"), f"{TURBO} costs $0.10 for this, above the spending limit per_job_usd 0.05"),
+        (("per_day_usd", "0.05"), "that the spending limit per_day_usd allows"),
         (("allow_providers", "fal"), "provider runway is not among the allowed ones (fal)"),
     ],
 )

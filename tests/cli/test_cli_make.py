@@ -92,7 +92,7 @@ def test_a_yes_at_the_terminal_is_the_consent_that_a_flag_is_not(shell: Make, se
     used = shell(serve())
     used.done("config", "set", "confirm_above_usd", "0.10")
     told = used.refused(*PAID, "--yes")
-    assert "consent: " in told and "reelwright config set confirm_above_usd" in told
+    assert "consent: " in told and "(confirm_above_usd); a person can change it at a terminal" in told
     with used.terminal(*PAID, "--no-wait") as terminal:
         terminal.expect("[y/N] ")
         terminal.send("yes\n")

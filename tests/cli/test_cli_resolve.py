@@ -79,6 +79,14 @@ def test_retry_pays_again_and_books_both(shell: Make, serve: Serve) -> None:
     assert "an earlier submit is booked at $0.40" in used.done("jobs", "show", job).out
 
 
+def test_the_id_that_only_the_log_has_is_shown(shell: Make, serve: Serve) -> None:
+    used, _, job = uncertain(shell, serve)
+    assert "remote_id" not in used.done("jobs", "show", job).out
+    IdLog(used.station.home / "accepted.jsonl").append(job, used.station.row(job)["lane"], Handle("pj_77"))
+    assert used.done("jobs", "show", job).lines[-1] == "remote_id: pj_77"
+    assert used.done("jobs", "show", job, "--json").json["remote_id"] == "pj_77"
+
+
 def test_a_decision_names_exactly_one_way(shell: Make) -> None:
     used, job = shell(), "job_" + "a" * 26
     ways = "--bind REMOTE_ID | --retry-and-accept-second-charge | --write-off"
@@ -137,7 +145,7 @@ def test_retry_stops_at_a_wall_and_forgets_the_old_id(desk: Station, context: Co
     job, ids = held(desk, context), IdLog(desk.home / "accepted.jsonl")
     ids.append(job, desk.row(job)["lane"], Handle("pj_1"))
     desk.wall(per_day_usd="0.79")
-    with pytest.raises(VideoError, match=r"\$0.40 of \$0.79 a day"):
+    with pytest.raises(VideoError, match=r"\$0.40 of the \$0.79 a day"):
         decisions.retry(context.store, ids, job)
     assert desk.row(job)["state"] == "uncertain" and desk.entry(job)["state"] == "unresolved"
     desk.wall(per_day_usd="0.80")

@@ -156,7 +156,7 @@ def test_a_batch_that_passes_the_day_is_not_half_made(shell: Make, serve: Serve)
     used = shell(serve())
     used.done("config", "set", "per_day_usd", "1")
     told = used.refused("make", "--from", written(used.folder, SHOTS), "--yes")
-    assert "wall: the shots cost $1.40, and $0 of $1.00 a day (UTC) is spent or reserved" in told
+    assert "wall: the shots cost $1.40, and $0 of the $1.00 a day (UTC) that the spending limit per_day_usd " in told
     assert used.station.rows("SELECT id FROM jobs") == []
 
 

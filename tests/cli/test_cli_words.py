@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,8 +111,11 @@ def test_errors_name_commands_and_not_tools(shell: Make) -> None:
     )
 
 
-def test_no_data_can_steer_a_terminal() -> None:
-    assert show.clean("a\x1b[2Jb\x07\r\nc\x9b31m") == "a [2Jb  \nc 31m"
+def test_no_data_can_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show.line("a\x1b[2Jb\x07\r\nc\x9b31m\u202e")
+    show.block("{\n\t1\x1b\n}")
+    show.as_json({"a": "\x9b31m\u202e"})
+    assert capsys.readouterr().out == 'a [2Jb   c 31m \n{\n\t1 \n}\n{\n  "a": "\\u009b31m\\u202e"\n}\n'
 
 
 @pytest.mark.parametrize(
@@ -120,3 +124,36 @@ def test_no_data_can_steer_a_terminal() -> None:
 )
 def test_an_amount_keeps_its_cents_and_loses_no_digit(amount: float | None, text: str) -> None:
     assert show.usd(amount) == text
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+def test_a_letter_that_the_terminal_lacks_ends_no_command(shell: Make, encoding: str) -> None:
+    """And JSON in a pipe is UTF-8 all the same."""
+    used = shell(PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    label = "Tokyo \u2192 \u2744"
+    with used.process(
+        "make", "snow \u2744", "--label", label, "--model", "animatic", "--duration", "1", "--yes", encoding="utf-8"
+    ) as made:
+        out, err = made.communicate(timeout=60)
+    assert made.returncode == 0, out + err
+    with used.process("jobs", encoding=encoding) as listing:
+        out, err = listing.communicate(timeout=60)
+    assert listing.returncode == 0 and r"Tokyo \u2192 \u2744" in out, out + err
+    with used.process("jobs", "--json", encoding="utf-8") as listing:
+        out, err = listing.communicate(timeout=60)
+    assert listing.returncode == 0 and json.loads(out)["jobs"][0]["label"] == label
+
+
+def test_the_version_is_told(shell: Make) -> None:
+    from backends.jobs.context import program_version
+
+    assert shell().done("--version").lines == [f"reelwright {program_version()}"]
+
+
+def test_a_label_is_one_line_of_plain_text(shell: Make) -> None:
+    asked = ("make", "a kite", "--model", "animatic", "--duration", "1", "--yes")
+    for label, why in (("a\nb", "a line break (U+000A at character 2)"), ("\x1b[1m", "a control character (U+001B")):
+        told = shell().refused(*asked, "--label", label)
+        assert f"invalid_request: label is one line of plain text: it holds {why}" in told
+    told = shell().refused(*asked, "--request-key", "k\u202e")
+    assert "request_key is one line of plain text: it holds a control character (U+202E at character 2)" in told

@@ -121,6 +121,16 @@ async def test_an_unclear_post_is_unknown_and_made_once(fal: Subject, outcome: d
         ({"status": 403, "body": {"detail": "User is locked. Reason: Exhausted balance."}}, "balance", False),
         ({"status": 422, "code": "content_policy_violation"}, "moderation_input", False),
         ({"status": 422, "code": "image_too_small"}, "asset", False),
+        (
+            {"status": 422, "body": {"detail": "no", "error_type": "content_policy_violation", "message": "credit"}},
+            "moderation_input",
+            False,
+        ),
+        (
+            {"status": 422, "body": {"detail": [{"msg": "a credit card", "type": "content_policy_violation"}]}},
+            "moderation_input",
+            False,
+        ),
         ({"status": 429, "headers": {"retry-after": "3"}}, "rate_limited", True),
         ({"status": 429, "body": {"detail": "Concurrency limit reached"}}, "concurrency", True),
         ({"status": 429, "body": {"detail": "Monthly quota exceeded"}}, "quota", False),
@@ -390,11 +400,15 @@ async def test_an_unknown_word_goes_on_and_addresses_elsewhere_are_not_asked(fal
         ("request_timeout", "timeout", True, "no"),
         ("content_policy_violation", "moderation_input", False, "unknown"),
         ("something_new", "provider", False, "unknown"),
+        ("runner_of_tomorrow", "provider", False, "unknown"),
+        ("internal_errors", "provider", False, "unknown"),
         ("422:content_policy_violation", "moderation_input", False, "unknown"),
         ("422:no_media_generated", "moderation_output", False, "unknown"),
         ("422:file_download_error", "asset", False, "unknown"),
         ("422:value_error", "invalid_request", False, "unknown"),
+        ("422:internal_server_error", "invalid_request", False, "unknown"),
         ("500:internal_server_error", "provider", True, "no"),
+        ("500:downstream_service_error", "provider", True, "unknown"),
     ],
 )
 async def test_completed_with_an_error_is_a_failure(
@@ -407,6 +421,8 @@ async def test_completed_with_an_error_is_a_failure(
     assert status.state == "failed" and status.error is not None
     assert (status.error.kind, status.error.retryable, status.error.charged) == (kind, retryable, charged)
     assert "it could not be made" in status.error.message
+    words = {"no": "it is not charged", "unknown": "it may be charged"}
+    assert words[charged] in status.error.message, "the sentence and the field say the same"
 
 
 async def test_a_result_without_a_video_is_a_failure(fal: Subject) -> None:
@@ -427,6 +443,9 @@ async def test_a_gateways_fault_on_the_way_to_the_result_is_asked_again(fal: Sub
     handle = await fal.start(asked(fal.backend, "fal/pika-v2.2"))
     for route, outcome in (
         ("result", {"status": 502, "body": ""}),
+        ("result", {"status": 503, "body": {"detail": "temporary"}}),
+        ("result", {"status": 500, "body": {"detail": [{"loc": [], "msg": "oops", "type": "of_no_kind"}]}}),
+        ("result", {"status": 504, "body": {"error": "time"}, "headers": {"x-fal-error-type": "runner_of_tomorrow"}}),
         ("result", {"hang": True}),
         ("result", {"reset": "before"}),
         ("status", {"status": 500}),

@@ -123,12 +123,16 @@ def test_an_unclear_submit_is_left_to_a_person_and_never_sent_again(
         assert (server.counters()["submit"], server.counters()["charges"]) == (1, 1)
 
 
-def test_a_clip_that_was_filtered_costs_nothing(servers: tuple[FakeServer, FakeServer], station: Station) -> None:
+def test_a_clip_that_was_filtered_is_counted_as_paid_since_nobody_says_that_it_is_not(
+    servers: tuple[FakeServer, FakeServer], station: Station
+) -> None:
     veo = servers[1]
     veo.set(life={"polls": 1}, filtered=1, reasons=["Support code 58061214: child safety"])
     studio = station.studio()
     job = studio.submit(build_request(max_cost_usd=5, **ORDERS[6])).job_id
     (ended,) = station.settled(studio, [job])
     assert ended.error is not None
-    assert (ended.state, ended.error.kind, ended.error.charged) == ("failed", "moderation_output", "no")
-    assert "Support code 58061214" in ended.error.message and station.books() == (0, 0)
+    assert (ended.state, ended.error.kind, ended.error.charged) == ("failed", "moderation_output", "unknown")
+    assert "Support code 58061214" in ended.error.message and "it may be charged" in ended.error.message
+    settled, held = station.books()
+    assert held == 0 and float(settled) == ended.est_cost_usd

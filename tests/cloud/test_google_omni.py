@@ -141,6 +141,7 @@ async def test_a_refusal_is_uncharged(
 
 VIDEO = {"type": "video", "mime_type": "video/mp4"}
 MADE = {"output_tokens_by_modality": [{"modality": "video", "tokens": 57920}]}
+ODD = {"output_tokens_by_modality": [{"modality": "video", "tokens": "many"}]}
 WROTE = {"output_tokens_by_modality": [{"modality": "text", "tokens": 40}]}
 
 
@@ -150,11 +151,13 @@ def output(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
 
 ENDS: list[tuple[str, dict[str, Any], tuple[str, str, bool, str]]] = [
     ("fails", {"status": "failed", "errors": [{"code": "internal", "message": "Internal error"}]},
-     ("failed", "provider", True, "no")),
+     ("failed", "provider", True, "unknown")),
     ("is filtered", {"status": "failed", "errors": [{"code": "x", "message": "Blocked for safety reasons"}]},
-     ("failed", "moderation_output", False, "no")),
+     ("failed", "moderation_output", False, "unknown")),
+    ("fails, and what it has made is told", {"status": "failed", "usage": MADE}, ("failed", "provider", True, "yes")),
+    ("fails, with no video made", {"status": "failed", "usage": WROTE}, ("failed", "provider", True, "no")),
     ("fails in a step", {"status": "failed", "steps": [{"type": "model_output", "error": {"code": 3}}]},
-     ("failed", "provider", False, "no")),
+     ("failed", "provider", False, "unknown")),
     ("stops half-way", {"status": "incomplete"}, ("failed", "provider", False, "unknown")),
     ("stops half-way, billed", {"status": "incomplete", "usage": MADE}, ("failed", "provider", False, "yes")),
     ("has no budget", {"status": "budget_exceeded"}, ("failed", "provider", False, "unknown")),
@@ -162,6 +165,11 @@ ENDS: list[tuple[str, dict[str, Any], tuple[str, str, bool, str]]] = [
     ("wants to go on", {"status": "requires_continuation"}, ("failed", "provider", False, "unknown")),
     ("is cancelled", {"status": "cancelled"}, ("cancelled", "cancelled", False, "unknown")),
     ("is done without a video", {"status": "completed", "steps": []}, ("failed", "provider", False, "unknown")),
+    ("tells no kinds of tokens", {"status": "completed", "usage": {"total_tokens": 10}, "steps": []},
+     ("failed", "provider", False, "unknown")),
+    ("tells an empty split", {"status": "completed", "usage": {"output_tokens_by_modality": []}, "steps": []},
+     ("failed", "provider", False, "unknown")),
+    ("tells odd tokens", {"status": "completed", "usage": ODD, "steps": []}, ("failed", "provider", False, "unknown")),
     ("writes why not", {"status": "completed", "usage": WROTE, "steps": output({"type": "text", "text": "I can't."})},
      ("failed", "moderation_output", False, "no")),
     ("gives half a file", {"status": "completed", "usage": MADE, "steps": output({**VIDEO, "data": "AAA"})},

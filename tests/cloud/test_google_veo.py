@@ -157,14 +157,15 @@ async def test_a_refusal_is_uncharged(
 RAI = "We encountered an issue with the audio for your prompt and could not create your video."
 RESPONSE = "type.googleapis.com/cloud.ai.large_models.vision.GenerateVideoResponse"
 ENDS: list[tuple[str, dict[str, Any], tuple[str, bool, str]]] = [
-    ("fails", {"error": {"code": 13, "message": "Internal error"}}, ("provider", True, "no")),
-    ("is out of time", {"error": {"code": 4, "message": "Deadline exceeded"}}, ("provider", True, "no")),
-    ("is refused late", {"error": {"code": 3, "message": "Unsupported output"}}, ("provider", False, "no")),
+    ("fails", {"error": {"code": 13, "message": "Internal error"}}, ("provider", True, "unknown")),
+    ("is out of time", {"error": {"code": 4, "message": "Deadline exceeded"}}, ("provider", True, "unknown")),
+    ("is refused late", {"error": {"code": 3, "message": "Unsupported output"}}, ("provider", False, "unknown")),
     ("is blocked late", {"error": {"code": 3, "message": "violates Vertex AI's usage guidelines"}},
-     ("moderation_output", False, "no")),
+     ("moderation_output", False, "unknown")),
     ("is filtered", {"response": {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": [RAI]}},
-     ("moderation_output", False, "no")),
-    ("is filtered without a reason", {"response": {"raiMediaFilteredCount": 1}}, ("moderation_output", False, "no")),
+     ("moderation_output", False, "unknown")),
+    ("is filtered without a reason", {"response": {"raiMediaFilteredCount": 1}},
+     ("moderation_output", False, "unknown")),
     ("is empty", {"response": {"@type": RESPONSE}}, ("provider", False, "unknown")),
     ("has no response", {}, ("provider", False, "unknown")),
     ("gives no address", {"response": {"videos": [{"gcsUri": "gs://bucket", "mimeType": "video/mp4"}]}},

@@ -199,6 +199,6 @@ async def test_a_row_on_the_wrong_way_is_told_which_ways_there_are(env: dict[str
     async with vertex(env) as backend:
         prepared = Prepared(fox(backend).request, "vertex/own", wire={"endpoint": "predict"})
         with pytest.raises(
-            VideoError, match=r"wire\.endpoint is none of predictLongRunning, interactions: mend the row"
+            VideoError, match=r"wire\.endpoint is none of predictLongRunning, interactions: fix the row"
         ):
             backend.prepare(prepared.request, prepared, None)

@@ -16,7 +16,7 @@ from backends.backend import Prepared
 from backends.cloud.http import Answer, Channel, Timing
 from backends.cloud.http_json import at, dollars, number, share, text, whole
 from backends.cloud.http_media import filled, inputs_by_field, marked, place_media
-from backends.cloud.http_outcome import Service, Told, retry_after
+from backends.cloud.http_outcome import Service, Told
 from backends.cloud.http_still import Takes, sendable
 from backends.errors import VideoError
 from backends.request import build_request
@@ -66,7 +66,7 @@ async def refusal(server: FakeServer, outcome: dict[str, Any]) -> VideoError:
         with pytest.raises(VideoError) as caught:
             answer = await open_.post_paid("jobs", BODY)
             if not text(at(answer.json, "id")):
-                raise SERVICE.unknown("no id")
+                raise SERVICE.unknown("no id", answer.status, answer.text)
     assert server.counters()["submit"] == before + 1, "exactly one POST"
     return caught.value
 
@@ -101,7 +101,6 @@ async def test_only_a_limit_that_is_documented_as_one_is_tried_again(server: Fak
             assert error.retry_after_s is None
         else:
             assert error.retry_after_s is not None and low <= error.retry_after_s <= high
-    assert retry_after("-3") == 0.0 and retry_after("99999999") == 86_400.0 and retry_after(None) is None
 
 
 async def test_what_was_never_sent_may_be_tried_again(server: FakeServer) -> None:
@@ -168,13 +167,29 @@ async def test_a_free_question_says_nothing_of_the_charge(
     assert (error.kind, error.retryable, error.charged) == (kind, retryable, "unknown")
 
 
-async def test_an_answer_larger_than_any_json_is_not_read(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.cloud.http.MAX_ANSWER", 1000)
-    server.script("status", {"status": 200, "body": "x" * 5000})
-    async with channel(server.url) as open_:
-        with pytest.raises(VideoError, match="too large"):
-            await open_.ask("GET", "jobs/pj_1", charged="no")
-    unclear(await refusal(server, {"status": 200, "body": "x" * 5000}))
+async def test_the_services_own_words_in_an_unclear_answer_are_told(server: FakeServer) -> None:
+    for outcome, words in (
+        (
+            {"status": 500, "body": {"error": {"code": "x", "message": "busy:\nqueued as\x1b[31m 77"}}},
+            "busy: queued as [31m 77",
+        ),
+        ({"status": 503, "body": {"detail": f"key {KEY} " + "x" * 5000}}, '{"detail": "key *** xxx'),
+        ({"status": 200, "body": {"error": "try later"}}, '{"error": "try later"}'),
+        ({"status": 200, "body": "taken"}, "no id"),
+    ):
+        error = await refusal(server, outcome)
+        unclear(error)
+        assert words in error.message and error.message.isprintable() and len(error.message) < 450, error.message
+        assert KEY not in error.message
+
+
+async def test_json_nested_deeper_than_any_answer_is_none(server: FakeServer) -> None:
+    deep: object = []
+    for _ in range(80):
+        deep = [deep]
+    error = await refusal(server, {"status": 200, "body": deep})
+    unclear(error)
+    assert "an answer that is not JSON" in error.message
 
 
 async def test_words_of_a_service_are_bounded_data_without_the_key(server: FakeServer) -> None:

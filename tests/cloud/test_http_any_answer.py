@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Cancelled, Handle, Status
+from backends.backend import Cancelled, Handle, Listing, Status
 from backends.errors import VideoError
 from tests.cloud.http_cases import asked, clips, opened
 from tests.fakes import FakeServer
@@ -96,7 +96,7 @@ async def test_any_answer_is_understood_or_told(
                     got = error
                     assert len(error.message) < 700 and error.message.isprintable()
                     assert not any(secret in str(error.to_json()) for secret in env.values())
-                assert isinstance(got, Status | Handle | Cancelled | VideoError | list)
+                assert isinstance(got, Status | Handle | Cancelled | VideoError | Listing)
                 made.add(type(got).__name__)
     server.clear()
     assert {"Status", "VideoError"} <= made

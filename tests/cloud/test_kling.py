@@ -167,13 +167,15 @@ async def test_what_was_never_sent_may_be_tried_again() -> None:
 async def test_an_unclear_submit_is_found_by_its_key(kling: Subject, job_key: str) -> None:
     ready = asked(kling.backend, TURBO)
     assert kling.backend.submit_dedupe == "key"
-    assert await kling.backend.reconcile(ready, job_key, 0.0) == []
+    none = await kling.backend.reconcile(ready, job_key, 0.0)
+    assert none.matches == () and none.complete == "Kling's: it knows no task of this key (code 1203)"
     kling.server.script("submit", {"lose": True})
     with pytest.raises(VideoError, match="must not be sent again"):
         await kling.start(ready, job_key)
-    (found,) = await kling.backend.reconcile(ready, job_key, 0.0)
+    (found,) = (await kling.backend.reconcile(ready, job_key, 0.0)).matches
     held = kling.server.jobs()[-1]
-    assert found == Handle(held["id"], {"endpoint": "videos/text2video"}) and held["job_key"] == job_key
+    assert abs((found.made_at or 0) - time.time()) < 10
+    assert found.handle == Handle(held["id"], {"endpoint": "videos/text2video"}) and held["job_key"] == job_key
 
 
 async def test_a_key_that_kling_holds_already_leads_to_a_look_up_not_to_a_failure(kling: Subject, job_key: str) -> None:
@@ -182,7 +184,8 @@ async def test_a_key_that_kling_holds_already_leads_to_a_look_up_not_to_a_failur
     with pytest.raises(VideoError) as caught:
         await kling.start(ready, job_key)
     unclear(caught.value)
-    assert [found.remote_id for found in await kling.backend.reconcile(ready, job_key, 0.0)] == [handle.remote_id]
+    (found,) = (await kling.backend.reconcile(ready, job_key, 0.0)).matches
+    assert found.handle == handle
 
 
 @pytest.mark.parametrize(

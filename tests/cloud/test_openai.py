@@ -109,6 +109,13 @@ def test_sora_is_refused_by_the_catalogue_before_any_request() -> None:
         }
 
 
+SPENT = "You exceeded your current quota, please check your plan and billing details."
+
+
+def told(code: str | None, kind: str | None, message: str = "no") -> dict[str, Any]:
+    return {"body": {"error": {"code": code, "type": kind, "message": message}}}
+
+
 REFUSALS: list[tuple[int, dict[str, Any], str, bool]] = [
     (400, {}, "invalid_request", False),
     (400, {"code": "moderation_blocked"}, "moderation_input", False),
@@ -130,6 +137,19 @@ REFUSALS: list[tuple[int, dict[str, Any], str, bool]] = [
     (429, {"code": "insufficient_quota"}, "balance", False),
     (429, {"body": {"detail": "Budget has been exceeded"}}, "quota", False),
     (429, {"code": "odd"}, "quota", False),
+    # Exact codes before words, and those of money first, at any status.
+    (429, told("insufficient_quota", "rate_limit_error", SPENT), "balance", False),
+    (429, told(None, "insufficient_quota", "Rate limit reached"), "balance", False),
+    (429, told(None, "rate_limit_error", SPENT), "balance", False),
+    (429, told("rate_limit_exceeded", "requests", "Rate limit reached; add a credit card"), "rate_limited", True),
+    (429, told("rate_limit_exceeded", None, "slow down"), "rate_limited", True),
+    (429, told("billing_hard_limit_reached", None), "quota", False),
+    (400, told("billing_hard_limit_reached", "invalid_request_error"), "quota", False),
+    (403, told("billing_not_active", None), "balance", False),
+    (403, told(None, None, "Your account is not active, please check your billing details"), "balance", False),
+    (400, told("insufficient_quota", "moderation"), "balance", False),
+    (400, told("budget_exceeded", None), "quota", False),
+    (400, told(None, "invalid_request_error", "prompt: a credit card in a bank"), "invalid_request", False),
 ]
 
 
@@ -275,12 +295,13 @@ async def test_an_unclear_submit_is_found_in_the_list_by_all_that_it_shows(serve
         lost = server.jobs()[-1]["id"]
         server.set(page=2)  # several pages
         found = await backend.reconcile(fox(backend, rows), "job_1", since)
-        assert [handle.remote_id for handle in found] == [lost]
+        assert [one.handle.remote_id for one in found.matches] == [lost]
         server.script("submit", {"status": 502})
         with pytest.raises(VideoError, match="must not be sent again"):
             await started(backend, rows, prompt="an owl")
-        assert await backend.reconcile(fox(backend, rows, prompt="an owl"), "job_1", since) == []
-        assert await backend.reconcile(fox(backend, rows), "job_1", time.time() + 60) == []
+        owl = await backend.reconcile(fox(backend, rows, prompt="an owl"), "job_1", since)
+        assert (owl.matches, owl.complete) == ((), "") and lost in [one.handle.remote_id for one in owl.shown]
+        assert (await backend.reconcile(fox(backend, rows), "job_1", time.time() + 60)).matches == ()
 
 
 @pytest.mark.anyio
@@ -291,8 +312,9 @@ async def test_a_look_up_goes_by_the_servers_own_clock(server: FakeServer, rows:
         handle = await started(backend, rows, prompt=f"clock {ahead_s}")
         ready = fox(backend, rows, prompt=f"clock {ahead_s}")
         found = await backend.reconcile(ready, "job_1", time.time() - 5)
-        assert [one.remote_id for one in found] == [handle.remote_id]
-        assert await backend.reconcile(ready, "job_1", time.time() + 60) == []
+        assert [one.handle.remote_id for one in found.matches] == [handle.remote_id]
+        assert abs((found.matches[0].made_at or 0) - time.time()) < 10, "by this machine's clock"
+        assert (await backend.reconcile(ready, "job_1", time.time() + 60)).matches == ()
 
 
 @pytest.mark.anyio
@@ -308,13 +330,14 @@ async def test_a_list_without_prompts_decides_nothing_where_money_is_at_stake(
             await backend.reconcile(fox(backend, rows), "job_1", since)
         assert (caught.value.kind, caught.value.retryable) == ("unsupported", False), "a person decides"
         free = fox(backend, rows, VLLM)
-        assert await backend.reconcile(free, "job_1", since) == [], "a repeat costs nothing there"
+        told = await backend.reconcile(free, "job_1", since)
+        assert (told.matches, told.complete) == ((), "the catalogue's row: a repeat costs nothing there")
         server.script("list", {"status": 404})
         with pytest.raises(VideoError) as caught:
             await backend.reconcile(fox(backend, rows), "job_1", since)
         assert caught.value.kind == "not_found"
         server.script("list", {"status": 404})
-        assert await backend.reconcile(free, "job_1", since) == []
+        assert (await backend.reconcile(free, "job_1", since)).complete
 
 
 @pytest.mark.anyio
@@ -336,7 +359,9 @@ async def test_a_look_up_leaves_to_a_person_what_a_proxy_may_have_rewritten(serv
         ):
             server.script("list", {"reply": {"data": [{**listed, **change}]}})
             if exact:
-                assert [one.remote_id for one in await backend.reconcile(ready, "job_1", since)] == [shown["id"]]
+                assert [one.handle.remote_id for one in (await backend.reconcile(ready, "job_1", since)).matches] == [
+                    shown["id"]
+                ]
             else:
                 with pytest.raises(VideoError, match="may be this one"):
                     await backend.reconcile(ready, "job_1", since)
@@ -353,10 +378,10 @@ async def test_a_list_in_any_order_is_read_to_its_end_or_not_believed(server: Fa
         server.script(
             "list", {"reply": {"data": old, "has_more": True}}, {"reply": {"data": [fresh], "has_more": False}}
         )
-        assert [one.remote_id for one in await backend.reconcile(ready, "job_1", now - 5)] == ["mine"]
+        assert [one.handle.remote_id for one in (await backend.reconcile(ready, "job_1", now - 5)).matches] == ["mine"]
         # Newest first: what is older than the submit ends the search.
         server.script("list", {"reply": {"data": [fresh, *reversed(old)], "has_more": True}})
-        assert [one.remote_id for one in await backend.reconcile(ready, "job_1", now - 5)] == ["mine"]
+        assert [one.handle.remote_id for one in (await backend.reconcile(ready, "job_1", now - 5)).matches] == ["mine"]
         assert server.left() == {}
         # The same page again and again: no end, no verdict.
         server.script("list", {"reply": {"data": old, "has_more": True}, "times": 10})
@@ -490,10 +515,10 @@ async def test_further_keys_of_a_row(server: FakeServer, rows: Catalog, tmp_path
 @pytest.mark.parametrize(
     ("wire", "told"),
     [
-        ({"encoding": "xml"}, "wire.encoding must be one of multipart, json: mend the row"),
-        ({"cancel": "kill"}, "wire.cancel must be one of none, delete: mend the row"),
-        ({"progress": "steps"}, "wire.progress must be one of percent, none: mend the row"),
-        ({"variants": ["gif"]}, "wire.variants may name thumbnail, spritesheet: mend the row"),
+        ({"encoding": "xml"}, "wire.encoding must be one of multipart, json: fix the row"),
+        ({"cancel": "kill"}, "wire.cancel must be one of none, delete: fix the row"),
+        ({"progress": "steps"}, "wire.progress must be one of percent, none: fix the row"),
+        ({"variants": ["gif"]}, "wire.variants may name thumbnail, spritesheet: fix the row"),
     ],
 )
 def test_a_row_with_an_unknown_word_is_told(rows: Catalog, wire: dict[str, Any], told: str) -> None:

@@ -309,8 +309,13 @@ async def test_an_unclear_submit_is_found_in_the_list_by_model_time_and_inputs(
     for added in ({}, {"guidance": 0.5}):
         replicate.server.set(adds=added)
         found = await replicate.backend.reconcile(ready, JOB, since)
-        assert [handle.remote_id for handle in found] == [wanted]
-    assert await replicate.backend.reconcile(ready, "job_other", time.time() + 60) == []
+        assert [one.handle.remote_id for one in found.matches] == [wanted]
+        assert found.complete == "", "a list proves nothing by what it does not show"
+        assert [one.handle.remote_id for one in found.shown[:4]] == [
+            job["id"] for job in replicate.server.jobs()[:-5:-1]
+        ]
+        assert found.shown[3].handle.remote_id == wanted and found.shown[0].made_at is not None
+    assert (await replicate.backend.reconcile(ready, "job_other", time.time() + 60)).matches == ()
 
 
 async def test_a_look_up_takes_no_other_models_prediction(replicate: Subject) -> None:
@@ -323,7 +328,7 @@ async def test_a_look_up_takes_no_other_models_prediction(replicate: Subject) ->
     }
     for model, found in (("minimax/hailuo-02", []), ("kwaivgi/kling-v2.5-turbo-pro", [Handle("rp9")])):
         replicate.server.script("list", {"status": 200, "body": {"results": [{**item, "model": model}], "next": None}})
-        assert await replicate.backend.reconcile(ready, JOB, time.time()) == found
+        assert [one.handle for one in (await replicate.backend.reconcile(ready, JOB, time.time())).matches] == found
 
 
 async def test_a_look_up_goes_by_the_services_clock(replicate: Subject) -> None:
@@ -332,7 +337,8 @@ async def test_a_look_up_goes_by_the_services_clock(replicate: Subject) -> None:
         ready = asked(replicate.backend, KLING, prompt=f"a fox at {clock_s}")
         since = time.time() - 5
         handle = await replicate.start(ready)
-        assert await replicate.backend.reconcile(ready, JOB, since) == [handle]
+        (found,) = (await replicate.backend.reconcile(ready, JOB, since)).matches
+        assert found.handle == handle and abs((found.made_at or 0) - time.time()) < 10, "by this machine's clock"
 
 
 async def test_a_look_up_concludes_nothing_from_deleted_inputs(replicate: Subject) -> None:
@@ -344,8 +350,10 @@ async def test_a_look_up_concludes_nothing_from_deleted_inputs(replicate: Subjec
         await replicate.backend.reconcile(ready, "job_forgotten", since)
     assert (caught.value.kind, caught.value.retryable) == ("not_found", False)
     later = time.time() + 30
-    assert await replicate.backend.reconcile(ready, "job_later", later) == []
-    assert await replicate.backend.reconcile(ready, "job_later", since) == [], "a wider look, of what was before"
+    assert (await replicate.backend.reconcile(ready, "job_later", later)).matches == ()
+    assert (await replicate.backend.reconcile(ready, "job_later", since)).matches == (), (
+        "a wider look, of what was before"
+    )
 
 
 async def test_the_account_is_named(replicate: Subject) -> None:

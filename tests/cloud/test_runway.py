@@ -299,6 +299,34 @@ async def test_a_failed_question_is_asked_once_and_says_nothing_of_the_charge(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("credits", "cost", "charged"),
+    [
+        (25, "0.25", "yes"),
+        (0, "0", "no"),
+        (-100_000, "-1000", "unknown"),
+        (1e25, "1e13", "yes"),
+        ("NaN", None, "unknown"),
+        (None, None, "unknown"),
+    ],
+    ids=str,
+)
+async def test_what_an_ended_task_costs_is_told_as_it_is_said(
+    server: FakeServer, tmp_path: Path, credits: Any, cost: str | None, charged: str
+) -> None:
+    wanted = None if cost is None else Decimal(cost)
+    words = {"yes": "it is charged", "no": "it is not charged", "unknown": "it may be charged"}
+    async with opened(server.url) as backend:
+        handle = await started(backend)
+        for word in ("FAILED", "SUCCEEDED"):
+            body = {"id": handle.remote_id, "status": word, "output": [], "cost": {"credits": credits}}
+            server.script("status", {"reply": body})
+            status = await backend.status(handle, tmp_path)
+            assert (status.state, status.cost_usd) == ("failed", wanted) and status.error is not None
+            assert status.error.charged == charged and words[charged] in status.error.message
+
+
+@pytest.mark.anyio
 async def test_cancel_tells_what_is_billed_and_never_deletes_a_finished_clip(
     server: FakeServer, tmp_path: Path
 ) -> None:
@@ -312,7 +340,8 @@ async def test_cancel_tells_what_is_billed_and_never_deletes_a_finished_clip(
     )
     async with opened(server.url) as backend:
         queued, running, gone, gone_queued, done = [await started(backend) for _ in range(5)]
-        assert [(await backend.cancel(task)).billed for task in (queued, running)] == ["no", "yes"]
+        told = [await backend.cancel(task) for task in (queued, running)]
+        assert [(one.billed, one.cost_usd) for one in told] == [("no", Decimal(0)), ("yes", Decimal("0.25"))]
         ended = await backend.status(queued, tmp_path)
         assert (ended.state, ended.cost_usd) == ("cancelled", Decimal(0))
         server.set(deleted="gone")

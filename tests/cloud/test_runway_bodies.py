@@ -160,5 +160,5 @@ def test_an_input_that_a_row_has_no_field_for_is_refused() -> None:
         )
     assert caught.value.kind == "unsupported"
     mended = Prepared(**{**vars(ready), "wire": {**ready.wire, "endpoint": "text_to_image"}})
-    with pytest.raises(VideoError, match=r"wire.endpoint is none of text_to_video, .*: mend the row"):
+    with pytest.raises(VideoError, match=r"wire.endpoint is none of text_to_video, .*: fix the row"):
         BACKEND.prepare(ready.request, mended, None)

@@ -233,7 +233,12 @@ async def test_an_unclear_submit_is_found_by_its_key(server: FakeServer) -> None
         for job_key, held in (("k1", 1), ("k2", 0)):
             with pytest.raises(VideoError, match="HTTP 500"):
                 await started(backend, job_key)
-            assert len(await backend.reconcile(ready, job_key, 0.0)) == held
+            found = await backend.reconcile(ready, job_key, 0.0)
+            assert len(found.matches) == held and bool(found.complete) == (held == 0)
+        server.script("by-key", {"status": 404, "body": {"detail": "no route"}})
+        with pytest.raises(VideoError) as caught:
+            await backend.reconcile(ready, "k2", 0.0)
+        assert caught.value.kind == "not_found", "another's 404 says nothing of the job"
 
 
 @pytest.mark.anyio
@@ -249,8 +254,11 @@ async def test_an_unclear_submit_is_found_in_the_list_by_its_body(server: FakeSe
         with pytest.raises(VideoError, match="RemoteProtocolError"):
             await backend.start(ready, {"frames[0].image": ref}, "k1")
         await started(backend, "another prompt's job has no image, and is not taken for it")
-        assert [handle.remote_id for handle in await backend.reconcile(ready, "k1", 0.0)] == [server.jobs()[0]["id"]]
-        assert await backend.reconcile(ready, "k1", time.time() + 60) == []
+        found = await backend.reconcile(ready, "k1", 0.0)
+        assert [one.handle.remote_id for one in found.matches] == [server.jobs()[0]["id"]]
+        assert [one.handle.remote_id for one in found.shown] == [job["id"] for job in reversed(server.jobs())]
+        assert found.complete == "" and abs((found.shown[0].made_at or 0) - time.time()) < 10
+        assert (await backend.reconcile(ready, "k1", time.time() + 60)).matches == ()
 
 
 @pytest.mark.anyio

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from backends.errors import VideoError
-from backends.jobs import admin, decisions
+from backends.jobs import admin, decisions, limits
 from backends.jobs.context import Context
 from backends.jobs.process import ProcessId, is_alive
 from backends.jobs.records import ORDER
@@ -124,7 +124,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(usd=st.sampled_from(["none", "1", "4", "none"]))
     def move_the_wall(self, usd: str) -> None:
-        admin.set_wall(self.context.store, "per_day_usd", usd, ["paid"])
+        limits.set_wall(self.context.store, "per_day_usd", usd, ["paid"])
         self.wall = None if usd == "none" else Decimal(usd)
 
     @rule()

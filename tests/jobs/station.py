@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from backends.jobs import admin, lanes
+from backends.jobs import lanes, limits
 from backends.jobs.context import Context
 from backends.jobs.order import Order, Orders
 from backends.jobs.process import ProcessId, is_alive
@@ -95,6 +95,7 @@ class Station:
             "HOME": str(self.root),
             "PYTHONPATH": os.pathsep.join((str(PLUGIN), str(TINY))),
             "REELWRIGHT_HOME": str(self.home),
+            "REELWRIGHT_STATE": str(self.root / "state"),
             "REELWRIGHT_OUTPUT_DIR": str(self.output),
             "REELWRIGHT_CATALOG": str(CATALOG),
             "REELWRIGHT_WORKER_IDLE_S": "0.5",
@@ -140,7 +141,7 @@ class Station:
     def wall(self, **walls: str) -> None:
         """Set walls as the person would at a terminal."""
         for key, value in walls.items():
-            admin.set_wall(self.store, key, value, ["paid"])
+            limits.set_wall(self.store, key, value, ["paid"])
 
     def drivers(self) -> list[ProcessId]:
         """The living processes that drive a lane of this home, this very one left out."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs.homes import check_paid, file_system, why_unsafe
+from backends.jobs.homes import MEMORY, check_paid, file_system, why_lost, why_unsafe
+from tests.fakes import FakeServer
+from tests.jobs.station import Station, text_request, tiny_request
 
 TABLE = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -16,6 +20,9 @@ TABLE = """\
 32 22 0:50 / /mnt/with\\040space rw - fuse.sshfs user@host: rw
 33 22 0:51 / /win rw - 9p C: rw
 34 22 0:52 / /smb rw - cifs //server/share rw
+35 22 0:53 / /mnt/café\\134\\011x rw - nfs server:/x rw
+36 22 0:54 / /mnt/memory rw - tmpfs tmpfs rw
+37 22 0:55 / /mnt/ram rw - ramfs none rw
 broken line
 """
 
@@ -37,6 +44,7 @@ def mounts(tmp_path: Path) -> Path:
         ("/mnt/with space/me", "fuse.sshfs"),
         ("/win/me", "9p"),
         ("/smb", "cifs"),
+        ("/mnt/café\\\tx/me", "nfs"),
     ],
 )
 def test_the_longest_mount_point_counts(home: str, kind: str, mounts: Path) -> None:
@@ -49,6 +57,31 @@ def test_the_longest_mount_point_counts(home: str, kind: str, mounts: Path) -> N
             f"the home folder {home} lies on a network file system ({kind}), where two machines could pay for the same "
             "job: set REELWRIGHT_HOME to a folder on a local disk"
         )
+
+
+@pytest.mark.parametrize(("home", "kind"), [("/mnt/memory/me", "tmpfs"), ("/mnt/ram", "ramfs")])
+def test_a_home_in_memory_is_told_and_not_refused(home: str, kind: str, mounts: Path) -> None:
+    assert why_unsafe(Path(home), mounts) == ""
+    assert why_lost(Path(home), mounts) == (
+        f"the home folder {home} lies in memory ({kind}): a restart loses the kept clips, the bill and the jobs that "
+        "are not finished, paid ones too: set REELWRIGHT_HOME to a folder on a disk"
+    )
+    assert why_lost(Path("/var/lib/x"), mounts) == ""
+
+
+def test_paid_work_in_memory_says_so_in_the_ticket(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    """On a file system in memory that Linux always has."""
+    if file_system(Path("/dev/shm")) not in MEMORY:
+        pytest.fail("/dev/shm is no file system in memory here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        station = stand(serve(mode="none"), PAID_MODE="none", REELWRIGHT_HOME=memory, REELWRIGHT_WORKER="inline")
+        studio = station.studio()
+        paid, free = studio.submit(text_request("a fox")), studio.submit(tiny_request("a fox"))
+        assert paid.notes == [why_lost(Path(memory))] and free.notes == []
+        station.settled(studio, [paid.job_id, free.job_id])
+        station.close()
 
 
 def test_an_overlay_is_refused_in_a_container_only(tmp_path: Path) -> None:

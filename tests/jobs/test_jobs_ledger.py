@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import admin, ledger
+from backends.jobs import ledger, limits
 from backends.jobs.store import Store
 
-DAY = "the person may run: reelwright config set per_day_usd N"
+DAY = "a person can change it at a terminal (reelwright config --help)"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def reserve(store: Store, job: str, usd: str | None, provider: str = "paid") -> 
 
 
 def wall(store: Store, key: str, value: str) -> None:
-    admin.set_wall(store, key, value, ["paid", "other"])
+    limits.set_wall(store, key, value, ["paid", "other"])
 
 
 def refusal(store: Store, usd: str | None, provider: str = "paid") -> str:
@@ -55,13 +55,17 @@ def test_a_reservation_is_never_below_the_estimate() -> None:
 
 def test_walls_of_a_fresh_install(store: Store) -> None:
     told = refusal(store, "5.01")
-    assert told.startswith("this may cost $5.01, and one job may cost $5.00 at most: ask for less")
-    assert "reelwright config set per_job_usd N" in told
+    assert told == (
+        "this may cost $5.01, and the spending limit per_job_usd is $5.00: ask for less (shorter, smaller, a cheaper "
+        f"model); {DAY}"
+    )
     for number in range(4):
         reserve(store, f"j{number}", "5")
     told = refusal(store, "0.01")
     assert (
-        told == f"this may cost $0.01; $20.00 of $20.00 a day (UTC) is spent or reserved: wait, ask for less, or {DAY}"
+        told
+        == "this may cost $0.01; $20.00 of the $20.00 a day (UTC) that the spending limit per_day_usd allows is spent "
+        f"or reserved: wait, or ask for less; {DAY}"
     )
     reserve(store, "free", "0")
 
@@ -77,13 +81,15 @@ def test_every_kind_of_money_counts_for_the_day(store: Store) -> None:
     assert entry(store, "j2") == ("unresolved", 5_000_000, 0, "")
     assert ledger.totals(store) == ledger.Totals(settled=1_000_000, today=11_000_000, held=10_000_000)
     reserve(store, "j4", "5")
-    assert "$16.00 of $20.00" in refusal(store, "4.01")
+    assert "$16.00 of the $20.00" in refusal(store, "4.01")
 
 
 def test_a_wall_for_one_provider(store: Store) -> None:
     wall(store, "per_day_usd.paid", "1")
     reserve(store, "a", "1")
-    assert "$1.00 of $1.00 a day at paid (UTC)" in refusal(store, "0.01")
+    assert "$1.00 of the $1.00 a day at paid (UTC) that the spending limit per_day_usd.paid allows" in refusal(
+        store, "0.01"
+    )
     reserve(store, "b", "1", "other")
 
 
@@ -113,7 +119,7 @@ def test_a_claim_looks_again(store: Store) -> None:
     reserve(store, "j", "5")
     store.write(lambda tx: ledger.recheck(tx, "j", "paid", 5_000_000))
     wall(store, "per_day_usd", "4")
-    with pytest.raises(VideoError, match=r"\$0\.00 of \$4\.00 a day"):
+    with pytest.raises(VideoError, match=r"\$0\.00 of the \$4\.00 a day"):
         store.write(lambda tx: ledger.recheck(tx, "j", "paid", 5_000_000))
 
 

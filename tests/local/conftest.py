@@ -91,6 +91,7 @@ def stand(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
 
         def make(name: str, **env: Any) -> Station:
             root = tmp_path_factory.mktemp(name)
+            env.setdefault("REELWRIGHT_INPUT_ROOTS", str(root.parent))  # where the tests write their LoRAs
             station = Station(root, "", local_env(rows, **env))
             stack.callback(station.close)
             return station

@@ -91,7 +91,7 @@ def test_over_8_bit_weights_a_lora_keeps_its_own_values(models: Path, tmp_path: 
     pipe.transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.float32)
     own = lora_of(models / "wan_t2v")
     path = write(tmp_path / "own.safetensors", own)
-    with with_loras(pipe, (Lora(name=path, weight=1.0),), Plan(quant="fp8"), "cpu"):
+    with with_loras(pipe, (Lora(name=path, weight=1.0),), {}, Plan(quant="fp8"), "cpu"):
         found = {key: value for key, value in pipe.transformer.named_parameters() if ".lora_" in key}
         assert len(found) == len(own)
         for key, value in found.items():
@@ -100,6 +100,17 @@ def test_over_8_bit_weights_a_lora_keeps_its_own_values(models: Path, tmp_path: 
         stored = {value.dtype for key, value in pipe.transformer.named_parameters() if "to_q.base_layer.weight" in key}
         assert stored == {torch.float8_e4m3fn}
     assert not [key for key, _ in pipe.transformer.named_parameters() if ".lora_" in key]
+
+
+def test_a_file_that_was_changed_while_its_job_waited(
+    station: Station, studio: Studio, models: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "late.safetensors", lora_of(models / "wan_t2v"))
+    job_id = station.place(studio.context, asked("wan_t2v", prompt="late", loras=[path]))
+    write(tmp_path / "late.safetensors", lora_of(models / "wan_t2v", seed=5))
+    (job,) = station.settled(studio, [job_id], 90)
+    assert job.state == "failed" and job.error is not None
+    assert job.error.message.startswith("lora late.safetensors has been changed since it was asked for: ask again")
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,22 @@ import pytest
 from mcp_types import TextContent
 
 from backends.settings import Settings
-from mcp_server.strict import ECHO, SLOW_FORMAT, echo
+from mcp_server.strict import ECHO, SLOW_FORMAT, StrictArguments, echo
+from mcp_server.surface import tools
 from tests.mcp_server.conftest import Connect
 from tests.rawclient import ERAS, RawClient, home_env
 
 PROMPT = {"prompt": "a cat"}
 STILL = {"image": "cat.png"}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
 TWO = {"frames": [{"image": "a.png"}, {"image": "b.png"}]}
 
 ROWS: list[tuple[str, dict[str, Any], str]] = [
@@ -90,6 +100,19 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
         PROMPT | {"provider_options": {"a": [1, {"b": float("nan")}]}},
         "provider_options.a[1].b: must be a finite number",
     ),
+    (
+        "generate_video",
+        PROMPT | {"label": "a\nfile: /etc/passwd"},
+        "label: must be one line of plain text: it holds a line break (U+000A at character 2)",
+    ),
+    ("generate_video", PROMPT | {"request_key": "a\x1b[31m"}, "it holds a control character (U+001B at character 2)"),
+    ("generate_video", PROMPT | {"label": "gnp\u202e"}, "it holds a control character (U+202E at character 4)"),
+    (
+        "generate_video",
+        PROMPT | {"provider_options": nested(100)},
+        "provider_options: must be nested at most 32 levels deep",
+    ),
+    ("list_jobs", {"cursor": "²"}, "cursor: must be what an earlier list_jobs gave; leave it out to begin anew"),
     ("image_to_video", {}, "image: is required"),
     ("image_to_video", STILL | {"image_url": "x"}, "image_url: no such argument; did you mean image?"),
     ("image_to_video", {"image": ""}, "image: string should have at least 1 character"),
@@ -269,3 +292,25 @@ def test_the_wire_takes_what_is_legal_json_only(wire: RawClient) -> None:
         '{"jsonrpc":"2.0","id":9002,"method":"tools/call","params":{"name":"get_job","arguments":{"job_id":"\\ud800"}}}'
     )
     assert wire.refused("get_job", job_id=7)
+
+
+def test_nesting_beyond_any_recursion_is_told_in_words() -> None:
+    tool = next(one for one in tools(50) if one.name == "generate_video")
+    check = StrictArguments(tool.name, tool.input_schema, {})
+    deep = PROMPT | {"provider_options": nested(100_000)}
+    assert check.problems(deep) == {"provider_options": "must be nested at most 32 levels deep"}
+    listed: list[Any] = []
+    for _ in range(100_000):
+        listed = [listed]
+    assert check.problems(PROMPT | {"camera": listed}) == {"camera": "must be nested at most 32 levels deep"}
+    assert check.problems(PROMPT | {"provider_options": nested(30)}) == {}
+
+
+def test_half_of_a_character_is_told_where_it_stands() -> None:
+    tool = next(one for one in tools(50) if one.name == "generate_video")
+    check = StrictArguments(tool.name, tool.input_schema, {})
+    words = "must be text: it holds half of a character (a lone surrogate, as of a cut emoji)"
+    assert check.problems({"prompt": "cat \ud83d", "provider_options": {"a": ["\ud83d"]}}) == {
+        "prompt": words,
+        "provider_options.a[0]": words,
+    }

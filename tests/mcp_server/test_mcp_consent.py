@@ -111,8 +111,8 @@ def test_a_client_that_cannot_ask_is_told_the_setting(station: Station, era: str
     with RawClient(station.environ(), era=era) as client:
         text = client.refused("generate_video", **ASKED)
     assert text == (
-        "consent: paid/basic costs $0.40 for this, and the person wants to be asked above $0.30: they may raise it at "
-        "a terminal (reelwright config set confirm_above_usd N)\n"
+        "consent: paid/basic costs $0.40 for this, and the person wants to be asked above $0.30 "
+        "(confirm_above_usd); a person can change it at a terminal (reelwright config --help)\n"
         "next: this client cannot ask the person, and only they can agree: tell them the price and that setting, or "
         "choose a cheaper model with estimate_cost; nothing was started, nothing was spent"
     )
@@ -172,7 +172,7 @@ def test_nobody_is_asked_for_what_costs_less_or_what_a_wall_forbids(station: Sta
         client.structured("generate_video", **ASKED)
         station.wall(confirm_above_usd="0.30", per_day_usd="0.70")
         text = client.refused("generate_video", **ASKED, take=2)
-        assert text.startswith("wall: this may cost $0.40; $0.40 of $0.70 a day (UTC) is spent or reserved")
+        assert text.startswith("wall: this may cost $0.40; $0.40 of the $0.70 a day (UTC) that the spending limit ")
     assert person.shown == []
 
 

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,15 @@ from mcp import Client
 
 from backends.errors import VideoError
 from mcp_server.__main__ import serve
-from mcp_server.transports import TOKEN_VARIABLE, http_security, is_loopback, token_from
+from mcp_server.transports import (
+    IDLE_VARIABLE,
+    TOKEN_VARIABLE,
+    address,
+    http_security,
+    idle_from,
+    is_loopback,
+    token_from,
+)
 from tests.mcp_server.test_mcp_arguments import ROWS
 from tests.mcp_server.test_mcp_surface import ORDER
 from tests.rawclient import LEGACY, home_env
@@ -49,8 +58,9 @@ class Served:
 
 @contextmanager
 def serving(env: dict[str, str], *words: str) -> Iterator[Served]:
+    where = () if "--http" in words else ("--http", "--port", "0")
     process = subprocess.Popen(
-        [sys.executable, "-m", "mcp_server", "serve", "--http", "--port", "0", *words],
+        [sys.executable, "-m", "mcp_server", "serve", *where, *words],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -102,6 +112,83 @@ def test_loopback_needs_no_token_but_a_loopback_name(loopback: Served) -> None:
     assert loopback.post({"Host": "evil.example"})[0] == 421
     assert loopback.post({"Origin": "https://evil.example"})[0] == 403
     assert loopback.post({"Origin": f"http://localhost:{loopback.port}"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:80.evil.com", "localhost:", "localhost:8o", "127.0.0.1:1@evil.com", "localhost.evil.com", ""]
+)
+def test_a_host_that_only_begins_like_ours_is_refused(loopback: Served, host: str) -> None:
+    assert loopback.post({"Host": host})[0] in (400, 421)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost:1@evil.com",
+        "http://localhost:80.evil.com",
+        "http://localhost:80/",
+        "https://localhost:80",
+        "http://localhost.evil.com",
+        "null",
+    ],
+)
+def test_an_origin_that_only_begins_like_ours_is_refused(loopback: Served, origin: str) -> None:
+    assert loopback.post({"Origin": origin})[0] == 403
+
+
+def test_loopback_names_are_taken_with_and_without_a_port(loopback: Served) -> None:
+    for host in ("localhost", "localhost:9000", "[::1]", "[::1]:80", "127.0.0.1"):
+        assert loopback.post({"Host": host})[0] == 200, host
+    for origin in ("http://localhost", "http://[::1]:3000"):
+        assert loopback.post({"Origin": origin})[0] == 200, origin
+
+
+def test_an_idle_session_ends(home: dict[str, str]) -> None:
+    with serving(home | {IDLE_VARIABLE: "0.3"}) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+        sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        connection.request("POST", "/mcp", json.dumps(HELLO), sent)
+        answer = connection.getresponse()
+        session = answer.headers["mcp-session-id"]
+        answer.read()
+        connection.close()
+        asked = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+        told = {"Mcp-Session-Id": session, "Mcp-Protocol-Version": LEGACY}
+        time.sleep(1)  # a request would make the session young again, so nothing can be asked meanwhile
+        assert served.post(told, asked)[0] == 404
+
+
+def test_the_time_of_a_session_is_checked() -> None:
+    assert idle_from({}) == 1800 and idle_from({IDLE_VARIABLE: "60"}) == 60
+    for odd in ("0", "-1", "nan", "inf", "soon"):
+        with pytest.raises(VideoError, match=f"{IDLE_VARIABLE} is a number of seconds above 0, not '{odd}'"):
+            idle_from({IDLE_VARIABLE: odd})
+
+
+def test_the_address_may_follow_the_option(home: dict[str, str]) -> None:
+    with serving(home, "--http", "127.0.0.1:0") as served:
+        assert served.post()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", ("127.0.0.1", 8731)),
+        ("127.0.0.1:8765", ("127.0.0.1", 8765)),
+        ("8765", ("127.0.0.1", 8765)),
+        (":8765", ("127.0.0.1", 8765)),
+        ("localhost", ("localhost", 8731)),
+        ("[::1]:80", ("::1", 80)),
+    ],
+)
+def test_an_address_in_all_its_forms(text: str, parts: tuple[str, int]) -> None:
+    assert address(text) == parts
+
+
+@pytest.mark.parametrize("text", ["http://x:1", "a b", "x:y", "x:999999", "::1"])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(VideoError, match=r"--http takes HOST:PORT, such as 127\.0\.0\.1:8765, not "):
+        address(text)
 
 
 def test_answers_are_event_streams(loopback: Served) -> None:

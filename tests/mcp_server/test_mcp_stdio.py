@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from mcp_server.surface import INSTRUCTIONS
+from mcp_server.unreadable import id_in
+from tests.jobs.station import until
 from tests.rawclient import ERAS, LEGACY, MODERN, SERVE, RawClient, RawError
 
 HEAVY = ("numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "torch", "typer", "rich", "apsw")
@@ -81,3 +84,39 @@ def test_resources_are_listed_and_unknown_ones_refused(env: dict[str, str], era:
             assert failed.value.data == {"uri": uri}
         models = client.request("resources/read", {"uri": "video://models"})["contents"][0]
         assert models["mimeType"] == "application/json" and '"animatic"' in models["text"]
+
+
+UNREADABLE = [
+    (
+        r'{"jsonrpc":"2.0","id":901,"method":"tools/call","params":{"name":"list_jobs","arguments":{"label":"\ud800"}}}',
+        -32700,
+    ),
+    ('{"jsonrpc":"2.0","id":901,"method":"tools/call","params":{"a":' + "[" * 100_000 + "]" * 100_000 + "}}", -32700),
+    ('{"jsonrpc":"2.0","params":{"id":5,"b":[' + "[" * 3000 + "]" * 3000 + '],"id":6},"method":"x","id":901}', -32700),
+    ('{"jsonrpc":"2.0","id":901,"method":"tools/call"', -32700),
+    ('{"jsonrpc":"2.0","id":901,"method":5}', -32600),
+]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_what_cannot_be_read_is_answered_all_the_same(env: dict[str, str], era: str) -> None:
+    with RawClient(env, era=era) as client:
+        for line, code in UNREADABLE:
+            client._answers[901] = queue.Queue()
+            client.send(line)
+            with pytest.raises(RawError) as failed:
+                client.answer(901, timeout_s=5)
+            assert failed.value.code == code
+        for line in ("garbage", "[1]", r'{"jsonrpc":"2.0","id":"\ud800","method":"x"}'):
+            before = len(client.lines)
+            client.send(line)
+            until(lambda before=before: len(client.lines) > before, "an answer to what has no id", 5)
+            assert client.lines[-1]["id"] is None and client.lines[-1]["error"]["code"] in (-32700, -32600)
+        assert len(client.request("tools/list")["tools"]) == 11
+
+
+def test_the_id_is_the_requests_own() -> None:
+    assert id_in(r'{"id":"a\"b","method":"m","x":"\ud800"}') == 'a"b'
+    assert id_in('{"params":{"id":1},"method":"m"') is None
+    assert id_in('{"id":7,"result":[[[') is None, "an answer to us is no request"
+    assert id_in('{"method":"id","id":true}') is None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+import pickle
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from backends.errors import VideoError
 from backends.media.addresses import is_public, resolve_host
-from backends.media.fetch import Fetched, fetch
+from backends.media.fetch import Fetched, FileTooLarge, fetch
 from tests.samples import photo
 
 BODY = photo("rocket").read_bytes()
@@ -342,9 +345,13 @@ def test_the_byte_limit_holds_with_and_without_a_told_length(server: Server, tmp
         error = refusal(
             f"http://{server.host}{path}", tmp_path, allow_hosts=frozenset({server.host}), max_bytes=40_000, resume=True
         )
-        assert error.kind == "asset"
+        assert (type(error), error.kind, error.retryable) == (FileTooLarge, "asset", False)
+        assert isinstance(error, FileTooLarge) and error.most == 40_000
+        assert error.size == (50_000 if path == "/told" else None)
         assert "at most 0 MB are fetched" in error.message
         assert not list(tmp_path.iterdir())
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), again.message, again.size) == (FileTooLarge, error.message, error.size)
 
 
 def test_statuses_become_errors_with_the_number(server: Server, tmp_path: Path) -> None:
@@ -369,6 +376,15 @@ def test_statuses_become_errors_with_the_number(server: Server, tmp_path: Path) 
         assert "secret" not in error.message
     error = refusal(f"http://{server.host}/503", tmp_path, allow_hosts=trusted)
     assert error.retry_after_s == 7
+    later = formatdate(time.time() + 60, usegmt=True)
+    for said, low, high in (("31536000", 300, 300), ("1.5", 1.5, 1.5), ("-3", 0, 0), (later, 50, 60)):
+        server.answers["/503"] = send(b"busy", 503, Retry_After=said)
+        wait = refusal(f"http://{server.host}/503", tmp_path, allow_hosts=trusted).retry_after_s
+        assert wait is not None and low <= wait <= high, said
+    for said in ("\xb2", "soon", "nan", "1_0"):
+        server.answers["/503"] = send(b"busy", 503, Retry_After=said)
+        error = refusal(f"http://{server.host}/503", tmp_path, allow_hosts=trusted)
+        assert (error.kind, error.retryable, error.retry_after_s) == ("network", True, None), said
     assert not list(tmp_path.iterdir())
 
 
@@ -475,6 +491,15 @@ def test_another_piece_than_was_asked_for_is_not_joined(server: Server, tmp_path
     server.answers["/a.jpg"] = send()
     assert again(server, tmp_path).resumed_from == 0
     assert (tmp_path / "file").read_bytes() == BODY
+
+
+def test_a_part_of_absurd_numbers_is_asked_for_again(server: Server, tmp_path: Path) -> None:
+    trusted = frozenset({server.host})
+    (tmp_path / "file.part").write_bytes(b"half")
+    (tmp_path / "file.part.tag").write_text('"v1"', "ascii")
+    server.answers["/x"] = send(b"rest", 206, Content_Range=f"bytes {'9' * 5000}-/{'9' * 5000}", ETag='"v1"')
+    error = refusal(f"http://{server.host}/x", tmp_path, allow_hosts=trusted, resume=True)
+    assert (error.kind, error.retryable) == ("network", True) and "another part than was asked for" in error.message
 
 
 def test_without_a_validator_or_ranges_it_starts_again(server: Server, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.media.paths import open_input
+from backends.media.paths import find_input, open_input
 
 
 @pytest.fixture
@@ -64,6 +64,69 @@ def test_what_lies_outside_is_refused_alike_whether_it_exists_or_not(place: Path
     assert "REELWRIGHT_INPUT_ROOTS" in text
     for away in ("../out/secret.png", "/etc/passwd", "shots/../../out/secret.png", "/", "..", "/dev/zero"):
         assert "is not in an allowed folder" in refusal(away, place)
+
+
+def test_one_reading_of_the_tilde(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~/` is the home folder; `~name` is a file or folder of that name, never another user's home."""
+    (place / "in" / "~root").mkdir()
+    (place / "in" / "~root" / "x.png").write_bytes(b"inside")
+    assert read("~root/x.png", place) == b"inside"
+    text = refusal("~nosuchuser/a.png", place)
+    assert text == "'~nosuchuser/a.png' does not exist: check the path (only ~/ stands for a home folder, your own)"
+
+
+SHOT = "Shot at 3.45.12\u202fPM.png"
+"""A screenshot as macOS names it: a narrow no-break space, which looks like a space."""
+
+
+def found(text: str, place: Path) -> tuple[bytes, str]:
+    with find_input(text, [place / "in"], place / "in") as file:
+        return file.file.read(), file.note
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [
+        (SHOT, "Shot at 3.45.12 PM.png"),
+        ("two\u00a0words.png", "two words.png"),
+        ("cafe\u0301.png", "caf\u00e9.png"),
+        ("caf\u00e9.png", "cafe\u0301.png"),
+        ("\uff46\uff49\uff47.png", "fig.png"),
+        ("cafe\u0301/deep  shot.png", "caf\u00e9/deep shot.png"),
+    ],
+)
+def test_a_name_that_looks_the_same_is_taken_and_told(place: Path, there: str, asked: str) -> None:
+    (place / "in" / "hero.png").unlink()
+    (place / "in" / there).parent.mkdir(exist_ok=True)
+    (place / "in" / there).write_bytes(b"looks the same")
+    assert found(asked, place) == (b"looks the same", f"{asked!r} is taken to be {there!a}, which looks the same")
+
+
+def test_a_name_that_differs_in_capitals_is_taken_where_only_one_does(place: Path) -> None:
+    (place / "in" / "Fox\u00a0One.PNG").write_bytes(b"fox")
+    said = "'fox one.png' is taken to be 'Fox\\xa0One.PNG', which looks the same but for capitals"
+    assert found("fox one.png", place) == (b"fox", said)
+
+
+def test_of_several_that_look_the_same_none_is_taken(place: Path) -> None:
+    for name in (SHOT, "Shot at 3.45.12\u00a0PM.png"):
+        (place / "in" / name).write_bytes(b"one of them")
+    assert refusal("Shot at 3.45.12 PM.png", place) == (
+        "'Shot at 3.45.12 PM.png' does not exist, but several that look the same do; write one of them with its very "
+        "characters: 'Shot at 3.45.12\\xa0PM.png', 'Shot at 3.45.12\\u202fPM.png'"
+    )
+    (place / "in" / "HERO.png").write_bytes(b"by case alone")
+    assert "several that look the same" in refusal("Hero.png", place)
+
+
+def test_a_name_that_looks_the_same_leads_nowhere_else(place: Path) -> None:
+    """Neither through a link out of the root, nor to a hidden file, nor into a folder outside."""
+    (place / "in" / "a\u00a0link.png").symlink_to(place / "out" / "secret.png")
+    assert "is not in an allowed folder, or leads out of one" in refusal("a link.png", place)
+    (place / "in" / ".a\u00a0key.png").write_bytes(b"key")
+    assert "never read" in refusal(".a key.png", place)
+    (place / "out" / "b\u00a0c.png").write_bytes(b"secret")
+    assert "is not in an allowed folder" in refusal("../out/b c.png", place)
 
 
 def test_links_that_lead_out_are_refused_alike(place: Path) -> None:

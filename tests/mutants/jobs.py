@@ -395,7 +395,7 @@ BOOKS = (
     Mutant(
         "ready_no_price",
         J + "ready.py",
-        'if row["est_high"] is not None and (high is None or ledger.to_micro(high) > row["est_high"]):',
+        'if row["est_high"] is not None and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):',
         "if False:",
         "a job whose input turns out longer costs more than was reserved and told",
         (T + "studio.py", T + "chain.py"),
@@ -533,14 +533,6 @@ CLIPS = (
         "ENDED, UNUSABLE, GONE = 1.0, 0.0, 24.0",
         "one bad copy of a clip ends a paid job",
         (T + "lies.py::test_one_lie_gives_no_paid_clip_up",),
-    ),
-    Mutant(
-        "published_over",
-        J + "artifacts.py",
-        "                except FileExistsError:\n                    if",
-        "                except FileExistsError:\n                    return target\n                    if",
-        "a clip is said to lie where another one does",
-        (T + "artifacts.py",),
     ),
     Mutant(
         "blob_over_limit",

@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "any_size",
         M + "paths.py",
-        "    if facts.st_size > MAX_BYTES:\n",
+        "    if facts.st_size > most:\n",
         "    if False:\n",
         "a file without an end is copied",
         PATHS,

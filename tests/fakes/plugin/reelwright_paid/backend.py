@@ -31,6 +31,7 @@ from reelwright_paid.outcomes import (
     BY_CODE,
     NOT_SENT,
     REFUSALS,
+    clock_lead_s,
     not_sent,
     refused,
     retry_after,
@@ -47,6 +48,7 @@ STATES: dict[str, RemoteState] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
+SHOWN = 50
 ROLES = {"frames[0].image": "first", "frames[1].image": "last"}
 """The catalogue's names for inputs by their place; a row's `wire.fields` turns them into the service's own."""
 
@@ -166,23 +168,28 @@ class PaidBackend:
         return Cancelled(outcome, billed if billed in ("yes", "no") else "unknown")
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
+        """By key, the service itself says whether it holds the job: on its word it does not. Its list is complete on
+        nobody's word: a new job may be listed late."""
         if self.submit_dedupe == "key":
             try:
                 reply = await self._ask("unknown", "GET", f"/jobs/by-key/{job_key}")
             except VideoError as error:
-                if error.kind == "not_found":
-                    return Listing(complete="the paid service's answer by key")
+                if error.kind == "not_found" and error.provider_code == "not_found":
+                    return Listing(complete="the paid service's: it holds no job of this key")
                 raise
             if not isinstance(reply.get("id"), str):
-                raise VideoError(
-                    "provider", "the paid service's answer has no job id", retryable=True, charged="unknown"
-                )
-            return Listing((Sighting(Handle(reply["id"], est_cost_usd=_usd(reply.get("est_cost_usd")))),))
+                text = "the paid service's answer has no job id"
+                raise VideoError("provider", text, retryable=True, charged="unknown")
+            return Listing((_sighting(reply, 0.0),))
         if self.submit_dedupe == "lookup":
-            reply = await self._ask("unknown", "GET", "/jobs", params={"since": repr(since)})
-            shown = [(Sighting(Handle(job["id"]), job.get("created_at")), job["request"]) for job in reply["jobs"]]
-            ours = tuple(sighting for sighting, request in shown if _matches(prepared.body, request))
-            return Listing(ours, tuple(sighting for sighting, _ in shown))
+            response = await self._send("unknown", "GET", "/jobs", params={"since": repr(since)})
+            lead = clock_lead_s(response)
+            jobs: list[dict[str, Any]] = _read(response, "unknown")["jobs"]
+            matches = [job for job in jobs if _matches(prepared.body, job["request"])]
+            newest = sorted(jobs, key=lambda job: float(job["created_at"]), reverse=True)
+            return Listing(
+                tuple(_sighting(job, lead) for job in matches), tuple(_sighting(job, lead) for job in newest[:SHOWN])
+            )
         raise VideoError("unsupported", "the paid service cannot be asked which jobs it has taken (PAID_MODE is none)")
 
     def media_headers(self) -> Mapping[str, str]:
@@ -211,6 +218,13 @@ def _read(response: httpx.Response, charged: Charged) -> dict[str, Any]:
     if reply is None:
         raise VideoError("provider", "the paid service's answer is not JSON", retryable=True, charged=charged)
     return reply
+
+
+def _sighting(job: dict[str, Any], lead: float) -> Sighting:
+    """lead: seconds by which the service's clock is ahead of ours."""
+    made = job.get("created_at")
+    handle = Handle(str(job["id"]), est_cost_usd=_usd(job.get("est_cost_usd")))
+    return Sighting(handle, None if made is None else float(made) - lead)
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -83,6 +83,14 @@ def retry_after(response: httpx.Response) -> float | None:
         return None
 
 
+def clock_lead_s(response: httpx.Response) -> float:
+    """Seconds by which the service's clock is ahead of this machine's; 0 where it does not tell the time."""
+    try:
+        return parsedate_to_datetime(response.headers.get("date", "")).timestamp() - time.time()
+    except ValueError:
+        return 0.0
+
+
 def refused(response: httpx.Response, *, charged: Charged = "no") -> VideoError:
     """A documented refusal."""
     code, message = told(response)
@@ -124,7 +132,9 @@ def unanswered(error: httpx.HTTPError, charged: Charged) -> VideoError:
 def unhelpful(response: httpx.Response, charged: Charged) -> VideoError:
     """A free call answered with an error. charged: what is known of the job that it is about."""
     if response.status_code == 404:
-        return VideoError("not_found", f"the paid service does not know it: {told(response)[1]}", charged=charged)
+        code, message = told(response)
+        text = f"the paid service does not know it: {message}"
+        return VideoError("not_found", text, charged=charged, provider_code=code or None)
     if response.status_code in REFUSALS:
         return refused(response, charged=charged)
     text = f"the paid service failed to answer ({response.status_code})"

@@ -1,0 +1,94 @@
+"""LoRA files of a request: opened by the rules of every input, known by their content, and not copied (they are large,
+and gone from memory with their job): the engine looks again before it uses them.
+
+A name is a file's when it is a whole path or begins with `~/`; others are names of a hub or addresses, for the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from backends.backend import JsonObject, Prepared
+from backends.errors import VideoError
+from backends.media.hashing import sha256_of
+from backends.media.paths import find_input
+from backends.request import VideoRequest
+
+MOST = 16 << 30
+"""Bytes of one file."""
+
+WIRE = "lora_files"
+"""Where a prepared request carries the hashes, by path."""
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """path: where it really lies. sha256: of its content, "" when nobody asked. note: how it was found."""
+
+    path: str
+    sha256: str
+    note: str
+
+
+def place(number: int) -> str:
+    return f"loras[{number}]"
+
+
+def find(request: VideoRequest, roots: Sequence[Path], cwd: Path, *, hashed: bool) -> dict[str, LoraFile]:
+    """The files among the request's LoRAs, by place. VideoError("asset") for the first that may not be used."""
+    found: dict[str, LoraFile] = {}
+    for number, lora in enumerate(request.loras):
+        if not (lora.name.startswith(("~/", "~\\")) or Path(lora.name).is_absolute()):
+            continue
+        try:
+            if not lora.name.endswith(".safetensors"):
+                raise VideoError("asset", "give the path of a .safetensors file")
+            with find_input(lora.name, roots, cwd, MOST) as opened:
+                sha256 = sha256_of(opened.file) if hashed else ""
+                found[place(number)] = LoraFile(str(opened.path), sha256, opened.note)
+        except VideoError as error:
+            raise VideoError(error.kind, f"{place(number)}: {error.message}") from None
+        except OSError as error:
+            text = f"{place(number)}: {lora.name[:200]!r} cannot be read ({error.strerror})"
+            raise VideoError("asset", text) from None
+    return found
+
+
+def check_same(files: Mapping[str, LoraFile], wire: JsonObject, job: str) -> None:
+    """VideoError("asset") for a file that is not what it was when that job was asked for. wire: the job's."""
+    known = set(_hashes(wire).values())
+    for where, file in files.items():
+        if known and file.sha256 not in known:
+            raise VideoError(
+                "asset",
+                f"{where}: {file.path!r} has been changed since job {job} was asked for: put the file back, or make "
+                "the whole call again with the new one",
+            )
+
+
+def put(prepared: Prepared, files: Mapping[str, LoraFile]) -> Prepared:
+    """The prepared request with the files' own paths, and their hashes for the engine to compare."""
+    if not files:
+        return prepared
+    loras = tuple(
+        lora.model_copy(update={"name": files[place(number)].path}) if place(number) in files else lora
+        for number, lora in enumerate(prepared.request.loras)
+    )
+    request = prepared.request.model_copy(update={"loras": loras})
+    hashes: JsonObject = {file.path: file.sha256 for file in files.values()}
+    return replace(prepared, request=request, wire={**prepared.wire, WIRE: hashes})
+
+
+def carry(before: Prepared, fresh: Prepared) -> Prepared:
+    """A request that was judged once more, with the LoRA files that it was accepted with."""
+    if not (hashes := _hashes(before.wire)):
+        return fresh
+    request = fresh.request.model_copy(update={"loras": before.request.loras})
+    return replace(fresh, request=request, wire={**fresh.wire, WIRE: hashes})
+
+
+def _hashes(wire: JsonObject) -> JsonObject:
+    return cast(JsonObject, wire.get(WIRE) or {})

@@ -1,0 +1,68 @@
+"""Other data folders of this person that buy on the same account: each holds limits of its own, so a day's spending
+limit counts once in each. Every home leaves a small record where all of them look; it holds no secret."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import platformdirs
+
+VARIABLE = "REELWRIGHT_STATE"
+"""Another folder for the records, instead of the user's own state folder."""
+
+
+def _folder(env: Mapping[str, str]) -> Path:
+    given = env.get(VARIABLE)
+    return (Path(given) if given else platformdirs.user_state_path("reelwright")) / "homes"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def record(home: Path, lane: str, env: Mapping[str, str]) -> None:
+    """Note that a home pays on a lane. Never a reason to fail: without a record nobody is warned, and no more."""
+    path = _folder(env) / f"{_hash(str(home))}.json"
+    known = _read(path)
+    lanes = known[1] if known else []
+    if _hash(lane) in lanes:
+        return
+    part = path.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.write_text(json.dumps({"home": str(home), "lanes": [*lanes, _hash(lane)]}), "utf-8")
+        part.replace(path)
+
+
+def sharing(home: Path, env: Mapping[str, str]) -> list[Path]:
+    """The other homes that are still there and have paid on a lane of this one."""
+    own = _read(_folder(env) / f"{_hash(str(home))}.json")
+    if own is None:
+        return []
+    found: list[Path] = []
+    with suppress(OSError):
+        for path in sorted(_folder(env).glob("*.json")):
+            other = _read(path)
+            if other and other[0] != home and set(other[1]) & set(own[1]) and (other[0] / "reelwright.db").exists():
+                found.append(other[0])
+    return found
+
+
+def _read(path: Path) -> tuple[Path, list[str]] | None:
+    try:
+        content: object = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict):
+        return None
+    record = cast("dict[str, object]", content)
+    lanes = record.get("lanes")
+    if not isinstance(record.get("home"), str) or not isinstance(lanes, list):
+        return None
+    return Path(str(record["home"])), [str(lane) for lane in cast("list[object]", lanes)]
