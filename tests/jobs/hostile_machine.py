@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from backends.errors import VideoError
-from backends.jobs import admin, decisions
+from backends.jobs import admin, decisions, limits
 from backends.jobs.context import Context
 from backends.jobs.process import ProcessId, is_alive
 from backends.jobs.schema import OPEN
@@ -82,7 +82,7 @@ class Home:
             context.close()
 
     def limit(self, usd: str) -> None:
-        admin.set_wall(self.context.store, "per_day_usd", usd, ["paid"])
+        limits.set_wall(self.context.store, "per_day_usd", usd, ["paid"])
         self.limits.append((time.time(), Decimal("1000000" if usd == "none" else usd)))
 
     def open_jobs(self) -> list[Row]:

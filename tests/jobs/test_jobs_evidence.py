@@ -6,7 +6,7 @@ import http.client
 import json
 from collections.abc import Callable
 
-from backends.jobs import admin
+from backends.jobs import limits
 from backends.jobs.context import Context
 from backends.jobs.store import Row
 from tests.fakes import FakeServer
@@ -95,7 +95,7 @@ def test_a_closed_provider_gets_no_input(
     try:
         asked = text_request("x", task="image_to_video", frames=[{"image": str(still)}])
         job = station.place(context, asked)
-        admin.set_wall(context.store, "allow_providers", "animatic", ["paid", "animatic"])
+        limits.set_wall(context.store, "allow_providers", "animatic", ["paid", "animatic"])
     finally:
         context.close()
     assert nursery.ended(nursery.worker(station.environ())) == 0

@@ -395,8 +395,8 @@ BOOKS = (
     Mutant(
         "ready_no_price",
         J + "ready.py",
-        'if row["est_high"] is not None and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):',
-        "if False:",
+        'and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):',
+        "and False:",
         "a job whose input turns out longer costs more than was reserved and told",
         (T + "studio.py", T + "chain.py"),
     ),
