@@ -14,7 +14,7 @@ from tests.jobs.nursery import Nursery
 
 BRIEF = settings(max_examples=2, stateful_step_count=8, derandomize=True, database=None)
 
-LONG = ("holes", "id again", "busy", "retry-after")
+LONG = ("holes", "id again", "busy", "retry-after", "endless")
 """Tricks of the long run: what they lead to takes a person, or a wait that a test would have to sit through."""
 
 
