@@ -291,7 +291,7 @@ KEYS = (
         '{self.request.digest(inputs.hashes)} {self.prefer} {self.where}"',
         '{self.request.digest(inputs.hashes)}"',
         "a call with another preference silently replays the first one's job",
-        (T + "studio.py",),
+        (T + "keys.py",),
     ),
     Mutant(
         "key_no_take",
