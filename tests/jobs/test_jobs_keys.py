@@ -25,3 +25,15 @@ def test_another_preference_or_place_or_take_is_another_job(stand: Callable[...,
         assert elsewhere.digest(elsewhere.resolve(context.inputs, "local")) not in digests
     finally:
         context.close()
+
+
+def test_two_principals_have_jobs_of_their_own(stand: Callable[..., Station]) -> None:
+    station = stand()
+    station.url = "http://127.0.0.1:9"
+    context = Context.open(station.settings())
+    try:
+        placed = [Orders(context, "test", who).place(Order(text_request("a fox"))) for who in ("ann", "bob", "ann")]
+        assert [one.replayed for one in placed] == [False, False, True]
+        assert placed[0].row["id"] == placed[2].row["id"] != placed[1].row["id"]
+    finally:
+        context.close()

@@ -323,7 +323,7 @@ KEYS = (
         '"SELECT * FROM jobs WHERE principal = ? AND request_key = ? AND matchable = 1", (principal, request_key)',
         "\"SELECT * FROM jobs WHERE ? <> '' AND request_key = ? AND matchable = 1\", (principal, request_key)",
         "one principal is given another's job",
-        (T + "studio.py",),
+        (T + "keys.py",),
     ),
     Mutant(
         "failed_matches",
