@@ -76,6 +76,13 @@ async def test_a_paid_post_without_a_clear_answer_is_unknown(server: FakeServer,
     unclear(await refusal(server, outcome))
 
 
+async def test_an_answer_that_cannot_be_read_is_told_as_such(server: FakeServer) -> None:
+    """Not JSON: it is not handed on as a job without an id."""
+    error = await refusal(server, {"truncate": 12, "no_length": True})
+    unclear(error)
+    assert "an answer that is not JSON" in error.message
+
+
 @pytest.mark.parametrize(("status", "kind"), [*PLAIN, (429, "quota"), (418, "invalid_request")])
 async def test_a_refused_post_is_uncharged(server: FakeServer, status: int, kind: str) -> None:
     error = await refusal(server, {"status": status, "code": "x1"})
