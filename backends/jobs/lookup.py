@@ -30,8 +30,11 @@ SETTLE_S = 90.0
 LOOKS = (1.0, 2.0, 4.0)
 """When it is looked at, in multiples of SETTLE_S since the doubt began. A list that lags has caught up by the last."""
 
+EARLIER_S = 5.0
+"""How much older than its request a job may seem: times of whole seconds, on two clocks."""
+
 LOOK_BACK_S = 86400.0
-"""How far back a look-up goes when it has found nothing since the POST: one of the two clocks may be wrong."""
+"""How far back a look-up goes where our own clock was set back since the request."""
 
 ASKED_FOR_S = 86400.0
 """How long a service that does not answer the look-up is asked."""
@@ -113,17 +116,13 @@ async def _listed(run: RemoteRun, row: Row) -> tuple[Listing, list[Handle]]:
     lane = run.lane
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     since = float(row["posted_at"] or row["created_at"])
-    found = Listing()
-    for start in (since - 5.0, since - LOOK_BACK_S):
-        crash_point("before-reconcile")
-        said = await lane.backend.reconcile(prepared, run.job, start)
-        crash_point("after-reconcile")
-        found = _read(said)
-        if free := _ours(run, row, since, found.matches):
-            return found, free
-        if lane.backend.submit_dedupe == "key":  # a key has no clock
-            break
-    return found, []
+    # A key has no clock. A list is asked for what is not older than the request, or for a day where our own clock was
+    # set back since: the time of the request is still to come.
+    backwards = since > time.time() and lane.backend.submit_dedupe == "lookup"
+    crash_point("before-reconcile")
+    found = _read(await lane.backend.reconcile(prepared, run.job, since - (LOOK_BACK_S if backwards else EARLIER_S)))
+    crash_point("after-reconcile")
+    return found, _ours(run, row, since, found.matches, backwards)
 
 
 def _read(said: Listing | Sequence[Handle]) -> Listing:
@@ -131,8 +130,9 @@ def _read(said: Listing | Sequence[Handle]) -> Listing:
     return said if isinstance(said, Listing) else Listing(tuple(Sighting(handle) for handle in said))
 
 
-def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting]) -> list[Handle]:
-    """The matches that are no other job's, nearest to this job's own request first.
+def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting], backwards: bool) -> list[Handle]:
+    """The matches that are no other job's, nearest to this job's own request first. One that is older than the request
+    is none of ours: another home on this account may have asked for the same earlier.
 
     One that lies nearer to the request of another job of ours that is being looked up too is left to that one.
     """
@@ -151,6 +151,8 @@ def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting]) -
         if match.handle.remote_id in known:
             continue
         apart = 0.0 if match.made_at is None else abs(match.made_at - since)
+        if match.made_at is not None and match.made_at < since - EARLIER_S and not backwards:
+            continue
         if match.made_at is not None and any(abs(match.made_at - posted) < apart for posted in others):
             continue
         free.append((apart, number, match.handle))
@@ -158,14 +160,8 @@ def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting]) -
 
 
 def _known(run: RemoteRun, row: Row, sightings: Sequence[Sighting]) -> set[str]:
-    """The ids among these that are some other job's, on any lane of the same server: two keys may be one account's."""
-    names = list({sighting.handle.remote_id for sighting in sightings})[:500]
-    found = run.lane.context.store.rows(
-        f"SELECT remote_id FROM jobs WHERE remote_id IN ({', '.join('?' * len(names))}) AND provider = ? "
-        "AND base_url = ? AND id <> ?",
-        (*names, row["provider"], row["base_url"], run.job),
-    )
-    return {str(other["remote_id"]) for other in found}
+    """The ids among these that are some other job's already."""
+    return set(records.holders(run.lane.context.store, row, [sighting.handle.remote_id for sighting in sightings]))
 
 
 def _not_taken(run: RemoteRun, row: Row, listing: Listing) -> str:

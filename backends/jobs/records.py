@@ -9,7 +9,7 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, cast
 from backends.backend import JsonObject, Prepared
 from backends.errors import VideoError
 from backends.jobs import codec, ledger
-from backends.jobs.lanes import Fenced, add_lane, fence
+from backends.jobs.lanes import Fenced, account_of, add_lane, fence
 from backends.jobs.schema import UNENDED
 from backends.jobs.store import Row, Store, Transaction, add_event, to_json
 from backends.jobs.views import FINAL, SETTLED, STATES, Job, JobError, JobPage, JobRow, Spend, State
@@ -181,6 +181,26 @@ def _change(
     tx.run(f"UPDATE jobs SET {assignments} WHERE id = ?", (state, *columns.values(), job))
     if old != state:
         add_event(tx, job, "state", {"from": old, "to": state}, wake=state in FINAL or state == "queued")
+
+
+def holders(source: Store | Transaction, row: Row, remote_ids: Collection[str]) -> dict[str, str]:
+    """Which of a provider's ids are other jobs' already: id -> job, by the same server or for the same account.
+
+    Two keys may belong to one account, and one account may be asked by two ways; two servers of one kind may well give
+    the same id to different jobs.
+    """
+    names = list(dict.fromkeys(remote_ids))[:500]
+    found = source.rows(
+        f"SELECT id, remote_id, base_url, lane FROM jobs WHERE provider = ? AND remote_id IN "
+        f"({', '.join('?' * len(names))}) AND id <> ?",
+        (row["provider"], *names, row["id"]),
+    )
+    account = account_of(row["lane"])
+    return {
+        str(other["remote_id"]): str(other["id"])
+        for other in found
+        if other["base_url"] == row["base_url"] or (account and account_of(other["lane"]) == account)
+    }
 
 
 def cost_of_steps(tx: Store | Transaction, job: str) -> int:

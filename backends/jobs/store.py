@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import apsw
 
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
 from backends.jobs import schema
 from backends.jobs.crash import crash_point
 from backends.jobs.private import private_file, private_home
@@ -300,6 +300,8 @@ def storage_error(error: Exception, path: Path) -> VideoError:
     folder = path.parent
     if isinstance(error, VideoError):
         return error
+    if isinstance(error, apsw.ConstraintError | apsw.MismatchError | apsw.TooBigError):
+        return OwnFault(f"the store does not take a value ({error}): update Reelwright (pip install -U reelwright)")
     if isinstance(error, apsw.FullError):
         text = f"the disk of {folder} is full: free some space and repeat; nothing that was accepted is lost"
     elif isinstance(error, apsw.CorruptError | apsw.NotADBError):
