@@ -84,6 +84,13 @@ class IdLog:
             end = begin
         return None
 
+    def holds(self, remote_id: str) -> bool:
+        """Whether some job of this home was given that id."""
+        try:
+            return json.dumps({"remote_id": remote_id})[1:-1].encode() in self.path.read_bytes()
+        except OSError:
+            return False
+
     def entries(self) -> Iterator[Entry]:
         """Every whole line, oldest first."""
         try:

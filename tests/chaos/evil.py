@@ -139,7 +139,7 @@ def _home(plan: EvilPlan, root: Path, number: int, server: FakeServer) -> Home:
     root.mkdir()
     keys = _keys(plan, number)
     env = {"PAID_MODE": plan.mode, "PAID_TIMEOUT_S": "1.5", "PAID_API_KEY": keys[0]}
-    env |= {"REELWRIGHT_SETTLE_S": "2", "REELWRIGHT_CPU_JOBS": "2"}
+    env |= {"REELWRIGHT_SETTLE_S": "2", "REELWRIGHT_CPU_JOBS": "2", "REELWRIGHT_STATE": str(root.parent / "state")}
     station = Station(root, server.url, env)
     person = Person(station, server, start_usd=Decimal(6))
     home = Home(number, station, person, keys)
