@@ -31,6 +31,7 @@ from mcp_server.consent import Person
 from mcp_server.refusal import crashed, illegal, refusal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
+from mcp_server.told import Sessions, session_of
 from mcp_server.tools import HANDLERS, Call
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class OpenedLater:
         self._settings = settings
         self._opening = anyio.Lock()
         self._studio: Studio | None = None
+        self.sessions = Sessions()
 
     async def studio(self) -> Studio:
         """VideoError when the home folder cannot be used."""
@@ -101,7 +103,8 @@ class Surface:
             return illegal(check.tool, problems)
         studio = await context.lifespan_context.studio()
         person = Person(context.session, context.request_id, params)
-        call = Call(check.tool, studio, check.completed(given), context.session.report_progress, person)
+        told = context.lifespan_context.sessions.told(session_of(context.request))
+        call = Call(check.tool, studio, check.completed(given), context.session.report_progress, person, told)
         return await HANDLERS[check.tool](call)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:

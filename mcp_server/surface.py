@@ -56,7 +56,7 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
         _tool(
             "wait_for_job",
             "Wait for all (or any) of the jobs, at most timeout_s. timed_out=true: they go on, wait again. "
-            "Ending a wait stops no job.",
+            "Each end is told in full once (get_job repeats it), all else in rows. Ending a wait stops no job.",
             arguments.wait_for_job(max_wait_s),
             outputs.jobs(),
         ),
