@@ -8,6 +8,7 @@ names one job gets the whole of it once it has ended: there a repetition costs l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from backends.jobs.views import SETTLED, Job
 from backends.plain import one_line, said
@@ -83,8 +84,7 @@ def _row_text(row: Plain) -> str:
         parts.append(f"place {row['queue_position']} in the queue")
     if isinstance(left := row.get("eta_s"), float):
         parts.append(f"about {left:g} s left")
-    notes = row.get("notes")
-    told = [f"note: {note}" for note in notes] if isinstance(notes, list) else []
+    told = [f"note: {note}" for note in cast("list[str]", row.get("notes", []))]
     return "\n".join(one_line(line) for line in (", ".join(parts), *told))
 
 
