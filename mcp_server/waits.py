@@ -1,8 +1,9 @@
 """What a wait answers: news in full, everything else in a row.
 
-A job that has ended is told in full the first time that a session waits for it; from then on, and while it runs, it is
-a row. A note of a job is told once, and one that several ended jobs share stands once for all of them. A call that
-names one job gets the whole of it once it has ended: there a repetition costs little and helps who has forgotten.
+A job that has ended is told in full the first time that a session waits for it; while it runs it is a row, and once
+it was told no more than its state. A note of a job is told once, and one that several ended jobs share stands once for
+all of them. A call that names one job gets the whole of it once it has ended: there a repetition costs little and
+helps who has forgotten.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def report(jobs: Sequence[Job], told: Told) -> tuple[str, Plain]:
     whole = {job.job_id for job in full}
     rows = {job.job_id: _row(job, told) for job in jobs if job.job_id not in whole}
     following = _next(jobs, full)
-    if len(full) > 1:  # the same sentence for each of them: said once, at the end
-        full = [job.model_copy(update={"next": ""}) if job.state == "succeeded" else job for job in full]
+    if not alone:
+        full = [_one_of_several(job) for job in full]
     by_id = {job.job_id: text.plain(job) for job in full} | rows
     for job in jobs:
         told.tell(job, in_full=job.job_id in whole)
@@ -47,6 +48,17 @@ def _with_notes(job: Job, notes: list[str]) -> Job:
     return job.model_copy(update={"notes": notes})
 
 
+def _one_of_several(job: Job) -> Job:
+    """Without what follows from its id, what get_job alone tells (its poster), and, of a clip, what to do next: that is
+    the same for each of them and said once, at the end."""
+    left_out: Plain = {"uri": "", "poster": None, "client": "", "poll_after_s": 0.0}
+    if job.files == [job.file]:
+        left_out["files"] = []
+    if job.state == "succeeded":
+        left_out["next"] = ""
+    return job.model_copy(update=left_out)
+
+
 def _shared(jobs: Sequence[Job]) -> list[str]:
     """Notes that all of several jobs have."""
     if len(jobs) < 2:
@@ -56,16 +68,16 @@ def _shared(jobs: Sequence[Job]) -> list[str]:
 
 def _row(job: Job, told: Told) -> Plain:
     """A job that runs, or one whose end was told before, in as little as says how it stands."""
-    row: Plain = {"job_id": job.job_id, "state": job.state, "label": job.label, "engine": job.engine}
-    if job.engine != "previs":
-        del row["engine"]
+    row: Plain = {"job_id": job.job_id, "state": job.state}
+    if job.engine == "previs":
+        row["engine"] = job.engine
     if told.knows(job):
-        row |= {"told": True, "file": job.file}
+        row["told"] = True
     else:
-        row |= {"progress": job.progress or None, "phase": job.phase}
-        row |= {"queue_position": job.queue_position, "eta_s": job.eta_s}
+        row |= {"label": job.label, "progress": job.progress or None, "phase": job.phase}
+        row |= {"queue_position": job.queue_position, "eta_s": job.eta_s, "timed_out": job.timed_out}
     row |= {"notes": told.fresh(job)}
-    return {name: value for name, value in row.items() if value not in ("", None, [])} | {"timed_out": job.timed_out}
+    return {name: value for name, value in row.items() if value not in ("", None, [])}
 
 
 def _row_text(row: Plain) -> str:
@@ -73,11 +85,11 @@ def _row_text(row: Plain) -> str:
     lead = f"{text.PREVIS} " if row.get("engine") == "previs" else ""
     progress = row.get("progress")
     parts = [f"{lead}{row['job_id']}: {row['state']}" + (f" {progress:.0%}" if isinstance(progress, float) else "")]
-    if row["timed_out"]:
+    if row.get("timed_out"):
         parts.append("timed out")
     if row.get("told"):
         parts.append("told before")
-    for name, form in (("label", "label {}"), ("phase", "{}"), ("file", "file {}")):
+    for name, form in (("label", "label {}"), ("phase", "{}")):
         if isinstance(value := row.get(name), str):
             parts.append(form.format(said(value)))
     if "queue_position" in row:
@@ -93,7 +105,7 @@ def _next(jobs: Sequence[Job], full: Sequence[Job]) -> str:
     still = [job.job_id for job in jobs if job.state not in SETTLED]
     if len(jobs) == 1:
         return text.wait_call(still) if still else ""
-    after = ["inspect_clip looks at a clip"] if sum(job.state == "succeeded" for job in full) > 1 else []
+    after = ["inspect_clip(clip=JOB_ID) looks at a clip"] if any(job.state == "succeeded" for job in full) else []
     if still:
         ended = "; leave out those that have ended" if len(still) < len(jobs) else ""
         after.append(f"{len(still)} go on: wait_for_job again with the same job_ids{ended}")

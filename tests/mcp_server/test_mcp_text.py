@@ -62,7 +62,13 @@ def test_a_jobs_text_says_every_field() -> None:
     assert FULL.model_fields_set == set(Job.model_fields), "a new field of Job must be told in words too"
     words = text.job_text(FULL)
     told = {"progress": "25%", "audio": "with sound", "timed_out": "timed out", "retryable": "may work again unchanged"}
-    told |= {"charged": "charge unknown", "duration_s": "5.5 s", "cost_usd": "$0.40", "est_cost_usd": "$0.45", "take": "take 3"}
+    told |= {
+        "charged": "charge unknown",
+        "duration_s": "5.5 s",
+        "cost_usd": "$0.40",
+        "est_cost_usd": "$0.45",
+        "take": "take 3",
+    }
     for name, value in leaves(text.plain(FULL)):
         assert told.get(name, str(value)) in words, name
 
