@@ -100,7 +100,7 @@ class Surface:
     async def _call(
         self, context: Context, check: StrictArguments, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
-        given: Mapping[str, object] = params.arguments or {}
+        given = check.without_nulls(params.arguments or {})
         if problems := every_problem(check, given):
             return illegal(check.tool, problems)
         studio = await context.lifespan_context.studio()

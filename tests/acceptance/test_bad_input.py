@@ -48,7 +48,13 @@ MEDIA: list[tuple[str, str, str]] = [
     (EXTEND, "coffee.png", "this is a still image, and a clip is needed: image_to_video starts from a still"),
     (EXTEND, "job_" + "a" * 26, "there is no job job_aaaa"),
     (I2V, "http://example.org/a.png", "http: addresses are not fetched: give an https URL or the path of a local file"),
-    (I2V, "file:///etc/hostname", "file: addresses are not fetched: give an https URL or the path of a local file"),
+    (I2V, "file:///etc/hostname", "'/etc/hostname' is not in an allowed folder"),
+    (
+        I2V,
+        "https://127.0.0.1/a.png",
+        "leads to a private or reserved network address, and only public ones are fetched",
+    ),
+    (I2V, "https://example.org:8443/a.png", "only the usual https port (443) is reached, not 8443"),
     (I2V, "data:image/png;base64,AA", "media are named, not carried: save the data to a file and give its path"),
     (I2V, "https://me:secret@example.org/a.png", "an address with a user name or password in it is not fetched"),
 ]
