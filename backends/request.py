@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -426,6 +427,8 @@ class MediaName:
                     "asset", "an address with a user name or password in it is not fetched: leave them out"
                 )
             return cls("url", text)
+        if scheme[1].lower() == "file":
+            return cls("path", _path_of(text))
         if scheme[1].lower() == "data":
             raise VideoError(
                 "asset",
@@ -435,6 +438,24 @@ class MediaName:
             "asset",
             f"{scheme[1].lower()}: addresses are not fetched: give an https URL or the path of a local file",
         )
+
+
+def _path_of(text: str) -> str:
+    """The path that a file: address of this machine names. VideoError("asset") for any other."""
+    parts = urlsplit(text)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise VideoError(
+            "asset",
+            f"{text[:120]!r} names no file of this machine: write file:///FOLDER/NAME (with %20 for a space, %23 for "
+            "#, %3F for ?), or the path itself",
+        )
+    try:
+        path = unquote(parts.path, errors="strict")
+    except UnicodeDecodeError:
+        path = "\0"
+    if "\0" in path:
+        raise VideoError("asset", f"{text[:120]!r} holds letters that no path has: give the path itself")
+    return path[1:] if re.match(r"/[A-Za-z]:/", path) else path
 
 
 JOB_ID_PATTERN = r"^job_[a-z2-7]{26}$"

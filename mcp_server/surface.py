@@ -55,8 +55,8 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
         _tool("get_job", "A job as it is now.", arguments.one_job(), outputs.job()),
         _tool(
             "wait_for_job",
-            "Wait for all (or any) of the jobs, at most timeout_s. timed_out=true: they go on, wait again. "
-            "Ending a wait stops no job.",
+            "Wait for all (or any) of the jobs, at most timeout_s. timed_out=true: wait again. "
+            "Ended jobs are told in full once, others in rows. Ending a wait stops no job.",
             arguments.wait_for_job(max_wait_s),
             outputs.jobs(),
         ),

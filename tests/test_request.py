@@ -131,6 +131,9 @@ def test_references_and_loras_have_string_forms() -> None:
     [
         ("shots/a b.png", MediaName("path", "shots/a b.png")),
         ("https://example.org/a.png", MediaName("url", "https://example.org/a.png")),
+        ("file:///shots/a%20b%23.png", MediaName("path", "/shots/a b#.png")),
+        ("FILE://localhost/shots/a.png", MediaName("path", "/shots/a.png")),
+        ("file:///C:/shots/a.png", MediaName("path", "C:/shots/a.png")),
         (JOB, MediaName("job", JOB)),
         (f"video://jobs/{JOB}", MediaName("job", JOB)),
         (f"video://jobs/{JOB}/last_frame", MediaName("job", JOB, "last_frame")),
@@ -146,7 +149,11 @@ def test_media_names(text: str, name: MediaName) -> None:
     [
         ("http://example.org/a.png", "give an https URL"),
         ("ftp://example.org/a.png", "give an https URL"),
-        ("file:///etc/passwd", "give an https URL"),
+        ("file://server/share/a.png", "names no file of this machine: write file:///FOLDER/NAME"),
+        ("file:a.png", "names no file of this machine"),
+        ("file:///clips/a.mp4#t=1,2", "%23 for #"),
+        ("file:///a%00b.png", "holds letters that no path has"),
+        ("file:///a%ffb.png", "holds letters that no path has"),
         ("data:image/png;base64,AAAA", "save the data to a file"),
         ("video://jobs/nonsense", "video://jobs/JOB_ID"),
         ("a\0b.png", "NUL"),

@@ -214,17 +214,22 @@ def hold(tx: Transaction, job: str) -> None:
 
 @dataclass(frozen=True)
 class Totals:
-    """Micro-dollars: settled ever, spent or held today, held in all."""
+    """Micro-dollars: settled ever, spent or held today, held in all, and held of today's."""
 
     settled: int
     today: int
     held: int
+    held_today: int
 
 
 def totals(store: Store) -> Totals:
     row = store.row("SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held FROM spent")
     ever = row or {"settled": 0, "held": 0}
-    return Totals(int(ever["settled"]), _spent(store, "day = ?", (utc_day(),)), int(ever["held"]))
+    today = store.row(
+        "SELECT coalesce(sum(settled + held), 0) AS spent, coalesce(sum(held), 0) AS held FROM spent WHERE day = ?",
+        (utc_day(),),
+    ) or {"spent": 0, "held": 0}
+    return Totals(int(ever["settled"]), int(today["spent"]), int(ever["held"]), int(today["held"]))
 
 
 def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:

@@ -149,6 +149,9 @@ def snippet(
             raise VideoError(
                 "invalid_request", f"no snippet for {client[:40]!r}: there is one for {', '.join(snippets.CLIENTS)}"
             )
-        where, text = snippets.CLIENTS[client](load_settings())
+        settings = load_settings()
+        where, text = snippets.CLIENTS[client](settings)
     show.aside(where)
     show.block(text)
+    for hint in snippets.hints(settings):
+        show.aside(hint)
