@@ -11,6 +11,7 @@ from backends.errors import VideoError
 from backends.media.frames import frames_at
 from backends.media.probe import probe_clip
 from backends.media.rates import timecode
+from backends.media.skim import spread
 from backends.media.stills import label, save_jpeg
 
 MAX_BYTES = 150_000
@@ -33,7 +34,7 @@ def contact_sheet(clip: Path, dest_jpg: Path, frames: int = 8, max_bytes: int = 
     facts = probe_clip(clip, count_frames=True)
     total, duration_s = facts.frames or 1, facts.duration_s or 0.0
     fps = total / duration_s if duration_s else 1.0
-    wanted = _spread(total, frames)
+    wanted = spread(total, frames)
     columns, rows = _layout(len(wanted), facts.ratio)
     width, height = _cell(columns, rows, facts.ratio)
     size = max(11, min(width, height) // 11)
@@ -50,14 +51,6 @@ def contact_sheet(clip: Path, dest_jpg: Path, frames: int = 8, max_bytes: int = 
         times.append(round(t, 6))
     save_jpeg(sheet, dest_jpg, max_bytes)
     return times
-
-
-def _spread(total: int, frames: int) -> list[int]:
-    """Frame numbers, the first and the last among them."""
-    count = min(total, frames)
-    if count == 1:
-        return [0]
-    return [round(place * (total - 1) / (count - 1)) for place in range(count)]
 
 
 def _layout(count: int, ratio: float) -> tuple[int, int]:
