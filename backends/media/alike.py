@@ -1,4 +1,4 @@
-"""How alike two pictures are, in numbers and in one word."""
+"""How alike two pictures are, in numbers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import numpy as np
 
 Grey = np.ndarray[Any, np.dtype[np.uint8]]
 
-ALIKE = 3.0  # of 255: below it two pictures of one thing, re-encoded or a frame apart
-RELATED = 20.0  # of 255: below it mostly the same scene; pictures of different things measure 40 and more
 BLOCK = 16
 DIFFERS = 6.0  # of 255: a block that has changed more shows something else
 
@@ -37,12 +35,3 @@ def difference(one: Grey, two: Grey) -> tuple[float, float]:
     grid = (max(1, round(one.shape[1] / BLOCK)), max(1, round(one.shape[0] / BLOCK)))
     blocks = cv2.resize(apart, grid, interpolation=cv2.INTER_AREA)
     return float(np.mean(cv2.absdiff(one, two))), float(np.mean(blocks > DIFFERS))
-
-
-def in_words(apart: float, differ: float) -> str:
-    """`2.1 of 255 apart: alike`."""
-    if apart < ALIKE:
-        word = "alike" if differ == 0 else f"alike but for {max(0.01, differ):.0%} of the picture"
-    else:
-        word = "related" if apart < RELATED else "different"
-    return f"{apart:.1f} of 255 apart: {word}"

@@ -25,7 +25,8 @@ from backends.media.container import MAX_FRAMES, MIN_SIDE, Clip, open_clip
 from backends.media.hdr import Transfer, told_as_sdr, transfer_of
 from backends.media.loudness import loudness
 from backends.media.motion import BACK_S, MotionPass, Moves
-from backends.media.pixels import Picture, ToRGB, Upright, upright_of
+from backends.media.pixels import ToRGB, Upright, upright_of
+from backends.media.sheet import Shot
 from backends.media.skim import Plan, Seen, decoded, plan, spread
 
 Measures = dict[str, float | int | bool | str | list[int] | list[float] | list[str] | list[list[float]] | None]
@@ -38,21 +39,11 @@ FROZEN_S = 0.75  # a shorter standstill is told by the number alone: eased moves
 CUT = 25.0  # mean step of a cut ...
 CUT_RATIO = 4.0  # ... which is also this many times the median step
 FLICKER = 3.0  # standard deviation of the second difference of the mean level; clean clips measure about 0.3
-SEAM = 1.5  # step from the last frame to the first, in median steps; below it a loop is not seen
 SOFT = 1.0  # of 255: sharpness below it looks soft or enlarged
 RATE_JITTER = 0.1  # of a frame's time
 FLOW_PAIRS = 120  # at most, evenly spread: flow costs more than the other measures
 LOOKS_A_S = 12.5  # of clips with more than `MANY` frames, motion is looked at so often
 MANY = 1200
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A frame kept as a picture. time: its start, seconds. index: its number in the clip."""
-
-    time: float
-    index: int
-    picture: Picture
 
 
 @dataclass(frozen=True)

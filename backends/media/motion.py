@@ -95,7 +95,7 @@ class MotionPass:
         """grey: uint8. key: a keyframe. gap: frames between this look and the one before were not decoded."""
         self._least = grey if self._least is None else np.minimum(self._least, grey)
         self._most = grey if self._most is None else np.maximum(self._most, grey)
-        low = cv2.blur(grey.astype(np.float32), (BLUR, BLUR))
+        low = np.asarray(cv2.blur(grey.astype(np.float32), (BLUR, BLUR)), np.float32)
         steps = None
         if self._looks and gap:
             before = self._looks[-1]
@@ -194,20 +194,21 @@ def _run(flags: Flags) -> int:
 
 
 def _longest(changes: list[_Change], still: list[bool], frames: int) -> tuple[int, int]:
-    """The longest stretch of still looks, each beginning before the last one ends: (first frame, frames)."""
+    """The longest stretch of still looks, each beginning before the last one ends: (first frame, frames). A gap joins
+    what is still on both sides of it; by itself it proves nothing."""
     best = (0, 0)
     start = end = -1
     last = changes[-1].frame if changes else 0
     for change, quiet in zip(changes, still, strict=True):
         if not quiet:
             start = -1
-            continue
-        if start < 0 or change.since > end:
-            start = change.since
-        end = change.frame
-        length = (frames if end == last else end + 1) - start
-        if length > best[1]:
-            best = (start, length)
+        elif change.largest is None:
+            end = change.frame
+        else:
+            start = change.since if start < 0 or change.since > end else start
+            end = change.frame
+            length = (frames if end == last else end + 1) - start
+            best = max(best, (start, length), key=lambda stretch: stretch[1])
     return best
 
 

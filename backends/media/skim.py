@@ -1,4 +1,4 @@
-"""Which frames of a clip are decoded to judge it: of a long one about half, and every frame that may hold a fault.
+"""Which frames of a clip are decoded to judge it: of a long one half or less, and every frame that may hold a fault.
 
 Decoding is nearly all that measuring costs. Of each group of frames that begins with a keyframe the tail is left out,
 since the group's head shows the same motion, unless the sizes of its packets say that it does not: a cut is a packet
@@ -102,7 +102,7 @@ def _skipped(clip: Clip, parts: list[_Part | None], wanted: Collection[int]) -> 
         seconds = float((max(part.end for part in group) - group[0].pts) * clip.time_base)
         rate = len(group) / seconds if seconds > 0 else 0.0
         latest = max((number for number, part in enumerate(group) if part.pts in wanted), default=0)
-        head = max(len(group) // 2, round(HEAD_S * rate), latest + 1, 2)
+        head = max(len(group) // 3, round(HEAD_S * rate), latest + 1, 2)
         if 0 < len(group) - head <= GAP_S * rate and _alike(group[1:head], group[head:]):
             yield from range(start + head, after)
 
