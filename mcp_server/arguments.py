@@ -226,5 +226,5 @@ def wait_for_job(max_wait_s: float) -> Schema:
 
 
 def inspect_clip() -> Schema:
-    asked = {"clip": text("path or job id"), "against": text("another clip to compare"), "frames": whole(default=8)}
+    asked = {"clip": text("path or job id"), "against": text(), "frames": whole(default=8)}
     return closed(asked, "clip")

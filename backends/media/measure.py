@@ -292,11 +292,11 @@ def _stillness(numbers: Measures) -> list[str]:
     run, start, count, fps = (numbers[name] for name in ("frozen_run", "frozen_from", "frames", "fps"))
     if not (isinstance(run, int) and isinstance(start, int) and isinstance(count, int) and isinstance(fps, float)):
         return []
-    noise = numbers["noise"]
-    grain = f" but for noise of {noise:.1f} of 255" if isinstance(noise, float) and noise >= 0.3 else ""
     if run == count and run > 1:
+        noise = numbers["noise"]
+        grain = f" but for noise of {noise:.1f} of 255" if isinstance(noise, float) and noise >= 0.3 else ""
         return [f"nothing moves: all frames are alike{grain}"]
     if run < FROZEN_S * fps:
         return []
     span = f" ({start / fps:.2f}-{(start + run) / fps:.2f} s)" if fps else ""
-    return [f"the picture stands still for {run} frames in a row{span}{grain}"]
+    return [f"the picture stands still for {run} frames in a row{span}"]

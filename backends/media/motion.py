@@ -88,6 +88,7 @@ class MotionPass:
     _looks: deque[_Look] = field(default_factory=deque[_Look])
     _changes: list[_Change] = field(default_factory=list[_Change])
     _steps: list[Floats] = field(default_factory=list[Floats])
+    _ends: list[int] = field(default_factory=list[int])
     _least: np.ndarray[Any, np.dtype[np.uint8]] | None = None
     _most: np.ndarray[Any, np.dtype[np.uint8]] | None = None
 
@@ -104,6 +105,7 @@ class MotionPass:
         elif self._looks:
             steps = _blocks(self._looks[-1].low, low)
             self._steps.append(_kept(steps))
+            self._ends.append(frame)
         self._looks.append(_Look(frame, low, steps, key))
         if len(self._looks) > self.back + 1:
             self._looks.popleft()
@@ -136,12 +138,30 @@ class MotionPass:
         noise = self._noise(inside)
         moving = [self._moving(change, noise) for change in self._changes]
         still = _longest(self._changes, [not flags.any() for flags in moving], frames)
+        if 0 < still[1] < frames:
+            still = self._trimmed(*still)
         if not moving:
             return Moves(still, 0.0, (), float(noise))
         often = np.mean(moving, axis=0)
         where = often > 1 / LASTING if (often > 1 / LASTING).any() else often > 0
         share = float(where.sum() / max(1, inside.sum()))
         return Moves(still, min(1.0, share), _regions(where), float(noise))
+
+    def _trimmed(self, start: int, length: int) -> tuple[int, int]:
+        """Without the frames at both ends that still moved: half a second tells a stretch, but not its very edges."""
+        within = [step for step in zip(self._ends, self._steps, strict=True) if start < step[0] < start + length]
+        largest = [float(steps.max()) for _, steps in within]
+        limit = LOUD + NOISES * float(np.median(largest)) if largest else 0.0
+        end = start + length
+        for (frame, _), step in zip(within, largest, strict=True):
+            if step <= limit:
+                break
+            start = frame
+        for (frame, _), step in zip(reversed(within), reversed(largest), strict=True):
+            if step <= limit or frame <= start:
+                break
+            end = frame
+        return start, end - start
 
     def _noise(self, inside: Flags) -> float:
         if not self._steps:
