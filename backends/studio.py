@@ -366,14 +366,18 @@ class Studio:
 
     # looking
 
-    def inspect(self, clip: str, frames: int = 8) -> Inspection:
-        """Facts, measures and one contact sheet of a clip; of a still, a picture with a coordinate grid."""
+    def inspect(self, clip: str, frames: int = 8, against: str | None = None) -> Inspection:
+        """Facts, measures and one contact sheet of a clip; of a still, a picture with a coordinate grid.
+
+        against: another clip, which is measured too and compared with it.
+        """
         if not 1 <= frames <= 32:
             raise VideoError("invalid_request", f"frames is 1 to 32, not {frames}")
         name = MediaName.parse(clip)
-        if name.kind == "url":
+        other = None if against is None else MediaName.parse(against)
+        if name.kind == "url" or (other is not None and other.kind == "url"):
             raise VideoError(
                 "asset", "inspect_clip looks at local files and jobs: save the clip first and give its path"
             )
-        found = look(self.context, name, self.principal, frames)
+        found = look(self.context, name, self.principal, frames, other)
         return Inspection(found.text, found.sheet, found.sheet.read_bytes(), found.facts)

@@ -226,4 +226,5 @@ def wait_for_job(max_wait_s: float) -> Schema:
 
 
 def inspect_clip() -> Schema:
-    return closed({"clip": text("path or job id"), "frames": whole(default=8)}, "clip")
+    asked = {"clip": text("path or job id"), "against": text(), "frames": whole(default=8)}
+    return closed(asked, "clip")

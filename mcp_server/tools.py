@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from anyio import to_thread
+from anyio import create_task_group, sleep, to_thread
 from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
 
 from backends import plain
@@ -19,7 +19,11 @@ from mcp_server.told import Told
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
-    from backends.studio import Prefer, Studio, Where
+    from backends.studio import Inspection, Prefer, Studio, Where
+
+
+LOOK_NOTE_S = 5
+"""Seconds between two progress notes while a clip is looked at."""
 
 
 class Reporter(Protocol):
@@ -106,10 +110,39 @@ async def inspect_clip(call: Call) -> CallToolResult:
     """Text and one picture, and no structured content: some hosts would then drop the picture."""
     from base64 import b64encode
 
-    seen = await to_thread.run_sync(call.studio.inspect, cast(str, call.given["clip"]), call.whole("frames"))
+    look = partial(call.studio.inspect, cast(str, call.given["clip"]), call.whole("frames"), call.words("against"))
+    seen = await _noting(call.report, look)
     words = TextContent(text=plain.lines(f"{seen.text}\ncontact sheet: {plain.one_line(str(seen.sheet))}"))
     picture = ImageContent(data=b64encode(seen.jpeg).decode(), mime_type="image/jpeg")
     return CallToolResult(content=[words, picture])
+
+
+async def _noting(report: Reporter, look: Callable[[], Inspection]) -> Inspection:
+    """Run the look in a thread, with a note now and then so that no host takes a long one for a hang. How far it has
+    come is not known, so only the seconds are told."""
+    found: list[Inspection | Exception] = []  # a failure leaves the task group as it is, not as a group
+    async with create_task_group() as watching:
+        watching.start_soon(_say_so, report)
+        found.append(await to_thread.run_sync(_outcome, look))
+        watching.cancel_scope.cancel()
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
+async def _say_so(report: Reporter) -> None:
+    seconds = 0
+    while True:
+        await sleep(LOOK_NOTE_S)
+        seconds += LOOK_NOTE_S
+        await report(float(seconds), None, f"looking at the clip, {seconds} s so far")
+
+
+def _outcome(look: Callable[[], Inspection]) -> Inspection | Exception:
+    try:
+        return look()
+    except Exception as error:
+        return error
 
 
 async def get_job(call: Call) -> CallToolResult:
