@@ -61,7 +61,7 @@ def vertex_access(env: Mapping[str, str]) -> Access:
     address = http_account.base_url(env, VERTEX_ADDRESS, vertex_url(location))
     missing = tuple(name for name, value in ((PROJECT, project), (LOCATION, location)) if not value)
     account = "" if missing else f"{project}/{location}"
-    why = "" if missing else network_env.trouble(os.environ, VERTEX, address)
+    why = "" if missing else network_env.trouble(os.environ, address)
     return Access(f"{VERTEX}|{address}|{account}", address, missing, why)
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from backends.backend import Asset, JsonObject
+from backends.cloud.network_env import check_download
 from backends.errors import OwnFault, VideoError
 from backends.jobs import codec, copies, lora_files
 from backends.jobs.artifacts import Artifacts, disk_errors
@@ -114,6 +115,7 @@ class Inputs:
         notes: list[str] = []
         try:
             if name.kind == "url":
+                check_download(os.environ, name.value)
                 entry: JsonObject = {"url": name.value}
             elif name.kind == "path":
                 entry = self._file(name.value, keep, added, notes)
