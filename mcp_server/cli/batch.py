@@ -160,6 +160,7 @@ def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool) -> None:
             [r["line"], r["label"], r["take"], r["job_id"], r["state"], _cost(line, r["cost_usd"]), r["file"]]
             for line, r in zip(lines, rows, strict=True)
         ],
+        below=("label", "file"),
     )
     for row in rows:
         if row["error"]:
