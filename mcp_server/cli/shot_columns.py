@@ -15,7 +15,7 @@ from typing import Literal, get_args, get_type_hints
 from backends.errors import VideoError
 from mcp_server.cli.request_options import given_by_options, provider_options
 
-Kind = Literal["text", "number", "whole", "flag", "list", "object", "choice"]
+Kind = Literal["text", "number", "whole", "flag", "list", "object", "choice", "point"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ def columns() -> Mapping[str, Column]:
     for name in inspect.signature(given_by_options).parameters:
         if name not in taken:
             kind, *about = get_args(hints[name])
-            found[name] = Column(name, _kind(str(kind)), str(getattr(about[0], "help", "")).rstrip("."))
+            point = getattr(about[0], "metavar", None) == "X,Y"
+            what = str(getattr(about[0], "help", "")).rstrip(".")
+            found[name] = Column(name, "point" if point else _kind(str(kind)), what)
     return found
 
 
@@ -167,6 +169,11 @@ def value(name: str, text: str) -> object:
         if text.casefold() not in ON | OFF:
             raise ValueError(f"yes or no, not {text[:40]!r}")
         return text.casefold() in ON
+    if kind == "point":
+        found = re.findall(r"\d*\.?\d+", text)
+        if len(found) != 2:
+            raise ValueError(f"two numbers as 0.5; 0.3, not {text[:40]!r}")
+        return [float(number) for number in found]
     if kind == "object" and name == "provider_options" and not text.startswith("{"):
         try:
             return provider_options([part.strip() for part in text.split(";") if part.strip()])
