@@ -5,6 +5,7 @@ An MCP host starts this with every session, so the serving path imports neither 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -23,12 +24,13 @@ def main() -> None:
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
         sys.exit(serve(words[1:]))
-    if not words and sys.stdin is not None and not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+    piped = sys.stdin is not None and not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+    if not words and piped and "_REELWRIGHT_COMPLETE" not in os.environ:  # a shell that completes names no word either
         sys.exit(serve([]))
     _encodable(words)
     from mcp_server.cli import app
 
-    app()
+    app(prog_name="reelwright")
 
 
 def hidden_by() -> str:
@@ -75,8 +77,6 @@ def serve_words() -> ArgumentParser:
 
 def serve(words: Sequence[str]) -> int:
     """Serve until the client leaves or the person interrupts. The exit code: 2 when it cannot start as asked."""
-    import os
-
     from backends.errors import VideoError
     from backends.jobs import platform
     from mcp_server import transports

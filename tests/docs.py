@@ -12,6 +12,7 @@ from pathlib import Path
 from backends.catalog.loader import load
 from backends.catalog.markdown import markdown_table
 from backends.local import presets, published
+from mcp_server.cli.shot_columns import columns
 from mcp_server.surface import tools
 
 ROOT = Path(__file__).parent.parent
@@ -27,11 +28,20 @@ def tool_table() -> str:
     return "\n".join(rows)
 
 
+def column_table() -> str:
+    """The columns of a list of shots."""
+    rows = ["| column | also | what it holds |", "|---|---|---|"]
+    for one in columns().values():
+        rows.append(f"| `{one.name}` | {', '.join(f'`{name}`' for name in one.also)} | {one.what} |")
+    return "\n".join(rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "tools": tool_table,
     "models": lambda: markdown_table(load()),
     "plan": lambda: presets.markdown(presets.CARDS),
     "peaks": published.markdown,
+    "columns": column_table,
 }
 
 
@@ -43,7 +53,7 @@ def with_parts(text: str) -> str:
     return text
 
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "local.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "local.md", ROOT / "docs" / "terminal.md")
 """The documents that have such parts."""
 
 

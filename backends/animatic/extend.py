@@ -27,6 +27,10 @@ from backends.request import CameraMove
 
 UNSTEADY = Fraction(1, 3)
 """Of a frame: times that stray farther from an even rate are a phone's varying rate, not a container's rounding."""
+SUSTAINED_S = Fraction(1, 2)
+"""How long a rate must be kept up to be the clip's."""
+HEARD_S = 0.1
+"""Sound that outlasts the picture by less is the same length: a sound packet has 20 to 40 ms."""
 PUSH = "dolly-in:0.2"
 OUTWARD_PCT_S = -0.8
 SOFT = 1.5
@@ -48,7 +52,7 @@ def extend_take(prepared: Prepared) -> Take:
         take.notes.append(f"the clip's frame rate varies: all of it was brought to an even {float(rate):.5g} fps")
     if asset.facts.audio:
         take.audio_from = asset.path
-        take.notes.append("the clip's own sound is kept; the added part is silent")
+        take.notes.append(_heard(asset.path, float(before / rate), float(added / rate)))
     if told := hdr_note(asset.path):
         take.notes.append(told)
     take.facts["method"] = "extend"
@@ -67,14 +71,47 @@ def _refuse_pull_outs(camera: Sequence[CameraMove]) -> None:
 
 def _timing(asset: Asset) -> tuple[Fraction, bool, int]:
     """The clip's rate, whether its frames come evenly, and how many there will be at that rate (an estimate when
-    they don't; the rate is then that of the usual step, in whole frames)."""
+    they don't; the rate is then the highest that it keeps up, in whole frames: slower parts repeat theirs)."""
     rate = exact_rate(asset.facts.fps or 24.0)
     times = _frame_times(asset.path)
     if all(abs((time - times[0]) * rate - index) < UNSTEADY for index, time in enumerate(times)):
         return rate, True, len(times)
-    steps = sorted(after - before for before, after in pairwise(times) if after > before)
-    rate = Fraction(min(60, max(8, round(1 / steps[len(steps) // 2]))))
+    rate = Fraction(min(60, max(8, round(1 / _quickest_step(times)))))
     return rate, False, frame_count(asset.facts.duration_s or 1.0, rate)
+
+
+def _quickest_step(times: list[Fraction]) -> Fraction:
+    """The usual step between frames, in seconds, in the half second (or more) that holds most of them: a burst of a
+    few frames, or a phone's jitter, is no rate."""
+    densest, end = (0, len(times) - 1), 0
+    most = Fraction(0)
+    for start, time in enumerate(times):
+        while end < len(times) and times[end] - time < SUSTAINED_S:
+            end += 1
+        if end == len(times):
+            break
+        if (kept := (end - start) / (times[end] - time)) > most:
+            most, densest = kept, (start, end)
+    window = times[densest[0] : densest[1] + 1]
+    steps = sorted(after - before for before, after in pairwise(window) if after > before)
+    return steps[len(steps) // 2]
+
+
+def _heard(path: Path, clip_s: float, added_s: float) -> str:
+    """What is heard of the clip's own sound, which may be longer than its picture."""
+    with open_clip(path) as clip:
+        ends = [
+            (packet.pts + (packet.duration or 0)) * packet.time_base
+            for packet in clip.container.demux(clip.container.streams.audio[0])
+            if packet.pts is not None
+        ]
+        over_s = float(max(ends, default=Fraction(0)) - clip.origin * clip.time_base) - clip_s
+    if over_s <= HEARD_S:
+        return "the clip's own sound is kept; the added part is silent"
+    if over_s < added_s - HEARD_S:
+        return f"the clip's own sound is kept: it goes on for {over_s:.1f} s of the added part, and the rest is silent"
+    cut = "" if over_s <= added_s + HEARD_S else f", and is cut {over_s - added_s:.1f} s before its end"
+    return f"the clip's own sound is kept: it goes on under all of the added part{cut}"
 
 
 def _frame_times(path: Path) -> list[Fraction]:

@@ -62,7 +62,7 @@ def vertex_access(env: Mapping[str, str]) -> Access:
     both = tuple(name for name, value in ((PROJECT, project), (LOCATION, location)) if not value)
     missing = (" and ".join(both),) if both else ()  # one way to get access, which takes them together
     account = "" if missing else f"{project}/{location}"
-    why = "" if missing else network_env.trouble(os.environ, VERTEX, address)
+    why = "" if missing else network_env.trouble(os.environ, address)
     return Access(f"{VERTEX}|{address}|{account}", address, missing, why)
 
 

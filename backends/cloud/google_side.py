@@ -32,12 +32,11 @@ from backends.cloud.transport import (
     MAX_INLINE,
     PAID_CONNECTIONS,
     Timing,
-    authorities,
     failures_of_httpx2,
     httpx2_client,
-    is_loopback,
 )
 from backends.errors import VideoError
+from backends.media.network import authorities, is_loopback
 
 GEMINI_VERSION, VERTEX_VERSION = "v1", "v1beta1"
 """API versions that google-genai 3.4.0 asks for."""

@@ -29,4 +29,4 @@ def access(provider: str, address: str, secrets: tuple[str, ...], missing: str) 
     lane = f"{provider}|{address}|{fingerprint(*secrets)}"
     if not secrets:
         return Access(lane, address, (missing,))
-    return Access(lane, address, why=network_env.trouble(os.environ, provider, address))
+    return Access(lane, address, why=network_env.trouble(os.environ, address))

@@ -1,51 +1,82 @@
 """What the environment's own network variables break, told by name before anything is asked for or reserved.
 
-Every HTTP client of ours reads the proxies and certificates that the person's environment names (not for this machine's
-own addresses). A value that it cannot use makes it fail as a whole, whatever it was to be used for, with words that
-name neither the variable nor the value.
+What leaves goes by the proxies and certificates that the person's environment names (`media.network`). With a value
+that cannot be used nothing would be sent, or, worse, a clip would be paid for and could not be fetched.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
+from backends.errors import VideoError
+from backends.media.network import is_loopback, passes_by, proxy_for, unread
+
 SCHEMES = ("http", "https", "socks5", "socks5h")
 CERTIFICATES = "SSL_CERT_FILE"
-READS_RANGES = frozenset({"openai", "gemini", "vertex"})
-"""Providers whose HTTP library (httpx2) takes any entry of NO_PROXY; httpx fails at a range of IPv6 addresses."""
 
 
-def trouble(env: Mapping[str, str], provider: str, address: str) -> str:
-    """Why no client for this address can be opened in this environment, with the variable; "" when one can."""
+def trouble(env: Mapping[str, str], address: str) -> str:
+    """Why nothing can be asked of a service at this address, or its clips be fetched, in this environment, with the
+    variable; "" when it can. Clips lie on hosts of their own: only NO_PROXY=* spares all of them the proxy."""
     found = _certificates(env)
-    if not found and not _is_here(address):
-        found = _proxy(env)
-        if not found and provider not in READS_RANGES:
-            found = _no_proxy(env)
-    return found
+    scheme, host, _ = _parts(address)
+    if found or is_loopback(host) or passes_by(_value(env, "NO_PROXY"), "https", "", 443):
+        return found
+    return next(filter(None, (_proxy(env, one) for one in dict.fromkeys((scheme, "https")))), "")
 
 
-def _is_here(address: str) -> bool:
-    """Whether an address is this machine's: no proxy stands in between."""
+def check_download(env: Mapping[str, str], url: str) -> None:
+    """VideoError("network") when nothing can be fetched from this address in this environment, with the variable."""
+    found = _certificates(env)
+    scheme, host, port = _parts(url)
+    if not found and not is_loopback(host) and not passes_by(_value(env, "NO_PROXY"), scheme, host, port):
+        found = _proxy(env, scheme)
+    if found:
+        raise VideoError("network", f"{host or 'the address'} cannot be reached to fetch the file: {found}")
+
+
+def told(env: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
+    """The ways out that the environment names, for `doctor`: whether each is in order, and a sentence."""
+    if why := _certificates(env):
+        yield False, why
+    elif path := env.get(CERTIFICATES, ""):
+        yield True, f"certificates are trusted by {CERTIFICATES}={path[:200]}"
+    for scheme in ("https", "http"):
+        if why := _proxy(env, scheme):
+            yield False, why
+        elif proxy := proxy_for(scheme, f"{scheme}.invalid", 443):
+            text = (
+                f"{scheme} addresses are reached through {proxy.shown}, which finds the hosts itself: whether a file "
+            )
+            yield True, f"{text}named by an address lies on a public host is then told by its name alone"
+    for entry in unread(_value(env, "NO_PROXY")):
+        yield False, f"NO_PROXY holds {entry[:60]!r}, which is no host and no range of addresses: it is left out"
+
+
+def _parts(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port; "https" and no host for what cannot be read."""
     try:
-        host = urlsplit(address).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        parts = urlsplit(url)
+        scheme = parts.scheme or "https"
+        return scheme, parts.hostname or "", parts.port or (443 if scheme == "https" else 80)
     except ValueError:
-        return False
+        return "https", "", 443
 
 
-def _set(env: Mapping[str, str], *names: str) -> Iterator[tuple[str, str]]:
-    """The variables that are set, with their values; a small-letter name stands before its capital one."""
-    for name in names:
-        for spelling in (name.lower(), name):
-            if value := env.get(spelling, "").strip():
+def _set(env: Mapping[str, str], name: str) -> Iterator[tuple[str, str]]:
+    """The variable with its value, when it has one; a small-letter name stands before its capital one."""
+    for spelling in (name.lower(), name):
+        if spelling in env:
+            if value := env[spelling].strip():
                 yield spelling, value
-                break
+            return
+
+
+def _value(env: Mapping[str, str], name: str) -> str:
+    return next((value for _, value in _set(env, name)), "")
 
 
 def _certificates(env: Mapping[str, str]) -> str:
@@ -55,17 +86,20 @@ def _certificates(env: Mapping[str, str]) -> str:
     return f"{CERTIFICATES} names {path[:200]}, where there is no file of certificates: correct or unset it"
 
 
-def _proxy(env: Mapping[str, str]) -> str:
-    for name, value in _set(env, *PROXIES):
-        scheme, found, rest = value.partition("://")
-        if found and scheme.lower() not in SCHEMES:
-            return f"{name} names a proxy of the kind {scheme[:20]!r}: the kinds are {', '.join(SCHEMES)}"
-        if scheme.lower().startswith("socks") and find_spec("socksio") is None:
+def _proxy(env: Mapping[str, str], scheme: str) -> str:
+    """What is wrong with the proxy for addresses of that scheme."""
+    chosen = [*_set(env, f"{scheme.upper()}_PROXY")] or [*_set(env, "ALL_PROXY")]
+    for name, value in chosen:
+        kind, found, rest = value.partition("://")
+        shown = f"{name} ({f'{kind}://' if found else ''}{(rest if found else value).rpartition('@')[2][:100]})"
+        if found and kind.lower() not in SCHEMES:
+            return f"{shown} names a proxy of the kind {kind[:20]!r}: the kinds are {', '.join(SCHEMES)}"
+        if kind.lower().startswith("socks") and find_spec("socksio") is None:
             return (
-                f"{name} names a SOCKS proxy, which needs a package that is missing: pip install socksio, or unset it"
+                f"{shown} names a SOCKS proxy, which needs a package that is missing: pip install socksio, or unset it"
             )
         if not _has_port(rest if found else value):
-            return f"{name} names a proxy whose port is no number: correct or unset it"
+            return f"{shown} names a proxy whose port is no number: correct or unset it"
     return ""
 
 
@@ -74,24 +108,3 @@ def _has_port(host: str) -> bool:
     host = host.partition("/")[0].rpartition("@")[2]
     _, colon, port = host.rpartition("]")[2].rpartition(":")
     return not colon or not port or (port.isascii() and port.isdigit())
-
-
-def _no_proxy(env: Mapping[str, str]) -> str:
-    for name, value in _set(env, "NO_PROXY"):
-        for entry in (part.strip() for part in value.split(",")):
-            if ":" in entry and "://" not in entry and not _is_readable(entry):
-                return (
-                    f"{name} holds {entry[:60]!r}, which the HTTP library cannot read: leave that entry out (a single "
-                    "IPv6 address stands there without brackets, a range cannot)"
-                )
-    return ""
-
-
-def _is_readable(entry: str) -> bool:
-    """An entry with a colon: an IPv6 address, or a host with a port."""
-    try:
-        ipaddress.IPv6Address(entry)
-    except ValueError:
-        port = entry.partition(":")[2]
-        return port.isascii() and port.isdigit()
-    return True

@@ -1,26 +1,27 @@
 """The HTTP client below every paid service, of either library: httpx, or httpx2, its fork that two vendors' SDKs need.
 
-Both are made alike: one TLS context a process, the person's proxy but never between this machine and itself, no
-redirects, answers with an end, and no request to another host than the service's own unless it is a public one.
+Both are made alike: one TLS context a process, the person's proxy as for downloads (`media.network`), no redirects,
+answers with an end, and no request to another host than the service's own unless it is a public one.
 All of it hangs on the libraries' event hooks, so that it also holds for what an SDK sends.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
-from urllib.request import getproxies
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
 
+import anyio
 import httpx
 
 from backends.errors import VideoError
-from backends.media.addresses import Resolve, is_public, resolve_host
+from backends.media import network
+from backends.media.addresses import RESOLVE_S, Resolve, is_public, is_public_name, resolve_host
+from backends.media.network import authorities
 
 if TYPE_CHECKING:
     import httpx2
@@ -75,10 +76,36 @@ def failures_of_httpx2() -> Failures:
     return Failures((*not_sent, httpx2.ProxyError), (httpx2.TimeoutException,))
 
 
-@cache
-def authorities() -> ssl.SSLContext:
-    """Reading the certificates takes a twentieth of a second or more: once a process, for both libraries."""
-    return httpx.create_ssl_context()
+class Routed(httpx.AsyncBaseTransport):
+    """Sends each request through the proxy that the environment names for its address, or straight to it."""
+
+    def __init__(self, made: Callable[[network.Proxy | None], Any]) -> None:
+        self._made = made
+        self._ways: dict[network.Proxy | None, Any] = {}
+
+    async def handle_async_request(self, request: Any) -> Any:
+        url = request.url
+        host = request.extensions.get("sni_hostname", url.host)  # `guard` has put the checked address into the URL
+        proxy = network.proxy_for(url.scheme, host, _port(url))
+        if proxy not in self._ways:
+            self._ways[proxy] = self._made(proxy)
+        return await self._ways[proxy].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for way in self._ways.values():
+            await way.aclose()
+        self._ways.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
 
 
 def httpx_client(
@@ -90,15 +117,24 @@ def httpx_client(
     httpx.InvalidURL for a base URL that is no address.
     """
     base = httpx.URL(base_url)
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=keep, keepalive_expiry=20.0)
+
+    def way(proxy: network.Proxy | None) -> httpx.AsyncHTTPTransport:
+        try:
+            through = network.for_httpx(proxy, authorities())
+            return httpx.AsyncHTTPTransport(verify=authorities(), trust_env=False, limits=limits, proxy=through)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:  # before anything is sent
+            raise httpx.UnsupportedProtocol(f"the proxy cannot be used: {error}") from None
+
+    authorities()  # a certificate file that is not there is told when the client is opened
     return httpx.AsyncClient(
         base_url=base,
+        transport=Routed(way),
         # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
         timeout=httpx.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=keep, keepalive_expiry=20.0),
         headers={"accept-encoding": "gzip, deflate"},
-        verify=authorities(),
         follow_redirects=False,  # an SDK's own client would send a POST again to wherever it is pointed
-        trust_env=not is_loopback(base.host),
+        trust_env=False,
         event_hooks={"request": [guard(base)], "response": [_limit(most, Counted)]},
     )
 
@@ -111,14 +147,25 @@ def httpx2_client(base_url: str, timing: Timing, *, keep: int, most: int = MAX_A
         """httpx2 takes its own kind of stream alone."""
 
     base = httpx2.URL(base_url)
+    limits = httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0)
+
+    def way(proxy: network.Proxy | None) -> httpx2.AsyncHTTPTransport:
+        try:
+            tls = authorities()
+            of_its_own = tls if proxy and proxy.url.startswith("https:") else None
+            through = httpx2.Proxy(proxy.url, ssl_context=of_its_own) if proxy else None
+            return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, proxy=through)
+        except (ImportError, ValueError, httpx2.InvalidURL) as error:
+            raise httpx2.UnsupportedProtocol(f"the proxy cannot be used: {error}") from None
+
+    authorities()
     return httpx2.AsyncClient(
         base_url=base,
+        transport=cast("httpx2.AsyncBaseTransport", Routed(way)),
         timeout=httpx2.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
-        limits=httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0),
         headers={"accept-encoding": "gzip, deflate"},
-        verify=authorities(),
         follow_redirects=False,
-        trust_env=not is_loopback(base.host),
+        trust_env=False,
         # The fork's requests, responses and URLs have httpx's names and meanings.
         event_hooks={"request": [guard(cast("httpx.URL", base))], "response": [_limit(most, Counted2)]},
     )
@@ -206,12 +253,14 @@ def guard(base: httpx.URL, resolve: Resolve = resolve_host) -> Callable[[Any], A
             return
         if url.scheme != "https" or _port(url) != 443:
             raise _refused(url, "only https addresses on the usual port (443) are")
-        proxied = not is_loopback(base.host) and bool(getproxies().get("https") or getproxies().get("all"))
+        proxied = network.proxy_for("https", url.host, 443) is not None
+        found: list[str] = []
         try:
-            found = await resolve(url.host, 443)
+            with anyio.move_on_after(RESOLVE_S if proxied else None):
+                found = await resolve(url.host, 443)
         except (socket.gaierror, UnicodeError):
-            found = []
-        if not all(map(is_public, found)):
+            pass
+        if not (all(map(is_public, found)) if found or not proxied else is_public_name(url.host)):
             raise _refused(url, "it leads to a private or reserved network address, and only public ones are")
         if proxied:  # the proxy finds the host by its name, as it is meant to
             return
@@ -239,13 +288,3 @@ def same_origin(url: str, base: str) -> bool:
     except (httpx.InvalidURL, TypeError, ValueError):
         return False
     return bool(one.host) and (one.scheme, one.host, _port(one)) == (other.scheme, other.host, _port(other))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

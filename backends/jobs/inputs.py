@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from backends.backend import Asset, JsonObject
+from backends.cloud.network_env import check_download
 from backends.errors import OwnFault, VideoError
 from backends.jobs import codec, copies, lora_files
 from backends.jobs.artifacts import Artifacts, disk_errors
@@ -116,6 +117,7 @@ class Inputs:
         try:
             if name.kind == "url":
                 refuse_known(name.value)
+                check_download(os.environ, name.value)
                 entry: JsonObject = {"url": name.value}
             elif name.kind == "path":
                 entry = self._file(name.value, keep, added, notes)

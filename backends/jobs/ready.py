@@ -40,6 +40,7 @@ async def _settle(
     context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared
 ) -> tuple[dict[str, JsonObject], Prepared]:
     entries = dict(entries)
+    told: list[str] = []
     spool = context.artifacts.spool(row["id"])
     for number, (place, entry) in enumerate(list(entries.items())):
         if not is_pending(entry):
@@ -47,14 +48,15 @@ async def _settle(
         if "url" in entry:
             target = spool / f"input{number}"
             crash_point("before-input")
-            await fetch(entry["url"], target, max_bytes=MAX_INPUT, timeout_s=FETCH_TIMEOUT_S)
+            got = await fetch(entry["url"], target, max_bytes=MAX_INPUT, timeout_s=FETCH_TIMEOUT_S)
+            told += got.notes
             entry = {**entry, "fetched": str(target)}
         settled = await to_thread.run_sync(context.inputs.settle, entry)
         if "fetched" in entry:
             Path(entry["fetched"]).unlink(missing_ok=True)
         entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
     if prepared.wire.get("join"):  # its steps were judged one by one, and it costs nothing itself
-        _keep(context, hold, row, entries, prepared)
+        _keep(context, hold, row, entries, prepared, told)
         return entries, prepared
     asked = VideoRequest.model_validate_json(row["request"])
     facts = {place: asset.facts for place, asset in assets_of(entries).items()}
@@ -68,15 +70,17 @@ async def _settle(
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
     fresh = lora_files.carry(prepared, legal.prepare(checked))
-    _keep(context, hold, row, entries, fresh)
+    _keep(context, hold, row, entries, fresh, told)
     return entries, fresh
 
 
-def _keep(context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared) -> None:
+def _keep(
+    context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared, told: list[str]
+) -> None:
     def write(tx: Transaction) -> None:
         check_there(entries)
         columns = {"inputs": to_json(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
         records.move(tx, hold, row["id"], row["state"], **columns)
-        records.note(tx, row["id"], *prepared.notes)
+        records.note(tx, row["id"], *prepared.notes, *told)
 
     context.store.write(write)

@@ -18,6 +18,9 @@ from backends.errors import VideoError
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses in text form."""
 
+RESOLVE_S = 3.0
+"""Behind a proxy there may be no name server that answers: the proxy finds the host then."""
+
 _REFUSED = tuple(
     map(
         ipaddress.ip_network,
@@ -95,6 +98,19 @@ def _literal(host: str) -> str:
         return socket.inet_ntoa(socket.inet_aton(host)) if host[-1].isalnum() else ""
     except (OSError, UnicodeError):
         return ""
+
+
+_INNER = ("localhost", "local", "internal", "intranet", "lan", "home.arpa")
+
+
+def is_public_name(host: str) -> bool:
+    """Whether a host's name, which cannot be resolved here, may be one on the internet: an address must be a public one
+    as it is written, and a name has a dot and does not end in what is kept for inner networks."""
+    name = host.strip("[]").rstrip(".").lower()
+    last = name.rpartition(".")[2]
+    if ":" in name or last.isdigit() or last.startswith("0x"):
+        return is_public(name)
+    return "." in name and not any(name.endswith(f".{inner}") for inner in _INNER)
 
 
 async def resolve_host(host: str, port: int) -> list[str]:

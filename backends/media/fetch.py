@@ -3,7 +3,10 @@
 A host is resolved once, every address it resolves to is checked, and the connection goes to the checked address with
 the host's name kept for TLS and the Host header: a name server cannot answer otherwise a second time. Redirects are
 followed by hand and checked like the first address; headers given by the caller stay with the first host. Requests go
-through a bare transport: no cookies, no proxies, no credentials from the environment.
+through a bare transport: no cookies, no credentials from the environment.
+
+Where the environment names a proxy for the address (`network`), it is used, as for paid requests: it may be the only
+way out. The proxy finds the host by its name, so what can be checked then is the name, and what it resolves to here.
 """
 
 from __future__ import annotations
@@ -12,8 +15,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ import httpx
 
 from backends import border
 from backends.errors import VideoError
-from backends.media.addresses import Resolve, is_public, resolve_host
+from backends.media import network
+from backends.media.addresses import RESOLVE_S, Resolve, is_public, is_public_name, resolve_host
 from backends.media.diskspace import disk_full, is_full
 from backends.media.magic import sniff
 from backends.media.partial import PartFile
@@ -38,13 +41,14 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 @dataclass(frozen=True)
 class Fetched:
     """A finished download. mime: by content, "" when unknown. final_url: after redirects (it may hold a signature:
-    not for logs). resumed_from: bytes that were there already."""
+    not for logs). resumed_from: bytes that were there already. notes: what could not be checked."""
 
     bytes: int
     sha256: str
     mime: str
     final_url: str
     resumed_from: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class FileTooLarge(VideoError):
@@ -66,6 +70,7 @@ class _Rules:
     allow_hosts: frozenset[str]
     resolve: Resolve
     ssl_context: ssl.SSLContext
+    notes: list[str] = field(default_factory=list[str])
 
 
 async def fetch(
@@ -91,7 +96,7 @@ async def fetch(
     `FileTooLarge` for a file above max_bytes; "network" and "timeout", retryable, for a transport that failed (with
     retry_after_s of at most 300 s); "storage" for a full disk.
     """
-    rules = _Rules(max_bytes, allow_hosts, resolve, ssl_context or _public_authorities())
+    rules = _Rules(max_bytes, allow_hosts, resolve, ssl_context or network.authorities())
     part = PartFile(dest, keep=resume)
     shown = _shown(url)
     try:
@@ -112,12 +117,7 @@ async def fetch(
         raise _os_error(error, shown, dest) from None
     finally:
         part.close()
-    return Fetched(part.size, part.sha256, sniff(dest), final_url, part.resumed_from)
-
-
-@cache
-def _public_authorities() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+    return Fetched(part.size, part.sha256, sniff(dest), final_url, part.resumed_from, tuple(dict.fromkeys(rules.notes)))
 
 
 async def _download(url: str, part: PartFile, rules: _Rules, headers: Mapping[str, str]) -> str:
@@ -159,24 +159,25 @@ async def _final_response(
 
 @asynccontextmanager
 async def _request(target: httpx.URL, rules: _Rules, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
-    """One GET to the first checked address that takes a connection."""
-    addresses = await _addresses(target, rules)
-    host = target.raw_host.decode("ascii")
+    """One GET: through the environment's proxy, or to the first checked address that takes a connection."""
+    proxy = network.proxy_for(target.scheme, target.host, _port(target))
+    hosts = await _addresses(target, rules, proxy)
     sent = {"User-Agent": "reelwright", "Accept": "*/*", "Accept-Encoding": "identity", **headers}
     sent["Host"] = target.netloc.decode("ascii")
-    timeout = {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S}
+    extensions: dict[str, Any] = {
+        "timeout": {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S},
+        "sni_hostname": target.raw_host.decode("ascii"),
+    }
     # A transport of its own for every hop: a pooled connection could be reused for another host on the same address.
-    async with httpx.AsyncHTTPTransport(verify=rules.ssl_context, trust_env=False) as transport:
-        for last, address in enumerate(addresses, 1 - len(addresses)):
-            request = httpx.Request(
-                "GET",
-                target.copy_with(host=address, fragment=None),
-                headers=sent,
-                extensions={"timeout": timeout, "sni_hostname": host},
-            )
+    async with _transport(rules.ssl_context, proxy) as transport:
+        for last, host in enumerate(hosts, 1 - len(hosts)):
+            url = target.copy_with(host=host, fragment=None)
+            request = httpx.Request("GET", url, headers=sent, extensions=extensions)
             try:
                 response = await transport.handle_async_request(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+                if proxy is not None:
+                    raise _proxy_error(error, _shown(str(target)), proxy) from None
                 if last == 0:
                     raise
                 continue
@@ -187,29 +188,49 @@ async def _request(target: httpx.URL, rules: _Rules, headers: Mapping[str, str])
             return
 
 
-async def _addresses(target: httpx.URL, rules: _Rules) -> list[str]:
-    """The addresses of an allowed host, all of them checked."""
+def _transport(trusted: ssl.SSLContext, proxy: network.Proxy | None) -> httpx.AsyncHTTPTransport:
+    try:
+        return httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, proxy=network.for_httpx(proxy, trusted))
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        shown = proxy.shown if proxy else ""
+        text = f"the proxy of {shown} cannot be used ({error}): correct or unset it"
+        raise VideoError("network", text, retryable=True) from None
+
+
+async def _addresses(target: httpx.URL, rules: _Rules, proxy: network.Proxy | None) -> list[str]:
+    """The addresses of an allowed host, all of them checked; its name alone where a proxy is asked for it."""
     host, port, shown = target.host, _port(target), _shown(str(target))
     trusted = f"{host}:{port}" in rules.allow_hosts
     if not trusted and target.scheme != "https":
         raise VideoError("asset", f"{shown}: only https addresses are fetched: give the https one, or a local file")
     if not trusted and port != 443:
         raise VideoError("asset", f"{shown}: only the usual https port (443) is reached, not {port}")
+    if proxy is not None and trusted:
+        return [host]
+    addresses: list[str] = []
     try:
-        addresses = await rules.resolve(host, port)
+        with anyio.move_on_after(None if proxy is None else RESOLVE_S):
+            addresses = await rules.resolve(host, port)
     except (socket.gaierror, UnicodeError):
-        addresses = []
-    if not addresses:
+        pass
+    if not addresses and proxy is None:
         raise VideoError(
             "network", f"{host!r} cannot be resolved: check the address and the connection", retryable=True
         )
-    if not trusted and not all(is_public(address) for address in addresses):
+    if not trusted and not (all(is_public(address) for address in addresses) if addresses else is_public_name(host)):
         raise VideoError(
             "asset",
             f"{shown} leads to a private or reserved network address, and only public ones are fetched: download the "
             "file yourself and give its path",
         )
-    return addresses
+    if proxy is None:
+        return addresses
+    if not addresses:
+        rules.notes.append(
+            f"{host!r} was reached through the proxy ({proxy.named_by or 'the system setting'}), which alone can find "
+            "it: that it lies on a public address could not be checked"
+        )
+    return [host]
 
 
 def _parsed(url: str) -> httpx.URL:
@@ -280,6 +301,16 @@ def _transport_error(error: httpx.HTTPError, shown: str) -> VideoError:
         return VideoError("network", f"{shown}: its certificate is not trusted ({text[:120]})")
     what = "cannot be reached" if isinstance(error, httpx.ConnectError) else "broke off the transfer"
     return VideoError("network", f"{shown} {what}; check the address and the connection", retryable=True)
+
+
+def _proxy_error(error: httpx.HTTPError, shown: str, proxy: network.Proxy) -> VideoError:
+    text = str(error)
+    if "certificate" in text.lower():
+        return _transport_error(error, shown)
+    why = f"refuses it ({text[:120]})" if isinstance(error, httpx.ProxyError) else "does not lead there"
+    return VideoError(
+        "network", f"{shown} cannot be reached: the proxy of {proxy.shown} {why}; check both", retryable=True
+    )
 
 
 def _os_error(error: OSError, shown: str, dest: Path) -> VideoError:

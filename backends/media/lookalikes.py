@@ -50,8 +50,12 @@ def names_in(folder: Path) -> list[str]:
         return []
 
 
+EDITED = str.maketrans("\u2018\u2019\u02bc\u201c\u201d\u2010\u2011\u2012\u2013\u2014\u2212", "'''\"\"------")
+"""What editors make of quotes and hyphens as they are typed."""
+
+
 def _look(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).split())
+    return " ".join(unicodedata.normalize("NFKC", name).translate(EDITED).split())
 
 
 def _look_in_any_case(name: str) -> str:

@@ -17,6 +17,7 @@ from typing import BinaryIO, Self
 
 from backends.errors import VideoError
 from backends.media.lookalikes import lookalike, names_in
+from backends.media.pasted import meanings, plainest, windows
 
 MAX_BYTES = 2 * 1024**3
 ROOTS_SHOWN = 8
@@ -45,13 +46,43 @@ def open_input(text: str, roots: Sequence[Path], cwd: Path, most: int = MAX_BYTE
 
 
 def find_input(text: str, roots: Sequence[Path], cwd: Path, most: int = MAX_BYTES) -> Found:
-    """The named file, or the only one whose name looks the same. Close it.
+    """The named file, or the only one whose name looks the same, or what a path pasted from elsewhere means. Close it.
 
     text: as the caller wrote it; `~/` is the home folder, a relative path starts at `cwd`. roots: the allowed folders.
     most: bytes.
     VideoError("asset"): outside the roots (also through a link), hidden, missing, no regular file, unreadable, empty,
     or above `most` bytes.
     """
+    try:
+        return _find(text, roots, cwd, most)
+    except _NotThere as error:
+        refusal: VideoError = error
+    for meant in meanings(text):
+        try:
+            found = _find(meant, roots, cwd, most)
+        except _NotThere as error:
+            refusal = error if meant == plainest(text) else refusal
+            continue
+        note = (
+            ""
+            if meant == plainest(text)
+            else f"{_shown(text)} is taken to be {meant!a}, as it means where it comes from"
+        )
+        return Found(found.file, found.path, found.note or note)
+    if why := windows(text):
+        raise VideoError("asset", f"{_shown(text)} does not exist: {why}; or put the file into {_listed(roots)}")
+    raise refusal
+
+
+class _NotThere(VideoError):
+    """No such file, or none that may be read: another spelling may be meant."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("asset", message)
+
+
+def _find(text: str, roots: Sequence[Path], cwd: Path, most: int) -> Found:
+    """The file of exactly this name, or the only one whose name looks the same."""
     root, parts = _below_a_root(text, roots, cwd)
     how = ""
     try:
@@ -70,14 +101,14 @@ def find_input(text: str, roots: Sequence[Path], cwd: Path, most: int = MAX_BYTE
         else:
             fd = _open_below(root, parts)
     except FileNotFoundError:
-        raise VideoError("asset", f"{_shown(text)} does not exist{_nearest(text, root, parts)}") from None
+        raise _NotThere(f"{_shown(text)} does not exist{_nearest(text, root, parts)}") from None
     except PermissionError:
         raise VideoError(
             "asset", f"{_shown(text)} cannot be read by this user: change its permissions, or those of its folder"
         ) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise VideoError("asset", f"{_shown(text)} does not exist: part of its path is no folder") from None
+            raise _NotThere(f"{_shown(text)} does not exist: part of its path is no folder") from None
         raise VideoError("asset", f"{_shown(text)} cannot be opened ({error.strerror})") from None
     try:
         _check(os.fstat(fd), text, most)
@@ -110,8 +141,8 @@ def _below_a_root(text: str, roots: Sequence[Path], cwd: Path) -> tuple[Path, tu
             f"{_shown(text)} is hidden, or lies in a hidden folder (a name that begins with a dot), and those are "
             f"never read: copy the file into {_listed(roots)}",
         )
-    raise VideoError(
-        "asset", f"{_shown(text)} is not in an allowed folder, or leads out of one: put the file into {_listed(roots)}"
+    raise _NotThere(
+        f"{_shown(text)} is not in an allowed folder, or leads out of one: put the file into {_listed(roots)}"
     )
 
 

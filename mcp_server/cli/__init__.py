@@ -13,7 +13,6 @@ app = typer.Typer(
     name="reelwright",
     help="AI video for agents and notebooks: prices first, no paid job lost, nothing paid twice.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,  # pyright: ignore[reportUnnecessaryComparison]
 )

@@ -40,8 +40,8 @@ def run(
     as_json: bool,
 ) -> int:
     """Make every shot of a file; the exit code: 0 when each has its clip (or, with no_wait, its job)."""
-    priced = _priced(studio, path, shots.read(path, base, label))
     say = show.aside if as_json else show.line
+    priced = _priced(studio, path, shots.read(path, base, label, lambda note: say(f"note: {note}")))
     total = _total(priced)
     say(_told(priced, total))
     _hold_to(studio, total, limit)
@@ -96,13 +96,17 @@ def _amount(total: Decimal | None) -> str:
     return "an unknown amount" if total is None else show.usd(total)
 
 
+def _price(lines: list[Line], total: Decimal | None) -> str:
+    return ", free" if all(is_free(line.quote) for line in lines) else f" for {_amount(total)} at most"
+
+
 def _told(lines: list[Line], total: Decimal | None) -> str:
     there = sum(line.quote.job is not None for line in lines)
     fresh = len(lines) - there
     models = ", ".join(sorted({line.quote.model for line in lines if line.quote.job is None}))
-    made = f"{fresh} to make ({models}) for {_amount(total)} at most" if fresh else "nothing to make"
+    made = f"{fresh} to make ({models}){_price(lines, total)}" if fresh else "nothing to make"
     known = f"; {there} already made or under way, not paid again" if there else ""
-    return f"{len(lines)} shots: {made}{known}"
+    return f"{len(lines)} shot{'' if len(lines) == 1 else 's'}: {made}{known}"
 
 
 def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> None:
@@ -152,7 +156,11 @@ def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool) -> None:
         return
     show.table(
         ("line", "label", "take", "job", "state", "cost", "file"),
-        [[r["line"], r["label"], r["take"], r["job_id"], r["state"], show.usd(r["cost_usd"]), r["file"]] for r in rows],
+        [
+            [r["line"], r["label"], r["take"], r["job_id"], r["state"], _cost(line, r["cost_usd"]), r["file"]]
+            for line, r in zip(lines, rows, strict=True)
+        ],
+        below=("label", "file"),
     )
     for row in rows:
         if row["error"]:
@@ -160,6 +168,13 @@ def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool) -> None:
     show.line(
         f"{made} of {len(rows)} made, {show.usd(round(spent, 6))} spent by this run; repeat the command to resume"
     )
+
+
+def _cost(line: Line, usd: float | None) -> str:
+    """What a row's clip has cost; nothing for one that is not made yet."""
+    if not usd and line.quote.estimate is not None and line.quote.estimate.basis == "free":
+        return "free"
+    return "" if usd is None else show.usd(usd)
 
 
 def _row(line: Line, job: Job | None) -> dict[str, Any]:

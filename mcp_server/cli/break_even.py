@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
 import typer
 
 from mcp_server.cli import opening, show
 
+if TYPE_CHECKING:
+    from backends.catalog.ownership import Gpu
 
-def show_table(card: str, minutes: float, as_json: bool) -> None:
-    """Every priced API against the card for so many minutes of film a month. card: a name, or the start of one."""
+
+def show_table(card: str, minutes: float, as_json: bool, unused: Collection[str] = ()) -> None:
+    """Every priced API against the card for so many minutes of film a month. card: a name, or the start of one.
+    unused: what was asked for besides, which no figure here depends on."""
     from backends.catalog.ownership import break_even, gpus
 
     known = gpus()
@@ -26,6 +33,8 @@ def show_table(card: str, minutes: float, as_json: bool) -> None:
     show.line(
         f"{minutes:g} minutes of film a month on {gpu.name}: {gpu.gpu_s_per_s:g} s of the card for a second of film"
     )
+    if unused:
+        show.folded(f"note: a month's film is compared, not one clip: {', '.join(unused)} given here changes nothing")
     when = "film an hour must give" if gpu.rent_usd_per_hour else "pays for itself after"
     cells = [
         [
@@ -39,7 +48,23 @@ def show_table(card: str, minutes: float, as_json: bool) -> None:
         for line in lines
     ]
     show.table(("model", "API", "API/month", "card/month", when, "cheaper"), cells)
-    show.line(f"figures of the card: {gpu.source}, {gpu.day}")
+    show.folded(_assumed(gpu, max((line.cards for line in lines), default=1)))
+    show.folded(f"figures of the card: {gpu.source}, {gpu.day}")
+
+
+def _assumed(gpu: Gpu, cards: int) -> str:
+    """What the sums take for granted."""
+    several = f", {cards} of them for so much film," if cards > 1 else ""
+    card = (
+        f"${gpu.rent_usd_per_hour:.2f} an hour of rent, for the hours that it computes"
+        if gpu.rent_usd_per_hour
+        else f"${gpu.buy_usd:.0f} spread over {gpu.months} months{several} and {gpu.watts} W at "
+        f"${gpu.usd_per_kwh:.2f} a kWh while it computes"
+    )
+    return (
+        f"assumed: each API makes its default clip at its list price; the card costs {card}, and runs one 14B model at "
+        "720p, whatever the API's model can do; your own work and the rest of the machine are not counted"
+    )
 
 
 def _when(figure: object, unit: str) -> str:

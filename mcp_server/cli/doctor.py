@@ -90,6 +90,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
     yield _output(settings)
     yield from _roots(settings)
     yield from _keys(settings)
+    yield from _network()
     try:
         context = Context.open(settings)
     except VideoError as error:
@@ -197,6 +198,13 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         return
     for name in KEY_VARIABLES:
         yield Finding("key", "ok" if name in found else "note", f"{name}: {found.get(name, 'not set')}")
+
+
+def _network() -> Iterator[Finding]:
+    from backends.cloud import network_env
+
+    for fine, text in network_env.told(os.environ):
+        yield Finding("network", "ok" if fine else "note", text)
 
 
 def _store(context: Context) -> Iterator[Finding]:

@@ -90,13 +90,14 @@ def show_page(page: JobPage) -> None:
             row.model,
             f"{row.label} take {row.take}" if row.label and row.take > 1 else row.label,
             "" if row.cost_usd is None else show.usd(row.cost_usd),
-            row.created_at,
+            short_day(row.created_at) if row.created_at and show.is_terminal() else row.created_at,
             row.file,
         ]
         for row in page.jobs
     ]
     if cells:
-        show.table(("job", "state", "model", "label", "cost", "created", "file"), cells)
+        below = ("model", "label", "file")
+        show.table(("job", "state", "model", "label", "cost", "created", "file"), cells, below)
     else:
         show.line("no jobs")
     spend = page.spend
@@ -108,6 +109,18 @@ def show_page(page: JobPage) -> None:
         show.line(sentence)
     if page.cursor:
         show.line("there are older ones: --limit shows more")
+
+
+def short_day(iso: str) -> str:
+    """An instant as a person here reads it: 27 Nov 17:20, with the year instead of the time when it is another."""
+    from datetime import datetime
+
+    there, now = datetime.fromisoformat(iso).astimezone(), datetime.now().astimezone()
+    day = f"{there.day} {MONTHS[there.month - 1]}"
+    return f"{day} {there:%H:%M}" if there.year == now.year else f"{day} {there.year}"
+
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _bill(studio: Studio, by: Literal["label", "day"]) -> Bill:

@@ -26,8 +26,9 @@ PREVIS = "PREVIS: no generative model makes this"
 def make(
     given: Given,
     shots: Annotated[
-        Path | None, typer.Option("--from", help="A list of shots: .csv or .jsonl, columns = field names.")
+        Path | None, typer.Option("--from", help="A list of shots: .csv or .jsonl; --template explains its columns.")
     ] = None,
+    template: Annotated[bool, typer.Option("--template", help="Write an example list to the --from file.")] = False,
     max_cost: Annotated[float | None, typer.Option(help="US dollars, for everything together.")] = None,
     take: Annotated[int, typer.Option(min=1, max=99, help="2, 3 ...: another variant of the same request.")] = 1,
     label: Annotated[str, typer.Option(help="Names the file.")] = "",
@@ -37,6 +38,14 @@ def make(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Make a clip, or with --from a list of them. The price is told first; Ctrl-C stops watching, never a job."""
+    if template:
+        from mcp_server.cli import shot_template
+
+        with opening.failures(as_json):
+            if shots is None:
+                raise VideoError("invalid_request", "--template writes the file of --from: --from shots.csv --template")
+            shot_template.write(shots)
+        return
     with opening.studio(as_json) as studio:
         limit = _limit(max_cost)
         if shots is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -36,19 +36,57 @@ def models(
     if as_json:
         show.as_json(found)
         return
-    rows = [_model_cells(row) for row in found["models"]]
+    rows: list[Mapping[str, Any]] = found["models"]
     if not rows:
         show.line("no model matches: leave --query or --task out, or give --all")
         return
-    show.table(("model", "tasks", "limits", "price", "seconds", "available"), rows)
+    if show.is_terminal():
+        _draw(rows)
+    else:
+        show.table(("model", "tasks", "limits", "price", "seconds", "available"), [_model_cells(row) for row in rows])
     if found["more"]:
         show.line(f"{found['more']} more: reelwright models --all")
 
 
 def _model_cells(row: Mapping[str, Any]) -> list[object]:
-    state = "" if row["state"] == "active" else f" ({row['state']})"
     can = "yes" if row["available"] else f"no: {row['why_not']}"
-    return [row["model"] + state, ", ".join(row["tasks"]), row["limits"], row["price"], row["typical_s"], can]
+    return [_name(row), ", ".join(row["tasks"]), row["limits"], row["price"], row["typical_s"], can]
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return row["model"] + ("" if row["state"] == "active" else f" ({row['state']})")
+
+
+SHORT = {
+    "text_to_video": "text",
+    "image_to_video": "image",
+    "interpolate": "keyframes",
+    "reference_to_video": "references",
+}
+"""A task, in one word of a table."""
+
+
+def _draw(rows: Sequence[Mapping[str, Any]]) -> None:
+    """For a person: what can be used first, then the others by the reason, each reason once."""
+    groups: dict[str, list[Mapping[str, Any]]] = {"": [row for row in rows if row["available"]]}
+    for row in rows:
+        if not row["available"]:
+            groups.setdefault(str(row["why_not"]), []).append(row)
+    for why, group in groups.items():
+        if not group:
+            show.line("no model can be used now")
+            continue
+        if why:
+            show.line()
+            show.folded(f"not now: {why}")
+        columns = ("model", "price", "takes", "from", "limits")
+        show.table(columns, [_drawn_cells(row) for row in group], below=("from", "limits"))
+
+
+def _drawn_cells(row: Mapping[str, Any]) -> list[object]:
+    takes = f"{row['typical_s']:.0f} s" if row["typical_s"] else ""
+    tasks: list[str] = row["tasks"]
+    return [_name(row), row["price"], takes, ", ".join(SHORT.get(task, task) for task in tasks), row["limits"]]
 
 
 def _check(studio: Studio, as_json: bool) -> None:
@@ -81,10 +119,11 @@ def estimate(
 ) -> None:
     """What a request would cost with each model that can do exactly it. Takes the options of `make`.
 
-    --break-even CARD compares every priced API with a card of your own or a rented one for a month's film.
+    --break-even CARD compares every priced API with a card of your own or a rented one for a month's film (--minutes);
+    it looks at no prompt and no other option.
     """
     if gpu is not None:
-        break_even.show_table(gpu, minutes, as_json)
+        break_even.show_table(gpu, minutes, as_json, sorted(given.fields))
         return
     with opening.studio(as_json) as studio, given.named():
         found = studio.estimate(given.request(), count=count, limit=limit, prefer=given.prefer, where=given.where)
@@ -95,7 +134,11 @@ def estimate(
     if not offers:
         show.line("no model can do exactly this request")
     else:
-        show.table(("model", "cost", "seconds", "clip", "available"), [_offer_cells(offer) for offer in offers])
+        show.table(
+            ("model", "cost", "seconds", "clip", "available"),
+            [_offer_cells(offer) for offer in offers],
+            below=("available",),
+        )
     for offer in offers:
         for note in offer.get("notes", []):
             show.line(f"{offer['model']}: {note}")
@@ -111,4 +154,5 @@ def _offer_cells(offer: Mapping[str, Any]) -> list[object]:
     )
     seconds = f"{offer['duration_s']:g} s" if offer["duration_s"] else ""
     clip = " ".join(word for word in (seconds, offer["resolution"], offer["aspect_ratio"]) if word)
-    return [offer["model"], cost, offer["typical_s"], clip, "yes" if offer["available"] else f"no: {offer['why_not']}"]
+    usual = "" if offer["typical_s"] is None else f"{offer['typical_s']:.3g}"
+    return [offer["model"], cost, usual, clip, "yes" if offer["available"] else f"no: {offer['why_not']}"]

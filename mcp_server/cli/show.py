@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import IO, Any, NoReturn
@@ -39,6 +39,24 @@ def is_terminal(stream: IO[str] | None = None) -> bool:
 def line(text: str = "") -> None:
     """One line to standard output, whatever the text holds."""
     typer.echo(plain.one_line(text))
+
+
+def folded(text: str) -> None:
+    """One sentence to standard output, folded at words where a person reads it."""
+    if not is_terminal():
+        line(text)
+        return
+    from mcp_server.cli import grid
+
+    for part in grid.wrapped(plain.one_line(text), width()):
+        typer.echo(part)
+
+
+def width() -> int:
+    """Cells of the person's terminal that are written to."""
+    from shutil import get_terminal_size
+
+    return max(20, get_terminal_size((80, 24)).columns - 1)
 
 
 def aside(text: str) -> None:
@@ -73,23 +91,17 @@ def _cell(value: object) -> str:
     return plain.one_line("" if value is None else str(value))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Rows under their column names: drawn on a terminal, tab-separated in a pipe."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], below: Collection[str] = ()) -> None:
+    """Rows under their column names: drawn on a terminal, tab-separated in a pipe. below: the columns that go to a line
+    of their own under each row on a terminal that is too narrow for them."""
     if not is_terminal():
         for row in (columns, *rows):
             cells(*row)
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from mcp_server.cli import grid
 
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for number, name in enumerate(columns):
-        drawn.add_column(name, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(_cell(value)) for value in row))
-    Console().print(drawn)
+    for text in grid.layout(columns, [[_cell(value) for value in row] for row in rows], width(), below):
+        typer.echo(text)
 
 
 def usd(amount: float | Decimal | None) -> str:

@@ -129,6 +129,42 @@ def test_sound_is_kept_and_the_added_part_is_silent(tmp_path: Path) -> None:
     assert "the clip's own sound is kept; the added part is silent" in longer.told
 
 
+@pytest.mark.parametrize(
+    ("sound_s", "told"),
+    [
+        (1.6, "the clip's own sound is kept: it goes on for 0.6 s of the added part, and the rest is silent"),
+        (2.0, "the clip's own sound is kept: it goes on under all of the added part"),
+        (3.0, "the clip's own sound is kept: it goes on under all of the added part, and is cut 1.0 s before its end"),
+    ],
+)
+def test_sound_that_outlasts_the_picture_goes_on(sound_s: float, told: str, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "sound.mp4", audio="aac", audio_s=sound_s)
+    longer = film(prepared("extend", (64, 48), clip=clip, duration_s=1.0), tmp_path / "longer")
+    assert told in longer.told.splitlines() and "the added part is silent" not in longer.told
+    assert probe_clip(longer.path).duration_s == pytest.approx(2.0, abs=0.05)
+
+
+def test_the_highest_rate_that_is_kept_up_is_taken_and_no_frame_is_lost(tmp_path: Path) -> None:
+    times = [Fraction(index, 30) for index in range(30)] + [1 + Fraction(index, 15) for index in range(45)]
+    clip = write_clip(tmp_path / "phone.mp4", times=times, pictures=_ramp(75, 3))
+    longer = film(prepared("extend", (64, 48), clip=clip, duration_s=1.0, camera=["static"]), tmp_path / "longer")
+    assert "the clip's frame rate varies: all of it was brought to an even 30 fps" in longer.told
+    levels = [float(frame.mean()) for frame in longer.frames()]
+    assert len(levels) == pytest.approx(150, abs=1)
+    assert levels[:30] == pytest.approx([3 * index for index in range(30)], abs=4), "each of the quick part's frames"
+    assert levels[30:50] == pytest.approx([90 + 3 * (index // 2) for index in range(20)], abs=4), "each of these twice"
+
+
+def test_a_burst_of_a_few_frames_is_no_rate(tmp_path: Path) -> None:
+    times = [Fraction(index, 15) for index in range(20)] + [
+        Fraction(20, 15) + Fraction(index, 60) for index in range(4)
+    ]
+    times += [Fraction(21, 15) + Fraction(index, 15) for index in range(1, 20)]
+    clip = write_clip(tmp_path / "phone.mp4", times=times, pictures=_ramp(len(times), 4))
+    longer = film(prepared("extend", (64, 48), clip=clip, duration_s=1.0, camera=["static"]), tmp_path / "longer")
+    assert "all of it was brought to an even 15 fps" in longer.told
+
+
 def test_a_varying_rate_is_brought_to_an_even_one_and_told(tmp_path: Path) -> None:
     times = [Fraction(t, 1000) for t in (0, 40, 80, 330, 370, 410, 700, 740, 780, 960)]
     clip = write_clip(tmp_path / "phone.mp4", times=times, pictures=_ramp(10))
@@ -222,6 +258,6 @@ def test_an_extension_never_lurches(camera: list[str]) -> None:
     assert widths[0] == pytest.approx(2 * ASPECT) and steps[0] < 0.003
 
 
-def _ramp(count: int) -> list[np.ndarray]:
-    """Grey pictures 20 levels apart."""
-    return [np.full((48, 64, 3), 20 * index, np.uint8) for index in range(count)]
+def _ramp(count: int, step: int = 20) -> list[np.ndarray]:
+    """Grey pictures so many levels apart."""
+    return [np.full((48, 64, 3), step * index, np.uint8) for index in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -99,6 +100,7 @@ class Terminal:
     def __init__(self, command: list[str], env: dict[str, str], cwd: Path) -> None:
         self._master, slave = pty.openpty()
         self.shown = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end inside a letter
         # A session of its own: a hidden prompt must not reach for the terminal of the person who runs the tests.
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=env, cwd=cwd, start_new_session=True
@@ -128,7 +130,7 @@ class Terminal:
             read = os.read(self._master, 65536) if ready else b""
         except OSError:  # Linux: the other side is closed
             read = b""
-        self.shown += read.decode("utf-8", errors="replace")
+        self.shown += self._decoder.decode(read)
         return bool(read)
 
     def __enter__(self) -> Self:

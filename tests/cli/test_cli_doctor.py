@@ -119,3 +119,18 @@ def test_another_home_on_the_same_account_is_named(shell: Make, serve: Callable[
     ]
     records = [path.read_text("utf-8") for path in (used.station.root / "state" / "homes").iterdir()]
     assert len(records) == 2 and not any(KEY in text or "127.0.0.1" in text for text in records)
+
+
+def test_the_network_that_the_environment_names_is_told(shell: Make) -> None:
+    used = shell(HTTPS_PROXY="http://ann:s3cret@127.0.0.1:9", NO_PROXY="localhost,fd07:b51a:cc66:f0::/64,fd07:*")
+    ended = used.run("doctor", "--quick")
+    lines = [line for line in ended.lines if "\tnetwork\t" in line]
+    assert lines[0].startswith("ok\tnetwork\thttps addresses are reached through HTTPS_PROXY=http://127.0.0.1:9, which")
+    assert lines[1:] == [
+        "note\tnetwork\tNO_PROXY holds 'fd07:*', which is no host and no range of addresses: it is left out"
+    ]
+    assert "s3cret" not in ended.out
+    assert (
+        "note\tnetwork\tSSL_CERT_FILE names /gone.pem, where"
+        in shell(SSL_CERT_FILE="/gone.pem").run("doctor", "--quick").out
+    )

@@ -15,7 +15,9 @@ from mcp_server.cli import app
 
 ROOT = Path(__file__).parents[2]
 SPAN = re.compile(r"`((?:\.venv/bin/)?reelwright(?: [^`\n]*)?)`")
-FENCE = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(?:sh|bash|console|shell)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:\$ )?(?:\w+=\S+ )*(?:uvx |(?:\S*/)?)?(reelwright\b.*)")
+"""With variables set before it, by its path, or run by uvx."""
 
 
 def commands() -> list[str]:
@@ -23,14 +25,18 @@ def commands() -> list[str]:
     found: list[str] = []
     for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = file.read_text("utf-8")
-        lines = [line.strip().removeprefix("$ ") for fence in FENCE.findall(text) for line in fence.splitlines()]
-        found += [line.partition("  #")[0] for line in lines if re.match(r"(\.venv/bin/)?reelwright\b", line)]
+        lines = [line.strip() for fence in FENCE.findall(text) for line in fence.replace("\\\n", " ").splitlines()]
+        shapes = [COMMAND.fullmatch(line) for line in lines]
+        found += [re.split(r"\s+#|\s+[|>&]", shape[1])[0] for shape in shapes if shape]
         found += SPAN.findall(text)
     return list(dict.fromkeys(found))
 
 
 def taken(command: Any, words: list[str], parent: Any = None) -> None:
     """Parse and run nothing. click.UsageError (exit code 2) when the words are not taken."""
+    at_once = [word for word in words if word.endswith("-completion")]  # would change the shell of whoever runs this
+    assert set(at_once) <= {name for param in command.params for name in param.opts}
+    words = [word for word in words if word not in at_once]
     with command.make_context(parent.info_name if parent else "reelwright", list(words), parent=parent) as context:
         rest = [*context._protected_args, *context.args] if hasattr(command, "commands") else []
         if rest:
@@ -44,6 +50,7 @@ def taken(command: Any, words: list[str], parent: Any = None) -> None:
 def test_there_are_commands_to_look_at() -> None:
     assert len(commands()) >= 8
     assert "reelwright serve --http 127.0.0.1:8765" in commands()
+    assert {"reelwright jobs --by day --csv", "reelwright doctor --quick"} <= set(commands()), "pipes, variables"
 
 
 @pytest.mark.parametrize("line", commands())

@@ -90,7 +90,7 @@ def test_every_bad_object_is_told_by_its_line(tmp_path: Path) -> None:
     told = bad_rows(written(tmp_path, text, "shots.jsonl"))
     assert told[0] == 'line 2: a row is an object, as {"prompt": "a boat", "duration_s": 4}'
     assert told[1].startswith("line 3: not JSON: ")
-    assert told[2].startswith("line 4: no field is called 'promt'; the columns are add_s, aspect_ratio, audio, ")
+    assert told[2].startswith("line 4: no column is called 'promt': did you mean prompt? (the columns are add_s, ")
     assert told[3].startswith("line 5: duration_s: input should be a valid number, not '8'")
     assert told[4] == "line 6: where is one of any, local, not 'here'"
 
@@ -98,7 +98,7 @@ def test_every_bad_object_is_told_by_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("promt,take\nx,1\n", "line 1: no column is called 'promt'; the columns are add_s, "),
+        ("promt,take\nx,1\n", r"line 1: no column is called 'promt': did you mean prompt\? \(the columns are add_s, "),
         ("prompt,prompt\nx,y\n", "line 1: a column stands twice"),
         ("prompt,take\n", "shots.csv holds no shots"),
         ("", "shots.csv holds no shots"),
@@ -111,9 +111,12 @@ def test_a_file_that_is_no_list_of_shots(tmp_path: Path, text: str, told: str) -
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "latin.csv").write_bytes("prompt\ncafé\n".encode("latin-1"))
+    (tmp_path / "other.csv").write_bytes("prompt\nСобака бежит\n".encode("cp1251"))
     with pytest.raises(VideoError, match="not UTF-8 text: save it as CSV UTF-8"):
-        shots.read(tmp_path / "latin.csv", Given(), "")
+        shots.read(tmp_path / "other.csv", Given(), "")
+    (tmp_path / "shots.xlsx").write_bytes(b"PK\x03\x04...")
+    with pytest.raises(VideoError, match="is a spreadsheet's own file: save it as CSV UTF-8, or as JSONL"):
+        shots.read(tmp_path / "shots.xlsx", Given(), "")
     with pytest.raises(VideoError, match="No such file"):
         shots.read(tmp_path / "nosuch.csv", Given(), "")
 

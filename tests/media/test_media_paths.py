@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -117,6 +118,86 @@ def test_of_several_that_look_the_same_none_is_taken(place: Path) -> None:
     )
     (place / "in" / "HERO.png").write_bytes(b"by case alone")
     assert "several that look the same" in refusal("Hero.png", place)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        " 'hero.png'\n",
+        "'hero.png'",
+        '"hero.png" ',
+        "\u201chero.png\u201d",
+        "\u2018hero.png\u2019",
+        "\u00abhero.png\u00bb",
+        "`hero.png`",
+        "<hero.png>",
+        "\u202ahero.png\u202c",
+        "\"'hero.png'\"",
+    ],
+)
+def test_quotes_and_space_around_a_path_are_no_part_of_it(asked: str, place: Path) -> None:
+    assert found(asked, place) == (b"hero", "")
+
+
+def test_addresses_of_files_are_paths(place: Path) -> None:
+    (place / "in" / "my photo (1).png").write_bytes(b"mine")
+    escaped = f"{place}/in/my%20photo%20(1).png"
+    for asked in (f"file://{escaped}", f"file://localhost{escaped}", f"file:{escaped}", f'"FILE://{escaped}"'):
+        assert found(asked, place) == (b"mine", "")
+    assert "is not in an allowed folder" in refusal(f"file://{place}/out/secret.png", place)
+    missing = f"{place}/in/no such.png"
+    assert refusal(f"file://{place}/in/no%20such.png", place).startswith(f"{missing!r} does not exist")
+
+
+@pytest.mark.parametrize("asked", ["my%20photo%20(1).png", "my\\ photo\\ \\(1\\).png", "'my\\ photo\\ \\(1\\).png'"])
+def test_escapes_of_browsers_and_shells_are_read_and_told(asked: str, place: Path) -> None:
+    (place / "in" / "my photo (1).png").write_bytes(b"mine")
+    data, note = found(asked, place)
+    assert data == b"mine"
+    assert note == f"{asked!r} is taken to be 'my photo (1).png', as it means where it comes from"
+
+
+def test_a_file_of_that_very_name_stands_first(place: Path) -> None:
+    for name in ("100%25.png", "'hero.png'", "100%.png"):
+        (place / "in" / name).write_bytes(name.encode())
+        assert found(name, place) == (name.encode(), "")
+
+
+def test_what_a_pasted_path_means_leads_nowhere_else(place: Path) -> None:
+    for asked in (
+        "'../out/secret.png'",
+        "shots%2f..%2f..%2fout%2fsecret.png",
+        f"file://{place}/in/%2e%2e/out/secret.png",
+        assert "is not in an allowed folder" in refusal(asked, place) or "does not exist" in refusal(asked, place)
+    (place / "in" / ".key.png").write_bytes(b"key")
+    assert "hidden" in refusal("'.key.png'", place)
+    assert "secret" not in refusal("shots%2f..%2f..%2fout%2fsecret.png", place).replace(
+        "shots%2f..%2f..%2fout%2fsecret.png", ""
+    )
+
+
+@pytest.mark.parametrize("asked", ["C:\\Users\\Ann\\a.png", "c:/Users/Ann/a.png", '"C:\\Users\\Ann\\a.png"'])
+def test_a_path_of_windows_is_told_as_what_it_is(asked: str, place: Path) -> None:
+    system = {"Darwin": "macOS"}.get(platform.system(), platform.system())
+    assert refusal(asked, place) == (
+        f"{asked!r} does not exist: this is a path of Windows, and this server runs on {system}: under WSL that is "
+        f"/mnt/c/Users/Ann/a.png; or put the file into {place / 'in'}, or allow its folder with REELWRIGHT_INPUT_ROOTS"
+    )
+
+
+def test_wsls_own_share_is_this_machine(place: Path) -> None:
+    share = str(place / "in" / "hero.png").replace("/", "\\")
+    for server in ("\\\\wsl$\\Ubuntu", "\\\\wsl.localhost\\Ubuntu-24.04"):
+        assert found(server + share, place)[0] == b"hero"
+    assert "this is a path of Windows" in refusal("\\\\nas\\films\\a.png", place)
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"), [("it's-a.png", "it\u2019s\u2013a.png"), ("\u201ca\u201d\u2011b.png", '"a"-b.png')]
+)
+def test_quotes_and_hyphens_that_an_editor_has_changed(there: str, asked: str, place: Path) -> None:
+    (place / "in" / there).write_bytes(b"edited")
+    assert found(asked, place) == (b"edited", f"{asked!r} is taken to be {there!a}, which looks the same")
 
 
 def test_a_name_that_looks_the_same_leads_nowhere_else(place: Path) -> None:

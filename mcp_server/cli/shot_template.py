@@ -1,0 +1,50 @@
+"""`make --from FILE --template`: a table to fill in, with a line that explains every column and three shots to try."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from backends.errors import VideoError
+from mcp_server.cli import shot_columns, show
+
+
+def write(path: Path) -> None:
+    """Write the table to a file that is not there yet (JSONL where its name says so, else CSV), or with - to standard
+    output, and explain the columns. VideoError("invalid_request") for a file that is there, "storage" where none can
+    be written."""
+    columns = list(shot_columns.columns().values())
+    if str(path) == "-":
+        show.block(_csv(columns).rstrip("\n"))
+        return
+    jsonl = path.suffix.lower() in (".jsonl", ".ndjson")
+    try:
+        # Excel takes a CSV file for UTF-8 only when it begins with this mark.
+        with path.open("x", encoding="utf-8" if jsonl else "utf-8-sig", newline="") as file:
+            file.write(_jsonl(columns) if jsonl else _csv(columns, "\t" if path.suffix.lower() == ".tsv" else ","))
+    except FileExistsError:
+        raise VideoError("invalid_request", f"{path} is there already: name a new file for --template") from None
+    except OSError as error:
+        raise VideoError("storage", f"{path} cannot be written ({error.strerror}): choose another folder") from None
+    show.table(("column", "also", "what it holds"), [(one.name, ", ".join(one.also), one.what) for one in columns])
+    show.line(f"{path} has these columns and three shots to try: reelwright make --from {path}")
+
+
+def _csv(columns: list[shot_columns.Column], separator: str = ",") -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
+    writer.writerow(one.name for one in columns)
+    writer.writerow(f"{'# ' if number == 0 else ''}{one.what}" for number, one in enumerate(columns))
+    for shot in range(3):
+        writer.writerow(one.examples[shot] for one in columns)
+    return out.getvalue()
+
+
+def _jsonl(columns: list[shot_columns.Column]) -> str:
+    rows = [
+        {one.name: shot_columns.value(one.name, cell) for one in columns if (cell := one.examples[shot])}
+        for shot in range(3)
+    ]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
