@@ -373,7 +373,7 @@ def registry() -> Mapping[str, Registration]:
             continue
         provider = registration.provider
         if provider in found:
-            broken[_named(point)] = f"provider {provider!r} is served by {served[provider]} already, which is used"[:200]
+            broken[_named(point)] = f"provider {provider!r} is served by {served[provider]}, which is used"[:200]
             continue
         found[provider], served[provider] = registration, _named(point)
     return found

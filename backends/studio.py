@@ -95,10 +95,14 @@ class Studio:
             raise VideoError("invalid_request", f"task {task[:40]!r} is unknown: the tasks are {', '.join(TASKS)}")
         found = self.context.catalog.search(task, query, include_retired, 10_000)
         why = availability(self.context.env)
-        return {
-            "models": [compact(row, why(row)) for row in found[:limit]],
+        ordered = sorted(found, key=lambda row: why(row) is not None)  # stable: those that can be used come first
+        listed: dict[str, Any] = {
+            "models": [compact(row, why(row)) for row in ordered[:limit]],
             "more": max(0, len(found) - limit),
         }
+        if left_out := self.context.catalog.left_out:
+            listed["left_out"] = left_out
+        return listed
 
     def estimate(
         self,
@@ -109,13 +113,16 @@ class Studio:
         prefer: Prefer = "quality",
         where: Where = "any",
     ) -> dict[str, Any]:
-        """The models that can do exactly this, ranked, with their prices. Spends nothing, starts nothing.
+        """The models that can do exactly this for at most its max_cost_usd, ranked, with their prices. Spends nothing,
+        starts nothing.
 
-        A named model that cannot is an error with the nearest legal request.
+        VideoError, as `submit` would raise it, when no model can; so for a named model that cannot.
         """
         inputs = self.context.inputs.resolve(request, self.principal, "look")
         walls = ledger.walls(self.context.store)
-        market = Market(self.context.catalog, self.context.env, walls.allow_providers)
+        market = Market(
+            self.context.catalog, self.context.env, walls.allow_providers, walls.per_job, walls.allow_unknown_price
+        )
         return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
 
     # making

@@ -39,14 +39,9 @@ def members(catalog: Catalog, name: str) -> Catalog | None:
 
 
 def _routes(rows: list[Row], name: str) -> list[Row]:
-    key = _unversioned(name)
-    found = [row for row in rows if _unversioned(row.name) == key]
+    key = normal(name)
+    found = [row for row in rows if normal(row.name) == key]
     return found if len(found) > 1 else []
-
-
-def _unversioned(name: str) -> str:
-    """Providers write "v2.5" and "2.5" for the same."""
-    return re.sub(r"v(?=[0-9])", "", normal(name))
 
 
 def _family(rows: list[Row], name: str) -> list[Row]:
@@ -97,7 +92,7 @@ def choose_member(
 
 def _told(error: VideoError, name: str, family: Catalog) -> VideoError:
     count = len(family.rows)
-    lead = f"{name} is a family of {count} model{'s' if count != 1 else ''}. "
+    lead = f"{name} is a family of {count} model{'s' if count != 1 else ''}: "
     error.message = lead + error.message
     error.args = (error.message, *error.args[1:])
     return error

@@ -20,8 +20,9 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 def normal(name: str) -> str:
-    """A name without case, spaces and punctuation: "Gen-4 Turbo", "gen4_turbo" and "gen4 turbo" are one."""
-    return re.sub(r"[^a-z0-9/]+", "", name.lower())
+    """A name without case, spaces, punctuation and the v of a version: "Gen-4 Turbo", "gen4_turbo" and "gen4 turbo" are
+    one, and so are "kling-v2.5" and "Kling 2.5"."""
+    return re.sub(r"[^a-z0-9/]+|(?<![a-z])v(?=[0-9])", "", name.lower())
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,22 @@ class Catalog:
             for alias in row.aliases:
                 self._aliases.setdefault(normal(alias), row)
 
+    @property
+    def left_out(self) -> list[str]:
+        """What was left out, a sentence a mistake."""
+        return list(dict.fromkeys(one.why for one in self.broken))
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def find(self, name: str) -> Row | None:
-        """The row that a name means: exact id, alias, or a bare name that only one row has. None otherwise."""
+        """The row that a name means: exact id, exact bare id of one row, alias, or a bare name that only one row has.
+        None otherwise."""
         if name in self._by_id:
             return self._by_id[name]
+        exact = [row for row in self.rows if row.name == name]
+        if len(exact) == 1:
+            return exact[0]
         key = normal(name)
         if key in self._aliases:
             return self._aliases[key]

@@ -33,8 +33,12 @@ def models(
             _check(studio, as_json)
             return
         found = studio.models(task, query, everything, 10_000 if everything else 50)
+        catalog = studio.context.catalog
     if as_json:
-        show.as_json(found)
+        from backends.catalog.views import price_facts
+
+        rows = [{**row, **price_facts(catalog.get(row["model"], include_retired=True))} for row in found["models"]]
+        show.as_json({**found, "models": rows})
         return
     rows = [_model_cells(row) for row in found["models"]]
     if not rows:
@@ -43,6 +47,8 @@ def models(
     show.table(("model", "tasks", "limits", "price", "seconds", "available"), rows)
     if found["more"]:
         show.line(f"{found['more']} more: reelwright models --all")
+    for why in found.get("left_out", []):
+        show.line(f"left out: {why}")
 
 
 def _model_cells(row: Mapping[str, Any]) -> list[object]:
@@ -58,7 +64,8 @@ def _check(studio: Studio, as_json: bool) -> None:
 
     registry()
     catalog = studio.context.catalog
-    found = [{"model": "", "finding": f"back end {name} does not load: {why}"} for name, why in broken.items()]
+    found = [{"model": "", "finding": f"back end {name} is left out: {why}"} for name, why in broken.items()]
+    found += [{"model": "", "finding": f"left out: {why}"} for why in catalog.left_out]
     found += [{"model": stale.model, "finding": stale.text} for stale in check_staleness(catalog, dt.date.today())]
     if as_json:
         show.as_json({"rows": len(catalog), "findings": found})
@@ -92,10 +99,7 @@ def estimate(
         show.as_json(found)
         return
     offers = cast("list[dict[str, Any]]", found["fits"])
-    if not offers:
-        show.line("no model can do exactly this request")
-    else:
-        show.table(("model", "cost", "seconds", "clip", "available"), [_offer_cells(offer) for offer in offers])
+    show.table(("model", "cost", "seconds", "clip", "available"), [_offer_cells(offer) for offer in offers])
     for offer in offers:
         for note in offer.get("notes", []):
             show.line(f"{offer['model']}: {note}")
@@ -109,6 +113,8 @@ def _offer_cells(offer: Mapping[str, Any]) -> list[object]:
     cost = (
         "free" if offer["basis"] == "free" else show.usd(high) if low == high else f"{show.usd(low)}-{show.usd(high)}"
     )
+    if "usd_per_s" in offer:
+        cost += f" ({show.usd(offer['usd_per_s'])}/s)"
     seconds = f"{offer['duration_s']:g} s" if offer["duration_s"] else ""
     clip = " ".join(word for word in (seconds, offer["resolution"], offer["aspect_ratio"]) if word)
     return [offer["model"], cost, offer["typical_s"], clip, "yes" if offer["available"] else f"no: {offer['why_not']}"]
