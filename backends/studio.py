@@ -146,7 +146,7 @@ class Studio:
         is not the one that this Studio was opened for (one server may serve several).
         """
         placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed, client))
-        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out)
+        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
 
     def quote(
         self,
@@ -183,7 +183,7 @@ class Studio:
                 return order
         raise VideoError("invalid_request", f"job {row['id']} has 99 takes: change the request")
 
-    def _ticket(self, row: Row, *, replayed: bool, way_out: str = "") -> Ticket:
+    def _ticket(self, row: Row, *, replayed: bool, way_out: str = "", told: Sequence[str] = ()) -> Ticket:
         trouble = self._drive(row)
         notes = cast("list[str]", json.loads(row["notes"]))
         job = row["id"]
@@ -197,7 +197,7 @@ class Studio:
             est_cost_usd=ledger.to_float(row["est_high"]),
             replayed=replayed,
             poll_after_s=records.poll_after(row),
-            notes=[*notes, *([trouble] if trouble else [])],
+            notes=[*told, *notes, *([trouble] if trouble else [])],
             next=f"{call}; {way_out}" if way_out else call,
         )
 
