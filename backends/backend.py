@@ -368,7 +368,7 @@ def registry() -> Mapping[str, Registration]:
             registration = point.load()()
             if not isinstance(registration, Registration):
                 raise TypeError(f"{point.value} returned {type(registration).__name__}, not a Registration")
-        except Exception as error:  # a plug-in may raise anything; it must not stop the others
+        except (Exception, SystemExit) as error:  # a plug-in may raise anything; it must not stop the others
             broken[_named(point)] = f"{type(error).__name__}: {error}"[:200]
             continue
         provider = registration.provider

@@ -24,7 +24,7 @@ from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
 from backends.jobs.launch import Launcher
 from backends.jobs.next_model import next_model
-from backends.jobs.offers import Estimator, Market
+from backends.jobs.offers import Estimator, Market, in_steps
 from backends.jobs.order import Again, Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
@@ -123,7 +123,15 @@ class Studio:
         market = Market(
             self.context.catalog, self.context.env, walls.allow_providers, walls.per_job, walls.allow_unknown_price
         )
-        return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
+        try:
+            return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
+        except VideoError as error:
+            if request.task != "extend" or error.kind not in ("unsupported", "invalid_request"):
+                raise
+            quote = self.orders.quote(Order(request, prefer, where))  # in steps; else it says what stands in the way
+            if quote.estimate is None:
+                raise
+            return in_steps(request, quote.model, quote.estimate, quote.notes, count)
 
     # making
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
 from backends.catalog.availability import availability
 from backends.catalog.choose import choose
 from backends.catalog.effects import check_effect_too
 from backends.catalog.family import members
 from backends.catalog.loader import Catalog
-from backends.catalog.price import estimate, money
+from backends.catalog.price import Estimate, estimate, money
 from backends.catalog.ranking import Anywhere, Available, Offer, Prefer, rank
 from backends.catalog.staleness import end_text
 from backends.catalog.tags import check_tags
@@ -94,8 +95,11 @@ def _one(
     one = Offer(row, checked, cost, reason is None, reason or "", unpriced)
     offer = replace(one, estimate=estimate(checked, row, count))
     if _above(request, cost.usd_high):
-        _refuse(request, facts, market, lambda _: None)
-    return {"fits": [offer_view(offer, market, count)], "misfits": 0, "why": {}, "next": _next(request, [one])}
+        refused = _refusal(request, facts, market, lambda _: None)  # also without a key
+        if refused is not None:
+            raise refused
+    refusal = partial(_refusal, request, facts, market, availability(market.env))
+    return {"fits": [offer_view(offer, market, count)], "misfits": 0, "why": {}, "next": _next(request, [one], refusal)}
 
 
 def _ranked(
@@ -121,8 +125,9 @@ def _ranked(
         today=market.today,
     )
     inside = [offer for offer in ranking.fits if not _above(request, offer.estimate.usd_high)]
+    refusal = partial(_refusal, request, facts, market, available, prefer, where)
     if not inside:
-        _refuse(request, facts, market, available, prefer, where)
+        raise refusal() or VideoError("unsupported", "no model can do this request: list_models shows what there is")
     dear = len(ranking.fits) - len(inside)
     misfits = {**ranking.misfits, **({"max_cost_usd": dear} if dear else {})}
     offers = [replace(offer, estimate=estimate(offer.checked, offer.row, count)) for offer in inside[:limit]]
@@ -130,7 +135,7 @@ def _ranked(
         "fits": [offer_view(offer, market, count) for offer in offers],
         "misfits": sum(misfits.values()),
         "why": misfits,
-        "next": _next(request, inside),
+        "next": _next(request, inside, refusal),
     }
 
 
@@ -143,28 +148,31 @@ def _above(request: VideoRequest, usd: Decimal | None) -> bool:
     return request.max_cost_usd is not None and usd is not None and usd > request.max_cost_usd
 
 
-def _refuse(
+def _refusal(
     request: VideoRequest,
     facts: Mapping[str, MediaFacts],
     market: Market,
     available: Available,
     prefer: Prefer = "quality",
     where: Anywhere = "any",
-) -> NoReturn:
-    """What the starting tool says of a request that nothing can do within the money given."""
-    choose(
-        request,
-        market.catalog,
-        facts,
-        available,
-        prefer=prefer,
-        where=where,
-        allow_providers=market.allow_providers,
-        per_job_usd=market.per_job_usd,
-        allow_unknown_price=market.allow_unknown_price,
-        today=market.today,
-    )
-    raise VideoError("unsupported", "no model can do this request: list_models shows what there is")
+) -> VideoError | None:
+    """Why the starting tool would not start it; None when it would."""
+    try:
+        choose(
+            request,
+            market.catalog,
+            facts,
+            available,
+            prefer=prefer,
+            where=where,
+            allow_providers=market.allow_providers,
+            per_job_usd=market.per_job_usd,
+            allow_unknown_price=market.allow_unknown_price,
+            today=market.today,
+        )
+    except VideoError as error:
+        return error
+    return None
 
 
 def offer_view(offer: Offer, market: Market, count: int = 1) -> dict[str, Any]:
@@ -207,17 +215,47 @@ def _warnings(offer: Offer, market: Market, count: int) -> list[str]:
     ]
 
 
-def _next(request: VideoRequest, offers: Sequence[Offer]) -> str:
-    """The call that makes the first that can be started, else what the first one needs."""
+def _next(request: VideoRequest, offers: Sequence[Offer], refusal: Callable[[], VideoError | None]) -> str:
+    """The call that makes the first that can be started, else what the starting tool says of the request.
+
+    refusal: that. A previsualisation alone is no answer while a generative model is configured, except for an
+    extension, which may go in steps.
+    """
     usable = next((offer for offer in offers if offer.buyable), None)
-    if usable is not None:
+    if usable is not None and (usable.row.engine != "previs" or request.task == "extend"):
         return start_call(request, usable)
-    first = offers[0]
-    return f"{first.row.id} cannot be started now: {first.why_not or UNPRICED}"
+    if (error := refusal()) is not None:
+        return error.message
+    first = usable or offers[0]
+    return start_call(request, first)
+
+
+def in_steps(request: VideoRequest, model: str, cost: Estimate, notes: Sequence[str], count: int) -> dict[str, Any]:
+    """As `Estimator.estimate`, for an extension that no model makes itself: by this model, in steps."""
+    low, high = (None if usd is None else usd * count for usd in (cost.usd_low, cost.usd_high))
+    view: dict[str, Any] = {
+        "model": model,
+        "cost_low_usd": money_field(low),
+        "cost_high_usd": money_field(high),
+        "basis": cost.basis,
+        "detail": cost.detail,
+        "price_date": cost.price_date.isoformat() if cost.price_date else None,
+        "typical_s": cost.typical_s,
+        "duration_s": request.duration_s,
+        "resolution": request.resolution,
+        "aspect_ratio": request.aspect_ratio,
+        "available": True,
+        "notes": list(notes),
+    }
+    return {"fits": [view], "misfits": 0, "why": {}, "next": _call(request, model, cost.usd_high)}
 
 
 def start_call(request: VideoRequest, offer: Offer) -> str:
     """The tool call that would make it, with the budget it needs."""
+    return _call(request, offer.row.id, offer.estimate.usd_high)
+
+
+def _call(request: VideoRequest, model: str, high: Decimal | None) -> str:
     tool = {
         "text_to_video": "generate_video",
         "reference_to_video": "generate_video",
@@ -226,6 +264,5 @@ def start_call(request: VideoRequest, offer: Offer) -> str:
         "extend": "extend_clip",
         "upscale": "finish_clip",
     }.get(request.task, request.task)
-    high = offer.estimate.usd_high
     cap = f", max_cost_usd={format(high.normalize(), 'f')}" if high is not None and high > Decimal(0) else ""
-    return f'{tool}(..., model="{offer.row.id}"{cap})'
+    return f'{tool}(..., model="{model}"{cap})'
