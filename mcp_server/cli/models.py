@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -82,6 +83,7 @@ def estimate(
     given: Given,
     count: Annotated[int, typer.Option(min=1, max=1000, help="So many clips.")] = 1,
     limit: Annotated[int, typer.Option(min=1, max=200, help="So many models.")] = 5,
+    max_cost: Annotated[float | None, typer.Option(min=0.0, help="US dollars a clip, at most.")] = None,
     gpu: Annotated[str | None, typer.Option("--break-even", help="Every API against this card instead.")] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="With --break-even: minutes of film a month.")] = 60.0,
     as_json: Json = False,
@@ -94,7 +96,9 @@ def estimate(
         break_even.show_table(gpu, minutes, as_json)
         return
     with opening.studio(as_json) as studio, given.named():
-        found = studio.estimate(given.request(), count=count, limit=limit, prefer=given.prefer, where=given.where)
+        budget = None if max_cost is None else Decimal(str(max_cost))
+        request = given.request().model_copy(update={"max_cost_usd": budget})
+        found = studio.estimate(request, count=count, limit=limit, prefer=given.prefer, where=given.where)
     if as_json:
         show.as_json(found)
         return

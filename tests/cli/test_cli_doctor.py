@@ -62,7 +62,7 @@ def test_broken_files_are_told_one_by_one(shell: Make) -> None:
     ended = used.run("doctor", "--quick")
     assert ended.code == 1
     file = used.station.home / "catalog" / "mine.toml"
-    told = f"{file}: each [[model]] needs an id such as provider/model; number 1 has none"
+    told = f"{file}: each [[model]] needs an id such as provider/model, and number 1 has none"
     assert f"FAIL\tcatalogue\tleft out: {told}" in ended.lines
     assert told_by_models(used, "models") == [told]
     assert used.run("models", "--check").code == 1
