@@ -95,9 +95,10 @@ class Studio:
             raise VideoError("invalid_request", f"task {task[:40]!r} is unknown: the tasks are {', '.join(TASKS)}")
         found = self.context.catalog.search(task, query, include_retired, 10_000)
         why = availability(self.context.env)
-        ordered = sorted(found, key=lambda row: why(row) is not None)  # stable: those that can be used come first
+        reasons = [(row, why(row)) for row in found]
+        reasons.sort(key=lambda one: one[1] is not None)  # stable: those that can be used come first
         listed: dict[str, Any] = {
-            "models": [compact(row, why(row)) for row in ordered[:limit]],
+            "models": [compact(row, reason) for row, reason in reasons[:limit]],
             "more": max(0, len(found) - limit),
         }
         if left_out := self.context.catalog.left_out:
