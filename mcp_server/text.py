@@ -144,7 +144,8 @@ def models_text(found: Mapping[str, object]) -> str:
     rows = cast("list[Plain]", found.get("models", []))
     more = cast(int, found.get("more", 0))
     lines = [_row_text(row) for row in rows] or ["no model matches: leave query out, or pass include_retired=true"]
-    return _lines([*lines, f"{more} more: raise limit, or narrow by query or task" if more else ""])
+    left_out = [f"left out: {why}" for why in cast("list[str]", found.get("left_out", []))]
+    return _lines([*lines, f"{more} more: raise limit, or narrow by query or task" if more else "", *left_out])
 
 
 def estimate_text(found: Mapping[str, object]) -> str:

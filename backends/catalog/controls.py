@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from backends.catalog.fitting import Fitting, judge_prompt_length
 from backends.catalog.span import Option, number_text
+from backends.catalog.words import near_word, same_word
 from backends.request import CAMERA_MOVES, CameraMove, MotionRegion
 
 
@@ -144,17 +145,17 @@ def judge_effect(fit: Fitting) -> None:
     asked, legal, name = fit.request.effect, fit.mode.effects, fit.row.id
     if asked is None:
         if fit.mode.effect_required:
-            fit.wrong("effect", f"effect: {name} needs one of {', '.join(legal)}", {"effect": legal[0]})
+            fit.wrong("effect", f"effect: {name} needs one of {', '.join(legal)}")
         return
     if not legal:
         fit.wrong("effect", f"effect {asked[:40]!r}: {name} has no effects", {"effect": None}, lacking=True)
         return
-    if asked in legal:
+    if (own := same_word(asked, legal)) is not None:
+        fit.settled["effect"] = own
         return
-    lower = {effect.lower(): effect for effect in legal}
-    near = difflib.get_close_matches(asked.lower(), lower, n=1, cutoff=0.0)[0]
+    near = near_word(asked, legal)
     text = f"effect {asked[:40]!r}: {name} has {', '.join(legal)}"
-    fit.wrong("effect", text, {"effect": lower[near]})
+    fit.wrong("effect", text, None if near is None else {"effect": near})
 
 
 def judge_loras(fit: Fitting) -> None:
@@ -171,8 +172,10 @@ def judge_options(fit: Fitting) -> None:
     given, legal = fit.request.provider_options, fit.mode.options
     kept: dict[str, JsonValue] = {}
     wrong: list[str] = []
-    for key, value in given.items():
+    for asked, worded in given.items():
+        key = same_word(asked, legal) or asked
         option = legal.get(key)
+        value = _own_word(option, worded)
         if option is None:
             near = difflib.get_close_matches(key, legal, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
@@ -184,6 +187,15 @@ def judge_options(fit: Fitting) -> None:
             kept[key] = value
     for text in wrong:
         fit.wrong("provider_options", text, {"provider_options": kept})
+    if not wrong and kept != given:
+        fit.settled["provider_options"] = kept
+
+
+def _own_word(option: Option | None, value: JsonValue) -> JsonValue:
+    """The option's own spelling of a word, whatever its capitals."""
+    if option is None or not isinstance(value, str):
+        return value
+    return same_word(value, (word for word in option.values if isinstance(word, str))) or value
 
 
 def _illegal(option: Option, value: JsonValue) -> str | None:

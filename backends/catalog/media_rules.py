@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from backends.catalog.fitting import Fitting
 from backends.catalog.span import number_text
+from backends.catalog.tags import unnamed
 from backends.request import Frame, Reference, Role
 
 TIME = 1e-6
@@ -227,6 +228,9 @@ def judge_references(fit: Fitting) -> None:
         fit.wrong("references", f"references: {fit.request.task} needs at least {rule.low}: give tag=path-or-uri")
         return
     _judge_reference_kinds(fit, given)
+    if left := unnamed(fit.request):
+        listed = ", ".join(f"@{tag}" for tag in left)
+        fit.notes.append(f"the prompt does not name {listed}: the model is given it all the same")
 
 
 def _judge_reference_kinds(fit: Fitting, given: Sequence[Reference]) -> None:

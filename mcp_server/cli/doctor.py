@@ -270,6 +270,8 @@ def _catalog(context: Context) -> Iterator[Finding]:
     usable = [row.id for row in rows if why(row) is None]
     shown = ", ".join(usable[:5]) + (" ..." if len(usable) > 5 else "")
     yield Finding("catalogue", "ok", f"{len(rows)} models, {len(usable)} can be used now: {shown or 'none'}")
+    for why in context.catalog.left_out:
+        yield Finding("catalogue", "FAIL", f"left out: {why}")
 
 
 def _back_ends(context: Context) -> Iterator[Finding]:
@@ -281,7 +283,7 @@ def _back_ends(context: Context) -> Iterator[Finding]:
             "back end", "note" if why else "ok", f"{provider} ({registration.kind}){f': {why}' if why else ''}"
         )
     for name, why in sorted(broken.items()):
-        yield Finding("back end", "FAIL", f"{name} does not load: {why}: reinstall or remove it")
+        yield Finding("back end", "FAIL", f"{name} is left out: {why}: reinstall or remove it")
 
 
 def _tested(context: Context) -> Iterator[Finding]:

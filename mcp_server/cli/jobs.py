@@ -303,16 +303,20 @@ def rebind(job: list[str]) -> None:
 
 @app.command()
 def resume(
-    lane: Annotated[str | None, typer.Argument(help="A lane, as doctor names it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[PROVIDER|LANE]", help="A provider, or one lane as doctor names it.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every stopped lane.")] = False,
 ) -> None:
-    """Let lanes buy again that were stopped by failures, a refused key or an unexpected bill."""
+    """Let providers buy again that were stopped by failures, a refused key, missing credits or an unexpected bill."""
     from backends.jobs import admin
 
     with opening.studio() as studio:
-        if (lane is None) == (not everything):
-            raise VideoError("invalid_request", "name one lane (reelwright doctor lists them), or give --all")
-        stopped = admin.resume(studio.context.store, lane)
+        if (name is None) == (not everything):
+            raise VideoError(
+                "invalid_request", "name a provider or a lane (reelwright doctor lists them), or give --all"
+            )
+        stopped = admin.resume(studio.context.store, name)
         studio.list(limit=1)  # sees to it that lanes with open jobs are driven
     for key in stopped:
         show.line(f"{key}: buys again")

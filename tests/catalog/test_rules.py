@@ -427,8 +427,13 @@ def test_a_loop_by_the_same_frame_twice_is_told() -> None:
 
 def test_effects_are_named_by_the_model() -> None:
     assert checked("fal/pikaffects", **image(effect="Melt")).wire["body"] == {"prompt": "x", "pikaffect": "Melt"}
-    assert refused("fal/pikaffects", **image(effect="melt")).nearest == {"effect": "Melt"}
-    assert refused("fal/pikaffects", **image()).nearest == {"effect": "Cake-ify"}
+    for word in ("melt", "MELT"):
+        assert checked("fal/pikaffects", **image(effect=word)).wire["body"] == {"prompt": "x", "pikaffect": "Melt"}
+    assert refused("fal/pikaffects", **image(effect="melts")).nearest == {"effect": "Melt"}
+    for effect in (None, "sepia"):
+        error = refused("fal/pikaffects", **image(effect=effect))
+        assert error.nearest == {}, "no effect is offered that nobody asked for"
+        assert "Cake-ify, Crumble, " in error.message
 
 
 @pytest.mark.parametrize(
