@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.animatic.keyframes import Pace, keyframes_take, times_of
+from backends.animatic.keyframes import keyframes_take
 from backends.animatic.morph import RELATED, Bridge
+from backends.animatic.pacing import Beat, Pace, times_of
 from backends.animatic.take import Take
 from backends.errors import VideoError
 from backends.media.fit import fit_image
@@ -165,7 +166,8 @@ def test_times_left_out_lie_evenly_between_their_neighbours(
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.booleans())
 def test_the_pace_meets_every_mark_and_never_turns_back(gaps: list[int], loop: bool) -> None:
     marks = [0, *np.cumsum(gaps).tolist()]
-    pace = Pace.through(marks, loop)
+    beats = [Beat(mark, mark) for mark in (marks[:-1] if loop and len(marks) > 2 else marks)]
+    pace = Pace.of(beats, marks[-1], loop and len(marks) > 2)
     assert [pace.at(mark) for mark in marks] == list(range(len(marks)))
     assert all(after >= before for before, after in pairwise([pace.at(frame) for frame in range(marks[-1] + 1)]))
 
