@@ -238,7 +238,7 @@ class MotionRegion(Part):
     mask: str | None = Field(default=None, min_length=1, max_length=4096)
     direction: Annotated[list[Number], Field(min_length=2, max_length=2)] | str | None = None
     intensity: Annotated[Number, Field(ge=0, le=1)] = 0.5
-    static: bool = False
+    static: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:

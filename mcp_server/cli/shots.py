@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 TEXT = frozenset(
     {"model", "prompt", "negative_prompt", "image", "clip", "aspect_ratio", "resolution", "fit", "effect", "label"}
+    | {"style"}
 )
 NUMBERS = frozenset({"duration_s", "add_s", "fps", "max_cost_usd"})
 WHOLE = frozenset({"seed", "take"})
 FLAGS = frozenset({"audio", "loop"})
 LISTS = frozenset({"camera", "references", "loras", "frames"})
-"""In CSV: parted by semicolons, or a JSON list. A frame is PATH[@s], or the tools' object."""
-OBJECTS = frozenset({"motion", "provider_options"})
+"""In CSV: parted by semicolons, or a JSON list. A frame is PATH[@s][+s], or the tools' object."""
+OBJECTS = frozenset({"motion", "focus", "provider_options"})
 """In CSV: JSON."""
 CHOICES = frozenset({"task", "prefer", "where"})
 COLUMNS = TEXT | NUMBERS | WHOLE | FLAGS | LISTS | OBJECTS | CHOICES
