@@ -43,13 +43,12 @@ def test_a_photo_becomes_a_vertical_clip_around_what_is_named_in_it(shell: Make)
     words = ["make", "--image", "photo.png", "--aspect", "9:16", "--duration", "1", "--resolution", "360p"]
     told = used.refused(*words)
     assert "62% of it would be cut away; take fit=crop with focus=[x, y]" in told
-    made = used.done(*words, "--fit", "crop", "--focus", "0.2,0.5").json
+    made = used.done(*words, "--fit", "crop", "--focus", "0.2,0.5", "--json").json
     assert (made["width"], made["height"]) == (360, 640)
-    assert any(
-        "62% of the image is cut away to fill the clip (fit=crop, around focus" in note for note in made["notes"]
-    )
-    assert any("no camera or motion was asked for: a slow push-in" in note for note in made["notes"])
-    whole = used.done(*words, "--fit", "blur", "--camera", "static").json
+    notes = "\n".join(made["notes"])
+    assert "62% of the image is cut away to fill the clip (fit=crop, around focus [0.2, 0.5])" in notes
+    assert "no camera or motion was asked for: a slow push-in" in notes
+    whole = used.done(*words, "--fit", "blur", "--camera", "static", "--json").json
     assert not any("push-in" in note or "cut" in note for note in whole["notes"])
     assert "focus '0.2' is not X,Y: write for example 0.5,0.3" in used.refused(*words, "--focus", "0.2")
 
