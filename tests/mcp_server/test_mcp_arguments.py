@@ -179,8 +179,39 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("interpolate_keyframes", {"frames": json.dumps(TWO["frames"])}, "not JSON in a string"),
     (
         "interpolate_keyframes",
-        TWO | {"fit": "crop"},
-        "fit: interpolate_keyframes has no such argument; image_to_video takes it",
+        TWO | {"fit": "fill"},
+        'fit: must be one of crop, pad, blur, refuse, not "fill"',
+    ),
+    ("interpolate_keyframes", TWO | {"focus": [50, 30]}, "focus[0]: input should be less than or equal to 1"),
+    (
+        "interpolate_keyframes",
+        {"frames": [{"image": "a.png", "hold_s": "2"}, {"image": "b.png"}]},
+        "frames[0].hold_s: must be a number",
+    ),
+    (
+        "interpolate_keyframes",
+        {"frames": [{"image": "a.png", "hold_s": 2, "camera": ["dolly"]}, {"image": "b.png"}]},
+        "frames[0].camera[0]: camera move 'dolly' is unknown",
+    ),
+    (
+        "extend_clip",
+        {"clip": "a.mp4", "add_s": 2, "fit": "crop"},
+        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes takes it",
+    ),
+    (
+        "extend_clip",
+        {"clip": "a.mp4", "add_s": 2, "motion": [{"box": [0, 0, 1, 1], "directoin": "up"}]},
+        "motion[0].directoin: no such argument; did you mean direction?",
+    ),
+    (
+        "estimate_cost",
+        STILL | {"motion": [{"box": [0, 0, 1, 1], "direction": "up", "speed": 1}]},
+        "motion[0].speed: no such argument",
+    ),
+    (
+        "estimate_cost",
+        STILL | {"motion": [{"box": [0, 0, 1, 1], "static": "yes"}]},
+        "motion[0].static: input should be a valid boolean",
     ),
     ("extend_clip", {"clip": "a.mp4"}, "add_s: is required"),
     ("extend_clip", {"clip": "a.mp4", "add_s": 0}, "add_s: input should be greater than 0"),

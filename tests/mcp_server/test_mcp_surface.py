@@ -43,6 +43,7 @@ SAME_AS_GENERATE = [
     "negative_prompt",
     "references",
     "camera",
+    "style",
     "effect",
     "loras",
     "prefer",
@@ -101,7 +102,7 @@ def test_every_object_of_the_checked_schemas_is_closed_but_provider_options() ->
     """What a call is held against, whatever a host has made of the published copy."""
     for tool in checked(50):
         for place, schema in objects(tool.input_schema, tool.name):
-            if place.endswith(".provider_options"):
+            if place.endswith((".provider_options", "estimate_cost.properties.motion.items")):
                 assert schema == {"type": "object"}
             else:
                 assert schema["additionalProperties"] is False, place
@@ -121,10 +122,10 @@ def test_starting_tools_share_their_arguments(tools: dict[str, Any]) -> None:
     given = {name: set(tool["inputSchema"]["properties"]) for name, tool in tools.items()}
     shared = set(SAME_AS_GENERATE)
     assert given["generate_video"] == shared | {"prompt", "clip"}
-    assert given["image_to_video"] == shared | {"prompt", "image", "motion", "loop", "fit"}
-    assert given["interpolate_keyframes"] == shared | {"prompt", "frames", "loop"}
+    assert given["image_to_video"] == shared | {"prompt", "image", "motion", "loop", "fit", "focus"}
+    assert given["interpolate_keyframes"] == shared | {"prompt", "frames", "loop", "fit", "focus"}
     sized = {"duration_s", "aspect_ratio", "resolution", "fps"}
-    assert given["extend_clip"] == shared - sized | {"prompt", "clip", "add_s"}
+    assert given["extend_clip"] == shared - sized | {"prompt", "clip", "add_s", "motion"}
     everything = set().union(*(given[name] for name in STARTING))
     assert given["estimate_cost"] == everything - {"take", "request_key", "label"} | {"count", "limit"}
 
