@@ -16,7 +16,7 @@ from anyio import to_thread
 from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
-from backends.errors import VideoError
+from backends.errors import Next, VideoError
 from backends.jobs import decisions, lanes, ledger, limits, records
 from backends.jobs.billing import in_general, is_told
 from backends.jobs.context import Context
@@ -96,7 +96,7 @@ class Studio:
         found = self.context.catalog.search(task, query, include_retired, 10_000)
         why = availability(self.context.env)
         return {
-            "models": [compact(row, why(row)) for row in found[:limit]],
+            "models": [compact(row, str(reason) if (reason := why(row)) else None) for row in found[:limit]],
             "more": max(0, len(found) - limit),
         }
 
@@ -211,7 +211,7 @@ class Studio:
             "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job_id.removeprefix("video://jobs/"), self.principal)
         )
         if row is None:
-            raise VideoError("not_found", f"there is no job {job_id[:80]!r}: list_jobs shows those there are")
+            raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
         return row
 
     def get(self, job_id: str) -> Job:

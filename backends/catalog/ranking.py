@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, get_args
 
+from backends.catalog.availability import Available, Why
 from backends.catalog.checked import Checked
 from backends.catalog.loader import Catalog
 from backends.catalog.price import Estimate, estimate
@@ -18,16 +19,14 @@ from backends.request import MediaFacts, VideoRequest
 Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
 PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
 Anywhere = Literal["any", "local"]
-Available = Callable[[Row], str | None]
-"""None when a row can be used now, else the reason with the variable to set."""
 
 NEVER = 1e12
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A row that can do exactly the request. why_not: the reason when it is not available. asked_length: whether the
-    request says how long the clip is."""
+    """A row that can do exactly the request. why, why_not: the reason when it is not available, and its words.
+    asked_length: whether the request says how long the clip is."""
 
     row: Row
     checked: Checked
@@ -35,6 +34,7 @@ class Offer:
     available: bool
     why_not: str = ""
     asked_length: bool = True
+    why: Why | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def rank(
             continue
         reason = available(row)
         length = request.duration_s is not None
-        fits.append(Offer(row, found, estimate(found, row), reason is None, reason or "", length))
+        fits.append(Offer(row, found, estimate(found, row), reason is None, str(reason or ""), length, reason))
     fits.sort(key=lambda offer: (not offer.available, *_order(offer, prefer, day)))
     nearest.sort(key=lambda misfit: (*_distance(misfit), available(misfit.row) is not None, misfit.row.tier))
     return Ranking(fits, dict(misfits.most_common()), nearest)

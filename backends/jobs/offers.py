@@ -70,7 +70,7 @@ def _one(
     row = market.catalog.get(request.model)
     checked = check(request, row, facts)
     reason = availability(market.env)(row)
-    offer = Offer(row, checked, estimate(checked, row, count), reason is None, reason or "")
+    offer = Offer(row, checked, estimate(checked, row, count), reason is None, str(reason or ""), why=reason)
     return {"fits": [offer_view(offer)], "misfits": 0, "why": {}, "next": start_call(request, offer)}
 
 
