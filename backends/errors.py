@@ -80,6 +80,8 @@ class Next:
 
 def listing(lead: str, problems: Sequence[Problem]) -> str:
     """Every problem in words: one in the sentence itself, several in a list. lead: who cannot do it ("" = left out)."""
+    if not problems:
+        return lead
     if len(problems) == 1:
         return f"{lead}: {problems[0]}." if lead else str(problems[0])
     head = f"{lead}; " if lead else ""
@@ -100,9 +102,9 @@ class VideoError(Exception):
                out). They are there only when the whole changed request was accepted.
     cost:      what the nearest one costs, in words ("" = nobody knows, or nothing is changed that costs).
     next:      the call to make instead of this one.
-    lead:      where `problems` tell all that is wrong: the words before them, so that a front end that calls an
-               argument by another name can tell them anew. None = the message alone tells it.
-    aside:     what a lead and its problems don't tell, in whole sentences.
+    lead:      the message without its problems and its remedy, so that a front end can tell those in its own words.
+               None = the message alone tells it.
+    aside:     what follows all that, in whole sentences.
     """
 
     def __init__(
@@ -177,10 +179,11 @@ class VideoError(Exception):
         return cls(kind if kind in ERROR_KINDS else "provider", message, **known)
 
 
-_RECORDED = frozenset(
-    ("retryable", "charged", "provider_code", "http_status", "retry_after_s")
-    + ("problems", "nearest", "cost", "next", "lead", "aside")
-)
+_RECORDED = {"retryable", "charged", "provider_code", "http_status", "retry_after_s", "problems", "nearest", "cost"} | {
+    "next",
+    "lead",
+    "aside",
+}
 
 
 def _problem(record: object) -> Problem:

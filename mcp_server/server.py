@@ -88,7 +88,7 @@ class Surface:
         try:
             return await self._call(context, check, params)
         except VideoError as error:
-            return refused(params.name, error, params.arguments or {})
+            return refused(params.name, error, params.arguments or {}, lambda call: not every_problem(check, call))
         except Exception as error:  # the one place where a defect of ours becomes an answer
             logger.exception("%s failed", params.name)
             return crashed(params.name, error)

@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Protocol, cast
 
-from backends import plain
+from backends import plain, spelling
 from mcp_server.arguments import DEFAULTS, LENGTHS, RANGES, Schema
 
 Arguments = Mapping[str, object]
@@ -132,7 +132,7 @@ class StrictArguments:
                     if name not in instance:
                         yield _joined(place, name), "is required"
             case "type":
-                yield place, _wrong_type(finding)
+                yield place, _wrong_type(finding, place)
             case "anyOf":
                 branches = cast("list[Schema]", finding.validator_value)
                 yield place, _of_no_kind(finding.instance, [cast(str, branch["type"]) for branch in branches])
@@ -206,21 +206,23 @@ def _near(value: object, words: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _wrong_type(finding: Finding) -> str:
-    kind = cast(str, finding.validator_value)
+def _wrong_type(finding: Finding, place: str) -> str:
+    kind = cast("spelling.Kind", finding.validator_value)
     meant = KINDS[kind]
     value = finding.instance
     if value is None:
         return f"must be {meant}, not null: leave it out instead"
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be {meant}, not {value}"
+    right = spelling.corrected(place, value, kind)
     if isinstance(value, str) and kind != "string":
         quoted = value.lstrip()[:1] in ("[", "{")
         remedy = ": give it as it is, not JSON in a string" if quoted else ": give it without quotes"
         if kind in ("array", "object") and not quoted:
             remedy = f": write [{echo(value)}]" if kind == "array" else ""
+        remedy = f": {right}" if right and not quoted else remedy
         return f"must be {meant}, not the string {echo(value)}{remedy}"
-    return f"must be {meant}, not {echo(value)}"
+    return f"must be {meant}, not {echo(value)}{f': {right}' if right else ''}"
 
 
 def _of_no_kind(value: object, kinds: list[str]) -> str:

@@ -14,6 +14,7 @@ from typing import cast
 
 from pydantic import BaseModel
 
+from backends import errors
 from backends.catalog import controls, fitting, media_rules, shape
 from backends.catalog.checked import Checked
 from backends.catalog.fitting import Fitting, Problem
@@ -21,7 +22,6 @@ from backends.catalog.price import estimate
 from backends.catalog.row import Mode, Row
 from backends.catalog.wire import wire_fields
 from backends.catalog.wishes import given_up
-from backends import errors
 from backends.errors import VideoError, listing
 from backends.request import CameraMove, Lora, MediaFacts, Reference, VideoRequest
 
@@ -171,7 +171,7 @@ def ways_out(request: VideoRequest, misfit: Misfit, inputs: Mapping[str, MediaFa
 
 def joined(lead: str, problems: Sequence[errors.Problem], more: str) -> str:
     """The problems in words, and what follows them."""
-    return f"{listing(lead, problems)}{' ' if len(problems) == 1 else chr(10)}{more}"
+    return f"{listing(lead, problems)}{' ' if len(problems) < 2 else chr(10)}{more}"
 
 
 def nearest_legal(

@@ -25,7 +25,7 @@ LINES = {
 
 
 def lines_of(resolution: str) -> int | None:
-    """The short side that a resolution's name stands for ("720p", "1080", "4K", "full HD", "1280x720"), None when it is no name."""
+    """The short side that a resolution's name stands for ("720p", "1080", "full HD", "1280x720"); None for no name."""
     text = resolution.strip().lower()
     if text in LINES:
         return LINES[text]

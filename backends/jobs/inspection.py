@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backends.backend import JsonObject
-from backends.errors import VideoError
+from backends.errors import Next, VideoError
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.private import private_folder
@@ -35,7 +35,7 @@ def look(context: Context, name: MediaName, principal: str, frames: int) -> Look
             return _look(context, opened.path, f"{name.value} {opened.changed_ns}", frames, None, opened.note)
     entry = context.inputs.job_entry(name, principal, keep="look" if name.part == "clip" else "copy")
     if "path" not in entry:
-        raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
+        raise VideoError("asset", f"job {name.value} is not finished yet", next=Next("wait_for_job"))
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
     return _look(context, Path(str(entry["path"])), str(entry["sha256"]), frames, row, "")
 

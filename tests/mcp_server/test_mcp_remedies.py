@@ -83,6 +83,7 @@ SHAPES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("estimate_cost", {"image": "coffee.png", "prompt": "steam", "duration_s": 7, "effect": "melt"}),
 )  # fmt: skip
 
+NEAREST = "nearest that works: "
 RIGHT = ("accepted", "needs_budget", "consent")
 
 
@@ -92,10 +93,16 @@ class Server:
 
     studio: Studio
     checks: Mapping[str, StrictArguments]
-    told: list[str] = field(default_factory=list[str])
+    known: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
     def ask(self, tool: str, given: Mapping[str, Any]) -> tuple[str, str]:
-        """(kind, the words); ("accepted", "") when a job would start."""
+        """(kind, the words); ("accepted", "") when a job would start. The same call is asked once."""
+        key = f"{tool} {json.dumps(given, sort_keys=True)}"
+        if key not in self.known:
+            self.known[key] = self._ask(tool, given)
+        return self.known[key]
+
+    def _ask(self, tool: str, given: Mapping[str, Any]) -> tuple[str, str]:
         check = self.checks[tool]
         if problems := every_problem(check, given):
             return self._read(illegal(tool, problems))
@@ -107,12 +114,13 @@ class Server:
             else:
                 self.studio.quote(request, prefer=full["prefer"], where=full["where"])
         except VideoError as error:
-            return self._read(refused(tool, error, given))
+            return self._read(refused(tool, error, given, lambda call: not every_problem(check, call)))
         return "accepted", ""
 
     def _read(self, result: Any) -> tuple[str, str]:
         text = cast(TextContent, result.content[0]).text
-        self.told.append(text)
+        structured = cast("dict[str, Any]", result.structured_content)
+        assert structured["kind"] == text.partition(": ")[0]
         return text.partition(": ")[0], text
 
 
@@ -139,19 +147,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def offered(text: str, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each remedy that the words offer, as the arguments of the call that they mean."""
-    for line in text.split("\n"):
-        if line.startswith("nearest that works: "):
-            yield applied(line.removeprefix("nearest that works: "), given)
-    for sentence in re.findall(r'[Rr]epeat (?:the call )?with (.+?)(?: \(|\.(?:\s|$)|$)', text, re.M):
-        yield applied(sentence, given)
-    for model in dict.fromkeys(re.findall(r'model="([^"]+)"', text)):
-        yield {**given, "model": model}
+    lines = text.split("\n")
+    said = [line.removeprefix(NEAREST) for line in lines if line.startswith(NEAREST)]
+    yield from (applied(words, given) for words in said)
+    for line in lines:
+        if not line.startswith(NEAREST):
+            yield from (given | {"model": model} for model in re.findall(r'model="([^"]+)"', line))
 
 
 def applied(words: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """`a=1, b="x", without c` applied to a call."""
+    """`a=1, b="x", without c ($0.40)` applied to a call."""
     call, rest = dict(given), words.strip()
-    while rest:
+    while rest and not rest.startswith(" ("):
         if dropped := re.match(r"without (\w+)(?:, )?", rest):
             call.pop(dropped[1], None)
             rest = rest[dropped.end() :]
