@@ -28,7 +28,7 @@ from backends.settings import Settings, load_settings
 from mcp_server import resources
 from mcp_server.asked import every_problem
 from mcp_server.consent import Person
-from mcp_server.refusal import crashed, illegal, refusal, refused
+from mcp_server.refusal import crashed, illegal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
 from mcp_server.tools import HANDLERS, Call
@@ -84,7 +84,8 @@ class Surface:
         """Every failure is an answer that the model can read; only a cancellation passes through."""
         check = self._checks.get(params.name)
         if check is None:
-            return refusal(f"not_found: there is no tool {params.name[:60]!r}; there are {', '.join(self._checks)}")
+            text = f"there is no tool {params.name[:60]!r}; there are {', '.join(self._checks)}"
+            return refused(params.name, VideoError("not_found", text))
         try:
             return await self._call(context, check, params)
         except VideoError as error:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from backends.backend import Asset, JsonObject
-from backends.errors import Next, OwnFault, VideoError
+from backends.errors import Next, OwnFault, Problem, VideoError
 from backends.jobs import codec, copies, lora_files
 from backends.jobs.artifacts import Artifacts, disk_errors
 from backends.jobs.held import held
@@ -367,7 +367,8 @@ def _at(place: str, error: VideoError) -> VideoError:
     words = place.removesuffix(".image").removesuffix(".media")
     if isinstance(error, OwnFault):
         return OwnFault(f"{words}: {error.message}")
-    return VideoError(error.kind, f"{words}: {error.message}", retryable=error.retryable, next=error.next)
+    told = Problem(words, f"{words}: {error.message}")
+    return VideoError(error.kind, told.text, retryable=error.retryable, next=error.next, problems=[told], lead="")
 
 
 def _together(problems: Sequence[VideoError]) -> VideoError:

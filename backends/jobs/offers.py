@@ -10,11 +10,12 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from backends.catalog.availability import availability
-from backends.catalog.choose import Offer, Prefer, rank
+from backends.catalog.choose import Offer, Prefer, choose, rank
 from backends.catalog.loader import Catalog
 from backends.catalog.price import estimate
 from backends.catalog.rules import check
 from backends.catalog.views import money_field
+from backends.errors import VideoError
 from backends.request import MediaFacts, VideoRequest
 
 REMEMBERED = 64
@@ -67,8 +68,12 @@ def _one(
     request: VideoRequest, facts: Mapping[str, MediaFacts], market: Market, count: int, *_: object
 ) -> dict[str, Any]:
     """The named model."""
-    row = market.catalog.get(request.model)
-    checked = check(request, row, facts)
+    try:
+        row = market.catalog.get(request.model)
+        checked = check(request, row, facts)
+    except VideoError:  # told as the starting tools tell it, with what works; a price may be asked without a key
+        choose(request, market.catalog, facts, lambda _: None, allow_providers=market.allow_providers)
+        raise
     reason = availability(market.env)(row)
     offer = Offer(row, checked, estimate(checked, row, count), reason is None, str(reason or ""), why=reason)
     return {"fits": [offer_view(offer)], "misfits": 0, "why": {}, "next": start_call(request, offer)}
