@@ -29,7 +29,8 @@ from pydantic import (
     model_validator,
 )
 
-from backends.errors import VideoError
+from backends import spelling
+from backends.errors import Problem, VideoError, listing
 
 Task = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -487,29 +488,27 @@ JOB_ID_PATTERN = r"^job_[a-z2-7]{26}$"
 """A job id: 130 random bits in base32, so that an id cannot be guessed."""
 
 
-def problems_of(error: ValidationError) -> list[str]:
-    """pydantic's findings, one plain sentence each: where, what is wrong, what came in (bounded)."""
-    found: list[str] = []
+def problems_of(error: ValidationError) -> list[Problem]:
+    """pydantic's findings, one plain sentence each: where, what is wrong, what came in (bounded), what to write."""
+    found: list[Problem] = []
     for item in error.errors(include_url=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]).lstrip(".")
         text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "value_error":
-            found.append(f"{place}: {text}" if place else text)
+        if better := spelling.corrected(place, item["input"]):
+            text = better
         elif item["type"] == "extra_forbidden":
-            found.append(f"{place}: no such argument")
-        else:
+            text = "no such argument"
+        elif item["type"] != "value_error":
             shown = repr(item["input"])
-            found.append(f"{place}: {text[:1].lower()}{text[1:]}, not {shown[:60]}{'…' if len(shown) > 60 else ''}")
+            text = f"{text[:1].lower()}{text[1:]}, not {shown[:60]}{'…' if len(shown) > 60 else ''}"
+        found.append(Problem(place, f"{place}: {text}" if place else text))
     return list(dict.fromkeys(found))
 
 
-def refuse(problems: Iterable[str]) -> VideoError:
+def refuse(problems: Iterable[Problem | str]) -> VideoError:
     """One invalid_request that tells every problem at once."""
-    listed = list(problems)
-    if len(listed) == 1:
-        return VideoError("invalid_request", listed[0], problems=listed)
-    text = f"{len(listed)} problems:\n" + "\n".join(f"- {problem}" for problem in listed)
-    return VideoError("invalid_request", text, problems=listed)
+    listed = [one if isinstance(one, Problem) else Problem("", one) for one in problems]
+    return VideoError("invalid_request", listing("", listed), problems=listed, lead="")
 
 
 def build_request(**fields: Any) -> VideoRequest:

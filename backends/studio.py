@@ -16,7 +16,7 @@ from anyio import to_thread
 from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
-from backends.errors import VideoError
+from backends.errors import Next, VideoError
 from backends.jobs import decisions, lanes, ledger, limits, records
 from backends.jobs.billing import in_general, is_told
 from backends.jobs.context import Context
@@ -98,7 +98,7 @@ class Studio:
         reasons = [(row, why(row)) for row in found]
         reasons.sort(key=lambda one: one[1] is not None)  # stable: those that can be used come first
         listed: dict[str, Any] = {
-            "models": [compact(row, reason) for row, reason in reasons[:limit]],
+            "models": [compact(row, str(reason) if reason else None) for row, reason in reasons[:limit]],
             "more": max(0, len(found) - limit),
         }
         if left_out := self.context.catalog.left_out:
@@ -227,7 +227,7 @@ class Studio:
             "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job_id.removeprefix("video://jobs/"), self.principal)
         )
         if row is None:
-            raise VideoError("not_found", f"there is no job {job_id[:80]!r}: list_jobs shows those there are")
+            raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
         return row
 
     def get(self, job_id: str) -> Job:

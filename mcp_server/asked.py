@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from backends.errors import VideoError
+from backends.errors import Problem, VideoError
 from backends.verbs import Arguments, contradictions, keyframe_order, request_of
 from mcp_server.strict import StrictArguments
 
@@ -13,7 +13,7 @@ REQUESTING = ("estimate_cost", "generate_video", "image_to_video", "interpolate_
 """Tools whose arguments mean a VideoRequest."""
 
 
-def every_problem(check: StrictArguments, given: Arguments) -> list[str]:
+def every_problem(check: StrictArguments, given: Arguments) -> list[Problem]:
     """What the schema refuses, and what the vocabulary refuses in the arguments that are left: all at once."""
     found = check.problems(given)
     if check.tool not in REQUESTING:
@@ -25,39 +25,53 @@ def every_problem(check: StrictArguments, given: Arguments) -> list[str]:
     if "frames" in sound:
         found |= keyframe_order(cast("list[dict[str, object]]", sound["frames"]))
     more = _request_problems(check.tool, sound)
-    return [*_listed(found), *(problem for problem in more if problem.partition(": ")[0] not in found)]
+    return [*_listed(found), *(problem for problem in more if problem.field not in found)]
 
 
 def _within(name: str, places: Iterable[str]) -> bool:
     return any(place.startswith(f"{name}[") for place in places)
 
 
-def _listed(found: Mapping[str, str]) -> list[str]:
-    return [f"{place}: {sentence}" if place else sentence for place, sentence in found.items()]
+def _listed(found: Mapping[str, str]) -> list[Problem]:
+    return [Problem(place, f"{place}: {sentence}" if place else sentence) for place, sentence in found.items()]
 
 
-def _request_problems(tool: str, given: Arguments) -> list[str]:
+def _request_problems(tool: str, given: Arguments) -> list[Problem]:
     try:
         request_of(tool, given)
     except VideoError as error:
-        return [as_argued(given, problem) for problem in error.problems]
+        return [problem.named(called(given)) for problem in error.problems]
     return []
 
 
-def as_argued(given: Arguments, told: str) -> str:
-    """What the back end says of a field, under the name that the caller wrote; line by line."""
-    return "\n".join(_renamed(given, line) for line in told.split("\n"))
+def called(given: Arguments) -> dict[str, str]:
+    """What the caller calls the back end's fields, where the names differ: ours to theirs."""
+    named: dict[str, str] = {}
+    if "image" in given:
+        named |= {"frames[0].image": "image", "frames[0]": "image", "frames": "image"}
+    if "clip" in given:
+        named["source_clip"] = "clip"
+    if "add_s" in given:
+        named["duration_s"] = "add_s"
+    return named
 
 
-def _renamed(given: Arguments, line: str) -> str:
-    bullet = "- " if line.startswith("- ") else ""
-    rest = line.removeprefix(bullet)
-    for field, argument in (
-        ("frames[0].image:", "image"),
-        ("frames[0]:", "image"),
-        ("source_clip:", "clip"),
-        ("duration_s:", "add_s"),
-    ):
-        if argument in given and rest.startswith(field):
-            return f"{bullet}{argument}:{rest.removeprefix(field)}"
-    return line
+def changed(given: Arguments, nearest: Mapping[str, object]) -> dict[str, object]:
+    """The call with the back end's changes (None or empty = leave out), in this tool's arguments."""
+    call, names = dict(given), called(given)
+    for field, value in nearest.items():
+        name = names.get(field, field)
+        if field == "frames" and isinstance(value, list):
+            value = _stills(cast("list[dict[str, object]]", value), name)
+        if value is None or value in ([], {}, ""):
+            call.pop(name, None)
+        else:
+            call[name] = value
+    return call
+
+
+def _stills(frames: list[dict[str, object]], name: str) -> object:
+    """As a caller writes them: one image by its name, several without the roles that follow from their places."""
+    if name == "image":
+        return frames[0]["image"] if len(frames) == 1 and set(frames[0]) <= {"image", "role"} else frames
+    return [{part: of for part, of in still.items() if part != "role" and of is not None} for still in frames]

@@ -50,7 +50,7 @@ Answered = Literal["agreed", "declined", "closed", "unasked"]
 class Declined(VideoError):
     """The person was asked and did not agree."""
 
-    next = "ask them what they would rather have; estimate_cost shows cheaper models"
+    advice = "ask them what they would rather have; estimate_cost shows cheaper models"
 
     def __init__(self, message: str) -> None:
         super().__init__("consent", message)

@@ -1,19 +1,22 @@
-"""A failure as a tool's answer: its kind, the reason, every problem, and the call to make next."""
+"""A failure as a tool's answer: its kind, the reason, every problem, a remedy that works, and the call to make next."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import cast
 
 from mcp_types import CallToolResult, TextContent
 
 from backends import plain
-from backends.errors import VideoError
+from backends.errors import Next, Problem, VideoError, listing
 from backends.request import refuse
-from mcp_server.asked import as_argued
+from mcp_server.asked import called, changed
 from mcp_server.consent import Declined
+
+Accepts = Callable[[Mapping[str, object]], bool]
+"""Whether a tool's schema and the vocabulary take a whole call."""
 
 NEXT = {
     "invalid_request": "correct the arguments and call {tool} again; nothing was started, nothing was spent",
@@ -36,61 +39,100 @@ NEXT = {
     "conflict": "leave request_key out, or give another one",
     "storage": "ask the person to run `reelwright doctor` in a terminal",
 }
-"""What to do after each kind of failure, unless the failure itself says it (as every not_found does)."""
+"""What to do after each kind of failure, unless the failure itself says it."""
+
+SHOWS = {
+    "list_models": "list_models shows all",
+    "list_jobs": "list_jobs shows those there are",
+    "wait_for_job": "wait_for_job first",
+    "image_to_video": "image_to_video starts from a still",
+}
+"""What a call that a failure names is good for."""
 
 
-def refusal(text: str) -> CallToolResult:
-    """An answer that the host marks as an error. Text alone: structured content would hide it in some hosts."""
-    return CallToolResult(content=[TextContent(text=plain.lines(text))], is_error=True)
+def refusal(text: str, structured: Mapping[str, object] | None = None) -> CallToolResult:
+    """An answer that the host marks as an error. Words and structure are each complete."""
+    cleaned = None if structured is None else cast("dict[str, object]", plain.cleaned(structured))
+    return CallToolResult(content=[TextContent(text=plain.lines(text))], structured_content=cleaned, is_error=True)
 
 
-def refused(tool: str, error: VideoError, given: Mapping[str, object] = MappingProxyType({})) -> CallToolResult:
-    """`kind: message`, the problems that the message leaves out, and the next call.
+def refused(
+    tool: str,
+    error: VideoError,
+    given: Mapping[str, object] = MappingProxyType({}),
+    accepts: Accepts | None = None,
+) -> CallToolResult:
+    """`kind: message`, the problems, the remedy and the next call.
 
-    given: the call's arguments, so that a field is called by the name that the caller wrote.
+    given: the call's arguments, so that a field is called by the name that the caller wrote. accepts: the tool's own
+    check; a remedy is told only when it takes the whole changed call (the back end has accepted it already).
     """
-    lines = [plain.listed(f"{error.kind}: {as_argued(given, error.message)}")]
-    lines += [
-        plain.one_line(f"- {as_argued(given, problem)}") for problem in error.problems if problem not in error.message
-    ]
+    problems = [one.named(called(given)) for one in error.problems]
+    if error.lead is None:
+        words = "\n- ".join((error.message, *(one.text for one in problems)))
+    else:
+        words = listing(error.lead, problems)
+    lines = [plain.listed(f"{error.kind}: {words}")]
+    if error.aside:
+        lines.append(plain.one_line(error.aside))
     if error.charged != "no":
         lines.append(f"charged: {error.charged}")
     if error.retry_after_s is not None:
         lines.append(f"try again after {error.retry_after_s:g} s")
-    if error.nearest:
-        lines.append(f"nearest that works: {plain.one_line(_as_arguments(error.nearest, given))}")
-    following = error.next if isinstance(error, Declined) else NEXT.get(error.kind, "").format(tool=tool)
-    if following:
+    structured = _structure(error, words, problems)
+    call = changed(given, error.nearest)
+    if error.nearest and accepts is not None and call != dict(given) and accepts(call):
+        nearest = {name: call.get(name) for name in (*given, *call) if call.get(name) != given.get(name)}
+        cost = f" ({error.cost})" if error.cost else ""
+        lines.append(f"nearest that works: {plain.one_line(_as_arguments(nearest))}{cost}")
+        structured |= {"nearest": nearest, "next": {"tool": tool, "arguments": call}}
+    elif error.next is not None:
+        structured["next"] = {"tool": error.next.tool, "arguments": dict(error.next.arguments)}
+    if following := _following(tool, error):
         lines.append(f"next: {following}")
-    return refusal("\n".join(lines))
+    return refusal("\n".join(lines), structured)
 
 
-def illegal(tool: str, problems: Iterable[str]) -> CallToolResult:
+def _structure(error: VideoError, words: str, problems: Iterable[Problem]) -> dict[str, object]:
+    """What the words say, as data."""
+    structured: dict[str, object] = {"kind": error.kind, "message": f"{words} {error.aside}".strip()}
+    if told := [{"field": one.field, "text": one.text} for one in problems]:
+        structured["problems"] = told
+    if error.charged != "no":
+        structured["charged"] = error.charged
+    if error.retry_after_s is not None:
+        structured["retry_after_s"] = error.retry_after_s
+    return structured
+
+
+def _following(tool: str, error: VideoError) -> str:
+    if isinstance(error, Declined):
+        return error.advice
+    if error.next is not None and error.next.tool in SHOWS and error.kind not in ("auth", "model_retired"):
+        return SHOWS[error.next.tool]
+    return NEXT.get(error.kind, "").format(tool=tool)
+
+
+def illegal(tool: str, problems: Iterable[Problem]) -> CallToolResult:
     """Every problem of a call's arguments, in the shape of an invalid_request."""
     return refused(tool, refuse(problems))
 
 
 def crashed(tool: str, error: Exception) -> CallToolResult:
     """A defect of ours: its name and nothing of its text, which may hold anything."""
-    return refusal(
-        f"provider: {tool} failed inside the server ({type(error).__name__}); its log has the details\n"
-        "next: list_jobs shows whether a job was started; a repeated request is the same job"
+    return refused(
+        tool,
+        VideoError(
+            "provider",
+            f"{tool} failed inside the server ({type(error).__name__}); its log has the details",
+            next=Next("list_jobs"),
+        ),
     )
 
 
-def _as_arguments(nearest: Mapping[str, object], given: Mapping[str, object]) -> str:
-    """The changes to make, as arguments that the same tool takes: nothing that its schema would refuse."""
-    return ", ".join(_change(name, value, given) for name, value in nearest.items())
-
-
-def _change(name: str, value: object, given: Mapping[str, object]) -> str:
-    name = {"source_clip": "clip", "duration_s": "add_s" if "add_s" in given else name}.get(name, name)
-    if value is None or value in ([], {}):
-        return f"without {name}"
-    if name == "frames" and isinstance(value, list):
-        stills = cast("list[dict[str, object]]", value)
-        if "image" in given and len(stills) == 1:
-            name, value = "image", stills[0]["image"]
-        else:  # a still's role follows from its place here
-            value = [{part: of for part, of in still.items() if part != "role"} for still in stills]
-    return f"{name}={json.dumps(value, ensure_ascii=False, default=str)}"
+def _as_arguments(nearest: Mapping[str, object]) -> str:
+    """The changes to make, as arguments that the same tool takes."""
+    return ", ".join(
+        f"without {name}" if value is None else f"{name}={json.dumps(value, ensure_ascii=False, default=str)}"
+        for name, value in nearest.items()
+    )

@@ -29,7 +29,7 @@ from mcp_server import resources
 from mcp_server.asked import every_problem
 from mcp_server.consent import Person
 from mcp_server.dialect import published
-from mcp_server.refusal import crashed, illegal, refusal, refused
+from mcp_server.refusal import crashed, illegal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
 from mcp_server.told import Sessions, session_of
@@ -88,11 +88,12 @@ class Surface:
         """Every failure is an answer that the model can read; only a cancellation passes through."""
         check = self._checks.get(params.name)
         if check is None:
-            return refusal(f"not_found: there is no tool {params.name[:60]!r}; there are {', '.join(self._checks)}")
+            text = f"there is no tool {params.name[:60]!r}; there are {', '.join(self._checks)}"
+            return refused(params.name, VideoError("not_found", text))
         try:
             return await self._call(context, check, params)
         except VideoError as error:
-            return refused(params.name, error, params.arguments or {})
+            return refused(params.name, error, params.arguments or {}, lambda call: not every_problem(check, call))
         except Exception as error:  # the one place where a defect of ours becomes an answer
             logger.exception("%s failed", params.name)
             return crashed(params.name, error)

@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Protocol, cast
 
-from backends import plain
+from backends import plain, spelling
 from mcp_server.arguments import DEFAULTS, LENGTHS, RANGES, Schema
 
 Arguments = Mapping[str, object]
@@ -238,7 +238,7 @@ def _meant(text: str, kind: str, place: str) -> str:
 
 
 def _wrong_type(finding: Finding, place: str) -> str:
-    kind = cast(str, finding.validator_value)
+    kind = cast("spelling.Kind", finding.validator_value)
     meant = KINDS[kind]
     value = finding.instance
     if value is None:
@@ -247,13 +247,15 @@ def _wrong_type(finding: Finding, place: str) -> str:
         return f"must be {meant}, not {value}"
     if isinstance(value, str) and kind in ("number", "integer", "boolean") and (write := _meant(value, kind, place)):
         return f"must be {meant}, not the string {echo(value)}: write {write}"
+    right = spelling.corrected(place, value, kind)
     if isinstance(value, str) and kind != "string":
         quoted = value.lstrip()[:1] in ("[", "{")
         remedy = ": give it as it is, not JSON in a string" if quoted else ": give it without quotes"
         if kind in ("array", "object") and not quoted:
             remedy = f": write [{echo(value)}]" if kind == "array" else ""
+        remedy = f": {right}" if right and not quoted else remedy
         return f"must be {meant}, not the string {echo(value)}{remedy}"
-    return f"must be {meant}, not {echo(value)}"
+    return f"must be {meant}, not {echo(value)}{f': {right}' if right else ''}"
 
 
 def _of_no_kind(value: object, kinds: list[str]) -> str:

@@ -66,7 +66,7 @@ def control(model: str | None, name: Name, context: Context | None = None) -> Co
     return Control("none", f"{text}Models that have {'them' if name == 'keyframes' else 'one'}: {others}.", models)
 
 
-def _any(name: Name, have: list[tuple[Row, Mode]], usable: Callable[[Row], str | None]) -> Control:
+def _any(name: Name, have: list[tuple[Row, Mode]], usable: Available) -> Control:
     ready = [found for found in have if usable(found[0]) is None]
     shown = (ready or have)[:SHOWN]
     more = len(ready or have) - len(shown)
@@ -118,7 +118,7 @@ def _reach(mode: Mode, name: Name) -> str:
     return ", ".join(parts)
 
 
-def _named(rows: list[tuple[Row, Mode]], usable: Callable[[Row], str | None]) -> str:
+def _named(rows: list[tuple[Row, Mode]], usable: Available) -> str:
     """ "animatic (free), fal/pikaframes ($0.04-0.06/s, not configured)"; "none" for no rows."""
     said = [
         f"{row.id} ({price_text(mode)}{', not configured' if usable(row) is not None else ''})" for row, mode in rows

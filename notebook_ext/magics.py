@@ -110,8 +110,26 @@ def unload_ipython_extension(ipython: Any) -> None:
 
 
 def _told(shell: Any, _kind: Any, error: BaseException, _traceback: Any, tb_offset: int | None = None) -> list[str]:
-    """A failure that is meant for a person: its kind, its message and its problems."""
+    """A failure that is meant for a person: its kind, its message, and the call that shows more."""
     assert isinstance(error, VideoError)
-    lines = [f"{error.kind}: {error.message}", *(f"- {one}" for one in error.problems if one not in error.message)]
+    lines = told(error).split("\n")
     shell._showtraceback(type(error), error, lines)
     return lines
+
+
+SHOWS = {
+    "list_models": "studio.list_models() shows all",
+    "list_jobs": "studio.list_jobs() shows those there are",
+    "estimate_cost": "studio.estimate_cost() shows prices",
+}
+"""What a person in a notebook is told of the call that a failure names."""
+
+
+def told(error: VideoError) -> str:
+    """An error in a notebook's words; its remedy stands in the message as Python arguments."""
+    lines = [f"{error.kind}: {error.message}"]
+    if error.lead is None:
+        lines += [f"- {problem}" for problem in error.problems]
+    if error.next is not None and error.next.tool in SHOWS:
+        lines.append(SHOWS[error.next.tool])
+    return "\n".join(lines)

@@ -159,7 +159,7 @@ class RawClient:
         """The text of a refusal; AssertionError when the tool did not refuse."""
         result = self.call(tool, **arguments)
         assert result.get("isError"), f"{tool} took {arguments}: {text_of(result)}"
-        assert "structuredContent" not in result
+        assert result["structuredContent"]["kind"] == text_of(result).partition(": ")[0]
         return text_of(result)
 
     def send(self, message: Mapping[str, Any] | str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 
 from pydantic import JsonValue
 
 from backends.catalog.fitting import Fitting, judge_prompt_length
 from backends.catalog.span import Option, number_text
+from backends.catalog.wishes import meant
 from backends.catalog.words import near_word, same_word
 from backends.request import CAMERA_MOVES, CameraMove, MotionRegion
 
@@ -130,8 +132,9 @@ def judge_motion(fit: Fitting) -> None:
     if len(regions) > most:
         text = f"motion: {len(regions)} regions given; {fit.row.id} takes at most {most}"
         fit.wrong("motion", text, {"motion": regions[:most]})
-    fixed = tuple(_in_units(fit, region) for region in regions)
-    for number, (region, mended) in enumerate(zip(regions, fixed, strict=True)):
+    fixed = [_in_units(fit, region) for region in regions]
+    change = tuple(new or old for (new, _), old in zip(fixed, regions, strict=True))[:most]
+    for number, (region, (mended, unit)) in enumerate(zip(regions, fixed, strict=True)):
         if mended is region:
             continue
         shape = "box" if region.box else "polygon"
@@ -140,27 +143,32 @@ def judge_motion(fit: Fitting) -> None:
             fit.wrong("motion", f"{text}: divide x by the image's width and y by its height")
             continue
         picture = fit.picture or fit.clip
-        size = f"{picture.width}x{picture.height} {picture.kind}" if picture else "image"
+        size = f"{picture.width}x{picture.height} {picture.kind}" if picture and unit == "pixels" else "image"
         text = (
-            f"motion[{number}].{shape} looks like pixels: values are 0..1; for this {size} write "
+            f"motion[{number}].{shape} looks like {unit}: values are 0..1; for this {size} write "
             f"{mended.box or mended.polygon}"
         )
-        change = tuple(new or old for new, old in zip(fixed, regions, strict=True))[:most]
         fit.wrong("motion", text, {"motion": change})
 
 
-def _in_units(fit: Fitting, region: MotionRegion) -> MotionRegion | None:
-    """The region itself when its values are 0..1; converted from pixels; None when that cannot be done."""
+def _in_units(fit: Fitting, region: MotionRegion) -> tuple[MotionRegion | None, str]:
+    """The region in 0..1 and what its values were taken for: itself when they are 0..1, converted from percent or
+    pixels; None when that cannot be done. Up to 100 they are percent: nobody marks a corner of 100 pixels."""
     points = [region.box[:2], region.box[2:]] if region.box else region.polygon or []
-    if all(value <= 1 for point in points for value in point):
-        return region
-    picture = fit.picture or fit.clip
-    if picture is None or any(x > picture.width or y > picture.height for x, y in points):
-        return None
-    units = [[round(x / picture.width, 4), round(y / picture.height, 4)] for x, y in points]
+    values = [value for point in points for value in point]
+    if all(value <= 1 for value in values):
+        return region, ""
+    picture, unit = fit.picture or fit.clip, "percent" if max(values) <= 100 else "pixels"
+    if unit == "percent":
+        width = height = 100
+    elif picture is None or any(x > picture.width or y > picture.height for x, y in points):
+        return None, unit
+    else:
+        width, height = picture.width, picture.height
+    units = [[round(x / width, 4), round(y / height, 4)] for x, y in points]
     if region.box:
-        return region.model_copy(update={"box": units[0] + units[1]})
-    return region.model_copy(update={"polygon": units})
+        return region.model_copy(update={"box": units[0] + units[1]}), unit
+    return region.model_copy(update={"polygon": units}), unit
 
 
 def judge_loop(fit: Fitting) -> None:
@@ -205,7 +213,8 @@ def judge_loras(fit: Fitting) -> None:
 
 
 def judge_options(fit: Fitting) -> None:
-    """provider_options: every unknown one and every illegal value, mended together."""
+    """provider_options: every unknown one and every illegal value, mended together. What cannot be mended by a name or
+    a value like it is left out of the change, which then gives something up."""
     given, legal = fit.request.provider_options, fit.mode.options
     kept: dict[str, JsonValue] = {}
     wrong: list[str] = []
@@ -214,12 +223,16 @@ def judge_options(fit: Fitting) -> None:
         option = legal.get(key)
         value = _own_word(option, worded)
         if option is None:
-            near = difflib.get_close_matches(key, legal, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            near = meant(key, [name for name in legal if name not in given])
+            if near and _illegal(legal[near], value) is None:
+                kept[near] = value
+            hint = f"did you mean {near}? " if near else ""
             names = ", ".join(legal) or "none"
             wrong.append(f"provider_options.{key[:40]}: {hint}{fit.row.id} takes {names} for {fit.request.task}")
         elif (reason := _illegal(option, value)) is not None:
             wrong.append(f"provider_options.{key}: {reason}")
+            if (near_value := _nearest_value(option, value)) is not None:
+                kept[key] = near_value
         else:
             kept[key] = value
     for text in wrong:
@@ -233,6 +246,33 @@ def _own_word(option: Option | None, value: JsonValue) -> JsonValue:
     if option is None or not isinstance(value, str):
         return value
     return same_word(value, (word for word in option.values if isinstance(word, str))) or value
+
+
+def _nearest_value(option: Option, value: JsonValue) -> JsonValue:
+    """The legal value that a wrong one stands for: in range, of its type, spelt right. None when nobody can say."""
+    if isinstance(value, str) and option.kind in ("number", "integer"):
+        value = _number(value)
+    if isinstance(value, str) and option.kind == "boolean":
+        return {"true": True, "false": False}.get(value.lower())
+    if isinstance(value, str):
+        words = [word for word in option.values if isinstance(word, str)]
+        return meant(value, words)
+    if isinstance(value, bool) or not isinstance(value, int | float) or option.kind not in ("number", "integer"):
+        return None
+    if option.values:
+        numbers = [one for one in option.values if isinstance(one, int | float)]
+        return min(numbers, key=lambda one: abs(one - value), default=None)
+    low = value if option.low is None else max(value, option.low)
+    near = low if option.high is None else min(low, option.high)
+    return round(near) if option.kind == "integer" or near == int(near) else near
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _illegal(option: Option, value: JsonValue) -> str | None:

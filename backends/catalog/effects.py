@@ -18,12 +18,18 @@ def check_effect_too(request: VideoRequest, row: Row, inputs: Mapping[str, Media
     try:
         return check(request, row, inputs)
     except VideoError as error:
-        if request.effect is not None and not _effects(row, request.effect):
-            found = [f"{other.id} has the effect {word}" for other, word in _others(catalog.rows, row, request.effect)]
-            if found:
-                error.message = f"{error.message} {'; '.join(found[:3])}."
-                error.args = (error.message,)
+        if words := elsewhere(request, row, catalog):
+            error.message = f"{error.message} {words}"
+            error.args = (error.message,)
         raise
+
+
+def elsewhere(request: VideoRequest, row: Row, catalog: Catalog) -> str:
+    """Which models have the effect that was asked for and that this row lacks, in words; "" when that is no matter."""
+    if request.effect is None or _effects(row, request.effect):
+        return ""
+    found = [f"{other.id} has the effect {word}" for other, word in _others(catalog.rows, row, request.effect)]
+    return f"{'; '.join(found[:3])}." if found else ""
 
 
 def _effects(row: Row, asked: str) -> list[str]:

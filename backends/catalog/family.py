@@ -75,24 +75,27 @@ def choose_member(
 
     ranking: of the members for this request. pick: chooses among the rows given. Where every member that fits and is
     available has an unknown price, the first of them is asked for by name, since `auto` never takes one.
-    VideoError as `choose`; its text names the family.
+    VideoError as `choose` (`of_family` gives it the family's name).
     """
     name = request.model
     usable = [offer for offer in ranking.fits if offer.available]
     unpriced = usable and all(offer.estimate.usd_high is None for offer in usable)
     asked = request.model_copy(update={"model": usable[0].row.id if unpriced else "auto"})
-    try:
-        choice = pick(asked, family)
-    except VideoError as error:
-        raise _told(error, name, family) from None
+    choice = pick(asked, family)
     listed = ", ".join(row.id for row in family.rows if row.id != choice.row.id)
     note = f"{name} is a family of models: {choice.row.id} was taken" + (f" (others: {listed})" if listed else "")
     return replace(choice, notes=(*choice.notes, note[:400]))
 
 
-def _told(error: VideoError, name: str, family: Catalog) -> VideoError:
+def of_family(error: VideoError, name: str, family: Catalog) -> VideoError:
+    """The refusal of every member, with the family's name."""
     count = len(family.rows)
     lead = f"{name} is a family of {count} model{'s' if count != 1 else ''}: "
-    error.message = lead + error.message
-    error.args = (error.message, *error.args[1:])
-    return error
+    return VideoError(
+        error.kind,
+        lead + error.message,
+        problems=error.problems,
+        next=error.next,
+        lead=None if error.lead is None else lead + error.lead,
+        aside=error.aside,
+    )

@@ -329,7 +329,7 @@ def judge_source(fit: Fitting) -> None:
     if clip is None or request.source_clip is None:
         return
     if clip.kind != "clip":
-        fit.wrong("source_clip", "source_clip is a still: give a clip, or use image_to_video")
+        fit.wrong("source_clip", "source_clip is a still: give a clip")
     elif clip.duration_s is not None and rule.max_s and clip.duration_s > rule.max_s + 0.05:
         text = f"source_clip lasts {number_text(clip.duration_s)} s; {fit.row.id} takes at most"
         fit.wrong("source_clip", f"{text} {number_text(rule.max_s)} s: trim it")

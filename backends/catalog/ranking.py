@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, get_args
 
+from backends.catalog.availability import Available, Why
 from backends.catalog.checked import Checked
 from backends.catalog.loader import Catalog
 from backends.catalog.price import Estimate, estimate
@@ -18,16 +19,15 @@ from backends.request import MediaFacts, VideoRequest
 Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
 PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
 Anywhere = Literal["any", "local"]
-Available = Callable[[Row], str | None]
-"""None when a row can be used now, else the reason with the variable to set."""
 
 NEVER = 1e12
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A row that can do exactly the request. why_not: the reason when it is not available. unpriced: its price is
-    unknown and nothing may be held for it, so that it cannot be started although it is available."""
+    """A row that can do exactly the request. why, why_not: the reason when it is not available, and its words.
+    unpriced: its price is unknown and nothing may be held for it, so that it cannot be started although available.
+    asked_length: whether the request says how long the clip is."""
 
     row: Row
     checked: Checked
@@ -35,6 +35,8 @@ class Offer:
     available: bool
     why_not: str = ""
     unpriced: bool = False
+    asked_length: bool = True
+    why: Why | None = None
 
     @property
     def buyable(self) -> bool:
@@ -90,7 +92,8 @@ def rank(
         reason = available(row)
         cost = estimate(found, row)
         unpriced = cost.basis == "unknown" and not unknown_price
-        fits.append(Offer(row, found, cost, reason is None, reason or "", unpriced))
+        length = request.duration_s is not None
+        fits.append(Offer(row, found, cost, reason is None, str(reason or ""), unpriced, length, reason))
     fits.sort(key=lambda offer: (not offer.buyable, not offer.available, *_order(offer, prefer, day, request)))
     nearest.sort(key=lambda misfit: (*_distance(misfit), available(misfit.row) is not None, misfit.row.tier))
     return Ranking(fits, dict(misfits.most_common()), nearest)

@@ -14,13 +14,15 @@ from typing import cast
 
 from pydantic import BaseModel
 
+from backends import errors
 from backends.catalog import controls, fitting, media_rules, shape
 from backends.catalog.checked import Checked
 from backends.catalog.fitting import Fitting, Problem
 from backends.catalog.price import estimate
 from backends.catalog.row import Mode, Row
 from backends.catalog.wire import wire_fields
-from backends.errors import VideoError
+from backends.catalog.wishes import given_up
+from backends.errors import VideoError, listing
 from backends.request import CameraMove, Frame, Lora, MediaFacts, Reference, VideoRequest
 
 JUDGES = (
@@ -126,39 +128,69 @@ def check(request: VideoRequest, row: Row, inputs: Mapping[str, MediaFacts]) -> 
     raise refusal(request, found, inputs)
 
 
+@dataclass(frozen=True)
+class Change:
+    """A legal request near an illegal one. changes: its arguments as JSON (None = leave out). cost: in words.
+    lost: the fields of which it gives something up."""
+
+    request: VideoRequest
+    changes: dict[str, object]
+    cost: str
+    lost: tuple[str, ...]
+
+
 def refusal(request: VideoRequest, misfit: Misfit, inputs: Mapping[str, MediaFacts]) -> VideoError:
-    """The error for a misfit, with the nearest legal request and its price."""
-    texts = list(dict.fromkeys(problem.text for problem in misfit.problems))
-    head = f"{misfit.row.id} cannot do this"
-    text = f"{head}: {texts[0]}." if len(texts) == 1 else f"{head}; {len(texts)} problems:\n- " + "\n- ".join(texts)
-    separator = " " if len(texts) == 1 else "\n"
-    nearest, price = nearest_legal(request, misfit.row, misfit.problems, inputs)
-    if nearest:
-        text += f"{separator}Nearest legal request: {changes_text(nearest)}{f' ({price})' if price else ''}."
-    for other in misfit.others:
-        second, second_price = nearest_legal(request, misfit.row, other, inputs)
-        if second and second_price and second != nearest and _weight(other) <= misfit.weight:
-            text += f" Or: {changes_text(second)} ({second_price})."
-            break
+    """The error for a misfit. `nearest` and its price are there when the whole changed request is legal for the row
+    and gives up nothing that was asked for; one that does is only told, as the closest."""
+    problems = [errors.Problem(one.field, text) for text, one in {one.text: one for one in misfit.problems}.items()]
+    lead = f"{misfit.row.id} cannot do this"
     kind = "unsupported" if all(problem.lacking for problem in misfit.problems) else "invalid_request"
-    return VideoError(kind, text, problems=texts, nearest=nearest)
+    ways = ways_out(request, misfit, inputs)
+    if not ways:
+        return VideoError(kind, listing(lead, problems), problems=problems, lead=lead)
+    first = ways[0]
+    if first.lost:
+        aside = f"Closest: {changes_text(first.changes)} ({first.cost}), which gives up {', '.join(first.lost)}."
+        return VideoError(kind, joined(lead, problems, aside), problems=problems, lead=lead, aside=aside)
+    remedy = f"Nearest legal request: {changes_text(first.changes)} ({first.cost})."
+    remedy += "".join(f" Or: {changes_text(one.changes)} ({one.cost})." for one in ways[1:2] if not one.lost)
+    text = joined(lead, problems, remedy)
+    return VideoError(kind, text, problems=problems, lead=lead, nearest=first.changes, cost=first.cost)
+
+
+def ways_out(request: VideoRequest, misfit: Misfit, inputs: Mapping[str, MediaFacts]) -> list[Change]:
+    """The legal requests near this one that the row takes, those that give nothing up first."""
+    found: list[Change] = []
+    for problems in (misfit.problems, *misfit.others):
+        if found and _weight(problems) > misfit.weight and not found[0].lost:
+            break
+        change = nearest_legal(request, misfit.row, problems, inputs)
+        if change is not None and all(change.changes != other.changes for other in found):
+            found.append(change)
+    return sorted(found, key=lambda change: len(change.lost))
+
+
+def joined(lead: str, problems: Sequence[errors.Problem], more: str) -> str:
+    """The problems in words, and what follows them."""
+    return f"{listing(lead, problems)}{' ' if len(problems) < 2 else chr(10)}{more}"
 
 
 def nearest_legal(
     request: VideoRequest, row: Row, problems: Sequence[Problem], inputs: Mapping[str, MediaFacts]
-) -> tuple[dict[str, object], str]:
-    """(the arguments to change as JSON, its price in words); no price while something else must be mended too."""
+) -> Change | None:
+    """The changes after which the row takes the whole request; None when only the asker can mend it."""
     changes: dict[str, object] = {}
     for _ in range(ROUNDS):
+        if any(problem.change is None for problem in problems):
+            return None
         for problem in problems:
             changes.update(problem.change or {})
-        found = find(request.model_copy(update=changes), row, inputs)
+        changed = request.model_copy(update=changes)
+        found = find(changed, row, inputs)
         if isinstance(found, Checked):
-            return _json(changes), estimate(found, row).text
-        if all(problem.change is None for problem in found.problems):
-            break
+            return Change(changed, _json(changes), estimate(found, row).text, given_up(request, changed))
         problems = found.problems
-    return _json(changes), ""
+    return None
 
 
 def _json(changes: Mapping[str, object]) -> dict[str, object]:

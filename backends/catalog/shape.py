@@ -63,7 +63,7 @@ def _of_resolution(fit: Fitting) -> list[Size]:
         if exact:
             chosen = exact[0]
         else:
-            chosen = min(legal, key=lambda name: _distance(lines, lines_of(name)))
+            chosen = _not_below(lines, legal)
             hint = " (give sizes by name, and the shape as aspect_ratio)" if "x" in asked.lower() else ""
             fit.wrong(
                 "resolution",
@@ -73,8 +73,14 @@ def _of_resolution(fit: Fitting) -> list[Size]:
     return [size for size in fit.mode.sizes if size.resolution == chosen]
 
 
-def _distance(asked: int | None, legal: int | None) -> float:
-    return abs(math.log(asked / legal)) if asked and legal else math.inf if legal is None else 0.0
+def _not_below(asked: int | None, legal: tuple[str, ...]) -> str:
+    """The smallest that shows no less than was asked for; the largest where each shows less. The default for a word
+    that nobody knows, or where the names say no size."""
+    sizes = {name: lines for name in legal if (lines := lines_of(name)) is not None}
+    if asked is None or not sizes:
+        return legal[0]
+    enough = [name for name, lines in sizes.items() if lines >= asked]
+    return min(enough, key=sizes.__getitem__) if enough else max(sizes, key=sizes.__getitem__)
 
 
 def _judge_ratio(fit: Fitting, sizes: list[Size]) -> tuple[float | None, Size | None]:

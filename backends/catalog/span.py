@@ -13,17 +13,25 @@ LINES = {
     **{f"{side}p": side for side in (360, 480, 512, 540, 704, 720, 768, 1080)},
     "2k": 1440,
     "4k": 2160,
+    "hd": 720,
+    "full hd": 1080,
+    "fullhd": 1080,
+    "fhd": 1080,
+    "qhd": 1440,
+    "uhd": 2160,
+    "ultra hd": 2160,
 }
 """Short side in pixels of the resolution names in use; a row may use any other `NNNp` too."""
 
 
 def lines_of(resolution: str) -> int | None:
-    """The short side that a resolution's name stands for ("720p", "4K", "1280x720"), None when it is no name."""
+    """The short side that a resolution's name stands for ("720p", "1080", "full HD", "1280x720"); None for no name."""
     text = resolution.strip().lower()
     if text in LINES:
         return LINES[text]
-    if text.endswith("p") and text[:-1].isdigit():
-        return int(text[:-1])
+    number = text.removesuffix("p").strip()
+    if number.isdecimal():
+        return int(number)
     sides = text.replace("×", "x").split("x")
     if len(sides) == 2 and all(side.isdigit() for side in sides):
         return min(int(side) for side in sides)

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Literal
 
 from backends.backend import Asset, JsonObject
 from backends.cloud.network_env import check_download
-from backends.errors import OwnFault, VideoError
+from backends.errors import Next, OwnFault, Problem, VideoError
 from backends.jobs import codec, copies, lora_files
 from backends.jobs.artifacts import Artifacts, disk_errors
 from backends.jobs.held import held
@@ -254,7 +254,7 @@ class Inputs:
         """
         row = self.store.row("SELECT * FROM jobs WHERE id = ? AND principal = ?", (name.value, principal))
         if row is None:
-            raise VideoError("asset", f"there is no job {name.value}: list_jobs shows those there are")
+            raise VideoError("asset", f"there is no job {name.value}", next=Next("list_jobs"))
         if row["state"] in ("failed", "cancelled"):
             raise VideoError("asset", f"job {name.value} {row['state']}, so it has no clip: use another one")
         if row["state"] != "succeeded":
@@ -360,7 +360,7 @@ def _check_kind(place: str, entry: Mapping[str, Any]) -> None:
     if kind is None or place.startswith("references"):
         return
     if place == "source_clip" and kind != "clip":
-        raise VideoError("asset", "this is a still image, and a clip is needed: image_to_video starts from a still")
+        raise VideoError("asset", "this is a still image, and a clip is needed", next=Next("image_to_video"))
     if place != "source_clip" and kind != "image":
         raise VideoError(
             "asset", "this is a clip, and a still image is needed: for a clip of ours add /last_frame or /frame/SECONDS"
@@ -371,7 +371,8 @@ def _at(place: str, error: VideoError) -> VideoError:
     words = place.removesuffix(".image").removesuffix(".media")
     if isinstance(error, OwnFault):
         return OwnFault(f"{words}: {error.message}")
-    return VideoError(error.kind, f"{words}: {error.message}", retryable=error.retryable, nearest=error.nearest)
+    told = Problem(words, f"{words}: {error.message}")
+    return VideoError(error.kind, told.text, retryable=error.retryable, next=error.next, problems=[told], lead="")
 
 
 def _together(problems: Sequence[VideoError]) -> VideoError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backends.backend import JsonObject
-from backends.errors import VideoError
+from backends.errors import Next, VideoError
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
 from backends.jobs.measured import compared, in_words
@@ -64,7 +64,7 @@ def _named(context: Context, name: MediaName, principal: str) -> Generator[_Name
         return
     entry = context.inputs.job_entry(name, principal, keep="look" if name.part == "clip" else "copy")
     if "path" not in entry:
-        raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
+        raise VideoError("asset", f"job {name.value} is not finished yet", next=Next("wait_for_job"))
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
     yield _Named(Path(str(entry["path"])), str(entry["sha256"]), row)
 

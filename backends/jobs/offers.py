@@ -87,12 +87,16 @@ def _one(
     request: VideoRequest, facts: Mapping[str, MediaFacts], market: Market, count: int, *_: object
 ) -> dict[str, Any]:
     """The named model."""
-    row = market.catalog.get(request.model)
-    checked = check_effect_too(request, row, facts, market.catalog)
+    try:
+        row = market.catalog.get(request.model)
+        checked = check_effect_too(request, row, facts, market.catalog)
+    except VideoError:  # told as the starting tools tell it, with what works; a price may be asked without a key
+        choose(request, market.catalog, facts, lambda _: None, allow_providers=market.allow_providers)
+        raise
     reason = availability(market.env)(row)
     cost = estimate(checked, row)
     unpriced = cost.basis == "unknown" and not _held(request, market)
-    one = Offer(row, checked, cost, reason is None, reason or "", unpriced)
+    one = Offer(row, checked, cost, reason is None, str(reason or ""), unpriced, why=reason)
     offer = replace(one, estimate=estimate(checked, row, count))
     if _above(request, cost.usd_high):
         refused = _refusal(request, facts, market, lambda _: None)  # also without a key

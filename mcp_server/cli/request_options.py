@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_t
 
 import typer
 
-from backends.errors import VideoError
+from backends.errors import VideoError, listing
 
 if TYPE_CHECKING:
     from backends.request import VideoRequest
@@ -38,14 +38,14 @@ class Given:
         """The request. VideoError("invalid_request") with every problem, each under the option's field name."""
         from backends.request import refuse
         from backends.verbs import contradictions, request_of
-        from mcp_server.asked import as_argued
+        from mcp_server.asked import called
 
         if found := contradictions(self.fields):
             raise refuse(f"{name}: {sentence}" for name, sentence in found.items())
         try:
             request = request_of("estimate_cost", self.fields)
         except VideoError as error:
-            raise refuse(as_argued(self.fields, problem) for problem in error.problems) from None
+            raise refuse(problem.named(called(self.fields)) for problem in error.problems) from None
         if self.task is None:
             return request
         if self.task not in get_args(TaskName):
@@ -55,13 +55,17 @@ class Given:
     @contextmanager
     def named(self) -> Generator[None]:
         """A VideoError inside calls each field by the name that the person wrote."""
-        from mcp_server.asked import as_argued
+        from mcp_server.asked import called
 
         try:
             yield
         except VideoError as error:
-            error.message = as_argued(self.fields, error.message)
-            error.problems = tuple(as_argued(self.fields, problem) for problem in error.problems)
+            names = called(self.fields)
+            error.problems = tuple(problem.named(names) for problem in error.problems)
+            error.nearest = {names.get(name, name): value for name, value in error.nearest.items()}
+            if error.lead is not None:
+                error.message = listing(error.lead, error.problems)
+                error.message += f" {error.aside}" if error.aside else ""
             raise
 
 

@@ -48,7 +48,7 @@ def read(path: Path, base: Given, label: str, tell: Callable[[str], None] = lamb
         try:
             shots.append(_shot(line, cells, base, label))
         except VideoError as error:
-            problems[line] = "; ".join(error.problems) or error.message
+            problems[line] = "; ".join(map(str, error.problems)) or error.message
     if problems:
         raise refused(path, problems)
     if not shots:

@@ -6,26 +6,53 @@ Texts of providers, prompts and file names are data: control characters never re
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 import typer
 from pydantic import BaseModel
 
 from backends import plain
-from backends.errors import VideoError
+from backends.errors import VideoError, listing
 
-COMMANDS = {
-    "list_models": "reelwright models",
-    "list_jobs": "reelwright jobs list",
-    "estimate_cost": "reelwright estimate",
-    "wait_for_job": "reelwright jobs watch",
+SHOWS = {
+    "list_models": "reelwright models shows all",
+    "list_jobs": "reelwright jobs list shows those there are",
+    "estimate_cost": "reelwright estimate shows prices",
+    "wait_for_job": "reelwright jobs watch waits for it",
+    "image_to_video": "reelwright make --image starts from a still",
 }
-"""Errors are written for tools; a person at a terminal is told the command."""
+"""What a person at a terminal is told of the call that a failure names."""
+
+OPTIONS = {
+    "frames[0].image": "--image",
+    "image": "--image",
+    "clip": "--clip",
+    "frames": "--frame",
+    "source_clip": "--clip",
+    "references": "--ref",
+    "duration_s": "--duration",
+    "add_s": "--add",
+    "aspect_ratio": "--aspect",
+    "resolution": "--resolution",
+    "fps": "--fps",
+    "audio": "--audio",
+    "seed": "--seed",
+    "negative_prompt": "--negative",
+    "camera": "--camera",
+    "motion": "--motion",
+    "fit": "--fit",
+    "loop": "--loop",
+    "effect": "--effect",
+    "loras": "--lora",
+    "provider_options": "--option",
+    "model": "--model",
+    "max_cost_usd": "--max-cost",
+}
+"""The options that ask for a request's fields."""
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
@@ -115,13 +142,53 @@ def usd(amount: float | Decimal | None) -> str:
 
 
 def words_of(error: VideoError) -> str:
-    """A failure as a person at a terminal reads it: its kind, its message, the problems that the message leaves out."""
-    lines = [plain.listed(f"{error.kind}: {error.message}")]
-    lines += [plain.one_line(f"- {problem}") for problem in error.problems if problem not in error.message]
-    text = "\n".join(lines)
-    for tool, command in COMMANDS.items():
-        text = re.sub(rf"\b{tool}\b", command, text)
-    return re.sub(r"\bmax_cost_usd=(?=[\d.])", "--max-cost ", text)
+    """A failure as a person at a terminal reads it: its kind, what is wrong, the options that would work, and the
+    command that shows more."""
+    lead = error.message if error.lead is None else error.lead
+    problems = [problem.named(OPTIONS) for problem in error.problems]
+    if error.lead is None:
+        words = "\n- ".join((lead, *(problem.text for problem in problems)))
+    else:
+        words = listing(lead, problems)
+    if error.next is not None and error.next.tool in SHOWS:
+        words = f"{words.removesuffix('.')}: {SHOWS[error.next.tool]}"
+    lines = [plain.listed(f"{error.kind}: {words}")]
+    if error.nearest and (options := as_options(error.nearest)):
+        lines.append(plain.one_line(f"what works: {options}{f' ({error.cost})' if error.cost else ''}"))
+    if error.aside:
+        lines.append(plain.one_line(error.aside))
+    return "\n".join(lines)
+
+
+def as_options(changes: Mapping[str, object]) -> str:
+    """Changed arguments as a person writes them; "" when one of them is no option."""
+    if any(name not in OPTIONS for name in changes):
+        return ""
+    return " ".join(" ".join(_option(OPTIONS[name], value)) for name, value in changes.items())
+
+
+def _option(option: str, value: object) -> list[str]:
+    import shlex
+
+    if value is None or (value in ([], {}, "", False) and option != "--audio"):
+        return [f"without {option}"]
+    if isinstance(value, bool):
+        return [option if value else option.replace("--", "--no-")]
+    if isinstance(value, Mapping):
+        table = cast("Mapping[str, object]", value)
+        return [f"{option} {shlex.quote(f'{name}={json.dumps(of)}')}" for name, of in table.items()]
+    if isinstance(value, list):
+        return [f"{option} {shlex.quote(_entry(item))}" for item in cast("list[object]", value)]
+    return [f"{option} {shlex.quote(str(value))}"]
+
+
+def _entry(item: object) -> str:
+    if not isinstance(item, Mapping):
+        return str(item)
+    part = cast("Mapping[str, object]", item)
+    if "image" in part:
+        return f"{part['image']}@{part['at_s']}" if part.get("at_s") is not None else str(part["image"])
+    return json.dumps(part)
 
 
 def refuse(error: VideoError, json_wanted: bool = False) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from backends.catalog import Catalog, Choice, Ranking, Row, choose, load, rank
+from backends.catalog.availability import Available, Why
 from backends.catalog.choose import next_after
 from backends.errors import A_PERSON, VideoError
 from backends.request import MediaFacts, VideoRequest, build_request
@@ -21,13 +21,14 @@ PHOTO = {"frames[0].image": still(1600, 900)}
 NO_BACK_END = {"local", "comfyui"}
 
 
-def with_keys(*providers: str) -> Callable[[Row], str | None]:
+def with_keys(*providers: str) -> Available:
     """As availability() answers on a machine that has these providers' keys."""
 
-    def why_not(row: Row) -> str | None:
+    def why_not(row: Row) -> Why | None:
         if row.provider in NO_BACK_END:
-            return f"no back end installed for '{row.provider}'"
-        return None if row.provider in ("animatic", *providers) else f"set {row.provider.upper()}_KEY"
+            return Why("unsupported", f"no back end installed for '{row.provider}'", installable=False)
+        key = f"{row.provider.upper()}_KEY"
+        return None if row.provider in ("animatic", *providers) else Why("auth", f"set {key}", (key,))
 
     return why_not
 
@@ -83,10 +84,10 @@ def test_too_small_a_budget_is_refused_with_three_prices_and_the_free_way() -> N
     assert error.message == (
         "no model does exactly this within max_cost_usd 0.01. The cheapest: fal/pika-v2.2 $0.20, "
         "fal/kling-v2.5-turbo-standard $0.21, fal/kling-v2.5-turbo-pro $0.35. "
-        'Repeat with model="fal/pika-v2.2", max_cost_usd=0.2. '
-        'Free previsualisation, with no generative model: model="animatic".'
+        'Free previsualisation, with no generative model: model="animatic". '
+        "This would work: model=fal/pika-v2.2, max_cost_usd=0.2 ($0.20)."
     )
-    assert error.nearest == {"model": "fal/pika-v2.2", "max_cost_usd": "0.2"}
+    assert error.nearest == {"model": "fal/pika-v2.2", "max_cost_usd": 0.2}
 
 
 def test_no_budget_at_all_means_no_money() -> None:
@@ -98,7 +99,8 @@ def test_the_persons_wall_limits_auto_too() -> None:
     error = refused(text(duration_s=8, resolution="4k"), "vertex", per_job_usd=Decimal(2))
     assert error.kind == "needs_budget"
     assert "within the spending limit per_job_usd 2" in error.message
-    assert f"(and it is above the spending limit per_job_usd 2: {A_PERSON})" in error.message
+    assert f"Each is above the spending limit per_job_usd 2: {A_PERSON}." in error.message
+    assert error.nearest == {}, "what the person's limit refuses is no remedy"
     assert chosen(text(duration_s=8, resolution="4k"), "vertex", per_job_usd=Decimal(5)).row.provider == "vertex"
 
 
@@ -263,9 +265,11 @@ def test_a_named_model_is_never_swapped() -> None:
     assert (error.kind, error.message) == ("auth", "runway/gen4_turbo cannot be used now: set RUNWAY_KEY")
     other_route = refused(text(model="Kling 2.5", duration_s=5), "fal")
     assert other_route.message == (
-        "kling/kling-v2-5-turbo cannot be used now: set KLING_KEY. The same model by another route: "
-        "fal/kling-v2.5-turbo-pro, fal/kling-v2.5-turbo-standard"
+        "kling/kling-v2-5-turbo cannot be used now: set KLING_KEY; the same model has other routes: "
+        "fal/kling-v2.5-turbo-pro, fal/kling-v2.5-turbo-standard. "
+        "This would work: model=fal/kling-v2.5-turbo-pro ($0.35)."
     )
+    assert other_route.nearest == {"model": "fal/kling-v2.5-turbo-pro"}
     local = refused(text(model="mochi 1"))
     assert local.kind == "unsupported"
     assert "local/mochi-1 cannot be used now: no back end installed for 'local'" in local.message
@@ -276,9 +280,10 @@ def test_a_named_model_keeps_to_budget_and_wall() -> None:
     budget = refused(image(model=kling, duration_s=10), "fal", max_cost_usd=Decimal("0.25"))
     assert budget.kind == "needs_budget"
     assert budget.message == (
-        "fal/kling-v2.5-turbo-pro costs $0.70 for this, above max_cost_usd 0.25: repeat with max_cost_usd=0.7"
+        "fal/kling-v2.5-turbo-pro costs $0.70 for this, above max_cost_usd 0.25. "
+        "This would work: max_cost_usd=0.7 ($0.70)."
     )
-    assert budget.nearest == {"max_cost_usd": "0.7"}
+    assert budget.nearest == {"max_cost_usd": 0.7}, "a number, as the argument takes it"
     wall = refused(image(model=kling, duration_s=10), "fal", per_job_usd=Decimal("0.25"))
     assert wall.kind == "wall"
     assert wall.message == (
@@ -291,8 +296,8 @@ def test_a_named_model_keeps_to_budget_and_wall() -> None:
 
 def test_of_two_limits_the_lower_one_holds() -> None:
     request = image(model="fal/kling-v2.5-turbo-pro", duration_s=10, max_cost_usd=Decimal("0.30"))
-    assert "max_cost_usd 0.3:" in refused(request, "fal", max_cost_usd=Decimal("0.40")).message
-    assert "max_cost_usd 0.2:" in refused(request, "fal", max_cost_usd=Decimal("0.20")).message
+    assert "max_cost_usd 0.3." in refused(request, "fal", max_cost_usd=Decimal("0.40")).message
+    assert "max_cost_usd 0.2." in refused(request, "fal", max_cost_usd=Decimal("0.20")).message
 
 
 def test_a_range_is_held_to_its_high_end() -> None:
@@ -310,9 +315,9 @@ def test_a_gone_name_tells_what_this_very_request_costs_with_its_successor() -> 
     error = refused(text(model="sora-2", duration_s=8), "gemini")
     assert error.kind == "model_retired"
     cost = chosen(text(model="gemini/gemini-omni-1.2-flash", duration_s=8), "gemini").estimate.text
-    assert error.message.endswith(f"For this request it costs {cost}.")
+    assert error.message.endswith(f"This would work: model=gemini/gemini-omni-1.2-flash ({cost}).")
     changed = refused(text(model="sora-2", duration_s=8, seed=3), "gemini")
-    assert f"leave out seed ({cost})" in changed.message
+    assert f"leave out seed ({cost})" in changed.message, "no other model that follows it is nearer"
     assert changed.nearest == {"model": "gemini/gemini-omni-1.2-flash", "seed": None}
 
 

@@ -14,6 +14,7 @@ from backends.catalog.checked import Checked
 from backends.catalog.price import estimate
 from backends.catalog.row import Mode, Row
 from backends.catalog.rules import check, find
+from backends.catalog.wishes import given_up
 from backends.errors import VideoError
 from backends.request import Task, VideoRequest
 from tests.catalog import boxes
@@ -53,14 +54,17 @@ def test_one_step_beyond_is_refused_with_the_nearest_legal_request_and_its_price
             error = caught.value
             assert error.kind in ("invalid_request", "unsupported")
             assert error.problems, name
-            assert all(problem in error.message for problem in error.problems)
+            assert all(problem.text in error.message for problem in error.problems)
             if all(problem.change is not None for problem in found.problems):
                 _nearest_is_legal(draft, row, error, f"{boxes.name_of(case)} {name}")
     assert {"resolution", "ratio", "option"} <= set(refused)
 
 
 def _nearest_is_legal(draft: boxes.Draft, row: Row, error: VideoError, name: str) -> None:
-    assert error.nearest, f"{name}: {error.message}"
+    if not error.nearest:
+        assert "\nClosest: " in error.message or " Closest: " in error.message, f"{name}: {error.message}"
+        assert "which gives up " in error.message
+        return
     mended = draft.changed(**{key: value for key, value in error.nearest.items() if value is not None})
     for key, value in error.nearest.items():
         if value is None:
@@ -68,7 +72,9 @@ def _nearest_is_legal(draft: boxes.Draft, row: Row, error: VideoError, name: str
     for place in [place for place in mended.inputs if place not in mended.request().media()]:
         del mended.inputs[place]
     legal = check(mended.request(), row, mended.inputs)
-    assert f"({estimate(legal, row).text})" in error.message, f"{name}: {error.message}"
+    assert error.cost == estimate(legal, row).text
+    assert f"({error.cost})" in error.message, f"{name}: {error.message}"
+    assert not given_up(draft.request(), mended.request())
 
 
 @st.composite

@@ -84,10 +84,10 @@ def test_every_problem_is_told_at_once_with_the_nearest_request_and_its_price() 
         "- duration_s 11: runway/gen4_turbo takes whole numbers 2 to 10 seconds\n"
         "- audio=true: runway/gen4_turbo makes no sound\n"
         "- resolution 4k: runway/gen4_turbo makes 720p\n"
-        "Nearest legal request: leave out negative_prompt, duration_s=10, audio=false, resolution=720p "
-        f"({price('runway/gen4_turbo', **image(duration_s=10))})."
+        "Closest: leave out negative_prompt, duration_s=10, audio=false, resolution=720p "
+        f"({price('runway/gen4_turbo', **image(duration_s=10))}), which gives up audio, resolution."
     )
-    assert error.nearest == {"negative_prompt": "", "duration_s": 10, "audio": False, "resolution": "720p"}
+    assert error.nearest == {}, "less than was asked for is no remedy"
     assert len(error.problems) == 4
 
 
@@ -118,12 +118,12 @@ def test_a_task_that_the_model_does_not_do() -> None:
     assert error.nearest == {}
 
 
-def test_two_boxes_that_are_equally_near_are_both_offered() -> None:
+def test_of_two_boxes_that_are_equally_near_the_one_that_gives_nothing_up_is_offered() -> None:
     error = refused("minimax/MiniMax-Hailuo-02", **image(duration_s=10, resolution="1080p"))
     assert "resolution 1080p: minimax/MiniMax-Hailuo-02 makes 768p" in error.message
-    small = price("minimax/MiniMax-Hailuo-02", **image(duration_s=10, resolution="768p"))
     short = price("minimax/MiniMax-Hailuo-02", **image(duration_s=6, resolution="1080p"))
-    assert f"Nearest legal request: resolution=768p ({small}). Or: duration_s=6 ({short})." in error.message
+    assert f"Nearest legal request: duration_s=6 ({short})." in error.message, "shorter, not smaller"
+    assert error.nearest == {"duration_s": 6}
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,8 @@ def test_keyframes_out_of_order_are_put_in_order() -> None:
 def test_forty_keyframes_are_too_many() -> None:
     error = refused("animatic", {}, **keyframes(*range(40)))
     assert "frames: 40 given; animatic takes at most 16 for interpolate" in error.message
-    assert len(error.nearest["frames"]) == 16
+    assert "which gives up frames." in error.message
+    assert error.nearest == {}
 
 
 def test_keyframes_too_close_or_too_late_are_refused() -> None:
@@ -365,7 +366,8 @@ def test_references_by_kind_and_number() -> None:
     asked = {"task": "reference_to_video", "prompt": "x", "references": tags}
     veo = refused("vertex/veo-3.1-generate-001", inputs, **asked)
     assert "references: 5 given; vertex/veo-3.1-generate-001 takes at most 3 (3 images)" in veo.message
-    assert veo.nearest == {"references": tags[:3]}
+    assert 'Closest: references=["t0=x0", "t1=x1", "t2=x2"] (' in veo.message
+    assert veo.nearest == {}
     omni = refused("gemini/gemini-omni-1.1-flash", inputs, **asked)
     assert "references: t4 lasts 9 s; the longest clip is 3 s: shorten it" in omni.message
     none = refused("vertex/veo-3.1-generate-001", task="reference_to_video", prompt="x")
@@ -407,6 +409,11 @@ def test_a_motion_box_in_pixels_is_refused_with_the_conversion() -> None:
     beyond = refused("animatic", **image(motion=[{"box": [0, 0, 9000, 9000], "direction": "up"}]))
     assert "divide x by the image's width and y by its height" in beyond.message
     assert beyond.nearest == {}
+    percent = refused("animatic", **image(motion=[region | {"box": [30, 10, 70, 50]}]))
+    assert "motion[0].box looks like percent: values are 0..1; for this image write [0.3, 0.1, 0.7, 0.5]" in (
+        percent.message
+    )
+    assert percent.nearest["motion"][0]["box"] == [0.3, 0.1, 0.7, 0.5]
     unknown = refused("animatic", {}, **image(motion=[region]))
     assert "values are 0..1 of the image (left, top, right, bottom), not pixels" in unknown.message
 
@@ -416,7 +423,8 @@ def test_a_motion_brush_is_not_dropped_where_there_is_none() -> None:
     assert (
         "motion: kling/kling-v3 has no motion brush for image_to_video: say the motion in the prompt" in error.message
     )
-    assert error.nearest == {"motion": []}
+    assert "Closest: leave out motion (" in error.message and "which gives up motion." in error.message
+    assert error.nearest == {}
 
 
 def test_a_loop_by_the_same_frame_twice_is_told() -> None:
@@ -437,18 +445,20 @@ def test_effects_are_named_by_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "told", "near"),
     [
-        ({"cfg_scale": 1.5}, "provider_options.cfg_scale: takes number 0 to 1, not '1.5'"),
-        ({"cfg_scale": "0.5"}, "provider_options.cfg_scale: takes number 0 to 1, not '0.5'"),
-        ({"cfg_scale": True}, "provider_options.cfg_scale: takes number 0 to 1, not 'True'"),
-        ({"cfgscale": 0.5}, "provider_options.cfgscale: did you mean cfg_scale? fal/kling-v2.5-turbo-pro takes"),
+        ({"cfg_scale": 1.5}, "provider_options.cfg_scale: takes number 0 to 1, not '1.5'", {"cfg_scale": 1}),
+        ({"cfg_scale": "0.5"}, "provider_options.cfg_scale: takes number 0 to 1, not '0.5'", {"cfg_scale": 0.5}),
+        ({"cfg_scale": True}, "provider_options.cfg_scale: takes number 0 to 1, not 'True'", None),
+        ({"cfgscale": 0.5}, "cfgscale: did you mean cfg_scale? fal/kling-v2.5-turbo-pro takes", {"cfg_scale": 0.5}),
+        ({"mode": "pro"}, "provider_options.mode: fal/kling-v2.5-turbo-pro takes cfg_scale", None),
     ],
 )
-def test_provider_options_are_checked_like_everything_else(options: dict[str, Any], told: str) -> None:
+def test_provider_options_are_checked_like_everything_else(options: dict[str, Any], told: str, near: Any) -> None:
     error = refused("fal/kling-v2.5-turbo-pro", **image(provider_options=options))
     assert told in error.message
-    assert error.nearest == {"provider_options": {}}
+    assert error.nearest == ({"provider_options": near} if near else {})
+    assert ("which gives up provider_options." in error.message) == (near is None)
 
 
 def test_a_storyboard_label_is_text_of_a_length() -> None:

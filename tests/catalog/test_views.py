@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from backends.catalog import compact, load
-from backends.catalog.availability import availability
+from backends.catalog.availability import Why, availability
 from backends.catalog.staleness import check_staleness
 
 CATALOG = load()
@@ -48,8 +48,11 @@ def test_rows_without_an_installed_back_end_say_so() -> None:
     why = availability({})
     assert why(CATALOG.get("animatic")) is None
     told = why(CATALOG.get("local/mochi-1"))
-    assert told is not None and told.startswith("no NVIDIA GPU on this machine: ")
-    assert why(CATALOG.get("comfyui/ltx-2")) == "no back end installed for 'comfyui'"
+    assert told is not None and told.text.startswith("no NVIDIA GPU on this machine: ")
+    assert told.kind == "unsupported", "no key would help"
+    missing = Why("unsupported", "no back end installed for 'comfyui'", installable=False)
+    assert why(CATALOG.get("comfyui/ltx-2")) == missing
+    assert why(CATALOG.get("fal/pika-v2.2")) == Why("auth", "set FAL_KEY", ("FAL_KEY",))
 
 
 def test_old_prices_and_passed_ends_are_told() -> None:
@@ -90,7 +93,7 @@ def test_a_third_partys_broken_back_end_harms_its_own_models_only(tmp_path: Path
     (info / "entry_points.txt").write_text("[reelwright.backends]\nbroken = broken_plugin:register\n")
     code = (
         "from dataclasses import replace\nfrom backends.catalog import load\n"
-        "from backends.catalog.availability import availability\n"
+        "from backends.catalog.availability import Why, availability\n"
         "why = availability({})\nrow = load().get('animatic')\n"
         "print(why(row))\nprint(why(replace(row, provider='broken')))\n"
     )

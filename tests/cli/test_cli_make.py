@@ -159,7 +159,7 @@ def test_ctrl_c_stops_the_watching_and_not_the_job(shell: Make, serve: Serve) ->
 
 def test_an_input_that_cannot_be_used_is_told_by_its_option(shell: Make) -> None:
     told = shell().refused("make", "--image", "nosuch.png", "--model", "animatic")
-    assert told.startswith("reelwright: asset: image: 'nosuch.png'")
+    assert told.startswith("reelwright: asset: --image: 'nosuch.png'")
 
 
 def test_a_failed_job_ends_with_its_reason_and_exit_code_1(shell: Make, serve: Serve) -> None:

@@ -36,7 +36,7 @@ def bad_rows(path: Path, base: Given | None = None) -> list[str]:
         shots.read(path, base or Given(), "")
     assert caught.value.kind == "invalid_request"
     assert "nothing was started" in caught.value.message
-    return list(caught.value.problems)
+    return [str(problem) for problem in caught.value.problems]
 
 
 def test_a_row_is_a_request_with_its_line_label_and_take(tmp_path: Path) -> None:

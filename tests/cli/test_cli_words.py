@@ -78,15 +78,15 @@ def test_an_estimate_takes_the_options_of_make(shell: Make) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--camera", "dolly-im:0.4"], "camera[0]: camera move 'dolly-im' is unknown: did you mean dolly-in?"),
-        (["--ref", "hero"], "references[0]: reference 'hero' is not tag=path-or-uri"),
+        (["--camera", "dolly-im:0.4"], "--camera[0]: camera move 'dolly-im' is unknown: did you mean dolly-in?"),
+        (["--ref", "hero"], "--ref[0]: reference 'hero' is not tag=path-or-uri"),
         (["--motion", "{"], "motion: not JSON"),
         (["--option", "novalue"], "option 'novalue' is not NAME=VALUE"),
-        (["--image", "a.png", "--clip", "b.mp4"], "clip: give one of image, clip: a clip starts from one of them"),
-        (["--add", "2"], "add_s: needs clip: it is how much that clip is extended by"),
-        (["--seed", "-1"], "seed: input should be greater than or equal to 0, not -1"),
-        (["--duration", "nan"], "duration_s: "),
-        (["--model", "nosuch"], "not_found: model 'nosuch' is unknown: "),
+        (["--image", "a.png", "--clip", "b.mp4"], "--clip: give one of image, clip: a clip starts from one of them"),
+        (["--add", "2"], "--add: needs clip: it is how much that clip is extended by"),
+        (["--seed", "-1"], "--seed: input should be greater than or equal to 0, not -1"),
+        (["--duration", "nan"], "--duration: "),
+        (["--model", "nosuch"], "not_found: model 'nosuch' is unknown: reelwright models shows all"),
     ],
 )
 def test_a_wrong_option_is_told_under_its_name(shell: Make, words: list[str], told: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backends.errors import ERROR_KINDS, VideoError
+from backends.errors import ERROR_KINDS, Problem, VideoError
 from backends.jobs.views import Job, JobError, JobPage, JobRow, Spend, Ticket
 from mcp_server import text
 from mcp_server.refusal import NEXT, refused
@@ -174,20 +174,32 @@ def test_a_refusal_says_kind_problems_nearest_and_next() -> None:
     error = VideoError(
         "invalid_request",
         "two things",
-        problems=["one", "two things"],
-        nearest={"duration_s": 5, "resolution": "720p"},
+        problems=[Problem("seed", "seed: one"), "another"],
+        nearest={"duration_s": 5, "max_cost_usd": 3.2},
+        cost="$3.20",
         charged="unknown",
         retry_after_s=30,
     )
-    result = refused("generate_video", error)
+    given = {"prompt": "a kite", "duration_s": 7}
+    result = refused("generate_video", error, given, lambda call: True)
     part: Any = result.content[0]
-    assert result.is_error and result.structured_content is None
+    assert result.is_error
+    assert result.structured_content == {
+        "kind": "invalid_request",
+        "message": "two things\n- seed: one\n- another",
+        "problems": [{"field": "seed", "text": "seed: one"}, {"field": "", "text": "another"}],
+        "charged": "unknown",
+        "retry_after_s": 30,
+        "nearest": {"duration_s": 5, "max_cost_usd": 3.2},
+        "next": {"tool": "generate_video", "arguments": {"prompt": "a kite", "duration_s": 5, "max_cost_usd": 3.2}},
+    }, "numbers are numbers, and the next call is whole"
     assert part.text.splitlines() == [
         "invalid_request: two things",
-        "- one",
+        "- seed: one",
+        "- another",
         "charged: unknown",
         "try again after 30 s",
-        'nearest that works: duration_s=5, resolution="720p"',
+        "nearest that works: duration_s=5, max_cost_usd=3.2 ($3.20)",
         "next: correct the arguments and call generate_video again; nothing was started, nothing was spent",
     ]
 
@@ -201,7 +213,7 @@ def test_every_failure_that_a_caller_can_act_on_names_the_next_step() -> None:
     ("given", "nearest", "words"),
     [
         (
-            {},
+            {"fps": 5, "motion": [1], "provider_options": {"a": 1}},
             {"fps": None, "motion": [], "provider_options": {}},
             "without fps, without motion, without provider_options",
         ),
@@ -216,5 +228,16 @@ def test_every_failure_that_a_caller_can_act_on_names_the_next_step() -> None:
     ],
 )
 def test_the_nearest_request_is_told_in_arguments_of_the_tool(given: Any, nearest: Any, words: str) -> None:
-    part: Any = refused("t", VideoError("unsupported", "m", nearest=nearest), given).content[0]
+    error = VideoError("unsupported", "m", nearest=nearest)
+    part: Any = refused("t", error, given, lambda call: True).content[0]
     assert f"nearest that works: {words}\n" in part.text
+
+
+def test_a_remedy_that_the_tool_does_not_take_is_not_told() -> None:
+    """The back end has accepted it, but no such call can be made: fit is no argument of the tool."""
+    error = VideoError("unsupported", "m", nearest={"fit": "pad"})
+    for accepts in (None, lambda call: "fit" not in call):
+        result = refused("extend_clip", error, {"clip": "a.mp4"}, accepts)
+        part: Any = result.content[0]
+        told: Any = result.structured_content
+        assert "nearest" not in part.text and "nearest" not in told and "next" not in told

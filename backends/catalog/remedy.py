@@ -1,0 +1,111 @@
+"""Remedies: the changed call that an error offers, and the proof that it works.
+
+A remedy is never asserted. It is decided like any other request, with everything that the asker gave: the row takes it,
+it can be used now, its provider is allowed, and its price is known and inside the person's limits. What cannot be
+proved so is not offered.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from backends.catalog.loader import Catalog, normal
+from backends.catalog.price import usual_price
+from backends.catalog.ranking import Offer
+from backends.catalog.row import Row
+from backends.catalog.rules import Change, changes_text, joined
+from backends.errors import Next, VideoError, listing
+from backends.request import VideoRequest
+
+Decide = Callable[[VideoRequest], str]
+"""What a changed request would cost, in words. VideoError when it would be refused, its price left aside."""
+
+GUESSED = 0.6
+"""How like (0..1) a known name must be to an unknown one to be tried in its place."""
+SHORTEST = 3
+"""Letters of a word that names a part of a model's id."""
+
+
+def by_model(request: VideoRequest, row_id: str) -> Change:
+    """The same request to another model."""
+    return Change(request.model_copy(update={"model": row_id}), {"model": row_id}, "", ())
+
+
+def with_model(change: Change, row_id: str) -> Change:
+    """A changed request to another model."""
+    changed = change.request.model_copy(update={"model": row_id})
+    return replace(change, request=changed, changes={"model": row_id, **change.changes})
+
+
+def proved(changes: Iterable[Change], decide: Decide) -> Change | None:
+    """The first change that gives nothing up and that would be taken, with its price."""
+    for change in changes:
+        if change.lost:
+            continue
+        try:
+            return replace(change, cost=decide(change.request))
+        except VideoError:
+            continue
+    return None
+
+
+def offered(error: VideoError, found: Change | None, closest: Change | None = None) -> VideoError:
+    """The error with that remedy, or, as no remedy, the closest request that gives something up."""
+    aside = error.aside
+    if found is not None:
+        words = "This would work" if error.lead is None else "Nearest legal request"
+        more = f"{words}: {changes_text(found.changes)} ({found.cost})."
+    elif closest is not None:
+        more = f"Closest: {changes_text(closest.changes)} ({closest.cost}), which gives up {', '.join(closest.lost)}."
+        aside = f"{more} {aside}".strip()
+    else:
+        more = ""
+    ends = more if closest is not None and found is None else f"{more} {error.aside}".strip()
+    lead = error.message if error.lead is None else error.lead
+    text = joined(lead, error.problems, ends) if ends else listing(lead, error.problems)
+    return VideoError(
+        error.kind,
+        text,
+        problems=error.problems,
+        nearest=found.changes if found else None,
+        cost=found.cost if found else "",
+        next=error.next,
+        lead=lead,
+        aside=aside,
+    )
+
+
+def likest(row: Row, offers: Iterable[Offer]) -> Iterator[Offer]:
+    """Other models' offers: the same model by another route, then the same provider's, each part as ranked."""
+    others = [offer for offer in offers if offer.available and offer.row.engine != "previs" and offer.row.id != row.id]
+    yield from sorted(others, key=lambda offer: (offer.row.family != row.family, offer.row.provider != row.provider))
+
+
+def guesses(name: str, catalog: Catalog) -> list[Row]:
+    """The rows in use that a name which leads to none may mean, the likest first."""
+    key = normal(name)
+    words: dict[str, Row] = {}
+    for row in catalog.rows:
+        if row.state != "retired":
+            for word in (row.id, row.name, *row.aliases):
+                words.setdefault(normal(word), row)
+    near = [words[word] for word in difflib.get_close_matches(key, words, n=8, cutoff=GUESSED)]
+    if len(key) >= SHORTEST:
+        near += [row for word, row in words.items() if key in word]
+    return list({row.id: row for row in near}.values())
+
+
+def gone(catalog: Catalog, row: Row, name: str) -> VideoError:
+    """What is known of a retired name: since when and why, its successor with its price, and its alternatives."""
+    since = f" since {row.retire_on.isoformat()}" if row.retire_on else ""
+    said = f"{row.title} ({row.id})" if normal(name) != normal(row.id) else row.id
+    text = f"{said} cannot be used{since}: {row.why_retired or 'the provider has shut it down'}."
+    successor = catalog.find(row.successor) if row.successor else None
+    if successor is not None:
+        text += f" Its successor is {successor.title} ({successor.id}), {usual_price(successor)}."
+    others = [other.id for name_ in row.alternatives if (other := catalog.find(name_)) and other is not successor]
+    if others:
+        text += f" Others: {', '.join(others)}."
+    return VideoError("model_retired", text, next=Next("list_models"))
