@@ -70,8 +70,8 @@ def finished(client: RawClient, *job_ids: str, timeout_s: float = 90) -> list[di
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         jobs = client.structured("wait_for_job", job_ids=list(job_ids), timeout_s=20)["jobs"]
-        if not any(job.get("timed_out") for job in jobs):
-            return jobs
+        if not any(job.get("timed_out") for job in jobs):  # what an earlier wait told in full is now a row
+            return [client.structured("get_job", job_id=job["job_id"]) if job.get("told") else job for job in jobs]
     raise TimeoutError(f"{job_ids} did not end in {timeout_s} s: {jobs}")
 
 

@@ -79,7 +79,7 @@ def test_every_kind_of_money_counts_for_the_day(store: Store) -> None:
     assert entry(store, "j0") == ("settled", 5_000_000, 1_000_000, "reported")
     assert entry(store, "j1") == ("released", 5_000_000, 0, "refused")
     assert entry(store, "j2") == ("unresolved", 5_000_000, 0, "")
-    assert ledger.totals(store) == ledger.Totals(settled=1_000_000, today=11_000_000, held=10_000_000)
+    assert ledger.totals(store) == ledger.Totals(1_000_000, today=11_000_000, held=10_000_000, held_today=10_000_000)
     reserve(store, "j4", "5")
     assert "$16.00 of the $20.00" in refusal(store, "4.01")
 

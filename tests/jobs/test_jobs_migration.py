@@ -92,7 +92,7 @@ def test_jobs_of_every_state_and_their_money_come_along(path: Path) -> None:
     }
     expected = {state: MONEY.get(state, ("reserved", 400_000, 0)) for state in STATES}
     assert entries == expected | {"failed": ("settled", 400_000, 0)}, "no money comes from a negative cost"
-    assert ledger.totals(store) == ledger.Totals(settled=390_000, today=0, held=7 * 400_000)
+    assert ledger.totals(store) == ledger.Totals(390_000, today=0, held=7 * 400_000, held_today=0)
     store.close()
 
 
