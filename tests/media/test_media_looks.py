@@ -82,7 +82,8 @@ def test_a_long_black_or_frozen_clip_is_told_whole(tmp_path: Path) -> None:
 def test_frames_that_lean_on_what_is_left_out_are_never_shown(tmp_path: Path) -> None:
     """Open groups, as HEVC encoders write them: the pictures after a keyframe need the group before."""
     pictures = small(sliding(300, 0.5))
-    path = write_clip(tmp_path / "open.mp4", codec="libx265", pictures=pictures, options={"g": "48", "x265-params": "open-gop=1:log-level=none"})  # fmt: skip
+    options = {"g": "48", "x265-params": "open-gop=1:log-level=none"}
+    path = write_clip(tmp_path / "open.mp4", codec="libx265", pictures=pictures, options=options)
     with open_clip(path) as opened:
         seen = {one.index: one.frame for one in decoded(opened, plan(opened, 8))}
         assert not any(frame.is_corrupt for frame in seen.values())
