@@ -25,6 +25,7 @@ BACK_S = 0.5
 BLUR = 5  # pixels: grain is finer than that and moves are not
 STILL = 0.25  # of 255: no change below it is called a move
 SPREAD = 2.5  # a change of so many of its largest steps has added up
+GRAIN = 1.5  # so many times the noise is no move even where it happens to add up
 LOUD = 1.0  # of 255: a change above it, and above noise and re-encoding, is a move however it came about
 NOISES = 2.2  # so many times the noise is above noise: in grain of one strength the worst block reaches 1.6
 JUMPS = 1.5  # so many times what a keyframe's own step changes is above re-encoding
@@ -179,7 +180,7 @@ class MotionPass:
         if found.largest is None or found.jump is None:
             return change > loud + LOUD
         spread = min(SPREAD, 0.6 * self.back)
-        adds_up = (change > STILL) & (change > spread * found.largest.astype(np.float32))
+        adds_up = (change > STILL + GRAIN * noise) & (change > spread * found.largest.astype(np.float32))
         return adds_up | (change > loud + JUMPS * found.jump.astype(np.float32))
 
 
