@@ -111,18 +111,18 @@ async def inspect_clip(call: Call) -> CallToolResult:
     from base64 import b64encode
 
     look = partial(call.studio.inspect, cast(str, call.given["clip"]), call.whole("frames"), call.words("against"))
-    seen = await _noting(call.report, look)
+    seen = await noting(call.report, look)
     words = TextContent(text=plain.lines(f"{seen.text}\ncontact sheet: {plain.one_line(str(seen.sheet))}"))
     picture = ImageContent(data=b64encode(seen.jpeg).decode(), mime_type="image/jpeg")
     return CallToolResult(content=[words, picture])
 
 
-async def _noting(report: Reporter, look: Callable[[], Inspection]) -> Inspection:
+async def noting(report: Reporter, look: Callable[[], Inspection], every_s: float = LOOK_NOTE_S) -> Inspection:
     """Run the look in a thread, with a note now and then so that no host takes a long one for a hang. How far it has
     come is not known, so only the seconds are told."""
     found: list[Inspection | Exception] = []  # a failure leaves the task group as it is, not as a group
     async with create_task_group() as watching:
-        watching.start_soon(_say_so, report)
+        watching.start_soon(_say_so, report, every_s)
         found.append(await to_thread.run_sync(_outcome, look))
         watching.cancel_scope.cancel()
     if isinstance(found[0], Exception):
@@ -130,12 +130,12 @@ async def _noting(report: Reporter, look: Callable[[], Inspection]) -> Inspectio
     return found[0]
 
 
-async def _say_so(report: Reporter) -> None:
-    seconds = 0
+async def _say_so(report: Reporter, every_s: float) -> None:
+    seconds = 0.0
     while True:
-        await sleep(LOOK_NOTE_S)
-        seconds += LOOK_NOTE_S
-        await report(float(seconds), None, f"looking at the clip, {seconds} s so far")
+        await sleep(every_s)
+        seconds += every_s
+        await report(seconds, None, f"looking at the clip, {seconds:g} s so far")
 
 
 def _outcome(look: Callable[[], Inspection]) -> Inspection | Exception:

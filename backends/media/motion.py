@@ -25,6 +25,7 @@ BACK_S = 0.5
 BLUR = 5  # pixels: grain is finer than that and moves are not
 STILL = 0.25  # of 255: no change below it is called a move
 SPREAD = 2.5  # a change of so many of its largest steps has added up
+GRAIN = 1.5  # so many times the noise is no move even where it happens to add up
 LOUD = 1.0  # of 255: a change above it, and above noise and re-encoding, is a move however it came about
 NOISES = 2.2  # so many times the noise is above noise: in grain of one strength the worst block reaches 1.6
 JUMPS = 1.5  # so many times what a keyframe's own step changes is above re-encoding
@@ -99,6 +100,7 @@ class MotionPass:
         low = np.asarray(cv2.blur(grey.astype(np.float32), (BLUR, BLUR)), np.float32)
         steps = None
         if self._looks and gap:
+            self._finish()
             before = self._looks[-1]
             self._changes.append(_Change(before.frame, frame, _kept(_blocks(before.low, low)), None, None))
             self._looks.clear()
@@ -112,10 +114,15 @@ class MotionPass:
         if len(self._looks) == self.back + 1:
             self._changes.append(self._change())
 
+    def _finish(self) -> None:
+        """What was seen in a row is judged even where it was shorter than half a second."""
+        if 1 < len(self._looks) < self.back + 1:
+            self._changes.append(self._change())
+
     def _change(self) -> _Change:
         """Over half a second, or over the second half of it: what goes out and comes back is as it was."""
         first, last = self._looks[0], self._looks[-1]
-        middle = self._looks[(self.back + 1) // 2]
+        middle = self._looks[len(self._looks) // 2]
         change = np.maximum(_blocks(first.low, last.low), _blocks(middle.low, last.low))
         taken = [(look.steps, look.key) for look in list(self._looks)[1:] if look.steps is not None]
         largest = np.max([steps for steps, _ in taken], axis=0)
@@ -130,9 +137,7 @@ class MotionPass:
         """The verdict. frames: of the whole clip."""
         if self._least is None or self._most is None:
             return Moves((0, 0), 0.0, (), 0.0)
-        if not self._changes and len(self._looks) > 1:  # a clip of less than half a second
-            self.back = len(self._looks) - 1
-            self._changes.append(self._change())
+        self._finish()
         picture = _picture(self._least, self._most)
         inside = picture if picture.any() else np.ones_like(picture)
         noise = self._noise(inside)
@@ -175,7 +180,7 @@ class MotionPass:
         if found.largest is None or found.jump is None:
             return change > loud + LOUD
         spread = min(SPREAD, 0.6 * self.back)
-        adds_up = (change > STILL) & (change > spread * found.largest.astype(np.float32))
+        adds_up = (change > STILL + GRAIN * noise) & (change > spread * found.largest.astype(np.float32))
         return adds_up | (change > loud + JUMPS * found.jump.astype(np.float32))
 
 
@@ -229,6 +234,8 @@ def _longest(changes: list[_Change], still: list[bool], frames: int) -> tuple[in
             end = change.frame
             length = (frames if end == last else end + 1) - start
             best = max(best, (start, length), key=lambda stretch: stretch[1])
+    if start >= 0 and end == last:
+        best = max(best, (start, frames - start), key=lambda stretch: stretch[1])
     return best
 
 
