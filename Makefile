@@ -7,7 +7,7 @@ LOCAL  := $(VENV)/.ready-local
 BARE   := $(VENV)-without-torch
 BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
-.PHONY: demo demo-kill test fresh lint types layers unit unit-without-torch slow browser bench chaos examples docs clean
+.PHONY: demo demo-kill test fresh lint types layers unit unit-without-torch slow browser bench chaos mutants examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -63,6 +63,10 @@ bench: $(LOCAL)           ## ratios measured in one run; the table is tests/benc
 
 chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
 	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos --evil
+
+mutants: $(READY)         ## a hundred small ways to break the program: does some test notice each? (an hour)
+	$(BIN)/python -m tests.mutants
 
 examples: $(READY)        ## run the example notebooks and keep their outputs
 	$(BIN)/python -m tests.notebook_ext.examples

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -32,11 +33,13 @@ from backends.errors import VideoError
 
 Task = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
 TASKS: tuple[Task, ...] = get_args(Task)
-Fit = Literal["crop", "pad", "refuse"]
+Fit = Literal["crop", "pad", "blur", "refuse"]
 Role = Literal["first", "middle", "last"]
 
 MAX_PROMPT = 32_000
 """Characters; the longest prompt that any known model takes (OpenAI's Videos API)."""
+MAX_STYLE = 500
+"""Characters: a style is named, not told."""
 MAX_DURATION_S = 3600.0
 
 CAMERA_MOVES: dict[str, str] = {
@@ -84,6 +87,8 @@ DIRECTIONS: dict[str, tuple[float, float]] = {
 """Motion words as unit vectors, x to the right and y down."""
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+"""A place along a picture's width or height: 0 = left or top, 1 = right or bottom."""
 
 
 def _money(value: object) -> object:
@@ -111,19 +116,6 @@ Usd = Annotated[
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Frame(Part):
-    """A still that the clip must show.
-
-    image: a media name. at_s: seconds from the start (left out: first at 0, last at the end, the others evenly
-    spaced). prompt: what happens from this frame to the next.
-    """
-
-    image: str = Field(min_length=1, max_length=4096)
-    role: Role = "first"
-    at_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] | None = None
-    prompt: str = Field(default="", max_length=MAX_PROMPT)
 
 
 class Reference(Part):
@@ -212,6 +204,22 @@ class CameraMove(Part):
         return value
 
 
+class Frame(Part):
+    """A still that the clip must show.
+
+    image: a media name. at_s: seconds from the start (left out: first at 0, last at the end, the others evenly
+    spaced). prompt: what happens from this frame to the next. hold_s: how long the clip stays on it, from at_s on,
+    before it goes on to the next. camera: moves over the still while it is held, their times from at_s on.
+    """
+
+    image: str = Field(min_length=1, max_length=4096)
+    role: Role = "first"
+    at_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] | None = None
+    prompt: str = Field(default="", max_length=MAX_PROMPT)
+    hold_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] = 0.0
+    camera: tuple[CameraMove, ...] = Field(default=(), max_length=20)
+
+
 class MotionRegion(Part):
     """A part of the picture that moves on its own (the motion brush), or is frozen.
 
@@ -231,7 +239,7 @@ class MotionRegion(Part):
     mask: str | None = Field(default=None, min_length=1, max_length=4096)
     direction: Annotated[list[Number], Field(min_length=2, max_length=2)] | str | None = None
     intensity: Annotated[Number, Field(ge=0, le=1)] = 0.5
-    static: bool = False
+    static: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -295,7 +303,10 @@ class VideoRequest(Part):
     aspect_ratio: "16:9"; left out with an image: the legal ratio nearest to the image. resolution: "720p", "1080p",
     "4k"; left out: the model's default. fps: frames a second. seed: 0..2**32-1. audio: true, false, or left to the
     model. frames: stills the clip must show. source_clip: what extend, edit and upscale start from.
-    loop: the last frame runs into the first. fit: how an image whose ratio is not the clip's is fitted.
+    loop: the last frame runs into the first. style: the look, in words ("watercolour, muted colours").
+    fit: how an image whose ratio is not the clip's is put into it: crop, pad (black bars), blur (the whole image over a
+    blurred copy of itself) or refuse; left out: crop, refused where more than a quarter of the image would be lost.
+    focus: [x, y] of the image, 0..1 from its top left, that a crop is made around (left out: its middle).
     max_cost_usd: refuse above this high estimate; 0 = nothing that costs money. None = the person's walls alone.
     """
 
@@ -314,7 +325,9 @@ class VideoRequest(Part):
     source_clip: str | None = Field(default=None, min_length=1, max_length=4096)
     camera: tuple[CameraMove, ...] = Field(default=(), max_length=20)
     motion: tuple[MotionRegion, ...] = Field(default=(), max_length=20)
-    fit: Fit = "crop"
+    fit: Fit | None = None
+    focus: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
+    style: str = Field(default="", max_length=MAX_STYLE)
     loop: bool = Field(default=False, strict=True)
     effect: str | None = Field(default=None, max_length=100)
     loras: tuple[Lora, ...] = Field(default=(), max_length=20)
@@ -346,9 +359,13 @@ class VideoRequest(Part):
         max_cost_usd is left out: it is a limit on the asking, not a part of what is asked for.
         """
         body = self.model_dump(mode="json", exclude={"max_cost_usd"})
+        _drop_unset(body)
         body["media"] = {place: inputs.get(place, name) for place, name in self.media().items()}
         for frame in body["frames"]:
             del frame["image"]
+            for name in ("hold_s", "camera"):
+                if not frame[name]:
+                    del frame[name]
         for reference in body["references"]:
             del reference["media"]
         for region in body["motion"]:
@@ -357,6 +374,15 @@ class VideoRequest(Part):
         for number, lora in enumerate(body["loras"]):
             lora["name"] = inputs.get(f"loras[{number}]", lora["name"])
         return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _drop_unset(body: dict[str, Any]) -> None:
+    """Makes a request that uses no field of a later version digest as it did before that version, so that a paid job
+    is still found by the same request after an update. A fit left out is written as the crop that it is."""
+    body["fit"] = body["fit"] or "crop"
+    for name in ("focus", "style"):
+        if not body[name]:
+            del body[name]
 
 
 @dataclass(frozen=True)
@@ -426,6 +452,8 @@ class MediaName:
                     "asset", "an address with a user name or password in it is not fetched: leave them out"
                 )
             return cls("url", text)
+        if scheme[1].lower() == "file":
+            return cls("path", _path_of(text))
         if scheme[1].lower() == "data":
             raise VideoError(
                 "asset",
@@ -435,6 +463,24 @@ class MediaName:
             "asset",
             f"{scheme[1].lower()}: addresses are not fetched: give an https URL or the path of a local file",
         )
+
+
+def _path_of(text: str) -> str:
+    """The path that a file: address of this machine names. VideoError("asset") for any other."""
+    parts = urlsplit(text)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise VideoError(
+            "asset",
+            f"{text[:120]!r} names no file of this machine: write file:///FOLDER/NAME (with %20 for a space, %23 for "
+            "#, %3F for ?), or the path itself",
+        )
+    try:
+        path = unquote(parts.path, errors="strict")
+    except UnicodeDecodeError:
+        path = "\0"
+    if "\0" in path:
+        raise VideoError("asset", f"{text[:120]!r} holds letters that no path has: give the path itself")
+    return path[1:] if re.match(r"/[A-Za-z]:/", path) else path
 
 
 JOB_ID_PATTERN = r"^job_[a-z2-7]{26}$"

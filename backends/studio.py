@@ -24,7 +24,7 @@ from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
 from backends.jobs.launch import Launcher
 from backends.jobs.next_model import next_model
-from backends.jobs.offers import Estimator, Market
+from backends.jobs.offers import Estimator, Market, in_steps
 from backends.jobs.order import Again, Order, Orders, Quote, Where
 from backends.jobs.store import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
@@ -95,10 +95,15 @@ class Studio:
             raise VideoError("invalid_request", f"task {task[:40]!r} is unknown: the tasks are {', '.join(TASKS)}")
         found = self.context.catalog.search(task, query, include_retired, 10_000)
         why = availability(self.context.env)
-        return {
-            "models": [compact(row, why(row)) for row in found[:limit]],
+        reasons = [(row, why(row)) for row in found]
+        reasons.sort(key=lambda one: one[1] is not None)  # stable: those that can be used come first
+        listed: dict[str, Any] = {
+            "models": [compact(row, reason) for row, reason in reasons[:limit]],
             "more": max(0, len(found) - limit),
         }
+        if left_out := self.context.catalog.left_out:
+            listed["left_out"] = left_out
+        return listed
 
     def estimate(
         self,
@@ -109,14 +114,25 @@ class Studio:
         prefer: Prefer = "quality",
         where: Where = "any",
     ) -> dict[str, Any]:
-        """The models that can do exactly this, ranked, with their prices. Spends nothing, starts nothing.
+        """The models that can do exactly this for at most its max_cost_usd, ranked, with their prices. Spends nothing,
+        starts nothing.
 
-        A named model that cannot is an error with the nearest legal request.
+        VideoError, as `submit` would raise it, when no model can; so for a named model that cannot.
         """
         inputs = self.context.inputs.resolve(request, self.principal, "look")
         walls = ledger.walls(self.context.store)
-        market = Market(self.context.catalog, self.context.env, walls.allow_providers)
-        return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
+        market = Market(
+            self.context.catalog, self.context.env, walls.allow_providers, walls.per_job, walls.allow_unknown_price
+        )
+        try:
+            return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
+        except VideoError as error:
+            if request.task != "extend" or error.kind not in ("unsupported", "invalid_request"):
+                raise
+            quote = self.orders.quote(Order(request, prefer, where))  # in steps; else it says what stands in the way
+            if quote.estimate is None:
+                raise
+            return in_steps(request, quote.model, quote.estimate, quote.notes, count)
 
     # making
 
@@ -139,7 +155,7 @@ class Studio:
         is not the one that this Studio was opened for (one server may serve several).
         """
         placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed, client))
-        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out)
+        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
 
     def quote(
         self,
@@ -176,7 +192,7 @@ class Studio:
                 return order
         raise VideoError("invalid_request", f"job {row['id']} has 99 takes: change the request")
 
-    def _ticket(self, row: Row, *, replayed: bool, way_out: str = "") -> Ticket:
+    def _ticket(self, row: Row, *, replayed: bool, way_out: str = "", told: Sequence[str] = ()) -> Ticket:
         trouble = self._drive(row)
         notes = cast("list[str]", json.loads(row["notes"]))
         job = row["id"]
@@ -190,7 +206,7 @@ class Studio:
             est_cost_usd=ledger.to_float(row["est_high"]),
             replayed=replayed,
             poll_after_s=records.poll_after(row),
-            notes=[*notes, *([trouble] if trouble else [])],
+            notes=[*told, *notes, *([trouble] if trouble else [])],
             next=f"{call}; {way_out}" if way_out else call,
         )
 
@@ -366,14 +382,18 @@ class Studio:
 
     # looking
 
-    def inspect(self, clip: str, frames: int = 8) -> Inspection:
-        """Facts, measures and one contact sheet of a clip; of a still, a picture with a coordinate grid."""
+    def inspect(self, clip: str, frames: int = 8, against: str | None = None) -> Inspection:
+        """Facts, measures and one contact sheet of a clip; of a still, a picture with a coordinate grid.
+
+        against: another clip, which is measured too and compared with it.
+        """
         if not 1 <= frames <= 32:
             raise VideoError("invalid_request", f"frames is 1 to 32, not {frames}")
         name = MediaName.parse(clip)
-        if name.kind == "url":
+        other = None if against is None else MediaName.parse(against)
+        if name.kind == "url" or (other is not None and other.kind == "url"):
             raise VideoError(
                 "asset", "inspect_clip looks at local files and jobs: save the clip first and give its path"
             )
-        found = look(self.context, name, self.principal, frames)
+        found = look(self.context, name, self.principal, frames, other)
         return Inspection(found.text, found.sheet, found.sheet.read_bytes(), found.facts)

@@ -38,6 +38,8 @@ SAME = (
     "camera",
     "motion",
     "fit",
+    "focus",
+    "style",
     "loop",
     "effect",
     "loras",

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """`reelwright serve [--http [HOST:PORT]]`, or nothing at all with stdin a pipe: serve MCP."""
+    if hidden := hidden_by():
+        sys.exit(f"reelwright: {hidden}")
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
         sys.exit(serve(words[1:]))
@@ -27,6 +31,24 @@ def main() -> None:
     from mcp_server.cli import app
 
     app(prog_name="reelwright")
+
+
+def hidden_by() -> str:
+    """Which foreign package of one of our names Python would import instead of ours, and what to do; "" when none.
+
+    Looked up before anything of ours is imported: what the foreign one lacks would fail in words that explain nothing.
+    """
+    own = Path(__file__).resolve().parents[1]
+    for name in ("backends", "mcp_server"):
+        found = find_spec(name)
+        places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]
+        place = next((Path(place).resolve() for place in places if place), own / name)
+        if not place.is_relative_to(own / name):
+            return (
+                f"another package named {name} ({place}) hides Reelwright's own: start it from another folder and "
+                "without PYTHONPATH, or isolated with `uvx reelwright serve`, or with python -P -m mcp_server serve"
+            )
+    return ""
 
 
 def _encodable(words: Sequence[str]) -> None:
@@ -56,10 +78,12 @@ def serve_words() -> ArgumentParser:
 def serve(words: Sequence[str]) -> int:
     """Serve until the client leaves or the person interrupts. The exit code: 2 when it cannot start as asked."""
     from backends.errors import VideoError
+    from backends.jobs import platform
     from mcp_server import transports
 
     asked = serve_words().parse_args(words)
     try:
+        platform.refuse()
         if asked.http is not None:
             host, port = transports.address(asked.http, asked.host, asked.port)
             transports.run_http(host, port, transports.token_from(os.environ), transports.idle_from(os.environ))

@@ -21,7 +21,6 @@ DEFAULTS: Mapping[str, object] = {
     "where": "any",
     "take": 1,
     "loop": False,
-    "fit": "crop",
     "include_retired": False,
     "count": 1,
 }
@@ -96,6 +95,7 @@ LOOK: dict[str, Schema] = {
     "negative_prompt": text(),
     "references": listed(text()),
     "camera": CAMERA,
+    "style": text(),
     "effect": text(),
     "loras": listed(text()),
 }
@@ -145,11 +145,19 @@ MOTION_TAUGHT = listed(
         }
     )
 )
-FRAME = closed({"image": text(), "at_s": number(), "prompt": text()}, "image")
-FRAMES = listed(FRAME, minItems=2)
-FRAMES_TAUGHT = listed(FRAME, "in time order; evenly spaced without at_s", minItems=2)
+FRAME: dict[str, Schema] = {"image": text(), "at_s": number(), "hold_s": number(), "camera": CAMERA, "prompt": text()}
+FRAMES = listed(closed(FRAME, "image"), minItems=2)
+FRAMES_TAUGHT = listed(
+    closed(FRAME | {"hold_s": number("stands so long; camera moves in it")}, "image"),
+    "in time order; evenly spaced without at_s",
+    minItems=2,
+)
 LOOP = flag()
-FIT = choice("crop", "pad", "refuse")
+FIT: dict[str, Schema] = {"fit": choice("crop", "pad", "blur", "refuse"), "focus": listed({"type": "number"})}
+FIT_TAUGHT = FIT | {
+    "fit": choice("crop", "pad", "blur", "refuse", description="blur = whole, over a blurred copy"),
+    "focus": listed({"type": "number"}, "[x,y] 0-1 to crop around"),
+}
 
 
 def generate_video() -> Schema:
@@ -159,25 +167,26 @@ def generate_video() -> Schema:
 
 def image_to_video() -> Schema:
     asked = {"image": text("path, https URL or video://jobs/ID/last_frame"), "prompt": text(), "model": MODEL}
-    moved = {"camera": CAMERA_TAUGHT, "motion": MOTION_TAUGHT, "loop": LOOP, "fit": FIT}
+    moved = {"camera": CAMERA_TAUGHT, "motion": MOTION_TAUGHT, "loop": LOOP} | FIT_TAUGHT
     return closed(asked | SIZE | LOOK | moved | CHOOSING | ORDER, "image")
 
 
 def interpolate_keyframes() -> Schema:
     asked = {"frames": FRAMES_TAUGHT, "prompt": text(), "model": MODEL}
-    return closed(asked | SIZE | LOOK | {"loop": LOOP} | CHOOSING | ORDER, "frames")
+    return closed(asked | SIZE | LOOK | {"loop": LOOP} | FIT | CHOOSING | ORDER, "frames")
 
 
 def extend_clip() -> Schema:
     """Size, ratio and frame rate are the clip's own."""
-    asked = {"clip": text(), "add_s": number(), "prompt": text(), "model": MODEL}
+    asked = {"clip": text(), "add_s": number(), "prompt": text(), "model": MODEL, "motion": MOTION}
     return closed(asked | LOOK | CHOOSING | ORDER, "clip", "add_s")
 
 
 def estimate_cost() -> Schema:
-    """Any starting tool's request, and nothing of how it is ordered."""
+    """Any starting tool's request, and nothing of how it is ordered. Its motion regions are open here, to be short:
+    the vocabulary closes them."""
     asked = {"prompt": text(), "model": MODEL, "image": text(), "frames": FRAMES, "clip": text(), "add_s": number()}
-    shape = SIZE | LOOK | {"motion": MOTION, "loop": LOOP, "fit": FIT}
+    shape = SIZE | LOOK | {"motion": listed({"type": "object"}), "loop": LOOP} | FIT
     told = {
         "max_cost_usd": number(),
         "provider_options": ORDER["provider_options"],
@@ -226,4 +235,5 @@ def wait_for_job(max_wait_s: float) -> Schema:
 
 
 def inspect_clip() -> Schema:
-    return closed({"clip": text("path or job id"), "frames": whole(default=8)}, "clip")
+    asked = {"clip": text("path or job id"), "against": text(), "frames": whole(default=8)}
+    return closed(asked, "clip")

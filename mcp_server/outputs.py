@@ -10,6 +10,7 @@ from backends.jobs.views import Job, JobPage, JobRow, Ticket
 
 Schema = dict[str, object]
 
+NOTES: Schema = {"type": "array", "items": {"type": "string"}}
 ROWS: Schema = {"type": "array", "items": {"type": "object"}}
 
 
@@ -53,7 +54,15 @@ def job() -> Schema:
 
 
 def jobs() -> Schema:
-    return {"type": "object", "properties": {"jobs": {"type": "array", "items": published(Job)}}, "required": ["jobs"]}
+    """wait_for_job's: jobs in full, or rows that hold some of a job's fields; told: its end was told before. notes:
+    those that all jobs told in full share."""
+    job = published(Job)
+    job |= {
+        "properties": cast(Schema, job["properties"]) | {"told": {"type": "boolean"}},
+        "required": ["job_id", "state"],
+    }
+    properties: Schema = {"jobs": {"type": "array", "items": job}, "notes": NOTES, "next": {"type": "string"}}
+    return {"type": "object", "properties": properties, "required": ["jobs"]}
 
 
 def page() -> Schema:
@@ -72,5 +81,5 @@ def estimate() -> Schema:
 def stopped() -> Schema:
     """cancel_job's: a row of list_jobs with the two fields that say what was stopped."""
     schema = published(JobRow)
-    told: Schema = {"notes": {"type": "array", "items": {"type": "string"}}, "next": {"type": "string"}}
+    told: Schema = {"notes": NOTES, "next": {"type": "string"}}
     return schema | {"properties": cast(Schema, schema["properties"]) | told}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -28,9 +28,11 @@ from backends.settings import Settings, load_settings
 from mcp_server import resources
 from mcp_server.asked import every_problem
 from mcp_server.consent import Person
+from mcp_server.dialect import published
 from mcp_server.refusal import crashed, illegal, refusal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
+from mcp_server.told import Sessions, session_of
 from mcp_server.tools import HANDLERS, Call
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class OpenedLater:
         self._settings = settings
         self._opening = anyio.Lock()
         self._studio: Studio | None = None
+        self.sessions = Sessions()
 
     async def studio(self) -> Studio:
         """VideoError when the home folder cannot be used."""
@@ -73,12 +76,13 @@ class Surface:
     """The handlers of one server. max_wait_s: the longest wait_for_job that is published and taken."""
 
     def __init__(self, max_wait_s: float) -> None:
-        self.tools = tools(max_wait_s)
-        takers = _takers(self.tools)
-        self._checks = {tool.name: StrictArguments(tool.name, tool.input_schema, takers) for tool in self.tools}
+        full = tools(max_wait_s)
+        takers = _takers(full)
+        self._checks = {tool.name: StrictArguments(tool.name, tool.input_schema, takers) for tool in full}
+        self.tools = published(full)
 
     async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=list(self.tools))
+        return ListToolsResult(tools=self.tools)
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         """Every failure is an answer that the model can read; only a cancellation passes through."""
@@ -96,12 +100,13 @@ class Surface:
     async def _call(
         self, context: Context, check: StrictArguments, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
-        given: Mapping[str, object] = params.arguments or {}
+        given = check.without_nulls(params.arguments or {})
         if problems := every_problem(check, given):
             return illegal(check.tool, problems)
         studio = await context.lifespan_context.studio()
         person = Person(context.session, context.request_id, params)
-        call = Call(check.tool, studio, check.completed(given), context.session.report_progress, person)
+        told = context.lifespan_context.sessions.told(session_of(context.request))
+        call = Call(check.tool, studio, check.completed(given), context.session.report_progress, person, told)
         return await HANDLERS[check.tool](call)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
@@ -147,18 +152,18 @@ def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
     )
 
 
-def _takers(published: tuple[Tool, ...]) -> dict[str, list[str]]:
+def _takers(known: tuple[Tool, ...]) -> dict[str, list[str]]:
     """For every argument the tools that take it; estimate_cost takes them all, so it is no hint."""
     takers: dict[str, list[str]] = {}
-    for tool in published:
+    for tool in known:
         if tool.name != "estimate_cost":
             for name in cast("dict[str, object]", tool.input_schema["properties"]):
                 takers.setdefault(name, []).append(tool.name)
     return takers
 
 
-def _schema_of(published: tuple[Tool, ...]) -> Callable[[str], Mapping[str, object] | None]:
-    schemas: dict[str, Mapping[str, object]] = {tool.name: tool.input_schema for tool in published}
+def _schema_of(known: Sequence[Tool]) -> Callable[[str], Mapping[str, object] | None]:
+    schemas: dict[str, Mapping[str, object]] = {tool.name: tool.input_schema for tool in known}
     return schemas.get
 
 

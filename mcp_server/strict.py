@@ -30,6 +30,9 @@ NAMES = ("label", "request_key")
 CURSOR = re.compile("[0-9A-Za-z_.:-]{1,100}")
 ECHO = 60
 """Characters of a value that are repeated to the caller."""
+UNITS = {"_s": "s|secs?|seconds?", "fps": "fps", "usd": "usd|dollars?"}
+"""By the ending of an argument's name: words that may stand behind its number in a caller's text."""
+YES_OR_NO = {"true": ("true", "yes", "on", "1"), "false": ("false", "no", "off", "0")}
 SLOW_FORMAT = "rfc3987_syntax"
 
 KINDS = {
@@ -106,6 +109,11 @@ class StrictArguments:
             found.setdefault(place, sentence)
         return dict(islice(found.items(), MOST))
 
+    def without_nulls(self, given: Arguments) -> Arguments:
+        """The arguments without those that are null, at every depth that the schema knows: many hosts write null for
+        what they leave out. Entries of a list stay, and whatever the schema does not name."""
+        return cast("Arguments", _without_nulls(given, {"properties": self.properties}))
+
     def completed(self, given: Arguments) -> dict[str, object]:
         """The arguments with the defaults of those left out, and 8.0 as 8 where a whole number is meant."""
         values: dict[str, object] = {}
@@ -132,7 +140,7 @@ class StrictArguments:
                     if name not in instance:
                         yield _joined(place, name), "is required"
             case "type":
-                yield place, _wrong_type(finding)
+                yield place, _wrong_type(finding, place)
             case "anyOf":
                 branches = cast("list[Schema]", finding.validator_value)
                 yield place, _of_no_kind(finding.instance, [cast(str, branch["type"]) for branch in branches])
@@ -206,7 +214,30 @@ def _near(value: object, words: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _wrong_type(finding: Finding) -> str:
+def _without_nulls(value: object, schema: Schema) -> object:
+    if isinstance(value, Mapping) and "properties" in schema:
+        fields = cast("dict[str, Schema]", schema["properties"])
+        items = cast("Mapping[str, object]", value).items()
+        kept = ((name, item) for name, item in items if item is not None or name not in fields)
+        return {name: _without_nulls(item, fields.get(name, {})) for name, item in kept}
+    if isinstance(value, list) and "items" in schema:
+        return [_without_nulls(item, cast(Schema, schema["items"])) for item in cast("list[object]", value)]
+    return cast(object, value)
+
+
+def _meant(text: str, kind: str, place: str) -> str:
+    """What to write for a number or yes-or-no in quotes, "" where that is not plain. place: tells the unit."""
+    word = text.strip().lower()
+    if kind == "boolean":
+        return next((said for said, words in YES_OR_NO.items() if word in words), "")
+    unit = next((units for ending, units in UNITS.items() if place.endswith(ending)), "")
+    number = re.fullmatch(rf"\$?\s*(-?[0-9]+(?:\.[0-9]+)?)\s*(?:{unit})?", word)
+    if number is None or (word.startswith("$") and not place.endswith("usd")):
+        return ""
+    return number[1] if kind == "number" or "." not in number[1] else ""
+
+
+def _wrong_type(finding: Finding, place: str) -> str:
     kind = cast(str, finding.validator_value)
     meant = KINDS[kind]
     value = finding.instance
@@ -214,6 +245,8 @@ def _wrong_type(finding: Finding) -> str:
         return f"must be {meant}, not null: leave it out instead"
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be {meant}, not {value}"
+    if isinstance(value, str) and kind in ("number", "integer", "boolean") and (write := _meant(value, kind, place)):
+        return f"must be {meant}, not the string {echo(value)}: write {write}"
     if isinstance(value, str) and kind != "string":
         quoted = value.lstrip()[:1] in ("[", "{")
         remedy = ": give it as it is, not JSON in a string" if quoted else ": give it without quotes"

@@ -48,15 +48,15 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
         *_starting(),
         _tool(
             "inspect_clip",
-            "See a clip: facts, measures and one contact sheet of stills. A still image: a grid to read motion boxes.",
+            "See a clip, alone or against another: facts, measures, contact sheet. A still: a grid to read boxes.",
             arguments.inspect_clip(),
             None,
         ),
         _tool("get_job", "A job as it is now.", arguments.one_job(), outputs.job()),
         _tool(
             "wait_for_job",
-            "Wait for all (or any) of the jobs, at most timeout_s. timed_out=true: they go on, wait again. "
-            "Ending a wait stops no job.",
+            "Wait for all (or any) of the jobs, at most timeout_s. timed_out=true: wait again. "
+            "Ended jobs are told in full once, others in rows. Ending a wait stops no job.",
             arguments.wait_for_job(max_wait_s),
             outputs.jobs(),
         ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from backends.jobs.views import Job, JobPage, JobRow, Ticket, View
+from backends.jobs.views import Job, JobPage, JobRow, Spend, Ticket, View, first_words
 from backends.plain import one_line, quoted, said
 
 PREVIS = "PREVIS (no generative model)"
@@ -24,6 +24,12 @@ ERROR_MOST = 2000
 OTHERS = ("label", "file")
 """Fields of a row that hold what somebody else said."""
 
+FACTS = ("duration_s", "width", "height", "fps", "audio", "seed")
+"""Fields of a job that say what its clip is."""
+
+SHOWN_AS = {"label": "label {}", "take": "take {}", "cost_usd": "{}", "created_at": "{}", "file": "file {}"}
+"""How the words of a job's row go on after its state, task and model, in this order; its prompt comes last."""
+
 
 def plain(view: View) -> Plain:
     """A view as JSON without what is empty or unknown: an absent field means just that."""
@@ -32,7 +38,10 @@ def plain(view: View) -> Plain:
 
 def plain_row(row: JobRow) -> Plain:
     """A row as JSON without what is as usual: rows are read by the dozen."""
-    return row.model_dump(exclude_defaults=True)
+    told = row.model_dump(exclude_defaults=True)
+    if row.state == "succeeded":
+        told.pop("progress", None)
+    return told
 
 
 def stopped(job: Job) -> Plain:
@@ -41,7 +50,8 @@ def stopped(job: Job) -> Plain:
 
 
 def row_of(job: Job) -> JobRow:
-    return JobRow.model_validate(job.model_dump(include=set(JobRow.model_fields)))
+    fields = job.model_dump(include=set(JobRow.model_fields))
+    return JobRow.model_validate(fields | {"prompt": first_words(job.prompt)})
 
 
 def ticket_text(ticket: Ticket) -> str:
@@ -72,6 +82,7 @@ def job_text(job: Job) -> str:
         f"{job.task} by {job.model} ({job.engine}){f', label {said(job.label)}' if job.label else ''}, take {job.take}",
         _line("prompt", said(job.prompt)),
         _line("clip", _clip_facts(job)),
+        _line("asked for", _asked(job)),
         _line("file", job.file),
         _line("more files", ", ".join(path for path in job.files if path != job.file)),
         _line("poster", job.poster),
@@ -92,25 +103,40 @@ def jobs_text(jobs: Sequence[Job]) -> str:
 
 def page_text(page: JobPage) -> str:
     """Rows, then the money, then how to see more."""
-    spend = page.spend
-    walls = [
-        f"{dollars(wall)} a {what}"
-        for wall, what in ((spend.per_job_wall_usd, "job"), (spend.per_day_wall_usd, "day"))
-        if wall is not None
-    ]
-    allowed = f"; the person allows {', '.join(walls)}" if walls else ""
-    changed = "".join(f"; {sentence}" for sentence in spend.limits_changed)
-    money = (
-        f"spent today {dollars(spend.today_usd)}, in all {dollars(spend.total_usd)}, "
-        f"reserved {dollars(spend.reserved_usd)}{allowed}{changed}"
-    )
-    lines = [_row_text(plain_row(row)) for row in page.jobs] or ["no jobs"]
+    lines = [job_row_text(row) for row in page.jobs] or ["no jobs"]
     more = [f'older ones: list_jobs(cursor="{page.cursor}")'] if page.cursor else []
-    return _lines([*lines, money, *more])
+    folder = f"files are in {said(page.folder)}" if page.folder else ""
+    changed = "".join(f"; {sentence}" for sentence in page.spend.limits_changed)
+    return _lines([*lines, folder, f"{money(page.spend)}{changed}", *more])
+
+
+def money(spend: Spend) -> str:
+    """What today has cost and may still cost, as a sum that adds up, then all days, then the limits of the person."""
+    day = "" if spend.per_day_wall_usd is None else f" of {dollars(spend.per_day_wall_usd)}"
+    spent = max(0.0, spend.today_usd - spend.today_reserved_usd)
+    told = (
+        f"today (UTC) {dollars(spend.today_usd)}{day}: {dollars(spent)} spent, "
+        f"{dollars(spend.today_reserved_usd)} reserved; all days: {dollars(spend.total_usd)} spent, "
+        f"{dollars(spend.reserved_usd)} reserved"
+    )
+    job = spend.per_job_wall_usd
+    return told if job is None else f"{told}; the person allows {dollars(job)} a job"
 
 
 def stopped_text(job: Job) -> str:
-    return _lines([_row_text(plain_row(row_of(job))), *_notes(job.notes), _line("next", job.next)])
+    return _lines([job_row_text(row_of(job)), *_notes(job.notes), _line("next", job.next)])
+
+
+def job_row_text(row: JobRow) -> str:
+    """A row of list_jobs in words: `job_x: running 35%, extend by acme/one, label dawn, ...`."""
+    told = plain_row(row)
+    progress = f" {row.progress:.0%}" if "progress" in told else ""
+    parts = [f"{row.job_id}: {row.state}{progress}", f"{row.task} by {row.model}" if row.task else row.model]
+    for name, form in SHOWN_AS.items():
+        if name in told:
+            value = dollars(row.cost_usd or 0) if name == "cost_usd" else told[name]
+            parts.append(form.format(said(value) if name in OTHERS and isinstance(value, str) else value))
+    return ", ".join([*parts, *([f"prompt {said(row.prompt)}"] if row.prompt else [])])
 
 
 def models_text(found: Mapping[str, object]) -> str:
@@ -118,7 +144,8 @@ def models_text(found: Mapping[str, object]) -> str:
     rows = cast("list[Plain]", found.get("models", []))
     more = cast(int, found.get("more", 0))
     lines = [_row_text(row) for row in rows] or ["no model matches: leave query out, or pass include_retired=true"]
-    return _lines([*lines, f"{more} more: raise limit, or narrow by query or task" if more else ""])
+    left_out = [f"left out: {why}" for why in cast("list[str]", found.get("left_out", []))]
+    return _lines([*lines, f"{more} more: raise limit, or narrow by query or task" if more else "", *left_out])
 
 
 def estimate_text(found: Mapping[str, object]) -> str:
@@ -181,6 +208,11 @@ def _clip_facts(job: Job) -> str:
         f"seed {job.seed}" if job.seed is not None else "",
     ]
     return ", ".join(fact for fact in facts if fact)
+
+
+def _asked(job: Job) -> str:
+    """What was asked for where something else came, in the clip's own words."""
+    return _clip_facts(Job.model_validate(job.model_dump() | dict.fromkeys(FACTS) | job.asked)) if job.asked else ""
 
 
 def _cost(job: Job) -> str:

@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from anyio import to_thread
+from anyio import create_task_group, sleep, to_thread
 from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
 
 from backends import plain
 from backends.errors import VideoError
 from backends.verbs import Terms, request_of
-from mcp_server import text
+from mcp_server import text, waits
 from mcp_server.consent import Person, leave_to_spend
+from mcp_server.told import Told
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
-    from backends.studio import Prefer, Studio, Where
+    from backends.studio import Inspection, Prefer, Studio, Where
+
+
+LOOK_NOTE_S = 5
+"""Seconds between two progress notes while a clip is looked at."""
 
 
 class Reporter(Protocol):
@@ -29,13 +34,15 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call, its arguments checked and completed. person: whoever may be asked about money."""
+    """One tool call, its arguments checked and completed. person: whoever may be asked about money. told: what the
+    session has heard of its jobs."""
 
     tool: str
     studio: Studio
     given: Mapping[str, object]
     report: Reporter
     person: Person
+    told: Told
 
     def words(self, name: str) -> str | None:
         return cast("str | None", self.given.get(name))
@@ -95,6 +102,7 @@ async def start(call: Call) -> Answer:
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
+    call.told.tell_notes(ticket.job_id, ticket.notes)
     return answer(text.ticket_text(ticket), text.plain(ticket))
 
 
@@ -102,27 +110,76 @@ async def inspect_clip(call: Call) -> CallToolResult:
     """Text and one picture, and no structured content: some hosts would then drop the picture."""
     from base64 import b64encode
 
-    seen = await to_thread.run_sync(call.studio.inspect, cast(str, call.given["clip"]), call.whole("frames"))
+    look = partial(call.studio.inspect, cast(str, call.given["clip"]), call.whole("frames"), call.words("against"))
+    seen = await _noting(call.report, look)
     words = TextContent(text=plain.lines(f"{seen.text}\ncontact sheet: {plain.one_line(str(seen.sheet))}"))
     picture = ImageContent(data=b64encode(seen.jpeg).decode(), mime_type="image/jpeg")
     return CallToolResult(content=[words, picture])
 
 
+async def _noting(report: Reporter, look: Callable[[], Inspection]) -> Inspection:
+    """Run the look in a thread, with a note now and then so that no host takes a long one for a hang. How far it has
+    come is not known, so only the seconds are told."""
+    found: list[Inspection | Exception] = []  # a failure leaves the task group as it is, not as a group
+    async with create_task_group() as watching:
+        watching.start_soon(_say_so, report)
+        found.append(await to_thread.run_sync(_outcome, look))
+        watching.cancel_scope.cancel()
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
+async def _say_so(report: Reporter) -> None:
+    seconds = 0
+    while True:
+        await sleep(LOOK_NOTE_S)
+        seconds += LOOK_NOTE_S
+        await report(float(seconds), None, f"looking at the clip, {seconds} s so far")
+
+
+def _outcome(look: Callable[[], Inspection]) -> Inspection | Exception:
+    try:
+        return look()
+    except Exception as error:
+        return error
+
+
 async def get_job(call: Call) -> CallToolResult:
     job = await to_thread.run_sync(call.studio.get, cast(str, call.given["job_id"]))
+    call.told.tell(job, in_full=True)
     return answer(text.job_text(job), text.plain(job))
 
 
 async def wait_for_job(call: Call) -> CallToolResult:
-    """A bounded look at running jobs. Ending it, however, ends no job: the Studio only reads."""
-    job_ids = list(dict.fromkeys(cast("Sequence[str]", call.given["job_ids"])))
-    jobs = await call.studio.wait(
-        job_ids,
-        until=cast('Literal["all", "any"]', call.given["until"]),
-        timeout_s=float(cast(float, call.given["timeout_s"])),
-        on_change=Watch(call.report, len(job_ids)).changed,
-    )
-    return answer(text.jobs_text(jobs), {"jobs": [text.plain(job) for job in jobs]})
+    """A bounded look at running jobs. Ending it, however, ends no job: the Studio only reads.
+
+    until="any" waits for news: a job whose end this session knows already doesn't end the wait.
+    """
+    given = cast("Sequence[str]", call.given["job_ids"])
+    job_ids = list(dict.fromkeys(job_id.removeprefix("video://jobs/") for job_id in given))
+    until = cast('Literal["all", "any"]', call.given["until"])
+    known: dict[str, Job] = {}
+    if until == "any":
+        known = await to_thread.run_sync(_known, call, job_ids)
+    awaited = [job_id for job_id in job_ids if job_id not in known]
+    if awaited:
+        waited = await call.studio.wait(
+            awaited,
+            until=until,
+            timeout_s=float(cast(float, call.given["timeout_s"])),
+            on_change=Watch(call.report, len(awaited)).changed,
+        )
+        known |= {job.job_id: job for job in waited}
+    return answer(*waits.report([known[job_id] for job_id in job_ids], call.told))
+
+
+def _known(call: Call, job_ids: Sequence[str]) -> dict[str, Job]:
+    """Of several jobs those whose end the session has been told in full."""
+    if len(job_ids) == 1:
+        return {}
+    jobs = [call.studio.get(job_id) for job_id in job_ids]
+    return {job.job_id: job for job in jobs if call.told.knows(job)}
 
 
 class Watch:

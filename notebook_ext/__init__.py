@@ -9,6 +9,8 @@ Nothing heavy is imported before it is used.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +26,23 @@ if TYPE_CHECKING:
     from notebook_ext.views.keyframes import keyframes as keyframes
 
     studio: NotebookStudio
+
+
+def _refuse_hidden() -> None:
+    """ImportError when Python would import another package instead of our back end: what that one lacks would fail in
+    words that explain nothing."""
+    own = Path(__file__).resolve().parents[1] / "backends"
+    found = find_spec("backends")
+    places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]
+    place = next((Path(place).resolve() for place in places if place), own)
+    if not place.is_relative_to(own):
+        raise ImportError(
+            f"another package named backends ({place}) hides Reelwright's own: rename it, or start the kernel in "
+            "another folder and without PYTHONPATH"
+        )
+
+
+_refuse_hidden()
 
 _PLACES = {
     "studio": "client",

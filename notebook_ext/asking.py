@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from backends.request import VideoRequest, plain_decimal, refuse
+from backends.request import CameraMove, VideoRequest, plain_decimal, refuse
 from backends.studio import Prefer, Where
 from backends.verbs import Terms, contradictions, keyframe_order, request_of
 from notebook_ext.media_names import media_name
@@ -34,6 +34,8 @@ class Options(TypedDict, total=False):
     motion: object
     loop: bool
     fit: str
+    focus: Sequence[float]
+    style: str
     provider_options: Mapping[str, Any]
     prefer: Prefer
     where: Where
@@ -92,6 +94,8 @@ def _named(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
         if name in named:
             value = getattr(named[name], part, named[name])
             named[name] = [_plain(one) for one in ([value] if isinstance(value, str | Mapping) else value)]
+    if "focus" in named:
+        named["focus"] = list(named["focus"])
     if "references" in named:
         given = named["references"]
         pairs = given.items() if isinstance(given, Mapping) else None
@@ -153,7 +157,11 @@ def as_code(request: VideoRequest, label: str = "", take: int = 1) -> str:
 
 
 def _short(frame: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in frame.items() if name != "role" and value != ""}
+    """What was said of a keyframe, its camera in the string form."""
+    short = {name: value for name, value in frame.items() if name != "role" and value not in ("", 0.0, ())}
+    if "at_s" in frame:
+        short["at_s"] = frame["at_s"]
+    return short | ({"camera": [str(CameraMove(**move)) for move in short["camera"]]} if "camera" in short else {})
 
 
 def _code(value: Any) -> str:

@@ -150,7 +150,7 @@ def crop_of(moves: Sequence[CameraMove], aspect: float, seconds: float, seed: in
     VideoError("unsupported") in the engine's words for moves that leave too little of the still.
     """
     from backends.animatic.lens import Overscan
-    from backends.animatic.still import camera_matrices
+    from backends.animatic.stage import camera_matrices
 
     path = engine.CameraPath(tuple(moves), seconds - 1 / FPS, seed)
     if path.still:

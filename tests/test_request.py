@@ -131,6 +131,9 @@ def test_references_and_loras_have_string_forms() -> None:
     [
         ("shots/a b.png", MediaName("path", "shots/a b.png")),
         ("https://example.org/a.png", MediaName("url", "https://example.org/a.png")),
+        ("file:///shots/a%20b%23.png", MediaName("path", "/shots/a b#.png")),
+        ("FILE://localhost/shots/a.png", MediaName("path", "/shots/a.png")),
+        ("file:///C:/shots/a.png", MediaName("path", "C:/shots/a.png")),
         (JOB, MediaName("job", JOB)),
         (f"video://jobs/{JOB}", MediaName("job", JOB)),
         (f"video://jobs/{JOB}/last_frame", MediaName("job", JOB, "last_frame")),
@@ -146,7 +149,11 @@ def test_media_names(text: str, name: MediaName) -> None:
     [
         ("http://example.org/a.png", "give an https URL"),
         ("ftp://example.org/a.png", "give an https URL"),
-        ("file:///etc/passwd", "give an https URL"),
+        ("file://server/share/a.png", "names no file of this machine: write file:///FOLDER/NAME"),
+        ("file:a.png", "names no file of this machine"),
+        ("file:///clips/a.mp4#t=1,2", "%23 for #"),
+        ("file:///a%00b.png", "holds letters that no path has"),
+        ("file:///a%ffb.png", "holds letters that no path has"),
         ("data:image/png;base64,AAAA", "save the data to a file"),
         ("video://jobs/nonsense", "video://jobs/JOB_ID"),
         ("a\0b.png", "NUL"),
@@ -177,3 +184,32 @@ def test_money_is_exact() -> None:
     assert VideoRequest.model_validate_json(request.model_dump_json()) == request
     with pytest.raises(VideoError, match="US dollars"):
         build_request(task="text_to_video", max_cost_usd=True)
+
+
+def test_an_older_versions_paid_job_is_found_by_the_same_request() -> None:
+    """Digests that were in stores before fit could be left out, and before focus, style and holds."""
+    one = build_request(task="image_to_video", prompt="x", frames=[{"image": "a.png"}])
+    assert one.digest({"frames[0].image": "abc"}) == "10281a5cf5bb6318c7aa9bc633b09f6dc5e17fed3473948623510ce5278a3edc"
+    two = build_request(
+        task="interpolate",
+        prompt="x",
+        fit="pad",
+        frames=[{"image": "a.png"}, {"image": "b.png", "at_s": 2}],
+        camera=["pan-left"],
+    )
+    assert two.digest() == "fe55c724a79032a8230d00f57a7f2fce8db21726f742c86fe8de402f8b66d36e"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"focus": [0.5, 0.5]}, {"style": "noir"}, {"fit": "blur"}, {"frames": [{"image": "a.png", "hold_s": 1}]}],
+)
+def test_what_is_new_in_a_request_makes_it_another(change: dict[str, object]) -> None:
+    plain = {"task": "image_to_video", "frames": [{"image": "a.png"}]}
+    assert build_request(**plain).digest() != build_request(**plain | change).digest()
+
+
+@pytest.mark.parametrize("focus", [[0.5], [0.5, 0.5, 0.5], [-0.1, 0.5], [0.5, 1.5], ["0.5", 0.5], 0.5])
+def test_a_focus_is_two_shares_of_the_image(focus: object) -> None:
+    with pytest.raises(VideoError, match=r"^focus(\[[01]\])?: "):
+        build_request(task="image_to_video", frames=[{"image": "a.png"}], focus=focus)

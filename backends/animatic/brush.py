@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from backends.animatic.lens import Rgb
 from backends.errors import VideoError
+from backends.media.fit import MIDDLE, Focus
 from backends.request import MotionRegion
 
 Plane = npt.NDArray[np.float32]
@@ -43,11 +44,15 @@ class Placement:
     height: float
 
     @classmethod
-    def covering(cls, picture: tuple[int, int], plane: tuple[int, int]) -> Placement:
-        """For a (width, height) picture centred on a plane that it covers, its overhang cut off."""
+    def covering(cls, picture: tuple[int, int], plane: tuple[int, int], focus: Focus | None = None) -> Placement:
+        """For a (width, height) picture on a plane that it covers, its overhang cut off around the focus."""
         scale = max(plane[0] / picture[0], plane[1] / picture[1])
-        width, height = picture[0] * scale, picture[1] * scale
-        return cls((plane[0] - width) / 2, (plane[1] - height) / 2, width, height)
+        size = (picture[0] * scale, picture[1] * scale)
+        left, top = (
+            -min(whole - kept, max(0.0, part * whole - kept / 2))
+            for part, whole, kept in zip(focus or MIDDLE, size, plane, strict=True)
+        )
+        return cls(left, top, *size)
 
 
 def outline(region: MotionRegion, mask: Plane | None, place: Placement, plane: tuple[int, int]) -> Cover:

@@ -7,7 +7,6 @@ narrowed (zoom). `lens` turns poses into pictures.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backends.animatic.ease import DRIFT, out_and_back, smoothstep, travel
@@ -76,7 +75,7 @@ class CameraPath:
     """The camera over a clip. length_s: the time of the last frame, or a whole period when loop is true.
 
     from_rest: the path begins at the still's own view (an extension must start on the very last frame), and handheld
-    grows from nothing in its first second.
+    grows from nothing in its first second. to_rest: it ends at rest, as what follows stands still.
     """
 
     moves: tuple[CameraMove, ...]
@@ -84,6 +83,7 @@ class CameraPath:
     seed: int = 0
     loop: bool = False
     from_rest: bool = False
+    to_rest: bool = False
 
     @property
     def still(self) -> bool:
@@ -127,7 +127,7 @@ class CameraPath:
         if self.loop:
             return out_and_back(t - start, span)
         to_the_cut = start + span >= self.length_s - 1e-9
-        drift = DRIFT if to_the_cut and move.move not in REVEALING else 0.0
+        drift = DRIFT if to_the_cut and not self.to_rest and move.move not in REVEALING else 0.0
         return travel(t - start, span, drift)
 
     def _shake(self, index: int, move: CameraMove, t: float) -> dict[str, float]:
@@ -137,6 +137,8 @@ class CameraPath:
             size *= smoothstep((t - start) / 0.5) * smoothstep((start + span - t) / 0.5)
         elif self.from_rest:
             size *= self.settle(t)
+        if self.to_rest:
+            size *= smoothstep(t / 0.5) * smoothstep((self.length_s - t) / 0.5)
         repeat = self.length_s if self.loop else None
         pan, tilt, roll = (Shake.make(self.seed, f"{index}/{channel}", repeat) for channel in ("pan", "tilt", "roll"))
         return {
@@ -148,14 +150,3 @@ class CameraPath:
     def settle(self, t: float) -> float:
         """0 at the start, 1 after a second (or the whole clip when that is shorter)."""
         return smoothstep(t / max(1e-6, min(1.0, self.length_s)))
-
-
-def drifting_in(notes: list[str], loop: bool) -> Sequence[CameraMove]:
-    """What the camera does when nobody said: a slow push-in, which suits most stills and needs no overscan."""
-    move = CameraMove.parse("dolly-in:0.2")
-    notes.append(
-        f"no camera move was asked for: a slow push-in ({move}) was made"
-        + (", out and back for the loop" if loop else "")
-        + '; camera=["static"] locks it off'
-    )
-    return (move,)

@@ -28,18 +28,19 @@ def _smoothstep_area(u: float) -> float:
     return u**3 - u**4 / 2
 
 
-def travel(t: float, span: float, end_speed: float = 0.0) -> float:
+def travel(t: float, span: float, end_speed: float = 0.0, start_speed: float = 0.0) -> float:
     """How much of a move is done t seconds into its span: 0 at 0, 1 at the end.
 
-    The speed rises smoothly from rest, holds, and falls smoothly to end_speed (a share of the cruising speed).
+    The speed rises smoothly from start_speed, holds, and falls smoothly to end_speed (shares of the cruising speed).
     """
     if span <= 0:
         return 1.0 if t >= 0 else 0.0
     t = clamp(t, 0.0, span)
     ramp = min(RAMP_S, RAMP_SHARE * span)
     cruise = span - 2 * ramp
-    total = ramp / 2 + cruise + ramp * (1 + end_speed) / 2
-    done = ramp * _smoothstep_area(min(1.0, t / ramp))
+    total = ramp * (1 + start_speed) / 2 + cruise + ramp * (1 + end_speed) / 2
+    early = min(1.0, t / ramp)
+    done = ramp * (start_speed * early + (1 - start_speed) * _smoothstep_area(early))
     done += clamp(t - ramp, 0.0, cruise)
     if (late := t - ramp - cruise) > 0:
         done += late - (1 - end_speed) * ramp * _smoothstep_area(late / ramp)

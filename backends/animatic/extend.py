@@ -10,11 +10,14 @@ from typing import cast
 
 import numpy as np
 
+from backends.animatic.brush import Brush, Placement
 from backends.animatic.camera import REVEALING, CameraPath
 from backends.animatic.card import Card
 from backends.animatic.drift import from_json, in_words, is_still, to_json, velocity
+from backends.animatic.ease import DRIFT, travel
 from backends.animatic.lens import Matrix, Rgb, inverse, shoot
 from backends.animatic.onward import HAND_OVER_S, Onward
+from backends.animatic.still import brush_of
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count
 from backends.backend import Asset, JsonObject, Prepared
@@ -31,7 +34,6 @@ SUSTAINED_S = Fraction(1, 2)
 """How long a rate must be kept up to be the clip's."""
 HEARD_S = 0.1
 """Sound that outlasts the picture by less is the same length: a sound packet has 20 to 40 ms."""
-PUSH = "dolly-in:0.2"
 OUTWARD_PCT_S = -0.8
 SOFT = 1.5
 
@@ -47,7 +49,7 @@ def extend_take(prepared: Prepared) -> Take:
     added = frame_count(request.duration_s or 5, rate)
     take = Take(frames=iter(()), count=before + added, rate=rate, phase="going on from the last frame")
     if request.prompt:
-        take.notes.append("the prompt is not followed: an animatic goes on with the camera, nothing else")
+        take.notes.append("the prompt is not followed: an animatic goes on with camera and motion, nothing else")
     if not steady:
         take.notes.append(f"the clip's frame rate varies: all of it was brought to an even {float(rate):.5g} fps")
     if asset.facts.audio:
@@ -141,7 +143,7 @@ def _frames(prepared: Prepared, asset: Asset, steady: bool, added: int, take: Ta
     take.facts |= {"source_frames": before, "added_frames": added}
     sidecar = _own_sidecar(asset, prepared, before, take.notes)
     card = _card(prepared, sidecar, before, take.rate)
-    if card and not prepared.request.camera:
+    if card and not prepared.request.camera and not prepared.request.motion:
         card = card.continued(added)
         take.sidecar = {"kind": "card", "card": card.to_json(), "velocity": to_json(np.zeros((3, 3)))}
         take.notes.append("the storyboard card goes on, with its timecode")
@@ -150,8 +152,38 @@ def _frames(prepared: Prepared, asset: Asset, steady: bool, added: int, take: Ta
     onward = _onward(prepared, sidecar, added, take)
     views = onward.views()
     _tell(onward, views, take)
-    for view in views:
-        yield last if view is None else shoot(last, view, prepared.width, prepared.height)
+    brush = _brush(prepared, last, sidecar, take)
+    shares = _shares(added, take.rate, moving_before=bool(sidecar.get("regions_moving")))
+    shown = last if brush is None else last.copy()
+    for view, share in zip(views, shares, strict=True):
+        if brush:
+            brush.paint(last, shown, share)
+        yield shown if view is None else shoot(shown, view, prepared.width, prepared.height)
+
+
+def _brush(prepared: Prepared, last: Rgb, sidecar: JsonObject, take: Take) -> Brush | None:
+    """The motion regions of the added part, which lie on the clip's last frame."""
+    regions = prepared.request.motion
+    take.sidecar["regions"] = len(regions)
+    if not regions:
+        if sidecar.get("regions"):
+            take.notes.append(
+                "the motion regions of the clip hold still in the added part; motion=[...] keeps them moving"
+            )
+        return None
+    place = Placement(0.0, 0.0, float(prepared.width), float(prepared.height))
+    brush = brush_of(regions, prepared.assets, place, last, take.notes)
+    take.sidecar["regions_moving"] = brush is not None
+    if brush:
+        take.facts["slides_px"] = [round(slide, 1) for slide in brush.slides]
+    return brush
+
+
+def _shares(added: int, rate: Fraction, *, moving_before: bool) -> list[float]:
+    """How much of their way the motion regions have gone at each new frame; those that moved when the clip ended start
+    at the speed that a clip of this engine ends with."""
+    span = float(added / rate)
+    return [travel(float(k / rate), span, DRIFT, DRIFT if moving_before else 0.0) for k in range(1, added + 1)]
 
 
 def _even(frame: Rgb, prepared: Prepared) -> Rgb:
@@ -187,7 +219,7 @@ def _card(prepared: Prepared, sidecar: JsonObject, frames: int, rate: Fraction) 
 
 
 def _onward(prepared: Prepared, sidecar: JsonObject, added: int, take: Take) -> Onward:
-    """What the camera does in the added part: the new moves, the old motion easing out, or a gentle push."""
+    """What the camera does in the added part: the new moves, or the old motion easing out. Nothing else moves."""
     request, length_s = prepared.request, float(added / take.rate)
     old = from_json(sidecar.get("velocity")) if sidecar else None
     moving = old is not None and not is_still(old)
@@ -197,11 +229,9 @@ def _onward(prepared: Prepared, sidecar: JsonObject, added: int, take: Take) -> 
     elif moving:
         take.notes.append("the camera goes on with the motion that the clip ended with, and eases out")
     elif not moves:
-        moves = (CameraMove.parse(PUSH),)
         why = "the clip ends at rest" if old is not None else "the clip's own camera path is not known"
-        take.notes.append(f'{why}: a gentle push-in ({PUSH}) was added; camera=["static"] holds the last frame')
-    if sidecar.get("regions"):
-        take.notes.append("the motion regions of the clip hold still in the added part")
+        what = "the picture" if not request.motion else "all but the motion regions"
+        take.notes.append(f"{why}: {what} stands still in the added part; camera=[...] moves over it")
     path = CameraPath(tuple(moves), length_s, request.seed or 0, from_rest=True)
     return Onward(old if moving else None, path, added, take.rate, prepared.width / prepared.height)
 

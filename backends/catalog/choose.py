@@ -13,11 +13,14 @@ from datetime import date
 from decimal import Decimal
 
 from backends.catalog.checked import Checked
+from backends.catalog.effects import check_effect_too
+from backends.catalog.family import choose_member, members
 from backends.catalog.loader import Catalog
 from backends.catalog.price import Estimate, estimate
 from backends.catalog.ranking import Anywhere, Available, Offer, Prefer, Ranking, barred, rank
 from backends.catalog.row import Row
-from backends.catalog.rules import check, find, refusal
+from backends.catalog.rules import find, refusal
+from backends.catalog.staleness import end_text
 from backends.errors import A_PERSON, VideoError
 from backends.request import MediaFacts, VideoRequest
 
@@ -57,23 +60,43 @@ def choose(
     """
     limits = [limit for limit in (max_cost_usd, request.max_cost_usd) if limit is not None]
     budget = min(limits) if limits else None
-    if request.model != "auto":
+    family = members(catalog, request.model)
+    if family is None and request.model != "auto":
         unpriced = budget if allow_unknown_price else None
-        return _named(request, catalog, inputs, available, allow_providers, budget, per_job_usd, unpriced)
+        return _named(request, catalog, inputs, available, allow_providers, budget, per_job_usd, unpriced, today)
     ranking = rank(
         request,
-        catalog,
+        family or catalog,
         inputs,
         available,
         prefer=prefer,
         where=where,
         allow_providers=allow_providers,
+        unknown_price=allow_unknown_price and bool(budget),
         today=today,
     )
+    if family is not None:
+
+        def pick(asked: VideoRequest, rows: Catalog) -> Choice:
+            return choose(
+                asked,
+                rows,
+                inputs,
+                available,
+                prefer=prefer,
+                where=where,
+                allow_providers=allow_providers,
+                max_cost_usd=budget,
+                per_job_usd=per_job_usd,
+                allow_unknown_price=allow_unknown_price,
+                today=today,
+            )
+
+        return choose_member(request, family, ranking, pick)
     generative = [offer for offer in ranking.fits if offer.row.engine != "previs"]
     usable = [offer for offer in generative if offer.available]
     if usable:
-        return _within(usable, ranking, prefer, budget, per_job_usd)
+        return _within(usable, ranking, prefer, budget, per_job_usd, today)
     previs = [offer for offer in ranking.fits if offer.row.engine == "previs" and offer.available]
     if any(available(row) is None for row in catalog.rows if row.engine == "generative" and row.state != "retired"):
         raise _nothing_fits(request, ranking, inputs, generative)
@@ -93,13 +116,14 @@ def _named(
     budget: Decimal | None,
     wall: Decimal | None,
     unpriced: Decimal | None,
+    today: date | None,
 ) -> Choice:
     """unpriced: what a model of unknown price may be started for, US dollars; None = it may not."""
     try:
         row = catalog.get(request.model)
     except VideoError as error:
         raise _with_exact_price(error, request, catalog, inputs) from None
-    checked = check(request, row, inputs)
+    checked = check_effect_too(request, row, inputs, catalog)
     cost = estimate(checked, row)
     if barred(row, allow_providers):
         allowed = ", ".join(sorted(allow_providers or ())) or "none"
@@ -116,9 +140,8 @@ def _named(
         notes = (*notes, f"the price of {row.id} is unknown: max_cost_usd {_usd(unpriced)} is held for it")
     if (error := _over(cost, row, budget, wall)) is not None:
         raise error
-    if row.state == "retiring" and row.retire_on:
-        sure = "" if row.retire_checked else " (not confirmed by the provider)"
-        notes = (*notes, f"{row.id} is to be shut down on {row.retire_on.isoformat()}{sure}")
+    if end := end_text(row, today or date.today()):
+        notes = (*notes, f"{row.id} {end}")
     return Choice(row, checked, cost, notes)
 
 
@@ -156,7 +179,7 @@ def _over(cost: Estimate, row: Row, budget: Decimal | None, wall: Decimal | None
 def _unpriced(cost: Estimate, row: Row) -> VideoError:
     text = (
         f"the price of {row.id} is unknown ({cost.detail}), so it cannot be held to a limit: take another model. Where "
-        "the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is held as its price"
+        "the person's setting allow_unknown_price is true, max_cost_usd above 0 starts it and is held as its price"
     )
     return VideoError("needs_budget", text)
 
@@ -166,22 +189,29 @@ def _usd(amount: Decimal) -> str:
 
 
 def _within(
-    usable: list[Offer], ranking: Ranking, prefer: Prefer, budget: Decimal | None, wall: Decimal | None
+    usable: list[Offer],
+    ranking: Ranking,
+    prefer: Prefer,
+    budget: Decimal | None,
+    wall: Decimal | None,
+    today: date | None,
 ) -> Choice:
     """The first offer inside the limits, with what one step more would have cost; needs_budget when there is none."""
     priced = [offer for offer in usable if offer.estimate.usd_high is not None]
     caps = [cap for cap in (budget, wall) if cap is not None]
+    if not priced:
+        raise _unpriced(usable[0].estimate, usable[0].row)
     inside = [offer for offer in priced if _high(offer) <= min(caps, default=_high(offer))]
     if not inside:
-        raise _needs_budget(priced or usable, ranking, budget, wall)
+        raise _needs_budget(priced, ranking, budget, wall)
     chosen = inside[0]
     notes = [f"auto chose {chosen.row.id} for {prefer}: {chosen.estimate.text}, {_why(chosen.row, prefer)}"]
     better = [offer for offer in priced[: priced.index(chosen)] if offer not in inside]
     dearer = [offer for offer in inside[1:] if offer.row.tier < chosen.row.tier]
     for offer in (better or dearer)[:1]:
         notes.append(f"one step more: {offer.row.id} at {offer.estimate.text}")
-    if chosen.row.state == "retiring" and chosen.row.retire_on:
-        notes.append(f"{chosen.row.id} is to be shut down on {chosen.row.retire_on.isoformat()}")
+    if end := end_text(chosen.row, today or date.today()):
+        notes.append(f"{chosen.row.id} {end}")
     return Choice(chosen.row, chosen.checked, chosen.estimate, (*chosen.checked.notes, *notes))
 
 

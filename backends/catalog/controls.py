@@ -1,4 +1,4 @@
-"""Camera, motion, loop, effect, LoRAs and provider options of a request against a box."""
+"""Style, camera, motion, loop, effect, LoRAs and provider options of a request against a box."""
 
 from __future__ import annotations
 
@@ -9,17 +9,44 @@ from pydantic import JsonValue
 
 from backends.catalog.fitting import Fitting, judge_prompt_length
 from backends.catalog.span import Option, number_text
+from backends.catalog.words import near_word, same_word
 from backends.request import CAMERA_MOVES, CameraMove, MotionRegion
+
+
+def judge_style(fit: Fitting) -> None:
+    """A style of the model's own stays; any other goes into the prompt as words, and the notes say so."""
+    style, legal, name = fit.request.style.strip(), fit.mode.styles, fit.row.id
+    if not style:
+        return
+    if legal:
+        lower = {word.lower(): word for word in legal}
+        if style.lower() in lower:
+            fit.settled["style"] = lower[style.lower()]
+            return
+        near = difflib.get_close_matches(style.lower(), lower, n=1, cutoff=0.8)
+        text = f"style {style[:40]!r}: {name} has {', '.join(legal)}; or put the words into prompt"
+        fit.wrong("style", text, {"style": lower[near[0]]} if near else {"style": ""})
+    elif not fit.mode.prompt_max or not fit.mode.prompt_followed:
+        text = f"style: {name} follows no words for {fit.request.task}: leave it out"
+        fit.wrong("style", text, {"style": ""}, lacking=True)
+    else:
+        words = f"Style: {style.rstrip('.')}."
+        fit.settled["prompt"] = f"{fit.request.prompt.rstrip()} {words}".strip()
+        fit.settled["style"] = ""
+        fit.notes.append(f'the style goes into the prompt as words: "{words}"')
 
 
 def judge_camera(fit: Fitting) -> None:
     """Native moves stay; for a model that takes words they go into the prompt, and the notes say so."""
     moves, rule = fit.request.camera, fit.mode.camera
+    asked = str(fit.settled.get("prompt", fit.request.prompt))
     if not moves:
-        judge_prompt_length(fit, fit.request.prompt)
+        _camera_left_out(fit)
+        judge_prompt_length(fit, asked)
         return
     if rule.how == "none":
-        text = f"camera: {fit.row.id} has no camera control for {fit.request.task}"
+        held = ": give each keyframe its own, with hold_s" if fit.mode.frames.holds else ""
+        text = f"camera: {fit.row.id} has no camera control for {fit.request.task}{held}"
         fit.wrong("camera", text, {"camera": ()}, lacking=True)
     elif len(moves) > rule.high:
         text = f"camera: {len(moves)} moves given; {fit.row.id} takes at most {rule.high}"
@@ -28,12 +55,23 @@ def judge_camera(fit: Fitting) -> None:
         _judge_native(fit, moves)
     else:
         words = camera_words(moves, fit)
-        prompt = f"{fit.request.prompt.rstrip()} {words}".strip()
+        prompt = f"{asked.rstrip()} {words}".strip()
         fit.settled["prompt"], fit.settled["camera"] = prompt, ()
         fit.notes.append(f'the camera goes into the prompt as words: "{words}"; the model may follow it loosely')
         judge_prompt_length(fit, prompt)
         return
-    judge_prompt_length(fit, fit.request.prompt)
+    judge_prompt_length(fit, asked)
+
+
+def _camera_left_out(fit: Fitting) -> None:
+    """A move that nobody asked for is made only where the ticket says so."""
+    rule = fit.mode.camera
+    if rule.unasked and fit.request.motion:
+        return
+    if rule.unasked:
+        fit.settled["camera"] = (CameraMove.parse(rule.unasked),)
+    if rule.left_out:
+        fit.notes.append(rule.left_out)
 
 
 def _judge_native(fit: Fitting, moves: Sequence[CameraMove]) -> None:
@@ -101,10 +139,10 @@ def judge_motion(fit: Fitting) -> None:
             text = f"motion[{number}].{shape}: values are 0..1 of the image (left, top, right, bottom), not pixels"
             fit.wrong("motion", f"{text}: divide x by the image's width and y by its height")
             continue
-        picture = fit.picture
-        size = f"{picture.width}x{picture.height}" if picture else ""
+        picture = fit.picture or fit.clip
+        size = f"{picture.width}x{picture.height} {picture.kind}" if picture else "image"
         text = (
-            f"motion[{number}].{shape} looks like pixels: values are 0..1; for this {size} image write "
+            f"motion[{number}].{shape} looks like pixels: values are 0..1; for this {size} write "
             f"{mended.box or mended.polygon}"
         )
         change = tuple(new or old for new, old in zip(fixed, regions, strict=True))[:most]
@@ -116,7 +154,7 @@ def _in_units(fit: Fitting, region: MotionRegion) -> MotionRegion | None:
     points = [region.box[:2], region.box[2:]] if region.box else region.polygon or []
     if all(value <= 1 for point in points for value in point):
         return region
-    picture = fit.picture
+    picture = fit.picture or fit.clip
     if picture is None or any(x > picture.width or y > picture.height for x, y in points):
         return None
     units = [[round(x / picture.width, 4), round(y / picture.height, 4)] for x, y in points]
@@ -144,17 +182,17 @@ def judge_effect(fit: Fitting) -> None:
     asked, legal, name = fit.request.effect, fit.mode.effects, fit.row.id
     if asked is None:
         if fit.mode.effect_required:
-            fit.wrong("effect", f"effect: {name} needs one of {', '.join(legal)}", {"effect": legal[0]})
+            fit.wrong("effect", f"effect: {name} needs one of {', '.join(legal)}")
         return
     if not legal:
         fit.wrong("effect", f"effect {asked[:40]!r}: {name} has no effects", {"effect": None}, lacking=True)
         return
-    if asked in legal:
+    if (own := same_word(asked, legal)) is not None:
+        fit.settled["effect"] = own
         return
-    lower = {effect.lower(): effect for effect in legal}
-    near = difflib.get_close_matches(asked.lower(), lower, n=1, cutoff=0.0)[0]
+    near = near_word(asked, legal)
     text = f"effect {asked[:40]!r}: {name} has {', '.join(legal)}"
-    fit.wrong("effect", text, {"effect": lower[near]})
+    fit.wrong("effect", text, None if near is None else {"effect": near})
 
 
 def judge_loras(fit: Fitting) -> None:
@@ -171,8 +209,10 @@ def judge_options(fit: Fitting) -> None:
     given, legal = fit.request.provider_options, fit.mode.options
     kept: dict[str, JsonValue] = {}
     wrong: list[str] = []
-    for key, value in given.items():
+    for asked, worded in given.items():
+        key = same_word(asked, legal) or asked
         option = legal.get(key)
+        value = _own_word(option, worded)
         if option is None:
             near = difflib.get_close_matches(key, legal, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
@@ -184,6 +224,15 @@ def judge_options(fit: Fitting) -> None:
             kept[key] = value
     for text in wrong:
         fit.wrong("provider_options", text, {"provider_options": kept})
+    if not wrong and kept != given:
+        fit.settled["provider_options"] = kept
+
+
+def _own_word(option: Option | None, value: JsonValue) -> JsonValue:
+    """The option's own spelling of a word, whatever its capitals."""
+    if option is None or not isinstance(value, str):
+        return value
+    return same_word(value, (word for word in option.values if isinstance(word, str))) or value
 
 
 def _illegal(option: Option, value: JsonValue) -> str | None:

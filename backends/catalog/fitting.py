@@ -89,7 +89,7 @@ def judge_prompt_length(fit: Fitting, prompt: str) -> None:
         fit.wrong("prompt", text, {"prompt": ""}, lacking=True)
     elif length > fit.mode.prompt_max:
         unit = "UTF-16 units" if fit.mode.prompt_utf16 else "characters"
-        more = "" if prompt == fit.request.prompt else " with the camera words"
+        more = "" if prompt == fit.request.prompt else " with the words of style and camera"
         fit.wrong("prompt", f"prompt: {length} {unit}{more}; the most is {fit.mode.prompt_max}: shorten it")
 
 
@@ -130,7 +130,8 @@ def _implied_duration(fit: Fitting) -> float | None:
     """Timed keyframes say how long the clip is: the last one ends it (unless it runs on to the first)."""
     frames = fit.request.frames
     if fit.mode.frames.timed and len(frames) > 1 and not fit.request.loop:
-        return frames[-1].at_s
+        last = frames[-1]
+        return None if last.at_s is None else last.at_s + last.hold_s
     return None
 
 

@@ -4,37 +4,51 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
+from backends.catalog.files import Raw, ids_in, inherit, override, read_file
 from backends.catalog.reading import read_row
 from backends.catalog.row import Row
 from backends.errors import VideoError
 from backends.request import Task
 
 OWN_FOLDER = Path(__file__).parent
-NOT_INHERITED = frozenset(
-    {"id", "title", "aliases", "state", "retire_on", "retire_checked", "successor", "why_retired", "like", "tested"}
-)
-"""What `like` does not take over: a row's own names and life."""
 
-Raw = dict[str, object]
 Stamp = tuple[tuple[str, int, int], ...]
 
 
 def normal(name: str) -> str:
-    """A name without case, spaces and punctuation: "Gen-4 Turbo", "gen4_turbo" and "gen4 turbo" are one."""
-    return re.sub(r"[^a-z0-9/]+", "", name.lower())
+    """A name without case, spaces, punctuation and the v of a version: "Gen-4 Turbo", "gen4_turbo" and "gen4 turbo" are
+    one, and so are "kling-v2.5" and "Kling 2.5"."""
+    return re.sub(r"[^a-z0-9/]+|(?<![a-z])v(?=[0-9])", "", name.lower())
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What was left out of the catalogue, and why: a row of a person's or plug-in's file, or the whole file.
+
+    path: the file. row: the id of the row ("" = the file as a whole). why: file, row, key and legal values in words.
+    served: another file has a row of that id, which is used.
+    """
+
+    path: Path
+    row: str
+    why: str
+    served: bool = False
 
 
 class Catalog:
-    """The rows by id, in the order of the files, and the names that lead to them."""
+    """The rows by id, in the order of the files, and the names that lead to them.
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    broken: what was left out of files that are not this package's own; everything else works.
+    """
+
+    def __init__(self, rows: Iterable[Row], broken: Iterable[Broken] = ()) -> None:
         self.rows: tuple[Row, ...] = tuple(rows)
+        self.broken: tuple[Broken, ...] = tuple(broken)
+        self.broken_names = {normal(name): one for one in self.broken for name in _names_of(one.row) if name}
         self._by_id = {row.id: row for row in self.rows}
         self._names: dict[str, list[Row]] = {}
         self._aliases: dict[str, Row] = {}
@@ -42,17 +56,24 @@ class Catalog:
             for name in {normal(row.id), normal(row.name)}:
                 self._names.setdefault(name, []).append(row)
             for alias in row.aliases:
-                other = self._aliases.setdefault(normal(alias), row)
-                if other is not row:
-                    raise VideoError("storage", f"{row.file}: alias {alias!r} of {row.id} already names {other.id}")
+                self._aliases.setdefault(normal(alias), row)
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was left out, a sentence a mistake."""
+        return list(dict.fromkeys(one.why for one in self.broken))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def find(self, name: str) -> Row | None:
-        """The row that a name means: exact id, alias, or a bare name that only one row has. None otherwise."""
+        """The row that a name means: exact id, exact bare id of one row, alias, or a bare name that only one row has.
+        None otherwise."""
         if name in self._by_id:
             return self._by_id[name]
+        exact = [row for row in self.rows if row.name == name]
+        if len(exact) == 1:
+            return exact[0]
         key = normal(name)
         if key in self._aliases:
             return self._aliases[key]
@@ -63,6 +84,8 @@ class Catalog:
         """The row that a name means. VideoError("not_found") with the nearest names; VideoError("model_retired")
         with the successor, its price and the argument to repeat the call with, unless include_retired."""
         row = self.find(name)
+        if row is None and (left_out := self.broken_names.get(normal(name))) is not None:
+            raise VideoError("storage", f"model {name[:80]!r} is left out of the catalogue: {left_out.why}")
         if row is None:
             raise self._unknown(name)
         if row.state == "retired" and not include_retired:
@@ -137,17 +160,18 @@ def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
     """The catalogue: this package's files, then `files` (of registered back ends), then the *.toml of `folders`
     (the person's own: same id = override of the keys it names, new id = new row).
 
-    Read again only when a file has changed. VideoError("storage") names file, row, key and legal values.
+    Read again only when a file has changed. A row of `files` or `folders` that cannot be used is left out, and so is
+    one of ours that it was to change: what the person meant to correct is not known. `Catalog.broken` says what is
+    wrong. VideoError("storage") for a mistake in this package's own files only.
     """
-    paths = sorted(OWN_FOLDER.glob("*.toml"))
-    paths += [path for path in files if path.resolve() not in {own.resolve() for own in paths}]
-    own = len(paths)
-    for folder in folders:
-        paths += sorted(folder.glob("*.toml")) if folder.is_dir() else []
-    stamp = tuple(_stamp(path) for path in paths)
+    own = sorted(OWN_FOLDER.glob("*.toml"))
+    known = {path.resolve() for path in own}
+    plugins = [path for path in files if path.resolve() not in known]
+    persons = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
+    stamp = tuple(_stamp(path) for path in (*own, *plugins, *persons))
     if stamp not in _cache:
         _cache.clear()
-        _cache[stamp] = _read(paths, own)
+        _cache[stamp] = _read(own, plugins, persons)
     return _cache[stamp]
 
 
@@ -159,95 +183,118 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return (str(path), facts.st_mtime_ns, facts.st_size)
 
 
-def _read(paths: Sequence[Path], own: int) -> Catalog:
-    raws: dict[str, Raw] = {}
-    origin: dict[str, str] = {}
-    for number, path in enumerate(paths):
-        for raw in _rows_of(path):
-            name = str(raw.get("id", ""))
-            if name in raws:
-                if number < own:
-                    raise VideoError("storage", f"{path.name}: row {name} stands twice in the catalogue")
-                raw = _override(raws[name], raw)
-            raws[name] = raw
-            origin[name] = path.name
-    whole = {name: _inherit(name, raws, origin, ()) for name in raws}
-    return Catalog(read_row(raw, origin[name], origin[name]) for name, raw in whole.items())
+def _names_of(row: str) -> tuple[str, str]:
+    return row, row.partition("/")[2]
 
 
-def _rows_of(path: Path) -> list[Raw]:
+@dataclass(frozen=True)
+class _Layer:
+    """A row of a file that is not this package's own, laid over what was there."""
+
+    path: Path
+    raw: Raw
+
+    @property
+    def id(self) -> str:
+        return str(self.raw["id"])
+
+
+def _read(own: Sequence[Path], plugins: Sequence[Path], persons: Sequence[Path]) -> Catalog:
+    base: dict[str, tuple[Raw, Path]] = {}
+    for path in own:
+        file = read_file(path, path.name)
+        for number in range(len(file.rows)):
+            raw = file.row(number, path.name)
+            name = str(raw["id"])
+            if name in base:
+                raise VideoError("storage", f"{path.name}: row {name} stands twice in the catalogue")
+            base[name] = (raw, path)
+    layers: list[_Layer] = []
+    broken: list[Broken] = []
+    for path in (*plugins, *persons):
+        found, bad = _layers(path)
+        broken += bad
+        for layer in found:
+            taken = layer.id in base or any(layer.id == other.id for other in layers)
+            if path in plugins and taken:
+                why = f"{path}, row {layer.id}: the row stands twice in the catalogue; the other one is used"
+                broken.append(Broken(path, layer.id, why, served=True))
+            else:
+                layers.append(layer)
+    return _settled(base, layers, broken)
+
+
+def _layers(path: Path) -> tuple[list[_Layer], list[Broken]]:
+    """The rows of a file of somebody else's, and what of it cannot be used."""
     try:
-        data = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VideoError("storage", f"{path.name} cannot be read as TOML ({error}): mend or remove it") from None
-    unknown = set(data) - {"provider", "sizes", "sources", "price", "model"}
-    models = data.get("model", [])
-    listed = cast("list[object]", models) if isinstance(models, list) else [models]
-    if unknown or not all(isinstance(raw, dict) for raw in listed):
-        wrong = ", ".join(sorted(unknown)) or "model"
-        legal = "provider, [sizes.NAME], [sources.NAME], [price], [[model]]"
-        raise VideoError("storage", f"{path.name}: {wrong}: a catalogue file holds {legal}. Mend the file.")
-    rows = cast("list[Raw]", listed)
-    for raw in rows:
-        if not isinstance(raw.get("id"), str):
-            raise VideoError("storage", f"{path.name}: each [[model]] needs an id such as provider/model")
-        if "provider" in data:
-            raw.setdefault("provider", data["provider"])
-        _resolve_names(raw, data, f"{path.name}, row {raw['id']}")
-    return rows
+        file = read_file(path, str(path))
+    except VideoError as error:
+        rows = [Broken(path, name, error.message) for name in ids_in(path)]
+        return [], [Broken(path, "", error.message), *rows]
+    layers: list[_Layer] = []
+    broken: list[Broken] = []
+    for number, raw in enumerate(file.rows):
+        try:
+            layers.append(_Layer(path, file.row(number, str(path))))
+        except VideoError as error:
+            broken.append(Broken(path, str(raw.get("id", "")), error.message))
+    return layers, broken
 
 
-def _resolve_names(raw: Raw, data: Raw, where: str) -> None:
-    """Puts in what a row takes from its file: named sizes, named sources, the price's defaults."""
-    sizes = cast("Mapping[str, object]", data.get("sizes", {}))
-    sources = cast("Mapping[str, object]", data.get("sources", {}))
-    price = cast("Raw", data.get("price", {}))
-    named = cast("list[object]", raw.get("sources", []))
-    raw["sources"] = [_named(source, sources, f"{where}: sources") for source in named]
-    modes = cast("list[object]", raw.get("mode", []))
-    for box in (raw, raw.get("box"), *modes):
-        if not isinstance(box, dict):
-            continue
-        table = cast("Raw", box)
-        if "sizes" in table:
-            table["sizes"] = _named(table["sizes"], sizes, f"{where}: sizes")
-        own = table.get("price")
-        if isinstance(own, dict):
-            table["price"] = {**price, **cast("Raw", own)}
+def _settled(base: dict[str, tuple[Raw, Path]], layers: list[_Layer], broken: list[Broken]) -> Catalog:
+    """The rows with all layers that can be used; one that makes any row unusable is taken away, and told."""
+    while True:
+        raws = {name: raw for name, (raw, _) in base.items()}
+        origin = {name: path for name, (_, path) in base.items()}
+        laid: dict[str, _Layer] = {}
+        for layer in layers:
+            raws[layer.id] = override(raws[layer.id], layer.raw) if layer.id in raws else layer.raw
+            origin[layer.id] = layer.path
+            laid[layer.id] = layer
+        rows: list[Row] = []
+        named: dict[str, Row] = {}
+        bad: dict[int, Broken] = {}
+        for name in raws:
+            where = str(origin[name]) if name in laid else origin[name].name
+            row: Row | None = None
+            try:
+                row = read_row(inherit(name, raws, where, ()), where, origin[name].name)
+                culprit, why = _alias_taken(row, named, laid, where)
+            except (VideoError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+                culprit = _culprit(name, raws, laid)
+                if culprit is None:
+                    raise
+                why = error.message if isinstance(error, VideoError) else f"{where}, row {name}: {error}. Fix the file."
+            if culprit is not None:
+                bad.setdefault(id(culprit), Broken(culprit.path, culprit.id, why))
+            elif row is not None:
+                rows.append(row)
+        if not bad:
+            left_out = {one.row for one in broken if not one.served}
+            return Catalog((row for row in rows if row.id not in left_out), broken)
+        broken = [*broken, *bad.values()]
+        layers = [layer for layer in layers if id(layer) not in bad]
 
 
-def _named(value: object, known: Mapping[str, object], where: str) -> object:
-    """A text stands for the file's table of that name."""
-    if not isinstance(value, str):
-        return value
-    if value not in known:
-        raise VideoError("storage", f"{where} {value!r} must be one of {', '.join(known) or 'none'}. Mend the file.")
-    return known[value]
+def _culprit(name: str, raws: dict[str, Raw], laid: dict[str, _Layer]) -> _Layer | None:
+    """The layer that makes a row unusable: its own, else that of a row which it is like."""
+    seen: set[str] = set()
+    while name not in seen:
+        if name in laid:
+            return laid[name]
+        seen.add(name)
+        name = str(raws.get(name, {}).get("like", name))
+    return None
 
 
-def _override(base: Raw, change: Raw) -> Raw:
-    """The keys that the change names; a new price holds for every box, since a person corrects prices by model."""
-    merged = {**base, **change}
-    if "price" in change and "mode" not in change:
-        boxes = cast("list[Raw]", base.get("mode", []))
-        merged["mode"] = [{key: value for key, value in box.items() if key != "price"} for box in boxes]
-    return merged
-
-
-def _inherit(name: str, raws: Mapping[str, Raw], origin: Mapping[str, str], seen: tuple[str, ...]) -> Raw:
-    raw = raws[name]
-    like = raw.get("like")
-    if like is None:
-        return raw
-    if not isinstance(like, str) or like not in raws or like in seen or like == name:
-        raise VideoError("storage", f"{origin[name]}, row {name}: like must be the id of another row, not {like!r}")
-    base = _inherit(like, raws, origin, (*seen, name))
-    kept = {key: value for key, value in base.items() if key not in NOT_INHERITED}
-    own = {key: value for key, value in raw.items() if key != "like"}
-    if not own.get("sources"):
-        own.pop("sources", None)
-    merged = _override(kept, own)
-    for key in ("box", "wire", "facts"):
-        if isinstance(kept.get(key), dict) and isinstance(own.get(key), dict):
-            merged[key] = {**cast("Raw", kept[key]), **cast("Raw", own[key])}
-    return merged
+def _alias_taken(row: Row, named: dict[str, Row], laid: dict[str, _Layer], where: str) -> tuple[_Layer | None, str]:
+    """Whose layer gives a row's alias to a second model, and the words for it."""
+    for alias in row.aliases:
+        other = named.setdefault(normal(alias), row)
+        if other is not row:
+            why = f"{where}: alias {alias!r} of {row.id} already names {other.id}"
+            culprit = laid.get(row.id) or laid.get(other.id)
+            if culprit is None:
+                raise VideoError("storage", why)
+            return culprit, why
+    return None, ""

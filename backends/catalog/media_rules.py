@@ -7,11 +7,17 @@ from itertools import pairwise
 
 from backends.catalog.fitting import Fitting
 from backends.catalog.span import number_text
+from backends.catalog.tags import unnamed
 from backends.request import Frame, Reference, Role
 
 TIME = 1e-6
 WRITTEN = 1e-3
 """Seconds by which a time may miss its service's grid: 0.333 is what a person writes for a third."""
+
+SHORTEST_WAY_S = 0.1
+"""The shortest way between two held stills where nobody says when they come. A cut is asked for by its times."""
+USUAL_WAY_S = 0.5
+"""... and the one that is offered: a short dissolve."""
 
 
 def judge_frames(fit: Fitting) -> None:
@@ -39,6 +45,8 @@ def judge_frames(fit: Fitting) -> None:
     if not _in_order(fit, frames):
         return
     _judge_prompts(fit)
+    if not _judge_holds(fit):
+        return
     if frames:
         settled = _settle_frames(fit)
         _judge_times(fit, settled)
@@ -101,6 +109,28 @@ def _judge_prompts(fit: Fitting) -> None:
     fit.wrong("frames", text, {"frames": bare, "prompt": joined}, lacking=True)
 
 
+def _judge_holds(fit: Fitting) -> bool:
+    """A still that is held, and the camera over it while it is. False when its times mean nothing."""
+    frames, holds, before = fit.request.frames, fit.mode.frames.holds, len(fit.problems)
+    if not holds and any(frame.hold_s or frame.camera for frame in frames):
+        name = "hold_s" if any(frame.hold_s for frame in frames) else "camera"
+        what = "holds no keyframe" if name == "hold_s" else "moves no camera over a keyframe"
+        bare = tuple(frame.model_copy(update={"hold_s": 0.0, "camera": ()}) for frame in frames)
+        text = f"frames[].{name}: {fit.row.id} {what} for {fit.request.task}: leave it out, or take model=animatic"
+        fit.wrong("frames", text, {"frames": bare}, lacking=True)
+        return False
+    for number, frame in enumerate(frames):
+        late = max((move.to_s or 0.0 for move in frame.camera), default=0.0)
+        place = f"frames[{number}].camera"
+        if frame.camera and not frame.hold_s:
+            fit.wrong("frames", f"{place}: it moves while the keyframe is held: give hold_s, the seconds of the hold")
+        elif late > frame.hold_s + TIME:
+            text = f"{place}: a move ends at {number_text(late)} s, the hold at {number_text(frame.hold_s)} s"
+            longer = frame.model_copy(update={"hold_s": late})
+            fit.wrong("frames", text, {"frames": (*frames[:number], longer, *frames[number + 1 :])})
+    return len(fit.problems) == before
+
+
 def _settle_frames(fit: Fitting) -> tuple[Frame, ...]:
     """Roles by order; times that were left out: first at 0, last at the end, the others evenly between neighbours."""
     frames, last = fit.request.frames, len(fit.request.frames) - 1
@@ -108,10 +138,11 @@ def _settle_frames(fit: Fitting) -> tuple[Frame, ...]:
     if not isinstance(duration, int | float):
         return tuple(frame.model_copy(update={"role": _role(i, last)}) for i, frame in enumerate(frames))
     known: list[float | None] = [frame.at_s for frame in frames]
+    holds = [frame.hold_s for frame in frames]
     if _runs_on(fit) or (len(frames) > 1 and known[-1] is None):
-        known = [*known, float(duration)] if _runs_on(fit) else [*known[:-1], float(duration)]
+        known = [*known, float(duration)] if _runs_on(fit) else [*known[:-1], float(duration) - holds[-1]]
     known[0] = known[0] or 0.0
-    times, grid_s = _filled(known), fit.mode.frames.grid_s
+    times, grid_s = _filled(known, holds), fit.mode.frames.grid_s
     return tuple(
         frame.model_copy(
             update={
@@ -123,16 +154,18 @@ def _settle_frames(fit: Fitting) -> tuple[Frame, ...]:
     )
 
 
-def _filled(known: list[float | None]) -> list[float]:
-    """Evenly spaced times in the gaps between known ones; the first and the last are known."""
+def _filled(known: list[float | None], holds: list[float]) -> list[float]:
+    """Times in the gaps between known ones, so that the ways between the stills' holds are equally long; the first
+    and the last are known."""
     times: list[float] = []
     for i, value in enumerate(known):
         if value is not None:
             times.append(value)
             continue
         after = next(j for j in range(i + 1, len(known)) if known[j] is not None)
-        end = known[after] or 0.0
-        times.append(times[-1] + (end - times[-1]) / (after - i + 1))
+        leaves = times[-1] + holds[i - 1]
+        way = (known[after] or 0.0) - leaves - sum(holds[i:after])
+        times.append(leaves + way / (after - i + 1))
     return times
 
 
@@ -190,6 +223,8 @@ def _judge_gaps(fit: Fitting, times: list[float], duration: float, clear: tuple[
     fps, rule = fit.settled.get("fps"), fit.mode.frames
     gap = rule.gap_s or (1 / fps if isinstance(fps, int | float) else 0.0)
     bounds = [*times, duration] if _runs_on(fit) else list(times)
+    if any(frame.hold_s for frame in fit.request.frames) and not _judge_held_times(fit, bounds, duration, clear):
+        return
     if isinstance(fps, int | float) and not rule.gap_s:
         bounds[-1] = min(bounds[-1], duration if _runs_on(fit) else duration - 1 / fps)  # the last frame starts there
     if any(later - earlier < gap - TIME for earlier, later in pairwise(bounds)):
@@ -217,6 +252,32 @@ def _judge_gaps(fit: Fitting, times: list[float], duration: float, clear: tuple[
         fit.wrong("frames", text, {"frames": placed})
 
 
+def _judge_held_times(fit: Fitting, bounds: list[float], duration: float, clear: tuple[Frame, ...]) -> bool:
+    """Whether every hold ends before the next still comes (at the same moment: a cut) and before the clip ends."""
+    frames = fit.request.frames
+    held = sum(frame.hold_s for frame in frames)
+    ways = len(frames) if _runs_on(fit) else len(frames) - 1
+    if held + ways * SHORTEST_WAY_S > duration + TIME and all(frame.at_s is None for frame in frames[1:]):
+        text = f"frames: the holds take {number_text(held)} s of the clip's {number_text(duration)} s, and the ways"
+        text += f" between the stills at least {number_text(SHORTEST_WAY_S)} s each: a longer clip, or shorter holds"
+        span, needed = fit.mode.durations, held + ways * USUAL_WAY_S
+        longer = span.nearest(needed) if span is not None else 0.0
+        fit.wrong("frames", text, {"duration_s": longer} if longer >= held + ways * SHORTEST_WAY_S else None)
+        return False
+    ends = [*bounds[1:], duration] if not _runs_on(fit) else bounds[1:]
+    for number, (frame, arrives, ends_by) in enumerate(zip(frames, bounds, ends, strict=False)):
+        if arrives + frame.hold_s > ends_by + TIME:
+            until = f"frames[{number}] is held until {number_text(arrives + frame.hold_s)} s"
+            last = number == len(frames) - 1
+            to_the_end = last and not _runs_on(fit)
+            what = "the clip ends" if to_the_end else "the next keyframe comes"
+            longer = fit.mode.durations.nearest(arrives + frame.hold_s) if to_the_end and fit.mode.durations else 0.0
+            change = {"duration_s": longer} if longer >= arrives + frame.hold_s - TIME else {"frames": clear}
+            fit.wrong("frames", f"{until}, {what} at {number_text(ends_by)} s: shorten hold_s", change)
+            return False
+    return True
+
+
 def judge_references(fit: Fitting) -> None:
     given, rule = fit.request.references, fit.mode.references
     if given and not rule.high:
@@ -227,6 +288,9 @@ def judge_references(fit: Fitting) -> None:
         fit.wrong("references", f"references: {fit.request.task} needs at least {rule.low}: give tag=path-or-uri")
         return
     _judge_reference_kinds(fit, given)
+    if left := unnamed(fit.request):
+        listed = ", ".join(f"@{tag}" for tag in left)
+        fit.notes.append(f"the prompt does not name {listed}: the model is given it all the same")
 
 
 def _judge_reference_kinds(fit: Fitting, given: Sequence[Reference]) -> None:

@@ -26,22 +26,28 @@ NEVER = 1e12
 
 @dataclass(frozen=True)
 class Offer:
-    """A row that can do exactly the request. why_not: the reason when it is not available. asked_length: whether the
-    request says how long the clip is."""
+    """A row that can do exactly the request. why_not: the reason when it is not available. unpriced: its price is
+    unknown and nothing may be held for it, so that it cannot be started although it is available."""
 
     row: Row
     checked: Checked
     estimate: Estimate
     available: bool
     why_not: str = ""
-    asked_length: bool = True
+    unpriced: bool = False
+
+    @property
+    def buyable(self) -> bool:
+        """Whether it can be started as things are now."""
+        return self.available and not self.unpriced
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """fits: available ones first, each part in order of preference. misfits: how many rows fail, by the argument
-    that stands in the way. nearest: the rows that fail by the least, best first; of two that fail alike the one that
-    takes all that was asked for, with other values, then the one that can be used now."""
+    """fits: those that can be started first, then those that are available, each part in order of preference. misfits:
+    how many rows fail, by the argument that stands in the way. nearest: the rows that fail by the least, best first; of
+    two that fail alike the one that takes all that was asked for, with other values, then the one that can be used now.
+    """
 
     fits: list[Offer]
     misfits: dict[str, int]
@@ -57,10 +63,12 @@ def rank(
     prefer: Prefer = "quality",
     where: Anywhere = "any",
     allow_providers: Collection[str] | None = None,
+    unknown_price: bool = False,
     today: date | None = None,
 ) -> Ranking:
     """Every row that holds the request, in order. where and allow_providers are constraints, never rankings.
 
+    unknown_price: whether a model of unknown price may be started (the person allows it, and an amount is held).
     today: rows whose retire_on has passed come last; the machine's date when left out.
     """
     day = today or date.today()
@@ -80,9 +88,10 @@ def rank(
             nearest.append(found)
             continue
         reason = available(row)
-        length = request.duration_s is not None
-        fits.append(Offer(row, found, estimate(found, row), reason is None, reason or "", length))
-    fits.sort(key=lambda offer: (not offer.available, *_order(offer, prefer, day)))
+        cost = estimate(found, row)
+        unpriced = cost.basis == "unknown" and not unknown_price
+        fits.append(Offer(row, found, cost, reason is None, reason or "", unpriced))
+    fits.sort(key=lambda offer: (not offer.buyable, not offer.available, *_order(offer, prefer, day, request)))
     nearest.sort(key=lambda misfit: (*_distance(misfit), available(misfit.row) is not None, misfit.row.tier))
     return Ranking(fits, dict(misfits.most_common()), nearest)
 
@@ -97,27 +106,21 @@ def barred(row: Row, allow_providers: Collection[str] | None) -> bool:
     return allow_providers is not None and row.where == "cloud" and row.provider not in allow_providers
 
 
-def _order(offer: Offer, prefer: Prefer, today: date) -> tuple[float | str | bool, ...]:
+def _order(offer: Offer, prefer: Prefer, today: date, request: VideoRequest) -> tuple[float | str | bool, ...]:
     row = offer.row
-    cost = _comparable_cost(offer)
+    cost = NEVER if offer.estimate.usd_high is None else float(offer.estimate.usd_high)
     seconds = offer.estimate.typical_s if offer.estimate.typical_s is not None else NEVER
     past = row.retire_on is not None and row.retire_on <= today
     last = (row.engine == "previs", past)
     if prefer == "cheapest":
         return (*last, cost, row.tier, row.id)
+    if request.duration_s is None and offer.checked.seconds and cost < NEVER:
+        cost /= offer.checked.seconds  # elsewhere it only parts equals, and each model has a length of its own
     if prefer == "fastest":
         return (*last, seconds, row.tier, cost, row.id)
     if prefer in ("consistency", "motion"):
         return (*last, _strength(row, prefer), row.tier, cost, row.id)
     return (*last, cost >= NEVER, row.tier, row.state != "active", cost, row.id)
-
-
-def _comparable_cost(offer: Offer) -> float:
-    """US dollars of the clip; of a second of it where nobody said how long, as each model has its own default."""
-    if offer.estimate.usd_high is None:
-        return NEVER
-    cost, settled = float(offer.estimate.usd_high), offer.checked.seconds
-    return cost / settled if settled and not offer.asked_length else cost
 
 
 def _strength(row: Row, name: str) -> int:

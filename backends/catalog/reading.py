@@ -119,6 +119,7 @@ def _mode(table: Table, price: Price) -> Mode:
         loop=table.word("loop", get_args(LoopHow), "none"),
         effects=table.texts("effects"),
         effect_required=table.flag("effect_required", False),
+        styles=table.texts("styles"),
         loras=table.whole("loras", 0),
         seed=table.flag("seed", False),
         seed_default=table.whole("seed_default", -1) if "seed_default" in table else None,
@@ -199,6 +200,7 @@ def _frames(table: Table) -> FrameRule:
         grid_s=table.fraction("grid_s", 0),
         whole=table.flag("whole", False),
         prompts=table.flag("prompts", False),
+        holds=table.flag("holds", False),
         ratio_low=table.number("ratio_min", 0),
         ratio_high=table.number("ratio_max", 0),
         min_side=table.whole("min_side", 0),
@@ -227,7 +229,7 @@ def _source_rule(table: Table) -> SourceRule:
 
 
 def _camera(table: Table) -> Camera:
-    """`camera = "words"`, or {how = "native", moves = "all" | [...], timed, max}."""
+    """`camera = "words"`, or {how = "native", moves = "all" | [...], timed, max, unasked, left_out}."""
     if isinstance(table.raw("camera"), str) or "camera" not in table:
         return Camera(table.word("camera", get_args(CameraHow), "none"))
     inner = table.table("camera")
@@ -238,7 +240,10 @@ def _camera(table: Table) -> Camera:
     tokens = inner.table("tokens")
     words = {move: tokens.text(move) for move in CAMERA_MOVES if move in tokens}
     tokens.done()
-    camera = Camera(how, moves, inner.flag("timed", False), inner.whole("max", 20), words)
+    unasked, left_out = inner.text("unasked", ""), inner.text("left_out", "")
+    if unasked and not left_out:
+        inner.fail("left_out", "what is told before the unasked move is made")
+    camera = Camera(how, moves, inner.flag("timed", False), inner.whole("max", 20), words, unasked, left_out)
     inner.done()
     return camera
 

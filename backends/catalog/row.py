@@ -27,6 +27,7 @@ LoopHow = Literal["native", "last_is_first", "none"]
 class Mode:
     """One box of legal requests. Fields that a box doesn't name are not legal in it.
 
+    styles: the model's own named styles; a style that it has no control for goes into the prompt as words.
     durations None: the clip lasts as long as its source. fps None: the service chooses and says nothing.
     resolution_wire: the service's words for resolutions. wire: the back end's data (see the provider's TOML file).
     """
@@ -45,6 +46,7 @@ class Mode:
     loop: LoopHow = "none"
     effects: tuple[str, ...] = ()
     effect_required: bool = False
+    styles: tuple[str, ...] = ()
     loras: int = 0
     seed: bool = False
     seed_default: int | None = None

@@ -21,7 +21,7 @@ from backends.catalog.price import estimate
 from backends.catalog.row import Mode, Row
 from backends.catalog.wire import wire_fields
 from backends.errors import VideoError
-from backends.request import CameraMove, Lora, MediaFacts, Reference, VideoRequest
+from backends.request import CameraMove, Frame, Lora, MediaFacts, Reference, VideoRequest
 
 JUDGES = (
     media_rules.judge_source,
@@ -33,6 +33,7 @@ JUDGES = (
     media_rules.judge_frames,
     media_rules.judge_references,
     shape.judge_shape,
+    controls.judge_style,
     controls.judge_camera,
     controls.judge_motion,
     controls.judge_loop,
@@ -167,6 +168,9 @@ def _json(changes: Mapping[str, object]) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, CameraMove | Reference | Lora):
         return str(value)
+    if isinstance(value, Frame) and value.camera:
+        bare = value.model_copy(update={"camera": ()}).model_dump(mode="json", exclude_defaults=True)
+        return bare | {"camera": [str(move) for move in value.camera]}
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, tuple):

@@ -39,6 +39,7 @@ def lost(image: float, clip: float) -> float:
 
 def judge_shape(fit: Fitting) -> None:
     """Settles resolution, aspect_ratio, width, height; tells the crop."""
+    _judge_focus(fit)
     if fit.request.task in ("extend", "edit", "upscale") and fit.request.source_clip is not None:
         _judge_clip_shape(fit)
         return
@@ -157,41 +158,63 @@ def _settle(fit: Fitting, size: Size, ratio: float | None) -> None:
 
 
 def _judge_crop(fit: Fitting, sizes: list[Size], ratio: float) -> None:
-    """Every frame's image against the clip's ratio."""
+    """Every frame's image against the clip's ratio. A crop that was asked for may take any part of it."""
+    asked = fit.request.fit
     for number in range(len(fit.request.frames)):
         image = fit.inputs.get(f"frames[{number}].image")
         if image is None or image.kind != "image":
             continue
         loss = lost(image.ratio, ratio)
         place = f"frames[{number}].image"
-        if fit.request.fit == "refuse" and loss > SAME_RATIO:
-            _refuse_shape(fit, sizes, image, loss, place, "fit=refuse")
-        elif fit.request.fit == "crop" and loss > CROP_LIMIT:
-            _refuse_shape(fit, sizes, image, loss, place, f"{loss:.0%} of it would be cut away")
-        elif fit.request.fit == "crop" and loss > SAME_RATIO:
+        if loss <= SAME_RATIO:
+            continue
+        if asked == "refuse" or (asked is None and loss > CROP_LIMIT):
+            _refuse_shape(fit, sizes, image, loss, place)
+        elif asked == "pad":
+            fit.notes.append(f"{place}: the image is padded to the clip's shape with black bars (fit=pad)")
+        elif asked == "blur":
+            fit.notes.append(f"{place}: the whole image is shown over a blurred copy of itself (fit=blur)")
+        else:
             fit.crop_loss = max(fit.crop_loss, loss)
-            fit.notes.append(f"{place}: {loss:.0%} of the image is cut away to fill the clip (fit=crop)")
-        elif fit.request.fit == "pad" and loss > SAME_RATIO:
-            fit.notes.append(f"{place}: the image is padded to the clip's shape (fit=pad)")
+            around = f", around focus {_pair(fit.request.focus)}" if fit.request.focus else ""
+            fit.notes.append(f"{place}: {loss:.0%} of the image is cut away to fill the clip (fit=crop{around})")
 
 
-def _refuse_shape(fit: Fitting, sizes: list[Size], image: MediaFacts, loss: float, place: str, why: str) -> None:
-    """The nearer ratio when the asked one was the mistake, else the other fit."""
+def _pair(focus: list[float]) -> str:
+    return f"[{focus[0]:g}, {focus[1]:g}]"
+
+
+def _refuse_shape(fit: Fitting, sizes: list[Size], image: MediaFacts, loss: float, place: str) -> None:
+    """Every way on, with what each loses. The one offered keeps the shape that was asked for."""
+    why = f"{loss:.0%} of it would be cut away" if fit.request.fit is None else "fit=refuse"
     limit = SAME_RATIO if fit.request.fit == "refuse" else CROP_LIMIT
-    other = "crop" if fit.request.fit == "refuse" and loss <= CROP_LIMIT else "pad"
-    nearer = [size for size in sizes if size.rule == "fixed" and lost(image.ratio, size.shape) <= limit]
-    follows = any(size.rule != "fixed" for size in sizes)
-    change: dict[str, object] = {"fit": other}
-    ways = f"fit={other}"
-    if fit.request.aspect_ratio is not None and nearer:
-        best = min(nearer, key=lambda size: lost(image.ratio, size.shape))
-        change["aspect_ratio"], ways = best.ratio, f"aspect_ratio={best.ratio} or fit={other}"
-        del change["fit"]
-    elif fit.request.aspect_ratio is not None and follows:
-        change["aspect_ratio"], ways = None, f"leave aspect_ratio out or take fit={other}"
-        del change["fit"]
+    change: dict[str, object] = {"fit": "crop" if loss <= CROP_LIMIT else "blur"}
+    ways = (
+        f"fit=crop with focus=[x, y] (cuts {loss:.0%} away, around what you name), fit=blur (the whole image over a "
+        "blurred copy of itself) or fit=pad (the whole image between black bars)"
+    )
+    if fit.request.aspect_ratio is not None:
+        nearer = [size for size in sizes if size.rule == "fixed" and lost(image.ratio, size.shape) <= limit]
+        if nearer:
+            best = min(nearer, key=lambda size: lost(image.ratio, size.shape))
+            ways += f"; or aspect_ratio={best.ratio}, which is near the image's own"
+        elif any(size.rule != "fixed" for size in sizes):
+            ways += "; or leave aspect_ratio out: the clip then has the image's own shape"
     text = f"{place} is {image.width}x{image.height}, the clip has another shape: {why}; take {ways}"
     fit.wrong("fit", text, change)
+
+
+def _judge_focus(fit: Fitting) -> None:
+    """focus says around what an image is cropped: where nothing can be, it would be dropped without a word."""
+    focus, task, asked = fit.request.focus, fit.request.task, fit.request.fit
+    if focus is None:
+        return
+    if not fit.request.frames:
+        text = f"focus: an image that the clip starts from is cropped around it; {task} has none here: leave it out"
+        fit.wrong("focus", text, {"focus": None})
+    elif asked not in (None, "crop"):
+        text = f"focus: it says around what an image is cropped, and fit={asked} crops nothing: take fit=crop, or none"
+        fit.wrong("focus", text, {"focus": None})
 
 
 def _judge_clip_shape(fit: Fitting) -> None:

@@ -119,8 +119,8 @@ def ratio_value(ratio: str) -> float:
 @dataclass(frozen=True)
 class FrameRule:
     """Stills that a box takes. timed: at_s may be chosen (gap_s apart, multiples of grid_s). whole: the first stands
-    at 0 and the last at the end. prompts: each may have its own prompt. ratio_low, ratio_high: shapes of image that
-    the service accepts; min_side in pixels."""
+    at 0 and the last at the end. prompts: each may have its own prompt. holds: each may be held for a while, with a
+    camera of its own. ratio_low, ratio_high: shapes of image that the service accepts; min_side in pixels."""
 
     low: int = 0
     high: int = 0
@@ -129,6 +129,7 @@ class FrameRule:
     grid_s: float = 0.0
     whole: bool = False
     prompts: bool = False
+    holds: bool = False
     ratio_low: float = 0.0
     ratio_high: float = 0.0
     min_side: int = 0
@@ -157,13 +158,17 @@ class SourceRule:
 @dataclass(frozen=True)
 class Camera:
     """How camera moves reach the model: moves = the native ones. timed: from-to may be chosen. high: at most so many.
-    tokens: the model's own words for moves in the prompt, as in MiniMax's [Push in]."""
+    tokens: the model's own words for moves in the prompt, as in MiniMax's [Push in]. unasked: the move that is made
+    where neither a camera nor a motion was asked for ("" = none); left_out: what is told beforehand when the camera is
+    left out."""
 
     how: CameraHow = "none"
     moves: frozenset[str] = frozenset()
     timed: bool = False
     high: int = 20
     tokens: Mapping[str, str] = field(default_factory=dict[str, str])
+    unasked: str = ""
+    left_out: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from backends.catalog.loader import Catalog
+from backends.catalog.row import Row
 
 PRICE_DAYS = 90
 """A price older than this is told: three Google video models came and went within five months of 2026."""
@@ -19,6 +20,15 @@ class Stale:
     what: str
     day: date
     text: str
+
+
+def end_text(row: Row, today: date) -> str:
+    """ "is to be shut down on 2026-11-17" or "was shut down on ...", with "(not confirmed by the provider)" where that
+    is so; "" for a row without an end."""
+    if row.retire_on is None or row.state == "retired":
+        return ""
+    sure = "" if row.retire_checked else " (not confirmed by the provider)"
+    return f"{'was' if row.retire_on <= today else 'is to be'} shut down on {row.retire_on.isoformat()}{sure}"
 
 
 def check_staleness(catalog: Catalog, today: date) -> list[Stale]:
@@ -36,6 +46,7 @@ def check_staleness(catalog: Catalog, today: date) -> list[Stale]:
             found.append(Stale(row.id, "price", old[0], text))
         if row.retire_on is not None and row.retire_on <= today:
             sure = "" if row.retire_checked else " (the date is not confirmed)"
-            text = f"{row.id}: its end, {row.retire_on.isoformat()}, has passed{sure}: mark it retired or mend the date"
+            ended = f"{row.id}: its end, {row.retire_on.isoformat()}, has passed{sure}"
+            text = f"{ended}: mark it retired, or fix the date"
             found.append(Stale(row.id, "retire_on", row.retire_on, text))
     return found

@@ -25,7 +25,7 @@ class Table:
     def fail(self, key: str, wanted: str) -> NoReturn:
         """VideoError("storage"): the key cannot be used as it is."""
         shown = f", not {self._data[key]!r:.60}" if key in self._data else " (it is missing)"
-        raise VideoError("storage", f"{self.where}: {key} must be {wanted}{shown}. Mend the file or remove it.")
+        raise VideoError("storage", f"{self.where}: {key} must be {wanted}{shown}. Fix the file or remove it.")
 
     def __contains__(self, key: str) -> bool:
         return key in self._data
@@ -172,5 +172,5 @@ class Table:
                 hint = f"did you mean {near[0]}? " if near else ""
                 legal = ", ".join(sorted(self._known))
                 raise VideoError(
-                    "storage", f"{self.where}: {key} is no key here; {hint}The keys are {legal}. Mend the file."
+                    "storage", f"{self.where}: {key} is no key here; {hint}The keys are {legal}. Fix the file."
                 )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 from backends.catalog.price import price_text
 from backends.catalog.row import Row
 from backends.catalog.span import Span, lines_of, number_text
+from backends.catalog.staleness import end_text
 from backends.catalog.tariff import Price, Unit
 
 
-def compact(row: Row, why_not: str | None) -> dict[str, object]:
-    """One row of list_models. why_not: None when the row can be used now, else the reason."""
+def compact(row: Row, why_not: str | None, today: date | None = None) -> dict[str, object]:
+    """One row of list_models. why_not: None when the row can be used now, else the reason. today: the machine's date
+    when left out; it decides whether the model's end has passed."""
     view: dict[str, object] = {
         "model": row.id,
         "tasks": list(row.tasks),
@@ -24,7 +27,21 @@ def compact(row: Row, why_not: str | None) -> dict[str, object]:
     }
     if why_not is not None:
         view["why_not"] = why_not
+    if end := end_text(row, today or date.today()):
+        view["end"] = end
     return view
+
+
+def price_facts(row: Row) -> dict[str, object]:
+    """price_date (the oldest of its prices'), price_source and price_verified of a row with prices; {} for others."""
+    priced = [mode.price for mode in row.modes if mode.price.rates]
+    if not priced:
+        return {}
+    return {
+        "price_date": min(price.day for price in priced if price.day is not None).isoformat(),
+        "price_source": "; ".join(dict.fromkeys(price.source for price in priced)),
+        "price_verified": all(price.verified for price in priced),
+    }
 
 
 def limits_text(row: Row) -> str:

@@ -5,7 +5,7 @@ Keys that every provider's TOML may use (a box's wins over the row's; `fields`, 
   endpoint   path or method that the paid request goes to
   fields     our name -> theirs; ours: model, prompt, negative_prompt, duration_s, size (the size's own word, else WxH),
              shape (the size's own word, else the ratio), aspect_ratio, resolution, width, height, fps, seed, audio,
-             effect, loop. Media have names too, for the back end to fill: first, last, images (every frame),
+             effect, style, loop. Media have names too, for the back end to fill: first, last, images (every frame),
              reference_images, reference_clips, source_clip. A dotted name is a path ("response_format.duration").
   forms      our name -> how its value is written: "int", "text" (a string), "text_s" ("8s"), "{...}" (a template
              over width, height, aspect_ratio, resolution, size), or a table value -> theirs
@@ -57,6 +57,7 @@ def wire_fields(
         "seed": request.seed,
         "audio": request.audio,
         "effect": request.effect,
+        "style": request.style or None,
         "loop": request.loop or None,
         "size": f"{width}x{height}" if width else None,
         "shape": request.aspect_ratio,

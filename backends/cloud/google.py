@@ -59,7 +59,8 @@ def vertex_access(env: Mapping[str, str]) -> Access:
     """The account is the project and location: whether credentials for it lie somewhere is not known without I/O."""
     project, location = env.get(PROJECT, "").strip(), env.get(LOCATION, "").strip()
     address = http_account.base_url(env, VERTEX_ADDRESS, vertex_url(location))
-    missing = tuple(name for name, value in ((PROJECT, project), (LOCATION, location)) if not value)
+    both = tuple(name for name, value in ((PROJECT, project), (LOCATION, location)) if not value)
+    missing = (" and ".join(both),) if both else ()  # one way to get access, which takes them together
     account = "" if missing else f"{project}/{location}"
     why = "" if missing else network_env.trouble(os.environ, address)
     return Access(f"{VERTEX}|{address}|{account}", address, missing, why)

@@ -1,6 +1,6 @@
 """Inputs as a service takes them: the file itself where it fits, else a still in the clip's shape, upright and small.
 
-The catalogue tells the person that an image of another shape is cropped or padded (`fit`); a service that takes its
+The catalogue tells the person how an image of another shape is put into the clip (`fit`); a service that takes its
 shape from the image would else make another clip than the one that was agreed on. Heavy imports load on first use.
 """
 
@@ -63,19 +63,19 @@ def _still(prepared: Prepared, asset: Asset, takes: Takes) -> tuple[bytes, str]:
 
     picture = load_image(asset.path)
     if size is not None:
-        picture, _ = fit_image(picture, *size, prepared.request.fit)
+        picture, _ = fit_image(picture, *size, prepared.request.fit, prepared.request.focus)
     return _encoded(Image.fromarray(picture), takes)
 
 
 def _shape(prepared: Prepared, asset: Asset) -> tuple[int, int] | None:
-    """The size that a keyframe is cropped or padded to, at its own scale; None when it has the clip's shape."""
+    """The size that a keyframe is cropped or filled up to, at its own scale; None when it has the clip's shape."""
     width, height = asset.facts.width, asset.facts.height
     if not asset.place.startswith("frames[") or not (prepared.width and prepared.height):
         return None
     ratio, wanted = width / height, prepared.width / prepared.height
     if 1 - min(ratio, wanted) / max(ratio, wanted) <= 0.01:
         return None
-    if (ratio > wanted) == (prepared.request.fit != "pad"):
+    if (ratio > wanted) == (prepared.request.fit not in ("pad", "blur")):
         return max(2, round(height * wanted)), height
     return width, max(2, round(width / wanted))
 

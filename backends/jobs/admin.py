@@ -51,15 +51,19 @@ def rebind(store: Store, job: str, access: Access) -> None:
     store.write(write, durable=True)
 
 
-def resume(store: Store, lane: str | None = None) -> list[str]:
-    """Let one lane (or all) buy again after its breaker has stopped it; the lanes that were stopped."""
+def resume(store: Store, name: str | None = None) -> list[str]:
+    """Let one lane, all of a provider or (None) all buy again after a breaker has stopped them; those that were
+    stopped. VideoError("not_found") with the providers and lanes there are."""
 
     def write(tx: Transaction) -> list[str]:
-        where, params = ("breaker <> ''", ()) if lane is None else ("breaker <> '' AND key = ?", (lane,))
+        meant = "(key = ?1 OR provider = ?1)"
+        where, params = ("breaker <> ''", ()) if name is None else (f"breaker <> '' AND {meant}", (name,))
         stopped = [str(row["key"]) for row in tx.rows(f"SELECT key FROM lanes WHERE {where} ORDER BY key", params)]
-        if not stopped and lane is not None and tx.row("SELECT 1 FROM lanes WHERE key = ?", (lane,)) is None:
-            known = ", ".join(str(row["key"]) for row in tx.rows("SELECT key FROM lanes ORDER BY key"))
-            raise VideoError("not_found", f"there is no lane {lane[:120]!r}; there are: {known or 'none yet'}")
+        if not stopped and name is not None and tx.row(f"SELECT 1 FROM lanes WHERE {meant}", (name,)) is None:
+            lanes = tx.rows("SELECT provider, key FROM lanes ORDER BY key")
+            known = ", ".join(dict.fromkeys(str(row[part]) for part in ("provider", "key") for row in lanes))
+            text = f"there is no provider or lane {name[:120]!r}; there are: {known or 'none yet'}"
+            raise VideoError("not_found", text)
         for key in stopped:
             tx.run("UPDATE lanes SET breaker = '', breaker_until = 0, failures = 0 WHERE key = ?", (key,))
             for row in tx.rows("SELECT id FROM jobs WHERE lane = ? AND state = 'queued' ORDER BY seq LIMIT 1", (key,)):

@@ -47,9 +47,14 @@ async def arrive(run: RemoteRun) -> None:
             run.say(f"the clip is here, but {error.message}; reelwright jobs finish {run.job} when that is done")
             await pause(UNREADABLE_S, run.woken)
             continue
-        except FileTooLarge as error:  # gigabytes for nothing: it is not fetched again by itself
-            run.fail(_unusable(run, error), cost_of(result))
-            return
+        except FileTooLarge as error:  # gigabytes for nothing: one further try, at the end of the doubt
+            if (left := doubt.left_s(run, doubt.UNUSABLE)) <= 0:
+                run.fail(_unusable(run, error), cost_of(result))
+                return
+            run.say(f"{error.message}; looking again in {left:.0f} s before it is believed")
+            await pause(left, run.woken)
+            await _refresh(run, row)
+            continue
         except StaleUrl as error:
             refreshed += 1
             problem = VideoError("network", str(error), retryable=True)

@@ -35,12 +35,8 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
 
     def write(tx: Transaction) -> None:
         row = _decidable(tx, job)
-        other = tx.row(
-            "SELECT id FROM jobs WHERE remote_id = ? AND provider = ? AND base_url = ? AND id <> ?",
-            (remote_id, row["provider"], row["base_url"], job),
-        )
-        if other is not None:
-            raise VideoError("conflict", f"{remote_id} is job {other['id']} already: each job has an id of its own")
+        if other := records.holders(tx, row, [remote_id]).get(remote_id):
+            raise VideoError("conflict", f"{remote_id} is job {other} already: each job has an id of its own")
         _hold_again(tx, job)
         records.note(tx, job, f"bound by the person to the provider's {remote_id}")
         records.decide(

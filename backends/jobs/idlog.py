@@ -7,6 +7,7 @@ the row's commit, it is not lost. And should the store itself be lost, a new one
     {"event": "asked", "job", "at", "row", "reserved", "day"}    before a paid request: all that a row needs
     {"job", "at", "lane", "handle"}                               accepted, flushed to disk; handle null: given up
     {"event": "ended", "job", "at", "row", "settled", "day"}      the columns of its end
+    {"event": "limit", "job": "", "at", "key", "value"}           a spending limit that the person has set
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ class IdLog:
     def ended(self, job: str, row: Entry, settled: int, day: str) -> None:
         self._write({"event": "ended", "job": job, "at": time.time(), "row": row, "settled": settled, "day": day})
 
+    def limit(self, key: str, value: str | None) -> None:
+        """The person has set a spending limit; None: back to its default."""
+        self._write({"event": "limit", "job": "", "at": time.time(), "key": key, "value": value}, durable=True)
+
     def _write(self, entry: Entry, *, durable: bool = False) -> None:
         # It begins with a line break too: what a crash or a full disk has cut short must not swallow the next entry.
         line = f"\n{json.dumps(entry)}\n".encode()
@@ -78,6 +83,13 @@ class IdLog:
                 return None if entry["handle"] is None else codec.handle_from_json(entry["handle"])
             end = begin
         return None
+
+    def holds(self, remote_id: str) -> bool:
+        """Whether some job of this home was given that id."""
+        try:
+            return json.dumps({"remote_id": remote_id})[1:-1].encode() in self.path.read_bytes()
+        except OSError:
+            return False
 
     def entries(self) -> Iterator[Entry]:
         """Every whole line, oldest first."""

@@ -31,6 +31,7 @@ from backends.jobs.held import held
 from backends.jobs.lora_files import LoraFile
 from backends.jobs.private import private_folder
 from backends.jobs.store import Row, Store, Transaction, to_json
+from backends.media.addresses import refuse_known
 from backends.media.hashing import sha256_of
 from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
@@ -115,6 +116,7 @@ class Inputs:
         notes: list[str] = []
         try:
             if name.kind == "url":
+                refuse_known(name.value)
                 check_download(os.environ, name.value)
                 entry: JsonObject = {"url": name.value}
             elif name.kind == "path":

@@ -1,9 +1,10 @@
-"""What a look at a clip or still found, in words: facts, measures, and what is conspicuous."""
+"""What a look at a clip or still found, in words: facts, measures with their units, and what is conspicuous."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from backends.backend import JsonObject
 from backends.errors import VideoError
 from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
+from backends.jobs.measured import compared, in_words
 from backends.jobs.private import private_folder
 from backends.request import MediaFacts, MediaName
 
@@ -25,71 +27,98 @@ class Look:
     facts: Mapping[str, Any]
 
 
-def look(context: Context, name: MediaName, principal: str, frames: int) -> Look:
-    """Look at a file or a finished job's clip or still. frames: how many the sheet of a clip shows.
+@dataclass(frozen=True)
+class _Named:
+    """What a name leads to. what: changes with its bytes. row: the job whose clip it is."""
+
+    path: Path
+    what: str
+    row: Mapping[str, Any] | None = None
+    note: str = ""
+
+
+def look(context: Context, name: MediaName, principal: str, frames: int, against: MediaName | None = None) -> Look:
+    """Look at a file or a finished job's clip or still. frames: how many the sheet of a clip shows. against: another
+    clip, to be compared with it.
 
     VideoError("asset") when it may not be used, cannot be read, or is not finished.
     """
+    with ExitStack() as stack:
+        one = stack.enter_context(_named(context, name, principal))
+        two = stack.enter_context(_named(context, against, principal)) if against else None
+        folder = context.artifacts.root / "sheets"
+        with disk_errors("writing a contact sheet"):
+            private_folder(folder)
+        what = f"{one.what} {frames}" + (f" {two.what}" if two else "")
+        sheet = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:20]}.jpg"
+        found = context.sandbox.inspect(one.path, frames, sheet, two.path if two else None)
+        notes = [each.note for each in (one, two) if each and each.note]
+        return Look("\n".join([describe(found, one.row, two.row if two else None), *notes]), sheet, found)
+
+
+@contextmanager
+def _named(context: Context, name: MediaName, principal: str) -> Generator[_Named]:
     if name.kind == "path":
         with context.inputs.opened(name.value) as opened:
-            return _look(context, opened.path, f"{name.value} {opened.changed_ns}", frames, None, opened.note)
+            yield _Named(opened.path, f"{name.value} {opened.changed_ns}", None, opened.note)
+        return
     entry = context.inputs.job_entry(name, principal, keep="look" if name.part == "clip" else "copy")
     if "path" not in entry:
         raise VideoError("asset", f"job {name.value} is not finished yet: wait_for_job first")
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
-    return _look(context, Path(str(entry["path"])), str(entry["sha256"]), frames, row, "")
+    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), row)
 
 
-def _look(context: Context, path: Path, what: str, frames: int, row: Mapping[str, Any] | None, note: str) -> Look:
-    folder = context.artifacts.root / "sheets"
-    with disk_errors("writing a contact sheet"):
-        private_folder(folder)
-    sheet = folder / f"{hashlib.sha256(f'{what} {frames}'.encode()).hexdigest()[:20]}.jpg"
-    found = context.sandbox.inspect(path, frames, sheet)
-    text = describe(found, row)
-    return Look(f"{text}\n{note}" if note else text, sheet, found)
-
-
-def describe(found: Mapping[str, Any], row: Mapping[str, Any] | None) -> str:
-    """Lines for a reader without eyes. found: as the sandbox's `inspect` gives it. row: the job, when it is one."""
+def describe(found: Mapping[str, Any], row: Mapping[str, Any] | None, other: Mapping[str, Any] | None = None) -> str:
+    """Lines for a reader without eyes. found: as the sandbox's `inspect` gives it. row, other: the jobs whose clips
+    they are, when they are jobs'."""
     facts = cast(MediaFacts, found["facts"])
-    lines: list[str] = []
-    if row is not None:
-        previs = "PREVIS (no generative model). " if row["engine"] == "previs" else ""
-        lines.append(f"{previs}job {row['id']}, model {row['model']}, task {row['task']}")
-    size = f"{facts.width}x{facts.height}"
     if facts.kind == "image":
-        lines.append(f"still image, {facts.mime}, {size} pixels, {facts.bytes} bytes")
-        lines.append("the picture shows a grid: read box = [left, top, right, bottom], 0..1 from the top left")
-        return "\n".join(lines)
-    measures = cast(JsonObject, found.get("measures", {}))
-    frames = measures.get("frames", facts.frames)
-    seconds = measures.get("duration_s", facts.duration_s)
-    rate = measures.get("fps", facts.fps)
-    lines.append(
-        f"clip, {facts.mime} {facts.codec or ''}, {size} pixels, {_number(seconds)} s, {_number(rate)} fps, "
-        f"{frames} frames, {'with' if facts.audio else 'no'} sound, {facts.bytes} bytes"
+        return "\n".join(
+            [
+                *_job(row),
+                f"still image, {facts.mime}, {facts.width}x{facts.height} pixels, {facts.bytes} bytes",
+                "the picture shows a grid: read box = [left, top, right, bottom], 0..1 from the top left",
+            ]
+        )
+    measures = cast(JsonObject, found["measures"])
+    if "against" not in found:
+        lines = [*_job(row), _facts(facts, measures), *in_words(measures), *_sheet("sheet:", found)]
+        return "\n".join([*lines, _conspicuous(measures)])
+    against = cast("Mapping[str, Any]", found["against"])
+    lines = [f"A: {line}" for line in (*_job(row), _facts(facts, measures), *in_words(measures))]
+    lines.append(f"A: {_conspicuous(measures)}")
+    others = cast(JsonObject, against["measures"])
+    lines += [f"B: {line}" for line in (*_job(other), _facts(against["facts"], others), *in_words(others))]
+    lines.append(f"B: {_conspicuous(others)}")
+    lines += compared(measures, others, cast("Mapping[str, tuple[float, float]]", found["pair"]))
+    return "\n".join([*lines, *_sheet("sheet, A above:", found), *_sheet("sheet, B below:", against)])
+
+
+def _job(row: Mapping[str, Any] | None) -> list[str]:
+    if row is None:
+        return []
+    previs = "PREVIS (no generative model). " if row["engine"] == "previs" else ""
+    return [f"{previs}job {row['id']}, model {row['model']}, task {row['task']}"]
+
+
+def _facts(facts: MediaFacts, measures: JsonObject) -> str:
+    return (
+        f"clip, {facts.mime} {facts.codec or ''}, {facts.width}x{facts.height} pixels, "
+        f"{_number(measures.get('duration_s'))} s, {_number(measures.get('fps'))} fps, "
+        f"{measures.get('frames')} frames, {'with' if facts.audio else 'no'} sound, {facts.bytes} bytes"
     )
-    lines.append(_measured(measures))
+
+
+def _sheet(which: str, found: Mapping[str, Any]) -> list[str]:
     times = cast("Sequence[float]", found.get("times", ()))
-    if times:
-        lines.append("sheet shows the frames at " + ", ".join(f"{time:.2f}" for time in times) + " s")
+    return [f"{which} frames at {', '.join(f'{time:.2f}' for time in times)} s"] if times else []
+
+
+def _conspicuous(measures: JsonObject) -> str:
     warnings = cast("Sequence[str]", measures.get("warnings") or ())
-    lines.append("conspicuous: " + ("; ".join(warnings) if warnings else "nothing"))
-    return "\n".join(lines)
+    return "conspicuous: " + ("; ".join(warnings) if warnings else "nothing")
 
 
 def _number(value: object) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, int | float) else "unknown"
-
-
-def _measured(measures: JsonObject) -> str:
-    names = ("black_frames", "frozen_run", "cuts", "flicker", "loop_seam", "mean_flow_x", "mean_flow_y", "motion")
-    shown = [f"{name} {_shown(measures[name])}" for name in names if measures.get(name) is not None]
-    return "measured: " + ", ".join(shown)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, cast("list[object]", value))) or "none"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -22,7 +22,7 @@ import anyio
 
 from backends.backend import registered
 from backends.errors import VideoError
-from backends.jobs import lanes, pulse, rotation
+from backends.jobs import lanes, platform, pulse, rotation
 from backends.jobs.context import Context, program_version
 from backends.jobs.private import private_file, private_folder
 from backends.jobs.process import is_alive
@@ -85,9 +85,13 @@ class _Watch:
 
 
 class Launcher:
-    """Sees to it that lanes with open jobs have a driver. Safe to call often: `ensure` is a look at one row."""
+    """Sees to it that lanes with open jobs have a driver. Safe to call often: `ensure` is a look at one row.
+
+    VideoError("unsupported") on a system where no worker can start.
+    """
 
     def __init__(self, context: Context) -> None:
+        platform.refuse()
         self.context = context
         self._tries: dict[str, _Try] = {}
         self._watched: dict[str, _Watch] = {}
@@ -143,7 +147,8 @@ class Launcher:
         variables = " or ".join(registered(lane["provider"]).access({}).missing)
         return (
             f"no_credentials: this job belongs to another account or server of {lane['provider']}: set {variables} "
-            "as it was, or move a queued job with reelwright jobs rebind"
+            "as it was, move a queued job with reelwright jobs rebind, or decide what becomes of one that was sent "
+            "with reelwright jobs resolve"
         )
 
     def _is_cut_off(self, provider: str) -> bool:

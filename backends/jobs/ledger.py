@@ -214,17 +214,22 @@ def hold(tx: Transaction, job: str) -> None:
 
 @dataclass(frozen=True)
 class Totals:
-    """Micro-dollars: settled ever, spent or held today, held in all."""
+    """Micro-dollars: settled ever, spent or held today, held in all, and held of today's."""
 
     settled: int
     today: int
     held: int
+    held_today: int
 
 
 def totals(store: Store) -> Totals:
     row = store.row("SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held FROM spent")
     ever = row or {"settled": 0, "held": 0}
-    return Totals(int(ever["settled"]), _spent(store, "day = ?", (utc_day(),)), int(ever["held"]))
+    today = store.row(
+        "SELECT coalesce(sum(settled + held), 0) AS spent, coalesce(sum(held), 0) AS held FROM spent WHERE day = ?",
+        (utc_day(),),
+    ) or {"spent": 0, "held": 0}
+    return Totals(int(ever["settled"]), int(today["spent"]), int(ever["held"]), int(today["held"]))
 
 
 def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
@@ -232,4 +237,11 @@ def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
     return store.rows(
         f"SELECT {by} AS name, count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
         f"sum(CASE WHEN {_HELD} THEN reserved ELSE 0 END) AS held FROM ledger GROUP BY {by} ORDER BY {by}"
+    )
+
+
+def differing(store: Store) -> list[Row]:
+    """Paid jobs that brought something else than was asked for: id, label, and cost_basis, which says it."""
+    return store.rows(
+        "SELECT id, label, cost_basis FROM jobs WHERE kind = 'remote' AND cost_basis LIKE '%; asked %' ORDER BY seq"
     )

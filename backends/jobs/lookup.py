@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends.backend import Handle, Listing, Sighting
 from backends.errors import VideoError
-from backends.jobs import codec, records
+from backends.jobs import codec, other_homes, records
 from backends.jobs.crash import crash_point
 from backends.jobs.delivery import BackOff, pause
+from backends.jobs.idlog import IdLog
 from backends.jobs.store import Row
 from backends.jobs.submit_outcome import bind, make_uncertain, may_ask_again, requeue
 
@@ -30,14 +32,29 @@ SETTLE_S = 90.0
 LOOKS = (1.0, 2.0, 4.0)
 """When it is looked at, in multiples of SETTLE_S since the doubt began. A list that lags has caught up by the last."""
 
+EARLIER_S = 5.0
+"""How much older than its request a job may seem: times of whole seconds, on two clocks."""
+
 LOOK_BACK_S = 86400.0
-"""How far back a look-up goes when it has found nothing since the POST: one of the two clocks may be wrong."""
+"""How far back a look-up goes where our own clock was set back since the request."""
 
 ASKED_FOR_S = 86400.0
 """How long a service that does not answer the look-up is asked."""
 
+NEAR_S = 2.0
+"""A match that was made within so many seconds of the request is taken at once. For one that lies further off the last
+look is waited for: it may be the same order of another home on this account, and ours not be listed yet."""
+
 CLOCKS_APART_S = 2.0
 """Two clocks that were brought together by a header of whole seconds may still differ by so much."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A job at the provider that may be this one. apart: seconds between its making and the request."""
+
+    apart: float
+    handle: Handle
 
 
 async def resolve(run: RemoteRun, row: Row) -> None:
@@ -82,10 +99,10 @@ async def _due(run: RemoteRun) -> bool:
 async def _look(run: RemoteRun, row: Row) -> None:
     """One look: bind the job, send its request again on evidence, wait for the next look, or leave it to a person."""
     listing, free = await _listed(run, row)
-    if free:
-        bind(run, free[0])
-        return
     run.looks += 1
+    if free and (free[0].apart <= NEAR_S or run.looks >= len(LOOKS)):
+        bind(run, free[0].handle)
+        return
     proof = _not_taken(run, row, listing)
     if proof and int(run.row()["posts"]) <= 1:
         run.unclear_since = None
@@ -108,22 +125,18 @@ async def _look(run: RemoteRun, row: Row) -> None:
     run.say(f"the provider does not list it yet, which proves nothing: looking again in {wait:.0f} s")
 
 
-async def _listed(run: RemoteRun, row: Row) -> tuple[Listing, list[Handle]]:
+async def _listed(run: RemoteRun, row: Row) -> tuple[Listing, list[Candidate]]:
     """What the service shows, and those of it that may be this job, the likeliest first."""
     lane = run.lane
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     since = float(row["posted_at"] or row["created_at"])
-    found = Listing()
-    for start in (since - 5.0, since - LOOK_BACK_S):
-        crash_point("before-reconcile")
-        said = await lane.backend.reconcile(prepared, run.job, start)
-        crash_point("after-reconcile")
-        found = _read(said)
-        if free := _ours(run, row, since, found.matches):
-            return found, free
-        if lane.backend.submit_dedupe == "key":  # a key has no clock
-            break
-    return found, []
+    # A key has no clock. A list is asked for what is not older than the request, or for a day where our own clock was
+    # set back since: the time of the request is still to come.
+    backwards = since > time.time() and lane.backend.submit_dedupe == "lookup"
+    crash_point("before-reconcile")
+    found = _read(await lane.backend.reconcile(prepared, run.job, since - (LOOK_BACK_S if backwards else EARLIER_S)))
+    crash_point("after-reconcile")
+    return found, _ours(run, row, since, found.matches, backwards)
 
 
 def _read(said: Listing | Sequence[Handle]) -> Listing:
@@ -131,8 +144,9 @@ def _read(said: Listing | Sequence[Handle]) -> Listing:
     return said if isinstance(said, Listing) else Listing(tuple(Sighting(handle) for handle in said))
 
 
-def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting]) -> list[Handle]:
-    """The matches that are no other job's, nearest to this job's own request first.
+def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting], backwards: bool) -> list[Candidate]:
+    """The matches that are no other job's, nearest to this job's own request first. One that is older than the request
+    is none of ours: another home on this account may have asked for the same earlier.
 
     One that lies nearer to the request of another job of ours that is being looked up too is left to that one.
     """
@@ -140,37 +154,42 @@ def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting]) -
     others = [
         float(other["posted_at"])
         for other in run.lane.context.store.rows(
-            "SELECT posted_at, prepared FROM jobs WHERE lane = ? AND state = 'submitting' AND id <> ? "
-            "AND posted_at IS NOT NULL",
-            (row["lane"], run.job),
+            "SELECT posted_at, prepared FROM jobs WHERE lane IN (SELECT key FROM lanes WHERE provider = ?) "
+            "AND state = 'submitting' AND id <> ? AND posted_at IS NOT NULL",
+            (row["provider"], run.job),
         )
         if json.loads(other["prepared"])["body"] == json.loads(row["prepared"])["body"]
     ]
-    free: list[tuple[float, int, Handle]] = []
-    for number, match in enumerate(matches):
-        if match.handle.remote_id in known:
+    free: list[Candidate] = []
+    for match in matches:
+        if match.handle.remote_id in known or _elsewhere(run, match.handle.remote_id):
             continue
         apart = 0.0 if match.made_at is None else abs(match.made_at - since)
+        if match.made_at is not None and match.made_at < since - EARLIER_S and not backwards:
+            continue
         if match.made_at is not None and any(abs(match.made_at - posted) < apart for posted in others):
             continue
-        free.append((apart, number, match.handle))
-    return [handle for _, _, handle in sorted(free, key=lambda one: one[:2])]
+        free.append(Candidate(apart, match.handle))
+    return sorted(free, key=lambda one: one.apart)
 
 
 def _known(run: RemoteRun, row: Row, sightings: Sequence[Sighting]) -> set[str]:
-    """The ids among these that are some other job's, on any lane of the same server: two keys may be one account's."""
-    names = list({sighting.handle.remote_id for sighting in sightings})[:500]
-    found = run.lane.context.store.rows(
-        f"SELECT remote_id FROM jobs WHERE remote_id IN ({', '.join('?' * len(names))}) AND provider = ? "
-        "AND base_url = ? AND id <> ?",
-        (*names, row["provider"], row["base_url"], run.job),
-    )
-    return {str(other["remote_id"]) for other in found}
+    """The ids among these that are some other job's already."""
+    return set(records.holders(run.lane.context.store, row, [sighting.handle.remote_id for sighting in sightings]))
+
+
+def _elsewhere(run: RemoteRun, remote_id: str) -> bool:
+    """Whether another home of this person on this machine has the job, by its own journal."""
+    context = run.lane.context
+    homes = other_homes.others(context.settings.home, context.settings.env)
+    return any(IdLog.of(home).holds(remote_id) for home in homes)
 
 
 def _not_taken(run: RemoteRun, row: Row, listing: Listing) -> str:
     """On what evidence the request was surely not taken; "" where there is none."""
-    if {match.handle.remote_id for match in listing.matches} - _known(run, row, listing.matches):
+    known = _known(run, row, listing.matches)
+    names = {match.handle.remote_id for match in listing.matches} - known
+    if any(not _elsewhere(run, name) for name in names):
         return ""  # something that looks like it is nobody's, or nearer to another's request: nothing is sure
     if listing.complete:
         return f"by {listing.complete}"
@@ -191,6 +210,6 @@ async def tell_of_both(run: RemoteRun, row: Row) -> None:
     except VideoError:
         return
     if free:
-        names = ", ".join(handle.remote_id for handle in free[:3])
+        names = ", ".join(one.handle.remote_id for one in free[:3])
         text = f"the provider shows another job just like it ({names}), which may be its first request: it may be "
         run.lane.context.store.write(lambda tx: records.note(tx, run.job, f"{text}charged too; look at the account"))

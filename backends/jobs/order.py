@@ -17,15 +17,18 @@ from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
 from backends.catalog.price import Estimate, money
+from backends.catalog.tags import check_tags
 from backends.errors import A_PERSON, VideoError
 from backends.jobs import chain, ledger, legal, lora_files, other_homes, records
 from backends.jobs.context import Context
-from backends.jobs.gates import Breaker
+from backends.jobs.filenames import stem_of
+from backends.jobs.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.homes import check_paid, why_lost
 from backends.jobs.inputs import BlobGone, Inputs, Keep, Resolved, check_there
+from backends.jobs.likeness import note_of_like
 from backends.jobs.records import NewJob
 from backends.jobs.store import Row, Transaction
-from backends.plain import one_line, trouble
+from backends.plain import one_line, quoted, trouble
 from backends.request import VideoRequest
 
 Where = Literal["any", "local"]
@@ -50,6 +53,7 @@ class Order:
     client: str = ""
 
     def check(self) -> None:
+        check_tags(self.request)
         if not 1 <= self.take <= 99:
             raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
         if len(self.label) > 80:
@@ -119,11 +123,13 @@ class Quote:
 
 @dataclass(frozen=True)
 class Placed:
-    """The job of an order. replayed: it was there already. way_out: what a person may do to get a better one."""
+    """The job of an order. replayed: it was there already. way_out: what a person may do to get a better one. notes:
+    what of the order had no effect on a job that was there."""
 
     row: Row
     replayed: bool
     way_out: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Orders:
@@ -147,7 +153,8 @@ class Orders:
         if same is not None:
             return Quote(key, same["model"], same["id"], same["state"])
         choice, _ = self._choose(order, inputs)
-        return Quote(key, choice.row.id, estimate=choice.estimate, notes=(*inputs.notes, *choice.notes))
+        notes = (*inputs.notes, *choice.notes, *self._like(order, inputs, choice))
+        return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes)
 
     def place(self, order: Order) -> Placed:
         """The order's job, put into the store unless it is there. Money is reserved in the same transaction.
@@ -173,7 +180,7 @@ class Orders:
     def _place(self, order: Order, inputs: Resolved) -> Placed:
         same = self._same(order, inputs)
         if same is not None:
-            return Placed(same, replayed=True)
+            return Placed(same, replayed=True, notes=_label_notes(order, same))
         choice, steps = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
@@ -184,7 +191,7 @@ class Orders:
             return records.insert(tx, jobs[0], steps=jobs[1:])
 
         row, replayed = self.context.store.write(write, durable=choice.estimate.usd_high != 0)
-        return Placed(row, replayed, choice.next)
+        return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
 
     def _same(self, order: Order, inputs: Resolved) -> Row | None:
         digest = order.digest(inputs)
@@ -218,6 +225,18 @@ class Orders:
                 raise
             return chain.plan(request, inputs, pick, limits.per_job, error)
 
+    def _like(self, order: Order, inputs: Resolved, choice: Choice) -> tuple[str, ...]:
+        """The job that asked the same by another name for the model. A given key or another take means a new job."""
+        if order.request_key or order.take > 1 or choice.estimate.basis == "free":
+            return ()
+
+        def key_of(name: str) -> str:
+            other = replace(order, request=order.request.model_copy(update={"model": name}))
+            return other.key(other.digest(inputs))
+
+        note = note_of_like(self.context.store, self.principal, choice.row, order.request.model, key_of)
+        return (note,) if note else ()
+
     def _ask_consent(self, choice: Choice) -> None:
         above = ledger.walls(self.context.store).confirm_above
         high = choice.estimate.usd_high
@@ -236,7 +255,8 @@ class Orders:
         row, cost = choice.row, choice.estimate
         digest = order.digest(inputs)
         key = order.key(digest)
-        notes = tuple(dict.fromkeys((*inputs.notes, *choice.checked.notes, *choice.notes)))
+        like = self._like(order, inputs, choice)
+        notes = tuple(dict.fromkeys((*inputs.notes, *choice.checked.notes, *choice.notes, *like)))
         whole = NewJob(
             id=records.new_job_id(),
             request=order.asked,
@@ -273,10 +293,22 @@ class Orders:
         closed_for, why = Breaker(self.context.store, access.lane).open_for()
         if closed_for > 0:
             text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
+            if closed_for <= MAX_PAUSE_S:  # not the stop after a bill above its estimate: that guards a spending limit
+                lifts = f"reelwright jobs resume {job.provider}"
+                text += f". When the cause is gone, a person can lift the pause at once: {lifts}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
         if paid:
             other_homes.record(self.context.settings.home, access.lane, self.context.settings.env)
         return job.on(access.lane, access.base_url)
+
+
+def _label_notes(order: Order, row: Row) -> tuple[str, ...]:
+    """Where the job was there already, its label stays, and with it the clip's file name."""
+    if not order.label or order.label == row["label"]:
+        return ()
+    stem = stem_of(row["label"]) or row["id"][:12]
+    kept = f"kept as {stem}_take{row['take']:02d}.mp4"
+    return (f"the label {quoted(order.label)} was not taken: the job was there already, {kept}",)
 
 
 def _micro(usd: Decimal | None) -> int | None:

@@ -43,14 +43,21 @@ def record(home: Path, lane: str, env: Mapping[str, str]) -> None:
 def sharing(home: Path, env: Mapping[str, str]) -> list[Path]:
     """The other homes that are still there and have paid on a lane of this one."""
     own = _read(_folder(env) / f"{_hash(str(home))}.json")
-    if own is None:
-        return []
-    found: list[Path] = []
+    return [] if own is None else [path for path, lanes in _others(home, env) if set(lanes) & set(own[1])]
+
+
+def others(home: Path, env: Mapping[str, str]) -> list[Path]:
+    """Every other home of this person that is still there and has paid on any lane: two keys may be one account's."""
+    return [path for path, _ in _others(home, env)]
+
+
+def _others(home: Path, env: Mapping[str, str]) -> list[tuple[Path, list[str]]]:
+    found: list[tuple[Path, list[str]]] = []
     with suppress(OSError):
         for path in sorted(_folder(env).glob("*.json")):
             other = _read(path)
-            if other and other[0] != home and set(other[1]) & set(own[1]) and (other[0] / "reelwright.db").exists():
-                found.append(other[0])
+            if other and other[0] != home and (other[0] / "reelwright.db").exists():
+                found.append(other)
     return found
 
 

@@ -9,7 +9,8 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,10 @@ from typing import Any, cast
 from backends.backend import JsonObject, Prepared
 from backends.errors import VideoError
 from backends.jobs import codec, ledger
-from backends.jobs.lanes import Fenced, add_lane, fence
+from backends.jobs.lanes import Fenced, account_of, add_lane, fence
 from backends.jobs.schema import UNENDED
 from backends.jobs.store import Row, Store, Transaction, add_event, to_json
-from backends.jobs.views import FINAL, SETTLED, STATES, Job, JobError, JobPage, JobRow, Spend, State
+from backends.jobs.views import FINAL, SETTLED, STATES, Job, JobError, JobPage, JobRow, Spend, State, first_words
 from backends.request import VideoRequest
 
 ORDER = ("waiting", "queued", "submitting", "running", "downloading", "finishing")
@@ -183,6 +184,26 @@ def _change(
         add_event(tx, job, "state", {"from": old, "to": state}, wake=state in FINAL or state == "queued")
 
 
+def holders(source: Store | Transaction, row: Row, remote_ids: Collection[str]) -> dict[str, str]:
+    """Which of a provider's ids are other jobs' already: id -> job, by the same server or for the same account.
+
+    Two keys may belong to one account, and one account may be asked by two ways; two servers of one kind may well give
+    the same id to different jobs.
+    """
+    names = list(dict.fromkeys(remote_ids))[:500]
+    found = source.rows(
+        f"SELECT id, remote_id, base_url, lane FROM jobs WHERE provider = ? AND remote_id IN "
+        f"({', '.join('?' * len(names))}) AND id <> ?",
+        (row["provider"], *names, row["id"]),
+    )
+    account = account_of(row["lane"])
+    return {
+        str(other["remote_id"]): str(other["id"])
+        for other in found
+        if other["base_url"] == row["base_url"] or (account and account_of(other["lane"]) == account)
+    }
+
+
 def cost_of_steps(tx: Store | Transaction, job: str) -> int:
     """What the steps of a job have cost so far, in micro-dollars."""
     row = tx.row("SELECT coalesce(sum(cost), 0) AS cost FROM jobs WHERE parent = ?", (job,))
@@ -310,24 +331,41 @@ def _parents(row: Row) -> list[str]:
 
 def to_row(row: Row) -> JobRow:
     result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
-    file = result.get("published") or result.get("file")
     return JobRow(
         job_id=row["id"],
         state=row["state"],
         model=row["model"],
+        task=row["task"],
+        prompt=first_words(json.loads(row["request"])["prompt"]),
         label=row["label"],
         take=row["take"],
         progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 2),
         cost_usd=ledger.to_float(row["cost"]),
         created_at=_iso(row["created_at"]),
-        file=Path(file).name if file else None,
+        file=result.get("published") or result.get("file"),
     )
+
+
+def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
+    """The rows with the bare names of files in the folder that most of them lie in, and that folder."""
+    folders = Counter(str(Path(row.file).parent) for row in rows if row.file)
+    if not folders:
+        return rows, None
+    common = folders.most_common(1)[0][0]
+    short = [
+        row.model_copy(update={"file": Path(row.file).name})
+        if row.file and str(Path(row.file).parent) == common
+        else row
+        for row in rows
+    ]
+    return short, common
 
 
 def spend(store: Store) -> Spend:
     totals, limits = ledger.totals(store), ledger.walls(store)
     return Spend(
         today_usd=totals.today / ledger.MICRO,
+        today_reserved_usd=totals.held_today / ledger.MICRO,
         total_usd=totals.settled / ledger.MICRO,
         reserved_usd=totals.held / ledger.MICRO,
         per_job_wall_usd=None if limits.per_job is None else float(limits.per_job),
@@ -363,4 +401,5 @@ def page(
     sql = f"SELECT * FROM jobs INDEXED BY {index} WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
     rows = store.rows(sql, (*params, limit + 1))
     more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
-    return JobPage(jobs=[to_row(row) for row in rows[:limit]], cursor=more, spend=spend(store))
+    listed, folder = _without_folder([to_row(row) for row in rows[:limit]])
+    return JobPage(jobs=listed, folder=folder, cursor=more, spend=spend(store))

@@ -2,18 +2,18 @@
 
 A job that had ended is there as it was, so that the same call is answered with it. One that the provider had taken is
 asked after again. One whose request may have been sent is looked up, or waits for a person. Each stands on the day it
-was paid. Limits are not in the journal: a new store begins with the usual ones.
+was paid. Spending limits are as the person has set them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backends.jobs import ledger, records
-from backends.jobs.idlog import IdLog
+from backends.jobs.idlog import Entry, IdLog
 from backends.jobs.lanes import add_lane
 from backends.jobs.store import Store, Transaction, add_event, to_json
 from backends.jobs.views import FINAL
@@ -68,12 +68,14 @@ def recover(store: Store, ids: IdLog) -> int:
     """Take up the journal's jobs that this store does not know, once in its life; how many."""
     if store.row("SELECT 1 FROM meta WHERE key = ?", (DONE,)) is not None:
         return 0
-    found = _read(ids)
+    entries = list(ids.entries())
+    found = _read(entries)
 
     def write(tx: Transaction) -> int:
         if tx.row("SELECT 1 FROM meta WHERE key = ?", (DONE,)) is not None:
             return 0
         tx.run("INSERT INTO meta(key, value) VALUES (?, 'read')", (DONE,))
+        _set_limits(tx, entries)
         return sum(_take_up(tx, name, job, found) for name, job in found.items())
 
     return store.write(write, durable=True)
@@ -90,9 +92,17 @@ def unlisted(store: Store, ids: IdLog) -> list[tuple[str, str, str]]:
     ]
 
 
-def _read(ids: IdLog) -> dict[str, _Job]:
+def _set_limits(tx: Transaction, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if entry.get("event") == "limit" and isinstance(entry.get("value"), str):
+            tx.run("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", (entry["key"], entry["value"], entry["at"]))
+        elif entry.get("event") == "limit":
+            tx.run("DELETE FROM settings WHERE key = ?", (entry["key"],))
+
+
+def _read(entries: Sequence[Entry]) -> dict[str, _Job]:
     found: dict[str, _Job] = {}
-    for entry in ids.entries():
+    for entry in entries:
         name, job = str(entry["job"]), found.get(str(entry["job"]))
         match entry.get("event"):
             case "asked":

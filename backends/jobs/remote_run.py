@@ -291,7 +291,7 @@ class RemoteRun:
             if isinstance(started, Done):
                 await submit_outcome.written_down(self, partial(self._took_done, started))
             else:
-                await submit_outcome.written_down(self, partial(submit_outcome.bind, self, started))
+                await submit_outcome.written_down(self, partial(submit_outcome.taken, self, started))
 
     def _took_done(self, done: Done) -> None:
         """A service that answers with the clip itself."""

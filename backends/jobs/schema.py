@@ -76,7 +76,7 @@ CREATE INDEX jobs_state ON jobs(principal, state, seq) WHERE parent IS NULL;
 CREATE INDEX jobs_label ON jobs(principal, label, seq) WHERE parent IS NULL;
 CREATE INDEX jobs_label_state ON jobs(principal, label, state, seq) WHERE parent IS NULL;
 CREATE INDEX jobs_lane ON jobs(lane, state, seq);
-CREATE INDEX jobs_bound ON jobs(provider, base_url, remote_id) WHERE remote_id IS NOT NULL;
+CREATE INDEX jobs_bound ON jobs(provider, remote_id) WHERE remote_id IS NOT NULL;
 CREATE INDEX jobs_parent ON jobs(parent, step) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_past ON jobs(model, ended_at) WHERE state = 'succeeded';
 """

@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import apsw
 
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
 from backends.jobs import schema
 from backends.jobs.crash import crash_point
 from backends.jobs.private import private_file, private_home
@@ -300,12 +300,15 @@ def storage_error(error: Exception, path: Path) -> VideoError:
     folder = path.parent
     if isinstance(error, VideoError):
         return error
+    if isinstance(error, apsw.ConstraintError | apsw.MismatchError | apsw.TooBigError):
+        return OwnFault(f"the store does not take a value ({error}): update Reelwright (pip install -U reelwright)")
     if isinstance(error, apsw.FullError):
         text = f"the disk of {folder} is full: free some space and repeat; nothing that was accepted is lost"
     elif isinstance(error, apsw.CorruptError | apsw.NotADBError):
         text = (
             f"{path} is damaged ({error}): stop every Reelwright process, copy the file for safety, then run "
-            f"sqlite3 {path.name} .recover, or move it away to begin a new store (clips in artifacts/ stay)"
+            f"sqlite3 {path.name} .recover, or move it and the files {path.name}-* away: a new store takes up the paid "
+            "jobs of this one from accepted.jsonl (leave that file and artifacts/ where they are)"
         )
     elif isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | PermissionError):
         text = f"{folder} cannot be written: make it writable, or set REELWRIGHT_HOME to a folder that is"

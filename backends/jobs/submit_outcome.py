@@ -49,7 +49,7 @@ def bind(run: RemoteRun, handle: Handle) -> None:
     An id that is another job's already is nobody's word: the person decides.
     """
     lane = run.lane
-    if other := _holder(run, handle.remote_id):
+    if other := holder(run, handle.remote_id):
         make_uncertain(run, f"the provider gave it the id {handle.remote_id}, which is job {other}'s already")
         return
     with suppress(OSError):  # a full disk: the row may still take it, and else this is repeated
@@ -75,14 +75,19 @@ def bind(run: RemoteRun, handle: Handle) -> None:
     crash_point("after-id")
 
 
-def _holder(run: RemoteRun, remote_id: str) -> str:
-    """The other job of the same server that has this id; "" when none has."""
-    row = run.row()
-    other = run.lane.context.store.row(
-        "SELECT id FROM jobs WHERE provider = ? AND base_url = ? AND remote_id = ? AND id <> ?",
-        (row["provider"], row["base_url"], remote_id, run.job),
-    )
-    return str(other["id"]) if other else ""
+def holder(run: RemoteRun, remote_id: str) -> str:
+    """The other job that has this id; "" when none has."""
+    return records.holders(run.lane.context.store, run.row(), [remote_id]).get(remote_id, "")
+
+
+def taken(run: RemoteRun, handle: Handle) -> None:
+    """The paid POST was answered with an id. One that is another job's already says nothing of this one: it is looked
+    up, like any unclear answer."""
+    if other := holder(run, handle.remote_id):
+        text = f"the provider gave it the id {handle.remote_id}, which is job {other}'s already"
+        refused(run, run.row(), VideoError("submit_unknown", text, charged="unknown"))
+    else:
+        bind(run, handle)
 
 
 async def written_down(run: RemoteRun, work: Callable[[], None]) -> None:

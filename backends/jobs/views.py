@@ -89,12 +89,18 @@ class Job(View):
     next: str = ""
 
 
+ROW_PROMPT = 40
+"""Characters of a prompt in a row of list_jobs."""
+
+
 class JobRow(View):
-    """One line of list_jobs."""
+    """One line of list_jobs. prompt: its first words. file: its name alone where it lies in the page's folder."""
 
     job_id: str
     state: State
     model: str
+    task: str = ""
+    prompt: str = ""
     label: str = ""
     take: int = 1
     progress: float = 0.0
@@ -104,10 +110,12 @@ class JobRow(View):
 
 
 class Spend(View):
-    """Money so far, US dollars. reserved: held for jobs that are not settled. Days are UTC. limits_changed: the changes
-    of the person's limits within a day, each in a sentence, newest first."""
+    """Money so far, US dollars. reserved: held for jobs that are not settled. Days are UTC. today: spent or reserved
+    for jobs of today; today_reserved: the reserved part of it. limits_changed: the changes of the person's limits
+    within a day, each in a sentence, newest first."""
 
     today_usd: float = 0.0
+    today_reserved_usd: float = 0.0
     total_usd: float = 0.0
     reserved_usd: float = 0.0
     per_job_wall_usd: float | None = None
@@ -116,8 +124,18 @@ class Spend(View):
 
 
 class JobPage(View):
-    """Rows newest first; cursor: pass it back for older ones, null at the end."""
+    """Rows newest first; cursor: pass it back for older ones, null at the end. folder: where the rows' files lie that
+    are given without one."""
 
     jobs: list[JobRow]
+    folder: str | None = None
     cursor: str | None = None
     spend: Spend = Field(default_factory=Spend)
+
+
+def first_words(prompt: str) -> str:
+    """As much of a prompt as a row of a list holds, cut between words where it has any, and an ellipsis."""
+    words = " ".join(prompt[: 4 * ROW_PROMPT].split())
+    if len(words) <= ROW_PROMPT:
+        return words
+    return f"{words[:ROW_PROMPT].rpartition(' ')[0] or words[: ROW_PROMPT - 1]}…"

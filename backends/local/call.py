@@ -242,7 +242,9 @@ class _Builder:
         return LTXVideoCondition(image=what, frame_index=at, strength=1.0)
 
     def _still(self, place: str) -> Image.Image:
-        picture, _ = fit_image(load_image(self.prepared.assets[place].path), *self.size, self.request.fit)
+        picture, _ = fit_image(
+            load_image(self.prepared.assets[place].path), *self.size, self.request.fit, self.request.focus
+        )
         return Image.fromarray(picture)
 
     def _fitted(self, pictures: Iterator[Any]) -> list[Image.Image]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 import anyio
+
+from backends.errors import VideoError
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses in text form."""
@@ -57,6 +60,44 @@ def is_public(text: str) -> bool:
     if address.is_multicast or address.is_reserved or address.is_unspecified or not address.is_global:
         return False
     return not any(address in network for network in _REFUSED if network.version == address.version)
+
+
+def refuse_known(url: str) -> None:
+    """VideoError("asset") for an https address that no download would take, as far as that is known without a name
+    server: another port, a private address written as such (also as 127.1 or 0x7f000001), this machine by name.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        host, port = "", None
+    shown = repr(f"https://{host}{f':{port}' if port else ''}"[:160])
+    if not host:
+        raise VideoError(
+            "asset", f"{url.split('?')[0][:120]!r} cannot be read as an address: give a complete https URL"
+        )
+    if port not in (None, 443):
+        raise VideoError("asset", f"{shown}: only the usual https port (443) is reached, not {port}")
+    here = host == "localhost" or host.endswith(".localhost")
+    address = _literal(host)
+    if here or (address and not is_public(address)):
+        raise VideoError(
+            "asset",
+            f"{shown} leads to a private or reserved network address, and only public ones are fetched: download the "
+            "file yourself and give its path",
+        )
+
+
+def _literal(host: str) -> str:
+    """The address that a host is, where it is written as one, in any form that the system's resolver takes."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host)) if host[-1].isalnum() else ""
+    except (OSError, UnicodeError):
+        return ""
 
 
 _INNER = ("localhost", "local", "internal", "intranet", "lan", "home.arpa")

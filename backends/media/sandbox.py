@@ -85,10 +85,15 @@ class Sandbox:
         """Write a picture that stands for the clip, or a small one of the frame shown at `t` seconds."""
         self._call("poster", self._check_s, path=path, dest=dest_jpg, t=t)
 
-    def inspect(self, path: Path, frames: int, dest_jpg: Path) -> dict[str, Any]:
+    def inspect(self, path: Path, frames: int, dest_jpg: Path, against: Path | None = None) -> dict[str, Any]:
         """For a clip: `facts`, `measures` (see `measure`), `times` (of the sheet's frames), `sheet` (the path of a
-        contact sheet of at most 150 KB). For a still: `facts` and `sheet`, which is its coordinate grid."""
-        result = self._call("inspect", self._inspect_s, path=path, frames=frames, dest=dest_jpg)
+        contact sheet of at most 150 KB). For a still: `facts` and `sheet`, which is its coordinate grid.
+
+        against: another clip; then `against` holds its facts, measures and times, the sheet shows both, and `pair` is
+        what `difference` says of their first frames, their last frames, and this one's last and the other's first."""
+        result = self._call("inspect", self._inspect_s, path=path, frames=frames, dest=dest_jpg, against=against)
+        if against is not None:
+            result["against"] = {**result["against"], "facts": _facts(result["against"]["facts"])}
         return {**result, "facts": _facts(result["facts"])}
 
     def close(self) -> None:

@@ -142,18 +142,23 @@ def _poster(request: dict[str, Any]) -> Reply:
 
 
 def _inspect(request: dict[str, Any]) -> Reply:
-    path, dest = Path(request["path"]), Path(request["dest"])
+    path, dest, against = Path(request["path"]), Path(request["dest"]), request["against"]
     facts = _checked(path)
     if facts.kind == "image":
+        if against is not None:
+            raise VideoError("asset", "a still has nothing to compare: against is for two clips")
         from backends.media.grid import coordinate_grid
 
         coordinate_grid(path, dest)
         return {"facts": asdict(facts), "sheet": str(dest)}
-    from backends.media.measure import measure
-    from backends.media.sheet import contact_sheet
+    from backends.media.look import look_at, look_at_both
 
-    times = contact_sheet(path, dest, request["frames"])
-    return {"facts": asdict(facts), "measures": measure(path), "times": times, "sheet": str(dest)}
+    if against is None:
+        return look_at(path, facts, request["frames"], dest)
+    other = _checked(Path(against))
+    if other.kind == "image":
+        raise VideoError("asset", "against names a still, and a clip is compared with a clip")
+    return look_at_both((path, facts), (Path(against), other), request["frames"], dest)
 
 
 _CALLS: dict[str, Callable[[dict[str, Any]], Reply]] = {

@@ -58,12 +58,14 @@ def set_setting(key: str, value: str) -> None:
     """Set a spending limit: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
     allow_unknown_price. Raising one needs a person at a terminal."""
     from backends.jobs import limits
+    from backends.jobs.idlog import IdLog
 
     with opening.studio() as studio:
         store, providers = studio.context.store, _providers(studio)
         wanted = limits.wall_value(key, value, providers)
         how = _leave(key, limits.value_of(store, key), wanted)
         limits.set_wall(store, key, value, providers, how=how, who=person.name())
+        IdLog.of(studio.context.settings.home).limit(key, wanted)
     show.line(f"{key} = {wanted}")
 
 
@@ -71,12 +73,14 @@ def set_setting(key: str, value: str) -> None:
 def unset_setting(key: str) -> None:
     """Back to the default. Where that raises the limit, it needs a person at a terminal."""
     from backends.jobs import limits
+    from backends.jobs.idlog import IdLog
 
     with opening.studio() as studio:
         store = studio.context.store
         default = limits.default_of(key)
         how = _leave(key, limits.value_of(store, key), default)
         limits.unset_wall(store, key, how=how, who=person.name())
+        IdLog.of(studio.context.settings.home).limit(key, None)
     show.line(f"{key} = {default} (default)")
 
 
@@ -145,6 +149,9 @@ def snippet(
             raise VideoError(
                 "invalid_request", f"no snippet for {client[:40]!r}: there is one for {', '.join(snippets.CLIENTS)}"
             )
-        where, text = snippets.CLIENTS[client](load_settings())
+        settings = load_settings()
+        where, text = snippets.CLIENTS[client](settings)
     show.aside(where)
     show.block(text)
+    for hint in snippets.hints(settings):
+        show.aside(hint)

@@ -211,6 +211,8 @@ def _store(context: Context) -> Iterator[Finding]:
     import apsw
 
     from backends.jobs import schema
+    from backends.jobs.idlog import IdLog
+    from backends.jobs.recovery import unlisted
 
     path = context.settings.store
     counts = {
@@ -221,6 +223,9 @@ def _store(context: Context) -> Iterator[Finding]:
     yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
     for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
         yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
+    for job, lane, remote_id in unlisted(context.store, IdLog.of(context.settings.home))[:20]:
+        words = "was accepted by the provider for an earlier store: look after it there"
+        yield Finding("job", "note", f"{job} {words} ({lane.rpartition('|')[0]}, id {remote_id})")
 
 
 def _other_homes(context: Context) -> Iterator[Finding]:
@@ -265,6 +270,8 @@ def _catalog(context: Context) -> Iterator[Finding]:
     usable = [row.id for row in rows if why(row) is None]
     shown = ", ".join(usable[:5]) + (" ..." if len(usable) > 5 else "")
     yield Finding("catalogue", "ok", f"{len(rows)} models, {len(usable)} can be used now: {shown or 'none'}")
+    for why in context.catalog.left_out:
+        yield Finding("catalogue", "FAIL", f"left out: {why}")
 
 
 def _back_ends(context: Context) -> Iterator[Finding]:
@@ -276,7 +283,7 @@ def _back_ends(context: Context) -> Iterator[Finding]:
             "back end", "note" if why else "ok", f"{provider} ({registration.kind}){f': {why}' if why else ''}"
         )
     for name, why in sorted(broken.items()):
-        yield Finding("back end", "FAIL", f"{name} does not load: {why}: reinstall or remove it")
+        yield Finding("back end", "FAIL", f"{name} is left out: {why}: reinstall or remove it")
 
 
 def _tested(context: Context) -> Iterator[Finding]:

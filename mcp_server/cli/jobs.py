@@ -70,7 +70,7 @@ def _list(
 ) -> None:
     with opening.studio(as_json) as studio:
         if by is not None:
-            _show_bill(_bill(studio, by), by, as_csv, as_json)
+            _show_bill(_bill(studio, by), _differences(studio), by, as_csv, as_json)
             return
         page = studio.list(state, label, limit)
     rows = [row.model_dump(mode="json") for row in page.jobs]
@@ -137,9 +137,9 @@ def _bill(studio: Studio, by: Literal["label", "day"]) -> Bill:
     ]
 
 
-def _show_bill(rows: Bill, by: str, as_csv: bool, as_json: bool) -> None:
+def _show_bill(rows: Bill, differences: Bill, by: str, as_csv: bool, as_json: bool) -> None:
     if as_json:
-        show.as_json({"by": by, "rows": rows})
+        show.as_json({"by": by, "rows": rows, "differences": differences})
     elif as_csv:
         _csv((by, "jobs", "settled_usd", "held_usd"), rows)
     else:
@@ -147,6 +147,18 @@ def _show_bill(rows: Bill, by: str, as_csv: bool, as_json: bool) -> None:
         show.table((by, "jobs", "settled", "held"), cells)
         settled, held = (sum(row[name] for row in rows) for name in ("settled_usd", "held_usd"))
         show.line(f"in all {show.usd(settled)} settled, {show.usd(held)} held for jobs that are not settled")
+        for one in differences:
+            show.line(f"{one['job_id']} {one['label']}: {one['difference']}")
+
+
+def _differences(studio: Studio) -> Bill:
+    """The paid jobs whose clip is not what was asked for: a ground for a complaint."""
+    from backends.jobs import ledger
+
+    return [
+        {"job_id": row["id"], "label": row["label"], "difference": row["cost_basis"].partition("; ")[2]}
+        for row in ledger.differing(studio.context.store)
+    ]
 
 
 def _csv(columns: tuple[str, ...], rows: Bill) -> None:
@@ -291,16 +303,20 @@ def rebind(job: list[str]) -> None:
 
 @app.command()
 def resume(
-    lane: Annotated[str | None, typer.Argument(help="A lane, as doctor names it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[PROVIDER|LANE]", help="A provider, or one lane as doctor names it.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every stopped lane.")] = False,
 ) -> None:
-    """Let lanes buy again that were stopped by failures, a refused key or an unexpected bill."""
+    """Let providers buy again that were stopped by failures, a refused key, missing credits or an unexpected bill."""
     from backends.jobs import admin
 
     with opening.studio() as studio:
-        if (lane is None) == (not everything):
-            raise VideoError("invalid_request", "name one lane (reelwright doctor lists them), or give --all")
-        stopped = admin.resume(studio.context.store, lane)
+        if (name is None) == (not everything):
+            raise VideoError(
+                "invalid_request", "name a provider or a lane (reelwright doctor lists them), or give --all"
+            )
+        stopped = admin.resume(studio.context.store, name)
         studio.list(limit=1)  # sees to it that lanes with open jobs are driven
     for key in stopped:
         show.line(f"{key}: buys again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -33,8 +34,12 @@ def models(
             _check(studio, as_json)
             return
         found = studio.models(task, query, everything, 10_000 if everything else 50)
+        catalog = studio.context.catalog
     if as_json:
-        show.as_json(found)
+        from backends.catalog.views import price_facts
+
+        rows = [{**row, **price_facts(catalog.get(row["model"], include_retired=True))} for row in found["models"]]
+        show.as_json({**found, "models": rows})
         return
     rows: list[Mapping[str, Any]] = found["models"]
     if not rows:
@@ -46,6 +51,8 @@ def models(
         show.table(("model", "tasks", "limits", "price", "seconds", "available"), [_model_cells(row) for row in rows])
     if found["more"]:
         show.line(f"{found['more']} more: reelwright models --all")
+    for why in found.get("left_out", []):
+        show.line(f"left out: {why}")
 
 
 def _model_cells(row: Mapping[str, Any]) -> list[object]:
@@ -96,7 +103,8 @@ def _check(studio: Studio, as_json: bool) -> None:
 
     registry()
     catalog = studio.context.catalog
-    found = [{"model": "", "finding": f"back end {name} does not load: {why}"} for name, why in broken.items()]
+    found = [{"model": "", "finding": f"back end {name} is left out: {why}"} for name, why in broken.items()]
+    found += [{"model": "", "finding": f"left out: {why}"} for why in catalog.left_out]
     found += [{"model": stale.model, "finding": stale.text} for stale in check_staleness(catalog, dt.date.today())]
     if as_json:
         show.as_json({"rows": len(catalog), "findings": found})
@@ -113,6 +121,7 @@ def estimate(
     given: Given,
     count: Annotated[int, typer.Option(min=1, max=1000, help="So many clips.")] = 1,
     limit: Annotated[int, typer.Option(min=1, max=200, help="So many models.")] = 5,
+    max_cost: Annotated[float | None, typer.Option(min=0.0, help="US dollars a clip, at most.")] = None,
     gpu: Annotated[str | None, typer.Option("--break-even", help="Every API against this card instead.")] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="With --break-even: minutes of film a month.")] = 60.0,
     as_json: Json = False,
@@ -126,7 +135,9 @@ def estimate(
         break_even.show_table(gpu, minutes, as_json, sorted(given.fields))
         return
     with opening.studio(as_json) as studio, given.named():
-        found = studio.estimate(given.request(), count=count, limit=limit, prefer=given.prefer, where=given.where)
+        budget = None if max_cost is None else Decimal(str(max_cost))
+        request = given.request().model_copy(update={"max_cost_usd": budget})
+        found = studio.estimate(request, count=count, limit=limit, prefer=given.prefer, where=given.where)
     if as_json:
         show.as_json(found)
         return
@@ -152,6 +163,8 @@ def _offer_cells(offer: Mapping[str, Any]) -> list[object]:
     cost = (
         "free" if offer["basis"] == "free" else show.usd(high) if low == high else f"{show.usd(low)}-{show.usd(high)}"
     )
+    if "usd_per_s" in offer:
+        cost += f" ({show.usd(offer['usd_per_s'])}/s)"
     seconds = f"{offer['duration_s']:g} s" if offer["duration_s"] else ""
     clip = " ".join(word for word in (seconds, offer["resolution"], offer["aspect_ratio"]) if word)
     usual = "" if offer["typical_s"] is None else f"{offer['typical_s']:.3g}"

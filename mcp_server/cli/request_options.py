@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
 Where = Literal["any", "local"]
 TaskName = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
-FitName = Literal["crop", "pad", "refuse"]
+FitName = Literal["crop", "pad", "blur", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,31 @@ class Given:
 
 
 def keyframe(text: str) -> dict[str, object]:
-    """PATH[@s]: a still and the second at which the clip shows it."""
-    shape = re.fullmatch(r"(.+)@([0-9]+(?:\.[0-9]+)?)", text)
+    """PATH[@s][+s]: a still, the second at which the clip shows it, and for how many it stands. Or the tools' object as
+    JSON, with a camera of its own."""
+    if text.startswith("{") and not Path(text).exists():
+        value = from_json("frame", text)
+        if not isinstance(value, dict):
+            raise VideoError("invalid_request", f"frame: not an object: {text[:60]!r}")
+        return cast("dict[str, object]", value)
+    number = r"[0-9]+(?:\.[0-9]+)?"
+    shape = re.fullmatch(rf"(.+?)(?:@({number}))?(?:\+({number}))?", text)
     if shape is None or Path(text).expanduser().exists():
         return {"image": text}
-    return {"image": shape[1], "at_s": float(shape[2])}
+    frame: dict[str, object] = {"image": shape[1]}
+    return frame | {name: float(shape[n]) for n, name in ((2, "at_s"), (3, "hold_s")) if shape[n] is not None}
+
+
+def focus_point(text: str) -> list[float]:
+    """--focus X,Y: both 0 to 1."""
+    parts = text.split(",")
+    try:
+        point = [float(part) for part in parts]
+    except ValueError:
+        point = []
+    if len(point) != 2:
+        raise VideoError("invalid_request", f"focus {text[:40]!r} is not X,Y: write for example 0.5,0.3")
+    return point
 
 
 def from_json(name: str, text: str) -> object:
@@ -109,7 +129,9 @@ def given_by_options(
     model: Annotated[str | None, typer.Option(help="A model's id or alias; left out: chosen for you.")] = None,
     task: Annotated[TaskName | None, typer.Option(help="Kind of work; left out: told by the inputs.")] = None,
     image: Annotated[str | None, typer.Option(help="The still that the clip starts from: a path or https URL.")] = None,
-    frame: Annotated[list[str] | None, typer.Option(metavar="PATH[@s]", help="A keyframe; repeat in order.")] = None,
+    frame: Annotated[
+        list[str] | None, typer.Option(metavar="PATH[@s][+s]", help="A keyframe, when, and how long held; repeat.")
+    ] = None,
     clip: Annotated[str | None, typer.Option(help="A clip to extend (with --add) or restyle: path, URL, job.")] = None,
     add: Annotated[float | None, typer.Option(help="Seconds to add to --clip.")] = None,
     ref: Annotated[list[str] | None, typer.Option(metavar="TAG=PATH", help="A reference, @TAG in the prompt.")] = None,
@@ -125,6 +147,8 @@ def given_by_options(
     ] = None,
     motion: Annotated[list[str] | None, typer.Option(metavar="JSON", help="A motion region; repeat.")] = None,
     fit: Annotated[FitName | None, typer.Option(help="An image of another shape than the clip.")] = None,
+    focus: Annotated[str | None, typer.Option(metavar="X,Y", help="What a crop is made around, as 0.5,0.3.")] = None,
+    style: Annotated[str | None, typer.Option(help="The look, in words, as 'watercolour'.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="The last frame runs into the first.")] = False,
     effect: Annotated[str | None, typer.Option(help="A model's named effect.")] = None,
     lora: Annotated[list[str] | None, typer.Option(metavar="NAME[:weight]", help="Repeat.")] = None,
@@ -151,6 +175,8 @@ def given_by_options(
         "camera": camera,
         "motion": regions(motion) if motion else None,
         "fit": fit,
+        "focus": focus_point(focus) if focus else None,
+        "style": style,
         "loop": loop or None,
         "effect": effect,
         "loras": lora,

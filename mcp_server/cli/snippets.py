@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from backends.settings import Settings
 
@@ -24,6 +26,13 @@ PASSED = (
 )
 """Variables of this shell that the host's server needs too; no key is among them."""
 
+UV_FOLDERS = ("archive-v", "builds-v", "environments-v")
+"""Folders of uv's cache that hold what `uvx` and `uv run --with` have made; their version number follows."""
+KEEP = "reelwright config keys set NAME"
+CODEX_START_S = 60
+CODEX_TOOL_S = 120
+"""Seconds: a cold start of a fresh installation, and a wait of 50 s on a busy machine, both with room."""
+
 Snippet = Callable[[Settings], tuple[str, str]]
 """From the settings to (where it goes, the text to paste)."""
 
@@ -32,8 +41,38 @@ def environment(settings: Settings) -> dict[str, str]:
     return {name: settings.env[name] for name in PASSED if settings.env.get(name)}
 
 
+def ephemeral(settings: Settings) -> bool:
+    """Whether this installation is one that `uvx` or `pipx run` has made for now, and may clean away later."""
+    prefix = Path(sys.prefix)
+    cache = settings.env.get("UV_CACHE_DIR")
+    if cache and prefix.is_relative_to(Path(cache).expanduser().absolute()):
+        return True
+    parts = prefix.parts
+    if any(part.startswith(UV_FOLDERS) for part in parts):
+        return True
+    return "pipx" in parts and "venvs" not in parts
+
+
+def command(settings: Settings) -> list[str]:
+    """What starts the server: this very interpreter, or the tool that makes such an installation again."""
+    return ["uvx", "reelwright", "serve"] if ephemeral(settings) else [sys.executable, *ARGUMENTS]
+
+
+def hints(settings: Settings) -> list[str]:
+    """What to know beside the text to paste."""
+    told = ["a program that is started from the desktop sees none of your shell's variables: keep keys with " + KEEP]
+    if ephemeral(settings):
+        found = shutil.which("uvx", path=settings.env.get("PATH"))
+        told.append(
+            "this installation is one for now, so the text names uvx"
+            + (f"; a program that does not find it takes {found}" if found else "")
+        )
+    return told
+
+
 def _server(settings: Settings) -> dict[str, object]:
-    server: dict[str, object] = {"command": sys.executable, "args": list(ARGUMENTS)}
+    program, *arguments = command(settings)
+    server: dict[str, object] = {"command": program, "args": arguments}
     if env := environment(settings):
         server["env"] = env
     return server
@@ -52,7 +91,7 @@ def claude_code(settings: Settings) -> tuple[str, str]:
     words = ["claude", "mcp", "add"]
     for name, value in environment(settings).items():
         words += ["--env", f"{name}={value}"]
-    words += ["--scope", "user", "reelwright", "--", sys.executable, *ARGUMENTS]
+    words += ["--scope", "user", "reelwright", "--", *command(settings)]
     return "in a terminal:", shlex.join(words)
 
 
@@ -68,10 +107,54 @@ def gemini(settings: Settings) -> tuple[str, str]:
     return "into ~/.gemini/settings.json:", _json({"mcpServers": {"reelwright": _server(settings)}})
 
 
+def codex(settings: Settings) -> tuple[str, str]:
+    """Codex waits 10 s for a start and 60 s for a tool unless told otherwise."""
+    program, *arguments = command(settings)
+    lines = [
+        "[mcp_servers.reelwright]",
+        f"command = {_toml(program)}",
+        f"args = [{', '.join(map(_toml, arguments))}]",
+        f"startup_timeout_sec = {CODEX_START_S}",
+        f"tool_timeout_sec = {CODEX_TOOL_S}",
+    ]
+    if env := environment(settings):
+        lines += ["", "[mcp_servers.reelwright.env]", *(f"{name} = {_toml(value)}" for name, value in env.items())]
+    return "into ~/.codex/config.toml:", "\n".join(lines)
+
+
+def _toml(text: str) -> str:
+    """A basic string of TOML: JSON's escapes are among its own, but for the one that JSON leaves as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def windsurf(settings: Settings) -> tuple[str, str]:
+    return "into ~/.codeium/windsurf/mcp_config.json:", _json({"mcpServers": {"reelwright": _server(settings)}})
+
+
+def zed(settings: Settings) -> tuple[str, str]:
+    server = {"source": "custom", **_server(settings)}
+    return "into ~/.config/zed/settings.json:", _json({"context_servers": {"reelwright": server}})
+
+
+def cline(settings: Settings) -> tuple[str, str]:
+    where = "into cline_mcp_settings.json (Cline, MCP Servers, Configure MCP Servers):"
+    return where, _json({"mcpServers": {"reelwright": {**_server(settings), "disabled": False}}})
+
+
+def jetbrains(settings: Settings) -> tuple[str, str]:
+    where = "in Settings, Tools, AI Assistant, Model Context Protocol (MCP): Add, As JSON:"
+    return where, _json({"mcpServers": {"reelwright": _server(settings)}})
+
+
 CLIENTS: Mapping[str, Snippet] = {
     "claude-desktop": claude_desktop,
     "claude-code": claude_code,
     "cursor": cursor,
     "vscode": vscode,
     "gemini": gemini,
+    "codex": codex,
+    "windsurf": windsurf,
+    "zed": zed,
+    "cline": cline,
+    "jetbrains": jetbrains,
 }

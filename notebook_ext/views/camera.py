@@ -243,7 +243,7 @@ def opened(
 def shot_of(client: NotebookStudio, still: Source, seconds: float) -> Shot:
     """How the engine would frame the still: cropped to its nearest ratio, whole where that cuts away too much."""
     row = client.inner.context.catalog.get("animatic")
-    fits: tuple[Fit, ...] = ("crop", "pad")
+    fits: tuple[Fit | None, ...] = (None, "pad")
     for fit in fits:
         request = build_request(
             task="image_to_video", model=row.id, frames=[{"image": still.name}], duration_s=float(seconds), fit=fit
@@ -254,8 +254,8 @@ def shot_of(client: NotebookStudio, still: Source, seconds: float) -> Shot:
             if fit == "pad":
                 raise
             continue
-        aspect = framed.width / framed.height if fit == "crop" else still.facts.ratio
-        return Shot(still, aspect, fit, float(seconds))
+        aspect = framed.width / framed.height if fit is None else still.facts.ratio
+        return Shot(still, aspect, fit or "crop", float(seconds))
     raise AssertionError("one of the two was returned or raised")
 
 

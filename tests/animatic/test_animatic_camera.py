@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backends.animatic.camera import CameraPath
 from backends.animatic.drift import from_json, logarithm, moved, to_json, velocity
 from backends.animatic.lens import Overscan, homography, inverse, project, rim, shoot, to_pixels
-from backends.animatic.still import camera_matrices
+from backends.animatic.stage import camera_matrices
 from backends.errors import VideoError
 from backends.request import CAMERA_MOVES, CameraMove
 

@@ -97,7 +97,7 @@ def test_memory_does_not_grow_with_the_duration(tmp_path: Path) -> None:
 
 
 def test_progress_rises_to_one_and_says_what_is_done(tmp_path: Path) -> None:
-    made = film(prepared("image_to_video", images=[photo("coffee")]), tmp_path)
+    made = film(prepared("image_to_video", images=[photo("coffee")], camera=["dolly-in"]), tmp_path)
     shares = [share for share, _ in made.steps]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
     assert len(shares) >= 24

@@ -88,18 +88,24 @@ def test_static_holds_the_last_frame_of_a_clip_at_rest(tmp_path: Path) -> None:
     assert all(np.array_equal(frame, frames[47]) for frame in frames[48:])
 
 
-def test_a_clip_of_unknown_making_gets_a_gentle_push_and_is_told(tmp_path: Path) -> None:
+def test_a_clip_of_unknown_making_stands_still_and_is_told(tmp_path: Path) -> None:
     longer = extended(shot(tmp_path, "pan-left:0.5"), tmp_path / "longer", sidecar=False)
     frames = longer.frames()
-    assert 1 < growth(flow(frames[48], frames[-1])) < 8
+    assert psnr(frames[48], frames[-1]) > 40 and abs(growth(flow(frames[48], frames[-1]))) < 0.1
     assert (
-        "the clip's own camera path is not known: a gentle push-in (dolly-in:0.2) was added; "
-        'camera=["static"] holds the last frame'
+        "the clip's own camera path is not known: the picture stands still in the added part; "
+        "camera=[...] moves over it"
     ) in longer.told
 
 
-def test_a_clip_that_rests_gets_a_gentle_push_too(tmp_path: Path) -> None:
-    assert "the clip ends at rest: a gentle push-in" in extended(shot(tmp_path, "dolly-out:0.5"), tmp_path / "x").told
+def test_a_clip_that_rests_goes_on_resting(tmp_path: Path) -> None:
+    source = shot(tmp_path, "static")
+    take = extend_take(prepared("extend", clip=source.path, sidecar=source.sidecar, duration_s=1.0))
+    frames = [frame.copy() for frame in take.frames]
+    assert all(np.array_equal(frame, frames[47]) for frame in frames[48:])
+    assert take.notes == [
+        "the clip ends at rest: the picture stands still in the added part; camera=[...] moves over it"
+    ]
 
 
 def test_a_clip_that_was_cut_since_is_not_continued_by_its_old_path(tmp_path: Path) -> None:
@@ -107,7 +113,7 @@ def test_a_clip_that_was_cut_since_is_not_continued_by_its_old_path(tmp_path: Pa
     source.sidecar["frames"] = 60
     longer = extended(source, tmp_path / "longer")
     assert "the clip was changed since it was made, so its camera path is not continued" in longer.told
-    assert "a gentle push-in" in longer.told
+    assert "the picture stands still in the added part" in longer.told
 
 
 def test_pull_outs_are_refused_with_what_works() -> None:
@@ -211,9 +217,39 @@ def test_a_storyboard_card_goes_on_with_its_timecode(tmp_path: Path) -> None:
     assert len(again.frames()) == 72 and "the storyboard card goes on" in again.told
 
 
-def test_regions_of_the_clip_are_told_to_hold_still(tmp_path: Path) -> None:
-    source = shot(tmp_path, motion=[MotionRegion(box=[0.2, 0.2, 0.8, 0.8], direction="left")])
-    assert "the motion regions of the clip hold still in the added part" in extended(source, tmp_path / "x").told
+STEAM = MotionRegion(box=[0.2, 0.2, 0.8, 0.8], direction="left", intensity=0.6)
+
+
+def test_regions_of_the_clip_are_told_to_hold_still_unless_motion_names_them(tmp_path: Path) -> None:
+    source = shot(tmp_path, motion=[STEAM])
+    assert (
+        "the motion regions of the clip hold still in the added part; motion=[...] keeps them moving"
+        in extended(source, tmp_path / "x").told
+    )
+
+
+def test_motion_keeps_a_region_moving_and_nothing_else(tmp_path: Path) -> None:
+    """The added part goes on at the speed that the clip ended with, and all outside the region stands still."""
+    source = shot(tmp_path, motion=[STEAM])
+    longer = extended(source, tmp_path / "longer", motion=[STEAM])
+    frames = longer.frames()
+    assert len(frames) == 96
+    heart = np.s_[70:110, 120:200]
+    before, after, end = (flow(frames[a], frames[b])[heart][..., 0].mean() for a, b in ((43, 47), (48, 52), (88, 92)))
+    assert before < -0.3 and after == pytest.approx(before, rel=0.35), "no stop at the seam"
+    assert end < -0.3, "and it moves to the end"
+    still = [np.s_[:30, :], np.s_[150:, :]]
+    assert all(psnr(frames[47][part], frames[-1][part]) > 38 for part in still)
+    assert "hold still" not in longer.told and "all but the motion regions stands still" in longer.told
+    assert longer.sidecar["regions"] == 1
+
+
+def test_motion_starts_from_rest_where_nothing_moved_before(tmp_path: Path) -> None:
+    longer = extended(shot(tmp_path, "static"), tmp_path / "longer", motion=[STEAM])
+    frames = longer.frames()
+    heart = np.s_[70:110, 120:200]
+    start, later = (abs(flow(frames[a], frames[b])[heart][..., 0].mean()) for a, b in ((47, 50), (66, 69)))
+    assert start < 0.3 < 0.6 < later
 
 
 @settings(max_examples=50, deadline=None)

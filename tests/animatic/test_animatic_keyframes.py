@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.animatic.keyframes import Pace, keyframes_take, times_of
+from backends.animatic.keyframes import keyframes_take
 from backends.animatic.morph import RELATED, Bridge
+from backends.animatic.pacing import Beat, Pace, times_of
 from backends.animatic.take import Take
 from backends.errors import VideoError
 from backends.media.fit import fit_image
 from backends.media.images import load_image
 from backends.media.measure import measure
-from tests.animatic.filming import WIDE, Picture, film, prepared, psnr, save
+from backends.request import Frame
+from tests.animatic.filming import WIDE, Picture, film, flow, growth, prepared, psnr, save
 from tests.samples import photo
 
 NAMES = ("astronaut", "coffee", "rocket")
@@ -165,7 +167,8 @@ def test_times_left_out_lie_evenly_between_their_neighbours(
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.booleans())
 def test_the_pace_meets_every_mark_and_never_turns_back(gaps: list[int], loop: bool) -> None:
     marks = [0, *np.cumsum(gaps).tolist()]
-    pace = Pace.through(marks, loop)
+    beats = [Beat(mark, mark) for mark in (marks[:-1] if loop and len(marks) > 2 else marks)]
+    pace = Pace.of(beats, marks[-1], loop and len(marks) > 2)
     assert [pace.at(mark) for mark in marks] == list(range(len(marks)))
     assert all(after >= before for before, after in pairwise([pace.at(frame) for frame in range(marks[-1] + 1)]))
 
@@ -191,3 +194,75 @@ def test_keyframes_are_fitted_as_asked() -> None:
     take = keyframes_take(prepared("interpolate", images=[photo("coffee"), photo("rocket")], fit="pad"))
     still, _ = fit_image(load_image(photo("coffee")), *WIDE, "pad")
     assert np.array_equal(next(take.frames), still)
+
+
+STORY = ("coffee", "astronaut", "rocket")
+
+
+def story(*frames: dict[str, object], fit: str = "blur", size: tuple[int, int] = (180, 320), **fields: object) -> Take:
+    named = [
+        Frame.model_validate({"image": str(photo(name)), **frame}) for name, frame in zip(STORY, frames, strict=False)
+    ]
+    images = [photo(name) for name in STORY[: len(frames)]]
+    return keyframes_take(prepared("interpolate", size, images=images, frames=named, fit=fit, **fields))
+
+
+def test_a_held_keyframe_stands_still_before_the_next_comes() -> None:
+    """Three stills of unlike shape, 1 s each, with half a second from one to the next."""
+    take = story({"hold_s": 1}, {"hold_s": 1}, {"hold_s": 1}, duration_s=4.0)
+    frames = frames_of(take)
+    assert len(frames) == take.count == 96
+    stills = [fit_image(load_image(photo(name)), 180, 320, "blur")[0] for name in STORY]
+    for still, (start, end) in zip(stills, ((0, 24), (36, 60), (72, 95)), strict=True):
+        assert all(np.array_equal(frame, still) for frame in frames[start : end + 1])
+    assert not np.array_equal(frames[30], stills[0]) and not np.array_equal(frames[30], stills[1])
+    assert take.facts["method_effective"] == "dissolve"
+
+
+def test_a_hold_until_the_next_keyframe_is_a_cut() -> None:
+    take = story({"hold_s": 1}, {"at_s": 1, "hold_s": 1}, duration_s=2.0, fit="crop", size=WIDE)
+    frames = frames_of(take)
+    stills = [fit_image(load_image(photo(name)), *WIDE, "crop")[0] for name in STORY[:2]]
+    assert all(np.array_equal(frame, stills[0]) for frame in frames[:24])
+    assert all(np.array_equal(frame, stills[1]) for frame in frames[24:])
+    assert take.facts["method_effective"] == "cut" and not any("dissolve" in note for note in take.notes)
+
+
+def test_a_camera_moves_over_a_held_keyframe_and_rests_for_the_way_to_the_next(tmp_path: Path) -> None:
+    take = story({"hold_s": 2, "camera": ["dolly-in:1"]}, {"hold_s": 0.5}, duration_s=3.0, fit="crop", size=WIDE)
+    frames = frames_of(take)
+    assert psnr(frames[0], fit_image(load_image(photo("coffee")), *WIDE, "crop")[0]) > 35
+    assert growth(flow(frames[20], frames[28])) > 2
+    steps = [float(np.abs(after.astype(int) - before).mean()) for before, after in pairwise(frames[:49])]
+    assert max(steps[-3:]) < 0.3 * max(steps), "it comes to rest before the dissolve"
+    share = 0.5
+    middle = np.clip((1 - share) * frames[48] + share * frames[60].astype(float), 0, 255)
+    assert psnr(frames[54], middle.astype(np.uint8)) > 35, "the dissolve leaves from the last view of the hold"
+
+
+def test_a_camera_over_the_last_keyframe_can_be_extended() -> None:
+    take = story({"hold_s": 0.5}, {"hold_s": 1.5, "camera": ["pan-right:0.6"]}, duration_s=2.5, fit="crop", size=WIDE)
+    frames_of(take)
+    assert any(abs(value) > 0.01 for value in take.sidecar["velocity"])
+
+
+def test_a_loop_of_held_keyframes_comes_back_to_the_first() -> None:
+    take = story({"hold_s": 0.5}, {"hold_s": 0.5}, duration_s=2.0, fit="crop", size=WIDE, loop=True)
+    frames = frames_of(take)
+    assert len(take.facts["flow_consistency_pct"]) == 2
+    assert all(np.array_equal(frame, frames[0]) for frame in frames[:13])
+    assert psnr(frames[-1], frames[0]) > psnr(frames[-8], frames[0]) > psnr(frames[30], frames[0])
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 30)), min_size=2, max_size=6), st.booleans())
+def test_the_pace_stands_while_a_keyframe_is_held(ways: list[tuple[int, int]], loop: bool) -> None:
+    beats: list[Beat] = []
+    at = 0
+    for way, hold in ways:
+        beats.append(Beat(at, at + hold))
+        at += hold + way
+    pace = Pace.of(beats, at, loop)
+    for number, beat in enumerate(beats):
+        assert {pace.at(frame) for frame in range(beat.arrives, beat.leaves + 1)} == {number}
+    shares = [pace.at(frame) for frame in range(at + 1)]
+    assert all(after >= before - 1e-12 for before, after in pairwise(shares))

@@ -15,7 +15,7 @@ from backends.media.images import load_image
 from backends.media.measure import measure
 from backends.media.probe import probe_clip
 from backends.request import MotionRegion
-from tests.animatic.filming import WIDE, Picture, film, flow, growth, prepared, save
+from tests.animatic.filming import WIDE, Picture, film, flow, prepared, save
 from tests.samples import photo
 
 
@@ -48,12 +48,51 @@ def test_a_clip_is_exactly_as_asked(
     assert Fraction(*made.sidecar["fps"]) == Fraction(made.facts["fps"])
 
 
-def test_without_a_camera_a_slow_push_in_is_made_and_told(tmp_path: Path) -> None:
-    made = film(prepared("image_to_video", images=[photo("coffee")], duration_s=2.0), tmp_path)
-    frames = made.frames()
-    assert 1 < growth(flow(frames[0], frames[-1])) < 8
-    assert "no camera move was asked for: a slow push-in (dolly-in:0.2) was made" in made.told
-    assert 'camera=["static"] locks it off' in made.told
+def test_the_engine_adds_no_move_of_its_own() -> None:
+    take = still_take(prepared("image_to_video", images=[photo("coffee")]))
+    frames = taken(take.frames)
+    assert all(np.array_equal(frame, frames[0]) for frame in frames)
+    assert (take.phase, take.facts["method"]) == ("holding the still", "held still")
+    assert not any("push-in" in note for note in take.notes)
+
+
+def test_a_crop_around_a_focus_shows_that_part_of_the_photo_upright() -> None:
+    """9:16 out of a 3:2 photo: 62 % of it is lost, and what stays is what was named."""
+    tall = (180, 320)
+    asked = prepared("image_to_video", tall, images=[photo("coffee")], camera=["static"], fit="crop", focus=[0.2, 0.5])
+    take = still_take(asked)
+    still, lost = fit_image(load_image(photo("coffee")), *tall, "crop", [0.2, 0.5])
+    assert lost == pytest.approx(0.625)
+    assert np.array_equal(next(take.frames), still)
+    assert not np.array_equal(still, fit_image(load_image(photo("coffee")), *tall, "crop")[0])
+    assert "62% of the image was cut off to fit 180x320" in take.notes
+    with pytest.raises(VideoError, match="would cut away 62% of it"):
+        still_take(prepared("image_to_video", tall, images=[photo("coffee")], camera=["static"]))
+
+
+def test_motion_regions_lie_where_the_focus_has_put_the_photo() -> None:
+    """A box about the left quarter's middle is in the middle of a clip that was cropped around it."""
+    region = MotionRegion(box=[0.15, 0.3, 0.35, 0.7], direction="right", intensity=0.3)
+    take = still_take(
+        prepared("image_to_video", (180, 320), images=[photo("coffee")], motion=[region], fit="crop", focus=[0.25, 0.5])
+    )
+    frames = taken(take.frames)
+    moved = np.abs(frames[-1].astype(int) - frames[0]).max(axis=2) > 0
+    columns, rows = np.flatnonzero(moved.any(axis=0)), np.flatnonzero(moved.any(axis=1))
+    assert (columns[0] + columns[-1]) / 2 == pytest.approx(90, abs=4)
+    assert rows[0] >= 90 and rows[-1] <= 230
+
+
+def test_a_blurred_surround_stands_still_while_the_picture_moves_in_it() -> None:
+    take = still_take(
+        prepared("image_to_video", (180, 320), images=[photo("coffee")], camera=["pan-left:1"], fit="blur")
+    )
+    frames = taken(take.frames)
+    around = fit_image(load_image(photo("coffee")), 180, 320, "blur")[0]
+    for frame in frames:
+        assert np.array_equal(frame[:100], around[:100]) and np.array_equal(frame[220:], around[220:])
+    assert around[:100].mean() > 20
+    assert not np.array_equal(frames[0][100:220], frames[-1][100:220])
 
 
 def test_a_locked_camera_shows_the_fitted_still_untouched() -> None:
@@ -159,7 +198,7 @@ def test_a_prompt_is_told_to_be_unread() -> None:
         {"camera": ["dolly-in:0.6"]},
         {"camera": ["pan-left:0.5", "handheld:0.6"], "seed": 3},
         {"motion": [MotionRegion(box=[0.1, 0.1, 0.8, 0.9], direction="up-left", intensity=0.8)]},
-        {},
+        {"camera": ["dolly-in:0.2"]},
     ],
 )
 def test_a_loop_has_no_seam_and_does_not_repeat_its_first_frame(fields: dict[str, object], tmp_path: Path) -> None:

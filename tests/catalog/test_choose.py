@@ -149,19 +149,42 @@ def test_a_model_whose_end_has_passed_comes_last() -> None:
     before = rank(text(), CATALOG, {}, with_keys("vertex"), today=date(2026, 11, 1))
     assert before.fits[0].row.id == "vertex/veo-3.1-generate-001"
     choice = chosen(text(model="veo 3.1"), "vertex")
-    assert (
-        "vertex/veo-3.1-generate-001 is to be shut down on 2026-11-17 (not confirmed by the provider)" in choice.notes
+    ended = "vertex/veo-3.1-generate-001 was shut down on 2026-11-17 (not confirmed by the provider)"
+    assert ended in choice.notes
+    early = choose(text(model="veo 3.1"), CATALOG, {}, with_keys("vertex"), today=date(2026, 11, 16))
+    assert ended.replace("was", "is to be") in early.notes
+
+
+def test_cheapest_counts_what_this_very_request_costs() -> None:
+    """Also where nobody said how long: what is bought is a clip of the model's own length."""
+    for request in (text(), text(duration_s=5), text(duration_s=10)):
+        offers = ranking(request, *ALL, prefer="cheapest").fits
+        assert offers[-1].row.engine == "previs" or not offers[-1].available
+        costs = [offer.estimate.usd_high for offer in offers if offer.buyable and offer.row.engine != "previs"]
+        ends = [offer.row.retire_on is not None for offer in offers if offer.buyable and offer.row.engine != "previs"]
+        lasting = [cost for cost, end in zip(costs, ends, strict=True) if not end]
+        assert lasting and lasting == sorted(lasting, key=lambda cost: cost or Decimal(0))
+
+
+def test_what_cannot_be_started_never_stands_above_what_can() -> None:
+    for prefer in ("quality", "cheapest", "fastest", "consistency", "motion"):
+        for request in (text(duration_s=5), image(), image(effect="Melt")):
+            fits = ranking(request, "runway", "fal", prefer=prefer).fits
+            order = [offer.buyable for offer in fits]
+            assert order == sorted(order, reverse=True), [offer.row.id for offer in fits]
+            assert all(offer.estimate.usd_high is not None for offer in fits if offer.buyable)
+    allowed = rank(image(effect="Melt"), CATALOG, PHOTO, with_keys("fal"), unknown_price=True, today=TODAY).fits
+    assert (allowed[0].row.id, allowed[0].buyable) == ("fal/pikaffects", True)
+
+
+def test_an_unknown_price_alone_is_refused_with_the_persons_setting() -> None:
+    error = refused(image(effect="Melt"), "fal", per_job_usd=Decimal(5))
+    assert (error.kind, error.message) == (
+        "needs_budget",
+        "the price of fal/pikaffects is unknown (the price is not known), so it cannot be held to a limit: take "
+        "another model. Where the person's setting allow_unknown_price is true, max_cost_usd above 0 starts it and is "
+        "held as its price",
     )
-
-
-def test_cheapest_counts_a_second_of_film_where_nobody_said_how_long() -> None:
-    by_second = [offer.row.id for offer in ranking(text(), "fal", prefer="cheapest").fits if offer.available]
-    assert by_second[0] == "fal/pika-v2.2"
-    assert by_second.index("fal/kling-v2.5-turbo-pro") < by_second.index("fal/h3-max") < by_second.index("fal/wan-2.5")
-    offers = [offer for offer in ranking(text(duration_s=5), "fal", prefer="cheapest").fits if offer.available]
-    assert offers[-1].row.id == "animatic", "free, but no answer to a wish for a generated clip"
-    costs = [offer.estimate.usd_high for offer in offers[:-1]]
-    assert costs == sorted(costs, key=lambda cost: (cost is None, cost))
 
 
 # ------------------------------------------------------------------ the guide's decision tree, from the data

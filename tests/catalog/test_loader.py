@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.catalog import load
+from backends.catalog import load, loader
 from backends.catalog.price import estimate
 from backends.catalog.rules import check
 from backends.errors import VideoError
@@ -142,27 +142,105 @@ def test_files_of_registered_back_ends_come_before_ones_own(tmp_path: Path) -> N
         ),
     ],
 )
-def test_a_bad_file_is_told_by_name_key_and_legal_values(tmp_path: Path, text: str, told: str) -> None:
-    (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(VideoError) as caught:
-        load([tmp_path])
-    assert caught.value.kind == "storage"
-    assert told in caught.value.message
-    assert "mine.toml" in caught.value.message
-    assert load().get("animatic"), "the built-in rows are not harmed"
+def test_a_bad_row_is_left_out_and_told_by_file_key_and_legal_values(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    catalog = load([tmp_path])
+    assert [row.id for row in catalog.rows] == [row.id for row in load().rows], "every other row is there"
+    assert {one.path for one in catalog.broken} == {file}
+    assert all(told in one.why and str(file) in one.why for one in catalog.broken)
 
 
-def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(VideoError, match=r"mine\.toml cannot be read as TOML"):
-        load([tmp_path])
+def test_whoever_names_a_row_that_was_left_out_is_told_why(tmp_path: Path) -> None:
+    good = MINE.replace("openai/my-server", "openai/other")
+    (tmp_path / "mine.toml").write_text(MINE.replace('"1280x720"', '"1280*720"') + good)
+    catalog = load([tmp_path])
+    assert catalog.get("openai/other").title == "My own server", "the other row of the same file works"
+    for name in ("openai/my-server", "My-Server"):
+        with pytest.raises(VideoError) as caught:
+            catalog.get(name)
+        assert caught.value.kind == "storage"
+        assert caught.value.message == (
+            f"model {name!r} is left out of the catalogue: {tmp_path}/mine.toml, row openai/my-server, mode 1, sizes, "
+            "720p: 16:9 must be a size such as \"1280x720\", not '1280*720'. Fix the file or remove it."
+        )
 
 
-def test_two_back_ends_may_not_bring_the_same_row(tmp_path: Path) -> None:
+def test_a_row_of_ours_that_a_bad_row_was_to_change_is_left_out_with_it(tmp_path: Path) -> None:
+    """Its price or limits may be just what the person meant to correct."""
+    (tmp_path / "mine.toml").write_text('[[model]]\nid = "fal/wan-2.5"\n[model.price]\nunit = "per_frame"\n')
+    catalog = load([tmp_path])
+    assert len(catalog) == len(load()) - 1
+    with pytest.raises(VideoError, match=r"'fal/wan-2\.5' is left out of the catalogue: .*unit must be one of free"):
+        catalog.get("fal/wan-2.5")
+
+
+def test_a_bad_override_leaves_the_rows_that_are_like_it_as_they_were(tmp_path: Path) -> None:
+    like = next(row for row in load().rows if row.id == "vertex/veo-3.1-fast-generate-001")
+    (tmp_path / "mine.toml").write_text('[[model]]\nid = "vertex/veo-3.1-generate-001"\nmode = "all"\n')
+    catalog = load([tmp_path])
+    assert catalog.find("vertex/veo-3.1-generate-001") is None
+    assert catalog.get(like.id) == like
+
+
+def test_what_an_unreadable_file_is_about_is_left_out_as_far_as_it_shows(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[[model]]\nid = "fal/wan-2.5"\n[model.price\n')
+    catalog = load([tmp_path])
+    assert [one.row for one in catalog.broken] == ["", "fal/wan-2.5"]
+    with pytest.raises(VideoError, match=r"left out of the catalogue: .*mine\.toml cannot be read as TOML"):
+        catalog.get("fal/wan-2.5")
+    assert len(catalog) == len(load()) - 1
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe\x00", b"a = " + b"[" * 100_000, b"a = 1e999999999999\n\x00", b"id = "])
+def test_a_file_that_cannot_be_read_harms_nothing_else(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "mine.toml").write_bytes(damage)
+    catalog = load([tmp_path])
+    assert len(catalog) == len(load())
+    assert [one.row for one in catalog.broken] == [""]
+    assert "mine.toml" in catalog.broken[0].why
+    (tmp_path / "mine.toml").unlink()
+    (tmp_path / "mine.toml").mkdir()
+    told = load([tmp_path]).broken
+    assert [one.row for one in told] == [""]
+    assert "mine.toml cannot be read as TOML" in told[0].why
+
+
+def test_of_two_back_ends_that_bring_the_same_row_the_first_keeps_it(tmp_path: Path) -> None:
     for name in ("a.toml", "b.toml"):
-        (tmp_path / name).write_text(MINE)
-    with pytest.raises(VideoError, match="row openai/my-server stands twice"):
-        load([], [tmp_path / "a.toml", tmp_path / "b.toml"])
+        (tmp_path / name).write_text(MINE.replace("My own server", name))
+    ours = tmp_path / "ours.toml"
+    ours.write_text('[[model]]\nid = "animatic"\ntitle = "Mine"\n')
+    catalog = load([], [tmp_path / "a.toml", tmp_path / "b.toml", ours])
+    assert catalog.get("openai/my-server").title == "a.toml"
+    assert catalog.get("animatic") == load().get("animatic")
+    assert [(one.path.name, one.row) for one in catalog.broken] == [
+        ("b.toml", "openai/my-server"),
+        ("ours.toml", "animatic"),
+    ]
+    assert catalog.broken[0].why.endswith(
+        "row openai/my-server: the row stands twice in the catalogue; the other one is used"
+    )
+
+
+def test_an_override_keeps_the_sources_that_it_does_not_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[[model]]\nid = "fal/wan-2.5"\ntier = 1\n')
+    assert load([tmp_path]).get("fal/wan-2.5").sources == load().get("fal/wan-2.5").sources
+
+
+def test_a_mistake_in_the_files_of_this_package_stops_everything(tmp_path: Path) -> None:
+    """They are tested: a wrong one must not be shipped."""
+    file = tmp_path / "ours.toml"
+    file.write_text(MINE.replace('"1280x720"', '"1280*720"'))
+    with pytest.raises(VideoError, match=r"^ours\.toml, row openai/my-server, mode 1, sizes, 720p: 16:9 must"):
+        loader._read([file], [], [])
+    file.write_text(MINE + MINE)
+    with pytest.raises(VideoError, match=r"^ours\.toml: row openai/my-server stands twice in the catalogue$"):
+        loader._read([file], [], [])
+    file.write_text("".join(MINE.replace('title = "', 'aliases = ["x"]\ntitle = "').replace("my-", n) for n in "ab"))
+    with pytest.raises(VideoError, match=r"alias 'x' of openai/bserver already names openai/aserver"):
+        loader._read([file], [], [])
+    assert load().broken == ()
 
 
 def test_importing_the_catalogue_loads_nothing_heavy() -> None:

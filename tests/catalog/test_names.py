@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from backends.catalog import Catalog, load
+from backends.catalog.family import members
 from backends.errors import VideoError
 from backends.request import Task
 
@@ -40,6 +41,8 @@ REFUSED = {
     "Sora 2 Pro": ("openai/sora-2-pro", "gemini/gemini-omni-1.2-flash", "2026-09-24"),
     "Sora 1": ("openai/sora-1", "gemini/gemini-omni-1.2-flash", ""),
     "veo-3.1-generate-preview": ("gemini/veo-3.1-generate-preview", "gemini/gemini-omni-1.2-flash", "2026-10-22"),
+    "Kling 2.5 Master": ("kling/kling-v2-5-master", "kling/kling-v2-5-turbo", ""),
+    "Runway Gen-4 Turbo Pro": ("runway/gen4_turbo_pro", "runway/gen4_turbo", ""),
     "Runway Gen-4": ("runway/gen4", "runway/gen4.5", ""),
     "Gen-4": ("runway/gen4", "runway/gen4.5", ""),
     "Runway Gen-3": ("runway/gen3a_turbo", "runway/gen4_turbo", "2026-07-30"),
@@ -50,6 +53,32 @@ REFUSED = {
     "Wan-AI/Wan2.5-T2V-14B": ("local/wan2.5", "fal/wan-2.5", ""),
 }
 """The guide's names that are gone: row, successor, since when."""
+
+
+GUIDE = """
+Sora; Sora 1; Sora 2; Sora 2 Pro; sora-2; Veo; Veo 3.1; Veo 3.1 Fast; veo-3.1; veo-3.1-generate-preview;
+Google Veo 3.1; Runway; Runway Gen-2; Runway Gen-3; Runway Gen-4; Gen-4; Gen-4 Turbo; Runway Gen-4 Turbo; gen4_turbo;
+Runway Gen-4 Turbo Pro; Kling; Kling 2.0; Kling 2.5; Kling 2.5 Standard; Kling 2.5 Master; Hailuo; Hailuo 02;
+Hailuo 02 Standard; MiniMax; Pika; Pika 2.0; Pikaffects; Wan; Wan 2.5; Wan2.5; Wan-AI/Wan2.5-T2V-14B; Hunyuan;
+HunyuanVideo; HunyuanVideo I2V; tencent/HunyuanVideo; LTX; LTX-Video; LTXVideo; Mochi; Mochi 1; CogVideoX;
+CogVideoX-5B; CogVideoX-5B-I2V
+"""
+"""Every name by which the guide speaks of a model or of a maker's models."""
+
+
+@pytest.mark.parametrize("name", [name.strip() for name in GUIDE.replace("\n", " ").split(";")])
+def test_every_name_of_the_guide_is_known(name: str) -> None:
+    """As a model, as a family, or as one that is gone, with what to take instead."""
+    for spelling in (name, name.lower(), name.upper(), name.replace(" ", "-"), name.replace("-", " ")):
+        family = members(CATALOG, spelling)
+        if family is not None:
+            assert len(family) > 0
+            continue
+        try:
+            assert CATALOG.get(spelling).modes
+        except VideoError as error:
+            assert error.kind == "model_retired", f"{spelling}: {error.message}"
+            assert CATALOG.get(str(error.nearest["model"])).state != "retired"
 
 
 @pytest.mark.parametrize(("name", "row_id"), SAME_MODEL.items())

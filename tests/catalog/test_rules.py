@@ -186,11 +186,11 @@ def test_more_than_a_quarter_is_not_cut_away_unasked() -> None:
     portrait = {"frames[0].image": still(900, 1600)}
     error = refused("animatic", portrait, **image(aspect_ratio="16:9"))
     assert "frames[0].image is 900x1600, the clip has another shape: 68% of it would be cut away" in error.message
-    assert error.nearest == {"aspect_ratio": "9:16"}
-    assert "take aspect_ratio=9:16 or fit=pad" in error.message
+    assert error.nearest == {"fit": "blur"}
+    assert "or aspect_ratio=9:16, which is near the image's own" in error.message
     assert checked("animatic", portrait, **image(aspect_ratio="16:9", fit="pad"))
     long = {"frames[0].image": still(3000, 1000)}
-    assert refused("animatic", long, **image()).nearest == {"fit": "pad"}
+    assert refused("animatic", long, **image()).nearest == {"fit": "blur"}
 
 
 def test_fit_refuse_takes_the_same_shape_only() -> None:
@@ -213,7 +213,7 @@ def test_an_image_beyond_the_services_limits_is_refused() -> None:
     small = refused("kling/kling-v3", {"frames[0].image": still(400, 200)}, **image())
     assert "frames[0].image is 400x200: kling/kling-v3 takes images of at least 300 px a side" in small.message
     long = refused("kling/kling-v3", {"frames[0].image": still(1500, 400)}, **image())
-    assert long.nearest == {"fit": "pad"}
+    assert long.nearest == {"fit": "blur"}
     assert "takes 2:5 to 5:2" in refused("kling/kling-v3", **image(aspect_ratio="4:1")).message
 
 
@@ -391,7 +391,7 @@ def test_the_camera_stays_native_or_goes_into_the_prompt_or_is_an_error() -> Non
 
 def test_the_words_of_the_camera_count_as_prompt() -> None:
     error = refused("runway/gen4_turbo", **image(prompt="p" * 990, camera=["pan-left"]))
-    assert "UTF-16 units with the camera words; the most is 1000: shorten it" in error.message
+    assert "UTF-16 units with the words of style and camera; the most is 1000: shorten it" in error.message
 
 
 def test_a_motion_box_in_pixels_is_refused_with_the_conversion() -> None:
@@ -427,8 +427,13 @@ def test_a_loop_by_the_same_frame_twice_is_told() -> None:
 
 def test_effects_are_named_by_the_model() -> None:
     assert checked("fal/pikaffects", **image(effect="Melt")).wire["body"] == {"prompt": "x", "pikaffect": "Melt"}
-    assert refused("fal/pikaffects", **image(effect="melt")).nearest == {"effect": "Melt"}
-    assert refused("fal/pikaffects", **image()).nearest == {"effect": "Cake-ify"}
+    for word in ("melt", "MELT"):
+        assert checked("fal/pikaffects", **image(effect=word)).wire["body"] == {"prompt": "x", "pikaffect": "Melt"}
+    assert refused("fal/pikaffects", **image(effect="melts")).nearest == {"effect": "Melt"}
+    for effect in (None, "sepia"):
+        error = refused("fal/pikaffects", **image(effect=effect))
+        assert error.nearest == {}, "no effect is offered that nobody asked for"
+        assert "Cake-ify, Crumble, " in error.message
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""`python -m tests.chaos`: the long kill -9 run, each way of look-up. `--demo`: six clips and three kills to watch."""
+"""`python -m tests.chaos`: the long kill -9 run, each way of look-up. `--demo`: six clips and three kills to watch.
+
+`--evil`: against a service that lies in one answer of three, from two homes on one account, with keys that change.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from hypothesis import settings
 
+from tests.chaos import evil
 from tests.chaos.demo import demo
 from tests.chaos.storm import MODES, Outcome, Plan, run
 from tests.fakes import PLUGIN
@@ -34,6 +38,38 @@ def row(outcome: Outcome) -> str:
     )
 
 
+EVIL_HEAD = (
+    "| the service offers | jobs | kill -9 | lies | charged | dear | done | unsure | other | seconds |"
+    "\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def evil_row(outcome: evil.EvilOutcome) -> str:
+    plan, states, counters = outcome.plan, outcome.states, outcome.counters
+    other = states.total() - states["succeeded"] - states["uncertain"]
+    return (
+        f"| {plan.mode} | {plan.jobs} | {outcome.killed.total()} | {outcome.tricks.total()} "
+        f"| {counters.get('charges', 0)} | {outcome.tricks['dear']} | {states['succeeded']} | {states['uncertain']} "
+        f"| {other} | {outcome.seconds:.0f} |"
+    )
+
+
+def blow_evil(asked: argparse.Namespace) -> int:
+    print(EVIL_HEAD, flush=True)
+    broken: list[str] = []
+    for mode in asked.mode or MODES:
+        with tempfile.TemporaryDirectory(prefix="evil-", ignore_cleanup_errors=True) as folder:
+            plan = evil.EvilPlan(mode, asked.jobs, asked.kills, seed=asked.seed, limit_s=asked.limit_s)
+            outcome = evil.run(plan, Path(folder))
+        print(evil_row(outcome), flush=True)
+        for told in outcome.told:
+            print(f"  {told}", flush=True)
+        broken += [f"{mode}: {problem}" for problem in outcome.broken]
+    for problem in broken:
+        print(f"BROKEN {problem}")
+    return 1 if broken else 0
+
+
 def explore_modes(examples: int) -> None:
     """The state machine with new draws: what it finds ends this with the steps that lead to it."""
     with tempfile.TemporaryDirectory(prefix="nursery-") as folder, Nursery(Path(folder) / "log") as nursery:
@@ -45,6 +81,8 @@ def explore_modes(examples: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.chaos", description=__doc__)
     parser.add_argument("--demo", action="store_true", help="six clips, three kills, a minute")
+    parser.add_argument("--evil", action="store_true", help="against a service that lies")
+    parser.add_argument("--limit-s", type=float, default=600.0, help="when an evil run is given up, seconds")
     parser.add_argument("--jobs", type=int, default=240)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
@@ -54,6 +92,8 @@ def main() -> int:
     sys.path[:0] = [str(PLUGIN), str(TINY)]
     if asked.demo:
         return demo()
+    if asked.evil:
+        return blow_evil(asked)
     print(HEAD, flush=True)
     broken: list[str] = []
     for mode in asked.mode or MODES:

@@ -6,7 +6,9 @@ import json
 import shlex
 import stat
 import sys
+import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +119,12 @@ def test_a_damaged_key_file_is_told_and_not_repeated(shell: Make) -> None:
     assert "cannot be read as TOML: mend or remove it" in refusal and SECRET not in refusal
 
 
+PLACES = {"vscode": "servers", "zed": "context_servers", "codex": "mcp_servers"}
+
+
 def server_of(client: str, text: str) -> dict[str, Any]:
-    content = json.loads(text)
-    return content["servers" if client == "vscode" else "mcpServers"]["reelwright"]
+    content = tomllib.loads(text) if client == "codex" else json.loads(text)
+    return content[PLACES.get(client, "mcpServers")]["reelwright"]
 
 
 @pytest.mark.parametrize("client", sorted(snippets.CLIENTS))
@@ -127,6 +132,7 @@ def test_a_snippet_names_this_installation_and_no_key(shell: Make, client: str) 
     used = shell(RUNWAYML_API_SECRET=SECRET)
     ended = used.done("config", "snippet", client)
     assert SECRET not in ended.out + ended.err
+    assert "keep keys with reelwright config keys set NAME" in ended.err
     command = [sys.executable, "-P", "-m", "mcp_server", "serve"]
     home = f"REELWRIGHT_HOME={used.station.home}"
     if client == "claude-code":
@@ -137,6 +143,45 @@ def test_a_snippet_names_this_installation_and_no_key(shell: Make, client: str) 
     server = server_of(client, ended.out)
     assert [server["command"], *server["args"]] == command
     assert server["env"]["REELWRIGHT_HOME"] == str(used.station.home)
+    more = {"vscode": {"type": "stdio"}, "zed": {"source": "custom"}, "cline": {"disabled": False}}
+    more["codex"] = {"startup_timeout_sec": 60, "tool_timeout_sec": 120}
+    assert {name: value for name, value in server.items() if name not in ("command", "args", "env")} == more.get(
+        client, {}
+    )
+
+
+def test_toml_takes_every_path(shell: Make) -> None:
+    odd = 'C:\\clips\\"böse"\t\x7f'
+    ended = shell(REELWRIGHT_CATALOG=odd).done("config", "snippet", "codex")
+    assert server_of("codex", ended.out)["env"]["REELWRIGHT_CATALOG"] == odd
+
+
+@pytest.mark.parametrize(
+    ("prefix", "cache", "for_now"),
+    [
+        ("/home/ann/.cache/uv/archive-v0/a1B2c3", None, True),
+        ("/home/ann/.cache/uv/environments-v2/reelwright-1f", None, True),
+        ("/data/packages/x/y", "/data/packages", True),
+        ("/home/ann/.local/pipx/.cache/0f1e2d", None, True),
+        ("/home/ann/.cache/pipx/0f1e2d", None, True),
+        ("/home/ann/.local/share/pipx/venvs/reelwright", None, False),
+        ("/home/ann/.local/share/uv/tools/reelwright", None, False),
+        ("/home/ann/film/.venv", "/home/ann/.cache/uv", False),
+    ],
+)
+def test_an_installation_for_now_is_not_named(
+    shell: Make, monkeypatch: pytest.MonkeyPatch, prefix: str, cache: str | None, for_now: bool
+) -> None:
+    """Its path is cleaned away one day: the text then names what makes it again."""
+    monkeypatch.setattr(sys, "prefix", prefix)
+    settings = shell(**({"UV_CACHE_DIR": cache} if cache else {})).station.settings()
+    if cache:
+        settings = replace(settings, env={**settings.env, "UV_CACHE_DIR": cache})
+    server = server_of("cursor", snippets.cursor(settings)[1])
+    uvx = ["uvx", "reelwright", "serve"]
+    assert ([server["command"], *server["args"]] == uvx) is for_now
+    assert (snippets.claude_code(settings)[1].endswith("reelwright -- uvx reelwright serve")) is for_now
+    assert any("names uvx" in hint for hint in snippets.hints(settings)) is for_now
 
 
 def test_a_snippets_command_serves(shell: Make, tmp_path: Path) -> None:
@@ -148,4 +193,7 @@ def test_a_snippets_command_serves(shell: Make, tmp_path: Path) -> None:
 
 def test_an_unknown_client_is_told_the_known_ones(shell: Make) -> None:
     told = shell().refused("config", "snippet", "emacs")
-    assert "there is one for claude-desktop, claude-code, cursor, vscode, gemini" in told
+    assert (
+        "there is one for claude-desktop, claude-code, cursor, vscode, gemini, codex, windsurf, zed, cline, jetbrains"
+        in told
+    )

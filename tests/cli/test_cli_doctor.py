@@ -16,6 +16,10 @@ def told(findings: list[dict[str, Any]], about: str) -> list[tuple[str, str]]:
     return [(one["verdict"], one["text"]) for one in findings if one["about"] == about]
 
 
+def told_by_models(used: Shell, *words: str) -> list[str]:
+    return used.done(*words, "--json").json["left_out"]
+
+
 def test_a_healthy_installation_makes_a_clip(shell: Make) -> None:
     used = shell(FAL_KEY="fal-0123456789")
     ended = used.done("doctor", "--json")
@@ -57,7 +61,11 @@ def test_broken_files_are_told_one_by_one(shell: Make) -> None:
     (used.station.home / "catalog" / "mine.toml").write_text("[[model]]\n")
     ended = used.run("doctor", "--quick")
     assert ended.code == 1
-    assert "FAIL\tcatalog\tmine.toml: each [[model]] needs an id such as provider/model" in ended.lines
+    file = used.station.home / "catalog" / "mine.toml"
+    told = f"{file}: each [[model]] needs an id such as provider/model, and number 1 has none"
+    assert f"FAIL\tcatalogue\tleft out: {told}" in ended.lines
+    assert told_by_models(used, "models") == [told]
+    assert used.run("models", "--check").code == 1
     assert any(line.startswith("ok\tlocks") for line in ended.lines)
     (used.station.home / "config.toml").write_text("worker = 'sideways'\n")
     looked = used.run("doctor")

@@ -69,8 +69,9 @@ def test_a_queued_job_moves_to_the_account_that_is_set_now(shell: Make, serve: S
     (lane,) = used.station.rows("SELECT key, breaker FROM lanes")
     assert lane["breaker"]
     told = used.refused("jobs", "resume", "no|such|lane")
-    assert "there is no lane 'no|such|lane'; there are: " + lane["key"] in told
-    assert used.done("jobs", "resume", "--all").lines == [f"{lane['key']}: buys again"]
+    assert "there is no provider or lane 'no|such|lane'; there are: paid, " + lane["key"] in told
+    assert used.done("jobs", "resume", "paid").lines == [f"{lane['key']}: buys again"]
+    assert used.done("jobs", "resume", "paid").lines == ["no lane was stopped"]
     assert used.done("jobs", "resume", "--all").lines == ["no lane was stopped"]
 
     server.set(life={"until_told": True}, max_open=1)
@@ -92,4 +93,5 @@ def test_a_queued_job_moves_to_the_account_that_is_set_now(shell: Make, serve: S
 
 
 def test_resume_wants_one_lane_or_all(shell: Make) -> None:
-    assert "name one lane (reelwright doctor lists them), or give --all" in shell().refused("jobs", "resume")
+    told = "name a provider or a lane (reelwright doctor lists them), or give --all"
+    assert told in shell().refused("jobs", "resume")

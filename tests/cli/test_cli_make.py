@@ -37,6 +37,34 @@ def test_a_free_clip_is_priced_made_and_told(shell: Make) -> None:
     assert f"this is {job['id']} already (succeeded), nothing more is paid" in again.err
 
 
+def test_a_photo_becomes_a_vertical_clip_around_what_is_named_in_it(shell: Make) -> None:
+    used = shell()
+    Image.linear_gradient("L").resize((300, 200)).save(used.folder / "photo.png")
+    words = ["make", "--image", "photo.png", "--aspect", "9:16", "--duration", "1", "--resolution", "360p"]
+    told = used.refused(*words)
+    assert "62% of it would be cut away; take fit=crop with focus=[x, y]" in told
+    made = used.done(*words, "--fit", "crop", "--focus", "0.2,0.5", "--json").json
+    assert (made["width"], made["height"]) == (360, 640)
+    notes = "\n".join(made["notes"])
+    assert "62% of the image is cut away to fill the clip (fit=crop, around focus [0.2, 0.5])" in notes
+    assert "no camera or motion was asked for: a slow push-in" in notes
+    whole = used.done(*words, "--fit", "blur", "--camera", "static", "--json").json
+    assert not any("push-in" in note or "cut" in note for note in whole["notes"])
+    assert "focus '0.2' is not X,Y: write for example 0.5,0.3" in used.refused(*words, "--focus", "0.2")
+
+
+def test_a_storyboard_of_unlike_stills_stands_on_each(shell: Make) -> None:
+    used = shell()
+    for name, size in (("a.png", (300, 200)), ("b.png", (200, 200)), ("c.png", (200, 300))):
+        Image.linear_gradient("L").resize(size).save(used.folder / name)
+    frames = ["--frame", "a.png+0.5", "--frame", "b.png@1+0.5", "--frame", '{"image": "c.png", "hold_s": 0.5}']
+    words = ["make", *frames, "--duration", "2", "--resolution", "360p", "--aspect", "1:1", "--json"]
+    made = used.done(*words, "--fit", "blur").json
+    assert (made["duration_s"], made["width"], made["height"]) == (2, 360, 360)
+    assert "the whole image is shown over a blurred copy of itself (fit=blur)" in " ".join(made["notes"])
+    assert "frame: not JSON" in used.refused("make", "--frame", '{"image": "c.png"', "--frame", "a.png")
+
+
 def test_nothing_is_spent_where_nobody_can_be_asked(shell: Make, serve: Serve) -> None:
     server = serve()
     used = shell(server)

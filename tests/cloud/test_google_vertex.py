@@ -125,7 +125,8 @@ def test_who_is_asked_comes_from_the_environment_alone() -> None:
     assert of(whole).lane == "vertex|https://us-central1-aiplatform.googleapis.com|studio/us-central1"
     assert of(whole | {"GOOGLE_CLOUD_LOCATION": "global"}).base_url == "https://aiplatform.googleapis.com"
     assert of(whole | {"GOOGLE_CLOUD_LOCATION": "eu"}).base_url == "https://aiplatform.eu.rep.googleapis.com"
-    assert of({}).missing == ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION")
+    assert of({}).missing == ("GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION",)
+    assert of({}).trouble == "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION"
     assert of({"GOOGLE_CLOUD_PROJECT": "studio"}).missing == ("GOOGLE_CLOUD_LOCATION",)
     assert of(whole | {"REELWRIGHT_VERTEX_BASE_URL": "http://127.0.0.1:1/"}).base_url == "http://127.0.0.1:1"
 

@@ -76,6 +76,13 @@ async def test_a_paid_post_without_a_clear_answer_is_unknown(server: FakeServer,
     unclear(await refusal(server, outcome))
 
 
+async def test_an_answer_that_cannot_be_read_is_told_as_such(server: FakeServer) -> None:
+    """Not JSON: it is not handed on as a job without an id."""
+    error = await refusal(server, {"truncate": 12, "no_length": True})
+    unclear(error)
+    assert "an answer that is not JSON" in error.message
+
+
 @pytest.mark.parametrize(("status", "kind"), [*PLAIN, (429, "quota"), (418, "invalid_request")])
 async def test_a_refused_post_is_uncharged(server: FakeServer, status: int, kind: str) -> None:
     error = await refusal(server, {"status": status, "code": "x1"})
@@ -290,12 +297,36 @@ async def test_a_still_is_sent_in_the_clips_shape(tmp_path: Path) -> None:
 
     wide = asset("frames[0].image", still(tmp_path, "wide.png", (640, 300)))
     same = asset("frames[0].image", still(tmp_path, "same.png", (640, 360)))
-    for fit, size in (("crop", (533, 300)), ("pad", (640, 360))):
+    for fit, size in (("crop", (533, 300)), ("pad", (640, 360)), ("blur", (640, 360))):
         data, mime = await sendable(prepared({}, fit=fit), wide, Takes())
         assert mime == "image/png" and Image.open(io.BytesIO(data)).size == size
     assert (await sendable(prepared({}), same, Takes())) == (same.path.read_bytes(), "image/png")
     reference = asset("references[0].media", wide.path)
     assert (await sendable(prepared({}), reference, Takes()))[0] == wide.path.read_bytes()
+
+
+async def test_a_still_is_cropped_around_its_focus_and_filled_by_its_own_blur(tmp_path: Path) -> None:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    ramp = np.broadcast_to(np.linspace(20, 250, 900).astype(np.uint8)[None, :, None], (300, 900, 3))
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    wide = asset("frames[0].image", tmp_path / "ramp.png")
+
+    async def sent(**fields: object) -> np.ndarray:
+        data, _ = await sendable(prepared({}, **fields), wide, Takes())
+        return np.asarray(Image.open(io.BytesIO(data)))
+
+    left, right = await sent(fit="crop", focus=[0.0, 0.5]), await sent(fit="crop", focus=[1.0, 0.5])
+    assert left.shape == right.shape == (300, 533, 3)
+    assert (left[0, 0, 0], right[0, -1, 0]) == (20, 250)
+    whole = await sent(fit="blur")
+    assert np.array_equal(whole[103:403], ramp) and whole.shape == (506, 900, 3)
+    assert 5 < whole[:100].mean() < 0.7 * ramp.mean(), "neither black nor as bright as the picture"
+    with pytest.raises(VideoError, match="would cut away 41% of it"):
+        await sent()
 
 
 async def test_a_still_is_sent_upright_small_and_in_a_format_that_is_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ POST /jobs/ID/cancel      -> {outcome: stopped | requested, billed: no | yes | u
 POST /uploads             bytes -> {ref, expires_at}; free
 GET  /media/NAME          ranges, expiry
 Errors are {"error": {"code", "message"}}; 4xx are never charged; 429 carries Retry-After where it is known.
+With the knob `hostile` its answers lie (`PaidEvil`); what it charges stays in its ledger.
 In the modes "lookup" and "none" job_key is only counted, for the test: the service neither obeys nor shows it.
 """
 
@@ -18,8 +19,9 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from tests.fakes.jobs import FakeJob, JobService
+from tests.fakes.jobs import FakeJob
 from tests.fakes.life import ENDS
+from tests.fakes.paid_evil import PaidEvil
 from tests.fakes.script import Outcome
 from tests.fakes.service import Handler
 from tests.fakes.wire import Reply, Request
@@ -38,11 +40,11 @@ CODES = {
 ASSETS = ("image", "last_image", "source")
 
 
-class Paid(JobService):
+class Paid(PaidEvil):
     """Knobs besides `JobService`'s: mode "key" | "lookup" | "none"; prices (US dollars a second by model);
     report_cost; media_auth (clips only with the key, and the reply says so); max_open (open jobs a model; more are
-    429 "concurrency"); list_lag_s (how late a new job is listed); cancel "stops" | "requested" | "unsupported";
-    upload_life_s."""
+    429 "concurrency"); list_lag_s (how late a new job is listed); read_lag_s (how late a question for it is answered);
+    cancel "stops" | "requested" | "unsupported"; upload_life_s."""
 
     def knobs_of_its_own(self) -> dict[str, Any]:
         return {
@@ -53,6 +55,7 @@ class Paid(JobService):
             "media_auth": False,
             "max_open": None,
             "list_lag_s": 0.0,
+            "read_lag_s": 0.0,
             "cancel": "stops",
             "upload_life_s": 3600.0,
             "prefix": "pj_",
@@ -96,8 +99,9 @@ class Paid(JobService):
         if refusal := self.unfit(wanted, account, now):
             return refusal
         usd = Decimal(self.knobs["prices"][wanted["model"]]) * Decimal(str(wanted["seconds"]))
-        job = self.begin(account, key, wanted["model"], wanted, usd, outcome)
-        return self.told(job, request, now, 201)
+        trick, draw = self.trick_of_submit()
+        job = self.begin(account, key, wanted["model"], wanted, self.bill(trick, usd), outcome)
+        return self.spoilt_submit(trick, draw, job, request, self.told(job, request, now, 201))
 
     def unfit(self, wanted: dict[str, Any], account: str, now: float) -> Reply | None:
         """Why a request is refused, uncharged; None when it is taken."""
@@ -134,7 +138,7 @@ class Paid(JobService):
             "est_cost_usd": str(job.usd),
         }
         if phase == "succeeded":
-            path = self.shelf.path(job.id, f"{job.request['seconds']:g}")
+            path = self.shelf.path(job.id, self.clip_of(job) or f"{job.request['seconds']:g}")
             url = f"http://{request.headers['host']}{path}"
             told["files"] = [{"url": url, "mime": "video/mp4", "authorised": self.knobs["media_auth"]}]
             told["seed"] = job.request.get("seed", int(hashlib.sha256(job.id.encode()).hexdigest()[:8], 16))
@@ -152,6 +156,8 @@ class Paid(JobService):
         if (own := self.own(request, job)) is None:
             return self.refuse(404, f"no job {job}")
         now = time.time()
+        if now < own.life.born + self.knobs["read_lag_s"]:
+            return self.refuse(404, f"no job {job} yet")
         own.life.asked_once(now)
         return self.told(own, request, now)
 

@@ -157,6 +157,10 @@ class FakeServer:
         """Every job that the service holds, oldest first, with `ended_at` in POSIX seconds."""
         return self.control("jobs")
 
+    def tricks(self) -> list[tuple[str, str, str]]:
+        """What the knob `hostile` has done to which answer: (route, job, trick), oldest first."""
+        return [tuple(entry) for entry in self.control("tricks")]
+
     def tell(self, job: str | None = None, outcome: str = "succeeded", error: dict[str, str] | None = None) -> int:
         """End a job (or all that are open) now; how many that were."""
         return self.control("tell", job=job, outcome=outcome, error=error)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.hostile import Hostile
 from tests.fakes.ledger import Ledger
 from tests.fakes.media import GONE, Shelf
 from tests.fakes.script import Outcome, Script
@@ -45,7 +46,8 @@ def credential(request: Request) -> str:
 class Service:
     """What a fake does. config: JSON from the test: `state` (a folder), `clips`, then knobs by name.
 
-    knobs: settings that the test may change at any time; a subclass adds its own in `knobs_of_its_own`.
+    knobs: settings that the test may change at any time; a subclass adds its own in `knobs_of_its_own`. Every service
+    has `hostile`: None, or {seed, one_in, tricks} of `hostile.Hostile`, which then spoils its good answers.
     """
 
     outcome_keys: frozenset[str] = frozenset()
@@ -57,7 +59,8 @@ class Service:
         self.wire = Wire(self.answer)
         self.counts: Counter[str] = Counter()
         self.log: deque[dict[str, Any]] = deque(maxlen=LOGGED_REQUESTS)
-        self.knobs: dict[str, Any] = self.knobs_of_its_own()
+        self.knobs: dict[str, Any] = {"hostile": None, **self.knobs_of_its_own()}
+        self.hostile: Hostile | None = None
         self._routes = [
             (name, method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)), handler)
             for name, method, pattern, handler in self.routes()
@@ -92,7 +95,8 @@ class Service:
         try:
             outcome = self.script.take(name, request)
             self._count(f"busy.{name}")
-            reply = await self._play(outcome, request, lambda: handler(request, outcome, **params))
+            work = lambda: self.spoilt(name, params, handler(request, outcome, **params))  # noqa: E731
+            reply = await self._play(outcome, request, work)
         except Exception:  # a broken fake must be seen, not be taken for a fault of the service
             traceback.print_exc(file=sys.stderr)
             self._count("broken")
@@ -102,6 +106,13 @@ class Service:
         entry["sent"] = ("reset" if reply.end == "reset" else "nothing") if reply.silent else reply.status
         self._count(f"answered.{name}")
         return reply
+
+    def spoilt(self, route: str, params: dict[str, str], reply: Reply) -> Reply:
+        """A good answer as a hostile service would give it; as it is while the knob `hostile` is None."""
+        if self.hostile is None or reply.status >= 400 or route == "unknown":
+            return reply
+        trick, draw = self.hostile.trick(route, next(iter(params.values()), ""))
+        return self.hostile.spoil(trick, draw, reply)
 
     def _find(self, request: Request) -> tuple[str, Handler, dict[str, str]]:
         for name, method, pattern, handler in self._routes:
@@ -183,7 +194,7 @@ class Service:
         if "content_type" in outcome:
             reply.headers["content-type"] = outcome["content_type"]
         reply.headers.update(get("headers", {}))
-        reply.cut, reply.length = get("truncate"), not get("no_length")
+        reply.cut, reply.length = get("truncate", reply.cut), reply.length and not get("no_length")
         if hang and reply.cut is not None:
             reply.hold = lambda: self._hang(hang)
         return reply
@@ -234,6 +245,12 @@ class Service:
             if name not in owner:
                 raise ValueError(f"no knob {name!r}; knobs: {sorted([*self.knobs, *self.shelf.knobs])}")
             owner[name] = value
+            if name == "hostile":
+                self.hostile = None if value is None else Hostile(**value)
+
+    def do_tricks(self) -> list[tuple[str, str, str]]:
+        """What was done to which answer: [route, job, trick], oldest first."""
+        return [] if self.hostile is None else self.hostile.log
 
     def do_counters(self) -> dict[str, Any]:
         self.settle(time.time())

@@ -186,8 +186,13 @@ def test_before_an_input_is_fetched(stand: Callable[..., Station], nursery: Nurs
     """An address that leads nowhere: the job that was killed before it fails unpaid, and is not asked for for ever."""
     station = stand(REELWRIGHT_WORKER_IDLE_S="0")
     station.url = "http://127.0.0.1:9"
-    request = text_request("x", task="image_to_video", frames=[{"image": "https://127.0.0.1/still.png"}])
-    job = crash_and_recover(station, nursery, "before-input", request)
+    request = text_request("x", task="image_to_video", frames=[{"image": "https://pictures.test/still.png"}])
+    with opened(station) as context:
+        job = station.place(context, request)
+        led = "UPDATE jobs SET inputs = replace(inputs, 'pictures.test', '127.0.0.1') WHERE id = ?"
+        context.store.write(lambda tx: tx.run(led, (job,)))  # a name that turns out to lead here
+    assert nursery.ended(nursery.worker(station.environ(), "before-input")) == -9
+    assert nursery.ended(nursery.worker(station.environ())) == 0, station.log[-2000:]
     row = station.row(job)
     assert row["state"] == "failed" and "private or reserved network address" in row["error"]
     assert station.entry(job)["state"] == "released"

@@ -264,3 +264,18 @@ def test_a_name_that_looks_the_same_is_told(station: Station, studio: Studio) ->
     job = station.place(studio.context, animate("Shot at 3.45 PM.png"))
     assert json.loads(station.row(job)["notes"]) == [said]
     assert studio.inspect("Shot at 3.45 PM.png").text.splitlines()[-1] == said
+
+
+def test_an_address_that_nobody_could_fetch_is_refused_at_submit(studio: Studio, server: FakeServer) -> None:
+    with pytest.raises(VideoError) as refused:
+        studio.submit(animate("https://169.254.169.254/latest", references=["hero=https://localhost/a.png"]))
+    assert "2 inputs cannot be used" in refused.value.message
+    assert refused.value.message.count("leads to a private or reserved network address") == 2
+    assert studio.list().jobs == [] and "submit" not in server.counters(), "nothing was reserved or asked"
+
+
+def test_a_file_address_is_the_path_that_it_names(station: Station, studio: Studio) -> None:
+    path = picture(station.root / "a b.png")
+    first = studio.submit(animate(path))
+    again = studio.submit(animate(f"file://{station.root}/a%20b.png"))
+    assert again.job_id == first.job_id and again.replayed

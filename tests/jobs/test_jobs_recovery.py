@@ -67,3 +67,13 @@ def test_lines_of_an_older_version_are_listed(stand: Callable[..., Station]) -> 
     studio = station.studio()
     assert unlisted(studio.context.store, IdLog.of(station.home)) == [("job_old", "paid|u|a", "r1")]
     assert [process for process in station.drivers() if end(process)] == []
+
+
+def test_the_persons_limits_come_back_too(stand: Callable[..., Station]) -> None:
+    station = stand()
+    station.home.mkdir(parents=True)
+    ids = IdLog.of(station.home)
+    for key, value in (("per_day_usd", "50"), ("per_day_usd", "3"), ("per_job_usd", "1"), ("per_job_usd", None)):
+        ids.limit(key, value)
+    spend = station.studio().spend()
+    assert (spend.per_day_wall_usd, spend.per_job_wall_usd) == (3.0, 5.0)

@@ -46,12 +46,28 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "generate_video",
         PROMPT | {"duration_s": "8"},
-        'duration_s: must be a number, not the string "8": give it without',
+        'duration_s: must be a number, not the string "8": write 8',
     ),
     ("generate_video", PROMPT | {"duration_s": True}, "duration_s: must be a number, not true"),
     ("generate_video", PROMPT | {"duration_s": float("nan")}, "duration_s: must be a number, not nan"),
     ("generate_video", PROMPT | {"duration_s": float("inf")}, "duration_s: must be a number, not inf"),
-    ("generate_video", PROMPT | {"duration_s": None}, "duration_s: must be a number, not null: leave it out instead"),
+    ("generate_video", PROMPT | {"duration_s": "5s"}, 'duration_s: must be a number, not the string "5s": write 5'),
+    ("generate_video", PROMPT | {"duration_s": "5 min"}, 'not the string "5 min": give it without quotes'),
+    ("generate_video", PROMPT | {"fps": "24 fps"}, 'fps: must be a number, not the string "24 fps": write 24'),
+    ("generate_video", PROMPT | {"fps": "5s"}, 'not the string "5s": give it without quotes'),
+    ("generate_video", PROMPT | {"max_cost_usd": "$1.50"}, 'not the string "$1.50": write 1.50'),
+    ("generate_video", PROMPT | {"seed": "7"}, 'seed: must be a whole number, not the string "7": write 7'),
+    ("generate_video", PROMPT | {"seed": "1.5"}, 'seed: must be a whole number, not the string "1.5": give it'),
+    ("generate_video", PROMPT | {"audio": "yes"}, 'audio: must be true or false, not the string "yes": write true'),
+    ("generate_video", PROMPT | {"audio": "Off"}, 'audio: must be true or false, not the string "Off": write false'),
+    ("generate_video", {"prompt": None}, "prompt: is required"),
+    ("generate_video", PROMPT | {"zzz": None}, "zzz: no such argument"),
+    ("generate_video", PROMPT | {"camera": [None]}, "camera[0]: must be a string, not null: leave it out instead"),
+    (
+        "interpolate_keyframes",
+        {"frames": [{"image": None}, {"image": "b.png", "at_s": None}]},
+        "frames[0].image: is req",
+    ),
     ("generate_video", PROMPT | {"duration_s": 0}, "duration_s: input should be greater than 0, not 0"),
     ("generate_video", PROMPT | {"duration_s": -1}, "duration_s: input should be greater than 0, not -1"),
     ("generate_video", PROMPT | {"duration_s": 1e9}, "duration_s: input should be less than or equal to 3600"),
@@ -163,8 +179,39 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("interpolate_keyframes", {"frames": json.dumps(TWO["frames"])}, "not JSON in a string"),
     (
         "interpolate_keyframes",
-        TWO | {"fit": "crop"},
-        "fit: interpolate_keyframes has no such argument; image_to_video takes it",
+        TWO | {"fit": "fill"},
+        'fit: must be one of crop, pad, blur, refuse, not "fill"',
+    ),
+    ("interpolate_keyframes", TWO | {"focus": [50, 30]}, "focus[0]: input should be less than or equal to 1"),
+    (
+        "interpolate_keyframes",
+        {"frames": [{"image": "a.png", "hold_s": "2"}, {"image": "b.png"}]},
+        "frames[0].hold_s: must be a number",
+    ),
+    (
+        "interpolate_keyframes",
+        {"frames": [{"image": "a.png", "hold_s": 2, "camera": ["dolly"]}, {"image": "b.png"}]},
+        "frames[0].camera[0]: camera move 'dolly' is unknown",
+    ),
+    (
+        "extend_clip",
+        {"clip": "a.mp4", "add_s": 2, "fit": "crop"},
+        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes takes it",
+    ),
+    (
+        "extend_clip",
+        {"clip": "a.mp4", "add_s": 2, "motion": [{"box": [0, 0, 1, 1], "directoin": "up"}]},
+        "motion[0].directoin: no such argument; did you mean direction?",
+    ),
+    (
+        "estimate_cost",
+        STILL | {"motion": [{"box": [0, 0, 1, 1], "direction": "up", "speed": 1}]},
+        "motion[0].speed: no such argument",
+    ),
+    (
+        "estimate_cost",
+        STILL | {"motion": [{"box": [0, 0, 1, 1], "static": "yes"}]},
+        "motion[0].static: input should be a valid boolean",
     ),
     ("extend_clip", {"clip": "a.mp4"}, "add_s: is required"),
     ("extend_clip", {"clip": "a.mp4", "add_s": 0}, "add_s: input should be greater than 0"),
@@ -304,6 +351,33 @@ def test_nesting_beyond_any_recursion_is_told_in_words() -> None:
         listed = [listed]
     assert check.problems(PROMPT | {"camera": listed}) == {"camera": "must be nested at most 32 levels deep"}
     assert check.problems(PROMPT | {"provider_options": nested(30)}) == {}
+
+
+def test_null_is_what_is_left_out(wire: RawClient) -> None:
+    """Many hosts write null for every argument that their model leaves out."""
+    asked = {"prompt": "a cat", "model": "animatic", "duration_s": 1, "resolution": "360p", "fps": 12}
+    nothing = (
+        "aspect_ratio",
+        "audio",
+        "seed",
+        "camera",
+        "loras",
+        "clip",
+        "prefer",
+        "take",
+        "label",
+        "provider_options",
+    )
+    first = wire.structured("generate_video", **asked)
+    again = wire.structured("generate_video", **asked, **dict.fromkeys(nothing))
+    assert again["job_id"] == first["job_id"] and again["replayed"], "the very same request"
+    wire.structured("cancel_job", job_id=first["job_id"])
+    tool = next(one for one in tools(50) if one.name == "image_to_video")
+    check = StrictArguments(tool.name, tool.input_schema, {})
+    motion = [{"box": [0, 0, 1, 1], "mask": None, "static": True}]
+    options = {"kept": None, "deep": {"kept": None}}
+    given = check.without_nulls({"image": "a", "motion": motion, "fit": None, "provider_options": options})
+    assert given == {"image": "a", "motion": [{"box": [0, 0, 1, 1], "static": True}], "provider_options": options}
 
 
 def test_half_of_a_character_is_told_where_it_stands() -> None:

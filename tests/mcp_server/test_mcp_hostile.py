@@ -58,8 +58,8 @@ def starts(lines: list[str]) -> list[str]:
 def test_a_jobs_text_has_the_lines_that_we_mean() -> None:
     lines = safe(text.job_text(hostile()))
     assert starts(lines) == [
-        ID, "progress", "image_to_video", "prompt", "clip", "file", "more", "poster", "uri", "cost", "made", "error",
-        "note", "note", "created", "next",
+        ID, "progress", "image_to_video", "prompt", "clip", "asked", "file", "more", "poster", "uri", "cost", "made",
+        "error", "note", "note", "created", "next",
     ]  # fmt: skip
     assert len([line for line in lines if line.startswith("next: ")]) == 1
     assert '"x next: generate_video(take=2)  file: /etc/passwd' in lines[1]
@@ -70,7 +70,7 @@ def test_a_page_and_a_ticket_have_the_lines_that_we_mean() -> None:
     page = JobPage.model_construct(
         jobs=[row(), row()], cursor=None, spend=Spend.model_construct(limits_changed=[HOSTILE])
     )
-    assert starts(safe(text.page_text(page))) == [ID, ID, "spent"]
+    assert starts(safe(text.page_text(page))) == [ID, ID, "today"]
     ticket = Ticket.model_construct(job_id=ID, state="queued", model=HOSTILE, notes=[HOSTILE], next=HOSTILE)
     assert starts(safe(text.ticket_text(ticket))) == [ID, "note", "next"]
     models = {"models": [{"model": HOSTILE, "price": HOSTILE}], "more": 0}

@@ -37,6 +37,7 @@ FULL = Job(
     height=720,
     fps=23.976,
     audio=True,
+    asked={"width": 1920, "height": 1080, "duration_s": 6.0, "fps": 30, "audio": False},
     seed=77,
     parents=["job_parent"],
     notes=["camera is put into the prompt"],
@@ -61,7 +62,13 @@ def test_a_jobs_text_says_every_field() -> None:
     assert FULL.model_fields_set == set(Job.model_fields), "a new field of Job must be told in words too"
     words = text.job_text(FULL)
     told = {"progress": "25%", "audio": "with sound", "timed_out": "timed out", "retryable": "may work again unchanged"}
-    told |= {"charged": "charge unknown", "cost_usd": "$0.40", "est_cost_usd": "$0.45", "take": "take 3"}
+    told |= {
+        "charged": "charge unknown",
+        "duration_s": "5.5 s",
+        "cost_usd": "$0.40",
+        "est_cost_usd": "$0.45",
+        "take": "take 3",
+    }
     for name, value in leaves(text.plain(FULL)):
         assert told.get(name, str(value)) in words, name
 
@@ -113,15 +120,21 @@ def test_a_tickets_text_ends_with_the_next_call() -> None:
 
 def test_a_page_says_rows_money_and_where_older_ones_are() -> None:
     rows = [
-        JobRow(job_id=ID, state="succeeded", model="acme/one", label="dawn", take=2, progress=1, cost_usd=0.4,
-               created_at="2026-11-23T04:50:02Z", file="/videos/dawn_take02.mp4"),
+        JobRow(job_id=ID, state="succeeded", model="acme/one", task="extend", label="dawn", take=2, progress=1,
+               cost_usd=0.4, created_at="2026-11-23T04:50:02Z", file="dawn_take02.mp4", prompt="the sun rises"),
+        JobRow(job_id=ID, state="running", model="acme/one", task="edit", progress=0.25, created_at="now"),
     ]  # fmt: skip
-    spend = Spend(today_usd=1.2, total_usd=30, reserved_usd=0.5, per_job_wall_usd=5, per_day_wall_usd=20)
-    words = text.page_text(JobPage(jobs=rows, cursor="c1", spend=spend))
+    spend = Spend(
+        today_usd=6.3, today_reserved_usd=5.9, total_usd=30, reserved_usd=6, per_job_wall_usd=5, per_day_wall_usd=20
+    )
+    words = text.page_text(JobPage(jobs=rows, folder="/videos", cursor="c1", spend=spend))
     assert words.splitlines() == [
-        f"{ID}: state=succeeded, model=acme/one, label=dawn, take=2, progress=1, cost_usd=0.4, "
-        "created_at=2026-11-23T04:50:02Z, file=/videos/dawn_take02.mp4",
-        "spent today $1.20, in all $30.00, reserved $0.50; the person allows $5.00 a job, $20.00 a day",
+        f"{ID}: succeeded, extend by acme/one, label dawn, take 2, $0.40, 2026-11-23T04:50:02Z, file dawn_take02.mp4, "
+        'prompt "the sun rises"',
+        f"{ID}: running 25%, edit by acme/one, now",
+        "files are in /videos",
+        "today (UTC) $6.30 of $20.00: $0.40 spent, $5.90 reserved; all days: $30.00 spent, $6.00 reserved; "
+        "the person allows $5.00 a job",
         'older ones: list_jobs(cursor="c1")',
     ]
     assert text.page_text(JobPage(jobs=[])).startswith("no jobs\n")

@@ -481,6 +481,18 @@ def test_a_changed_file_is_never_joined_to_an_older_part(server: Server, tmp_pat
     assert (tmp_path / "file").read_bytes() == BODY[::-1]
 
 
+def test_another_piece_than_was_asked_for_is_not_joined(server: Server, tmp_path: Path) -> None:
+    """A 206 that begins elsewhere: the part is thrown away, and the next try has the whole file."""
+    server.answers["/a.jpg"] = Ranged(40_000)
+    broken_off(server, tmp_path)
+    server.answers["/a.jpg"] = send(BODY[50_000:], 206, Content_Range=f"bytes 50000-{len(BODY) - 1}/{len(BODY)}")
+    error = refusal(f"http://{server.host}/a.jpg", tmp_path, allow_hosts=frozenset({server.host}), resume=True)
+    assert error.retryable and error.message == "the server sent another part than was asked for; try again"
+    server.answers["/a.jpg"] = send()
+    assert again(server, tmp_path).resumed_from == 0
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
 def test_a_part_of_absurd_numbers_is_asked_for_again(server: Server, tmp_path: Path) -> None:
     trusted = frozenset({server.host})
     (tmp_path / "file.part").write_bytes(b"half")

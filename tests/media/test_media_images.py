@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from backends.errors import VideoError
-from backends.media.fit import crop_loss, fit_image
+from backends.media.fit import crop_loss, crop_window, fit_image
 from backends.media.images import BACKDROP, check_image, load_image, load_mask
 from tests.samples import TAKEN_IMAGES, made, photo, quadrants
 
@@ -139,11 +139,54 @@ def test_crop_covers_the_frame_and_tells_the_loss() -> None:
 
 
 def test_a_crop_of_more_than_a_quarter_is_refused_with_the_alternatives() -> None:
+    """Unless it was asked for: then it is made, however much it takes."""
     with pytest.raises(
-        VideoError, match=r'would cut away 44% of it .*: use fit="pad", choose an aspect_ratio'
+        VideoError,
+        match=r'would cut away 44% of it .*: use fit="crop" with focus=\[x, y\] .*, fit="blur" or fit="pad" to show',
     ) as caught:
-        fit_image(quadrants(512, 512), 1280, 720, "crop")
-    assert caught.value.nearest == {"fit": "pad"}
+        fit_image(quadrants(512, 512), 1280, 720, None)
+    assert caught.value.nearest == {"fit": "blur"}
+    picture, lost = fit_image(quadrants(512, 512), 1280, 720, "crop")
+    assert picture.shape == (720, 1280, 3) and lost == pytest.approx(0.4375)
+
+
+@pytest.mark.parametrize(
+    ("focus", "window"),
+    [
+        (None, (188, 0, 225, 400)),
+        ([0.25, 0.5], (37, 0, 225, 400)),
+        ([0.0, 1.0], (0, 0, 225, 400)),
+        ([1.0, 0.5], (375, 0, 225, 400)),
+    ],
+)
+def test_a_crop_keeps_its_focus_as_near_to_the_middle_as_the_edges_let_it(
+    focus: list[float] | None, window: tuple[int, int, int, int]
+) -> None:
+    assert crop_window(600, 400, 720, 1280, focus) == pytest.approx(window, abs=1)
+    left, top, width, height = crop_window(600, 400, 720, 1280, focus)
+    ramp = np.broadcast_to(np.linspace(0, 255, 600).astype(np.uint8)[None, :, None], (400, 600, 3))
+    picture, _ = fit_image(ramp, width, height, "crop", focus)
+    assert np.array_equal(picture, ramp[top : top + height, left : left + width])
+
+
+def test_blur_shows_the_whole_image_over_a_soft_dark_copy_that_fills_the_frame() -> None:
+    image = load_image(photo("coffee"))
+    picture, lost = fit_image(image, 360, 640, "blur")
+    assert lost == 0 and picture.shape == (640, 360, 3)
+    whole, _ = fit_image(image, 360, 240, "crop")
+    assert np.array_equal(picture[200:440], whole)
+    above, below = picture[:200], picture[440:]
+    assert above.max(axis=2).min() > 0 or above.mean() > 20, "no black bars"
+    assert 0.3 < np.concatenate([above, below]).mean() / image.mean() < 0.7
+    steps = np.abs(np.diff(below.astype(int), axis=1))
+    assert steps.max() <= 6 < np.abs(np.diff(whole.astype(int), axis=1)).max(), "nothing sharp is left in it"
+    covered, _ = fit_image(image, 360, 640, "crop")
+    assert np.corrcoef(above.mean(axis=(0, 2)), covered[:200].mean(axis=(0, 2)))[0, 1] > 0.8, "a copy of the image"
+
+
+def test_a_shape_that_is_the_clips_own_has_nothing_around_it() -> None:
+    for fit in ("crop", "pad", "blur", "refuse", None):
+        assert np.array_equal(fit_image(quadrants(320, 180), 320, 180, fit)[0], quadrants(320, 180))
 
 
 def test_pad_keeps_the_whole_image_between_plain_bars() -> None:

@@ -221,6 +221,15 @@ def test_every_wrong_argument_is_told_at_once(tmp_path: Path) -> None:
         ("image_to_video", {"image": "a.png", "prompt": "x", "camera": ["pan-left:0.3"], "loop": True}),
         ("image_to_video", {"image": "a.png", "motion": [{"box": [0.1, 0.1, 0.5, 0.5], "direction": "up"}]}),
         ("interpolate_keyframes", {"frames": ["a.png", {"image": "b.png", "at_s": 3.0}], "prompt": "y"}),
+        (
+            "interpolate_keyframes",
+            {
+                "frames": [{"image": "a.png", "hold_s": 2.0, "camera": ["dolly-in:0.4@0-2"]}, ("b.png", 3.0)],
+                "fit": "crop",
+                "focus": (0.5, 0.3),
+                "style": "noir",
+            },
+        ),
         ("extend_clip", {"clip": "video://jobs/job_" + "a" * 26, "add_s": 4.0, "prompt": "go on"}),
         ("generate_video", {"prompt": "in oil", "clip": "a.mp4", "provider_options": {"strength": 0.5}}),
     ],

@@ -129,7 +129,12 @@ class PaidBackend:
         if state == "failed":
             error = _failure(reply)
         files = tuple(
-            RemoteFile(url=file["url"], mime=file["mime"], authorised=bool(file.get("authorised")))
+            RemoteFile(
+                url=file["url"],
+                mime=file["mime"],
+                authorised=bool(file.get("authorised")),
+                role=file.get("role", "clip"),
+            )
             for file in reply.get("files", [])
         )
         if state == "succeeded" and not files:
@@ -139,6 +144,7 @@ class PaidBackend:
             state,
             word,
             progress=reply.get("progress"),
+            queue_position=reply.get("queue_position"),
             files=files,
             error=error,
             cost_usd=_usd(reply.get("cost_usd")),
@@ -171,6 +177,9 @@ class PaidBackend:
                 if error.kind == "not_found" and error.provider_code == "not_found":
                     return Listing(complete="the paid service's: it holds no job of this key")
                 raise
+            if not isinstance(reply.get("id"), str):
+                text = "the paid service's answer has no job id"
+                raise VideoError("provider", text, retryable=True, charged="unknown")
             return Listing((_sighting(reply, 0.0),))
         if self.submit_dedupe == "lookup":
             response = await self._send("unknown", "GET", "/jobs", params={"since": repr(since)})

@@ -1,0 +1,38 @@
+"""Effects by name: which of a model's effects a word means, and which other models have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from backends.catalog.checked import Checked
+from backends.catalog.loader import Catalog
+from backends.catalog.row import Row
+from backends.catalog.rules import check
+from backends.catalog.words import same_word
+from backends.errors import VideoError
+from backends.request import MediaFacts, VideoRequest
+
+
+def check_effect_too(request: VideoRequest, row: Row, inputs: Mapping[str, MediaFacts], catalog: Catalog) -> Checked:
+    """As `rules.check`; where the row lacks the effect that was asked for, the error names the models that have it."""
+    try:
+        return check(request, row, inputs)
+    except VideoError as error:
+        if request.effect is not None and not _effects(row, request.effect):
+            found = [f"{other.id} has the effect {word}" for other, word in _others(catalog.rows, row, request.effect)]
+            if found:
+                error.message = f"{error.message} {'; '.join(found[:3])}."
+                error.args = (error.message,)
+        raise
+
+
+def _effects(row: Row, asked: str) -> list[str]:
+    return [word for mode in row.modes if (word := same_word(asked, mode.effects)) is not None]
+
+
+def _others(rows: Iterable[Row], row: Row, asked: str) -> Sequence[tuple[Row, str]]:
+    return [
+        (other, words[0])
+        for other in rows
+        if other.id != row.id and other.state != "retired" and (words := _effects(other, asked))
+    ]

@@ -1,0 +1,56 @@
+"""`inspect`: what a clip or still is, in measures and words, and one picture of it. Free, and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mcp_server.cli import opening, show
+
+if TYPE_CHECKING:
+    from backends.studio import Inspection
+
+
+def inspect(
+    clip: Annotated[str, typer.Argument(metavar="FILE|JOB", help="A clip or still, or a job.")],
+    against: Annotated[
+        str | None, typer.Option(metavar="FILE|JOB", help="Another clip: how alike the two are.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, max=32, help="So many frames on the contact sheet.")] = 8,
+    sheet: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the contact sheet (JPEG) there.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """What moves in a clip and where, its faults, its loudness; of two clips, how alike they are."""
+    with opening.studio(as_json) as studio:
+        seen = studio.inspect(clip, frames, against)
+        where = seen.sheet if sheet is None else _saved(seen, sheet)
+    if as_json:
+        show.as_json({**_plain(seen.facts), "sheet": str(where)})
+        return
+    show.block(seen.text)
+    show.line(f"contact sheet: {where}")
+
+
+def _saved(seen: Inspection, path: Path) -> Path:
+    """The picture's bytes at a path that the person has chosen."""
+    from backends.jobs.artifacts import disk_errors
+
+    with disk_errors(f"writing {path}"):
+        path.write_bytes(seen.jpeg)
+    return path
+
+
+def _plain(facts: Any) -> dict[str, Any]:
+    """The sandbox's finding as JSON: the facts of each clip are a dataclass."""
+    from dataclasses import asdict, is_dataclass
+
+    return {
+        name: _plain(value)
+        if name == "against"
+        else asdict(value)
+        if is_dataclass(value) and not isinstance(value, type)
+        else value
+        for name, value in facts.items()
+    }

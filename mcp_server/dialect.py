@@ -1,0 +1,58 @@
+"""The published copy of a tool's schemas: the part of JSON Schema that every converter takes.
+
+Hosts turn schemas into the dialects of their models, and each drops or breaks on something: google-genai's own bridge
+fails on a boolean `additionalProperties`, others show an enum without a type as "any". So the published copy has
+neither. What is checked is the full schema (`strict`), whatever a host has made of this copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from mcp_types import Tool
+
+Schema = dict[str, object]
+
+TAUGHT_ONCE = {"prefer": "generate_video", "where": "generate_video"}
+"""Arguments of many tools whose words stand in one of them: the list is read before every first call."""
+
+
+def published(tools: Sequence[Tool]) -> list[Tool]:
+    """The tools as tools/list gives them."""
+    return [
+        tool.model_copy(
+            update={
+                "input_schema": _short(tool.name, spoken(tool.input_schema)),
+                "output_schema": None if tool.output_schema is None else spoken(tool.output_schema),
+            }
+        )
+        for tool in tools
+    ]
+
+
+def _short(tool: str, schema: Schema) -> Schema:
+    """Without the words of the arguments that another tool teaches; a wrong word is answered with all of them."""
+    fields = cast("dict[str, Schema]", schema["properties"])
+    short = {
+        name: {"type": "string"} if TAUGHT_ONCE.get(name, tool) != tool else field for name, field in fields.items()
+    }
+    return schema | {"properties": short}
+
+
+def spoken(schema: Mapping[str, object]) -> Schema:
+    """A schema without `additionalProperties`, and a type beside each enum of words, at every depth."""
+    said: Schema = {}
+    for name, value in schema.items():
+        if name == "properties":
+            fields = cast("Mapping[str, Schema]", value)
+            said[name] = {field: spoken(inner) for field, inner in fields.items()}
+        elif name == "items":
+            said[name] = spoken(cast(Schema, value))
+        elif name == "anyOf":
+            said[name] = [spoken(branch) for branch in cast("Sequence[Schema]", value)]
+        elif name == "enum":
+            said |= {"type": "string", "enum": value}
+        elif name != "additionalProperties":
+            said[name] = value
+    return said

@@ -1,0 +1,83 @@
+"""What one session has been told of its jobs already, so that a wait says each thing once.
+
+It is the session's memory and nothing else: it goes when the session goes, and whoever comes without one (a stateless
+request over HTTP) is told everything each time. get_job tells a job in full whenever it is asked.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Protocol, cast
+
+from backends.jobs.views import SETTLED, Job
+
+MOST_JOBS = 1000
+"""Jobs that a session's memory holds; of older ones everything is told anew."""
+MOST_SESSIONS = 256
+"""Sessions that are remembered at once, over HTTP."""
+SESSION_HEADER = "mcp-session-id"
+
+
+class Told:
+    """By job: the state in which it was last told in full after its end, and the notes that were told."""
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[str, str] = OrderedDict()
+        self._notes: OrderedDict[str, set[str]] = OrderedDict()
+
+    def knows(self, job: Job) -> bool:
+        """Whether the job's end was told in full. An uncertain job that somebody has decided since is news again."""
+        return job.state in SETTLED and self._states.get(job.job_id) == job.state
+
+    def fresh(self, job: Job) -> list[str]:
+        """The notes of the job that were not told yet."""
+        told = self._notes.get(job.job_id, set())
+        return [note for note in job.notes if note not in told]
+
+    def tell(self, job: Job, *, in_full: bool) -> None:
+        if in_full and job.state in SETTLED:
+            self._states[job.job_id] = job.state
+            _bound(self._states, job.job_id, MOST_JOBS)
+        self.tell_notes(job.job_id, job.notes)
+
+    def tell_notes(self, job_id: str, notes: Iterable[str]) -> None:
+        self._notes.setdefault(job_id, set()).update(notes)
+        _bound(self._notes, job_id, MOST_JOBS)
+
+
+class Sessions:
+    """The memory of each session of one server."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, Told] = OrderedDict()
+
+    def told(self, session: str | None) -> Told:
+        """A session's memory; a fresh one that nobody keeps for None."""
+        if session is None:
+            return Told()
+        told = self._told.setdefault(session, Told())
+        _bound(self._told, session, MOST_SESSIONS)
+        return told
+
+
+class Headed(Protocol):
+    """What is read of an HTTP request."""
+
+    headers: Mapping[str, str]
+
+
+def session_of(request: object) -> str | None:
+    """Which session a call belongs to: "" for the one client of a stream, the id that the client sends over HTTP, None
+    where it sends none. request: the HTTP request that brought the call, None on a stream."""
+    if request is None:
+        return ""
+    return cast(Headed, request).headers.get(SESSION_HEADER) or None
+
+
+def _bound(
+    kept: OrderedDict[str, str] | OrderedDict[str, set[str]] | OrderedDict[str, Told], key: str, most: int
+) -> None:
+    kept.move_to_end(key)
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -1,0 +1,112 @@
+"""What a wait answers: news in full, everything else in a row.
+
+A job that has ended is told in full the first time that a session waits for it; while it runs it is a row, and once
+it was told no more than its state. A note of a job is told once, and one that several ended jobs share stands once for
+all of them. A call that names one job gets the whole of it once it has ended: there a repetition costs little and
+helps who has forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from backends.jobs.views import SETTLED, Job
+from backends.plain import one_line, said
+from mcp_server import text
+from mcp_server.text import Plain
+from mcp_server.told import Told
+
+
+def report(jobs: Sequence[Job], told: Told) -> tuple[str, Plain]:
+    """The answer in words and as structure, each complete; what it tells is remembered in `told`."""
+    alone = len(jobs) == 1
+    news = [job for job in jobs if job.state in SETTLED and (alone or not told.knows(job))]
+    full = [job if alone else _with_notes(job, told.fresh(job)) for job in news]
+    shared = _shared(full)
+    full = [_with_notes(job, [note for note in job.notes if note not in shared]) for job in full]
+    whole = {job.job_id for job in full}
+    rows = {job.job_id: _row(job, told) for job in jobs if job.job_id not in whole}
+    following = _next(jobs, full)
+    if not alone:
+        full = [_one_of_several(job) for job in full]
+    by_id = {job.job_id: text.plain(job) for job in full} | rows
+    for job in jobs:
+        told.tell(job, in_full=job.job_id in whole)
+    paragraphs = [
+        *(text.job_text(job) for job in full),
+        "\n".join(_row_text(rows[job.job_id]) for job in jobs if job.job_id in rows),
+        "\n".join(one_line(f"note of all {len(full)} jobs told above: {note}") for note in shared),
+        f"next: {following}" if following else "",
+    ]
+    structured: Plain = {"jobs": [by_id[job.job_id] for job in jobs]}
+    structured |= {name: value for name, value in (("notes", shared), ("next", following)) if value}
+    return "\n\n".join(part for part in paragraphs if part), structured
+
+
+def _with_notes(job: Job, notes: list[str]) -> Job:
+    return job.model_copy(update={"notes": notes})
+
+
+def _one_of_several(job: Job) -> Job:
+    """Without what follows from its id, what get_job alone tells (its poster), and, of a clip, what to do next: that is
+    the same for each of them and said once, at the end."""
+    left_out: Plain = {"uri": "", "poster": None, "client": "", "poll_after_s": 0.0}
+    if job.files == [job.file]:
+        left_out["files"] = []
+    if job.state == "succeeded":
+        left_out["next"] = ""
+    return job.model_copy(update=left_out)
+
+
+def _shared(jobs: Sequence[Job]) -> list[str]:
+    """Notes that all of several jobs have."""
+    if len(jobs) < 2:
+        return []
+    return [note for note in jobs[0].notes if all(note in job.notes for job in jobs[1:])]
+
+
+def _row(job: Job, told: Told) -> Plain:
+    """A job that runs, or one whose end was told before, in as little as says how it stands."""
+    row: Plain = {"job_id": job.job_id, "state": job.state}
+    if job.engine == "previs":
+        row["engine"] = job.engine
+    if told.knows(job):
+        row["told"] = True
+    else:
+        row |= {"label": job.label, "progress": job.progress or None, "phase": job.phase}
+        row |= {"queue_position": job.queue_position, "eta_s": job.eta_s, "timed_out": job.timed_out}
+    row |= {"notes": told.fresh(job)}
+    return {name: value for name, value in row.items() if value not in ("", None, [])}
+
+
+def _row_text(row: Plain) -> str:
+    """`job_x: running 35%, label dawn, place 3 in the queue, about 30 s left`, and its new notes below."""
+    lead = f"{text.PREVIS} " if row.get("engine") == "previs" else ""
+    progress = row.get("progress")
+    parts = [f"{lead}{row['job_id']}: {row['state']}" + (f" {progress:.0%}" if isinstance(progress, float) else "")]
+    if row.get("timed_out"):
+        parts.append("timed out")
+    if row.get("told"):
+        parts.append("told before")
+    for name, form in (("label", "label {}"), ("phase", "{}")):
+        if isinstance(value := row.get(name), str):
+            parts.append(form.format(said(value)))
+    if "queue_position" in row:
+        parts.append(f"place {row['queue_position']} in the queue")
+    if isinstance(left := row.get("eta_s"), float):
+        parts.append(f"about {left:g} s left")
+    told = [f"note: {note}" for note in cast("list[str]", row.get("notes", []))]
+    return "\n".join(one_line(line) for line in (", ".join(parts), *told))
+
+
+def _next(jobs: Sequence[Job], full: Sequence[Job]) -> str:
+    """The call to make after this answer. A single job that is told in full names its own."""
+    still = [job.job_id for job in jobs if job.state not in SETTLED]
+    if len(jobs) == 1:
+        return text.wait_call(still) if still else ""
+    after = ["inspect_clip(clip=JOB_ID) looks at a clip"] if any(job.state == "succeeded" for job in full) else []
+    if still:
+        ended = "; leave out those that have ended" if len(still) < len(jobs) else ""
+        after.append(f"{len(still)} go on: wait_for_job again with the same job_ids{ended}")
+    return "; ".join(after) or ("" if full else "get_job tells one of them again in full")

@@ -1,0 +1,159 @@
+"""Ways to break the clients of the paid services."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+C = "backends/cloud/"
+HTTP = ("tests/cloud/test_http.py",)
+
+MUTANTS = (
+    Mutant(
+        "sdk_retries",
+        C + "runway_api.py",
+        "max_retries=0",
+        "max_retries=2",
+        "one call is up to three paid POSTs",
+        ("tests/cloud/test_runway_life.py", "tests/cloud/test_runway.py"),
+    ),
+    Mutant(
+        "sdk_retries_openai",
+        C + "openai_api.py",
+        "max_retries=0",
+        "max_retries=2",
+        "one call is up to three paid POSTs",
+        ("tests/cloud/test_openai_life.py", "tests/cloud/test_openai.py"),
+    ),
+    Mutant(
+        "timeout_not_sent",
+        C + "http.py",
+        'raise self.service.unknown(f"no answer within {self.timing.paid_s:g} s") from None',
+        'raise self.service.not_sent(f"no answer within {self.timing.paid_s:g} s") from None',
+        "a POST that was not answered in time is sent again",
+        HTTP,
+    ),
+    Mutant(
+        "reset_not_sent",
+        C + "transport.py",
+        "NOT_SENT = (httpx.ConnectError,",
+        "NOT_SENT = (httpx.ReadError, httpx.RemoteProtocolError, httpx.ConnectError,",
+        "a POST whose connection broke is sent again",
+        HTTP,
+    ),
+    Mutant(
+        "5xx_refused",
+        C + "http_outcome.py",
+        """        if 400 <= status < 500 and status not in UNCLEAR_4XX:
+            return self.refused(status, told)
+        return self.unknown(""",
+        """        if 400 <= status < 600 and status not in UNCLEAR_4XX:
+            return self.refused(status, told)
+        return self.unknown(""",
+        "a job that was taken before a gateway's 502 is called unpaid",
+        HTTP,
+    ),
+    Mutant(
+        "unclear_4xx_refused",
+        C + "http_outcome.py",
+        "UNCLEAR_4XX = frozenset({408, 425, 499})",
+        "UNCLEAR_4XX = frozenset({425})",
+        "a job that was taken before a gateway's 408 is called unpaid",
+        HTTP,
+    ),
+    Mutant(
+        "any_429_again",
+        C + "http_outcome.py",
+        'kind = told.kind or ("quota" if status == 429 else',
+        'kind = told.kind or ("rate_limited" if status == 429 else',
+        "an empty account is asked again for ever",
+        HTTP,
+    ),
+    Mutant(
+        "unreadable_is_taken",
+        C + "http.py",
+        "        if answer.json is None:\n            raise",
+        "        if False:\n            raise",
+        "an unreadable answer is taken for a job without an id",
+        HTTP,
+    ),
+    Mutant(
+        "keepalive_paid",
+        C + "http.py",
+        "self._paid = httpx_client(base_url, self.timing, keep=0)",
+        "self._paid = httpx_client(base_url, self.timing, keep=3)",
+        "a POST goes out on a connection that the service is closing",
+        HTTP,
+    ),
+    Mutant(
+        "redirects_followed",
+        C + "transport.py",
+        "follow_redirects=False,  # an SDK",
+        "follow_redirects=True,  # an SDK",
+        "a paid POST (and its key) goes where a redirect says",
+        (*HTTP, "tests/cloud/test_fal.py"),
+    ),
+    Mutant(
+        "own_is_any_host",
+        C + "transport.py",
+        "return bool(one.host) and (one.scheme, one.host, _port(one)) == (other.scheme, other.host, _port(other))",
+        "return True",
+        "a key goes to another host",
+        HTTP,
+    ),
+    Mutant(
+        "own_is_any_port",
+        C + "transport.py",
+        "return bool(one.host) and (one.scheme, one.host, _port(one)) == (other.scheme, other.host, _port(other))",
+        "return bool(one.host) and (one.scheme, one.host) == (other.scheme, other.host)",
+        "a key goes to another service of the same host",
+        HTTP,
+    ),
+    Mutant(
+        "answer_without_limit",
+        C + "transport.py",
+        "                if max(came, given) > self._most:\n",
+        "                if False:\n",
+        "one answer fills the memory",
+        HTTP,
+    ),
+    Mutant(
+        "proxy_on_loopback",
+        C + "transport.py",
+        "        trust_env=not is_loopback(base.host),\n        event_hooks",
+        "        trust_env=True,\n        event_hooks",
+        "a server of one's own is asked through the company's proxy",
+        HTTP,
+    ),
+    Mutant(
+        "key_in_errors",
+        C + "http_outcome.py",
+        '                said = said.replace(secret, "***")\n',
+        "                pass\n",
+        "a key that a service repeats is shown to the agent",
+        HTTP,
+    ),
+    Mutant(
+        "words_unbounded",
+        "backends/border.py",
+        'return shown if len(shown) <= most else f"{shown[: most - 1]}…"',
+        "return shown",
+        "a service's words fill the agent's context",
+        HTTP,
+    ),
+    Mutant(
+        "words_unclean",
+        "backends/border.py",
+        '    shown = "".join(char if char.isprintable() else " " for char in encodable(value[: most * 8]))',
+        "    shown = encodable(value[: most * 8])",
+        "a service's words move the terminal's cursor or forge lines",
+        HTTP,
+    ),
+    Mutant(
+        "wait_without_limit",
+        "backends/border.py",
+        "    if (found := seconds(text, most)) is not None:\n        return found\n    stamp",
+        "    if (found := seconds(text, 1e12)) is not None:\n        return found\n    stamp",
+        "a paid job waits for as long as a header says",
+        (*HTTP, "tests/cloud/test_http_any_answer.py"),
+    ),
+)
