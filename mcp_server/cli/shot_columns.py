@@ -49,7 +49,7 @@ KNOWN = (
     Column(
         "frames",
         "list",
-        f"keyframes in order, each PATH or PATH@second; {LISTED}",
+        f"keyframes in order, each PATH, PATH@second or PATH@second+seconds held; {LISTED}",
         ("frame", "keyframes"),
         ("", "", "a.jpg; b.jpg@2.5; c.jpg"),
     ),
@@ -68,7 +68,7 @@ KNOWN = (
     Column("audio", "flag", "yes or no: with or without sound", ("sound",)),
     Column("seed", "whole", "0 to 4294967295"),
     Column("negative_prompt", "text", "what must not be seen", ("negative",)),
-    Column("fit", "text", "an image of another shape than the clip: crop, pad or refuse"),
+    Column("fit", "text", "an image of another shape than the clip: crop, pad, blur or refuse"),
     Column("loop", "flag", "yes: the last frame runs into the first"),
     Column("effect", "text", "a model's named effect"),
     Column("loras", "list", f"NAME:weight; {LISTED}", ("lora",)),

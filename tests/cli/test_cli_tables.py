@@ -99,6 +99,14 @@ def test_options_of_a_provider_need_no_json(tmp_path: Path) -> None:
     assert shot.request.provider_options == {"mode": "pro", "steps": 30}
 
 
+def test_a_further_option_of_the_command_is_a_column_by_itself(tmp_path: Path) -> None:
+    """Without an entry of its own: by the option's kind."""
+    text = "image;focus;style\na.jpg;0.5, 0.3;flat watercolour\n"
+    ((shot,), told) = read(tmp_path, text)
+    assert (shot.request.focus, shot.request.style, told) == ([0.5, 0.3], "flat watercolour", [])
+    assert "focus: two numbers as 0.5; 0.3, not 'left'" in refusal(tmp_path, text.replace("0.5, 0.3", "left"))
+
+
 def test_columns_of_ones_own_are_kept_out_and_told(tmp_path: Path) -> None:
     text = "Nr;Prompt;Notes;#mood;Director says;\n1;a kite;good;blue;not so fast here please;\n2;a boat;;;;\n"
     found, told = read(tmp_path, text)

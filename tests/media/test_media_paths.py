@@ -172,9 +172,6 @@ def test_what_a_pasted_path_means_leads_nowhere_else(place: Path) -> None:
         assert "is not in an allowed folder" in refusal(asked, place) or "does not exist" in refusal(asked, place)
     (place / "in" / ".key.png").write_bytes(b"key")
     assert "hidden" in refusal("'.key.png'", place)
-    assert "secret" not in refusal("shots%2f..%2f..%2fout%2fsecret.png", place).replace(
-        "shots%2f..%2f..%2fout%2fsecret.png", ""
-    )
 
 
 @pytest.mark.parametrize("asked", ["C:\\Users\\Ann\\a.png", "c:/Users/Ann/a.png", '"C:\\Users\\Ann\\a.png"'])
