@@ -25,7 +25,7 @@ def asked(prompt: str, *tags: str, **fields: Any) -> VideoRequest:
     "prompt",
     [
         "@hero walks",
-        "a walk of @hero, then @hero's dog (@dog) barks at \"@hero\"",
+        'a walk of @hero, then @hero\'s dog (@dog) barks at "@hero"',
         "mail me@hero.example or write to a.b@boss.example about @hero",
         "@hero at https://example.com/@boss",
         "no tag at all",
