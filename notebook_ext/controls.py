@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from backends.catalog.availability import availability
+from backends.catalog.availability import Available, availability
 from backends.catalog.price import price_text
 from backends.catalog.row import Mode, Row
 from backends.catalog.span import number_text
