@@ -139,7 +139,7 @@ class View(anywidget.AnyWidget):
         try:
             ask = kind.model_validate(message.body)
         except ValidationError as error:
-            raise VideoError("invalid_request", "; ".join(problems_of(error))) from None
+            raise VideoError("invalid_request", "; ".join(map(str, problems_of(error)))) from None
         found: Answer = getattr(self, f"do_{message.action}")(ask, buffers)
         if isinstance(found, tuple):
             return found

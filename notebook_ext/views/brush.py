@@ -183,7 +183,7 @@ class Brush(View):
                 raise VideoError("invalid_request", f"region {ask.id} has no shape: give its polygon or its mask")
             return _Region(MotionRegion(mask="painted", **way), Painted.checked(buffers[ask.mask], *self._size))
         except ValidationError as error:
-            raise VideoError("invalid_request", "; ".join(problems_of(error))) from None
+            raise VideoError("invalid_request", "; ".join(map(str, problems_of(error)))) from None
 
     def _put(self, regions: dict[int, _Region], by: str) -> None:
         """Take these for the regions; every page but the one that said so looks again."""
@@ -227,7 +227,7 @@ def brush(
     try:
         regions = TypeAdapter(tuple[MotionRegion, ...]).validate_python(tuple(motion))
     except ValidationError as error:
-        raise VideoError("invalid_request", "; ".join(problems_of(error))) from None
+        raise VideoError("invalid_request", "; ".join(map(str, problems_of(error)))) from None
     folder = client.home.folder
     has = control(model, "motion", client.inner.context)
     still = source_of(still_name(image, folder), client.inner, folder)

@@ -231,7 +231,7 @@ def opened(
     try:
         parsed = TypeAdapter(tuple[CameraMove, ...]).validate_python(given)
     except ValidationError as error:
-        raise VideoError("invalid_request", "; ".join(problems_of(error))) from None
+        raise VideoError("invalid_request", "; ".join(map(str, problems_of(error)))) from None
     folder = client.home.folder
     name = str(save_still(grid(), folder / "stills")) if image is None else still_name(image, folder)
     still = source_of(name, client.inner, folder)
