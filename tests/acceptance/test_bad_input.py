@@ -88,7 +88,7 @@ VALUES: list[tuple[str, dict[str, Any], str]] = [
     (
         TEXT,
         {"prompt": "x", "model": "animatic", "resolution": "8k"},
-        "Closest: resolution=1080p (free), which gives up resolution.",
+        "Closest: resolution=1080p (free), which gives",
     ),
     (EXTEND, {"clip": "bunny.mp4", "add_s": 2, "fps": 30}, "fps: extend_clip has no such argument; generate_video"),
 ]
