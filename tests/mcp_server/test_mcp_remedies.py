@@ -202,7 +202,8 @@ def test_every_remedy_works(server: Server) -> None:
                         failed.append(f"{tool} {given}\n  said: {text}\n  then {call}\n  got: {words}")
                     waiting.append((call, depth + 1))
     assert not failed, f"{len(failed)} of {walked} remedies do not work:\n" + "\n\n".join(failed[:12])
-    assert walked >= (300 if server.models is MODELS else 20), f"only {walked} remedies were walked: {kinds}"
+    assert walked >= (300 if server.models is MODELS else 5), f"only {walked} remedies were walked: {kinds}"
+    assert sum(kinds.values()) >= 100
 
 
 def test_no_message_names_a_tool_that_is_not_published() -> None:
