@@ -108,9 +108,11 @@ def _structure(error: VideoError, words: str, problems: Iterable[Problem]) -> di
 def _following(tool: str, error: VideoError) -> str:
     if isinstance(error, Declined):
         return error.advice
-    if error.next is not None and error.next.tool in SHOWS and error.kind not in ("auth", "model_retired"):
-        return SHOWS[error.next.tool]
-    return NEXT.get(error.kind, "").format(tool=tool)
+    then = NEXT.get(error.kind, "").format(tool=tool)
+    shows = SHOWS.get(error.next.tool, "") if error.next is not None else ""
+    if error.kind == "asset" and shows:
+        return f"{shows}; {then}"
+    return then if error.kind in ("auth", "model_retired") else shows or then
 
 
 def illegal(tool: str, problems: Iterable[Problem]) -> CallToolResult:

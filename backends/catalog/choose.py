@@ -388,9 +388,11 @@ def _nothing_fits(request: VideoRequest, ranking: Ranking, terms: _Terms, genera
     constraints = f" ({', '.join(left_out)})" if left_out else ""
     usable = [misfit for misfit in ranking.nearest if terms.available(misfit.row) is None]
 
+    real = any(misfit.row.engine != "previs" for misfit in usable)
+
     def proposed(plain: VideoRequest) -> Iterator[Change]:
         for misfit in usable:
-            if misfit.row.engine != "previs":
+            if misfit.row.engine != "previs" or not real:
                 yield from (with_model(change, misfit.row.id) for change in ways_out(plain, misfit, terms.inputs))
 
     if generative:

@@ -20,6 +20,7 @@ LINES = {
     "qhd": 1440,
     "uhd": 2160,
     "ultra hd": 2160,
+    "8k": 4320,
 }
 """Short side in pixels of the resolution names in use; a row may use any other `NNNp` too."""
 

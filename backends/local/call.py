@@ -145,7 +145,7 @@ class _Builder:
             raise VideoError(
                 "asset",
                 f"the clip has {own:g} frames a second and {self.kind.id} makes {float(fps):g}: extend it with a model "
-                "of its own rate, or bring it to that rate first (finish_clip fps)",
+                "of its own rate, or bring it to that rate first",
             )
 
     def _plain(self, frames: int, fps: Fraction) -> dict[str, Any]:

@@ -199,7 +199,8 @@ def test_a_bad_input_is_told_under_the_name_that_was_written(host: Callable[...,
         assert client.refused("inspect_clip", clip="https://example.org/a.mp4").startswith("asset: ")
         unknown = client.refused("generate_video", prompt="x", model="animatik")
         assert (
-            unknown.startswith("not_found: model 'animatik' is unknown: did you mean animatic")
+            unknown.startswith("not_found: model 'animatik' is unknown; names like it: animatic.")
+            and '\nnearest that works: model="animatic" (free)\n' in unknown
             and "list_models" in unknown
         )
         assert client.structured("list_jobs")["jobs"] == []
