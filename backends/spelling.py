@@ -94,7 +94,8 @@ def corrected(place: str, value: object, kind: Kind = "") -> str | None:
     if name == "box" and not item:
         return _box(value)
     if kind in ("number", "integer") and isinstance(value, str):
-        return _number(value)
+        found = _number(value)
+        return None if kind == "integer" and found and "." in found else found
     return _flag(value) if kind == "boolean" else None
 
 

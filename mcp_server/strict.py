@@ -30,9 +30,6 @@ NAMES = ("label", "request_key")
 CURSOR = re.compile("[0-9A-Za-z_.:-]{1,100}")
 ECHO = 60
 """Characters of a value that are repeated to the caller."""
-UNITS = {"_s": "s|secs?|seconds?", "fps": "fps", "usd": "usd|dollars?"}
-"""By the ending of an argument's name: words that may stand behind its number in a caller's text."""
-YES_OR_NO = {"true": ("true", "yes", "on", "1"), "false": ("false", "no", "off", "0")}
 SLOW_FORMAT = "rfc3987_syntax"
 
 KINDS = {
@@ -225,18 +222,6 @@ def _without_nulls(value: object, schema: Schema) -> object:
     return cast(object, value)
 
 
-def _meant(text: str, kind: str, place: str) -> str:
-    """What to write for a number or yes-or-no in quotes, "" where that is not plain. place: tells the unit."""
-    word = text.strip().lower()
-    if kind == "boolean":
-        return next((said for said, words in YES_OR_NO.items() if word in words), "")
-    unit = next((units for ending, units in UNITS.items() if place.endswith(ending)), "")
-    number = re.fullmatch(rf"\$?\s*(-?[0-9]+(?:\.[0-9]+)?)\s*(?:{unit})?", word)
-    if number is None or (word.startswith("$") and not place.endswith("usd")):
-        return ""
-    return number[1] if kind == "number" or "." not in number[1] else ""
-
-
 def _wrong_type(finding: Finding, place: str) -> str:
     kind = cast("spelling.Kind", finding.validator_value)
     meant = KINDS[kind]
@@ -245,8 +230,6 @@ def _wrong_type(finding: Finding, place: str) -> str:
         return f"must be {meant}, not null: leave it out instead"
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be {meant}, not {value}"
-    if isinstance(value, str) and kind in ("number", "integer", "boolean") and (write := _meant(value, kind, place)):
-        return f"must be {meant}, not the string {echo(value)}: write {write}"
     right = spelling.corrected(place, value, kind)
     if isinstance(value, str) and kind != "string":
         quoted = value.lstrip()[:1] in ("[", "{")

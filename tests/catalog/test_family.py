@@ -88,7 +88,7 @@ def test_a_start_never_leaves_the_family() -> None:
     assert keyless.message.count("set RUNWAY_KEY") == 3
     poor = refused(text(model="veo", duration_s=8), "vertex", max_cost_usd=Decimal("0.1"))
     assert poor.kind == "needs_budget"
-    assert 'Repeat with model="vertex/veo-3.1-lite-generate-001", max_cost_usd=0.4.' in poor.message
+    assert "This would work: model=vertex/veo-3.1-lite-generate-001, max_cost_usd=0.4 ($0.40)." in poor.message
     assert "animatic" not in poor.message
 
 

@@ -54,7 +54,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("generate_video", PROMPT | {"duration_s": "5s"}, 'duration_s: must be a number, not the string "5s": write 5'),
     ("generate_video", PROMPT | {"duration_s": "5 min"}, 'not the string "5 min": give it without quotes'),
     ("generate_video", PROMPT | {"fps": "24 fps"}, 'fps: must be a number, not the string "24 fps": write 24'),
-    ("generate_video", PROMPT | {"fps": "5s"}, 'not the string "5s": give it without quotes'),
+    ("generate_video", PROMPT | {"fps": "5s"}, 'not the string "5s": write 5'),
     ("generate_video", PROMPT | {"max_cost_usd": "$1.50"}, 'not the string "$1.50": write 1.50'),
     ("generate_video", PROMPT | {"seed": "7"}, 'seed: must be a whole number, not the string "7": write 7'),
     ("generate_video", PROMPT | {"seed": "1.5"}, 'seed: must be a whole number, not the string "1.5": give it'),
