@@ -174,6 +174,8 @@ def _named(request: VideoRequest, terms: _Terms) -> Choice:
     catalog, inputs = terms.catalog, terms.inputs
     row = catalog.find(request.model)
     if row is None:
+        if normal(request.model) in catalog.broken_names:
+            catalog.get(request.model)  # tells why it is left out
         raise _unknown(request.model, terms)
     if row.state == "retired":
         raise _gone(row, request.model, terms)

@@ -44,7 +44,7 @@ async def arrive(run: RemoteRun) -> None:
             await _fetch_and_finish(run, row, files, result)
             return
         except OwnFault as error:  # before VideoError, which it is too
-            run.say(f"the clip is here, but {error.message}; reelwright jobs finish {run.job} when that is done")
+            run.say(f"the clip is here; reelwright jobs finish {run.job} looks at it again: {error.message}")
             await pause(UNREADABLE_S, run.woken)
             continue
         except FileTooLarge as error:  # gigabytes for nothing: one further try, at the end of the doubt

@@ -20,13 +20,14 @@ def note_of_like(store: Store, principal: str, row: ModelRow, asked: str, key_of
     family = re.match("[a-z]*", row.family.lower())
     names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {asked}
     keys = sorted({key_of(name) for name in names})
-    found = store.row(
-        f"SELECT id FROM jobs WHERE principal = ? AND matchable = 1 AND request_key IN ({', '.join('?' * len(keys))}) "
-        "AND model = ? ORDER BY seq DESC LIMIT 1",
+    rows = store.rows(
+        f"SELECT id, seq FROM jobs WHERE principal = ? AND matchable = 1 AND request_key IN ({', '.join('?' * len(keys))}) "
+        "AND model = ?",
         (principal, *keys, row.id),
     )
-    if found is None:
+    if not rows:
         return ""
+    found = max(rows, key=lambda one: one["seq"])
     return (
         f"like {found['id']}: that job asked the same of {row.id} by another name for the model; this is a new job, "
         "with a price of its own"

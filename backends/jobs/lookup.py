@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backends.backend import Handle, Listing, Sighting
@@ -132,9 +132,12 @@ async def _listed(run: RemoteRun, row: Row) -> tuple[Listing, list[Candidate]]:
     since = float(row["posted_at"] or row["created_at"])
     # A key has no clock. A list is asked for what is not older than the request, or for a day where our own clock was
     # set back since: the time of the request is still to come.
-    backwards = since > time.time() and lane.backend.submit_dedupe == "lookup"
+    keyed = lane.backend.submit_dedupe == "key"
+    backwards = keyed or since > time.time()
     crash_point("before-reconcile")
     found = _read(await lane.backend.reconcile(prepared, run.job, since - (LOOK_BACK_S if backwards else EARLIER_S)))
+    if keyed:
+        found = replace(found, matches=tuple(replace(match, made_at=None) for match in found.matches))
     crash_point("after-reconcile")
     return found, _ours(run, row, since, found.matches, backwards)
 

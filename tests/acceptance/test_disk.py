@@ -112,10 +112,10 @@ def told_of(client: RawClient, asked: dict[str, Any]) -> tuple[str, list[dict[st
 
 
 def test_a_job_whose_store_is_full_waits_for_room(place: Place) -> None:
-    """Room for the job, none for what becomes of it: the worker ends, and says where to look."""
-    with place.client(limits=("--files-up-to", "200000")) as client:
+    """Room for the job, none for what becomes of it: the job waits, and says what for and where to look."""
+    with place.client(limits=("--files-up-to", "245000")) as client:
         job_id = client.structured("image_to_video", **CLIP)["job_id"]
-        words = "its worker ends without taking it"
+        words = "failed or is full (disk I/O error): check its space and health"
         until(lambda: words in client.structured("get_job", job_id=job_id).get("phase", ""))
         assert client.structured("get_job", job_id=job_id)["state"] in ("queued", "running")
     rest(place)

@@ -71,7 +71,7 @@ def test_an_estimate_takes_the_options_of_make(shell: Make) -> None:
     words = ["estimate", "a boat", "--model", "paid/basic", "--duration", "4", "--resolution", "180p", "--count", "3"]
     ended = shell().done(*words)
     assert ended.lines[0].split("\t") == ["model", "cost", "seconds", "clip", "available"]
-    assert ended.lines[1].split("\t")[:2] == ["paid/basic", "$1.20"]
+    assert ended.lines[1].split("\t")[:2] == ["paid/basic", "$1.20 ($0.10/s)"]
     assert shell().done(*words, "--json").json["fits"][0]["cost_high_usd"] == 1.2
 
 

@@ -71,7 +71,7 @@ def test_every_kind_of_work_outlives_its_worker_and_is_paid_once(
     done = station.settled(studio, jobs, 40)
     assert [(job.state, job.error) for job in done] == [("succeeded", None)] * len(jobs)
     assert all(job.file and Path(job.file).stat().st_size > 1000 for job in done)
-    assert [job.cost_basis for job in done] == ["computed from the list price"] * len(jobs)
+    assert all(job.cost_basis.startswith("computed from the list price") for job in done)
     counts = server.counters()
     assert (counts["submit"], counts["charges"], counts["broken"]) == (len(jobs), len(jobs), 0)
     assert station.books()[0] > 0 and station.books()[1] == 0
@@ -113,11 +113,12 @@ def test_an_unclear_submit_is_looked_up_and_never_paid_twice(server: FakeServer,
     server.script("submit", {"lose": True}, {"reset": "before"})
     station = stand(OPENAI_API_KEY=KEY)
     studio = station.studio()
-    lost, unsent = submit(studio, duration_s=4), submit(studio, duration_s=4, prompt="a wolf")
-    done = station.settled(studio, [lost, unsent], 30)
-    assert [job.state for job in done] == ["succeeded"] * 2
+    jobs = [submit(studio, duration_s=4), submit(studio, duration_s=4, prompt="a wolf")]
+    done = station.settled(studio, jobs, 30)
+    # What was taken is found. That the list does not show the other proves nothing: it is not sent again.
+    assert sorted(job.state for job in done) == ["succeeded", "uncertain"]
     counts = server.counters()
-    assert (counts["submit"], counts["charges"], counts["list"] >= 2) == (3, 2, True)
+    assert (counts["submit"], counts["charges"], counts["list"] >= 2) == (2, 1, True)
 
 
 def test_a_worker_killed_between_the_post_and_its_answer_pays_once(

@@ -125,7 +125,7 @@ def test_what_was_reserved_before_midnight_counts_on_the_day_that_it_is_paid(
     studio = station.studio()
     station.settled(studio, jobs)
     assert studio.spend().today_usd == 2.0
-    with pytest.raises(VideoError, match=r"\$2.00 of \$2.00 a day"):
+    with pytest.raises(VideoError, match=r"\$2.00 of the \$2.00 a day"):
         studio.submit(text_request("one more"))
 
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_today_any_more_waits_instead_of_failing(server: FakeS
     studio = station.studio()
     station.settled(studio, new, 40)
     assert server.counters()["charges"] == 5 and {station.row(job)["state"] for job in old} == {"queued"}
-    assert "waits for the day's limit: this may cost $0.40; $2.00 of $2.00 a day" in studio.get(old[0]).phase
+    assert "waits for the day's limit: this may cost $0.40; $2.00 of the $2.00 a day" in studio.get(old[0]).phase
     assert studio.spend().today_usd == 2.0
 
 

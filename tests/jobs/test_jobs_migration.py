@@ -125,7 +125,11 @@ def test_an_older_store_with_open_jobs_is_migrated_and_finished(
     (done,) = station.settled(station.studio(), [job])
     assert done.state == "succeeded" and server.counters()["charges"] == 1
     meta = {row["key"]: row["value"] for row in station.rows("SELECT * FROM meta")}
-    assert meta == {"schema_version": str(schema.VERSION), "min_reader": str(schema.MIN_READER)}
+    assert meta == {
+        "schema_version": str(schema.VERSION),
+        "min_reader": str(schema.MIN_READER),
+        "journal": "read",
+    }
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ PAST = 12_000
 HOT = {
     "Worker._latest_wake",
     "LaneDriver.refresh",
-    "LaneDriver._open_remote",
     "LaneDriver._requeue_local",
     "LaneState.durations",
     "Launcher.ensure",
@@ -39,7 +38,7 @@ HOT = {
     "LocalRun._row",
     "Studio._row",
     "Studio.recent",
-    "_unbound",
+    "holders",
     "_spent",
     "totals",
     "page",
@@ -48,9 +47,9 @@ HOT = {
     "undriven_open",
     "paid_jobs",
     "open_by_lane",
-    "adoptable",
+    "_candidates",
     "leave",
-    "move",
+    "_change",
     "beat",
 }
 """Who must have been heard, so that the session is known to reach them all."""

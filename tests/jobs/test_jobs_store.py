@@ -16,7 +16,7 @@ from typing import Any
 import apsw
 import pytest
 
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
 from backends.jobs import schema
 from backends.jobs.store import Store, Transaction, add_event
 from tests.jobs.station import until
@@ -131,7 +131,7 @@ def test_a_failed_statement_is_no_library_exception(path: Path) -> None:
     store.write(put("a"))
     with pytest.raises(VideoError) as caught:
         store.write(put("a"))
-    assert caught.value.kind == "storage" and "ConstraintError" in caught.value.message
+    assert isinstance(caught.value, OwnFault) and "does not take a value (UNIQUE constraint" in caught.value.message
     with pytest.raises(VideoError, match="no such table"):
         store.rows("SELECT * FROM nowhere")
     store.close()
@@ -308,7 +308,10 @@ def test_a_damaged_file_is_named_and_left_alone(path: Path) -> None:
     with pytest.raises(VideoError) as caught:
         Store(path)
     assert caught.value.kind == "storage" and f"{path} is damaged" in caught.value.message
-    assert "copy the file for safety" in caught.value.message and "move it away" in caught.value.message
+    assert (
+        "copy the file for safety" in caught.value.message
+        and "a new store takes up the paid jobs" in caught.value.message
+    )
     assert path.read_bytes().startswith(b"this is no database")
 
 
@@ -332,7 +335,7 @@ def test_a_page_that_went_bad_is_told(path: Path) -> None:
 OPEN = """
 import os, sys
 from pathlib import Path
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
 from backends.jobs.store import Store
 if os.geteuid() == 0:  # to whom every folder can be written
     os.setgroups([])
@@ -376,7 +379,7 @@ def test_a_home_that_cannot_be_made_is_told() -> None:
 def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
     """A limit on the size of files stands for the full disk: the write that meets it fails, the others are there."""
     code = (
-        "import resource, sys; from pathlib import Path; from backends.errors import VideoError\n"
+        "import resource, sys; from pathlib import Path; from backends.errors import OwnFault, VideoError\n"
         "from backends.jobs.store import Store\n"
         "s = Store(Path(sys.argv[1])); done = 0\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
