@@ -20,9 +20,9 @@ def note_of_like(store: Store, principal: str, row: ModelRow, asked: str, key_of
     family = re.match("[a-z]*", row.family.lower())
     names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {asked}
     keys = sorted({key_of(name) for name in names})
+    marks = ", ".join("?" * len(keys))
     rows = store.rows(
-        f"SELECT id, seq FROM jobs WHERE principal = ? AND matchable = 1 AND request_key IN ({', '.join('?' * len(keys))}) "
-        "AND model = ?",
+        f"SELECT id, seq FROM jobs WHERE principal = ? AND matchable = 1 AND request_key IN ({marks}) AND model = ?",
         (principal, *keys, row.id),
     )
     if not rows:
