@@ -56,16 +56,16 @@ export function board(host) {
 	function draw() {
 		const { rows = [], spend = {}, jobs = [], grid, note } = host.get("data");
 		for (const [select, of] of picks) {
-			const have = [...select.options].map((option) => option.value);
+			const have = [...select.options].map((o) => o.value);
 			for (const value of new Set(rows.map(of))) if (value && !have.includes(value)) select.append(h("option", { value }, value));
 		}
 		filters.hidden = !!grid;
-		const wall = (amount) => (amount == null ? "no limit" : `of ${usd(amount)}`);
+		const wall = (most) => (most == null ? "no limit" : `of ${usd(most)}`);
 		money.replaceChildren(
 			h("b.rw-grow", {}, grid ? grid.cost : `${rows.length} jobs`),
 			h("span", {}, `today ${usd(spend.today_usd ?? 0)} ${wall(spend.per_day_wall_usd)}`),
 			h("span.rw-dim", {}, `held ${usd(spend.reserved_usd ?? 0)}, in all ${usd(spend.total_usd ?? 0)}, a job ${wall(spend.per_job_wall_usd)}`),
-			...(spend.limits_changed ?? []).map((sentence) => h("span", { role: "note" }, sentence)),
+			h("span", {}, (spend.limits_changed ?? []).join("; ")),
 		);
 		if (grid) list.style.setProperty("--columns", grid.columns);
 		list.classList.toggle("rw-grid", !!grid);

@@ -13,7 +13,7 @@ export function h(what, props = {}, ...children) {
 	return el;
 }
 
-// A button whose click does nothing while its work is under way; a failure is told by `tell`.
+// A button that does nothing while its work is under way; a failure is told by `tell`.
 export function button(label, work, tell = () => {}, props = {}) {
 	const el = h("button.rw-button", { type: "button", ...props }, label);
 	el.onclick = async () => {
@@ -63,7 +63,7 @@ export const isOpen = (state) => !["succeeded", "failed", "cancelled", "uncertai
 
 export const chip = (state) => h("span.rw-chip", { "data-state": state }, STATES[state] ?? state);
 
-// A polite line; the same words are said once.
+// A polite line: the same words once.
 export function statusLine() {
 	const el = h("div.rw-status", { role: "status" });
 	return { el, say: (text) => { if (el.textContent !== text) el.textContent = text; } };

@@ -123,7 +123,7 @@ def test_too_little_memory_for_an_image_within_the_caps_is_our_fault(tmp_path: P
     assert "give a smaller copy" in run.stdout
 
 
-def test_an_input_that_we_cannot_read_is_kept_and_told_as_it_is(
+def test_an_input_that_we_cannot_read_is_told_as_it_is_and_leaves_no_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "clip.mp4").write_bytes(made("tone.mp4").read_bytes())
@@ -132,14 +132,14 @@ def test_an_input_that_we_cannot_read_is_kept_and_told_as_it_is(
     home = {"HOME": str(tmp_path), "REELWRIGHT_HOME": str(tmp_path / "home"), "REELWRIGHT_INPUT_ROOTS": str(tmp_path)}
     context = Context.open(load_settings(home, cwd=tmp_path))
     try:
-        for name, kind, kept in (("clip.mp4", OwnFault, 1), ("broken.mp4", VideoError, 1)):
+        for name, kind in (("clip.mp4", OwnFault), ("broken.mp4", VideoError)):
             request = VideoRequest(task="extend", prompt="", duration_s=1, source_clip=str(tmp_path / name))
             with pytest.raises(VideoError) as caught:
                 context.inputs.resolve(request, "person")
             assert type(caught.value) is kind, caught.value
             assert caught.value.message.startswith("source_clip: ")
             blobs = [path for path in (context.artifacts.root / "blobs").rglob("*") if path.is_file()]
-            assert len(blobs) == kept, "what is damaged is not kept, what we cannot read is"
+            assert blobs == [], "a refused call keeps nothing: the file is the person's"
         assert caught.value.kind == "asset"
     finally:
         context.sandbox.close()

@@ -73,7 +73,7 @@ def stands_still(numbers: Measures) -> list[str]:
         ({"duration_s": 5, "camera": ["dolly-in:0.2"]}, SIZE),
         ({"duration_s": 5, "camera": ["dolly-in:0.2"], "fit": "pad"}, (360, 640)),
         ({"duration_s": 5, "camera": ["pan-left:0.05"]}, SIZE),
-        ({"duration_s": 5, "loop": True}, SIZE),
+        ({"duration_s": 5, "loop": True, "camera": ["dolly-in:0.2"]}, SIZE),
     ],
     ids=["brush", "orbit padded", "orbit in 9:16", "slow dolly", "dolly in 9:16", "slow pan", "push-in loop"],
 )
