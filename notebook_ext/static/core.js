@@ -42,7 +42,7 @@ export function cost({ state, cost_usd, est_cost_usd }) {
 	return paid ? `${usd(cost_usd)} (est. ${usd(est_cost_usd)})` : `est. ${usd(est_cost_usd)}`;
 }
 
-// A bar is determinate only where a number is known.
+// A bar is determinate where a number is known.
 export const setBar = (bar, part) => { if (part > 0) bar.value = part; else bar.removeAttribute("value"); };
 
 // 7 s, 1:05, 1:02:03, 3 days
