@@ -374,7 +374,7 @@ def _way_out(generative: list[Offer]) -> str:
     """The cheapest way to a generated clip that a person can open, a missing key before a missing machine."""
     ways = [offer for offer in generative if offer.estimate.usd_high is not None and _openable(offer)]
     if not ways:
-        return "what each generative model needs stands in the list of models"
+        return "for a generated clip: the list of models says what each of them needs"
     offer = min(ways, key=lambda offer: (offer.why is None or offer.why.kind != "auth", _high(offer)))
     return f"for a generated clip: {offer.row.id} at {offer.estimate.text} ({offer.why_not})"
 
