@@ -17,16 +17,18 @@ from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.errors import Next, VideoError
-from backends.jobs import decisions, lanes, ledger, limits, records
-from backends.jobs.billing import in_general, is_told
+from backends.jobs import decisions, records
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
-from backends.jobs.launch import Launcher
-from backends.jobs.next_model import next_model
-from backends.jobs.offers import Estimator, Market, in_steps
-from backends.jobs.order import Again, Order, Orders, Quote, Where
-from backends.jobs.store import Row, Transaction, add_event
+from backends.jobs.lanes import lanes
+from backends.jobs.money import ledger, limits
+from backends.jobs.money.cancel_terms import in_general, is_told
+from backends.jobs.order.next_model import next_model
+from backends.jobs.order.offers import Estimator, Market, in_steps
+from backends.jobs.order.place import Again, Order, Orders, Quote, Where
+from backends.jobs.run.launch import Launcher
+from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
 from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings

@@ -8,8 +8,8 @@ from typing import Literal
 
 from backends.catalog.availability import Available, availability
 from backends.catalog.price import price_text
-from backends.catalog.row import Mode, Row
-from backends.catalog.span import number_text
+from backends.catalog.schema.row import Mode, Row
+from backends.catalog.schema.span import number_text
 from backends.jobs.context import Context
 
 Name = Literal["camera", "motion", "keyframes"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from backends.errors import VideoError
-from backends.jobs.artifacts import Artifacts
+from backends.jobs.files.artifacts import Artifacts
 from notebook_ext import kernel
 from notebook_ext.view import Ask, JobAsk
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends.errors import VideoError
-from backends.jobs.homes import NETWORK, file_system
+from backends.jobs.store.filesystems import NETWORK, file_system
 from backends.settings import Settings, load_settings
 from notebook_ext import kernel
 

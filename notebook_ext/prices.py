@@ -157,7 +157,7 @@ class BreakEven(Listing):
 
 def break_even(client: NotebookStudio, card: str = "RTX 4090", minutes: float = 100.0) -> BreakEven:
     """When a card beats the APIs for so many minutes of film a month. card: a name, or a part of one."""
-    from backends.catalog import ownership
+    from backends.costs import ownership
 
     known = ownership.gpus()
     found = [gpu for name, gpu in known.items() if card.lower() in name.lower()]

@@ -1,12 +1,12 @@
 """Models as data: one TOML file a provider; loader, rules (validate), price (estimate), choose (rank)."""
 
-from backends.catalog.checked import Checked
 from backends.catalog.choose import Choice, choose
 from backends.catalog.loader import Catalog, load
 from backends.catalog.price import Estimate, estimate
 from backends.catalog.ranking import Offer, Prefer, Ranking, rank
-from backends.catalog.row import Mode, Row
-from backends.catalog.rules import check
+from backends.catalog.rules.check import check
+from backends.catalog.rules.checked import Checked
+from backends.catalog.schema.row import Mode, Row
 from backends.catalog.views import compact
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backends.backend import Access, registry
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from datetime import date
 from decimal import Decimal
 
 from backends.catalog.availability import Available, Why
-from backends.catalog.checked import Checked
 from backends.catalog.effects import elsewhere
 from backends.catalog.family import choose_member, members, of_family
 from backends.catalog.loader import Catalog, normal
 from backends.catalog.price import Estimate, estimate
 from backends.catalog.ranking import Anywhere, Offer, Prefer, Ranking, barred, rank
 from backends.catalog.remedy import by_model, gone, guesses, likest, offered, proved, with_model
-from backends.catalog.row import Row
-from backends.catalog.rules import Change, Misfit, find, refusal, ways_out
+from backends.catalog.rules.check import Change, Misfit, find, refusal, ways_out
+from backends.catalog.rules.checked import Checked
+from backends.catalog.schema.row import Row
 from backends.catalog.staleness import end_text
 from backends.errors import A_PERSON, Next, VideoError, listing
 from backends.request import MediaFacts, VideoRequest

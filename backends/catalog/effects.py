@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from backends.catalog.checked import Checked
 from backends.catalog.loader import Catalog
-from backends.catalog.row import Row
-from backends.catalog.rules import check
-from backends.catalog.words import same_word
+from backends.catalog.rules.check import check
+from backends.catalog.rules.checked import Checked
+from backends.catalog.rules.words import same_word
+from backends.catalog.schema.row import Row
 from backends.errors import VideoError
 from backends.request import MediaFacts, VideoRequest
 

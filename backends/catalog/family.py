@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from backends.catalog.loader import Catalog, normal
 from backends.catalog.ranking import Ranking
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
 from backends.errors import VideoError
 from backends.request import VideoRequest
 

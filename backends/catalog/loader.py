@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.catalog.files import Raw, ids_in, inherit, override, read_file
-from backends.catalog.reading import read_row
-from backends.catalog.row import Row
+from backends.catalog.schema.files import Raw, ids_in, inherit, override, read_file
+from backends.catalog.schema.reading import read_row
+from backends.catalog.schema.row import Row
 from backends.errors import VideoError
 from backends.request import Task
 

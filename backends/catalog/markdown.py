@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from backends.catalog.loader import Catalog
-from backends.catalog.row import Row
-from backends.catalog.span import lines_of
-from backends.catalog.tariff import Price
+from backends.catalog.schema.row import Row
+from backends.catalog.schema.span import lines_of
+from backends.catalog.schema.tariff import Price
 from backends.catalog.views import longest_text, range_text
 
 HEAD = (

@@ -7,10 +7,10 @@ from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
-from backends.catalog.checked import Checked
-from backends.catalog.row import Mode, Row
-from backends.catalog.span import number_text
-from backends.catalog.tariff import Price, Rate
+from backends.catalog.rules.checked import Checked
+from backends.catalog.schema.row import Mode, Row
+from backends.catalog.schema.span import number_text
+from backends.catalog.schema.tariff import Price, Rate
 
 Basis = Literal["free", "list", "range", "unknown"]
 

@@ -9,11 +9,11 @@ from datetime import date
 from typing import Literal, get_args
 
 from backends.catalog.availability import Available, Why
-from backends.catalog.checked import Checked
 from backends.catalog.loader import Catalog
 from backends.catalog.price import Estimate, estimate
-from backends.catalog.row import Row
-from backends.catalog.rules import Misfit, find
+from backends.catalog.rules.check import Misfit, find
+from backends.catalog.rules.checked import Checked
+from backends.catalog.schema.row import Row
 from backends.request import MediaFacts, VideoRequest
 
 Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]

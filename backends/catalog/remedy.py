@@ -14,8 +14,8 @@ from dataclasses import replace
 from backends.catalog.loader import Catalog, normal
 from backends.catalog.price import usual_price
 from backends.catalog.ranking import Offer
-from backends.catalog.row import Row
-from backends.catalog.rules import Change, changes_text, joined
+from backends.catalog.rules.check import Change, changes_text, joined
+from backends.catalog.schema.row import Row
 from backends.errors import Next, VideoError, listing
 from backends.request import VideoRequest
 

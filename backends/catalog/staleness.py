@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from backends.catalog.loader import Catalog
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
 
 PRICE_DAYS = 90
 """A price older than this is told: three Google video models came and went within five months of 2026."""

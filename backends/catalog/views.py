@@ -7,10 +7,10 @@ from datetime import date
 from decimal import Decimal
 
 from backends.catalog.price import price_text
-from backends.catalog.row import Row
-from backends.catalog.span import Span, lines_of, number_text
+from backends.catalog.schema.row import Row
+from backends.catalog.schema.span import Span, lines_of, number_text
+from backends.catalog.schema.tariff import Price, Unit
 from backends.catalog.staleness import end_text
-from backends.catalog.tariff import Price, Unit
 
 
 def compact(row: Row, why_not: str | None, today: date | None = None) -> dict[str, object]:

@@ -10,9 +10,9 @@ import json
 from backends.backend import Access, JsonObject
 from backends.errors import VideoError
 from backends.jobs import records
-from backends.jobs.lanes import add_lane
-from backends.jobs.schema import OPEN
-from backends.jobs.store import Store, Transaction, add_event, to_json
+from backends.jobs.lanes.lanes import add_lane
+from backends.jobs.store.database import Store, Transaction, add_event, to_json
+from backends.jobs.store.schema import OPEN
 
 
 def open_by_lane(store: Store) -> dict[str, int]:

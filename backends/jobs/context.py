@@ -14,11 +14,11 @@ from pathlib import Path
 from backends.backend import Access, registered, registry
 from backends.catalog.loader import Catalog, load
 from backends.errors import VideoError
-from backends.jobs.artifacts import Artifacts
-from backends.jobs.idlog import IdLog
-from backends.jobs.inputs import Inputs
+from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.order.inputs import Inputs
 from backends.jobs.recovery import recover
-from backends.jobs.store import Store
+from backends.jobs.store.database import Store
+from backends.jobs.store.journal import IdLog
 from backends.media.sandbox import Sandbox
 from backends.settings import Settings, load_keys
 

@@ -13,11 +13,13 @@ import time
 
 from backends.backend import Access, Handle, JsonObject
 from backends.errors import VideoError
-from backends.jobs import codec, ending, ledger, records
-from backends.jobs.idlog import IdLog
-from backends.jobs.lanes import add_lane
-from backends.jobs.limits import How
-from backends.jobs.store import Row, Store, Transaction, add_event, to_json
+from backends.jobs import records
+from backends.jobs.lanes.lanes import add_lane
+from backends.jobs.money import ledger, settle
+from backends.jobs.money.limits import How
+from backends.jobs.store import codec
+from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
+from backends.jobs.store.journal import IdLog
 from backends.jobs.views import FINAL
 
 UNSENT = frozenset({"waiting", "queued"})
@@ -122,7 +124,7 @@ def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
         if row["state"] in UNSENT:
             end_unsent(tx, job)
         elif row["kind"] == "local":
-            ending.cancel(tx, None, job, "no")
+            settle.cancel(tx, None, job, "no")
         else:
             _write_off_paid(tx, row)
         add_event(tx, job, "resolve", {"how": "write_off", "by": by}, wake=True)

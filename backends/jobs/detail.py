@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.backend import JsonObject
-from backends.jobs.store import Row
+from backends.jobs.store.database import Row
 from backends.jobs.views import SETTLED
 from backends.request import VideoRequest
 

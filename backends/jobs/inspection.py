@@ -11,10 +11,10 @@ from typing import Any, cast
 
 from backends.backend import JsonObject
 from backends.errors import Next, VideoError
-from backends.jobs.artifacts import disk_errors
 from backends.jobs.context import Context
+from backends.jobs.files.artifacts import disk_errors
+from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
-from backends.jobs.private import private_folder
 from backends.request import MediaFacts, MediaName
 
 

@@ -18,10 +18,11 @@ from typing import Any, cast
 
 from backends.backend import JsonObject, Prepared
 from backends.errors import VideoError
-from backends.jobs import codec, ledger
-from backends.jobs.lanes import Fenced, account_of, add_lane, fence
-from backends.jobs.schema import UNENDED
-from backends.jobs.store import Row, Store, Transaction, add_event, to_json
+from backends.jobs.lanes.lanes import Fenced, account_of, add_lane, fence
+from backends.jobs.money import ledger
+from backends.jobs.store import codec
+from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
+from backends.jobs.store.schema import UNENDED
 from backends.jobs.views import FINAL, SETTLED, STATES, Job, JobError, JobPage, JobRow, Spend, State, first_words
 from backends.request import VideoRequest
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends.jobs import ledger, records
-from backends.jobs.idlog import Entry, IdLog
-from backends.jobs.lanes import add_lane
-from backends.jobs.store import Store, Transaction, add_event, to_json
+from backends.jobs import records
+from backends.jobs.lanes.lanes import add_lane
+from backends.jobs.money import ledger
+from backends.jobs.store.database import Store, Transaction, add_event, to_json
+from backends.jobs.store.journal import Entry, IdLog
 from backends.jobs.views import FINAL
 
 ASKED = (

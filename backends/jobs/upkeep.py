@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from backends.jobs import copies
-from backends.jobs.artifacts import Artifacts, disk_errors, file_sha256
-from backends.jobs.store import Row, Store, Transaction
+from backends.jobs.files import copies
+from backends.jobs.files.artifacts import Artifacts, disk_errors, file_sha256
+from backends.jobs.store.database import Row, Store, Transaction
 
 OLD_S = 3600.0
 """Seconds after which an unfinished copy is nobody's: the largest input is copied in far less."""

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
 
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
 from backends.errors import VideoError
 from backends.local.device import INSTALL
 from backends.local.families import variant

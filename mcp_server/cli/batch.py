@@ -111,7 +111,7 @@ def _told(lines: list[Line], total: Decimal | None) -> str:
 
 def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> None:
     """The cap, and the person's wall of the day: half a batch is nobody's wish."""
-    from backends.jobs import ledger
+    from backends.jobs.money import ledger
 
     store = studio.context.store
     if limit is not None and (total is None or total > limit):

@@ -10,13 +10,13 @@ import typer
 from mcp_server.cli import opening, show
 
 if TYPE_CHECKING:
-    from backends.catalog.ownership import Gpu
+    from backends.costs.ownership import Gpu
 
 
 def show_table(card: str, minutes: float, as_json: bool, unused: Collection[str] = ()) -> None:
     """Every priced API against the card for so many minutes of film a month. card: a name, or the start of one.
     unused: what was asked for besides, which no figure here depends on."""
-    from backends.catalog.ownership import break_even, gpus
+    from backends.costs.ownership import break_even, gpus
 
     known = gpus()
     found = [gpu for name, gpu in known.items() if card.lower() in name.lower()]

@@ -12,7 +12,7 @@ from backends.settings import KEY_VARIABLES, load_settings
 from mcp_server.cli import keyfile, opening, person, show, snippets
 
 if TYPE_CHECKING:
-    from backends.jobs.limits import How
+    from backends.jobs.money.limits import How
     from backends.studio import Studio
 
 app = typer.Typer(help="Spending limits, keys and client snippets. Without a word: the settings.")
@@ -36,7 +36,7 @@ def list_settings(as_json: Json = False) -> None:
 
 
 def _list(as_json: bool) -> None:
-    from backends.jobs import limits
+    from backends.jobs.money import limits
 
     with opening.studio(as_json) as studio:
         found = limits.walls_as_set(studio.context.store)
@@ -57,8 +57,8 @@ def _list(as_json: bool) -> None:
 def set_setting(key: str, value: str) -> None:
     """Set a spending limit: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
     allow_unknown_price. Raising one needs a person at a terminal."""
-    from backends.jobs import limits
-    from backends.jobs.idlog import IdLog
+    from backends.jobs.money import limits
+    from backends.jobs.store.journal import IdLog
 
     with opening.studio() as studio:
         store, providers = studio.context.store, _providers(studio)
@@ -72,8 +72,8 @@ def set_setting(key: str, value: str) -> None:
 @app.command("unset")
 def unset_setting(key: str) -> None:
     """Back to the default. Where that raises the limit, it needs a person at a terminal."""
-    from backends.jobs import limits
-    from backends.jobs.idlog import IdLog
+    from backends.jobs.money import limits
+    from backends.jobs.store.journal import IdLog
 
     with opening.studio() as studio:
         store = studio.context.store
@@ -86,7 +86,7 @@ def unset_setting(key: str) -> None:
 
 def _leave(key: str, old: str, new: str) -> How:
     """A person's leave where a limit is raised; lowering one needs none."""
-    from backends.jobs import limits
+    from backends.jobs.money import limits
 
     if not limits.is_raised(key, old, new):
         return person.where_from()

@@ -127,8 +127,8 @@ def _told(look: Callable[[Context], Iterator[Finding]], context: Context) -> Ite
 
 
 def _home(settings: Settings) -> Iterator[Finding]:
-    from backends.jobs.homes import file_system, why_lost, why_unsafe
-    from backends.jobs.private import private_folder
+    from backends.jobs.files.private import private_folder
+    from backends.jobs.store.filesystems import file_system, why_lost, why_unsafe
 
     home = settings.home
     with suppress(OSError):  # told below
@@ -150,7 +150,7 @@ def _home(settings: Settings) -> Iterator[Finding]:
 
 def _rights(home: Path) -> Iterator[Finding]:
     """Whether others may look into the home; what can be done about it is done."""
-    from backends.jobs.private import private_home, rights_of_others, why_not_narrowed
+    from backends.jobs.files.private import private_home, rights_of_others, why_not_narrowed
 
     if not (rights := rights_of_others(home)):
         return
@@ -210,9 +210,9 @@ def _network() -> Iterator[Finding]:
 def _store(context: Context) -> Iterator[Finding]:
     import apsw
 
-    from backends.jobs import schema
-    from backends.jobs.idlog import IdLog
     from backends.jobs.recovery import unlisted
+    from backends.jobs.store import schema
+    from backends.jobs.store.journal import IdLog
 
     path = context.settings.store
     counts = {
@@ -229,9 +229,9 @@ def _store(context: Context) -> Iterator[Finding]:
 
 
 def _other_homes(context: Context) -> Iterator[Finding]:
-    from backends.jobs import other_homes
+    from backends.jobs.money import other_folders
 
-    for home in other_homes.sharing(context.settings.home, context.settings.env):
+    for home in other_folders.sharing(context.settings.home, context.settings.env):
         text = (
             f"{home} buys on an account of this home too, under spending limits of its own: a day's limit counts twice"
         )
@@ -242,7 +242,7 @@ def _lock(context: Context) -> Iterator[Finding]:
     """Whether the kernel really keeps a second one out: lanes hang on it."""
     from filelock import FileLock, Timeout
 
-    from backends.jobs.private import private_folder
+    from backends.jobs.files.private import private_folder
 
     path = context.locks / "doctor.lock"
     try:
@@ -315,7 +315,8 @@ def _accounts(context: Context) -> Iterator[Finding]:
 def _lanes(context: Context) -> Iterator[Finding]:
     import time
 
-    from backends.jobs import admin, lanes
+    from backends.jobs import admin
+    from backends.jobs.lanes import lanes
 
     open_jobs = admin.open_by_lane(context.store)
     for lane in context.store.rows("SELECT * FROM lanes ORDER BY key"):

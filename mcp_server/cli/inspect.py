@@ -35,7 +35,7 @@ def inspect(
 
 def _saved(seen: Inspection, path: Path) -> Path:
     """The picture's bytes at a path that the person has chosen."""
-    from backends.jobs.artifacts import disk_errors
+    from backends.jobs.files.artifacts import disk_errors
 
     with disk_errors(f"writing {path}"):
         path.write_bytes(seen.jpeg)

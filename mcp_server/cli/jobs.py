@@ -124,7 +124,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def _bill(studio: Studio, by: Literal["label", "day"]) -> Bill:
-    from backends.jobs import ledger
+    from backends.jobs.money import ledger
 
     return [
         {
@@ -153,7 +153,7 @@ def _show_bill(rows: Bill, differences: Bill, by: str, as_csv: bool, as_json: bo
 
 def _differences(studio: Studio) -> Bill:
     """The paid jobs whose clip is not what was asked for: a ground for a complaint."""
-    from backends.jobs import ledger
+    from backends.jobs.money import ledger
 
     return [
         {"job_id": row["id"], "label": row["label"], "difference": row["cost_basis"].partition("; ")[2]}
@@ -184,7 +184,7 @@ def show_job(job: str, as_json: Json = False) -> None:
 def _remote_id(studio: Studio, job: str) -> str:
     """What the provider calls the job: as its row says, else as the id log has it from before a crash; "" when neither
     knows."""
-    from backends.jobs.idlog import IdLog
+    from backends.jobs.store.journal import IdLog
 
     row = studio.context.store.row("SELECT remote_id FROM jobs WHERE id = ?", (job,))
     if row is not None and row["remote_id"]:

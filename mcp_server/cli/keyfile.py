@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 from backends.errors import VideoError
-from backends.jobs.private import private_folder
+from backends.jobs.files.private import private_folder
 from backends.settings import KEY_VARIABLES
 
 HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"

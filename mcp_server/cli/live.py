@@ -115,7 +115,7 @@ def _priced(chosen: Candidate) -> str:
 
 def _check_money(studio: Studio, chosen: Candidate, limit: Decimal) -> None:
     """Nobody is asked for leave to spend what a limit refuses all the same."""
-    from backends.jobs import ledger
+    from backends.jobs.money import ledger
 
     if chosen.high > limit:
         text = f"the cheapest clip of {chosen.row.provider} costs {show.usd(chosen.high)} ({chosen.row.id})"

@@ -13,7 +13,7 @@ from mcp_server.demo import STILLS
 
 if TYPE_CHECKING:
     from backends.catalog.price import Estimate
-    from backends.catalog.row import Mode, Row
+    from backends.catalog.schema.row import Mode, Row
 
 PROMPT = "a small boat on a calm lake at dusk"
 STILL = STILLS[0]
@@ -57,7 +57,7 @@ def cheapest(provider: str, rows: Iterable[Row], still: MediaFacts) -> Candidate
 def _candidates(row: Row, still: MediaFacts) -> Iterator[Candidate]:
     """What the catalogue's own check lets through, with its price."""
     from backends.catalog.price import estimate
-    from backends.catalog.rules import check
+    from backends.catalog.rules.check import check
 
     for fields in (fields for mode in row.modes for fields in _orders(mode)):
         try:

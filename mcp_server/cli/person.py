@@ -16,7 +16,7 @@ import typer
 from backends.errors import VideoError
 
 if TYPE_CHECKING:
-    from backends.jobs.limits import How
+    from backends.jobs.money.limits import How
 
 SCRIPT_VARIABLE = "REELWRIGHT_YES"
 """Names what a person's own script may do without a terminal, separated by commas, such as raise-limits."""

@@ -25,7 +25,7 @@ PHRASE = 6
 def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
     """how: bind, retry or write_off. VideoError("consent") without a terminal or with another phrase."""
     from backends.jobs import decisions
-    from backends.jobs.idlog import IdLog
+    from backends.jobs.store.journal import IdLog
 
     job = studio.get(job_id)
     if job.state in ("succeeded", "failed", "cancelled"):
@@ -60,7 +60,7 @@ def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
 
 def known_id(studio: Studio, job: str) -> str:
     """The id that the journal has of a job, in words; "" when it has none."""
-    from backends.jobs.idlog import IdLog
+    from backends.jobs.store.journal import IdLog
 
     known = IdLog.of(studio.context.settings.home).find(job)
     return f"; the journal of paid jobs has it as {known.remote_id}" if known else ""

@@ -41,8 +41,8 @@ def short_home(env: Mapping[str, str], output: Path | None = None, idle_s: float
 
 
 def _empty(settings: Settings) -> None:
-    from backends.jobs.lanes import driver_of
-    from backends.jobs.process import is_alive
+    from backends.jobs.lanes.lanes import driver_of
+    from backends.jobs.lanes.process import is_alive
     from backends.studio import Studio
 
     if not settings.store.exists():

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from backends.catalog.controls import judge_camera
-from backends.catalog.fitting import Fitting
-from backends.catalog.rules import check
+from backends.catalog.rules.check import check
+from backends.catalog.rules.controls import judge_camera
+from backends.catalog.rules.fitting import Fitting
 from backends.errors import VideoError
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from backends.catalog.availability import availability
-from backends.catalog.checked import Checked
 from backends.catalog.price import estimate
 from backends.catalog.ranking import rank
-from backends.catalog.rules import Misfit, find
-from backends.catalog.span import number_text
+from backends.catalog.rules.check import Misfit, find
+from backends.catalog.rules.checked import Checked
+from backends.catalog.schema.span import number_text
 from backends.errors import VideoError
 from backends.request import MAX_DURATION_S, MAX_PROMPT, Frame, MediaFacts, Number, Role, VideoRequest
 from backends.studio import Studio

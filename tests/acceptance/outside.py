@@ -153,7 +153,7 @@ def workers(place: Place) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            ours = "backends.jobs.worker" in words and process.environ().get("REELWRIGHT_HOME") == str(place.home)
+            ours = "backends.jobs.run.worker" in words and process.environ().get("REELWRIGHT_HOME") == str(place.home)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         if ours and process.pid != os.getpid():

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from backends.catalog import compact, load, loader, rank
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
 from backends.request import MediaFacts, VideoRequest, build_request
 
 RUNS = 50

@@ -28,10 +28,11 @@ import httpx
 import psutil
 
 from backends.backend import registry
-from backends.jobs import lanes, records
+from backends.jobs import records
 from backends.jobs.context import Context
-from backends.jobs.order import Order, Orders
-from backends.jobs.schema import OPEN
+from backends.jobs.lanes import lanes
+from backends.jobs.order.place import Order, Orders
+from backends.jobs.store.schema import OPEN
 from backends.jobs.views import Job
 from backends.studio import Studio
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
@@ -323,7 +324,7 @@ async def _theirs(client: httpx.AsyncClient, name: str, number: int, rule: Wait,
 WRITER = """
 import json, random, sys, time
 from pathlib import Path
-from backends.jobs.store import Store
+from backends.jobs.store.database import Store
 store, job = Store(Path(sys.argv[1])), sys.argv[2]
 for number in range(int(sys.argv[3])):
     time.sleep(random.uniform(0.02, 0.08))

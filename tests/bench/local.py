@@ -167,7 +167,7 @@ class Ours:
         return list({one.pid: one for one in every}.values())
 
     def _engine(self) -> list[psutil.Process]:
-        return [one for one in self._processes() if "backends.jobs.engine_child" in one.cmdline()]
+        return [one for one in self._processes() if "backends.jobs.run.engine_child" in one.cmdline()]
 
     def clip(self, seed: int) -> Clip:
         """From the tool call to the answer that names its file."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backends.catalog.row import Mode, Row
-from backends.catalog.span import Size
+from backends.catalog.schema.row import Mode, Row
+from backends.catalog.schema.span import Size
 from backends.request import CAMERA_MOVES, MediaFacts, Task, VideoRequest, build_request
 
 FROM_CLIP = ("extend", "edit", "upscale")

@@ -13,9 +13,9 @@ from typing import Any
 
 from backends.catalog import check, estimate, load
 from backends.catalog.markdown import models_page
-from backends.catalog.ownership import break_even, break_even_table, compare, gpus, usd_per_s
 from backends.catalog.price import money
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
+from backends.costs.ownership import break_even, break_even_table, compare, gpus, usd_per_s
 from backends.request import build_request
 from tests.catalog.boxes import still
 

@@ -19,7 +19,7 @@ from runwayml import types as runway_types
 from runwayml._utils import PropertyInfo
 
 from backends.catalog import check, load
-from backends.catalog.row import Mode, Row
+from backends.catalog.schema.row import Mode, Row
 from backends.request import Task
 from tests.catalog import boxes
 

@@ -123,7 +123,7 @@ def test_option_words_are_case_blind() -> None:
     key, option = next((key, option) for key, option in row.options.items() if _words(option))
     word = str(option.values[0])
     mode = next(mode for mode in row.modes if key in mode.options)
-    from backends.catalog.rules import check
+    from backends.catalog.rules.check import check
     from tests.catalog.boxes import plain
 
     draft = plain(mode, sorted(mode.tasks)[0]).changed(provider_options={key.upper(): word.upper()})

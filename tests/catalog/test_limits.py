@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.catalog import load
-from backends.catalog.checked import Checked
 from backends.catalog.price import estimate
-from backends.catalog.row import Mode, Row
-from backends.catalog.rules import check, find
-from backends.catalog.wishes import given_up
+from backends.catalog.rules.check import check, find
+from backends.catalog.rules.checked import Checked
+from backends.catalog.rules.wishes import given_up
+from backends.catalog.schema.row import Mode, Row
 from backends.errors import VideoError
 from backends.request import Task, VideoRequest
 from tests.catalog import boxes

@@ -12,7 +12,7 @@ import pytest
 
 from backends.catalog import load, loader
 from backends.catalog.price import estimate
-from backends.catalog.rules import check
+from backends.catalog.rules.check import check
 from backends.errors import VideoError
 from backends.request import build_request
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from backends.catalog import load
-from backends.catalog.ownership import Gpu, break_even, break_even_table, compare, gpus, own_cost, usd_per_s
+from backends.costs.ownership import Gpu, break_even, break_even_table, compare, gpus, own_cost, usd_per_s
 from backends.errors import VideoError
 
 CATALOG = load()

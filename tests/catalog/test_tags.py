@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from backends.catalog import load
-from backends.catalog.rules import check
-from backends.catalog.tags import check_tags, unnamed
+from backends.catalog.rules.check import check
+from backends.catalog.rules.tags import check_tags, unnamed
 from backends.errors import VideoError
 from backends.request import VideoRequest, build_request
 from tests.catalog.boxes import still

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from backends.backend import Access
 from backends.errors import VideoError
-from backends.jobs import admin, decisions, ledger
-from backends.jobs.schema import OPEN
+from backends.jobs import admin, decisions
+from backends.jobs.money import ledger
+from backends.jobs.store.schema import OPEN
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, end
 from tests.jobs.truth import PRICE

@@ -7,7 +7,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from backends.jobs.store import Row
+from backends.jobs.store.database import Row
 from tests.chaos.evil import EvilOutcome, Home
 from tests.fakes import FakeServer
 from tests.jobs import truth as checks

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from backends.jobs.process import ProcessId
+from backends.jobs.lanes.process import ProcessId
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station, end
 

@@ -10,12 +10,13 @@ import pytest
 
 from backends.backend import Handle
 from backends.errors import VideoError
-from backends.jobs import admin, decisions, ledger, records
+from backends.jobs import admin, decisions, records
 from backends.jobs.context import Context
-from backends.jobs.idlog import IdLog
-from backends.jobs.lanes import Fenced
+from backends.jobs.lanes.lanes import Fenced
+from backends.jobs.money import ledger
 from backends.jobs.records import Hold
-from backends.jobs.store import Transaction
+from backends.jobs.store.database import Transaction
+from backends.jobs.store.journal import IdLog
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request

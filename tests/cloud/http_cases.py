@@ -16,9 +16,9 @@ from typing import Any
 
 from backends.backend import Asset, Handle, Prepared, RemoteBackend, registered
 from backends.catalog.loader import load
-from backends.catalog.rules import check
+from backends.catalog.rules.check import check
 from backends.errors import VideoError
-from backends.jobs.legal import prepare
+from backends.jobs.order.legal import prepare
 from backends.jobs.views import Job
 from backends.media.images import check_image
 from backends.media.probe import probe_clip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from backends.jobs.process import is_alive
+from backends.jobs.lanes.process import is_alive
 from tests.jobs.station import Station, until
 
 PRICE = 'price = { unit = "per_clip", rates = [{ usd = 0.5 }], date = 2026-11-23, source = "this test" }'

@@ -10,9 +10,9 @@ from typing import Any
 from PIL import Image
 
 from backends.backend import Asset, Handle, Prepared
-from backends.catalog.row import Mode, Option, Row
-from backends.catalog.rules import check
-from backends.jobs.legal import prepare
+from backends.catalog.rules.check import check
+from backends.catalog.schema.row import Mode, Option, Row
+from backends.jobs.order.legal import prepare
 from backends.request import MediaFacts, build_request
 from tests.fakes import tiny_clip
 

@@ -17,7 +17,7 @@ from backends import border
 from backends.backend import Cancelled, Done, Handle, Listing, Ref, RemoteFile, Sighting, Status
 from backends.cloud import http_json
 from backends.errors import VideoError
-from backends.jobs import codec
+from backends.jobs.store import codec
 
 INT64 = 2**63
 HOSTILE: tuple[Any, ...] = (

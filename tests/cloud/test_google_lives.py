@@ -87,7 +87,7 @@ def test_every_kind_of_work_outlives_its_worker_and_is_paid_once(
     assert (counts["submit"], counts["charges"], counts["broken"]) == (len(jobs), len(jobs), 0)
     assert station.books()[1] == 0, "no money is held any more"
 
-    assert "backends.jobs.worker" in worker
+    assert "backends.jobs.run.worker" in worker
     for secret in (KEY, TOKEN, SECRET):
         assert secret not in worker and files_with(station.root, secret) == []
     fetched = [entry["sent"] for entry in server.log("media")]

@@ -20,7 +20,7 @@ from backends.cloud.http import Timing
 from backends.cloud.openai_api import OpenAIBackend
 from backends.cloud.openai_wire import Dialect
 from backends.errors import VideoError
-from backends.jobs.delivery import allowed_hosts
+from backends.jobs.run.download import allowed_hosts
 from backends.request import build_request
 from tests.cloud import openai_rows
 from tests.cloud.orders import clip, every_order, leaves, order, still, with_files

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from backends.backend import Handle
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
 from backends.cloud.openai_api import OpenAIBackend
 from tests.cloud import openai_document as document
 from tests.cloud.openai_rows import catalog

@@ -87,7 +87,7 @@ def test_every_kind_of_work_outlives_its_worker_and_is_paid_once(
     own = station.row(jobs[0])["remote_id"]
     assert [job["request"]["body"]["video"] for job in server.jobs()[-2:]] == [{"id": own}] * 2
 
-    assert "backends.jobs.worker" in worker and KEY not in worker
+    assert "backends.jobs.run.worker" in worker and KEY not in worker
     assert files_with(station.root, KEY) == []
     media = server.log("media")
     assert media and all("authorization" in entry["headers"] for entry in media), "the server's own host asks for it"

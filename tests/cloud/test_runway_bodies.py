@@ -10,7 +10,7 @@ import pytest
 
 from backends.backend import Prepared
 from backends.catalog.loader import load
-from backends.catalog.row import Row
+from backends.catalog.schema.row import Row
 from backends.cloud.http_media import filled
 from backends.cloud.runway_api import RunwayBackend
 from backends.errors import VideoError

@@ -94,7 +94,7 @@ def test_every_kind_of_work_outlives_its_worker_and_is_paid_once(
     assert sorted(endpoints) == sorted(
         ["text_to_video"] * 2 + ["image_to_video"] * 2 + ["video_to_video"] * 2 + ["video_upscale"]
     )
-    assert "backends.jobs.worker" in worker and KEY not in worker
+    assert "backends.jobs.run.worker" in worker and KEY not in worker
     assert files_with(station.root, KEY) == []
     media = server.log("media")
     assert media and not any("authorization" in entry["headers"] for entry in media)

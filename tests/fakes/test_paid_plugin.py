@@ -21,7 +21,7 @@ import pytest
 from backends.backend import Asset, Handle, Prepared, Ref
 from backends.catalog.loader import load
 from backends.catalog.price import estimate
-from backends.catalog.rules import check
+from backends.catalog.rules.check import check
 from backends.errors import VideoError
 from backends.request import MediaFacts, build_request
 from tests.fakes import PLUGIN, FakeServer, tiny_clip

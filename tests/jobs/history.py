@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.jobs.store import Store, Transaction
+from backends.jobs.store.database import Store, Transaction
 
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :times)"
 

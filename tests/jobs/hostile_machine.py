@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from backends.errors import VideoError
-from backends.jobs import admin, decisions, limits
+from backends.jobs import admin, decisions
 from backends.jobs.context import Context
-from backends.jobs.process import ProcessId, is_alive
-from backends.jobs.schema import OPEN
-from backends.jobs.store import Row
+from backends.jobs.lanes.process import ProcessId, is_alive
+from backends.jobs.money import limits
+from backends.jobs.store.database import Row
+from backends.jobs.store.schema import OPEN
 from backends.jobs.views import FINAL
 from tests.fakes import FakeServer, tiny_clip
 from tests.fakes.hostile import TRICKS

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from backends.errors import VideoError
-from backends.jobs import admin, decisions, limits
+from backends.jobs import admin, decisions
 from backends.jobs.context import Context
-from backends.jobs.process import ProcessId, is_alive
+from backends.jobs.lanes.process import ProcessId, is_alive
+from backends.jobs.money import limits
 from backends.jobs.records import ORDER
 from backends.jobs.views import FINAL, SETTLED
 from backends.studio import Studio

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, cast
 
-from backends.jobs.process import ProcessId, start_time, this_process
+from backends.jobs.lanes.process import ProcessId, start_time, this_process
 from tests.fakes import PLUGIN
 from tests.jobs.station import CATALOG, TINY
 
@@ -67,7 +67,7 @@ def _become(env: dict[str, str]) -> None:
     """In the forked child: the worker, with the environment that it would have been started with."""
     import importlib
 
-    from backends.jobs import crash, worker
+    from backends.jobs.run import worker
 
     null = os.open(os.devnull, os.O_RDWR)
     home = Path(env["REELWRIGHT_HOME"])
@@ -77,14 +77,14 @@ def _become(env: dict[str, str]) -> None:
         os.dup2(source, target)
     os.environ.clear()
     os.environ.update(env)
-    importlib.reload(crash)  # it reads its plan from the environment, as in a process that starts
+    importlib.reload(crashpoints)  # it reads its plan from the environment, as in a process that starts
     worker.main()
 
 
 def main() -> None:
     from backends.backend import registered, registry
     from backends.catalog.loader import load
-    from backends.jobs import worker as _worker  # noqa: F401 - imported for the children
+    from backends.jobs.run import worker as _worker  # noqa: F401 - imported for the children
 
     os.setsid()
     env = {"PAID_API_KEY": "none", "PAID_BASE_URL": "http://127.0.0.1:9"}

@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 
 import anyio
 
-from backends.jobs import lanes, limits
 from backends.jobs.context import Context
-from backends.jobs.order import Order, Orders
-from backends.jobs.process import ProcessId, is_alive
-from backends.jobs.store import Row, Store
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.process import ProcessId, is_alive
+from backends.jobs.money import limits
+from backends.jobs.order.place import Order, Orders
+from backends.jobs.store.database import Row, Store
 from backends.jobs.views import Job
 from backends.request import VideoRequest, build_request
 from backends.settings import Settings, load_settings

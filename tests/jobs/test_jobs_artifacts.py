@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs.artifacts import Artifacts, disk_errors
+from backends.jobs.files.artifacts import Artifacts, disk_errors
 
 CLIP = b"a clip" * 100
 
@@ -119,7 +119,7 @@ def test_a_disk_too_full_for_a_copy_leaves_the_clip_in_the_store(artifacts: Arti
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
         "from backends.errors import VideoError\n"
-        "from backends.jobs.artifacts import Artifacts\n"
+        "from backends.jobs.files.artifacts import Artifacts\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
         "try:\n"

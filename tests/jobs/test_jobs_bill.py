@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from backends.errors import VideoError
-from backends.jobs import admin, bill
+from backends.jobs import admin
 from backends.jobs.context import Context
+from backends.jobs.money import reported_cost
 from backends.studio import Studio
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request, until
@@ -36,9 +37,9 @@ def studio(station: Station) -> Studio:
     "figure", ["0", "0.4", "8", "-0.01", "-1000", "8.01", "1e25", "1e999999", "-1e999999", "NaN", "Infinity"]
 )
 def test_a_bill_is_believed_up_to_twenty_times_the_reservation(figure: str) -> None:
-    known = bill.believed(Decimal(figure), 400_000)
+    known = reported_cost.believed(Decimal(figure), 400_000)
     assert known == {"0": 0, "0.4": 400_000, "8": 8_000_000}.get(figure)
-    said = bill.judge(Decimal(figure), 400_000)
+    said = reported_cost.judge(Decimal(figure), 400_000)
     assert said is not None and said.cost == (400_000 if known is None else known)
     assert (said.odd != "") == (known is None) and len(said.words) < 100
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backends.jobs.billing import in_general
+from backends.jobs.money.cancel_terms import in_general
 from backends.studio import CANCEL_S, Studio
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station, text_request, until

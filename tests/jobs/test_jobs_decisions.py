@@ -10,10 +10,11 @@ import pytest
 
 from backends.backend import Access, Handle
 from backends.errors import VideoError
-from backends.jobs import decisions, ledger, records
+from backends.jobs import decisions, records
 from backends.jobs.context import Context
-from backends.jobs.idlog import IdLog
-from backends.jobs.store import Transaction, to_json
+from backends.jobs.money import ledger
+from backends.jobs.store.database import Transaction, to_json
+from backends.jobs.store.journal import IdLog
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
 from tests.jobs.nursery import Nursery
@@ -168,7 +169,7 @@ def test_a_running_job_follows_its_account_to_another_address(
 def test_handles_that_are_kept_hold_their_addresses(desk: Station, context: Context) -> None:
     job = at(desk, context, "running")
     handle = Handle("pj_1", {"status_url": "https://example.org/1"})
-    from backends.jobs import codec
+    from backends.jobs.store import codec
 
     context.store.write(
         lambda tx: tx.run("UPDATE jobs SET handle = ? WHERE id = ?", (to_json(codec.handle_to_json(handle)), job))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends.jobs.context import Context
-from backends.jobs.delivered import Comparison, compare
+from backends.jobs.run.comparison import Comparison, compare
 from backends.request import MediaFacts
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station, text_request

@@ -30,7 +30,7 @@ def engines() -> list[psutil.Process]:
 def _is_engine(process: psutil.Process) -> bool:
     """A living one: a process that has ended but was not waited for yet has no command line."""
     try:
-        return "backends.jobs.engine_child" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+        return "backends.jobs.run.engine_child" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -14,7 +14,7 @@ from backends.catalog import choose, load
 from backends.catalog.availability import availability
 from backends.catalog.ranking import Prefer
 from backends.errors import A_PERSON, VideoError
-from backends.jobs.offers import UNPRICED, Estimator, Market
+from backends.jobs.order.offers import UNPRICED, Estimator, Market
 from backends.request import MediaFacts, VideoRequest, build_request
 from backends.studio import Studio
 from tests.catalog.boxes import clip, still

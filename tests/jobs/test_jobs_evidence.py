@@ -6,9 +6,9 @@ import http.client
 import json
 from collections.abc import Callable
 
-from backends.jobs import limits
 from backends.jobs.context import Context
-from backends.jobs.store import Row
+from backends.jobs.money import limits
+from backends.jobs.store.database import Row
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import KEY, Station, text_request

@@ -9,12 +9,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from backends.catalog.row import Limits
+from backends.catalog.schema.row import Limits
 from backends.errors import ErrorKind, VideoError
-from backends.jobs import lanes
-from backends.jobs.gates import FAILURES_TO_TRIP, PRICE_STOP_S, Breaker, Gate
-from backends.jobs.lane_state import POSTS_AT_ONCE, Posts
-from backends.jobs.store import Store
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.gates import FAILURES_TO_TRIP, PRICE_STOP_S, Breaker, Gate
+from backends.jobs.lanes.state import POSTS_AT_ONCE, Posts
+from backends.jobs.store.database import Store
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from backends.jobs.process import is_alive
+from backends.jobs.lanes.process import is_alive
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request, tiny_request, until
 

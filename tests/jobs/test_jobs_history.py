@@ -10,8 +10,8 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs import records
-from backends.jobs.pruning import BATCH, KEEP_DAYS, Pruner
-from backends.jobs.store import Store
+from backends.jobs.store.database import Store
+from backends.jobs.store.pruning import BATCH, KEEP_DAYS, Pruner
 from backends.jobs.views import STATES
 from backends.studio import Studio
 from tests.fakes import FakeServer

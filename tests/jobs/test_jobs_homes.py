@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs.homes import MEMORY, check_paid, file_system, why_lost, why_unsafe
+from backends.jobs.store.filesystems import MEMORY, check_paid, file_system, why_lost, why_unsafe
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request, tiny_request
 

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from backends.backend import Handle
-from backends.jobs.idlog import IdLog
+from backends.jobs.store.journal import IdLog
 
 
 def test_the_last_handle_of_a_job(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from backends.errors import VideoError
-from backends.jobs.held import copied
-from backends.jobs.inputs import Inputs, Keep, Resolved
-from backends.jobs.order import Order, Orders
+from backends.jobs.files.held import copied
+from backends.jobs.order.inputs import Inputs, Keep, Resolved
+from backends.jobs.order.place import Order, Orders
 from backends.media.frames import decode
 from backends.request import VideoRequest
 from backends.studio import Studio

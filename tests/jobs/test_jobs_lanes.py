@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from backends.jobs import lanes
-from backends.jobs.lanes import Fenced
-from backends.jobs.process import ProcessId, boot_id, is_alive, start_time, this_process
-from backends.jobs.store import Row, Store, Transaction
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.lanes import Fenced
+from backends.jobs.lanes.process import ProcessId, boot_id, is_alive, start_time, this_process
+from backends.jobs.store.database import Row, Store, Transaction
 from tests.jobs.station import until
 
 LANE = "paid|http://127.0.0.1:1|abc"
 HOLD = """
 import sys, time
 from pathlib import Path
-from backends.jobs import lanes
-from backends.jobs.store import Store
+from backends.jobs.lanes import lanes
+from backends.jobs.store.database import Store
 store = Store(Path(sys.argv[1]))
 lease = lanes.take(store, Path(sys.argv[2]), sys.argv[3], version="0", detached=True)
 print(lease.epoch, flush=True)
@@ -224,9 +224,9 @@ def container() -> list[str]:
 SEES = """
 import sys
 from pathlib import Path
-from backends.jobs import lanes
-from backends.jobs.process import is_alive
-from backends.jobs.store import Store
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.process import is_alive
+from backends.jobs.store.database import Store
 row = Store(Path(sys.argv[1])).row("SELECT * FROM lanes")
 print(lanes.is_driven(Path(sys.argv[2]), row), is_alive(lanes.driver_of(row)))
 """

@@ -16,8 +16,8 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs.context import Context
+from backends.jobs.run.worker import in_words
 from backends.jobs.views import Job
-from backends.jobs.worker import in_words
 from tests.fakes import FakeServer
 from tests.jobs.nursery import ROOT, Nursery
 from tests.jobs.station import KEY, Station, end, text_request, tiny_request, until
@@ -76,7 +76,7 @@ def test_no_key_in_process_arguments_store_or_logs(
     server.wait("charges", 1, 15.0)
     (worker,) = station.drivers()
     arguments = Path(f"/proc/{worker.pid}/cmdline").read_bytes()
-    assert b"backends.jobs.worker" in arguments and KEY.encode() not in arguments
+    assert b"backends.jobs.run.worker" in arguments and KEY.encode() not in arguments
     refused = studio.submit(text_request("refused")).job_id
     station.settled(studio, [refused])
     server.tell()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import ledger, limits
-from backends.jobs.store import Store
+from backends.jobs.money import ledger, limits
+from backends.jobs.store.database import Store
 
 DAY = "a person can change it at a terminal (reelwright config --help)"
 

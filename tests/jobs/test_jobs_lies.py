@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import decisions, ledger
+from backends.jobs import decisions
 from backends.jobs.context import Context
-from backends.jobs.schema import OPEN
+from backends.jobs.money import ledger
+from backends.jobs.store.schema import OPEN
 from backends.studio import Studio
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery

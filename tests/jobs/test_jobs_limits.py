@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import limits
-from backends.jobs.limits import is_raised
-from backends.jobs.store import Store
+from backends.jobs.money import limits
+from backends.jobs.money.limits import is_raised
+from backends.jobs.store.database import Store
 
 KNOWN = ["paid", "other"]
 

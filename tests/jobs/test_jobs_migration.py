@@ -12,9 +12,10 @@ import apsw
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import ledger, schema
 from backends.jobs.context import Context
-from backends.jobs.store import Row, Store
+from backends.jobs.money import ledger
+from backends.jobs.store import schema
+from backends.jobs.store.database import Row, Store
 from backends.jobs.views import STATES
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request
@@ -152,7 +153,7 @@ def test_a_failed_migration_changes_nothing(path: Path, broken_step: None) -> No
 def test_processes_that_open_an_older_store_at_once_migrate_it_once(path: Path) -> None:
     older(path, every_state())
     code = (
-        "import sys; from pathlib import Path; from backends.jobs.store import Store; sys.stdin.readline(); "
+        "import sys; from pathlib import Path; from backends.jobs.store.database import Store; sys.stdin.readline(); "
         "Store(Path(sys.argv[1])).close()"
     )
     running = [

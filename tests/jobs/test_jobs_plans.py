@@ -15,8 +15,9 @@ import anyio
 import apsw
 import pytest
 
-from backends.jobs import admin, lanes
-from backends.jobs.schema import OPEN, UNENDED
+from backends.jobs import admin
+from backends.jobs.lanes import lanes
+from backends.jobs.store.schema import OPEN, UNENDED
 from backends.jobs.views import FINAL, SETTLED, STATES
 from backends.studio import Studio
 from tests.fakes import FakeServer

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends.jobs.context import Context
-from backends.jobs.store import Row, Store, Transaction
+from backends.jobs.store.database import Row, Store, Transaction
 from tests.fakes import FakeServer
 from tests.jobs.power import Power
 from tests.jobs.station import Station, text_request, until

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backends.jobs.private import private_home, rights_of_others, why_not_narrowed
-from backends.jobs.store import Store
+from backends.jobs.files.private import private_home, rights_of_others, why_not_narrowed
+from backends.jobs.store.database import Store
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request, tiny_request

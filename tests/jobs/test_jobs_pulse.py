@@ -13,9 +13,9 @@ import apsw
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from backends.jobs import pulse
-from backends.jobs.pulse import Pulse
-from backends.jobs.store import Store
+from backends.jobs.lanes import pulse
+from backends.jobs.lanes.pulse import Pulse
+from backends.jobs.store.database import Store
 from tests.jobs.station import until
 
 BEAT_S = 0.05

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import lanes, records
-from backends.jobs.lanes import Fenced
+from backends.jobs import records
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.records import ORDER, Hold
-from backends.jobs.store import Store
+from backends.jobs.store.database import Store
 from backends.jobs.views import FINAL, State
 
 LANE = "paid|x|y"

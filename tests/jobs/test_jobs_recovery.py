@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from backends.jobs.idlog import IdLog
 from backends.jobs.recovery import unlisted
+from backends.jobs.store.journal import IdLog
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, end, text_request, until
 

@@ -10,7 +10,7 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs import admin, decisions
 from backends.jobs.context import Context
-from backends.jobs.idlog import IdLog
+from backends.jobs.store.journal import IdLog
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
 from tests.jobs.nursery import Nursery

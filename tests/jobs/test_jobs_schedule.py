@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from backends.jobs.lane_state import POLL_EVERY_S
-from backends.jobs.schedule import MAX_GAP_S, MIN_GAP_S, Durations, next_gap
+from backends.jobs.lanes.polling import MAX_GAP_S, MIN_GAP_S, Durations, next_gap
+from backends.jobs.lanes.state import POLL_EVERY_S
 
 Wait = Callable[[float], float]
 

@@ -17,8 +17,8 @@ import apsw
 import pytest
 
 from backends.errors import OwnFault, VideoError
-from backends.jobs import schema
-from backends.jobs.store import Store, Transaction, add_event
+from backends.jobs.store import schema
+from backends.jobs.store.database import Store, Transaction, add_event
 from tests.jobs.station import until
 
 
@@ -148,7 +148,7 @@ def test_what_another_process_commits_is_seen(path: Path) -> None:
 
 def test_eight_processes_open_a_fresh_store_at_once(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from backends.jobs.store import Store; sys.stdin.readline(); "
+        "import sys; from pathlib import Path; from backends.jobs.store.database import Store; sys.stdin.readline(); "
         "s = Store(Path(sys.argv[1])); s.write(lambda tx: tx.run('INSERT INTO settings VALUES (?, 1, 0)', "
         "(sys.argv[2],))); s.close()"
     )
@@ -267,7 +267,7 @@ def test_a_store_whose_write_lock_is_held_opens_and_reads(path: Path) -> None:
 
 def test_a_store_that_another_program_keeps_for_itself_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Store(path).close()
-    monkeypatch.setattr("backends.jobs.store._BUSY_MS", 200)
+    monkeypatch.setattr("backends.jobs.store.database._BUSY_MS", 200)
     keep = "PRAGMA locking_mode=EXCLUSIVE; INSERT INTO settings VALUES ('k', 'v', 0)"
     with held_by_another(path, keep), pytest.raises(VideoError) as caught:
         Store(path)
@@ -336,7 +336,7 @@ OPEN = """
 import os, sys
 from pathlib import Path
 from backends.errors import OwnFault, VideoError
-from backends.jobs.store import Store
+from backends.jobs.store.database import Store
 if os.geteuid() == 0:  # to whom every folder can be written
     os.setgroups([])
     os.setgid(65534)
@@ -380,7 +380,7 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
     """A limit on the size of files stands for the full disk: the write that meets it fails, the others are there."""
     code = (
         "import resource, sys; from pathlib import Path; from backends.errors import OwnFault, VideoError\n"
-        "from backends.jobs.store import Store\n"
+        "from backends.jobs.store.database import Store\n"
         "s = Store(Path(sys.argv[1])); done = 0\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
         "try:\n"

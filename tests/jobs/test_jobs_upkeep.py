@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from backends.jobs import upkeep
-from backends.jobs.artifacts import Artifacts
+from backends.jobs.files.artifacts import Artifacts
 from backends.request import VideoRequest
 from backends.studio import Studio
 from tests.cli.shell import Shell

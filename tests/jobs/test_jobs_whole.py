@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.jobs.whole import only_the_new_part
+from backends.jobs.run.join_extended import only_the_new_part
 from backends.media.probe import probe_clip
 from backends.request import MediaFacts, build_request
 from tests.fakes import FakeServer, tiny_clip

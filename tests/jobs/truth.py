@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from backends.jobs.store import Row
+from backends.jobs.store.database import Row
 from tests.jobs.station import Station
 
 PRICE = Decimal("0.40")

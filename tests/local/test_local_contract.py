@@ -15,7 +15,7 @@ from diffusers.hooks import apply_group_offloading
 from PIL import Image
 
 from backends.catalog.loader import load
-from backends.catalog.row import Mode
+from backends.catalog.schema.row import Mode
 from backends.local.call import Call
 from backends.local.families import Variant, variant, variants
 from backends.local.loading import load as load_pipe

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from backends.jobs import lanes
-from backends.jobs.process import is_alive, start_time
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.process import is_alive, start_time
 from backends.jobs.views import Job
 from backends.request import VideoRequest, build_request
 from backends.studio import Studio

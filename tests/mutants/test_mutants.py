@@ -31,7 +31,7 @@ def test_a_text_that_is_not_there_once_is_an_error(tmp_path: Path) -> None:
 
 def test_a_copy_is_broken_for_every_process_and_then_whole_again(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
-    path = "backends/jobs/delivery.py"
+    path = "backends/jobs/run/download.py"
     broken = Mutant("broken", path, "MAX_CLIP = 8 << 30\n", "MAX_CLIP = 9\n", "every clip", ("tests/test_errors.py",))
 
     def seen() -> str:  # as a detached worker starts: no folder of the caller's on its path

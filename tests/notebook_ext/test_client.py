@@ -16,7 +16,7 @@ from PIL import Image
 
 from backends.backend import registry
 from backends.errors import VideoError
-from backends.jobs import limits
+from backends.jobs.money import limits
 from backends.media.images import load_image
 from backends.request import VideoRequest
 from notebook_ext import kernel

@@ -1,0 +1,1 @@
+"""What a clip costs on a GPU of one's own."""

@@ -1,0 +1,224 @@
+"""Bytes on disk: inputs by their hash, finished clips by their job, and copies for people.
+
+    artifacts/blobs/ab/<sha256>       inputs
+    artifacts/jobs/<job id>/clip.mp4  the clip, poster.jpg, meta.json (its presence = whole), further files
+
+Everything is written to a temporary file in the same file system, flushed to disk, then renamed into place. What is
+kept is read-only and has no name outside the store: what a person does to a published clip never reaches it. Where a
+kept file is used again its hash is looked at first.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from backends.backend import JsonObject
+from backends.errors import VideoError
+from backends.jobs.crashpoints import crash_point
+from backends.jobs.files import copies
+from backends.jobs.files.names import stem_of
+from backends.jobs.files.private import new_private_file, private_folder
+from backends.media.hashing import is_intact
+
+
+@contextmanager
+def disk_errors(what: str) -> Generator[None]:
+    """Turn what a disk can do to us into words: full, too large for the limit, not writable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = f"the disk is full while {what}: free some space and repeat; nothing that was accepted is lost"
+        elif error.errno == errno.EFBIG:
+            text = f"the file would be larger than this process may write, while {what}: raise the limit (ulimit -f)"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            text = f"no permission while {what}: make the folder writable, or set REELWRIGHT_HOME to one that is"
+        else:
+            text = f"the disk failed while {what}: {error.strerror or error}"
+        raise VideoError("storage", text, retryable=True) from None
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make a rename in this folder last through a power cut, where the system can."""
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Blob(NamedTuple):
+    """new: this very call has put it there."""
+
+    sha256: str
+    new: bool
+
+
+def changed(what: str) -> VideoError:
+    """What to say of a kept file that is no longer what was kept."""
+    return VideoError(
+        "asset",
+        f"{what} has been changed on disk, so it is not used: reelwright jobs verify lists all such files",
+    )
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The artifact folder, and where clips are put for people."""
+
+    root: Path
+    output: Path
+
+    def blob(self, sha256: str) -> Path:
+        return self.root / "blobs" / sha256[:2] / sha256
+
+    def job(self, job_id: str) -> Path:
+        return self.root / "jobs" / job_id
+
+    def add_blob(self, source: BinaryIO, limit: int = 4 << 30) -> Blob:
+        """Copy an open file in. VideoError("asset") above `limit` bytes, "storage" from the disk.
+
+        A blob of that name which holds other bytes by now is replaced.
+        """
+        folder = self.root / "blobs"
+        temporary = folder / f".{secrets.token_hex(8)}.part"
+        digest, size = hashlib.sha256(), 0
+        with disk_errors("copying an input"):
+            private_folder(folder)
+            try:
+                with new_private_file(temporary) as file:
+                    while chunk := source.read(copies.CHUNK):
+                        size += len(chunk)
+                        if size > limit:
+                            raise VideoError("asset", f"an input is larger than {limit >> 20} MiB")
+                        digest.update(chunk)
+                        file.write(chunk)
+                    sha256 = digest.hexdigest()
+                    if is_intact(self.blob(sha256), sha256):
+                        return Blob(sha256, new=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                return Blob(sha256, self._place_blob(temporary, sha256))
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _place_blob(self, temporary: Path, sha256: str) -> bool:
+        """Give it its name; whether none of that name was there."""
+        target = self.blob(sha256)
+        new = not target.exists()
+        private_folder(target.parent)
+        temporary.chmod(copies.KEPT)
+        copies.put_in_place(temporary, target)
+        fsync_folder(target.parent)
+        return new
+
+    def adopt_blob(self, path: Path, sha256: str, what: str) -> bool:
+        """Let a kept file also stand among the inputs; whether it is new there. VideoError("asset") when the file
+        does not hold the bytes of that hash; `what`: what to call it then.
+
+        A read-only file that has no other name is linked: both names lie in the store, where nobody writes, and a
+        chain of clips would otherwise fill the disk twice. Whatever else is copied.
+        """
+        target = self.blob(sha256)
+        with disk_errors("keeping a clip as input"):
+            if is_intact(target, sha256):
+                return False
+            if not is_intact(path, sha256):
+                raise changed(what)
+            private_folder(target.parent)
+            temporary = copies.part_beside(target)
+            try:
+                self._second_name(path, temporary)
+                if not is_intact(temporary, sha256):
+                    raise changed(what)
+                return self._place_blob(temporary, sha256)
+            finally:
+                copies.remove_kept(temporary)
+
+    def _second_name(self, path: Path, temporary: Path) -> None:
+        facts = path.stat()
+        if facts.st_nlink == 1 and not facts.st_mode & 0o222 and path.is_relative_to(self.root):
+            with suppress(OSError):  # a file system without links
+                os.link(path, temporary)
+                return
+        copies.keep_copy(path, temporary)
+
+    def check_kept(self, path: Path, sha256: str, what: str) -> None:
+        """VideoError("asset") when a kept file is gone or no longer what was kept; `what`: what to call it then."""
+        with disk_errors(f"reading {what}"):
+            if is_intact(path, sha256):
+                return
+            if path.exists():
+                raise changed(what)
+        raise VideoError("asset", f"{what} is gone from {path.parent}")
+
+    def spool(self, job_id: str) -> Path:
+        """A folder for what is being made or fetched; kept through a restart, so that a download can resume."""
+        folder = self.root / "spool" / job_id
+        with disk_errors("making a work folder"):
+            private_folder(folder)
+        return folder
+
+    def clear_spool(self, job_id: str) -> None:
+        shutil.rmtree(self.root / "spool" / job_id, ignore_errors=True)
+
+    def commit(self, job_id: str, files: dict[str, Path], meta: JsonObject) -> dict[str, Path]:
+        """Move finished files (name -> where they lie) into the job's folder; meta.json last. Repeatable."""
+        folder = self.job(job_id)
+        placed: dict[str, Path] = {}
+        with disk_errors("keeping the finished clip"):
+            private_folder(folder)
+            for name, source in files.items():
+                target = folder / name
+                if source != target and source.exists():
+                    copies.flush(source)
+                    source.chmod(copies.KEPT)
+                    copies.put_in_place(source, target)
+                placed[name] = target
+            crash_point("before-meta")
+            temporary = copies.part_beside(folder / "meta.json")
+            with new_private_file(temporary) as file:
+                file.write(json.dumps(meta, indent=1, sort_keys=True).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(copies.KEPT)
+            copies.put_in_place(temporary, folder / "meta.json")
+            fsync_folder(folder)
+        return placed
+
+    def publish(self, clip: Path, label: str, take: int, job_id: str) -> Path:
+        """Copy the clip into the output folder as LABEL_takeNN.mp4; never over another file, and only once."""
+        stem = stem_of(label) or job_id[:12]
+        with disk_errors(f"copying the clip into {self.output}"):
+            self.output.mkdir(parents=True, exist_ok=True)
+            for number in range(1, 1000):
+                suffix = "" if number == 1 else f"_{number}"
+                target = self.output / f"{stem}_take{take:02d}{suffix}{clip.suffix}"
+                if not os.path.lexists(target) and copies.copy_new(clip, target):
+                    return target
+                if target.exists() and target.samefile(clip):  # as earlier versions published
+                    copies.replace_by_copy(clip, target)
+                    return target
+                if target.exists() and _same_bytes(target, clip):
+                    return target
+        raise VideoError("storage", f"{self.output} holds a thousand clips named {stem}: choose another label")
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    return one.stat().st_size == other.stat().st_size and file_sha256(one) == file_sha256(other)

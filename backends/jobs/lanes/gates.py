@@ -1,0 +1,116 @@
+"""How many at once and how many a minute, per lane and model, and when a lane must stop buying.
+
+One process drives a lane, so these are plain in-process objects.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+import anyio
+
+from backends.catalog.schema.row import Limits
+from backends.errors import VideoError
+from backends.jobs.store.database import Store, Transaction
+
+FAILURES_TO_TRIP = 5
+MAX_PAUSE_S = 600.0
+PRICE_STOP_S = 365 * 86400.0
+"""After a bill above its estimate: until the person lets the lane go on."""
+
+PAUSE_S = {"auth": MAX_PAUSE_S, "balance": MAX_PAUSE_S, "quota": MAX_PAUSE_S}
+
+
+@dataclass
+class Gate:
+    """Concurrency and a minute's worth of starts for one model on one lane."""
+
+    limits: Limits
+    running: int = 0
+    _starts: deque[float] = field(default_factory=deque[float])
+    _changed: anyio.Event = field(default_factory=anyio.Event)
+
+    def _wait_s(self) -> float | None:
+        """Seconds until a start is allowed by the rate; None = only a finished job makes room."""
+        if self.limits.concurrency is not None and self.running >= self.limits.concurrency:
+            return None
+        if self.limits.per_minute is None:
+            return 0.0
+        now = time.monotonic()
+        while self._starts and now - self._starts[0] >= 60:
+            self._starts.popleft()
+        return 0.0 if len(self._starts) < self.limits.per_minute else 60 - (now - self._starts[0])
+
+    async def enter(self) -> None:
+        """Wait for room and take it; `leave` gives it back."""
+        while (wait := self._wait_s()) != 0.0:
+            with anyio.move_on_after(wait):
+                await self._changed.wait()
+        self.adopt()
+        self._starts.append(time.monotonic())
+
+    def adopt(self) -> None:
+        """Count a job that already runs at the provider."""
+        self.running += 1
+
+    def leave(self) -> None:
+        self.running -= 1
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+class Breaker:
+    """Stops new submits of a lane after auth, balance or repeated failures, with a clear reason in the lane's row."""
+
+    def __init__(self, store: Store, lane: str) -> None:
+        self.store = store
+        self.lane = lane
+        self.troubled = True  # until a call has worked: the row may hold an earlier driver's failures
+
+    def open_for(self) -> tuple[float, str]:
+        """Seconds for which nothing more is bought (0 = go on), and why."""
+        row = self.store.row("SELECT breaker, breaker_until FROM lanes WHERE key = ?", (self.lane,))
+        if row is None or not row["breaker"]:
+            return 0.0, ""
+        left = float(row["breaker_until"]) - time.time()
+        if MAX_PAUSE_S < left < PRICE_STOP_S / 2:  # no pause is so long: the clock was set back meanwhile
+            left = 0.0
+        return max(0.0, left), str(row["breaker"])
+
+    def failed(self, tx: Transaction, error: VideoError) -> None:
+        """Count a failure that says something of the service (not of the request), and trip when it must."""
+        self.troubled = True
+        if error.kind in PAUSE_S:
+            self._trip(tx, error.message, PAUSE_S[error.kind])
+            return
+        if error.kind not in ("provider", "network", "timeout", "submit_unknown"):
+            return
+        tx.run("UPDATE lanes SET failures = failures + 1 WHERE key = ?", (self.lane,))
+        row = tx.row("SELECT failures FROM lanes WHERE key = ?", (self.lane,))
+        failures = int(row["failures"]) if row else 0
+        if failures >= FAILURES_TO_TRIP:
+            pause = min(MAX_PAUSE_S, 15.0 * 2 ** min(failures - FAILURES_TO_TRIP, 10))
+            self._trip(tx, f"{failures} failures in a row, the last: {error.message}", pause)
+
+    def worked(self, tx: Transaction) -> None:
+        """The service has answered as it should: forget its failures, and the pause that they have made.
+
+        A pause for another reason (a key, the balance, a bill above its estimate) is no matter of an answer.
+        """
+        now = time.time()
+        tx.run(
+            "UPDATE lanes SET breaker = '', breaker_until = 0 "
+            "WHERE key = ? AND (breaker_until < ? OR (failures >= ? AND breaker_until < ?))",
+            (self.lane, now, FAILURES_TO_TRIP, now + MAX_PAUSE_S),
+        )
+        tx.run("UPDATE lanes SET failures = 0 WHERE key = ? AND failures > 0", (self.lane,))
+        self.troubled = False
+
+    def _trip(self, tx: Transaction, reason: str, pause_s: float) -> None:
+        until = time.time() + pause_s
+        tx.run(
+            "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ? AND breaker_until < ?",
+            (reason[:300], until, self.lane, until),
+        )

@@ -1,0 +1,88 @@
+"""When keys or addresses change: running jobs of a lane that nobody here has the credentials of, adopted by another key
+of the same provider and server, or by the same key at another address of that provider (a proxy that is gone), once it
+has shown that it may see them (one free question each).
+
+Queued jobs are not adopted: whose account pays is a person's decision (`reelwright jobs rebind`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from backends.backend import Access, RemoteBackend, registered
+from backends.errors import VideoError
+from backends.jobs.context import Context
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.lanes import Lease
+from backends.jobs.store import codec
+from backends.jobs.store.database import Row, Transaction, add_event, to_json
+from backends.jobs.store.journal import IdLog
+from backends.jobs.store.schema import OPEN
+
+ADOPT_AGAIN_S = 60.0
+"""How long a lane whose jobs our key may not see is left alone."""
+
+ADOPTABLE = "(state IN ('running', 'downloading', 'finishing') AND handle IS NOT NULL OR state = 'submitting')"
+"""SQL: jobs that a provider may be asked about; one that is submitting where the journal has its id."""
+
+
+def adoptable(context: Context, lane: Row) -> bool:
+    """Whether our own credential for the lane's provider and server may ask for its running jobs."""
+    if lane["kind"] != "remote" or context.why_not(lane["provider"]) is not None:
+        return False
+    ours = context.access(lane["provider"]).lane
+    if ours == lane["key"] or not _akin(ours, lane["key"]):
+        return False
+    return bool(_candidates(context, lane))
+
+
+def _candidates(context: Context, lane: Row) -> list[Row]:
+    """The open jobs of a lane whose id at the provider is known, with their handles."""
+    rows = context.store.rows(
+        f"SELECT id, state, handle FROM jobs WHERE lane = ? AND {OPEN} AND {ADOPTABLE}", (lane["key"],)
+    )
+    ids = IdLog.of(context.settings.home)
+    for row in rows:
+        if row["state"] == "submitting":
+            known = ids.find(row["id"])
+            row["handle"] = None if known is None else to_json(codec.handle_to_json(known))
+    return [row for row in rows if row["handle"] is not None]
+
+
+def _akin(ours: str, theirs: str) -> bool:
+    """Whether one of them may well see the other's jobs: the same server, or the same account by another way."""
+    if lanes.server_of(ours) == lanes.server_of(theirs):
+        return True
+    return bool(lanes.account_of(ours)) and lanes.account_of(ours) == lanes.account_of(theirs)
+
+
+async def adopt(context: Context, lane: Row, lease: Lease) -> int:
+    """Ask for every running job of the lane with our own key and take those that answer; how many.
+
+    lease: of that lane, so that nobody else drives it meanwhile.
+    """
+    access = context.access(lane["provider"])
+    backend = cast(RemoteBackend, registered(lane["provider"]).open(context.env, access.base_url))
+    taken = 0
+    try:
+        for row in _candidates(context, lane):
+            try:
+                handle = codec.handle_from_json(json.loads(row["handle"]))
+                await backend.status(handle, context.artifacts.spool(row["id"]))
+            except VideoError:
+                continue
+            job = str(row["id"])
+            context.store.write(lambda tx, job=job: _move_lane(tx, lease, job, lane, access), durable=True)
+            taken += 1
+    finally:
+        await backend.aclose()
+    return taken
+
+
+def _move_lane(tx: Transaction, lease: Lease, job: str, lane: Row, ours: Access) -> None:
+    lanes.fence(tx, lease.key, lease.epoch)
+    lanes.add_lane(tx, ours.lane, lane["provider"], lane["kind"])
+    tx.run("UPDATE jobs SET lane = ?, base_url = ? WHERE id = ?", (ours.lane, ours.base_url, job))
+    tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (ours.lane, job))
+    add_event(tx, job, "note", {"adopted_from": lane["key"]}, wake=True)

@@ -1,0 +1,112 @@
+"""What the one driver of a remote lane shares among its jobs: the open back end, gates, breaker, id log, durations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from backends.backend import RemoteBackend
+from backends.catalog.schema.row import Limits
+from backends.errors import VideoError
+from backends.jobs.context import Context
+from backends.jobs.lanes.gates import Breaker, Gate
+from backends.jobs.lanes.polling import Durations, next_gap
+from backends.jobs.records import Hold
+from backends.jobs.run.engines import Engines
+from backends.jobs.store.database import Row
+from backends.jobs.store.journal import IdLog
+
+PAST = 20
+"""How many finished jobs of a model the schedule looks at."""
+
+POLL_EVERY_S = 6.0
+"""The budget: on average at most one question every so many seconds."""
+
+
+POSTS_AT_ONCE = 4
+"""Paid POSTs under way at a time on one lane: what a kill can leave unclear, and fewer than a back end's connections,
+so that none waits for one with its intent already written down."""
+
+ASKS_AT_ONCE = 8
+"""Questions under way at a time on one lane, as many as a back end has connections: a client's own queue of thousands
+is looked through anew for each of them."""
+
+
+class Posts:
+    """A few paid POSTs may run side by side; a look-up of unbound jobs runs alone, so that it can't take the id of one
+    whose reply is still on its way."""
+
+    def __init__(self) -> None:
+        self._room = anyio.Semaphore(POSTS_AT_ONCE)
+        self._alone = anyio.Lock()
+        self._running = 0
+        self._none_running = anyio.Event()
+        self._none_running.set()
+
+    @asynccontextmanager
+    async def posting(self) -> AsyncGenerator[None]:
+        async with self._room:
+            async with self._alone:
+                if not self._running:
+                    self._none_running = anyio.Event()
+                self._running += 1
+            try:
+                yield
+            finally:
+                self._running -= 1
+                if not self._running:
+                    self._none_running.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator[None]:
+        async with self._alone:
+            await self._none_running.wait()
+            yield
+
+
+@dataclass
+class LaneState:
+    context: Context
+    hold: Hold
+    backend: RemoteBackend
+    engines: Engines
+    breaker: Breaker
+    ids: IdLog
+    posts: Posts = field(default_factory=Posts)
+    asking: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(ASKS_AT_ONCE))
+    gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
+
+    @classmethod
+    def open(cls, context: Context, hold: Hold, backend: RemoteBackend, engines: Engines) -> LaneState:
+        ids = IdLog.of(context.settings.home)
+        return cls(context, hold, backend, engines, Breaker(context.store, hold.lane), ids)
+
+    def gate(self, model: str) -> Gate:
+        if model not in self.gates:
+            try:
+                limits = self.context.catalog.get(model, include_retired=True).limits
+            except VideoError:
+                limits = Limits()
+            self.gates[model] = Gate(limits)
+        return self.gates[model]
+
+    def durations(self, row: Row) -> Durations:
+        """How long this job's model took, by those that had ended when this one began.
+
+        Not by those that end beside it: of a batch the short ones end first, and would make the rest look overdue.
+        """
+        past = self.context.store.rows(
+            "SELECT remote_done_at - accepted_at AS took FROM jobs WHERE model = ? AND state = 'succeeded' "
+            "AND ended_at <= ? AND accepted_at IS NOT NULL AND remote_done_at > accepted_at "
+            "ORDER BY ended_at DESC LIMIT ?",
+            (row["model"], row["accepted_at"] or time.time(), PAST),
+        )
+        return Durations.fit([float(seen["took"]) for seen in past], row["typical_s"])
+
+    def next_poll_s(self, durations: Durations, elapsed_s: float) -> float:
+        """When to ask again of a job that was taken `elapsed_s` ago."""
+        return next_gap(durations, elapsed_s, self.context.number("POLL_EVERY_S", POLL_EVERY_S))

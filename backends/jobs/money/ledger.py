@@ -1,0 +1,247 @@
+"""Money: what is reserved, spent and allowed. Amounts are whole micro-dollars, days are UTC days.
+
+The high estimate is reserved in the same transaction as the job's insert, and refused there when a wall stands in
+the way: so no interleaving of clients can pass a wall. An entry stands on the day of its reservation until the paid
+request is sent, and on that day from then on: a limit is about what is paid on a day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
+from typing import Literal
+
+from backends.errors import A_PERSON, VideoError
+from backends.jobs.store.database import Row, Store, Transaction
+
+MICRO = 1_000_000
+
+DEFAULT_WALLS: Mapping[str, Decimal] = {"per_job_usd": Decimal(5), "per_day_usd": Decimal(20)}
+"""On a fresh install, US dollars."""
+
+Basis = Literal["free", "reported", "computed", "reservation", "written_off", "refused", "unknown", ""]
+
+
+def to_micro(usd: Decimal) -> int:
+    """Whole micro-dollars, rounded up: a reservation is never below the estimate."""
+    return int((usd * MICRO).to_integral_value(rounding=ROUND_CEILING))
+
+
+def to_usd(micro: int) -> Decimal:
+    return Decimal(micro) / MICRO
+
+
+def to_float(micro: int | None) -> float | None:
+    return None if micro is None else micro / MICRO
+
+
+def utc_day(at: float | None = None) -> str:
+    return datetime.fromtimestamp(time.time() if at is None else at, UTC).date().isoformat()
+
+
+def _until_tomorrow_s() -> float:
+    """Seconds until the next UTC day begins."""
+    return 86400.0 - time.time() % 86400.0
+
+
+@dataclass(frozen=True)
+class Walls:
+    """The person's limits, in US dollars; None = no wall of that kind.
+
+    per_job, per_day: for everything together. per_provider_day: by provider. allow_providers: None = all.
+    confirm_above: ask the person from this high estimate on. allow_unknown_price: spend what cannot be priced.
+    """
+
+    per_job: Decimal | None
+    per_day: Decimal | None
+    per_provider_day: Mapping[str, Decimal]
+    allow_providers: frozenset[str] | None
+    confirm_above: Decimal | None
+    allow_unknown_price: bool
+
+
+def _amount(text: str | None, default: Decimal | None) -> Decimal | None:
+    if text is None:
+        return default
+    return None if text in ("", "none") else Decimal(text)
+
+
+def walls_from(rows: list[Row]) -> Walls:
+    """The walls from the settings table's rows."""
+    known = {str(row["key"]): str(row["value"]) for row in rows}
+    allowed = known.get("allow_providers")
+    return Walls(
+        per_job=_amount(known.get("per_job_usd"), DEFAULT_WALLS["per_job_usd"]),
+        per_day=_amount(known.get("per_day_usd"), DEFAULT_WALLS["per_day_usd"]),
+        per_provider_day={
+            key.removeprefix("per_day_usd."): Decimal(text)
+            for key, text in known.items()
+            if key.startswith("per_day_usd.") and text not in ("", "none")
+        },
+        allow_providers=None if not allowed or allowed == "all" else frozenset(allowed.replace(",", " ").split()),
+        confirm_above=_amount(known.get("confirm_above_usd"), None),
+        allow_unknown_price=known.get("allow_unknown_price") == "true",
+    )
+
+
+def walls(source: Store | Transaction) -> Walls:
+    return walls_from(source.rows("SELECT key, value FROM settings"))
+
+
+_HELD = "state IN ('reserved', 'unresolved')"
+
+
+def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> int:
+    """What is spent or held, by the kept sums: `where` may name day and provider."""
+    row = tx.row(f"SELECT coalesce(sum(settled + held), 0) AS spent FROM spent WHERE {where}", params)
+    return int(row["spent"]) if row else 0
+
+
+def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own: int = 0) -> None:
+    """Refuse a spend of `high` micro-dollars that passes a wall; VideoError("wall") says which and who may move it.
+    It is retryable where the next day has room again.
+
+    own: what this very job has reserved already today (it must not count against itself).
+    """
+    limits = walls(tx)
+    if limits.allow_providers is not None and provider not in limits.allow_providers:
+        raise VideoError(
+            "wall",
+            f"provider {provider!r} is not among the allowed ones ({', '.join(sorted(limits.allow_providers))}) "
+            "of allow_providers: " + A_PERSON,
+        )
+    if high == 0:
+        return
+    if high is None:
+        if limits.allow_unknown_price:
+            return
+        raise VideoError(
+            "wall",
+            "the price of this request is unknown, and allow_unknown_price is false: choose a model with a known "
+            f"price; {A_PERSON}",
+        )
+    if limits.per_job is not None and high > to_micro(limits.per_job):
+        raise VideoError(
+            "wall",
+            f"this may cost ${to_usd(high):.2f}, and the spending limit per_job_usd is ${limits.per_job:.2f}: ask for "
+            f"less (shorter, smaller, a cheaper model); {A_PERSON}",
+        )
+    today = utc_day()
+    checks: list[tuple[str, tuple[str, ...], Decimal | None, str, str]] = [
+        ("day = ?", (today,), limits.per_day, "a day", "per_day_usd")
+    ]
+    if provider in limits.per_provider_day:
+        limit = limits.per_provider_day[provider]
+        checks.append(
+            ("day = ? AND provider = ?", (today, provider), limit, f"a day at {provider}", f"per_day_usd.{provider}")
+        )
+    for where, params, limit, words, name in checks:
+        if limit is None:
+            continue
+        spent = _spent(tx, where, params) - own
+        if spent + high > to_micro(limit):
+            raise VideoError(
+                "wall",
+                f"this may cost ${to_usd(high):.2f}; ${to_usd(spent):.2f} of the ${limit:.2f} {words} (UTC) that the "
+                f"spending limit {name} allows is spent or reserved: wait, or ask for less; {A_PERSON}",
+                retryable=True,
+                retry_after_s=_until_tomorrow_s(),
+            )
+
+
+def enter(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
+    """The job's line in the ledger, its high estimate held. An unknown price holds 0 and is settled as reported."""
+    tx.run(
+        "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at) "
+        "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
+        (job, provider, lane, label, utc_day(), high or 0, time.time()),
+    )
+
+
+def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
+    """`enter`, after `check_walls`: for whatever leaves this machine."""
+    check_walls(tx, provider, high)
+    enter(tx, job, provider, lane, label, high)
+
+
+def recheck(source: Store | Transaction, job: str, provider: str, high: int | None) -> None:
+    """Just before the money is spent: the walls may have come closer since the insert, or the day may be another."""
+    row = source.row("SELECT reserved, day FROM ledger WHERE job = ?", (job,))
+    own = int(row["reserved"]) if row and row["day"] == utc_day() else 0
+    check_walls(source, provider, high, own=own)
+
+
+def pay_today(tx: Transaction, job: str) -> None:
+    """The paid request is about to be sent: it counts on this day, whenever the money was reserved."""
+    tx.run("UPDATE ledger SET day = ? WHERE job = ?", (utc_day(), job))
+
+
+def raise_hold(tx: Transaction, job: str, amount: int) -> None:
+    """Hold more (micro-dollars) for a job that turns out to cost more."""
+    tx.run("UPDATE ledger SET reserved = max(reserved, ?), at = ? WHERE job = ?", (amount, time.time(), job))
+
+
+def settle(tx: Transaction, job: str, cost: int, basis: Basis) -> int:
+    """Book what the job cost; how much that is above the reservation (0 when it is not)."""
+    row = tx.row("SELECT reserved FROM ledger WHERE job = ?", (job,))
+    tx.run(
+        "UPDATE ledger SET state = 'settled', settled = ?, basis = ?, at = ? WHERE job = ?",
+        (cost, basis, time.time(), job),
+    )
+    return max(0, cost - int(row["reserved"])) if row else 0
+
+
+def reserved(tx: Transaction, job: str) -> int:
+    """What is held for a job, in micro-dollars."""
+    row = tx.row("SELECT reserved FROM ledger WHERE job = ?", (job,))
+    return int(row["reserved"]) if row else 0
+
+
+def release(tx: Transaction, job: str, basis: Basis = "refused") -> None:
+    """Nothing was charged: the money is free again."""
+    tx.run(
+        "UPDATE ledger SET state = 'released', settled = 0, basis = ?, at = ? WHERE job = ?", (basis, time.time(), job)
+    )
+
+
+def hold(tx: Transaction, job: str) -> None:
+    """Whether it was charged is not known: the money stays reserved until a person decides."""
+    tx.run("UPDATE ledger SET state = 'unresolved', at = ? WHERE job = ?", (time.time(), job))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Micro-dollars: settled ever, spent or held today, held in all, and held of today's."""
+
+    settled: int
+    today: int
+    held: int
+    held_today: int
+
+
+def totals(store: Store) -> Totals:
+    row = store.row("SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held FROM spent")
+    ever = row or {"settled": 0, "held": 0}
+    today = store.row(
+        "SELECT coalesce(sum(settled + held), 0) AS spent, coalesce(sum(held), 0) AS held FROM spent WHERE day = ?",
+        (utc_day(),),
+    ) or {"spent": 0, "held": 0}
+    return Totals(int(ever["settled"]), int(today["spent"]), int(ever["held"]), int(today["held"]))
+
+
+def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
+    """Rows of the bill: the label or day, jobs, settled and held micro-dollars; biggest days or labels by name."""
+    return store.rows(
+        f"SELECT {by} AS name, count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
+        f"sum(CASE WHEN {_HELD} THEN reserved ELSE 0 END) AS held FROM ledger GROUP BY {by} ORDER BY {by}"
+    )
+
+
+def differing(store: Store) -> list[Row]:
+    """Paid jobs that brought something else than was asked for: id, label, and cost_basis, which says it."""
+    return store.rows(
+        "SELECT id, label, cost_basis FROM jobs WHERE kind = 'remote' AND cost_basis LIKE '%; asked %' ORDER BY seq"
+    )

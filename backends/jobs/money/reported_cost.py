@@ -1,0 +1,101 @@
+"""A provider's word about money: whether a figure is believed, and what it does to the hold and the account.
+
+A bill is believed from 0 to a multiple of what was reserved. Anything else (a negative amount, a unit that has changed,
+a damaged number) is no bill: the reservation is booked in its place, the person is told, and the account buys nothing
+more until they have looked. A believed bill above the reservation is booked as it is, and stops the account too.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+
+from backends.jobs import records
+from backends.jobs.lanes.gates import PRICE_STOP_S
+from backends.jobs.money import ledger
+from backends.jobs.money.ledger import Basis
+from backends.jobs.store.database import Row, Transaction
+
+BELIEVED_TIMES = 20
+"""How many times the reservation a bill may be. A wrong unit (cents for dollars) is a hundred times."""
+
+BELIEVED_ANYHOW = ledger.MICRO
+"""Micro-dollars that are believed however small the reservation was."""
+
+BELIEVED_UNKNOWN = 1000 * ledger.MICRO
+"""The same where nothing was reserved, since the price was unknown."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What is booked, in micro-dollars (None: nobody knows). words: where the figure comes from. odd: the figure that
+    was not believed, in words, "" when there was none."""
+
+    cost: int | None
+    basis: Basis
+    words: str
+    odd: str = ""
+
+
+def believed(reported: Decimal, reserved: int) -> int | None:
+    """The figure in micro-dollars; None when it cannot be meant. reserved: micro-dollars, 0 = unknown price."""
+    most = max(BELIEVED_TIMES * reserved, BELIEVED_ANYHOW) if reserved else BELIEVED_UNKNOWN
+    if not reported.is_finite() or not 0 <= reported <= ledger.to_usd(most):
+        return None
+    return ledger.to_micro(reported)
+
+
+def amount(reported: Decimal) -> str:
+    """A figure of others in words, however long it is."""
+    return f"${reported:.2f}" if reported.is_finite() and abs(reported) < 10**9 else f"${reported:.3g}"
+
+
+def judge(reported: Decimal | None, reserved: int) -> Bill | None:
+    """The bill that a provider has reported; None when it has reported none."""
+    if reported is None:
+        return None
+    cost = believed(reported, reserved)
+    if cost is not None:
+        return Bill(cost, "reported", "reported by the provider")
+    words = f"the reservation: the provider's figure of {amount(reported)} cannot be meant"
+    return Bill(reserved, "reservation", words, odd=amount(reported))
+
+
+def settle(tx: Transaction, row: Row, bill: Bill) -> None:
+    """Book what a job has cost, and stop its account when the figure is odd or above what was reserved."""
+    job = str(row["id"])
+    above = ledger.settle(tx, job, bill.cost or 0, bill.basis)
+    if bill.odd:
+        text = f"{row['provider']} says that job {job} costs {bill.odd}, which cannot be meant: its reservation of "
+        text += f"${ledger.to_usd(bill.cost or 0):.2f} is booked; look at the account there"
+        stop(tx, row, text)
+    elif above and row["est_high"] is not None:
+        text = f"job {job} cost ${ledger.to_usd(above):.4f} more than was reserved for it: check the price of "
+        stop(tx, row, f"{text}{row['model']} (reelwright models --check)")
+
+
+def announced(tx: Transaction, row: Row, estimate: Decimal | None) -> None:
+    """The provider's own estimate in its answer to the paid request: the hold is raised to it at once, and one above
+    the reservation stops the account before it buys more at a price that nobody has agreed to."""
+    if estimate is None:
+        return
+    job, held = str(row["id"]), ledger.reserved(tx, str(row["id"]))
+    cost = believed(estimate, held)
+    if cost is None:
+        text = f"{row['provider']} expects job {job} to cost {amount(estimate)}, which cannot be meant"
+        stop(tx, row, f"{text}: look at the account there")
+    elif cost > held:
+        ledger.raise_hold(tx, job, cost)
+        if row["est_high"] is not None:
+            text = f"{row['provider']} expects job {job} to cost ${ledger.to_usd(cost):.2f}, and "
+            text += f"${ledger.to_usd(held):.2f} was reserved for it: check the price of {row['model']} "
+            stop(tx, row, f"{text}(reelwright models --check)")
+
+
+def stop(tx: Transaction, row: Row, why: str) -> None:
+    """Nothing more is bought on this account until a person lets it go on."""
+    text = f"{why}, then reelwright jobs resume"
+    records.note(tx, str(row["id"]), text)
+    until = time.time() + PRICE_STOP_S
+    tx.run("UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text[:300], until, row["lane"]))

@@ -1,0 +1,27 @@
+"""From a request and the facts of its inputs to what will be made: the catalogue's verdict as a Prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backends.backend import Prepared
+from backends.catalog.rules.check import check
+from backends.catalog.rules.checked import Checked
+from backends.catalog.schema.row import Row as ModelRow
+from backends.request import MediaFacts, VideoRequest
+
+
+def prepare(checked: Checked) -> Prepared:
+    return Prepared(
+        request=checked.request,
+        model=checked.row.id,
+        width=checked.width,
+        height=checked.height,
+        wire=dict(checked.wire),
+        notes=checked.notes,
+    )
+
+
+def recheck(request: VideoRequest, row: ModelRow, facts: Mapping[str, MediaFacts]) -> Checked:
+    """The same request again, now that inputs which were not there at submit are known."""
+    return check(request.model_copy(update={"model": row.id}), row, facts)

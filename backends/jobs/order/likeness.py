@@ -1,0 +1,34 @@
+"""A request that is a job already under another name for the model, such as `auto` first and the chosen model then.
+
+The key of a job is made from the request as asked, so the second asking is a new job and is paid: its notes say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from backends.catalog.schema.row import Row as ModelRow
+from backends.jobs.store.database import Store
+
+
+def note_of_like(store: Store, principal: str, row: ModelRow, asked: str, key_of: Callable[[str], str]) -> str:
+    """The note that names the job of the same model that asked for the same, "" when there is none.
+
+    asked: the model's name in the new request. key_of: the request's key had it named the model otherwise.
+    """
+    family = re.match("[a-z]*", row.family.lower())
+    names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {asked}
+    keys = sorted({key_of(name) for name in names})
+    marks = ", ".join("?" * len(keys))
+    rows = store.rows(
+        f"SELECT id, seq FROM jobs WHERE principal = ? AND matchable = 1 AND request_key IN ({marks}) AND model = ?",
+        (principal, *keys, row.id),
+    )
+    if not rows:
+        return ""
+    found = max(rows, key=lambda one: one["seq"])
+    return (
+        f"like {found['id']}: that job asked the same of {row.id} by another name for the model; this is a new job, "
+        "with a price of its own"
+    )

@@ -1,0 +1,57 @@
+"""After a model has failed a job and charged nothing: the next one that does exactly the same, offered in words."""
+
+from __future__ import annotations
+
+import json
+
+from backends.catalog.availability import availability
+from backends.catalog.choose import next_after
+from backends.catalog.ranking import rank
+from backends.errors import ErrorKind, VideoError
+from backends.jobs.context import Context
+from backends.jobs.money import ledger
+from backends.jobs.store import codec
+from backends.jobs.store.database import Row
+from backends.request import VideoRequest
+
+ANOTHER_MAY: frozenset[ErrorKind] = frozenset(
+    {
+        "invalid_request",
+        "unsupported",
+        "auth",
+        "quota",
+        "balance",
+        "rate_limited",
+        "concurrency",
+        "moderation_input",
+        "moderation_output",
+        "model_retired",
+        "provider",
+        "timeout",
+    }
+)
+"""Failures that lie with the model or its service: another one may well do what this one did not."""
+
+
+def next_model(context: Context, job: Row) -> str:
+    """The words that offer the next model of a failed job, "" where there is nothing to offer. Starts nothing."""
+    if job["state"] != "failed" or job["engine"] != "generative" or not job["error"]:
+        return ""
+    error = VideoError.from_json(json.loads(job["error"]))
+    failed = context.catalog.find(job["model"])
+    if error.charged != "no" or error.kind not in ANOTHER_MAY or failed is None:
+        return ""
+    request = VideoRequest.model_validate_json(job["request"])
+    entries = json.loads(job["inputs"])
+    facts = {place: codec.facts_from_json(entry["facts"]) for place, entry in entries.items() if entry.get("facts")}
+    walls = ledger.walls(context.store)
+    limits = [limit for limit in (request.max_cost_usd, walls.per_job) if limit is not None]
+    ranking = rank(
+        request,
+        context.catalog,
+        facts,
+        availability(context.env),
+        where="local" if failed.where == "local" else "any",  # what was to stay here is not offered to a service
+        allow_providers=walls.allow_providers,
+    )
+    return next_after(failed, ranking, min(limits, default=None))[1]

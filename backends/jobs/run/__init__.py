@@ -1,0 +1,1 @@
+"""From a job in the store to a clip: the worker, the paid call, the delivery."""

@@ -1,0 +1,197 @@
+"""The one driver of a lane: takes up its open jobs, each in a task of its own, and beats while it lives."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import anyio
+import anyio.abc
+from anyio import to_thread
+
+from backends.backend import RemoteBackend, registered
+from backends.errors import VideoError
+from backends.jobs import records
+from backends.jobs.context import Context
+from backends.jobs.lanes import lanes
+from backends.jobs.lanes.lanes import Fenced, Lease
+from backends.jobs.lanes.state import LaneState
+from backends.jobs.money import settle
+from backends.jobs.records import Hold
+from backends.jobs.run.engines import Engines
+from backends.jobs.run.local import LocalRun
+from backends.jobs.run.remote import RemoteRun
+from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.schema import OPEN
+
+log = logging.getLogger("reelwright.worker")
+
+
+class _Run(Protocol):
+    async def run(self) -> None: ...
+
+
+@dataclass
+class _Task:
+    """A job under way in this process."""
+
+    run: _Run
+    scope: anyio.CancelScope
+
+
+class LaneDriver:
+    """Drives one lane until it has nothing open and is told to leave, or another process has taken it over."""
+
+    def __init__(self, context: Context, lease: Lease, lane: Row, engines: Engines) -> None:
+        self.context = context
+        self.lease = lease
+        self.hold = Hold(lease.key, lease.epoch)
+        self.lane = lane
+        self.engines = engines
+        self._tasks: dict[str, _Task] = {}
+        self._group: anyio.abc.TaskGroup | None = None
+        self._remote: LaneState | None = None
+
+    async def run(self) -> None:
+        """Until stopped or fenced. Adopts every open job of the lane first."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                self.context.store.write(self._requeue_local)
+                if self.lane["kind"] == "remote":
+                    self._remote = self._open_remote()
+                group.start_soon(self._beat)
+                self.refresh()
+        except* Fenced:
+            pass  # another process drives the lane by now, and nothing of ours was written
+        finally:
+            if self._remote is not None:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+                    await self._remote.backend.aclose()
+
+    def stop(self) -> None:
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    def _open_remote(self) -> LaneState:
+        backend = registered(self.lane["provider"]).open(self.context.env, lanes.base_url_of(self.lease.key))
+        return LaneState.open(self.context, self.hold, cast(RemoteBackend, backend), self.engines)
+
+    def _requeue_local(self, tx: Transaction) -> None:
+        """Work on this machine that an earlier driver left in the middle starts again: it is free."""
+        lanes.fence(tx, self.lease.key, self.lease.epoch)
+        rows = tx.rows(
+            "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state IN ('running', 'finishing')",
+            (self.lease.key,),
+        )
+        for row in rows:
+            records.move(tx, self.hold, row["id"], "queued", phase="taken over", progress=0.0)
+
+    async def _beat(self) -> None:
+        """Off the loop: while somebody else holds the store's write lock, the requests under way go on."""
+        while True:
+            try:
+                await to_thread.run_sync(lanes.beat, self.context.store, self.lease, abandon_on_cancel=True)
+            except VideoError as error:  # a full disk: the requests under way must still be seen to their end
+                print(f"lane {self.lease.key}: {error.message}", flush=True)  # noqa: T201 - the worker's log
+            await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
+
+    def refresh(self, *, told: bool = True) -> None:
+        """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled.
+
+        told: an event has asked for it. Without one nobody's waiting time is cut short.
+        """
+        if self._group is None:  # `run` has not begun yet, and will look itself
+            return
+        rows = self.context.store.rows(
+            f"SELECT id, state, cancel, needs FROM jobs WHERE lane = ? AND {OPEN} ORDER BY seq", (self.lease.key,)
+        )
+        for job in self._tasks.keys() - {row["id"] for row in rows}:  # cancelled while they waited, or moved away
+            if isinstance(run := self._tasks[job].run, RemoteRun):
+                run.wake()
+        for row in rows:
+            if row["state"] == "waiting" and not self._inputs_done(row):
+                continue
+            task = self._tasks.get(row["id"]) or self._start(row)
+            if isinstance(task.run, RemoteRun):
+                if told and (row["cancel"] or row["state"] == "queued"):  # the others have their own time to ask
+                    task.run.wake()
+            elif row["cancel"] and not cast(LocalRun, task.run).finishing:
+                task.scope.cancel()
+
+    def _inputs_done(self, row: Row) -> bool:
+        """Let a waiting job into the queue once the jobs it needs have succeeded; fail it, unpaid, when one has not."""
+        needs: list[str] = json.loads(row["needs"])
+        marks = ", ".join("?" * len(needs))
+
+        def write(tx: Transaction) -> bool:
+            states = {str(need["id"]): str(need["state"]) for need in tx.rows(
+                f"SELECT id, state FROM jobs WHERE id IN ({marks})", tuple(needs)
+            )}  # fmt: skip
+            broken = [need for need in needs if states.get(need, "gone") in ("failed", "cancelled", "gone")]
+            if broken:
+                settle.fail(tx, self.hold, row["id"], _why_not_made(tx, row["id"], broken[0]))
+                return False
+            if all(state == "succeeded" for state in states.values()):
+                records.move(tx, self.hold, row["id"], "queued", phase="")
+                return True
+            return False
+
+        return self.context.store.write(write)
+
+    def _start(self, row: Row) -> _Task:
+        assert self._group is not None
+        if self._remote is not None:
+            run: _Run = RemoteRun(self._remote, row["id"])
+        else:
+            run = LocalRun(self.context, self.hold, self.engines, row["id"])
+        task = _Task(run, anyio.CancelScope())
+        self._tasks[row["id"]] = task
+        self._group.start_soon(self._drive, row["id"], task)
+        return task
+
+    async def _drive(self, job: str, task: _Task) -> None:
+        try:
+            with task.scope:
+                await task.run.run()
+            if task.scope.cancelled_caught:
+                self.context.store.write(lambda tx: self._cancelled(tx, job))
+        except (Fenced, anyio.get_cancelled_exc_class()):
+            raise
+        except Exception as error:  # a defect of ours: the job ends with a reason, the other jobs go on
+            self._broken(job, error)
+        finally:
+            self._tasks.pop(job, None)
+
+    def _cancelled(self, tx: Transaction, job: str) -> None:
+        settle.cancel(tx, self.hold, job, "no")
+
+    def _broken(self, job: str, error: Exception) -> None:
+        """Work on this machine that a defect of ours has ended. (A paid job looks after itself: see `RemoteRun`.)"""
+        row = self.context.store.row("SELECT state, kind FROM jobs WHERE id = ?", (job,))
+        if row is None or row["state"] in records.FINAL:
+            return
+        text = f"{type(error).__name__}: {error}"[:300]
+        log.error("job %s: %s", job, text, exc_info=error)
+        if row["kind"] == "local":
+            failure = VideoError("provider", f"an unexpected failure: {text}")
+            self.context.store.write(lambda tx: settle.fail(tx, self.hold, job, failure), durable=True)
+
+
+def _why_not_made(tx: Transaction, job: str, need: str) -> VideoError:
+    """Why a job cannot be made when one that it needs has not succeeded; what its finished steps cost stays told."""
+    row = tx.row("SELECT state, error, parent FROM jobs WHERE id = ?", (need,))
+    if row is None or row["parent"] != job:
+        state = row["state"] if row else "is gone"
+        return VideoError("asset", f"its input, job {need}, {state}: nothing was made or charged")
+    error = VideoError.from_json(json.loads(row["error"])) if row["error"] else VideoError("cancelled", "cancelled")
+    spent = records.cost_of_steps(tx, job)
+    kept = "; the finished steps keep their clips" if spent else ""
+    charged = "yes" if spent else error.charged
+    return VideoError(error.kind, f"step {need}: {error.message}{kept}", charged=charged)

@@ -1,0 +1,233 @@
+"""Engine processes: warm children, started when needed, gone with the worker.
+
+A child that keeps a model loaded (its back end's `warm` names it) gets only jobs of that model, is asked to stop a
+cancelled job before it is killed, and ends when it has been idle for long or another model needs its device: the end
+of the process is the one complete way to give memory back.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+import anyio.abc
+from anyio.streams.text import TextReceiveStream
+
+from backends.backend import JsonObject, Output, Prepared, Registration, RunAgain, registered
+from backends.errors import VideoError
+from backends.jobs.store import codec
+
+STOP_GRACE_S = 5.0
+"""How long a child with a loaded model may take to stop a cancelled job (a step of denoising) before it is killed."""
+WARM_S = 600.0
+"""How long a model stays loaded when nobody asks for it."""
+WARM_MODELS = 1
+"""How many models may be loaded on one device at a time."""
+
+
+MOST_AGAIN = 9
+"""How often one job may ask to be run again: more than any engine has plans to try."""
+
+
+class EngineCrashed(Exception):
+    """The engine's process ended without an answer, or said nothing for longer than its back end allows."""
+
+
+class _Child:
+    """One engine process and its unread output."""
+
+    def __init__(self, process: anyio.abc.Process, lane: str, provider: str, word: str) -> None:
+        self.process = process
+        self.lane = lane
+        self.provider = provider
+        self.word = word
+        self.idle_since = time.monotonic()
+        assert process.stdout is not None
+        self._text = TextReceiveStream(process.stdout)
+        self._rest = ""
+
+    async def line(self) -> str:
+        while "\n" not in self._rest:
+            try:
+                self._rest += await self._text.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+                raise EngineCrashed from None
+        line, _, self._rest = self._rest.partition("\n")
+        return line
+
+    async def send(self, order: JsonObject) -> None:
+        assert self.process.stdin is not None
+        try:
+            await self.process.stdin.send((json.dumps(order) + "\n").encode())
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            raise EngineCrashed from None
+
+    async def kill(self) -> None:
+        with anyio.CancelScope(shield=True):
+            if self.process.returncode is None:
+                self.process.kill()
+            await self.process.wait()
+            await self.process.aclose()
+
+
+class Engines:
+    """The engine processes of one worker. `slot` bounds how many work at once: `size` on the processor, one on each
+    other device. warm_s, warm_models: see `WARM_S` and `WARM_MODELS`."""
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        log: IO[bytes] | int,
+        size: int,
+        *,
+        warm_s: float = WARM_S,
+        warm_models: int = WARM_MODELS,
+    ) -> None:
+        self._env = dict(env)
+        self._log = log
+        self._size = size
+        self._warm_s = warm_s
+        self._warm_models = max(1, warm_models)
+        self._slots: dict[str, anyio.Semaphore] = {}
+        self._idle: list[_Child] = []
+
+    def slot(self, lane: str) -> anyio.Semaphore:
+        """What a job holds while it works: a processor's lane has several, a GPU's one."""
+        device = lane if lane.startswith("gpu") else ""
+        return self._slots.setdefault(device, anyio.Semaphore(1 if device else self._size))
+
+    @property
+    def warm(self) -> bool:
+        """Whether an idle process keeps a model loaded that somebody may still ask for."""
+        return any(child.word for child in self._idle)
+
+    async def run(
+        self,
+        lane: str,
+        provider: str,
+        base_url: str,
+        prepared: Prepared,
+        dest: Path,
+        progress: Callable[[float, str], None],
+    ) -> Output:
+        """One job on a warm or new engine. EngineCrashed when its process dies or hangs; cancelling stops it."""
+        registration = registered(provider)
+        for _ in range(MOST_AGAIN):
+            try:
+                return await self._once(lane, registration, base_url, prepared, dest, progress)
+            except RunAgain as again:
+                progress(0.0, f"again: {again}"[:80])
+                prepared = replace(prepared, wire={**prepared.wire, **again.wire})
+        raise VideoError("provider", "the engine asked to be run again too often: see the worker's log")
+
+    async def _once(
+        self,
+        lane: str,
+        registration: Registration,
+        base_url: str,
+        prepared: Prepared,
+        dest: Path,
+        progress: Callable[[float, str], None],
+    ) -> Output:
+        order: JsonObject = {
+            "provider": registration.provider,
+            "base_url": base_url,
+            "prepared": codec.prepared_to_json(prepared, assets=True),
+            "dest": str(dest),
+        }
+        word = registration.warm(prepared, self._env) if registration.warm else ""
+        async with self._child(lane, registration.provider, word) as child:
+            await child.send(order)
+            while True:
+                message = await self._heard(child, registration.silence_s)
+                if "progress" in message:
+                    progress(message["progress"], message["phase"])
+                elif "error" in message:
+                    raise VideoError.from_json(message["error"])
+                elif "again" in message:
+                    raise RunAgain(message["again"], message["wire"])
+                else:
+                    return codec.output_from_json(message["output"])
+
+    async def _heard(self, child: _Child, silence_s: float | None) -> dict[str, Any]:
+        with anyio.move_on_after(silence_s):
+            return json.loads(await child.line())
+        raise EngineCrashed
+
+    @asynccontextmanager
+    async def _child(self, lane: str, provider: str, word: str) -> AsyncGenerator[_Child]:
+        child = await self._taken(lane, provider, word)
+        try:
+            yield child
+        except VideoError:
+            self._keep(child)
+            raise
+        except anyio.get_cancelled_exc_class():
+            if child.word and await self._stopped(child):
+                self._keep(child)
+            else:
+                await child.kill()
+            raise
+        except BaseException:
+            await child.kill()
+            raise
+        self._keep(child)
+
+    def _keep(self, child: _Child) -> None:
+        child.idle_since = time.monotonic()
+        self._idle.append(child)
+
+    async def _taken(self, lane: str, provider: str, word: str) -> _Child:
+        """An idle child of that word, the one used last; else a new one, in the place of the one idle for longest."""
+        for child in reversed(self._idle):
+            if (child.lane, child.provider, child.word) == (lane, provider, word):
+                self._idle.remove(child)
+                return child
+        if word:
+            loaded = [child for child in self._idle if child.word and child.lane == lane]
+            for child in loaded[: max(0, len(loaded) - self._warm_models + 1)]:
+                await self._end(child)
+        return _Child(await self._start(), lane, provider, word)
+
+    async def _stopped(self, child: _Child) -> bool:
+        """Ask the child to stop its job; whether it has, with what it has loaded still fit for use."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_GRACE_S), suppress(EngineCrashed):
+            await child.send({"stop": True})
+            while True:
+                message: dict[str, Any] = json.loads(await child.line())
+                if "progress" not in message:
+                    return "again" not in message
+        return False
+
+    async def tidy(self) -> None:
+        """End the children whose model nobody has asked for in a while."""
+        for child in [one for one in self._idle if one.word]:
+            if time.monotonic() - child.idle_since >= self._warm_s:
+                await self._end(child)
+
+    async def _end(self, child: _Child) -> None:
+        if child in self._idle:
+            self._idle.remove(child)
+            await child.kill()
+
+    async def _start(self) -> anyio.abc.Process:
+        return await anyio.open_process(
+            [sys.executable, "-P", "-m", "backends.jobs.run.engine_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=self._env,
+            start_new_session=True,
+        )
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().kill()

@@ -1,0 +1,149 @@
+"""The last step of every job: look at the clip, keep it, link it for people, book the money, say so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from backends.backend import JsonObject
+from backends.errors import VideoError
+from backends.jobs import records
+from backends.jobs.context import Context
+from backends.jobs.crashpoints import crash_point
+from backends.jobs.files.artifacts import file_sha256
+from backends.jobs.money import ledger, reported_cost
+from backends.jobs.money.reported_cost import Bill, judge
+from backends.jobs.order.inputs import remember
+from backends.jobs.records import Hold
+from backends.jobs.run.comparison import Comparison, compare
+from backends.jobs.store import codec
+from backends.jobs.store.database import Row, Transaction, to_json
+from backends.request import MediaFacts
+
+
+def finish(
+    context: Context,
+    hold: Hold,
+    row: Row,
+    clip: Path,
+    *,
+    extras: Sequence[Path] = (),
+    further_clips: int = 0,
+    sidecar: JsonObject | None = None,
+    facts: Mapping[str, object] | None = None,
+    seed: int | None = None,
+    notes: Sequence[str] = (),
+    cost_usd: Decimal | None = None,
+) -> None:
+    """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
+    kept; OwnFault when it is this program that cannot read it. further_clips: how many of the extras are clips that a
+    service has delivered beside the one that was asked for.
+
+    Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
+    """
+    job, artifacts = str(row["id"]), context.artifacts
+    folder = artifacts.job(job)
+    if not clip.exists() and (folder / f"clip{clip.suffix}").exists():
+        clip = folder / f"clip{clip.suffix}"
+    clip_facts = context.sandbox.check(clip)
+    if clip_facts.kind != "clip":
+        raise VideoError("provider", f"what came back is no video ({clip_facts.mime}); it is kept at {clip}")
+    told = list(notes)
+    files = {f"clip{clip.suffix}": clip}
+    poster = artifacts.spool(job) / "poster.jpg"
+    try:
+        context.sandbox.poster(clip, poster)
+        files["poster.jpg"] = poster
+    except VideoError as error:  # an extra: the clip is here, and can be read
+        if error.kind == "storage":
+            raise
+        told.append(f"no poster could be made of it: {error.message}")
+    sha256 = file_sha256(clip)
+    files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
+    prepared = json.loads(row["prepared"])
+    result: JsonObject = {
+        "sha256": sha256,
+        "clip_facts": codec.facts_to_json(clip_facts),
+        "sidecar": sidecar or {},
+        "facts": dict(facts or {}),
+        "seed": seed if seed is not None else prepared["request"]["seed"],
+    }
+    meta = {
+        "job": job,
+        "model": row["model"],
+        "request": prepared["request"],
+        "created_at": row["created_at"],
+        **result,
+    }
+    placed = artifacts.commit(job, files, meta)
+    result["file"] = str(placed[f"clip{clip.suffix}"])
+    if "poster.jpg" in placed:
+        result["poster"] = str(placed["poster.jpg"])
+    result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
+    compared = _compared(context, row, clip_facts, further_clips)
+    if compared.asked:
+        result["asked"] = compared.asked
+    told += compared.notes
+    if row["parent"] is None:
+        told += _publish(context, row, result)
+    crash_point("before-succeeded")
+
+    def write(tx: Transaction) -> None:
+        blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
+        remember(tx, sha256, blob)
+        records.note(tx, job, *told)
+        booked = _bill(tx, row, cost_usd)
+        if row["kind"] == "local":  # what its steps have cost stands in their own lines
+            ledger.settle(tx, job, 0, booked.basis)
+        else:
+            reported_cost.settle(tx, row, booked)
+        words = f"{booked.words}; {compared.difference}" if compared.difference else booked.words
+        records.move(
+            tx,
+            hold,
+            job,
+            "succeeded",
+            result=to_json(result),
+            progress=1.0,
+            cost=booked.cost,
+            cost_basis=words,
+            error=None,
+            doubt_at=None,
+        )
+
+    context.store.write(write, durable=True)
+    artifacts.clear_spool(job)
+
+
+def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) -> Comparison:
+    """A comparison is an extra: whatever goes wrong in it, the clip is delivered."""
+    try:
+        return compare(row, came, context.catalog.find(row["model"]), further_clips)
+    except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+        return Comparison(notes=(f"what came could not be compared with what was asked ({type(error).__name__})",))
+
+
+def _publish(context: Context, row: Row, result: JsonObject) -> list[str]:
+    """Link the clip into the output folder; what to tell when that fails. Steps of a job are not shown there."""
+    label = row["label"] or f"{row['model'].replace('/', '-')}-{row['id'][4:10]}"
+    try:
+        result["published"] = str(context.artifacts.publish(Path(result["file"]), label, row["take"], row["id"]))
+    except VideoError as error:
+        return [f"the clip is safe at {result['file']}, but not in the output folder: {error.message}"]
+    return []
+
+
+def _bill(tx: Transaction, row: Row, reported: Decimal | None) -> Bill:
+    """What the job cost, and where the figure comes from."""
+    if row["kind"] == "local":
+        steps = records.cost_of_steps(tx, row["id"])
+        return Bill(steps, "free", "the sum of its steps") if steps else Bill(0, "free", "free")
+    if (said := judge(reported, ledger.reserved(tx, row["id"]))) is not None:
+        return said
+    if row["est_high"] is None:
+        return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
+    if row["est_low"] is None:  # there is no price, and what the asker would pay at most was held
+        return Bill(int(row["est_high"]), "reservation", "the most that was allowed: the provider reports no cost")
+    return Bill(int(row["est_high"]), "computed", "computed from the list price")

@@ -1,0 +1,89 @@
+"""Before a job runs: its pending inputs become files, and the request is judged again with what they really are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+from anyio import to_thread
+
+from backends.backend import JsonObject, Prepared
+from backends.catalog.price import estimate
+from backends.errors import VideoError
+from backends.jobs import records
+from backends.jobs.context import Context
+from backends.jobs.crashpoints import crash_point
+from backends.jobs.money import ledger
+from backends.jobs.order import legal, lora_files
+from backends.jobs.order.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending
+from backends.jobs.records import Hold
+from backends.jobs.store import codec
+from backends.jobs.store.database import Row, Transaction, to_json
+from backends.media.fetch import fetch
+from backends.request import VideoRequest
+
+FETCH_TIMEOUT_S = 300.0
+
+
+async def ready(context: Context, hold: Hold, row: Row) -> Prepared:
+    """The prepared request with all its files. VideoError (uncharged) when an input turns out unusable."""
+    entries = cast("dict[str, JsonObject]", json.loads(row["inputs"]))
+    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
+    if any(is_pending(entry) for entry in entries.values()):
+        try:
+            entries, prepared = await _settle(context, hold, row, entries, prepared)
+        except BlobGone:  # taken away by a refused call that had copied the same bytes before: once more
+            entries, prepared = await _settle(context, hold, row, entries, prepared)
+    await to_thread.run_sync(context.inputs.check_kept, entries)
+    return codec.with_assets(prepared, assets_of(entries))
+
+
+async def _settle(
+    context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared
+) -> tuple[dict[str, JsonObject], Prepared]:
+    entries = dict(entries)
+    told: list[str] = []
+    spool = context.artifacts.spool(row["id"])
+    for number, (place, entry) in enumerate(list(entries.items())):
+        if not is_pending(entry):
+            continue
+        if "url" in entry:
+            target = spool / f"input{number}"
+            crash_point("before-input")
+            got = await fetch(entry["url"], target, max_bytes=MAX_INPUT, timeout_s=FETCH_TIMEOUT_S)
+            told += got.notes
+            entry = {**entry, "fetched": str(target)}
+        settled = await to_thread.run_sync(context.inputs.settle, entry)
+        if "fetched" in entry:
+            Path(entry["fetched"]).unlink(missing_ok=True)
+        entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
+    if prepared.wire.get("join"):  # its steps were judged one by one, and it costs nothing itself
+        _keep(context, hold, row, entries, prepared, told)
+        return entries, prepared
+    asked = VideoRequest.model_validate_json(row["request"])
+    facts = {place: asset.facts for place, asset in assets_of(entries).items()}
+    checked = legal.recheck(asked, context.catalog.get(row["model"]), facts)
+    high = estimate(checked, checked.row).usd_high
+    unpriced = high is None and row["est_low"] is None  # as when it was asked for: what is held stands for its price
+    if row["est_high"] is not None and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):
+        raise VideoError(
+            "needs_budget",
+            "now that the input is known, the clip would cost more than was reserved for it "
+            f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
+        )
+    fresh = lora_files.carry(prepared, legal.prepare(checked))
+    _keep(context, hold, row, entries, fresh, told)
+    return entries, fresh
+
+
+def _keep(
+    context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared, told: list[str]
+) -> None:
+    def write(tx: Transaction) -> None:
+        check_there(entries)
+        columns = {"inputs": to_json(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
+        records.move(tx, hold, row["id"], row["state"], **columns)
+        records.note(tx, row["id"], *prepared.notes, *told)
+
+    context.store.write(write)
