@@ -118,11 +118,11 @@ MUTANTS = (
     ),
     Mutant(
         "proxy_on_loopback",
-        C + "transport.py",
-        "        trust_env=not is_loopback(base.host),\n        event_hooks",
-        "        trust_env=True,\n        event_hooks",
+        "backends/media/network.py",
+        "    if is_loopback(host):\n        return None\n",
+        "",
         "a server of one's own is asked through the company's proxy",
-        HTTP,
+        ("tests/media/test_media_network.py",),
     ),
     Mutant(
         "key_in_errors",
