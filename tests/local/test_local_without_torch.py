@@ -23,8 +23,8 @@ CPU = {"REELWRIGHT_LOCAL_DEVICE": "cpu"}
 
 def test_a_machine_without_a_gpu_is_told() -> None:
     why = availability({})(load().get("local/ltx-video"))
-    assert why is not None and why.startswith("no NVIDIA GPU on this machine: name a machine that has one")
-    assert "set REELWRIGHT_LOCAL_DEVICE=cpu" in why
+    assert why is not None and why.text.startswith("no NVIDIA GPU on this machine: name a machine that has one")
+    assert "set REELWRIGHT_LOCAL_DEVICE=cpu" in why.text
     with pytest.raises(VideoError, match="no NVIDIA GPU"):
         device.device({"REELWRIGHT_LOCAL_DEVICE": "3"})
 
