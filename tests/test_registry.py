@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 LIKE_OURS = """
-from backends.backend import Access, Registration
+from backends.provider.protocol import Access, Registration
 
 def register():
     return Registration({provider!r}, "local", lambda env: Access("cpu"), lambda env, url: None)
 """
 
 SEEN = (
-    "import json\nfrom backends.backend import broken, registry\n"
+    "import json\nfrom backends.provider.registry import broken, registry\n"
     "print(json.dumps([{name: one.access.__module__ for name, one in registry().items()}, broken]))"
 )
 

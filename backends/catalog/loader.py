@@ -1,4 +1,4 @@
-"""load() and Catalog: the rows of this package, of the registered back ends and of the person's own folders."""
+"""load() and Catalog: the rows of the registered back ends, of further files and of the person's own folders."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from backends.catalog.schema.files import Raw, ids_in, inherit, override, read_f
 from backends.catalog.schema.reading import read_row
 from backends.catalog.schema.row import Row
 from backends.errors import VideoError
+from backends.provider.registry import registry
 from backends.request import Task
 
-OWN_FOLDER = Path(__file__).parent
+PRODUCT = Path(__file__).resolve().parents[1]
+"""Where every file lies that ships with the program: a mistake in one of them is ours, and fatal."""
+UNSERVED = Path(__file__).with_name("comfyui.toml")
+"""Rows whose back end is to come."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -42,7 +46,7 @@ class Broken:
 class Catalog:
     """The rows by id, in the order of the files, and the names that lead to them.
 
-    broken: what was left out of files that are not this package's own; everything else works.
+    broken: what was left out of files that are not the program's own; everything else works.
     """
 
     def __init__(self, rows: Iterable[Row], broken: Iterable[Broken] = ()) -> None:
@@ -157,22 +161,37 @@ _cache: dict[Stamp, Catalog] = {}
 
 
 def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
-    """The catalogue: this package's files, then `files` (of registered back ends), then the *.toml of `folders`
-    (the person's own: same id = override of the keys it names, new id = new row).
+    """The catalogue: the file of each registered back end (`Registration.catalog`), the program's own first, then
+    `files`, then the *.toml of `folders` (the person's own: same id = override of the keys it names, new id = new row).
 
-    Read again only when a file has changed. A row of `files` or `folders` that cannot be used is left out, and so is
-    one of ours that it was to change: what the person meant to correct is not known. `Catalog.broken` says what is
-    wrong. VideoError("storage") for a mistake in this package's own files only.
+    Read again only when a file has changed. A row of a plug-in, of `files` or `folders` that cannot be used is left
+    out, and so is one of ours that it was to change: what the person meant to correct is not known. `Catalog.broken`
+    says what is wrong. VideoError("storage") for a mistake in the program's own files only.
     """
-    own = sorted(OWN_FOLDER.glob("*.toml"))
-    known = {path.resolve() for path in own}
-    plugins = [path for path in files if path.resolve() not in known]
+    registered = [entry.catalog for entry in registry().values() if entry.catalog is not None]
+    own = [*(path for path in registered if _ships(path)), UNSERVED]
+    own.sort(key=_subject)
+    plugins = list(dict.fromkeys(path for path in (*registered, *files) if not _ships(path)))
     persons = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
     stamp = tuple(_stamp(path) for path in (*own, *plugins, *persons))
     if stamp not in _cache:
         _cache.clear()
         _cache[stamp] = _read(own, plugins, persons)
     return _cache[stamp]
+
+
+def _ships(path: Path) -> bool:
+    return path.resolve().is_relative_to(PRODUCT)
+
+
+def _subject(path: Path) -> str:
+    """What orders our own files: the folder where a file has the name of many, else its own name."""
+    return path.parent.name if path.name == "models.toml" else path.stem
+
+
+def _short(path: Path) -> str:
+    """A file of our own as messages name it: "cloud/fal/models.toml"."""
+    return path.relative_to(PRODUCT).as_posix() if path.is_relative_to(PRODUCT) else path.name
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -189,7 +208,7 @@ def _names_of(row: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A row of a file that is not this package's own, laid over what was there."""
+    """A row of a file that is not the program's own, laid over what was there."""
 
     path: Path
     raw: Raw
@@ -202,12 +221,13 @@ class _Layer:
 def _read(own: Sequence[Path], plugins: Sequence[Path], persons: Sequence[Path]) -> Catalog:
     base: dict[str, tuple[Raw, Path]] = {}
     for path in own:
-        file = read_file(path, path.name)
+        where = _short(path)
+        file = read_file(path, where)
         for number in range(len(file.rows)):
-            raw = file.row(number, path.name)
+            raw = file.row(number, where)
             name = str(raw["id"])
             if name in base:
-                raise VideoError("storage", f"{path.name}: row {name} stands twice in the catalogue")
+                raise VideoError("storage", f"{where}: row {name} stands twice in the catalogue")
             base[name] = (raw, path)
     layers: list[_Layer] = []
     broken: list[Broken] = []
@@ -255,7 +275,7 @@ def _settled(base: dict[str, tuple[Raw, Path]], layers: list[_Layer], broken: li
         named: dict[str, Row] = {}
         bad: dict[int, Broken] = {}
         for name in raws:
-            where = str(origin[name]) if name in laid else origin[name].name
+            where = str(origin[name]) if name in laid else _short(origin[name])
             row: Row | None = None
             try:
                 row = read_row(inherit(name, raws, where, ()), where, origin[name].name)

@@ -11,7 +11,6 @@ from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from backends.backend import Access, registered, registry
 from backends.catalog.loader import Catalog, load
 from backends.errors import VideoError
 from backends.jobs.files.artifacts import Artifacts
@@ -20,6 +19,8 @@ from backends.jobs.recovery import recover
 from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.media.sandbox import Sandbox
+from backends.provider.protocol import Access
+from backends.provider.registry import registered, registry
 from backends.settings import Settings, load_keys
 
 LOOK_AGAIN_S = 0.5
@@ -67,8 +68,7 @@ class Context:
         """The rows, with the person's own files as they were half a second ago at most."""
         now = time.monotonic()
         if self._rows is None or now - self._rows[0] >= LOOK_AGAIN_S:
-            files = [entry.catalog for entry in registry().values() if entry.catalog is not None]
-            self._rows = (now, load(self.settings.catalog, files))
+            self._rows = (now, load(self.settings.catalog))
         return self._rows[1]
 
     @property

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from backends.backend import JsonObject
 from backends.errors import Next, VideoError
 from backends.jobs.context import Context
 from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
+from backends.provider.protocol import JsonObject
 from backends.request import MediaFacts, MediaName
 
 

@@ -97,7 +97,7 @@ def _leave(key: str, old: str, new: str) -> How:
 
 def _providers(studio: Studio) -> set[str]:
     """Every provider that a limit may name: of the catalogue, and of the installed back ends."""
-    from backends.backend import registry
+    from backends.provider.registry import registry
 
     return {row.provider for row in studio.context.catalog.rows} | set(registry())
 

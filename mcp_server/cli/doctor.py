@@ -201,9 +201,9 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _network() -> Iterator[Finding]:
-    from backends.cloud import network_env
+    from backends.provider import network
 
-    for fine, text in network_env.told(os.environ):
+    for fine, text in network.told(os.environ):
         yield Finding("network", "ok" if fine else "note", text)
 
 
@@ -275,7 +275,7 @@ def _catalog(context: Context) -> Iterator[Finding]:
 
 
 def _back_ends(context: Context) -> Iterator[Finding]:
-    from backends.backend import broken, registry
+    from backends.provider.registry import broken, registry
 
     for provider, registration in sorted(registry().items()):
         why = context.why_not(provider)
@@ -288,7 +288,7 @@ def _back_ends(context: Context) -> Iterator[Finding]:
 
 def _tested(context: Context) -> Iterator[Finding]:
     """How each paid provider has been tested: against its wire format, and with a real clip of this person's."""
-    from backends.backend import registry
+    from backends.provider.registry import registry
     from mcp_server.cli import live_record
 
     tests = live_record.live_tests(context.settings)

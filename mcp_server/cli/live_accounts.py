@@ -11,8 +11,8 @@ import anyio
 from backends.errors import VideoError
 
 if TYPE_CHECKING:
-    from backends.backend import LocalBackend, Registration, RemoteBackend
     from backends.jobs.context import Context
+    from backends.provider.protocol import LocalBackend, Registration, RemoteBackend
 
 ANSWER_S = 8.0  # REELWRIGHT_ANSWER_S
 """How long each service may take, its token's fetching included."""
@@ -39,7 +39,7 @@ def ask_accounts(context: Context) -> Told:
 
     Never raises because of a service: one that refuses, hangs or talks nonsense is told as such.
     """
-    from backends.backend import registry
+    from backends.provider.registry import registry
 
     env = context.env
     asked = {

@@ -13,9 +13,9 @@ import pytest
 
 from backends.animatic import register
 from backends.animatic.engine import Animatic
-from backends.backend import registered
 from backends.errors import VideoError
 from backends.media.frames import decode
+from backends.provider.registry import registered
 from backends.request import MotionRegion
 from tests.animatic.filming import film, prepared
 from tests.samples import photo

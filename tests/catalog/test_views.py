@@ -75,7 +75,7 @@ def test_the_day_counts_that_the_price_turns_old() -> None:
 
 
 BROKEN_PLUGIN = """
-from backends.backend import Registration
+from backends.provider.protocol import Registration
 
 def access(env):
     raise RuntimeError("no such account")

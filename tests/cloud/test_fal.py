@@ -10,10 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
-from backends.backend import Handle, RemoteFile, Status, registered
 from backends.catalog.loader import load
-from backends.cloud.fal import outputs
+from backends.cloud.fal.backend import outputs
 from backends.errors import VideoError
+from backends.provider.protocol import Handle, RemoteFile, Status
+from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud.http_cases import (
     PLAIN,

@@ -12,10 +12,11 @@ from typing import Any
 import jwt
 import pytest
 
-from backends.backend import Handle, registered
 from backends.catalog.loader import load
-from backends.cloud import kling as module
+from backends.cloud.kling import backend as module
 from backends.errors import VideoError
+from backends.provider.protocol import Handle
+from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud.http_cases import (
     JOB,

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Handle, registered
 from backends.catalog.loader import load
 from backends.errors import VideoError
+from backends.provider.protocol import Handle
+from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud.http_cases import (
     JOB,
@@ -267,7 +268,7 @@ async def test_every_promise_of_every_row_reaches_the_wire(
 async def test_inputs_beyond_its_limit_are_refused_before_the_post(
     minimax: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backends.cloud.minimax.MAX_INPUTS", 1000)
+    monkeypatch.setattr("backends.cloud.minimax.backend.MAX_INPUTS", 1000)
     frames = [{"image": str(still(tmp_path))}]
     before = minimax.posts()
     with pytest.raises(VideoError, match="64 MB a request") as caught:

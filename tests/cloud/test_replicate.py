@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Handle, registered
 from backends.catalog.loader import load
 from backends.errors import VideoError
+from backends.provider.protocol import Handle
+from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud.http_cases import (
     JOB,

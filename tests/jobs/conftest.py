@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backends.backend import registry
+from backends.provider.registry import registry
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import TINY, Station

@@ -83,14 +83,14 @@ def _become(env: dict[str, str]) -> None:
 
 
 def main() -> None:
-    from backends.backend import registered, registry
     from backends.catalog.loader import load
     from backends.jobs.run import worker as _worker  # noqa: F401 - imported for the children
+    from backends.provider.registry import registered
 
     os.setsid()
     env = {"PAID_API_KEY": "none", "PAID_BASE_URL": "http://127.0.0.1:9"}
     registered("paid").open(env, env["PAID_BASE_URL"])  # the heavy imports of the back end and its client
-    load([CATALOG], [entry.catalog for entry in registry().values() if entry.catalog is not None])
+    load([CATALOG])
     for line in sys.stdin:
         order = cast("dict[str, Any]", json.loads(line))
         if "wait" in order:

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 from mcp_types import ElicitRequestFormParams, ElicitResult
 
-from backends.backend import registry
+from backends.provider.registry import registry
 from mcp_server.consent import client_name
 from mcp_server.server import build_server
 from tests.fakes import PLUGIN, FakeServer, tiny_clip

@@ -22,8 +22,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from backends.backend import Asset, JsonObject
-from backends.cloud.network_env import check_download
 from backends.errors import Next, OwnFault, Problem, VideoError
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
@@ -37,6 +35,8 @@ from backends.media.addresses import refuse_known
 from backends.media.hashing import sha256_of
 from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
+from backends.provider.network import check_download
+from backends.provider.protocol import Asset, JsonObject
 from backends.request import MediaFacts, MediaName, VideoRequest
 
 MAX_INPUT = 2 << 30

@@ -8,7 +8,6 @@ from typing import cast
 
 from anyio import to_thread
 
-from backends.backend import JsonObject, Prepared
 from backends.catalog.price import estimate
 from backends.errors import VideoError
 from backends.jobs import records
@@ -21,6 +20,7 @@ from backends.jobs.records import Hold
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
 from backends.media.fetch import fetch
+from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 FETCH_TIMEOUT_S = 300.0

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from backends.backend import registered
 from backends.errors import VideoError
 from backends.jobs.context import Context, program_version
 from backends.jobs.files.private import private_file, private_folder
@@ -28,6 +27,7 @@ from backends.jobs.lanes import lanes, pulse, rotation
 from backends.jobs.lanes.process import is_alive
 from backends.jobs.run import platform
 from backends.jobs.store.database import Row
+from backends.provider.registry import registered
 
 if TYPE_CHECKING:
     from backends.jobs.run.worker import Worker

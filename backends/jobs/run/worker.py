@@ -18,7 +18,6 @@ import anyio
 import anyio.abc
 from anyio import to_thread
 
-from backends.backend import registered
 from backends.errors import VideoError
 from backends.jobs.context import Context, program_version
 from backends.jobs.lanes import lanes, rotation
@@ -28,6 +27,7 @@ from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.pruning import Pruner
+from backends.provider.registry import registered
 from backends.settings import load_settings
 
 log = logging.getLogger("reelwright.worker")

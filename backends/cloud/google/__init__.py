@@ -1,0 +1,31 @@
+"""Google: Gemini Omni by the Gemini API, Veo and Omni on Vertex AI. The SDK loads when one of them is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from backends.cloud.google.settings import GEMINI, VERTEX, gemini_access, gemini_key, vertex_access
+from backends.provider.protocol import Registration, RemoteBackend
+
+
+def open_gemini(env: Mapping[str, str], base_url: str) -> RemoteBackend:
+    from backends.cloud.google.omni import OmniBackend
+    from backends.cloud.google.side import GeminiSide
+
+    return OmniBackend(GeminiSide(gemini_key(env), base_url))
+
+
+def register_gemini() -> Registration:
+    return Registration(GEMINI, "remote", gemini_access, open_gemini, Path(__file__).with_name("gemini.toml"))
+
+
+def open_vertex(env: Mapping[str, str], base_url: str) -> RemoteBackend:
+    from backends.cloud.google.side import VertexSide
+    from backends.cloud.google.vertex import VertexBackend
+
+    return VertexBackend(VertexSide(env, base_url))
+
+
+def register_vertex() -> Registration:
+    return Registration(VERTEX, "remote", vertex_access, open_vertex, Path(__file__).with_name("vertex.toml"))
