@@ -1,14 +1,13 @@
 """Where things lie and how the program runs: environment (`REELWRIGHT_*`), then `<home>/config.toml`, then defaults.
 
 Walls (spending limits) are not settings: they are the person's, live in the store, and no environment changes them.
-Keys are not settings either: `load_keys` reads them from the environment or the 0600 key file.
+Keys are not settings either: `provider.keys` reads them from the environment or the 0600 key file.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,23 +20,6 @@ from backends.errors import VideoError
 from backends.folders import folder, folders, unquoted, whole_folder
 
 log = logging.getLogger(__name__)
-
-KEY_VARIABLES = (
-    "OPENAI_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GOOGLE_CLOUD_PROJECT",
-    "GOOGLE_CLOUD_LOCATION",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "RUNWAYML_API_SECRET",
-    "KLING_API_KEY",
-    "KLING_ACCESS_KEY",
-    "KLING_SECRET_KEY",
-    "MINIMAX_API_KEY",
-    "FAL_KEY",
-    "REPLICATE_API_TOKEN",
-)
-"""The variables a key file may hold."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +79,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
     cwd = standing or Path.home()
     asked = env.get("REELWRIGHT_HOME") or str(platformdirs.user_data_path("reelwright"))
     home = whole_folder("REELWRIGHT_HOME", asked, env, cwd)
-    file = _read_toml(home / "config.toml")
+    file = read_toml(home / "config.toml")
 
     def value(name: str, default: str = "") -> str:
         given = env.get(f"REELWRIGHT_{name.upper()}") or file.get(name, default)
@@ -136,14 +118,15 @@ def _working_folder() -> Path | None:
 
 
 def _without_quotes(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment; settings, addresses and keys without the quotes that docker's --env-file leaves around them."""
-    ours = {"COMFYUI_URL", *KEY_VARIABLES}
+    """The environment; settings and addresses without the quotes that docker's --env-file leaves around them."""
+    ours = {"COMFYUI_URL"}
     return {
         name: unquoted(text) if name in ours or name.startswith("REELWRIGHT_") else text for name, text in env.items()
     }
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def read_toml(path: Path) -> dict[str, object]:
+    """A TOML file of the data folder, {} where there is none. VideoError("storage") when it cannot be read."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -152,24 +135,3 @@ def _read_toml(path: Path) -> dict[str, object]:
         raise VideoError(
             "storage", f"{path.name} in the home folder cannot be read ({error}): fix or remove it"
         ) from None
-
-
-def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
-    """The environment with the key file's entries under it, and where each known variable was found.
-
-    The environment wins. A key file that others may read is refused: VideoError("auth") names the remedy.
-    """
-    env = dict(settings.env)
-    found = {name: "environment" for name in KEY_VARIABLES if env.get(name)}
-    path = settings.key_file
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return env, found
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise VideoError("auth", f"{path} can be read by others: run chmod 600 on it")
-    for name, text in _read_toml(path).items():
-        if name in KEY_VARIABLES and not env.get(name) and text:
-            env[name] = str(text)
-            found[name] = str(path)
-    return env, found

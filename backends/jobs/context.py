@@ -19,9 +19,10 @@ from backends.jobs.recovery import recover
 from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.media.sandbox import Sandbox
+from backends.provider.keys import load_keys
 from backends.provider.protocol import Access
 from backends.provider.registry import registered, registry
-from backends.settings import Settings, load_keys
+from backends.settings import Settings
 
 LOOK_AGAIN_S = 0.5
 """How long the catalogue's files are taken to be what they were: a look at them all is a third of a submit."""

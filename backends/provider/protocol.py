@@ -293,6 +293,11 @@ class RemoteBackend(Protocol):
         """Headers for outputs with `authorised=True`: those that the provider's own host serves with the key."""
         ...
 
+    async def account(self) -> Mapping[str, str]:
+        """What the service says of the account (balance, tier, limits), in words by name; free. {} = nothing: the
+        default of a back end that derives from this class."""
+        return {}
+
     async def aclose(self) -> None: ...
 
 
@@ -336,6 +341,8 @@ class Registration:
     provider: the catalogue rows' provider that this serves. kind: remote (paid service) or local (this machine).
     access(env): who would be asked with that environment. open(env, base_url): the back end itself; only the worker
     (or its child) calls it. catalog: a TOML file of rows beside the module, None when the rows are elsewhere.
+    keys: the variables that hold its credentials, which the key file may hold too. address: the variable that sets
+    another base URL.
     lacks(env, wire tables of a row's boxes, row id): why that row cannot be used although the back end can (its weights
     are not here); cheap. For local engines also: warm(prepared, env) names what its process keeps loaded: a process
     only gets jobs of the same word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
@@ -349,3 +356,9 @@ class Registration:
     lacks: Callable[[Mapping[str, str], tuple[Mapping[str, object], ...], str], str | None] | None = None
     warm: Callable[[Prepared, Mapping[str, str]], str] | None = None
     silence_s: float | None = None
+    keys: tuple[str, ...] = ()
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.keys, str):
+            raise TypeError('keys is a tuple of names, such as ("ACME_API_KEY",)')

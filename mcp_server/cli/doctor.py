@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from backends.errors import VideoError
-from backends.settings import KEY_VARIABLES, Settings, load_keys, load_settings
+from backends.provider.keys import key_variables, load_keys, unread_keys
+from backends.settings import Settings, load_settings
 from mcp_server.cli import show
 
 if TYPE_CHECKING:
@@ -193,11 +194,15 @@ def _roots(settings: Settings) -> Iterator[Finding]:
 def _keys(settings: Settings) -> Iterator[Finding]:
     try:
         _, found = load_keys(settings)
+        unread = unread_keys(settings)
     except VideoError as error:
         yield Finding("keys", "FAIL", error.message)
         return
-    for name in KEY_VARIABLES:
+    for name in key_variables():
         yield Finding("key", "ok" if name in found else "note", f"{name}: {found.get(name, 'not set')}")
+    for name in unread:
+        text = f"{name[:60]} is kept in {settings.key_file}, and no installed back end reads it"
+        yield Finding("key", "note", text)
 
 
 def _network() -> Iterator[Finding]:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from backends.errors import VideoError
 from backends.jobs.files.private import private_folder
-from backends.settings import KEY_VARIABLES
+from backends.provider.keys import key_variables
 
 HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"
 
 
-def known(name: str) -> None:
-    """VideoError("invalid_request") for a variable that nothing here reads."""
-    if name not in KEY_VARIABLES:
-        variables = ", ".join(KEY_VARIABLES)
+def check(name: str) -> None:
+    """VideoError("invalid_request") for a variable that no installed back end reads."""
+    if name not in (known := key_variables()):
+        variables = ", ".join(known)
         raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {variables}")
 
 

@@ -21,7 +21,17 @@ from backends.provider.answer import at, listed, table, text, whole
 from backends.provider.channel import Channel
 from backends.provider.outcome import CHARGED_WORDS, Service
 from backends.provider.placing import filled, inputs_by_field, named, place_media, plain_body, put, wire_text
-from backends.provider.protocol import Asset, Cancelled, Handle, JsonObject, Listing, Prepared, Ref, Status
+from backends.provider.protocol import (
+    Asset,
+    Cancelled,
+    Handle,
+    JsonObject,
+    Listing,
+    Prepared,
+    Ref,
+    RemoteBackend,
+    Status,
+)
 from backends.provider.protocol import RemoteFile as File
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
@@ -33,7 +43,7 @@ TAKES = Takes(image_bytes=20 << 20)
 ACCEPTED = frozenset({400, 404, 422, 500, 502, 503, 504})
 
 
-class FalBackend:
+class FalBackend(RemoteBackend):
     """One fal account. fal has no idempotency key and no list: an unclear submit cannot be looked up, and on nobody's
     word may it be taken for one that was not taken."""
 

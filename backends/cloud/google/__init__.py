@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from backends.cloud.google.settings import GEMINI, VERTEX, gemini_access, gemini_key, vertex_access
+from backends.cloud.google.settings import (
+    CREDENTIALS,
+    GEMINI,
+    GEMINI_ADDRESS,
+    KEYS,
+    LOCATION,
+    PROJECT,
+    VERTEX,
+    VERTEX_ADDRESS,
+    gemini_access,
+    gemini_key,
+    vertex_access,
+)
 from backends.provider.protocol import Registration, RemoteBackend
 
 
@@ -17,7 +29,8 @@ def open_gemini(env: Mapping[str, str], base_url: str) -> RemoteBackend:
 
 
 def register_gemini() -> Registration:
-    return Registration(GEMINI, "remote", gemini_access, open_gemini, Path(__file__).with_name("gemini.toml"))
+    rows = Path(__file__).with_name("gemini.toml")
+    return Registration(GEMINI, "remote", gemini_access, open_gemini, rows, keys=KEYS, address=GEMINI_ADDRESS)
 
 
 def open_vertex(env: Mapping[str, str], base_url: str) -> RemoteBackend:
@@ -28,4 +41,6 @@ def open_vertex(env: Mapping[str, str], base_url: str) -> RemoteBackend:
 
 
 def register_vertex() -> Registration:
-    return Registration(VERTEX, "remote", vertex_access, open_vertex, Path(__file__).with_name("vertex.toml"))
+    rows = Path(__file__).with_name("vertex.toml")
+    keys = (PROJECT, LOCATION, CREDENTIALS)
+    return Registration(VERTEX, "remote", vertex_access, open_vertex, rows, keys=keys, address=VERTEX_ADDRESS)

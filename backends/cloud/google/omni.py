@@ -35,6 +35,7 @@ from backends.provider.protocol import (
     Listing,
     Prepared,
     Ref,
+    RemoteBackend,
     RemoteFile,
     RemoteState,
     Status,
@@ -60,7 +61,7 @@ STATES: Mapping[str, RemoteState] = {
 ENDED: frozenset[RemoteState] = frozenset({"succeeded", "failed", "cancelled"})
 
 
-class OmniBackend:
+class OmniBackend(RemoteBackend):
     """One account at one address."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "none"

@@ -36,6 +36,7 @@ from backends.provider.protocol import (
     Listing,
     Prepared,
     Ref,
+    RemoteBackend,
     RemoteFile,
     Status,
 )
@@ -47,7 +48,7 @@ TAKES = Takes(images=frozenset({"image/jpeg", "image/png"}), image_bytes=10 << 2
 """Stills as the Veo API reference names them (20 MB at most; 10 keep the request quick to send)."""
 
 
-class VeoBackend:
+class VeoBackend(RemoteBackend):
     """One project and location at one address."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "none"

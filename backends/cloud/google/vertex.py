@@ -18,7 +18,7 @@ from backends.provider.protocol import Asset, Cancelled, Done, Handle, Listing, 
 from backends.request import VideoRequest
 
 
-class VertexBackend:
+class VertexBackend(RemoteBackend):
     """One project and location at one address."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "none"

@@ -28,7 +28,18 @@ from backends.provider.answer import at, dollars, listed, number, text
 from backends.provider.channel import Answer, Channel
 from backends.provider.outcome import Service, Told, clock_lead_s, made_at
 from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
-from backends.provider.protocol import Asset, Cancelled, Handle, Listing, Prepared, Ref, RemoteFile, Sighting, Status
+from backends.provider.protocol import (
+    Asset,
+    Cancelled,
+    Handle,
+    Listing,
+    Prepared,
+    Ref,
+    RemoteBackend,
+    RemoteFile,
+    Sighting,
+    Status,
+)
 from backends.provider.protocol import RemoteState as State
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
@@ -85,7 +96,7 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-class KlingBackend:
+class KlingBackend(RemoteBackend):
     """One Kling account."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "key"

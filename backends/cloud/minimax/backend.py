@@ -39,6 +39,7 @@ from backends.provider.protocol import (
     Listing,
     Prepared,
     Ref,
+    RemoteBackend,
     RemoteFile,
     RemoteState,
     Status,
@@ -82,7 +83,7 @@ KINDS: Mapping[int, ErrorKind] = {
 """MiniMax's codes for what it has surely refused; the others (1000, 1001, 1024, 1033 ...) are faults of its own."""
 
 
-class MiniMaxBackend:
+class MiniMaxBackend(RemoteBackend):
     """One MiniMax account."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "none"

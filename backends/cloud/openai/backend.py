@@ -36,6 +36,7 @@ from backends.provider.protocol import (
     Listing,
     Prepared,
     Ref,
+    RemoteBackend,
     RemoteFile,
     RemoteState,
     Sighting,
@@ -71,7 +72,7 @@ FREE = "the catalogue's row: a repeat costs nothing there"
 SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "video/webm": ".webm"}
 
 
-class OpenAIBackend:
+class OpenAIBackend(RemoteBackend):
     """One account (or none) at one address."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "lookup"

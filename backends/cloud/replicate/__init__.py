@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from backends.cloud.replicate.settings import access
+from backends.cloud.replicate.settings import ADDRESS, KEY, access
 from backends.provider.protocol import Registration, RemoteBackend
 
 
@@ -16,4 +16,5 @@ def open_backend(env: Mapping[str, str], base_url: str) -> RemoteBackend:
 
 
 def register() -> Registration:
-    return Registration("replicate", "remote", access, open_backend, Path(__file__).with_name("models.toml"))
+    rows = Path(__file__).with_name("models.toml")
+    return Registration("replicate", "remote", access, open_backend, rows, keys=(KEY,), address=ADDRESS)

@@ -24,7 +24,18 @@ from backends.provider.answer import at, listed, number, table, text
 from backends.provider.channel import Answer, Channel
 from backends.provider.outcome import Service, Told, clock_lead_s, made_at
 from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
-from backends.provider.protocol import Asset, Cancelled, Handle, Listing, Prepared, Ref, RemoteFile, Sighting, Status
+from backends.provider.protocol import (
+    Asset,
+    Cancelled,
+    Handle,
+    Listing,
+    Prepared,
+    Ref,
+    RemoteBackend,
+    RemoteFile,
+    Sighting,
+    Status,
+)
 from backends.provider.protocol import RemoteState as State
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
@@ -49,7 +60,7 @@ PERCENT = re.compile(r"^\s*(\d{1,3})%\s*\|", re.MULTILINE)
 RESETS = re.compile(r"resets? in ~?(\d+(?:\.\d+)?)\s*s")
 
 
-class ReplicateBackend:
+class ReplicateBackend(RemoteBackend):
     """One Replicate account."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "lookup"

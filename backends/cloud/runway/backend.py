@@ -35,6 +35,7 @@ from backends.provider.protocol import (
     Listing,
     Prepared,
     Ref,
+    RemoteBackend,
     RemoteFile,
     RemoteState,
     Status,
@@ -63,7 +64,7 @@ ENDED: frozenset[RemoteState] = frozenset({"succeeded", "failed", "cancelled"})
 SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "video/webm": ".webm"}
 
 
-class RunwayBackend:
+class RunwayBackend(RemoteBackend):
     """One account at one address."""
 
     submit_dedupe: Literal["key", "lookup", "none"] = "none"

@@ -1,0 +1,61 @@
+"""Credentials: the variables that the installed back ends read, from the environment or the 0600 key file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from backends.errors import VideoError
+from backends.folders import unquoted
+from backends.provider.registry import registry
+from backends.settings import Settings, read_toml
+
+
+def key_variables() -> tuple[str, ...]:
+    """Every variable that a key file may hold: what the installed back ends name (`Registration.keys`)."""
+    return _unique(name for entry in registry().values() for name in entry.keys)
+
+
+def address_variables() -> tuple[str, ...]:
+    """Every variable that sets where a service is (`Registration.address`)."""
+    return _unique(entry.address for entry in registry().values() if entry.address)
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """The environment with the key file's entries under it, and where each known variable was found.
+
+    The environment wins; the quotes that docker's --env-file leaves around a value are taken off. A key file that
+    others may read is refused: VideoError("auth") names the remedy.
+    """
+    env, variables = dict(settings.env), key_variables()
+    for name in (*variables, *address_variables()):
+        if name in env:
+            env[name] = unquoted(env[name])
+    found = {name: "environment" for name in variables if env.get(name)}
+    kept = _kept(settings)
+    for name in variables:
+        if not env.get(name) and (text := kept.get(name)):
+            env[name] = text
+            found[name] = str(settings.key_file)
+    return env, found
+
+
+def unread_keys(settings: Settings) -> list[str]:
+    """Variables in the key file that no installed back end reads. VideoError as `load_keys`."""
+    return sorted(_kept(settings).keys() - set(key_variables()))
+
+
+def _kept(settings: Settings) -> dict[str, str]:
+    path = settings.key_file
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return {}
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise VideoError("auth", f"{path} can be read by others: run chmod 600 on it")
+    return {name: str(text) for name, text in read_toml(path).items()}
