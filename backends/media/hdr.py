@@ -41,6 +41,11 @@ def told_as_sdr(transfer: Transfer) -> str:
     return f"the clip is HDR ({transfer}): it is brought to BT.709, and light above the reference white becomes white"
 
 
+def still_as_sdr(transfer: Transfer) -> str:
+    """The same of a still that is taken from one."""
+    return f"the still is from an HDR clip ({transfer}): it is in BT.709, and light above the reference white is white"
+
+
 def has_wide_primaries(frame: VideoFrame) -> bool:
     """Whether the frame's primaries are BT.2020's; HDR that does not say has them, as both systems demand."""
     return frame.color_primaries in (0, 2, _BT2020)

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from backends.media.frames import decode
 from backends.media.measure import measure
 from backends.media.probe import hdr_note
+from backends.media.sandbox import Sandbox
 from tests.samples import made
 
 BARS = (
@@ -138,6 +139,19 @@ def test_reference_white_is_white_and_brighter_light_keeps_its_hue(tmp_path: Pat
     assert shown[24, 48].min() == 255
     red = shown[24, 80].astype(int)
     assert red[0] >= 254 and np.abs(red[1:] - round(255 * 0.25 ** (1 / 2.4))).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize(("name", "trc", "signal"), [("HLG", 18, hlg), ("PQ", 16, pq)])
+def test_a_still_of_an_hdr_clip_says_so(tmp_path: Path, name: str, trc: int, signal: object) -> None:
+    assert callable(signal)
+    path = written(tmp_path / "hdr.mov", signal((bars(BARS) / 255) ** 2.4 @ TO_BT2020.T * 203), trc)
+    with Sandbox() as sandbox:
+        last = sandbox.still(path, "last_frame", 0, tmp_path / "last.png")
+        other = sandbox.still(path, "frame", 0.1, tmp_path / "other.png")
+        plain = sandbox.still(made("tone.mp4"), "last_frame", 0, tmp_path / "plain.png")
+    assert last.note == other.note
+    told = f"the still is from an HDR clip ({name}): it is in BT.709, and light above the reference white is white"
+    assert last.note == told and plain.note == ""
 
 
 def test_other_clips_are_not_taken_for_hdr() -> None:
