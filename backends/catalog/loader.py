@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends.catalog.names import gone, guesses, normal, unknown
 from backends.catalog.schema.files import Raw, ids_in, inherit, override, read_file
 from backends.catalog.schema.reading import read_row
 from backends.catalog.schema.row import Row
@@ -21,12 +20,6 @@ UNSERVED = Path(__file__).with_name("comfyui.toml")
 """Rows whose back end is to come."""
 
 Stamp = tuple[tuple[str, int, int], ...]
-
-
-def normal(name: str) -> str:
-    """A name without case, spaces, punctuation and the v of a version: "Gen-4 Turbo", "gen4_turbo" and "gen4 turbo" are
-    one, and so are "kling-v2.5" and "Kling 2.5"."""
-    return re.sub(r"[^a-z0-9/]+|(?<![a-z])v(?=[0-9])", "", name.lower())
 
 
 @dataclass(frozen=True)
@@ -85,15 +78,15 @@ class Catalog:
         return found[0] if len(found) == 1 else None
 
     def get(self, name: str, *, include_retired: bool = False) -> Row:
-        """The row that a name means. VideoError("not_found") with the nearest names; VideoError("model_retired")
-        with the successor, its price and the argument to repeat the call with, unless include_retired."""
+        """The row that a name means. VideoError("not_found") with the names like it; VideoError("model_retired") with
+        the successor and its price, unless include_retired."""
         row = self.find(name)
         if row is None and (left_out := self.broken_names.get(normal(name))) is not None:
             raise VideoError("storage", f"model {name[:80]!r} is left out of the catalogue: {left_out.why}")
         if row is None:
-            raise self._unknown(name)
+            raise unknown(name, guesses(name, self))
         if row.state == "retired" and not include_retired:
-            raise self._retired(row, name)
+            raise gone(self, row, name)
         return row
 
     def routes(self, row: Row) -> list[Row]:
@@ -121,40 +114,6 @@ class Catalog:
         parts = [row.id, row.title, row.family, row.where, row.state, row.engine, row.licence, row.territory]
         parts += [*row.aliases, *row.strengths, *row.tasks, *row.compliance, *row.notes]
         return " ".join(normal(part) for part in parts)
-
-    def _unknown(self, name: str) -> VideoError:
-        key = normal(name)
-        same = [row.id for row in self._names.get(key, [])]
-        if len(same) > 1:
-            text = f"model {name[:80]!r} has several routes: name one of {', '.join(same)}"
-            return VideoError("not_found", text, nearest={"model": same[0]})
-        known = {bare: rows[0].id for bare, rows in self._names.items()}
-        known |= {alias: row.id for alias, row in self._aliases.items()}
-        near = [known[match] for match in difflib.get_close_matches(key, known, n=5, cutoff=0.6)]
-        near += [row.id for row in self.rows if len(key) > 2 and key in normal(row.id) and row.state != "retired"]
-        unique = list(dict.fromkeys(near))[:3]
-        hint = f"did you mean {' or '.join(unique)}? " if unique else ""
-        text = f"model {name[:80]!r} is unknown: {hint}list_models shows all; model='auto' chooses"
-        return VideoError("not_found", text, nearest={"model": unique[0]} if unique else {})
-
-    def _retired(self, row: Row, name: str) -> VideoError:
-        from backends.catalog.price import usual_price
-
-        since = f" since {row.retire_on.isoformat()}" if row.retire_on else ""
-        said = f"{row.title} ({row.id})" if normal(name) != normal(row.id) else row.id
-        text = f"{said} cannot be used{since}: {row.why_retired or 'the provider has shut it down'}."
-        nearest: dict[str, object] = {}
-        successor = self.find(row.successor) if row.successor else None
-        if successor is not None:
-            nearest["model"] = successor.id
-            text += f" Its successor is {successor.title}, {usual_price(successor)}."
-            text += f' Repeat the call with model="{successor.id}".'
-        others = [other.id for name_ in row.alternatives if (other := self.find(name_)) and other is not successor]
-        if others:
-            text += f" Others: {', '.join(others)}."
-        if not nearest and not others:
-            text += " list_models shows what can be used now."
-        return VideoError("model_retired", text, nearest=nearest)
 
 
 _cache: dict[Stamp, Catalog] = {}

@@ -52,12 +52,12 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("generate_video", PROMPT | {"duration_s": float("nan")}, "duration_s: must be a number, not nan"),
     ("generate_video", PROMPT | {"duration_s": float("inf")}, "duration_s: must be a number, not inf"),
     ("generate_video", PROMPT | {"duration_s": "5s"}, 'duration_s: must be a number, not the string "5s": write 5'),
-    ("generate_video", PROMPT | {"duration_s": "5 min"}, 'not the string "5 min": give it without quotes'),
+    ("generate_video", PROMPT | {"duration_s": "5 min"}, 'not the string "5 min": write 300'),
     ("generate_video", PROMPT | {"fps": "24 fps"}, 'fps: must be a number, not the string "24 fps": write 24'),
     ("generate_video", PROMPT | {"fps": "5s"}, 'not the string "5s": write 5'),
     ("generate_video", PROMPT | {"max_cost_usd": "$1.50"}, 'not the string "$1.50": write 1.50'),
     ("generate_video", PROMPT | {"seed": "7"}, 'seed: must be a whole number, not the string "7": write 7'),
-    ("generate_video", PROMPT | {"seed": "1.5"}, 'seed: must be a whole number, not the string "1.5": give it'),
+    ("generate_video", PROMPT | {"seed": "1.5"}, 'seed: must be a whole number, not the string "1.5": write a whole'),
     ("generate_video", PROMPT | {"audio": "yes"}, 'audio: must be true or false, not the string "yes": write true'),
     ("generate_video", PROMPT | {"audio": "Off"}, 'audio: must be true or false, not the string "Off": write false'),
     ("generate_video", {"prompt": None}, "prompt: is required"),
@@ -196,7 +196,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "extend_clip",
         {"clip": "a.mp4", "add_s": 2, "fit": "crop"},
-        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes takes it",
+        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes take it",
     ),
     (
         "extend_clip",
@@ -219,7 +219,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "extend_clip",
         {"clip": "a.mp4", "add_s": 1, "fps": 24},
-        "fps: extend_clip has no such argument; generate_video, image_to_video, interpolate_keyframes takes it",
+        "fps: extend_clip has no such argument; generate_video, image_to_video, interpolate_keyframes take it",
     ),
     ("estimate_cost", PROMPT | STILL | TWO, "frames: give one of image, frames: a clip starts from one of them"),
     ("estimate_cost", {"add_s": 4}, "add_s: needs clip"),

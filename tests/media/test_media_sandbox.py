@@ -74,7 +74,8 @@ def test_missing_files_are_told(shared: Sandbox, tmp_path: Path) -> None:
 
 def test_stills_of_a_clip_are_exact(shared: Sandbox, tmp_path: Path) -> None:
     frames = list(decode(made("h264.mov")))
-    facts = shared.still(made("h264.mov"), "last_frame", 0, tmp_path / "last.png")
+    facts, note = shared.still(made("h264.mov"), "last_frame", 0, tmp_path / "last.png")
+    assert note == ""
     assert (facts.kind, facts.mime, facts.width, facts.height) == ("image", "image/png", 64, 48)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "last.png")), frames[-1])
     shared.still(made("h264.mov"), "frame", 0.5, tmp_path / "frame.png")
