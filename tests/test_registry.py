@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import patient
+
 LIKE_OURS = """
 from backends.provider.protocol import Access, Registration
 
@@ -33,7 +35,9 @@ def plug_in(folder: Path, name: str, code: str) -> None:
 
 def seen(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     env = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run([sys.executable, "-c", SEEN], env=env, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SEEN], env=env, capture_output=True, text=True, timeout=patient(60), check=True
+    )
     served, broken = json.loads(done.stdout)
     return served, broken
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.acceptance.outside import SMALL, Facts, Place, finished, made, until, workers
+from tests.patience import patient
 from tests.rawclient import RawClient, text_of
 
 PLAIN = ("--plain",)
@@ -36,7 +37,7 @@ def rest(place: Place) -> None:
     """End the place's workers, so that the next server's worker has that server's own limits."""
     for worker in workers(place):
         worker.kill()
-        worker.wait(10)
+        worker.wait(patient(10))
 
 
 def test_a_file_that_this_user_may_not_read(place: Place) -> None:

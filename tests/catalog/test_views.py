@@ -12,6 +12,7 @@ from pathlib import Path
 from backends.catalog import compact, load
 from backends.catalog.availability import Why, availability
 from backends.catalog.staleness import check_staleness
+from tests.patience import patient
 
 CATALOG = load()
 PAGE = 20
@@ -98,5 +99,7 @@ def test_a_third_partys_broken_back_end_harms_its_own_models_only(tmp_path: Path
         "print(why(row))\nprint(why(replace(row, provider='broken')))\n"
     )
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=patient(60), check=True
+    )
     assert done.stdout.splitlines() == ["None", "its back end fails: RuntimeError: no such account"]

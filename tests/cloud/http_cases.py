@@ -28,7 +28,7 @@ from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, until
 
-HURRY_S, PATIENCE_S = 0.3, 20.0
+HURRY_S, PATIENCE_S = 0.3, 60.0
 
 JOB = "job_" + "a" * 26
 

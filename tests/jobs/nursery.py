@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 from backends.jobs.lanes.process import ProcessId, start_time, this_process
 from tests.fakes import PLUGIN
 from tests.jobs.station import CATALOG, TINY
+from tests.patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +43,7 @@ class Nursery:
     def __exit__(self, *_: object) -> None:
         assert self._mother.stdin is not None and self._mother.stdout is not None
         self._mother.stdin.close()
-        self._mother.wait(10)
+        self._mother.wait(patient(10))
         self._mother.stdout.close()
 
     def _ask(self, **order: Any) -> int:

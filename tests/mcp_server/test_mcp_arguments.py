@@ -17,6 +17,7 @@ from backends.settings import Settings
 from mcp_server.strict import ECHO, SLOW_FORMAT, StrictArguments, echo
 from mcp_server.surface import tools
 from tests.mcp_server.conftest import Connect
+from tests.patience import patient
 from tests.rawclient import ERAS, RawClient, home_env
 
 PROMPT = {"prompt": "a cat"}
@@ -315,7 +316,7 @@ def test_jupyterlabs_packages_do_not_slow_the_first_call() -> None:
         "slow = [name for name in sys.modules if name.startswith('rfc3987')]; "
         "import rfc3987_syntax; print(list(found), slow)"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=patient(60))
     assert ran.stdout == "['n'] []\n", ran.stderr
 
 
