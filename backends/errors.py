@@ -163,12 +163,18 @@ class VideoError(Exception):
             record["next"] = {"tool": self.next.tool, "arguments": dict(self.next.arguments)}
         if self.lead is not None:
             record["lead"] = self.lead
+        if isinstance(self, OwnFault):
+            record["own_fault"] = True
         return record
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> VideoError:
         """The reverse of `to_json`, of rows that older and newer versions wrote too: a kind that this version doesn't
         know becomes "provider", problems may be plain sentences, and a field that is not known is left out."""
+        if record.get("own_fault"):
+            fault = OwnFault(str(record.get("message", "")))
+            fault.charged = record.get("charged", "no")
+            return fault
         known = {name: value for name, value in record.items() if name in _RECORDED}
         kind = record.get("kind", "provider")
         message = str(record.get("message", ""))

@@ -70,7 +70,9 @@ def page() -> Schema:
 
 
 def models() -> Schema:
-    return {"type": "object", "properties": {"models": ROWS, "more": {"type": "integer"}}, "required": ["models"]}
+    """list_models': left_out says what of the person's own rows cannot be used."""
+    properties: Schema = {"models": ROWS, "more": {"type": "integer"}, "left_out": NOTES}
+    return {"type": "object", "properties": properties, "required": ["models"]}
 
 
 def estimate() -> Schema:

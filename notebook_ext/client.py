@@ -117,11 +117,12 @@ class NotebookStudio:
         """Compact rows of the models that match, and how many more there are."""
         return self.inner.models(task, query, include_retired, limit)
 
-    def inspect_clip(self, clip: object, frames: int = 8) -> Inspection:
-        """Facts, measures and a contact sheet of a clip or still."""
+    def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Inspection:
+        """Facts, measures and a contact sheet of a clip or still. against: another clip, to be compared with it."""
         from notebook_ext.media_names import media_name
 
-        return self.inner.inspect(media_name(clip, self.home.folder), frames)
+        other = None if against is None else media_name(against, self.home.folder)
+        return self.inner.inspect(media_name(clip, self.home.folder), frames, other)
 
     def job(self, job: str | Job) -> Job:
         """The job with this id or URI, whoever started it."""

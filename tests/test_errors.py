@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from backends.errors import VideoError
+from backends.errors import OwnFault, VideoError
 
 
 def test_an_error_comes_back_as_it_was() -> None:
@@ -14,6 +14,13 @@ def test_an_error_comes_back_as_it_was() -> None:
     )  # fmt: skip
     for copy in (VideoError.from_json(error.to_json()), pickle.loads(pickle.dumps(error))):
         assert copy.to_json() == error.to_json()
+
+
+def test_a_fault_of_our_own_stays_one() -> None:
+    fault = OwnFault("the build lacks a decoder")
+    for copy in (VideoError.from_json(fault.to_json()), pickle.loads(pickle.dumps(fault))):
+        assert isinstance(copy, OwnFault) and copy.to_json() == fault.to_json()
+    assert "own_fault" not in VideoError("provider", "theirs").to_json()
 
 
 def test_a_kind_of_a_newer_version_is_still_an_error() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backends.jobs.files import copies
-from backends.jobs.files.artifacts import Artifacts, disk_errors, file_sha256
+from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.store.database import Row, Store, Transaction
+from backends.media.hashing import sha256_now
 
 OLD_S = 3600.0
 """Seconds after which an unfinished copy is nobody's: the largest input is copied in far less."""
@@ -60,13 +61,13 @@ def verify(store: Store, artifacts: Artifacts) -> Verified:
                 damage.append(Damage("gone", what, str(path), _whole(published, sha256)))
                 continue
             size += path.stat().st_size
-            if sha256 and file_sha256(path) != sha256:
+            if sha256 and sha256_now(path) != sha256:
                 damage.append(Damage("changed", what, str(path), _whole(published, sha256)))
     return Verified(files, size, tuple(damage))
 
 
 def _whole(published: str, sha256: str) -> str:
-    return published if published and Path(published).exists() and file_sha256(Path(published)) == sha256 else ""
+    return published if published and Path(published).exists() and sha256_now(Path(published)) == sha256 else ""
 
 
 def _kept(store: Store, artifacts: Artifacts) -> Iterator[tuple[str, Path, str, str]]:

@@ -29,16 +29,26 @@ def sha256_of(file: BinaryIO) -> str:
     if (known := _known.get(stamp)) is not None:
         return known
     file.seek(0)
-    digest = hashlib.sha256()
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
+    found = _digest(file)
     file.seek(0)
-    found = digest.hexdigest()
     if time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > SETTLED_NS:
         while len(_known) >= MOST:
             _known.pop(next(iter(_known)), None)
         _known[stamp] = found
     return found
+
+
+def sha256_now(path: Path) -> str:
+    """Of what lies on the disk now, read anew whatever is remembered: for a check of the disk itself. OSError."""
+    with path.open("rb") as file:
+        return _digest(file)
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def is_intact(path: Path, sha256: str) -> bool:

@@ -13,6 +13,7 @@ from backends.errors import VideoError
 from mcp_server.cli import opening, resolve, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
+from mcp_server.text import money
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job, JobPage
@@ -100,12 +101,10 @@ def show_page(page: JobPage) -> None:
         show.table(("job", "state", "model", "label", "cost", "created", "file"), cells, below)
     else:
         show.line("no jobs")
-    spend = page.spend
-    show.line(
-        f"spent today {show.usd(spend.today_usd)}, in all {show.usd(spend.total_usd)}, "
-        f"reserved {show.usd(spend.reserved_usd)}"
-    )
-    for sentence in spend.limits_changed:
+    if page.folder:
+        show.folded(f"files are in {page.folder}")
+    show.folded(money(page.spend))
+    for sentence in page.spend.limits_changed:
         show.line(sentence)
     if page.cursor:
         show.line("there are older ones: --limit shows more")

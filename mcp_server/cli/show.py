@@ -45,6 +45,8 @@ OPTIONS = {
     "camera": "--camera",
     "motion": "--motion",
     "fit": "--fit",
+    "focus": "--focus",
+    "style": "--style",
     "loop": "--loop",
     "effect": "--effect",
     "loras": "--lora",
@@ -172,6 +174,8 @@ def _option(option: str, value: object) -> list[str]:
 
     if value is None or (value in ([], {}, "", False) and option != "--audio"):
         return [f"without {option}"]
+    if option == "--focus":
+        return [f"{option} {','.join(f'{at:g}' for at in cast('list[float]', value))}"]
     if isinstance(value, bool):
         return [option if value else option.replace("--", "--no-")]
     if isinstance(value, Mapping):
@@ -186,9 +190,10 @@ def _entry(item: object) -> str:
     if not isinstance(item, Mapping):
         return str(item)
     part = cast("Mapping[str, object]", item)
-    if "image" in part:
-        return f"{part['image']}@{part['at_s']}" if part.get("at_s") is not None else str(part["image"])
-    return json.dumps(part)
+    if "image" not in part or part.get("camera") or part.get("prompt"):
+        return json.dumps({name: of for name, of in part.items() if of and name != "role"})
+    at, held = part.get("at_s"), part.get("hold_s")
+    return f"{part['image']}{'' if at is None else f'@{at:g}'}{f'+{held:g}' if held else ''}"
 
 
 def refuse(error: VideoError, json_wanted: bool = False) -> NoReturn:

@@ -17,7 +17,9 @@ PAID = ("make", "a boat", "--model", "paid/quick", "--duration", "4", "--resolut
 
 def test_a_list_and_the_money_so_far(shell: Make, serve: Serve) -> None:
     used = shell(serve())
-    assert used.done("jobs").lines == ["no jobs", "spent today $0, in all $0, reserved $0"]
+    limits = "; the person allows $5.00 a job"
+    none = f"today (UTC) $0 of $20.00: $0 spent, $0 reserved; all days: $0 spent, $0 reserved{limits}"
+    assert used.done("jobs").lines == ["no jobs", none]
     one = used.done(*PAID, "--label", "boat", "--no-wait").json
     two = used.done(*PAID, "--label", "boat", "--take", "2", "--no-wait").json
     used.done("jobs", "watch")
@@ -26,7 +28,9 @@ def test_a_list_and_the_money_so_far(shell: Make, serve: Serve) -> None:
     assert [line.split("\t")[0] for line in ended.lines[1:3]] == [two["job_id"], one["job_id"]]
     cells = ended.lines[1].split("\t")
     assert cells[1:5] == ["succeeded", "paid/quick", "boat take 2", "$0.40"] and cells[6] == "boat_take02.mp4"
-    assert ended.lines[-1] == "spent today $0.80, in all $0.80, reserved $0"
+    assert ended.lines[-2] == f"files are in {used.station.settings().output}"
+    spent = "today (UTC) $0.80 of $20.00: $0.80 spent, $0 reserved; all days: $0.80 spent, $0 reserved"
+    assert ended.lines[-1] == spent + limits
     assert used.done("jobs", "list", "--limit", "1").lines[-1] == "there are older ones: --limit shows more"
     assert len(used.done("jobs", "list", "--label", "other", "--json").json["jobs"]) == 0
     shown = used.done("jobs", "show", one["job_id"]).lines

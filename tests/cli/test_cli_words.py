@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,3 +159,30 @@ def test_a_label_is_one_line_of_plain_text(shell: Make) -> None:
         assert f"invalid_request: label is one line of plain text: it holds {why}" in told
     told = shell().refused(*asked, "--request-key", "k\u202e")
     assert "request_key is one line of plain text: it holds a control character (U+202E at character 2)" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({"style": "noir", "focus": [0.5, 0.3]}, "--style noir --focus 0.5,0.3"),
+        ({"focus": None}, "without --focus"),
+        (
+            {"frames": [{"image": "a.png", "role": "first", "at_s": 0, "hold_s": 2}, {"image": "b.png", "at_s": 2.5}]},
+            "--frame a.png@0+2 --frame b.png@2.5",
+        ),
+        (
+            {"frames": [{"image": "a.png", "role": "first", "hold_s": 2, "camera": ["pan-left:0.5"]}]},
+            """--frame '{"image": "a.png", "hold_s": 2, "camera": ["pan-left:0.5"]}'""",
+        ),
+    ],
+)
+def test_changes_are_told_as_the_options_that_ask_for_them(changes: dict[str, object], options: str) -> None:
+    assert show.as_options(changes) == options
+    from mcp_server.cli.request_options import focus_point, keyframe
+
+    words = shlex.split(options)
+    for option, text in zip(words[::2], words[1::2], strict=True):
+        if option == "--frame":
+            assert keyframe(text)["image"] in ("a.png", "b.png")
+        elif text != "--focus":
+            assert option != "--focus" or focus_point(text) == [0.5, 0.3]

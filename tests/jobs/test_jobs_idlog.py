@@ -22,6 +22,14 @@ def test_the_last_handle_of_a_job(tmp_path: Path) -> None:
     assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
 
 
+def test_the_ids_that_a_folder_holds_are_found_in_one_reading(tmp_path: Path) -> None:
+    log = IdLog(tmp_path / "accepted.jsonl")
+    assert log.holding({"r1"}) == set() and log.holding(()) == set()
+    log.append("job_a", "lane", Handle("r1"))
+    log.append("job_b", "lane", Handle("rü/2"))
+    assert log.holding(["r1", "rü/2", "r", "lane"]) == {"r1", "rü/2"}
+
+
 def test_an_entry_that_was_cut_short_hides_no_other(tmp_path: Path) -> None:
     log = IdLog(tmp_path / "accepted.jsonl")
     log.append("job_a", "lane", Handle("r1"))

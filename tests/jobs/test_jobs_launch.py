@@ -16,6 +16,7 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs.context import Context
+from backends.jobs.run.launch import Launcher
 from backends.jobs.run.worker import in_words
 from backends.jobs.views import Job
 from tests.fakes import FakeServer
@@ -317,6 +318,28 @@ def test_a_worker_leaves_when_all_is_quiet_and_the_next_job_gets_another(
         until(lambda: not station.drivers(), "the worker has left")
     assert len(re.findall("worker \\d+ left", station.log)) >= 1
     assert station.rows("SELECT driven FROM lanes WHERE key = 'tiny'") == [{"driven": 0}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("no_credentials", "no_credentials: no_credentials is a word"),
+        ("", "cannot be started: no_credentials is a word; it is tried again, see "),
+    ],
+)
+def test_a_trouble_is_told_by_its_kind_and_not_by_its_words(
+    kind: str, told: str, serve: Callable[..., FakeServer], stand: Callable[..., Station]
+) -> None:
+    station = stand(serve())
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("its lane has a trouble"))
+    lane = station.row(job)["lane"]
+    change = "UPDATE lanes SET trouble = 'no_credentials is a word', trouble_kind = ?, trouble_at = ? WHERE key = ?"
+    context.store.write(lambda tx: tx.run(change, (kind, time.time(), lane)))
+    launcher = Launcher(context)
+    assert launcher.ensure(str(lane)).startswith(told)
+    launcher.close()
+    context.close()
 
 
 def test_no_credentials_is_told_with_the_variable(

@@ -212,3 +212,9 @@ async def test_the_longest_wait_is_published_from_the_settings(connect: Connect,
         wait = next(tool for tool in listed.tools if tool.name == "wait_for_job")
         timeout = wait.input_schema["properties"]["timeout_s"]
         assert (timeout["maximum"], timeout["default"]) == (most, default)
+
+
+def test_what_is_left_out_of_the_catalogue_is_declared() -> None:
+    (tool,) = [one for one in checked() if one.name == "list_models"]
+    assert tool.output_schema is not None
+    assert tool.output_schema["properties"]["left_out"] == {"type": "array", "items": {"type": "string"}}

@@ -420,3 +420,10 @@ def test_the_notebooks_folder_is_the_sessions(tmp_path: Path, monkeypatch: pytes
     kernel.folder.cache_clear()
     assert kernel.folder() == tmp_path
     kernel.folder.cache_clear()
+
+
+def test_two_clips_are_compared(station: Station, studio: NotebookStudio) -> None:
+    one = studio.generate_video("a fox", max_cost_usd=1, **PAID).result()
+    found = studio.inspect_clip(one, 2, against=one)
+    assert found.text == studio.inner.inspect(one.job_id, 2, one.job_id).text != studio.inspect_clip(one, 2).text
+    assert "against" in found.facts

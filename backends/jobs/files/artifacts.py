@@ -27,7 +27,7 @@ from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import copies
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.private import new_private_file, private_folder
-from backends.media.hashing import is_intact
+from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import JsonObject
 
 
@@ -56,11 +56,6 @@ def fsync_folder(folder: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Blob(NamedTuple):
@@ -221,4 +216,4 @@ class Artifacts:
 
 
 def _same_bytes(one: Path, other: Path) -> bool:
-    return one.stat().st_size == other.stat().st_size and file_sha256(one) == file_sha256(other)
+    return one.stat().st_size == other.stat().st_size and sha256_now(one) == sha256_now(other)

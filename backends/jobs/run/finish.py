@@ -11,7 +11,6 @@ from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
-from backends.jobs.files.artifacts import file_sha256
 from backends.jobs.money import ledger, reported_cost
 from backends.jobs.money.reported_cost import Bill, judge
 from backends.jobs.order.inputs import remember
@@ -19,6 +18,7 @@ from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
+from backends.media.hashing import sha256_now
 from backends.provider.protocol import JsonObject
 from backends.request import MediaFacts
 
@@ -60,7 +60,7 @@ def finish(
         if error.kind == "storage":
             raise
         told.append(f"no poster could be made of it: {error.message}")
-    sha256 = file_sha256(clip)
+    sha256 = sha256_now(clip)
     files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
     prepared = json.loads(row["prepared"])
     result: JsonObject = {

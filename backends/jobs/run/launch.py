@@ -210,8 +210,8 @@ class Launcher:
         """Why the lane is not really driven yet, as long as a worker tries and fails."""
         if not lane["trouble"] or abs(time.time() - lane["trouble_at"]) > TROUBLE_S:
             return ""
-        if str(lane["trouble"]).startswith("no_credentials"):
-            return str(lane["trouble"])
+        if lane["trouble_kind"]:
+            return f"{lane['trouble_kind']}: {lane['trouble']}"
         return f"cannot be started: {lane['trouble']}; it is tried again, see {self._log}"
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,7 @@ def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting], b
 
     One that lies nearer to the request of another job of ours that is being looked up too is left to that one.
     """
-    known = _known(run, row, matches)
+    known = _known(run, row, matches) | _elsewhere(run, [match.handle.remote_id for match in matches])
     others = [
         float(other["posted_at"])
         for other in run.lane.context.store.rows(
@@ -167,7 +167,7 @@ def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting], b
     ]
     free: list[Candidate] = []
     for match in matches:
-        if match.handle.remote_id in known or _elsewhere(run, match.handle.remote_id):
+        if match.handle.remote_id in known:
             continue
         apart = 0.0 if match.made_at is None else abs(match.made_at - since)
         if match.made_at is not None and match.made_at < since - EARLIER_S and not backwards:
@@ -183,18 +183,21 @@ def _known(run: RemoteRun, row: Row, sightings: Sequence[Sighting]) -> set[str]:
     return set(records.holders(run.lane.context.store, row, [sighting.handle.remote_id for sighting in sightings]))
 
 
-def _elsewhere(run: RemoteRun, remote_id: str) -> bool:
-    """Whether another home of this person on this machine has the job, by its own journal."""
+def _elsewhere(run: RemoteRun, remote_ids: Collection[str]) -> set[str]:
+    """Those of the ids that another data folder of this person on this machine has, by its journal, read once."""
     context = run.lane.context
-    homes = other_folders.others(context.settings.home, context.settings.env)
-    return any(IdLog.of(home).holds(remote_id) for home in homes)
+    left, found = set(remote_ids), set[str]()
+    if left:
+        for home in other_folders.others(context.settings.home, context.settings.env):
+            found |= IdLog.of(home).holding(left - found)
+    return found
 
 
 def _not_taken(run: RemoteRun, row: Row, listing: Listing) -> str:
     """On what evidence the request was surely not taken; "" where there is none."""
     known = _known(run, row, listing.matches)
     names = {match.handle.remote_id for match in listing.matches} - known
-    if any(not _elsewhere(run, name) for name in names):
+    if names - _elsewhere(run, names):
         return ""  # something that looks like it is nobody's, or nearer to another's request: nothing is sure
     if listing.complete:
         return f"by {listing.complete}"

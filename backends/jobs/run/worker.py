@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import IO, cast
+from typing import IO, Literal, cast
 
 import anyio
 import anyio.abc
@@ -174,7 +174,8 @@ class Worker:
         try:
             taken = await rotation.adopt(self.context, lane, lease)
             if not taken:
-                self._tell(lane["key"], "no_credentials: the key that is set now may not see this account's jobs")
+                text = "the key that is set now may not see this account's jobs"
+                self._tell(lane["key"], text, "no_credentials")
         except VideoError as error:
             self._tell(lane["key"], error.message)
         finally:
@@ -221,14 +222,15 @@ class Worker:
             return False
         return access.available and access.lane == lane["key"]
 
-    def _tell(self, key: str, trouble: str) -> None:
+    def _tell(self, key: str, trouble: str, kind: Literal["", "no_credentials"] = "") -> None:
         """Keep why the lane is not driven, and when that was last met (to a few seconds: each write wakes clients)."""
         now = time.time()
 
         def write(tx: Transaction) -> int:
             return tx.run(
-                "UPDATE lanes SET trouble = ?, trouble_at = ? WHERE key = ? AND (trouble <> ? OR trouble_at < ?)",
-                (trouble[:300], now, key, trouble[:300], now - TELL_AGAIN_S),
+                "UPDATE lanes SET trouble = ?, trouble_kind = ?, trouble_at = ? WHERE key = ? "
+                "AND (trouble <> ? OR trouble_kind <> ? OR trouble_at < ?)",
+                (trouble[:300], kind, now, key, trouble[:300], kind, now - TELL_AGAIN_S),
             )
 
         self.context.store.write(write)

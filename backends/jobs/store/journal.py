@@ -16,7 +16,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,12 +84,15 @@ class IdLog:
             end = begin
         return None
 
-    def holds(self, remote_id: str) -> bool:
-        """Whether some job of this home was given that id."""
+    def holding(self, remote_ids: Collection[str]) -> set[str]:
+        """Those of the ids that some job of this home was given; the file is read once."""
+        if not remote_ids:
+            return set()
         try:
-            return json.dumps({"remote_id": remote_id})[1:-1].encode() in self.path.read_bytes()
+            data = self.path.read_bytes()
         except OSError:
-            return False
+            return set()
+        return {one for one in remote_ids if json.dumps({"remote_id": one})[1:-1].encode() in data}
 
     def entries(self) -> Iterator[Entry]:
         """Every whole line, oldest first."""

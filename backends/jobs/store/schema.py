@@ -5,7 +5,7 @@ Money is kept in whole micro-dollars (INTEGER), so that sums are exact; times ar
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 """The version this program writes."""
 
 MIN_READER = 1
@@ -168,7 +168,8 @@ CREATE TABLE lanes(
   trouble_at REAL NOT NULL DEFAULT 0,
   breaker TEXT NOT NULL DEFAULT '',     -- why no new submits are sent
   breaker_until REAL NOT NULL DEFAULT 0,
-  failures INTEGER NOT NULL DEFAULT 0
+  failures INTEGER NOT NULL DEFAULT 0,
+  trouble_kind TEXT NOT NULL DEFAULT '' -- no_credentials, '' for every other trouble
 ) STRICT;
 
 CREATE TABLE blobs(sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL, at REAL NOT NULL) STRICT;
@@ -198,5 +199,6 @@ INSERT INTO ledger SELECT job, provider, lane, label, day, state, max(0, reserve
   FROM ledger_1;
 DROP TABLE ledger_1;
 """,
+    2: "ALTER TABLE lanes ADD COLUMN trouble_kind TEXT NOT NULL DEFAULT '';",
 }
 """From version N to N + 1: the statements to run, all in one transaction."""
