@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, cast
@@ -60,8 +62,13 @@ class Nursery:
         return ProcessId(pid, start_time(pid) or 0.0, this_process().boot_id)
 
     def ended(self, worker: ProcessId) -> int:
-        """Wait for it; its exit code, negative for a signal."""
-        return self._ask(wait=worker.pid)
+        """Wait for it; its exit code, negative for a signal: one that never ends is killed, and its test fails."""
+        alarm = threading.Timer(patient(60), lambda: os.kill(worker.pid, signal.SIGKILL))
+        alarm.start()
+        try:
+            return self._ask(wait=worker.pid)
+        finally:
+            alarm.cancel()
 
 
 def _become(env: dict[str, str]) -> None:
