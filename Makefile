@@ -71,7 +71,7 @@ browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what 
 fresh: $(READY)           ## the wheel without constraints.txt, on the oldest and the newest Python here, makes clips
 	$(BIN)/python -m tests.install
 
-slow: $(LOCAL)            ## tests of a minute or more: torch.compile with a C compiler
+slow: $(LOCAL)            ## what takes long and seldom changes: torch.compile with a C compiler, the demonstration's stills drawn anew
 	$(BIN)/pytest -q -m slow
 
 bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md
