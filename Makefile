@@ -7,7 +7,11 @@ LOCAL  := $(VENV)/.ready-local
 BARE   := $(VENV)-without-torch
 BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
-.PHONY: demo demo-kill test fresh lint types layers unit unit-without-torch slow browser bench chaos mutants examples docs clean
+# More workers than cores where a test mostly waits for the processes that it has started.
+WORKERS ?= 4
+TESTS   := bin/pytest --dist loadfile --no-loadscope-reorder -q
+
+.PHONY: demo demo-kill test quick fresh lint types layers unit local pages unit-without-torch slow browser bench chaos mutants examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -28,7 +32,13 @@ demo: $(READY)            ## the main job through the real MCP server; MP4s land
 demo-kill: $(READY)       ## paid jobs against a loopback provider while their processes are killed
 	$(BIN)/python -m tests.chaos --demo
 
-test: $(READY) $(LOCAL) browser lint types layers unit fresh   ## what CI runs
+test: $(READY) $(LOCAL) browser lint types layers unit pages local fresh   ## what CI runs
+
+quick: $(READY)           ## before each commit, in about a minute: the style, the layers, and the tests that take moments
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(VENV)/$(TESTS) -n $(WORKERS) --torch apart --quick 60 -m "not slow and not browser"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -40,12 +50,18 @@ types: $(LOCAL)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-unit: $(LOCAL) browser    ## every test; an error where torch is missing, not fewer tests
-	$(BIN)/pytest -n 2 --dist loadfile -q --torch needed
+unit: $(READY)            ## every test but those of the two next targets
+	$(VENV)/$(TESTS) -n $(WORKERS) --torch apart -m "not slow and not browser"
+
+pages: $(READY) browser   ## the notebook's pages in a real browser
+	$(VENV)/$(TESTS) -n 2 --torch apart -m "browser and not slow" tests/notebook_ext
+
+local: $(LOCAL)           ## real pipelines with tiny weights: an error where torch is missing, not fewer tests
+	$(VENV)/$(TESTS) -n 2 --torch only
 
 unit-without-torch: browser ## in an environment of its own: all that needs no torch, where there is none
 	$(MAKE) VENV=$(BARE) $(BARE)/.ready
-	$(BARE)/bin/pytest -n 2 --dist loadfile -q --torch absent
+	$(BARE)/$(TESTS) -n $(WORKERS) --torch absent
 
 browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what is on PATH, else Debian's package
 	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -55,7 +71,7 @@ browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what 
 fresh: $(READY)           ## the wheel without constraints.txt, on the oldest and the newest Python here, makes clips
 	$(BIN)/python -m tests.install
 
-slow: $(LOCAL)            ## tests of a minute or more: torch.compile with a C compiler
+slow: $(LOCAL)            ## what takes long and seldom changes: torch.compile with a C compiler, the demonstration's stills drawn anew
 	$(BIN)/pytest -q -m slow
 
 bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md

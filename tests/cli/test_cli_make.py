@@ -17,6 +17,8 @@ from tests.patience import patient
 Make = Callable[..., Shell]
 Serve = Callable[..., FakeServer]
 
+INLINE = {"REELWRIGHT_WORKER": "inline"}
+"""Words and files are the same whoever makes the clip: no process is started where none is what is tested."""
 PAID = ("make", "a boat", "--model", "paid/quick", "--duration", "4", "--resolution", "180p")
 
 
@@ -39,7 +41,7 @@ def test_a_free_clip_is_priced_made_and_told(shell: Make) -> None:
 
 
 def test_a_photo_becomes_a_vertical_clip_around_what_is_named_in_it(shell: Make) -> None:
-    used = shell()
+    used = shell(**INLINE)
     Image.linear_gradient("L").resize((300, 200)).save(used.folder / "photo.png")
     words = ["make", "--image", "photo.png", "--aspect", "9:16", "--duration", "1", "--resolution", "360p"]
     told = used.refused(*words)
@@ -55,7 +57,7 @@ def test_a_photo_becomes_a_vertical_clip_around_what_is_named_in_it(shell: Make)
 
 
 def test_a_storyboard_of_unlike_stills_stands_on_each(shell: Make) -> None:
-    used = shell()
+    used = shell(**INLINE)
     for name, size in (("a.png", (300, 200)), ("b.png", (200, 200)), ("c.png", (200, 300))):
         Image.linear_gradient("L").resize(size).save(used.folder / name)
     frames = ["--frame", "a.png+0.5", "--frame", "b.png@1+0.5", "--frame", '{"image": "c.png", "hold_s": 0.5}']
@@ -90,7 +92,7 @@ def test_max_cost_is_an_amount(shell: Make, amount: str) -> None:
 
 def test_a_paid_clip_is_paid_once_however_often_it_is_asked_for(shell: Make, serve: Serve) -> None:
     server = serve()
-    used = shell(server)
+    used = shell(server, **INLINE)
     first = used.done(*PAID, "--yes", "--json").json
     assert first["state"] == "succeeded" and first["cost_usd"] == 0.4
     assert used.done(*PAID, "--json").json["job_id"] == first["job_id"]  # no --yes: nothing is spent
@@ -166,7 +168,7 @@ def test_an_input_that_cannot_be_used_is_told_by_its_option(shell: Make) -> None
 def test_a_failed_job_ends_with_its_reason_and_exit_code_1(shell: Make, serve: Serve) -> None:
     server = serve()
     server.script("submit", {"status": 400})
-    ended = shell(server).run(*PAID, "--yes")
+    ended = shell(server, **INLINE).run(*PAID, "--yes")
     assert ended.code == 1
     assert any(line.startswith("job_") and " failed: invalid_request: " in line for line in ended.lines)
 

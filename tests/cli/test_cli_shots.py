@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_the_whole_batch_is_priced_capped_made_and_resumed(shell: Make, serve: Serve) -> None:
     server = serve()
-    used = shell(server)
+    used = shell(server, REELWRIGHT_WORKER="inline")
     path = written(used.folder, SHOTS)
     told = used.refused("make", "--from", path, "--yes", "--max-cost", "1.39")
     assert "needs_budget: the shots cost $1.40, above --max-cost $1.39" in told and "nothing was started" in told
@@ -166,7 +166,7 @@ def test_a_batch_that_passes_the_day_is_not_half_made(shell: Make, serve: Serve)
 def test_one_row_that_fails_leaves_the_others_made(shell: Make, serve: Serve) -> None:
     server = serve()
     server.script("submit", {"status": 400, "match": "house"})
-    used = shell(server)
+    used = shell(server, REELWRIGHT_WORKER="inline")
     ended = used.run("make", "--from", written(used.folder, SHOTS), "--yes", "--json")
     assert ended.code == 1
     assert [shot["state"] for shot in ended.json["shots"]] == ["succeeded", "failed", "succeeded"]

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -45,16 +46,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fresh-", ignore_cleanup_errors=True) as folder:
         try:
             wheel = build(Path(folder))
-            for version in versions:
-                started = time.monotonic()
-                told = install(pythons[version], wheel, Path(folder) / _dotted(version))
-                print(f"Python {_dotted(version)}: {told}", flush=True)
-                use(Path(folder) / _dotted(version))
-                print(f"Python {_dotted(version)}: clips made, {time.monotonic() - started:.0f} s", flush=True)
+            with ThreadPoolExecutor(len(versions)) as pool:  # both at once: each mostly waits for its own processes
+                list(pool.map(lambda version: tried(version, pythons[version], wheel, Path(folder)), versions))
         except (Failure, AssertionError, TimeoutError) as error:
             print(f"A fresh install does not work: {error}", flush=True)
             return 1
     return 0
+
+
+def tried(version: tuple[int, int], python: str, wheel: Path, folder: Path) -> None:
+    """Install the wheel on one Python, and make clips there."""
+    started = time.monotonic()
+    told = install(python, wheel, folder / _dotted(version))
+    print(f"Python {_dotted(version)}: {told}", flush=True)
+    use(folder / _dotted(version))
+    print(f"Python {_dotted(version)}: clips made, {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _dotted(version: tuple[int, int]) -> str:
@@ -78,16 +84,18 @@ def build(folder: Path) -> Path:
 
 def install(python: str, wheel: Path, folder: Path) -> str:
     """Make the environment; the versions that the resolver chose."""
-    command(python, "-m", "venv", folder / "env")
-    pip = folder / "env" / "bin" / "python"
+    command(python, "-m", "venv", "--without-pip", folder / "env")
+    inside = folder / "env" / "bin" / "python"
     free = {name: value for name, value in os.environ.items() if name not in ("PIP_CONSTRAINT", "PYTHONPATH")}
-    command(pip, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel, env=free)
+    # This environment's pip, on that one's behalf: it resolves for that Python. What is imported is compiled then.
+    pip = (sys.executable, "-m", "pip", "--python", inside)
+    command(*pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", wheel, env=free)
     code = (
         "import sys, backends, importlib.metadata as m\n"
         "assert backends.__file__.startswith(sys.prefix), backends.__file__\n"
         f"print(', '.join(name + ' ' + m.version(name) for name in {TOLD!r}))"
     )
-    return command(pip, "-P", "-c", code, cwd=folder, env=free).strip()
+    return command(inside, "-P", "-c", code, cwd=folder, env=free).strip()
 
 
 def use(folder: Path) -> None:
