@@ -84,7 +84,7 @@ def test_a_start_never_leaves_the_family() -> None:
     assert error.message.startswith("veo is a family of 6 models: no model does exactly this. The nearest: ")
     assert "veo" in str(error.nearest["model"])
     keyless = refused(text(model="seedance", duration_s=5))
-    assert keyless.message.startswith("seedance is a family of 4 models: no configured model does exactly this. ")
+    assert keyless.message.startswith("seedance is a family of 6 models: no configured model does exactly this. ")
     assert keyless.message.count("set RUNWAY_KEY") == 3
     poor = refused(text(model="veo", duration_s=8), "vertex", max_cost_usd=Decimal("0.1"))
     assert poor.kind == "needs_budget"

@@ -1,0 +1,233 @@
+"""Services that take one JSON POST, answer with an id, and are asked until an address is there: as data and hooks.
+
+A provider is a `Rest` (where it is, which key, its words) and a class derived from `RestBackend` with what it does
+otherwise. Importing this is cheap: the HTTP client loads when a back end is opened.
+What is not said by the service stays unknown: a job counts as not charged only where `Rest.failed` or `told` says so
+on its documented word; a POST without a clear answer is `submit_unknown` and is never sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+from urllib.parse import quote
+
+from backends.errors import Charged, ErrorKind, VideoError
+from backends.provider import account
+from backends.provider.answer import at, share, text, whole
+from backends.provider.outcome import CHARGED_WORDS, Service, Told
+from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
+from backends.provider.protocol import (
+    Access,
+    Asset,
+    Cancelled,
+    Handle,
+    JsonObject,
+    Listing,
+    Prepared,
+    Ref,
+    Registration,
+    RemoteBackend,
+    RemoteFile,
+    RemoteState,
+    Status,
+)
+from backends.provider.sending import Takes, data_uri
+from backends.request import VideoRequest
+
+if TYPE_CHECKING:
+    from backends.provider.channel import Answer
+    from backends.provider.transport import Timing
+
+Place = tuple[str | int, ...]
+"""Where an answer holds something: names and positions, such as ("data", 0, "url"); () = nowhere."""
+
+WORTH_REPEATING = frozenset({"provider", "timeout"})
+"""Failures of a taken job that another take may not meet."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A service, as data.
+
+    provider: of the catalogue rows. name: in words. key: the variable of its key. url: the service's own address.
+    task: the path of a job, with {id}. start: the path of the paid POST where the rows' `wire.endpoint` is empty.
+    id, state, video, code, message, progress, seed: where an answer holds them.
+    states: its words for the states. kinds: its error codes, as a whole or up to their first dot; a 429 is tried again
+    only where its code is "rate_limited" or "concurrency" here.
+    failed: whether a failed job is billed: "no" on the service's documented word alone.
+    takes: the inputs it reads inside a request. uploads: inputs go up first, by `upload`.
+    job_key: the body's field for the job's key, where the service keeps one.
+    address: the variable of another base URL; "" = REELWRIGHT_<PROVIDER>_BASE_URL.
+    """
+
+    provider: str
+    name: str
+    key: str
+    url: str
+    task: str
+    start: str = ""
+    id: Place = ("id",)
+    state: Place = ("status",)
+    video: Place = ("video", "url")
+    code: Place = ("error", "code")
+    message: Place = ("error", "message")
+    progress: Place = ()
+    seed: Place = ()
+    states: Mapping[str, RemoteState] = field(default_factory=dict[str, RemoteState])
+    kinds: Mapping[str, ErrorKind] = field(default_factory=dict[str, ErrorKind])
+    failed: Charged = "unknown"
+    takes: Takes = field(default_factory=Takes)
+    uploads: bool = False
+    job_key: str = ""
+    address: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The variable of another base URL."""
+        return self.address or f"REELWRIGHT_{self.provider.upper()}_BASE_URL"
+
+    def secret(self, env: Mapping[str, str]) -> str:
+        return env.get(self.key, "").strip()
+
+    def access(self, env: Mapping[str, str]) -> Access:
+        """The account of the key, at the address that is set."""
+        secret = self.secret(env)
+        address = account.base_url(env, self.variable, self.url)
+        return account.access(self.provider, address, (secret,) if secret else (), self.key)
+
+
+class RestBackend(RemoteBackend):
+    """One account of a `Rest` service. Override what it does otherwise."""
+
+    rest: ClassVar[Rest]
+    submit_dedupe: Literal["key", "lookup", "none"] = "none"
+
+    def __init__(self, env: Mapping[str, str], base_url: str) -> None:
+        from backends.provider.channel import Channel
+
+        secret = self.rest.secret(env)
+        self._headers = self.headers(secret)
+        self.service = Service(self.rest.name, self.rest.key, (secret,) if secret else ())
+        self.channel = Channel(self.service, base_url, lambda: self._headers, self.told, self.timing(env))
+
+    # hooks
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """What goes with every request to the service."""
+        return {"authorization": f"Bearer {key}"}
+
+    def timing(self, env: Mapping[str, str]) -> Timing | None:
+        """How long calls may take; None = the usual."""
+        return None
+
+    def body(self, request: VideoRequest, prepared: Prepared, inputs: Mapping[str, tuple[str, ...]]) -> JsonObject:
+        """The wire body: the row's plain fields, and a mark for each input under the row's name for it."""
+        body = plain_body(prepared)
+        place_media(body, prepared, inputs)
+        return body
+
+    def told(self, answer: Answer) -> Told:
+        """What the service says of a refusal, or of a job that failed."""
+        code, kinds = text(at(answer.json, *self.rest.code)), self.rest.kinds
+        return Told(
+            text(at(answer.json, *self.rest.message)), code, kinds.get(code) or kinds.get(code.partition(".")[0])
+        )
+
+    def refusal(self, answer: Answer) -> Told | None:
+        """The refusal in a 2xx answer to the paid POST, for services that refuse so; None when it is none."""
+        return None
+
+    def files(self, answer: Answer) -> tuple[RemoteFile, ...]:
+        """The outputs of a job that has succeeded, the clip first."""
+        url = text(at(answer.json, *self.rest.video))
+        if not url.startswith(("https://", "http://")):
+            return ()
+        return (RemoteFile(url=url, authorised=self.channel.own(url)),)
+
+    def cost(self, answer: Answer) -> Decimal | None:
+        """What the service says that the job costs, US dollars; None where it does not say."""
+        return None
+
+    def task(self, handle: Handle) -> str:
+        """The path of a job."""
+        return self.rest.task.format(id=quote(handle.remote_id, safe=""))
+
+    # the protocol
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        endpoint = wire_text(prepared, "endpoint") or self.rest.start
+        if not endpoint:
+            raise VideoError("storage", f"{prepared.model}: its catalogue row has no wire.endpoint. Fix the row.")
+        body = self.body(request, prepared, inputs_by_field(request, prepared))
+        uploads = marked(body) if self.rest.uploads else ()
+        return replace(prepared, request=request, body=body, endpoint=endpoint, uploads=uploads)
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        raise VideoError("unsupported", f"{self.rest.name} has no uploads here: inputs go inside the request")
+
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
+        places = marked(prepared.body)
+        inline = {
+            place: refs[place].value
+            if self.rest.uploads
+            else await data_uri(prepared, prepared.assets[place], self.rest.takes)
+            for place in places
+        }
+        named = {self.rest.job_key: job_key} if self.rest.job_key else {}
+        body = filled({**prepared.body, **named}, inline.__getitem__)
+        answer = await self.channel.post_paid(prepared.endpoint, body)
+        name = text(at(answer.json, *self.rest.id))
+        if (said := self.refusal(answer)) is not None:
+            if said.kind is None or name:
+                raise self.service.unknown(f"code {said.code}", answer.status, said.message)
+            raise self.service.refused(answer.status, said)
+        return Handle(self.service.taken(name, "a job id", answer.status, answer.text))
+
+    async def status(self, handle: Handle, spool: Path) -> Status:
+        return self.reading(await self.channel.ask("GET", self.task(handle), charged="unknown"))
+
+    def reading(self, answer: Answer) -> Status:
+        """What an answer about a job says of it."""
+        said = text(at(answer.json, *self.rest.state))
+        state, word = self.rest.states.get(said, "unknown"), self.service.clean(said, 60)
+        cost = self.cost(answer)
+        if state == "failed":
+            return Status(state, word, error=self.failure(answer), cost_usd=cost)
+        if state == "cancelled":
+            words = f"{self.rest.name} stopped it; {CHARGED_WORDS['unknown']}"
+            return Status(state, word, error=VideoError("cancelled", words, charged="unknown"), cost_usd=cost)
+        if state == "succeeded":
+            if not (files := self.files(answer)):
+                return Status("failed", word, error=self.service.no_video("unknown"), cost_usd=cost)
+            seed = whole(at(answer.json, *self.rest.seed)) if self.rest.seed else None
+            return Status(state, word, files=files, seed=seed, cost_usd=cost)
+        progress = share(at(answer.json, *self.rest.progress)) if self.rest.progress else None
+        return Status(state, word, progress=progress, retry_after_s=answer.retry_after_s)
+
+    def failure(self, answer: Answer) -> VideoError:
+        """Why a job that was taken has failed."""
+        said = self.told(answer)
+        again = (said.kind or "provider") in WORTH_REPEATING
+        return self.service.failed(said, charged=self.rest.failed, retryable=again)
+
+    async def cancel(self, handle: Handle) -> Cancelled:
+        return Cancelled("unsupported", "yes", f"{self.rest.name} cannot stop a job: it runs on, and the clip is kept")
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
+        raise VideoError("unsupported", f"{self.rest.name} cannot be asked which jobs it has taken")
+
+    def media_headers(self) -> Mapping[str, str]:
+        return self._headers
+
+    async def aclose(self) -> None:
+        await self.channel.aclose()
+
+    @classmethod
+    def registration(cls, rows: Path) -> Registration:
+        """What an entry point returns. rows: the TOML file beside the module."""
+        rest = cls.rest
+        return Registration(rest.provider, "remote", rest.access, cls, rows, keys=(rest.key,), address=rest.variable)
