@@ -15,8 +15,8 @@ from tests.samples import bunny, made
 
 
 def spiky(seconds: float) -> np.ndarray:
-    """Quiet noise with loud short strokes: what has to be limited to become loud."""
-    wave = np.random.default_rng(3).normal(size=(2, round(seconds * RATE))) * 0.01
+    """Noise with much louder short strokes: what has to be limited to become loud."""
+    wave = np.random.default_rng(3).normal(size=(2, round(seconds * RATE))) * 0.05
     for at in range(RATE // 4, wave.shape[1] - 2000, RATE // 2):
         wave[:, at : at + 1500] += 0.7 * np.sin(np.arange(1500) * 0.9) * np.exp(-np.arange(1500) / 500)
     return wave
@@ -42,7 +42,7 @@ def test_it_is_as_loud_as_asked_and_no_true_peak_is_above(tmp_path: Path, name: 
     assert lufs(sound) == pytest.approx(target, abs=0.5)
     assert true_peak(sound) <= -1.5
     assert made.lufs == pytest.approx(lufs(sound), abs=0.11)
-    assert made.peak_db == pytest.approx(true_peak(sound), abs=0.2)
+    assert made.peak_db == pytest.approx(true_peak(sound), abs=0.3)
     assert made.notes == ()
 
 
