@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.edit.peaks import HALF, MARGIN, heights, in_db, limited
+from backends.edit.peaks import HALF, MARGIN, MOST_BETWEEN, heights, highest_sample, in_db, limited
 from backends.edit.stems import BLOCK
 from backends.media.listen import RATE, Wave
 from backends.media.loudness import Meter
@@ -65,7 +65,7 @@ def _measured(render: Render, samples: int) -> tuple[float | None, float]:
     for start in range(0, samples, BLOCK):
         block = render(start, min(start + BLOCK, samples))
         meter.feed(block)
-        peak = max(peak, float(np.abs(block).max(initial=0)))
+        peak = max(peak, highest_sample(block))
     return meter.lufs, in_db(peak)
 
 
@@ -85,7 +85,8 @@ def _written(render: Render, samples: int, gain_db: float, dest: Path) -> Master
             heard = values.astype(np.float32) * np.float32(1 / 32768)
             meter.feed(heard)
             edge = np.concatenate((edge, heard), axis=1)
-            peak = max(peak, float(heights(edge).max(initial=0)))
+            if highest_sample(edge) * MOST_BETWEEN > peak:
+                peak = max(peak, float(heights(edge).max(initial=0)))
             edge = edge[:, -2 * HALF :]
     tail = np.concatenate((edge, np.zeros_like(edge)), axis=1)
     peak = max(peak, float(heights(tail).max(initial=0)))

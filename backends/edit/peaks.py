@@ -34,35 +34,54 @@ def _filters() -> list[Row]:
         shift = phase / FINER
         taper = window[[round((place - shift + HALF) * FINER) for place in at]]
         kernel = np.sinc(at - shift) * taper
-        kernels.append((kernel / kernel.sum()).astype(np.float32)[::-1])
+        kernels.append((kernel / kernel.sum()).astype(np.float32))
     return kernels
 
 
 _FILTERS = _filters()
+MOST_BETWEEN = max(float(np.abs(kernel).sum()) for kernel in _FILTERS)
+"""No true peak is so many times as high as the highest sample."""
+
+
+def highest_sample(wave: Wave) -> float:
+    return float(np.abs(wave).max(initial=0))
 
 
 def heights(wave: Wave) -> Row:
     """The true height at each sample, and up to the next: of 2 x n samples n - 2 * HALF values, without the edges."""
-    inner = wave[:, HALF : wave.shape[1] - HALF]
-    height = np.abs(inner).max(axis=0)
+    inner = slice(HALF, wave.shape[1] - HALF)
+    height = np.abs(wave[:, inner])
     for kernel in _FILTERS:
-        for row in wave:
-            between = np.convolve(row, kernel, "valid")[1 : 1 + height.size]
-            np.maximum(height, np.abs(between), out=height)
-    return height
+        between = cv2.filter2D(wave, cv2.CV_32F, kernel[np.newaxis], anchor=(HALF - 1, 0))
+        np.maximum(height, np.abs(between[:, inner]), out=height)
+    return height.max(axis=0)
 
 
 def limited(wave: Wave, ceiling: float) -> tuple[Wave, bool]:
     """The samples without `MARGIN` on both sides, no true peak above `ceiling` (amplitude); whether any had been."""
-    height = heights(wave)
     inner = wave[:, MARGIN : wave.shape[1] - MARGIN]
-    if not height.size or float(height.max()) <= ceiling:
+    if highest_sample(wave) * MOST_BETWEEN <= ceiling:
+        return inner, False
+    height = heights(wave)
+    if float(height.max()) <= ceiling:
         return inner, False
     needed = np.minimum(1, ceiling / np.maximum(height, ceiling)).astype(np.float32)
-    lowest = cv2.erode(needed[np.newaxis], np.ones((1, 2 * REACH + 1), np.uint8))[0]
-    slope = np.hanning(2 * REACH + 3)[1:-1]
-    gain = np.convolve(lowest, slope / slope.sum(), "valid")[REACH:-REACH].astype(np.float32)
-    return inner * gain[np.newaxis], True
+    return inner * _smoothed(_lowest(needed))[np.newaxis], True
+
+
+def _lowest(row: Row) -> Row:
+    """The lowest value within `REACH` of each, without `REACH` at both ends."""
+    width, have = 2 * REACH + 1, 1
+    while have < width:  # windows twice as wide, each of two that overlap or touch
+        step = min(have, width - have)
+        row, have = np.minimum(row[:-step], row[step:]), have + step
+    return row
+
+
+def _smoothed(row: Row) -> Row:
+    """A mean over `REACH` on both sides, with less weight farther away; without `REACH` at both ends."""
+    box = (REACH + 1, 1)
+    return np.asarray(cv2.blur(cv2.blur(row[np.newaxis], box), box), np.float32)[0, REACH:-REACH]
 
 
 def in_db(amplitude: float) -> float:
