@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
+from backends.errors import VideoError
 from backends.media.pixels import Picture
 from backends.media.typefaces import Typeface, folders, installed, read_typefaces
 from backends.media.typesetting import REGULAR, drawable, measure, put
@@ -42,13 +43,15 @@ class _Run:
 class Lettering:
     """Measures and draws lines.
 
-    font: a font file that is used for every character that it has. places: folders of fonts (left out = this
-    system's), looked at only when the built-in fonts lack something. missing: characters that no font has, in the
-    order met; they are drawn as □.
+    font: a font file that is used for every character that it has; VideoError("asset") for a file that is none.
+    places: folders of fonts (left out = this system's), looked at only when the built-in fonts lack something.
+    missing: characters that no font has, in the order met; they are drawn as □.
     """
 
     def __init__(self, font: Path | None = None, places: Sequence[Path] | None = None) -> None:
         self._own = read_typefaces(font)[:1] if font is not None else []
+        if font is not None and not self._own:
+            raise VideoError("asset", "the font is no font file with outlines: give a .ttf or .otf file")
         self._places = tuple(folders() if places is None else places)
         self.missing: dict[str, None] = {}
         self._runs = lru_cache(2048)(self._found_runs)
@@ -149,7 +152,17 @@ def _built_in(cluster: str) -> bool:
 
 
 def _has(face: Typeface, cluster: str) -> bool:
-    return all(face.has(character) or character in _JOINERS for character in cluster)
+    return all(face.has(character) or character in _JOINERS for character in cluster) and _draws(face, cluster)
+
+
+@lru_cache(4096)
+def _draws(face: Typeface, cluster: str) -> bool:
+    """Whether FreeType can: a damaged file may have a whole table of characters."""
+    try:
+        _font(face.path, face.index, 24).getmask(cluster)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 @lru_cache(64)

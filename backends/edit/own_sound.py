@@ -10,10 +10,12 @@ import numpy as np
 
 from backends.edit.stems import BLOCK, Stem
 from backends.edit.tempo import tempo
+from backends.errors import VideoError
 from backends.media.listen import RATE, Listening, Wave
 
 CUT_FADE_S = 0.03
 """At a cut: too short to be heard as a fade, long enough not to click."""
+NOTES_MOST = 5
 SOFT_END = RATE // 100
 """Samples over which a sound that ends before its picture does so."""
 
@@ -67,9 +69,12 @@ class _Player:
         self._left = np.zeros((2, 0), np.float32)
         self._at = 0
 
+    unheard = ""
+    """Why its sound cannot be decoded at all."""
+
     @property
     def has_sound(self) -> bool:
-        return self._listening is not None and self._listening.has_sound and self._at > 0
+        return self._listening is not None and self._listening.has_sound and self._at > 0 and not self.unheard
 
     @property
     def damaged_at_s(self) -> float | None:
@@ -96,9 +101,14 @@ class _Player:
     def _next(self, count: int) -> Wave:
         """The next samples, fewer when the sound has ended."""
         waves, have = [self._left], self._left.shape[1]
-        while have < count and (wave := next(self._waves, None)) is not None:
-            waves.append(wave)
-            have += wave.shape[1]
+        try:
+            while have < count and (wave := next(self._waves, None)) is not None:
+                waves.append(wave)
+                have += wave.shape[1]
+        except VideoError as error:  # the pictures may be whole
+            if error.kind != "asset":
+                raise
+            self.unheard = error.message
         whole = np.concatenate(waves, axis=1)
         self._left = whole[:, count:]
         return whole[:, :count]
@@ -151,9 +161,13 @@ def _notes(players: Sequence[_Player]) -> list[str]:
         for player in players
         if player.damaged_at_s is not None
     ]
-    silent = [str(player.number) for player in players if not player.has_sound]
-    if silent and len(silent) < len(players):
+    notes += [
+        f"the sound of clip {player.number} is left out: {player.unheard}" for player in players if player.unheard
+    ]
+    clips = [player for player in players if player.part.path is not None and not player.unheard]
+    silent = [str(player.number) for player in clips if not player.has_sound]
+    if silent and len(silent) < len(clips):
         many = len(silent) > 1
         shown = ", ".join(silent[:10]) + (f" and {len(silent) - 10} more" if len(silent) > 10 else "")
         notes.append(f"clip{'s' * many} {shown} {'have' if many else 'has'} no sound: silence there")
-    return notes
+    return notes if len(notes) <= NOTES_MOST else [*notes[:NOTES_MOST], f"and {len(notes) - NOTES_MOST} more clips"]

@@ -58,7 +58,7 @@ class Painter:
 
     font: a font file to use for what it has; places: folders of fonts (left out = this system's). notes: what somebody
     who asked for the words should know.
-    VideoError("invalid_request") when most of a cue is in a script that no font here has.
+    VideoError("invalid_request") when most of a cue is in a script that no font here has, and for a font that is none.
     """
 
     def __init__(
@@ -104,7 +104,8 @@ class Painter:
         fade = 0 if cue.kind == "caption" else int(min(FADE_S, (cue.to_s - cue.from_s) / 4) * fps)
         for page in pages:
             first, last = (math.ceil(Fraction(at_s) * fps - Fraction(1, 1000)) for at_s in (page.from_s, page.to_s))
-            self._shown.append(_Shown(page, first, max(last, first + 1), fade))
+            if len(pages) == 1 or first < last:  # of pages shorter than a frame some are not seen
+                self._shown.append(_Shown(page, first, max(last, first + 1), fade))
 
     def _check_readable(self, cue: Cue) -> None:
         letters = [letter for letter in cue.text if letter.isalpha()]

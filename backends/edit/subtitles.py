@@ -28,7 +28,7 @@ def read_subtitles(path: Path, film_s: float) -> tuple[list[Cue], list[str]]:
     """
     text, notes = _decoded(_bytes(path))
     cues: list[Cue] = []
-    odd = late = 0
+    odd = late = long = 0
     for first_s, last_s, words in _blocks(text):
         if not words:
             continue
@@ -37,13 +37,17 @@ def read_subtitles(path: Path, film_s: float) -> tuple[list[Cue], list[str]]:
         elif first_s >= film_s - LEAST_S:
             late += 1
         else:
+            long += len(words) > TEXT_MOST
             cues.append(Cue(first_s, min(last_s, film_s), words[:TEXT_MOST], "caption"))
             if last_s > film_s + NEAR_S:
                 notes.append(f"the caption at {first_s:g} s is cut at the film's end ({film_s:.6g} s)")
+    notes = notes if len(notes) <= 3 else [*notes[:2], f"{len(notes) - 2} more captions are cut at the film's end"]
     if not cues and not odd and not late:
         raise refused("captions", f"captions is a file without a line like 00:01.000 --> 00:02.500: {TAKEN}")
     if len(cues) > CUES_MOST:
         raise refused("captions", f"captions has {len(cues)} captions; at most {CUES_MOST} are taken")
+    if long:
+        notes.append(f"captions were cut to {TEXT_MOST} characters: {long}")
     if odd:
         notes.append(f"captions that end before they begin were left out: {odd}")
     if late:

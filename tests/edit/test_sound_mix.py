@@ -117,7 +117,7 @@ def test_a_clip_without_sound_beside_one_with_sound_is_silence(tmp_path: Path) -
     clip = write_sound(tmp_path / "a.mp4", tone(440, 1), "aac")
     parts = [Part(clip, 0, 1, 0, 1), Part(made("h264.mov"), 0, 1, 1, 1), Part(None, 0, 1, 2, 1), Part(clip, 0, 1, 3, 1)]
     result = mix(parts, 4, tmp_path / "mix.wav")
-    assert result.audio == "native" and "clips 2, 3 have no sound: silence there" in result.notes
+    assert result.audio == "native" and result.notes == ("clip 2 has no sound: silence there",)
     sound = heard(tmp_path / "mix.wav")
     assert np.abs(sound[:, RATE : 3 * RATE]).max() == 0
     assert level(sound[:, :RATE]) > -30 < level(sound[:, 3 * RATE :])
@@ -165,6 +165,17 @@ def test_what_cannot_be_decoded_is_silent_and_told(tmp_path: Path, to_s: float) 
     assert level(sound[:, round(1.2 * RATE) : round(1.8 * RATE)]) < -80 < -20 < level(sound[:, 4800:43_200])
     if to_s < 3:
         assert abs(peak_near(sound, 2.5)) <= 1, "what follows the hole stays in step"
+
+
+def test_a_clip_whose_sound_is_in_an_odd_codec_is_silent_and_told(tmp_path: Path) -> None:
+    odd = write_sound(tmp_path / "odd.mkv", tone(440, 1), "wavpack")
+    clip = write_sound(tmp_path / "a.mp4", tone(440, 1), "aac")
+    result = mix([Part(odd, 0, 1, 0, 1), Part(clip, 0, 1, 1, 1)], 2, tmp_path / "mix.wav")
+    assert [note[:60] for note in result.notes] == [
+        "the sound of clip 1 is left out: its sound is in wavpack, whi"[:60]
+    ]
+    sound = heard(tmp_path / "mix.wav")
+    assert np.abs(sound[:, :RATE]).max() == 0 and level(sound[:, RATE:]) > -30
 
 
 def test_two_hundred_clips(tmp_path: Path) -> None:

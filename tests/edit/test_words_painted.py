@@ -238,6 +238,31 @@ def test_a_font_whose_table_is_damaged_is_passed_over(tmp_path: Path) -> None:
     assert not any(face.has("A") for face in read_typefaces(tmp_path / "a.ttf"))
 
 
+def test_a_font_whose_letters_are_damaged_is_passed_over(tmp_path: Path) -> None:
+    whole = arabic().path.read_bytes()
+    data = bytearray(whole)
+    (count,) = struct.unpack_from(">4xH", data)
+    for number in range(count):
+        tag, _, place, size = struct.unpack_from(">4sIII", data, 12 + 16 * number)
+        if tag == b"glyf":
+            data[place : place + size] = b"\x7f" * size
+    (tmp_path / "a.ttf").write_bytes(data)
+    painter = Painter(captions("0-9 Some words ع"), 640, 360, 24, places=[tmp_path])
+    assert painter.notes[0].startswith("no font here has ع") and painter.paint(grey(), 3).max() > 225
+
+
+def test_a_font_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.ttf").write_bytes(b"no font at all")
+    with pytest.raises(VideoError, match="the font is no font file with outlines"):
+        Painter([], 640, 360, 24, tmp_path / "a.ttf")
+
+
+def test_pages_never_lie_over_each_other() -> None:
+    painter = Painter(captions("0-0.2 " + "Word " * 100), 160, 90, 12)
+    seen = [ink_rows(painter.paint(grey(160, 90), index)) for index in range(4)]
+    assert all(len(rows) <= 2 for rows in seen) and seen[0] and not seen[3]
+
+
 def test_a_long_film_with_many_captions_keeps_few_drawings() -> None:
     painter = Painter(captions(*(f"{at}-{at + 1} Words number {at}" for at in range(300)), film_s=400), 320, 180, 12)
     shown = {painter.paint(grey(320, 180), index).tobytes() for index in range(0, 3600, 6)}
