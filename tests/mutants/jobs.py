@@ -19,8 +19,8 @@ PAYING = (
     Mutant(
         "unbound_any",
         J + "run/lookup.py",
-        "match.handle.remote_id in known or ",
-        "",
+        "known = _known(run, row, matches) | _elsewhere(",
+        "known = _elsewhere(",
         "a look-up takes the job of another one with the same words: one clip is lost, one delivered twice",
         (T + "clocks.py::test_an_identical_clip_of_today_is_not_taken_for_ours",),
     ),
