@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backends.catalog.loader import load
-from backends.catalog.markdown import markdown_table
-from backends.local import presets, published
+from backends.local.presets import CARDS
 from mcp_server.cli.shot_columns import columns
 from mcp_server.surface import tools
+from tests.docs import peaks, plan
+from tests.docs.models import markdown_table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def tool_table() -> str:
@@ -39,8 +40,8 @@ def column_table() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "tools": tool_table,
     "models": lambda: markdown_table(load()),
-    "plan": lambda: presets.markdown(presets.CARDS),
-    "peaks": published.markdown,
+    "plan": lambda: plan.markdown(CARDS),
+    "peaks": peaks.markdown,
     "columns": column_table,
 }
 
@@ -55,12 +56,3 @@ def with_parts(text: str) -> str:
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "local.md", ROOT / "docs" / "terminal.md")
 """The documents that have such parts."""
-
-
-def main() -> None:
-    for page in PAGES:
-        page.write_text(with_parts(page.read_text("utf-8")), "utf-8")
-
-
-if __name__ == "__main__":
-    main()
