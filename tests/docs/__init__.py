@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from backends.catalog.loader import load
 from backends.local.presets import CARDS
 from mcp_server.cli.shot_columns import columns
 from mcp_server.surface import tools
-from tests.docs import peaks, plan
+from tests.docs import api, commands, keys, layout, peaks, plan, settings
 from tests.docs.models import markdown_table
 
 ROOT = Path(__file__).parents[2]
@@ -43,16 +44,30 @@ PARTS: dict[str, Callable[[], str]] = {
     "plan": lambda: plan.markdown(CARDS),
     "peaks": peaks.markdown,
     "columns": column_table,
+    "settings": settings.everyday,
+    "config-file": settings.config_file,
+    "providers": settings.providers,
+    "limits": settings.limits,
+    "tuning": settings.tuning,
+    "commands": commands.page,
+    "request": api.request,
+    "studio": api.studio,
+    "layers": layout.layers,
+    "rooms": layout.rooms,
+    "targets": layout.targets,
+    **{f"keys-{section.name}": partial(keys.table_of, section) for section in keys.SECTIONS},
 }
 
 
 def with_parts(text: str) -> str:
     """The document with its generated parts made anew."""
     for name, make in PARTS.items():
+        if f"<!-- {name}: " not in text:
+            continue
         pattern = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = pattern.sub(lambda found, make=make: f"{found[1]}{make()}\n{found[2]}", text)
     return text
 
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "local.md", ROOT / "docs" / "terminal.md")
-"""The documents that have such parts."""
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+"""Every document that a user or contributor reads."""
