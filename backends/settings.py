@@ -150,7 +150,7 @@ def _read_toml(path: Path) -> dict[str, object]:
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise VideoError(
-            "storage", f"{path.name} in the home folder cannot be read ({error}): fix or remove it"
+            "storage", f"{path.name} in the data folder cannot be read ({error}): fix or remove it"
         ) from None
 
 

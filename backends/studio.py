@@ -375,7 +375,7 @@ class Studio:
         elif state == "uncertain":
             raise VideoError(
                 "conflict",
-                f"nobody knows whether job {job} was taken, so it cannot be cancelled; the person decides at a "
+                f"nobody knows whether job {job} was taken, so it cannot be cancelled; the user decides at a "
                 f"terminal: reelwright jobs resolve {job}",
             )
         else:

@@ -27,7 +27,7 @@ FIELDS = {
     "task": "what kind of work; needed",
     "model": "an id or alias of the catalogue, a family, or `auto`",
     "prompt": "what happens in the clip",
-    "negative_prompt": "what must not be seen",
+    "negative_prompt": "what must not be in the clip",
     "duration_s": "seconds of the clip; for `extend`, the seconds to add",
     "aspect_ratio": "such as `16:9`; left out with an image: the legal ratio nearest to the image",
     "resolution": "such as `720p`; left out: the model's default",
