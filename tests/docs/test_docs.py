@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 import typing
 from pathlib import Path
 
@@ -110,3 +111,10 @@ def test_every_package_is_on_the_page_of_the_architecture() -> None:
     for folder, said in layout.packages().items():
         assert f"| `{folder}` |" in text
         assert said, f"{folder}/__init__.py does not say what is in it"
+
+
+def test_the_changelog_begins_with_what_is_not_released_and_then_this_version() -> None:
+    heads = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", page("CHANGELOG.md"), re.M)
+    version = tomllib.loads(page("pyproject.toml"))["project"]["version"]
+    assert heads[0] == ("Unreleased", "")
+    assert heads[1][0] == version and heads[1][1], "a release has its day"
