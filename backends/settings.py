@@ -133,5 +133,5 @@ def read_toml(path: Path) -> dict[str, object]:
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise VideoError(
-            "storage", f"{path.name} in the home folder cannot be read ({error}): fix or remove it"
+            "storage", f"{path.name} in the data folder cannot be read ({error}): fix or remove it"
         ) from None

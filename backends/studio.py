@@ -69,7 +69,7 @@ class Studio:
 
     @classmethod
     def open(cls, settings: Settings | None = None, *, client: str = "mcp", principal: str = "local") -> Self:
-        """client: who asks, shown in the job. principal: whose jobs these are; others' are invisible."""
+        """client: who asks, shown in the job. principal: whose jobs these are; those of others are invisible."""
         return cls(Context.open(settings or load_settings()), client, principal)
 
     def __enter__(self) -> Self:
@@ -83,7 +83,7 @@ class Studio:
         self.launcher.drain()
 
     def close(self) -> None:
-        """Detached workers go on; an inline one is stopped (its paid jobs are adopted by the next)."""
+        """Close the store. Detached workers go on; an inline one is stopped (its paid jobs are adopted by the next)."""
         self.launcher.close()
         self.context.close()
 
@@ -150,11 +150,11 @@ class Studio:
         confirmed: bool = False,
         client: str = "",
     ) -> Ticket:
-        """Put a job into the store and see to its worker; the job's ticket, at once.
+        """Put a job into the store and make sure that a worker runs; returns the job's ticket at once.
 
         The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
-        twice. confirmed: the person has agreed to the price, where they want to be asked. client: who asks, when that
-        is not the one that this Studio was opened for (one server may serve several).
+        twice. confirmed: the user has agreed to the price, where `confirm_above_usd` wants that. client: who asks,
+        where that is not the one that this Studio was opened for (one server may serve several).
         """
         placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed, client))
         return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
@@ -175,7 +175,7 @@ class Studio:
     def again(self, job_id: str, *, max_cost_usd: Decimal | None = None, confirmed: bool = False) -> Ticket:
         """Another take of a job, by the model that made it: the first take that is not there yet.
 
-        max_cost_usd: refuse above this; None = the person's walls alone.
+        max_cost_usd: refuse above this; None = the spending limits alone.
         """
         order = self._next_take(job_id, max_cost_usd)
         placed = self.orders.place(replace(order, confirmed=confirmed))
@@ -263,7 +263,7 @@ class Studio:
         return detail_of(self._row(job_id))
 
     def spend(self) -> Spend:
-        """Money so far, the person's limits, and how those have changed within a day."""
+        """Money so far, the spending limits, and how those have changed within a day."""
         return self._with_changes(records.spend(self.context.store))
 
     def _with_changes(self, spend: Spend) -> Spend:
@@ -335,7 +335,7 @@ class Studio:
     def cancel(self, job_id: str, *, wait_s: float = 0.0) -> Job:
         """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable.
 
-        wait_s: how long to wait for the provider's word on whether billing stops (CANCEL_S is enough where it answers
+        wait_s: how long to wait for the provider's answer on whether billing stops (CANCEL_S is enough where it answers
         at all); without one the notes say what this provider does in general.
         """
         job = self._row(job_id)["id"]
@@ -375,7 +375,7 @@ class Studio:
         elif state == "uncertain":
             raise VideoError(
                 "conflict",
-                f"nobody knows whether job {job} was taken, so it cannot be cancelled; the person decides at a "
+                f"nobody knows whether job {job} was taken, so it cannot be cancelled; the user decides at a "
                 f"terminal: reelwright jobs resolve {job}",
             )
         else:

@@ -142,7 +142,7 @@ async def leave_to_spend(
         raise refusal
     if answer != "agreed":
         how = "said no" if answer == "declined" else "closed the question without an answer"
-        asked = f"the person was asked about {_price(quote)} for {quote.model} and {how}"
+        asked = f"the user was asked about {_price(quote)} for {quote.model} and {how}"
         raise Declined(f"{asked}: nothing was started, nothing was spent")
     high = quote.estimate.usd_high if quote.estimate else None
     return request if high is None else request.model_copy(update={"max_cost_usd": high})

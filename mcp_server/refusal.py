@@ -21,9 +21,9 @@ Accepts = Callable[[Mapping[str, object]], bool]
 NEXT = {
     "invalid_request": "correct the arguments and call {tool} again; nothing was started, nothing was spent",
     "unsupported": "list_models shows what each model can do",
-    "auth": "ask the person to set the key and to run `reelwright doctor` in a terminal",
-    "quota": "ask the person, or choose another model with estimate_cost",
-    "balance": "ask the person to top up the account, or choose another model with estimate_cost",
+    "auth": "ask the user to set the key and to run `reelwright doctor` in a terminal",
+    "quota": "ask the user, or choose another model with estimate_cost",
+    "balance": "ask the user to top up the account, or choose another model with estimate_cost",
     "rate_limited": "the same call later, or another model from estimate_cost",
     "concurrency": "the same call when a running job has ended (list_jobs)",
     "moderation_input": "change the prompt or the input; the same request would be refused again",
@@ -31,13 +31,13 @@ NEXT = {
     "asset": "correct the input and call {tool} again; nothing was started, nothing was spent",
     "timeout": "list_jobs shows what is going on",
     "network": "the same call once more: a repeated request is the same job",
-    "submit_unknown": "do not start it again: list_jobs shows the job, and the person decides at a terminal",
-    "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the person agrees",
-    "wall": "ask for less, or tell the person: only they can change a spending limit",
-    "consent": "this client cannot ask the person, and only they can agree: tell them the price and that setting, or "
+    "submit_unknown": "do not start it again: list_jobs shows the job, and the user decides at a terminal",
+    "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the user agrees",
+    "wall": "ask for less, or tell the user: only they can change a spending limit",
+    "consent": "this client cannot ask the user, and only they can agree: tell them the price and that setting, or "
     "choose a cheaper model with estimate_cost; nothing was started, nothing was spent",
     "conflict": "leave request_key out, or give another one",
-    "storage": "ask the person to run `reelwright doctor` in a terminal",
+    "storage": "ask the user to run `reelwright doctor` in a terminal",
 }
 """What to do after each kind of failure, unless the failure itself says it."""
 
@@ -45,7 +45,7 @@ SHOWS = {
     "list_models": "list_models shows all",
     "list_jobs": "list_jobs shows those there are",
     "wait_for_job": "wait_for_job first",
-    "image_to_video": "image_to_video starts from a still",
+    "image_to_video": "image_to_video starts from an image",
 }
 """What a call that a failure names is good for."""
 

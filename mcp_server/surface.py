@@ -19,7 +19,7 @@ Media are named, never sent: an absolute path, an https URL, a job id, or video:
 Money: a starting tool spends nothing unless you raise max_cost_usd above 0. The person's own limits stand above it.
 Never start again to retry: the same request is the same job (replayed=true). Wait again; take=2 asks for a variant.
 wait_for_job may return timed_out=true while the job goes on: call it again. Only cancel_job stops a job.
-state=uncertain means a paid request may have been taken: the person decides at a terminal; don't start it again.
+state=uncertain means a paid request may have been taken: the user decides at a terminal; don't start it again.
 Look at a clip with inspect_clip before you call it done, then give the person its `file` path.
 PREVIS (model animatic) is free previsualisation: no generative model made it. Say so."""
 """What a client shows its model once: the flow, in eight lines."""
@@ -56,7 +56,7 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
         _tool(
             "wait_for_job",
             "Wait for all (or any) of the jobs, at most timeout_s. timed_out=true: wait again. "
-            "Ended jobs are told in full once, others in rows. Ending a wait stops no job.",
+            "Ended jobs are shown in full once, others in rows. Ending a wait stops no job.",
             arguments.wait_for_job(max_wait_s),
             outputs.jobs(),
         ),
@@ -66,7 +66,7 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
             arguments.list_jobs(("open", *get_args(State))),
             outputs.page(),
         ),
-        _tool("cancel_job", "Stop a job; tells whether billing stops.", arguments.one_job(), outputs.stopped(), STOPS),
+        _tool("cancel_job", "Stop a job; says whether billing stops.", arguments.one_job(), outputs.stopped(), STOPS),
     )
 
 
@@ -84,14 +84,14 @@ def _starting() -> tuple[Tool, ...]:
         ),
         _tool(
             "image_to_video",
-            "Start a clip from a still, moved by prompt, camera and motion regions (motion brush).",
+            "Start a clip from an image, moved by prompt, camera and motion regions (motion brush).",
             arguments.image_to_video(),
             ticket,
             STARTS,
         ),
         _tool(
             "interpolate_keyframes",
-            "Start a clip through the given stills.",
+            "Start a clip through the given images.",
             arguments.interpolate_keyframes(),
             ticket,
             STARTS,

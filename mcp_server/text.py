@@ -120,7 +120,7 @@ def money(spend: Spend) -> str:
         f"{dollars(spend.reserved_usd)} reserved"
     )
     job = spend.per_job_wall_usd
-    return told if job is None else f"{told}; the person allows {dollars(job)} a job"
+    return told if job is None else f"{told}; the user allows {dollars(job)} a job"
 
 
 def stopped_text(job: Job) -> str:

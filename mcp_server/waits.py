@@ -109,4 +109,4 @@ def _next(jobs: Sequence[Job], full: Sequence[Job]) -> str:
     if still:
         ended = "; leave out those that have ended" if len(still) < len(jobs) else ""
         after.append(f"{len(still)} go on: wait_for_job again with the same job_ids{ended}")
-    return "; ".join(after) or ("" if full else "get_job tells one of them again in full")
+    return "; ".join(after) or ("" if full else "get_job shows one of them again in full")

@@ -42,7 +42,7 @@ def notebook_home(settings: Settings | None = None, mounts: Path = MOUNTS) -> Ho
     why = ""
     if kind in NETWORK or kind.startswith("fuse"):
         why = (
-            f"the home folder {found.home} lies on a network file system ({kind}), so free jobs are kept in a store on "
+            f"the data folder {found.home} lies on a network file system ({kind}), so free jobs are kept in a store on "
             "this machine; for paid ones set REELWRIGHT_HOME to a folder on a local disk"
         )
         found = replace(found, home=_local(found.home))

@@ -35,7 +35,7 @@ def test_bad_settings_say_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="detached or inline"):
         load_settings({**env, "REELWRIGHT_WORKER": "magic"}, cwd=tmp_path)
     (tmp_path / "config.toml").write_text("not = [toml")
-    with pytest.raises(VideoError, match=r"config\.toml in the home folder cannot be read"):
+    with pytest.raises(VideoError, match=r"config\.toml in the data folder cannot be read"):
         load_settings(env, cwd=tmp_path)
 
 

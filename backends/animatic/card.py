@@ -12,7 +12,6 @@ from backends.animatic.drift import to_json
 from backends.animatic.lens import Rgb
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count, timecode
-from backends.animatic.typesetting import BOLD, CAPITALS, Block, drawable, measure, put, set_block
 from backends.media.rates import exact_rate
 from backends.media.typesetting import BOLD, CAPITALS, Block, drawable, measure, put, set_block
 from backends.provider.protocol import JsonObject, Prepared

@@ -295,7 +295,7 @@ def _amount(usd: Decimal) -> float | int:
 def _unpriced(cost: Estimate, row: Row) -> VideoError:
     text = (
         f"the price of {row.id} is unknown ({cost.detail}), so it cannot be held to a limit: take another model. Where "
-        "the person's setting allow_unknown_price is true, max_cost_usd above 0 starts it and is held as its price"
+        "the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is held as its price"
     )
     return VideoError("needs_budget", text)
 

@@ -45,7 +45,7 @@ def rebind(store: Store, job: str, access: Access) -> None:
             (access.lane, access.base_url, to_json(prepared), job),
         )
         tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, job))
-        records.note(tx, job, "moved by the person to the account that is set now")
+        records.note(tx, job, "moved by the user to the account that is set now")
         add_event(tx, job, "rebind", {"from": row["lane"], "to": access.lane}, wake=True)
 
     store.write(write, durable=True)

@@ -40,7 +40,7 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
         if other := records.holders(tx, row, [remote_id]).get(remote_id):
             raise VideoError("conflict", f"{remote_id} is job {other} already: each job has an id of its own")
         _hold_again(tx, job)
-        records.note(tx, job, f"bound by the person to the provider's {remote_id}")
+        records.note(tx, job, f"assigned by the user to the provider's {remote_id}")
         records.decide(
             tx,
             job,
@@ -48,7 +48,7 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
             handle=to_json(codec.handle_to_json(_handle(row, remote_id))),
             remote_id=remote_id,
             accepted_at=row["accepted_at"] or time.time(),
-            phase="bound by the person",
+            phase="assigned by the user",
             **_OPEN_AGAIN,
             **_on(tx, row, access),
         )
@@ -98,7 +98,7 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
         ledger.settle(tx, first, booked, "reservation")
         ledger.reserve(tx, job, row["provider"], row["lane"], row["label"], row["est_high"])
         records.note(
-            tx, job, f"asked for again by the person; an earlier submit is booked at ${ledger.to_usd(booked):.2f}"
+            tx, job, f"requested again by the user; an earlier submit is booked at ${ledger.to_usd(booked):.2f}"
         )
         moved = _on(tx, row, access)
         if moved:  # what was uploaded or worded for the other account is made anew
@@ -106,7 +106,7 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
             moved |= {"refs": "{}", "prepared": to_json(prepared)}
         fresh: JsonObject = dict.fromkeys(("handle", "remote_id", "posted_at", "accepted_at"))
         records.decide(
-            tx, job, "queued", phase="to be asked for again", attempts=0, posts=0, not_before=0.0, cancel=0,
+            tx, job, "queued", phase="to be requested again", attempts=0, posts=0, not_before=0.0, cancel=0,
             progress=0.0, **fresh, **_OPEN_AGAIN, **moved,
         )  # fmt: skip
         add_event(tx, job, "resolve", {"how": "retry", "by": by, "booked": booked}, wake=True)
@@ -137,7 +137,7 @@ def _write_off_paid(tx: Transaction, row: Row) -> None:
     ledger.settle(tx, job, booked, "written_off")
     error = VideoError(
         "submit_unknown",
-        f"written off by the person: it may have been charged, ${ledger.to_usd(booked):.2f} is booked. "
+        f"written off by the user: it may have been charged, ${ledger.to_usd(booked):.2f} is booked. "
         "take=2 asks for another one",
         charged="unknown",
     )
@@ -169,7 +169,7 @@ def fetch(store: Store, job: str, access: Access | None = None) -> str:
         else:
             raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to ask for")
         _hold_again(tx, job)
-        records.decide(tx, job, state, phase="asked for again by the person", **_OPEN_AGAIN, **moved)
+        records.decide(tx, job, state, phase="requested again by the user", **_OPEN_AGAIN, **moved)
         add_event(tx, job, "resolve", {"how": "fetch"}, wake=True)
         return said
 

@@ -1,4 +1,4 @@
-"""What a look at a clip or still found, in words: facts, measures with their units, and what is conspicuous."""
+"""What a look at a clip or still found, in words: facts, measures with their units, and warnings."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def describe(found: Mapping[str, Any], row: Mapping[str, Any] | None, other: Map
     measures = cast(JsonObject, found["measures"])
     if "against" not in found:
         lines = [*_job(row), _facts(facts, measures), *in_words(measures), *_sheet("sheet:", found)]
-        return "\n".join([*lines, _conspicuous(measures)])
+        return "\n".join([*lines, _warnings(measures)])
     against = cast("Mapping[str, Any]", found["against"])
     lines = [f"A: {line}" for line in (*_job(row), _facts(facts, measures), *in_words(measures))]
-    lines.append(f"A: {_conspicuous(measures)}")
+    lines.append(f"A: {_warnings(measures)}")
     others = cast(JsonObject, against["measures"])
     lines += [f"B: {line}" for line in (*_job(other), _facts(against["facts"], others), *in_words(others))]
-    lines.append(f"B: {_conspicuous(others)}")
+    lines.append(f"B: {_warnings(others)}")
     lines += compared(measures, others, cast("Mapping[str, tuple[float, float]]", found["pair"]))
     return "\n".join([*lines, *_sheet("sheet, A above:", found), *_sheet("sheet, B below:", against)])
 
@@ -116,9 +116,9 @@ def _sheet(which: str, found: Mapping[str, Any]) -> list[str]:
     return [f"{which} frames at {', '.join(f'{time:.2f}' for time in times)} s"] if times else []
 
 
-def _conspicuous(measures: JsonObject) -> str:
+def _warnings(measures: JsonObject) -> str:
     warnings = cast("Sequence[str]", measures.get("warnings") or ())
-    return "conspicuous: " + ("; ".join(warnings) if warnings else "nothing")
+    return "warnings: " + ("; ".join(warnings) if warnings else "none")
 
 
 def _number(value: object) -> str:

@@ -79,7 +79,7 @@ def find_same(tx: Store | Transaction, principal: str, request_key: str, digest:
     if row is not None and given and row["digest"] != digest:
         raise VideoError(
             "conflict",
-            f"this request_key already names job {row['id']}, which asked for something else: use another request_key",
+            f"this request_key already names job {row['id']}, which is another request: use another request_key",
             nearest={"job_id": row["id"]},
         )
     return row
@@ -260,7 +260,7 @@ def _next_step(row: Row, offer: str) -> str:
         return ""
     if state == "uncertain":
         return (
-            "nobody knows whether the provider took it; its money stays reserved until the person decides at a "
+            "nobody knows whether the provider took it; its money stays reserved until the user decides at a "
             f"terminal: reelwright jobs resolve {job}"
         )
     return f'wait_for_job(job_ids=["{job}"])'

@@ -152,9 +152,9 @@ def _state_of(row: Mapping[str, Any], job: _Job) -> dict[str, Any]:
             "handle": to_json(job.handle),
             "remote_id": job.handle.get("remote_id"),
             "accepted_at": job.accepted_at,
-            "phase": "asking the provider again",
+            "phase": "sending the request again",
         }
     if row["kind"] == "local":  # it waits for paid steps
         return {"state": "waiting" if json.loads(row["needs"] or "[]") else "queued"}
     state: records.State = "submitting"
-    return {"state": state, "posts": 1, "phase": "looking up what became of its request"}
+    return {"state": state, "posts": 1, "phase": "checking what became of its request"}

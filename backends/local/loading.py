@@ -112,7 +112,7 @@ def _single_file(kind: Variant, model: Model, dtype: Any) -> Any:
 
 
 def _foreign(path: Path, name: str, why: str) -> VideoError:
-    text = f"{path.name} is no {name} as the folder's config has it ({why}): mend wire.transformer of the row"
+    text = f"{path.name} is no {name} as the folder's config has it ({why}): fix wire.transformer of the row"
     return VideoError("asset", text[:500])
 
 

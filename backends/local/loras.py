@@ -86,7 +86,8 @@ def _fit(pipe: Any, name: str, lora: Lora, known: Mapping[str, str]) -> Fitted:
     sha256 = _sha256(path)
     if known.get(lora.name, sha256) != sha256:
         raise VideoError(
-            "asset", f"lora {path.name} has been changed since it was asked for: ask again, for a clip with the new one"
+            "asset",
+            f"lora {path.name} has been changed since the request: repeat the request, for a clip with the new file",
         )
     where = {"weight_name": path.name, "local_files_only": True, "use_safetensors": True}
     try:

@@ -91,16 +91,3 @@ def _preset(card: str, machine: Machine, name: str, model: str, width: int, heig
     except VideoError:
         found = nearest(kind, (width, height), frames, machine, Wish(), ())
         return Preset(model, clip, card, dtype, None, f"{found[1]} frames would fit" if found else "")
-
-
-def markdown(cards: Mapping[str, Machine]) -> str:
-    """The table of the documentation: models down, cards across."""
-    rows = table(cards)
-    lines = [f"| model | clip | {' | '.join(cards)} |", f"|---|---|{'---|' * len(cards)}"]
-    for number in range(0, len(rows), len(cards)):
-        mine = rows[number : number + len(cards)]
-        cells = [
-            "no" if one.planned is None else f"{one.planned.plan.name}, {one.planned.peak.gib:.0f} GiB" for one in mine
-        ]
-        lines.append(f"| `{mine[0].model}` | {mine[0].clip} | {' | '.join(cells)} |")
-    return "\n".join(lines)

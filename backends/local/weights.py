@@ -175,7 +175,7 @@ def check_safe(model: Model, kind: Variant) -> None:
     if model.transformer is not None and model.transformer.suffix not in (".safetensors", ".gguf"):
         raise VideoError("asset", f"{model.transformer.name}: a single-file transformer is .safetensors or .gguf")
     if model.transformer is not None and not model.transformer.is_file():
-        raise VideoError("asset", f"{model.transformer} is not there: mend wire.transformer of the catalogue row")
+        raise VideoError("asset", f"{model.transformer} is not there: fix wire.transformer of the catalogue row")
 
 
 def check_libraries(index: Index, repo: str) -> None:

@@ -29,7 +29,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def reelwright(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """AI video for agents and notebooks: prices first, no paid job lost, nothing paid twice."""
@@ -37,7 +37,7 @@ def reelwright(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def serve(context: typer.Context) -> None:
-    """Serve MCP on stdin and stdout, or with --http [HOST:PORT] on HTTP: this is what an agent's host starts."""
+    """Serve MCP on stdin and stdout, or with --http [HOST:PORT] on HTTP. An agent's host starts this."""
     from mcp_server.__main__ import serve as run
 
     raise typer.Exit(run(context.args))

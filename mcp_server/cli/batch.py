@@ -47,7 +47,7 @@ def run(
     _hold_to(studio, total, limit)
     confirmed = False
     if not yes and any(not is_free(line.quote) for line in priced):
-        if not show.asked(f"{_amount(total)} will be spent at most. Make them?"):
+        if not show.agreed(_amount(total), "Make them?"):
             raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
         confirmed = True
     lines = [_start(studio, line, confirmed) for line in priced]

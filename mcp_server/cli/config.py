@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from backends.jobs.money.limits import How
     from backends.studio import Studio
 
-app = typer.Typer(help="Spending limits, keys and client snippets. Without a word: the settings.")
-keys = typer.Typer(help="The key file, which server, notebook and command line all read.", no_args_is_help=True)
+app = typer.Typer(help="Spending limits, keys and client snippets. Alone: list the spending limits.")
+keys = typer.Typer(help="The key file, which the server, notebook and command line all read.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -25,14 +25,14 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 @app.callback(invoke_without_command=True)
 def config(context: typer.Context, as_json: Json = False) -> None:
-    """The settings, as set or by default."""
+    """List the spending limits, as set or by default."""
     if context.invoked_subcommand is None:
         _list(as_json)
 
 
 @app.command("list")
 def list_settings(as_json: Json = False) -> None:
-    """The settings, as set or by default."""
+    """List the spending limits, as set or by default."""
     _list(as_json)
 
 
@@ -57,7 +57,7 @@ def _list(as_json: bool) -> None:
 @app.command("set")
 def set_setting(key: str, value: str) -> None:
     """Set a spending limit: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
-    allow_unknown_price. Raising one needs a person at a terminal."""
+    allow_unknown_price. To raise one, you type the new value at a terminal."""
     from backends.jobs.money import limits
     from backends.jobs.store.journal import IdLog
 
@@ -72,7 +72,7 @@ def set_setting(key: str, value: str) -> None:
 
 @app.command("unset")
 def unset_setting(key: str) -> None:
-    """Back to the default. Where that raises the limit, it needs a person at a terminal."""
+    """Set a limit back to its default. Where that raises it, you type the new value at a terminal."""
     from backends.jobs.money import limits
     from backends.jobs.store.journal import IdLog
 
@@ -105,7 +105,7 @@ def _providers(studio: Studio) -> set[str]:
 
 @keys.command("set")
 def set_key(name: Annotated[str, typer.Argument(help="The variable, such as RUNWAYML_API_SECRET.")]) -> None:
-    """Keep a key in the key file (mode 0600). Its value is typed unseen, or read from standard input."""
+    """Save a key in the key file (mode 0600). Type its value unseen, or pipe it to standard input."""
     with opening.failures():
         path = load_settings().key_file
         keyfile.check(name)
@@ -119,7 +119,7 @@ def _typed(name: str) -> str:
 
 @keys.command("unset")
 def unset_key(name: str) -> None:
-    """Take a key out of the key file."""
+    """Remove a key from the key file."""
     with opening.failures():
         path = load_settings().key_file
         if not (there := keyfile.drop(path, name)):
@@ -129,7 +129,7 @@ def unset_key(name: str) -> None:
 
 @keys.command("list")
 def list_keys(as_json: Json = False) -> None:
-    """Where each known key was found; never its value."""
+    """List where each key was found; never its value."""
     with opening.failures(as_json):
         found = load_keys(load_settings())[1]
     if as_json:
@@ -142,7 +142,7 @@ def list_keys(as_json: Json = False) -> None:
 def snippet(
     client: Annotated[str, typer.Argument(help=", ".join(snippets.CLIENTS))],
 ) -> None:
-    """What to paste into an agent's host so that it starts this very installation."""
+    """Print what to paste into an agent's host so that it starts this installation."""
     with opening.failures():
         if client not in snippets.CLIENTS:
             raise VideoError(

@@ -9,12 +9,12 @@ import typer
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Where the MP4s go.")] = Path("demo-output"),
-    photo: Annotated[Path | None, typer.Option(help="Your own photo instead of the shipped still.")] = None,
-    resolution: Annotated[str, typer.Option(help="Of the clips.")] = "720p",
+    output: Annotated[Path, typer.Option(help="Folder for the MP4 files.")] = Path("demo-output"),
+    photo: Annotated[Path | None, typer.Option(help="A photo of your own instead of the shipped image.")] = None,
+    resolution: Annotated[str, typer.Option(help="Resolution of the clips.")] = "720p",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """The main job through the real MCP server, key-less and GPU-less: a photo moved, keyframes, more of it."""
+    """Make three sample clips through the MCP server. Needs no key and no GPU."""
     from mcp_server.demo.run import run
 
     raise typer.Exit(run(output, photo, resolution, as_json))

@@ -41,13 +41,15 @@ class Finding:
 
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Don't make a test clip.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="What the local models need on cards of 12 to 80 GB.")] = False,
-    live: Annotated[str | None, typer.Option(metavar="PROVIDER", help="Make its cheapest real clip instead.")] = None,
-    max_cost_usd: Annotated[float | None, typer.Option(help="With --live: US dollars, at most.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --live: agreed to the price, don't ask.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="What the local models need on GPUs of 12 to 80 GB.")] = False,
+    live: Annotated[
+        str | None, typer.Option(metavar="PROVIDER", help="Make one real, paid clip there instead.")
+    ] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(help="With --live: most US dollars.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --live: agree to the price; do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Look over this installation: folders, keys (where found, never their value), back ends, workers, the engine.
+    """Check this installation: folders, keys (where found, never their value), back ends, workers, the engine.
 
     With --live PROVIDER it makes one real, paid clip there instead, and keeps on record how that went.
     """

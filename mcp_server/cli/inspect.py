@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    clip: Annotated[str, typer.Argument(metavar="FILE|JOB", help="A clip or still, or a job.")],
-    against: Annotated[
-        str | None, typer.Option(metavar="FILE|JOB", help="Another clip: how alike the two are.")
+    clip: Annotated[str, typer.Argument(metavar="FILE|JOB", help="A clip, an image or a job.")],
+    against: Annotated[str | None, typer.Option(metavar="FILE|JOB", help="Another clip to compare it with.")] = None,
+    frames: Annotated[int, typer.Option(min=1, max=32, help="Frames on the contact sheet.")] = 8,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the contact sheet (JPEG) to this path.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, max=32, help="So many frames on the contact sheet.")] = 8,
-    sheet: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the contact sheet (JPEG) there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """What moves in a clip and where, its faults, its loudness; of two clips, how alike they are."""
+    """Measure a clip: what moves and where, faults, loudness; of two clips, how alike they are."""
     with opening.studio(as_json) as studio:
         seen = studio.inspect(clip, frames, against)
         where = seen.sheet if sheet is None else _saved(seen, sheet)

@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from backends.jobs.views import Job, JobPage
     from backends.studio import Studio
 
-app = typer.Typer(
-    help="Jobs: list (the default), show, watch, cancel; resolve, rebind and resume for the person; verify, clean."
-)
+app = typer.Typer(help="List (the default), show, watch and cancel jobs; decide, fetch, check and clean up.")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-State = Annotated[str | None, typer.Option(help="A state, or open.")]
+State = Annotated[str | None, typer.Option(help="Only this state; open: every job that has not ended.")]
 Label = Annotated[str | None, typer.Option(help="Only this label.")]
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="So many, newest first.")]
-By = Annotated[Literal["label", "day"] | None, typer.Option(help="The bill instead: by label, or by day (UTC).")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most jobs to list, newest first.")]
+By = Annotated[Literal["label", "day"] | None, typer.Option(help="A spending report by label or by day (UTC) instead.")]
 Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
 
 Bill = list[dict[str, Any]]
@@ -43,7 +41,7 @@ def jobs(
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
-    """Jobs newest first and the money so far; with --by the bill."""
+    """List jobs, newest first, with total spend; --by prints a spending report."""
     if context.invoked_subcommand is None:
         _list(state, label, limit, by, as_csv, as_json)
 
@@ -57,7 +55,7 @@ def list_jobs(
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
-    """Jobs newest first and the money so far; with --by the bill."""
+    """List jobs, newest first, with total spend; --by prints a spending report."""
     _list(state, label, limit, by, as_csv, as_json)
 
 
@@ -168,7 +166,7 @@ def _csv(columns: tuple[str, ...], rows: Bill) -> None:
 
 @app.command("show")
 def show_job(job: str, as_json: Json = False) -> None:
-    """One job in full."""
+    """Show one job in full."""
     with opening.studio(as_json) as studio:
         found = studio.get(job)
         remote = _remote_id(studio, found.job_id)
@@ -210,7 +208,7 @@ def _words(value: object) -> str:
 
 @app.command()
 def watch(
-    job: Annotated[list[str] | None, typer.Argument(help="Left out: every open job.")] = None, as_json: Json = False
+    job: Annotated[list[str] | None, typer.Argument(help="Default: every open job.")] = None, as_json: Json = False
 ) -> None:
     """Follow jobs until they are settled. Ctrl-C stops watching, never a job."""
     with opening.studio(as_json) as studio:
@@ -229,7 +227,7 @@ def watch(
 
 @app.command()
 def cancel(job: list[str], as_json: Json = False) -> None:
-    """Stop jobs: at once and unpaid while queued, else as far as the provider can."""
+    """Cancel jobs: at once and without cost while queued, else as far as the provider can."""
     from backends.studio import CANCEL_S
 
     with opening.studio(as_json) as studio:
@@ -249,13 +247,17 @@ def cancel(job: list[str], as_json: Json = False) -> None:
 @app.command("resolve")
 def resolve_job(
     job: str,
-    bind: Annotated[str | None, typer.Option(metavar="REMOTE_ID", help="It is this job at the provider.")] = None,
+    bind: Annotated[
+        str | None, typer.Option(metavar="REMOTE_ID", help="The provider's id of the job: take it up.")
+    ] = None,
     again: Annotated[
-        bool, typer.Option("--retry-and-accept-second-charge", help="Ask again; both may be charged.")
+        bool, typer.Option("--retry-and-accept-second-charge", help="Send it again; both may be charged.")
     ] = False,
-    write_off: Annotated[bool, typer.Option("--write-off", help="Give it up; its reservation is booked.")] = False,
+    write_off: Annotated[
+        bool, typer.Option("--write-off", help="Give it up; its reservation counts as spent.")
+    ] = False,
 ) -> None:
-    """Decide a job that is not at its end. Needs a person at a terminal who types the last characters of its id."""
+    """Decide what becomes of a job that has not ended. At a terminal, you type the last characters of its id."""
     chosen = [name for name, on in (("bind", bind is not None), ("retry", again), ("write_off", write_off)) if on]
     with opening.studio() as studio:
         if len(chosen) != 1:
@@ -269,7 +271,7 @@ def resolve_job(
 
 @app.command()
 def fetch(job: str) -> None:
-    """Ask the provider again for a job that ended badly though it may be paid; or give a kept clip out once more."""
+    """Ask the provider again for a job that failed though it may be paid, or copy its clip out again."""
     with opening.studio() as studio:
         show.line(f"{job}: {resolve.fetch_again(studio, job)}")
 
@@ -303,17 +305,17 @@ def rebind(job: list[str]) -> None:
 @app.command()
 def resume(
     name: Annotated[
-        str | None, typer.Argument(metavar="[PROVIDER|LANE]", help="A provider, or one lane as doctor names it.")
+        str | None, typer.Argument(metavar="[PROVIDER|ACCOUNT]", help="A provider, or one account as doctor lists it.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every stopped lane.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every paused account.")] = False,
 ) -> None:
-    """Let providers buy again that were stopped by failures, a refused key, missing credits or an unexpected bill."""
+    """Resume accounts paused after failures, a rejected key, missing credit or an unexpected charge."""
     from backends.jobs import admin
 
     with opening.studio() as studio:
         if (name is None) == (not everything):
             raise VideoError(
-                "invalid_request", "name a provider or a lane (reelwright doctor lists them), or give --all"
+                "invalid_request", "name a provider or an account (reelwright doctor lists them), or give --all"
             )
         stopped = admin.resume(studio.context.store, name)
         studio.list(limit=1)  # sees to it that lanes with open jobs are driven
@@ -325,7 +327,7 @@ def resume(
 
 @app.command()
 def verify(as_json: Json = False) -> None:
-    """Read every kept clip and input again, and name those that are damaged or gone. Exit code 1 when there are any."""
+    """Check every kept clip and input; list those that are damaged or missing. Exit code 1 when there are any."""
     from backends.jobs import upkeep
 
     with opening.studio(as_json) as studio:
@@ -346,10 +348,10 @@ def verify(as_json: Json = False) -> None:
 
 @app.command()
 def clean(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them; without it they are only shown.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them. Default: only list them.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Free the disk of what no job needs: work folders of ended jobs, and inputs that no job names."""
+    """Free disk space that no job needs: work folders of ended jobs, and unused inputs."""
     from backends.jobs import upkeep
 
     with opening.studio(as_json) as studio:

@@ -49,7 +49,7 @@ def _read(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):  # no detail: it could repeat a key
-        raise VideoError("storage", f"{path} cannot be read as TOML: mend or remove it") from None
+        raise VideoError("storage", f"{path} cannot be read as TOML: fix or remove it") from None
 
 
 def _write(path: Path, entries: dict[str, str]) -> None:

@@ -95,7 +95,7 @@ def _made(studio: Studio, chosen: Candidate, key: str, limit: Decimal, yes: bool
     if quote.job is None:
         say(_priced(chosen))
         _check_money(studio, chosen, limit)
-        if chosen.high > 0 and not yes and not show.asked(f"{show.usd(chosen.high)} will be spent at most. Make it?"):
+        if chosen.high > 0 and not yes and not show.agreed(show.usd(chosen.high), "Make it?"):
             raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
     else:
         say(f"{quote.model}: the last live test is {quote.job} ({quote.state}), nothing more is paid")

@@ -50,7 +50,9 @@ def cheapest(provider: str, rows: Iterable[Row], still: MediaFacts) -> Candidate
     found = [candidate for row in own for candidate in _candidates(row, still)]
     if not found:
         text = f"{provider} has no model with a known price that makes a clip from words or from one still"
-        raise VideoError("unsupported", f"{text}: add one, or its price, to a TOML file in the home's catalog folder")
+        raise VideoError(
+            "unsupported", f"{text}: add one, or its price, to a TOML file in the data folder's catalog folder"
+        )
     return min(found, key=lambda candidate: candidate.rank)
 
 

@@ -53,7 +53,7 @@ def live_tests(settings: Settings) -> list[LiveTest]:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:
         why = f"{type(error).__name__}: {error}"[:200]
-        raise VideoError("storage", f"{path} cannot be read ({why}): mend or remove it") from None
+        raise VideoError("storage", f"{path} cannot be read ({why}): fix or remove it") from None
 
 
 def latest(tests: Sequence[LiveTest], provider: str) -> LiveTest | None:

@@ -31,13 +31,13 @@ def make(
     template: Annotated[bool, typer.Option("--template", help="Write an example list to the --from file.")] = False,
     max_cost: Annotated[float | None, typer.Option(help="US dollars, for everything together.")] = None,
     take: Annotated[int, typer.Option(min=1, max=99, help="2, 3 ...: another variant of the same request.")] = 1,
-    label: Annotated[str, typer.Option(help="Names the file.")] = "",
-    request_key: Annotated[str | None, typer.Option(help="Your own name for this very job.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agreed to the price: don't ask.")] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start and leave.")] = False,
+    label: Annotated[str, typer.Option(help="A name for the file.")] = "",
+    request_key: Annotated[str | None, typer.Option(help="Your own key: the same key is the same job.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to the price; do not ask.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the job and return at once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Make a clip, or with --from a list of them. The price is told first; Ctrl-C stops watching, never a job."""
+    """Make a clip, or with --from a list of them. Shows the price first. Ctrl-C stops watching, never a job."""
     if template:
         from mcp_server.cli import shot_template
 
@@ -88,7 +88,7 @@ def _one(
         say(f"note: {note}")
     confirmed = False
     if not is_free(quote) and not yes:
-        if not show.asked(f"{price(quote)} will be spent at most. Make it?"):
+        if not show.agreed(price(quote), "Make it?"):
             raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
         confirmed = True
     ticket = studio.submit(capped(request, quote), label=label, confirmed=confirmed, **named)

@@ -22,11 +22,11 @@ def models(
     context: typer.Context,
     task: Annotated[TaskName | None, typer.Option(help="Only models that do this.")] = None,
     query: Annotated[str | None, typer.Option(help="Words in names, strengths, licences, notes.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Retired ones too, and no limit.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Look over the catalogue: prices, dates, files.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Retired models too, without a limit.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check the catalogue: prices, dates, files.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The models: tasks, limits, price, and whether they can be used here or why not."""
+    """List the models: tasks, limits, price, and whether each can be used here, or why not."""
     if context.invoked_subcommand is not None:
         return
     with opening.studio(as_json) as studio:
@@ -119,17 +119,17 @@ def _check(studio: Studio, as_json: bool) -> None:
 @takes_request
 def estimate(
     given: Given,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="So many clips.")] = 1,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="So many models.")] = 5,
-    max_cost: Annotated[float | None, typer.Option(min=0.0, help="US dollars a clip, at most.")] = None,
-    gpu: Annotated[str | None, typer.Option("--break-even", help="Every API against this card instead.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Number of clips to price.")] = 1,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Most models to list.")] = 5,
+    max_cost: Annotated[float | None, typer.Option(min=0.0, help="Most US dollars for one clip.")] = None,
+    gpu: Annotated[str | None, typer.Option("--break-even", help="Compare every API with this GPU instead.")] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="With --break-even: minutes of film a month.")] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """What a request would cost with each model that can do exactly it. Takes the options of `make`.
+    """Price a request with each model that can do exactly this. Takes the options of `make`.
 
-    --break-even CARD compares every priced API with a card of your own or a rented one for a month's film (--minutes);
-    it looks at no prompt and no other option.
+    --break-even CARD compares every priced API with a GPU of your own or a rented one for a month's film (--minutes);
+    the prompt and the other options play no part.
     """
     if gpu is not None:
         break_even.show_table(gpu, minutes, as_json, sorted(given.fields))

@@ -38,7 +38,7 @@ def decides(what: str, phrase: str, script: str = "") -> How:
     except EOFError:
         typed = ""
     if typed.strip() != phrase:
-        raise VideoError("consent", "that is not what was asked for: nothing was changed")
+        raise VideoError("consent", "that is not the phrase: nothing was changed")
     return "terminal"
 
 

@@ -130,35 +130,38 @@ def provider_options(texts: list[str]) -> dict[str, object]:
 
 def given_by_options(
     prompt: Annotated[str, typer.Argument(help="What happens in the clip.")] = "",
-    model: Annotated[str | None, typer.Option(help="A model's id or alias; left out: chosen for you.")] = None,
-    task: Annotated[TaskName | None, typer.Option(help="Kind of work; left out: told by the inputs.")] = None,
-    image: Annotated[str | None, typer.Option(help="The still that the clip starts from: a path or https URL.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model's id or alias. Default: chosen for you.")] = None,
+    task: Annotated[TaskName | None, typer.Option(help="Task. Default: inferred from the inputs.")] = None,
+    image: Annotated[str | None, typer.Option(help="The image that the clip starts from: a path or https URL.")] = None,
     frame: Annotated[
-        list[str] | None, typer.Option(metavar="PATH[@s][+s]", help="A keyframe, when, and how long held; repeat.")
+        list[str] | None,
+        typer.Option(metavar="PATH[@s][+s]", help="A keyframe, its time, how long it is held; repeatable."),
     ] = None,
     clip: Annotated[str | None, typer.Option(help="A clip to extend (with --add) or restyle: path, URL, job.")] = None,
     add: Annotated[float | None, typer.Option(help="Seconds to add to --clip.")] = None,
     ref: Annotated[list[str] | None, typer.Option(metavar="TAG=PATH", help="A reference, @TAG in the prompt.")] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds of the clip.")] = None,
-    aspect: Annotated[str | None, typer.Option(help="Aspect ratio, as 16:9.")] = None,
-    resolution: Annotated[str | None, typer.Option(help="As 720p or 1080p.")] = None,
+    aspect: Annotated[str | None, typer.Option(help="Aspect ratio, such as 16:9.")] = None,
+    resolution: Annotated[str | None, typer.Option(help="Such as 720p or 1080p.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
     audio: Annotated[bool | None, typer.Option("--audio/--no-audio", help="With or without sound.")] = None,
     seed: Annotated[int | None, typer.Option(help="0 to 4294967295.")] = None,
-    negative: Annotated[str, typer.Option(help="What must not be seen.")] = "",
+    negative: Annotated[str, typer.Option(help="What must not be in the clip.")] = "",
     camera: Annotated[
-        list[str] | None, typer.Option(metavar="MOVE[:amount][@from-to]", help="As dolly-in:0.4@0-2; repeat.")
+        list[str] | None, typer.Option(metavar="MOVE[:amount][@from-to]", help="Such as dolly-in:0.4@0-2; repeatable.")
     ] = None,
-    motion: Annotated[list[str] | None, typer.Option(metavar="JSON", help="A motion region; repeat.")] = None,
-    fit: Annotated[FitName | None, typer.Option(help="An image of another shape than the clip.")] = None,
-    focus: Annotated[str | None, typer.Option(metavar="X,Y", help="What a crop is made around, as 0.5,0.3.")] = None,
-    style: Annotated[str | None, typer.Option(help="The look, in words, as 'watercolour'.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="The last frame runs into the first.")] = False,
+    motion: Annotated[list[str] | None, typer.Option(metavar="JSON", help="A motion region; repeatable.")] = None,
+    fit: Annotated[FitName | None, typer.Option(help="What to do when the image's aspect ratio differs.")] = None,
+    focus: Annotated[str | None, typer.Option(metavar="X,Y", help="The point a crop keeps, such as 0.5,0.3.")] = None,
+    style: Annotated[str | None, typer.Option(help="The look, in words, such as 'watercolour'.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Make the clip loop seamlessly.")] = False,
     effect: Annotated[str | None, typer.Option(help="A model's named effect.")] = None,
-    lora: Annotated[list[str] | None, typer.Option(metavar="NAME[:weight]", help="Repeat.")] = None,
-    option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="The provider's own; repeat.")] = None,
-    prefer: Annotated[Prefer, typer.Option(help="What a chosen model is chosen for.")] = "quality",
-    where: Annotated[Where, typer.Option(help="any, or this machine only.")] = "any",
+    lora: Annotated[list[str] | None, typer.Option(metavar="NAME[:weight]", help="A LoRA; repeatable.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A model's own option; repeatable.")
+    ] = None,
+    prefer: Annotated[Prefer, typer.Option(help="How to rank models when none is named.")] = "quality",
+    where: Annotated[Where, typer.Option(help="any, or this machine alone.")] = "any",
 ) -> Given:
     """What the options mean. VideoError for one that is not written as it must be."""
     fields: dict[str, object] = {

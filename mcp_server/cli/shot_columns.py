@@ -30,7 +30,7 @@ class Column:
     examples: tuple[str, str, str] = ("", "", "")
 
 
-LISTED = "several are parted by ; or , or are a JSON list"
+LISTED = "several are separated by ; or , or are a JSON list"
 
 KNOWN = (
     Column("label", "text", "names the file", ("name",), ("opening", "portrait", "journey")),
@@ -45,7 +45,7 @@ KNOWN = (
     Column("duration_s", "number", "seconds of the clip", ("duration", "seconds", "length"), ("4", "3.5", "6")),
     Column("aspect_ratio", "text", "as 16:9 or 9:16", ("aspect", "ratio"), ("16:9", "", "")),
     Column("resolution", "text", "as 720p or 1080p", (), ("720p", "720p", "720p")),
-    Column("image", "text", "the still that the clip starts from: a path or an https URL", (), ("", "photo.jpg", "")),
+    Column("image", "text", "the image that the clip starts from: a path or an https URL", (), ("", "photo.jpg", "")),
     Column(
         "frames",
         "list",
@@ -67,15 +67,17 @@ KNOWN = (
     Column("fps", "number", "frames a second"),
     Column("audio", "flag", "yes or no: with or without sound", ("sound",)),
     Column("seed", "whole", "0 to 4294967295"),
-    Column("negative_prompt", "text", "what must not be seen", ("negative",)),
-    Column("fit", "text", "an image of another shape than the clip: crop, pad, blur or refuse"),
-    Column("loop", "flag", "yes: the last frame runs into the first"),
+    Column("negative_prompt", "text", "what must not be in the clip", ("negative",)),
+    Column("fit", "text", "when the image's aspect ratio differs: crop, pad, blur or refuse"),
+    Column("loop", "flag", "yes: the clip loops seamlessly"),
     Column("effect", "text", "a model's named effect"),
     Column("loras", "list", f"NAME:weight; {LISTED}", ("lora",)),
-    Column("provider_options", "object", "the provider's own: JSON, or NAME=VALUE parted by ;", ("option", "options")),
+    Column(
+        "provider_options", "object", "the provider's own: JSON, or NAME=VALUE separated by ;", ("option", "options")
+    ),
     Column("max_cost_usd", "number", "US dollars for this shot", ("max_cost",)),
-    Column("task", "choice", "the kind of work; empty: told by the inputs"),
-    Column("prefer", "choice", "what a chosen model is chosen for: quality, cheapest, fastest ..."),
+    Column("task", "choice", "the kind of work; empty: inferred from the inputs"),
+    Column("prefer", "choice", "how to rank models when none is named: quality, cheapest, fastest ..."),
     Column("where", "choice", "any, or local for this machine only"),
     Column("take", "whole", "2, 3 ...: another variant of the same shot", ("takes",)),
 )

@@ -23,7 +23,7 @@ SHOWS = {
     "list_jobs": "reelwright jobs list shows those there are",
     "estimate_cost": "reelwright estimate shows prices",
     "wait_for_job": "reelwright jobs watch waits for it",
-    "image_to_video": "reelwright make --image starts from a still",
+    "image_to_video": "reelwright make --image starts from an image",
 }
 """What a person at a terminal is told of the call that a failure names."""
 
@@ -205,12 +205,13 @@ def refuse(error: VideoError, json_wanted: bool = False) -> NoReturn:
     raise typer.Exit(1)
 
 
-def asked(question: str) -> bool:
-    """A yes from the person at the terminal; VideoError("consent") when nobody sits there."""
+def agreed(price: str, question: str) -> bool:
+    """Whether the user says yes to a price at the terminal; VideoError("consent") when there is none to ask at."""
+    cost = f"This costs at most {price}." if price.startswith("$") else f"Its cost: {price}."
     if not sys.stdin.isatty():
-        raise VideoError("consent", f"{question} Nobody can be asked here: repeat with --yes if that is agreed")
+        raise VideoError("consent", f"{cost} Not a terminal, so there is nobody to ask: add --yes to confirm")
     answer = ""
     with suppress(EOFError):
-        typer.echo(f"{plain.one_line(question)} [y/N] ", nl=False, err=True)
+        typer.echo(f"{plain.one_line(cost)} {question} [y/N] ", nl=False, err=True)
         answer = input()
     return answer.strip().lower() in ("y", "yes")

@@ -19,7 +19,7 @@ PLAIN = ("--plain",)
 CLIP = {"image": "rocket.jpg", "duration_s": 4, "resolution": "480p", "fps": 24, "camera": ["handheld:1"]}
 """From a photo of 113 kB a clip of 918 kB; the store and its log take 313 kB meanwhile."""
 WRITABLE = "set REELWRIGHT_HOME to "
-DOCTOR = "next: ask the person to run `reelwright doctor` in a terminal"
+DOCTOR = "next: ask the user to run `reelwright doctor` in a terminal"
 
 
 @pytest.fixture

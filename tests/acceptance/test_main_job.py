@@ -164,4 +164,4 @@ def test_prices_come_first_and_paid_models_say_what_they_need(one: RawClient) ->
     assert any(row["model"] == "animatic" and row["cost_high_usd"] == 0 for row in free)
     text = one.refused("generate_video", prompt="a fox", model="runway/gen4.5", duration_s=5, max_cost_usd=5)
     assert text.startswith("auth: ") and "RUNWAYML_API_SECRET" in text
-    assert "next: ask the person to set the key" in text
+    assert "next: ask the user to set the key" in text

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from backends.catalog import check, estimate, load
-from backends.catalog.markdown import models_page
 from backends.catalog.price import money
 from backends.catalog.schema.row import Row
 from backends.costs.ownership import break_even, break_even_table, compare, gpus, usd_per_s
 from backends.request import build_request
 from tests.catalog.boxes import still
+from tests.docs.models import models_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 CENT = Decimal("0.01")

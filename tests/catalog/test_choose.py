@@ -184,7 +184,7 @@ def test_an_unknown_price_alone_is_refused_with_the_persons_setting() -> None:
     assert (error.kind, error.message) == (
         "needs_budget",
         "the price of fal/pikaffects is unknown (the price is not known), so it cannot be held to a limit: take "
-        "another model. Where the person's setting allow_unknown_price is true, max_cost_usd above 0 starts it and is "
+        "another model. Where the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is "
         "held as its price",
     )
 

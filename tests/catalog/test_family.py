@@ -96,7 +96,7 @@ def test_an_effect_finds_the_member_that_has_it_whatever_its_capitals() -> None:
     error = refused(image(model="pika", effect="squish"), "fal", per_job_usd=Decimal(5))
     assert error.kind == "needs_budget"
     assert "the price of fal/pikaffects is unknown" in error.message
-    assert "the person's setting allow_unknown_price" in error.message
+    assert "the setting allow_unknown_price" in error.message
     held = chosen(
         image(model="pika", effect="squish"),
         "fal",

@@ -17,12 +17,12 @@ from openai.types.video_create_params import VideoCreateParams
 from runwayml.types import task_retrieve_response
 
 from backends.catalog import check, choose, estimate, load
-from backends.catalog.markdown import markdown_table, models_page
 from backends.errors import VideoError
 from backends.request import build_request
 from backends.verbs import request_of
 from tests.catalog import pages
 from tests.catalog.boxes import clip, still
+from tests.docs.models import markdown_table, models_page
 
 CATALOG = load()
 GUIDE = (pages.DOCS / "guide-corrected.md").read_text("utf-8")

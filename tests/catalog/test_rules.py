@@ -103,7 +103,7 @@ def test_what_the_model_lacks_is_unsupported() -> None:
     error = refused("kling/kling-v3", **image(seed=3))
     assert error.kind == "unsupported"
     assert error.message == (
-        "kling/kling-v3 cannot do this: seed: kling/kling-v3 takes none, so clips differ each time. "
+        "kling/kling-v3 cannot do this: seed: kling/kling-v3 has no seed, so clips differ: leave it out. "
         f"Nearest legal request: leave out seed ({price('kling/kling-v3', **image())})."
     )
     assert error.nearest == {"seed": None}
@@ -472,6 +472,6 @@ def test_frame_rates_stay_what_was_asked() -> None:
     assert checked("animatic", **image(fps=29.97)).request.fps == 29.97
     error = refused("animatic", **image(fps=25.5))
     assert "fps 25.5: animatic makes whole numbers 8 to 60, 23.976, 29.97, 59.94 frames a second" in error.message
-    assert "fps: runway/gen4_turbo lets nobody choose it" in refused("runway/gen4_turbo", **image(fps=24)).message
+    assert "fps: runway/gen4_turbo does not let you set it" in refused("runway/gen4_turbo", **image(fps=24)).message
     faster = checked("runway/enhance_frame_rate", {"source_clip": clip()}, task="upscale", source_clip="c", fps=59.94)
     assert faster.wire["body"] == {"targetFramerate": "59_94"}

@@ -116,7 +116,7 @@ def test_a_damaged_key_file_is_told_and_not_repeated(shell: Make) -> None:
     used.station.home.mkdir()
     (used.station.home / "keys.toml").write_text(f"FAL_KEY = {SECRET}\n")
     refusal = used.refused("config", "keys", "set", "MINIMAX_API_KEY", typed="x")
-    assert "cannot be read as TOML: mend or remove it" in refusal and SECRET not in refusal
+    assert "cannot be read as TOML: fix or remove it" in refusal and SECRET not in refusal
 
 
 PLACES = {"vscode": "servers", "zed": "context_servers", "codex": "mcp_servers"}

@@ -97,5 +97,5 @@ def test_a_queued_job_moves_to_the_account_that_is_set_now(shell: Make, serve: S
 
 
 def test_resume_wants_one_lane_or_all(shell: Make) -> None:
-    told = "name a provider or a lane (reelwright doctor lists them), or give --all"
+    told = "name a provider or an account (reelwright doctor lists them), or give --all"
     assert told in shell().refused("jobs", "resume")

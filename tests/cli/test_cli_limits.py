@@ -49,7 +49,7 @@ def test_a_person_raises_a_limit_by_typing_it(shell: Make) -> None:
         terminal.expect("This raises the spending limit per_day_usd from $20 to $50. Type 50 to do this: ")
         terminal.send("yes\n")
         assert terminal.end() == 1
-        assert "that is not what was asked for: nothing was changed" in terminal.shown
+        assert "that is not the phrase: nothing was changed" in terminal.shown
     assert limits_of(used)["per_day_usd"] == "20"
     with used.terminal("config", "set", "per_day_usd", "50") as terminal:
         terminal.expect("Type 50 to do this: ")

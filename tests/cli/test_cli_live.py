@@ -112,7 +112,10 @@ def test_the_cheapest_clip_is_made_told_and_kept_on_record(
             f"the cheapest clip of runway costs $0.10 ({TURBO}), above $0.09: nothing was started; "
             "repeat with --max-cost-usd 0.10",
         ),
-        (["--live", "runway", "--max-cost-usd", "1"], "$0.10 will be spent at most. Make it? Nobody can be asked here"),
+        (
+            ["--live", "runway", "--max-cost-usd", "1"],
+            "This costs at most $0.10. Not a terminal, so there is nobody to ask",
+        ),
     ],
 )
 def test_what_is_not_agreed_to_is_not_bought(at_runway: Shell, runway: FakeServer, words: list[str], told: str) -> None:
@@ -140,7 +143,7 @@ def test_the_walls_hold_before_anybody_is_asked(
 def test_a_person_is_asked_at_the_terminal(at_runway: Shell, runway: FakeServer) -> None:
     words = ("doctor", "--live", "runway", "--max-cost-usd", "1")
     with at_runway.terminal(*words) as terminal:
-        shown = terminal.expect("$0.10 will be spent at most. Make it? [y/N]")
+        shown = terminal.expect("This costs at most $0.10. Make it? [y/N]")
         assert f"{TURBO}: $0.10 (prices of " in shown
         terminal.send("n\n")
         assert terminal.end() == 1
@@ -186,7 +189,7 @@ def test_a_record_that_cannot_be_read_stops_the_test_and_is_told(at_runway: Shel
     path = at_runway.station.home / "live-tests.json"
     path.write_text("{}")
     said = at_runway.refused("doctor", "--live", "runway", "--max-cost-usd", "1", "--yes")
-    assert said.startswith(f"reelwright: storage: {path} cannot be read (KeyError: 'tests'): mend or remove it")
+    assert said.startswith(f"reelwright: storage: {path} cannot be read (KeyError: 'tests'): fix or remove it")
     ended = at_runway.run("doctor", "--quick")
     assert ended.code == 1 and any(line.startswith(f"FAIL\ttested\t{path} cannot be read") for line in ended.lines)
     assert runway.log() == []

@@ -73,8 +73,7 @@ def test_nothing_is_spent_where_nobody_can_be_asked(shell: Make, serve: Serve) -
     used = shell(server)
     told = used.refused(*PAID)
     assert (
-        "$0.40 (prices of 2026-11-23) will be spent at most. Make it? Nobody can be asked here: repeat with --yes"
-        in told
+        "This costs at most $0.40 (prices of 2026-11-23). Not a terminal, so there is nobody to ask: add --yes" in told
     )
     assert used.station.rows("SELECT id FROM jobs") == []
     assert server.counters()["charges"] == 0
@@ -107,7 +106,7 @@ def test_the_price_is_asked_at_a_terminal_and_no_means_no(shell: Make, serve: Se
     server = serve()
     used = shell(server)
     with used.terminal(*PAID) as terminal:
-        terminal.expect("$0.40 (prices of 2026-11-23) will be spent at most. Make it? [y/N] ")
+        terminal.expect("This costs at most $0.40 (prices of 2026-11-23). Make it? [y/N] ")
         terminal.send("n\n")
         assert terminal.end() == 1
         assert "not agreed: nothing was started, nothing was spent" in terminal.shown

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ import typer
 
 from mcp_server.__main__ import serve_words
 from mcp_server.cli import app
+from tests.docs import PAGES
 
-ROOT = Path(__file__).parents[2]
 SPAN = re.compile(r"`((?:\.venv/bin/)?reelwright(?: [^`\n]*)?)`")
 FENCE = re.compile(r"^```(?:sh|bash|console|shell)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:\$ )?(?:\w+=\S+ )*(?:uvx |(?:\S*/)?)?(reelwright\b.*)")
@@ -23,7 +22,7 @@ COMMAND = re.compile(r"(?:\$ )?(?:\w+=\S+ )*(?:uvx |(?:\S*/)?)?(reelwright\b.*)"
 def commands() -> list[str]:
     """The lines of shell fences that begin with the command, and every code span that does."""
     found: list[str] = []
-    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for file in PAGES:
         text = file.read_text("utf-8")
         lines = [line.strip() for fence in FENCE.findall(text) for line in fence.replace("\\\n", " ").splitlines()]
         shapes = [COMMAND.fullmatch(line) for line in lines]

@@ -55,7 +55,7 @@ def test_bind_follows_the_job_that_the_person_found(shell: Make, serve: Serve) -
         terminal.expect("Type the last 6 characters of the job's id to do this: ")
         terminal.send("wrong!\n")
         assert terminal.end() == 1
-        assert "that is not what was asked for: nothing was changed" in terminal.shown
+        assert "that is not the phrase: nothing was changed" in terminal.shown
     assert used.station.row(job)["state"] == "uncertain"
     with used.terminal("jobs", "resolve", job, "--bind", there["id"]) as terminal:
         terminal.expect(f"It will be followed at the provider as {there['id']}; up to $0.40 stay reserved for it.")

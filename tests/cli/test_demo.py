@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from mcp_server.demo import STILLS
-from mcp_server.demo.draw_stills import scene
 from mcp_server.demo.facts import Wanted, facts_of, misses
 from tests.cli.shell import Shell
+from tests.docs.stills import scene
 from tests.fakes import tiny_clip
 
 Make = Callable[..., Shell]

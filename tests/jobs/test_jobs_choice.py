@@ -81,5 +81,5 @@ def test_a_pause_for_want_of_credits_says_what_lifts_it(server: FakeServer, stat
     with pytest.raises(VideoError, match=r"^paid is paused for \d+ s more: ") as caught:
         studio.submit(text_request("a wolf"))
     assert caught.value.message.endswith(
-        ". When the cause is gone, a person can lift the pause at once: reelwright jobs resume paid"
+        ". When the cause is gone, a person can end the pause at once: reelwright jobs resume paid"
     )

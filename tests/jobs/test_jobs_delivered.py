@@ -76,5 +76,5 @@ def test_the_container_and_further_files(row: dict[str, object]) -> None:
     said = compare(row, clip(mime="video/webm"), None, further_clips=2)
     assert said.difference == "" and said.notes == (
         "the clip came as WebM, not MP4",
-        "one clip was asked for; 2 further files came with it, kept in `files`",
+        "one clip was requested; 2 further files came with it, kept in `files`",
     )

@@ -54,7 +54,7 @@ def test_the_longest_mount_point_counts(home: str, kind: str, mounts: Path) -> N
         assert told == ""
     else:
         assert told == (
-            f"the home folder {home} lies on a network file system ({kind}), where two machines could pay for the same "
+            f"the data folder {home} lies on a network file system ({kind}), where two machines could pay for the same "
             "job: set REELWRIGHT_HOME to a folder on a local disk"
         )
 
@@ -63,8 +63,8 @@ def test_the_longest_mount_point_counts(home: str, kind: str, mounts: Path) -> N
 def test_a_home_in_memory_is_told_and_not_refused(home: str, kind: str, mounts: Path) -> None:
     assert why_unsafe(Path(home), mounts) == ""
     assert why_lost(Path(home), mounts) == (
-        f"the home folder {home} lies in memory ({kind}): a restart loses the kept clips, the bill and the jobs that "
-        "are not finished, paid ones too: set REELWRIGHT_HOME to a folder on a disk"
+        f"the data folder {home} lies in memory ({kind}): a restart loses the kept clips, the record of spending "
+        "and the jobs that are not finished, paid ones too: set REELWRIGHT_HOME to a folder on a disk"
     )
     assert why_lost(Path("/var/lib/x"), mounts) == ""
 

@@ -58,7 +58,7 @@ def test_another_take_needs_the_file_as_it_was(station: Station, studio: Studio)
     with pytest.raises(VideoError) as caught:
         studio.again(job.job_id)
     assert caught.value.message == (
-        f"loras[0]: '{path}' has been changed since job {job.job_id} was asked for: put the file back, or make the "
+        f"loras[0]: '{path}' has been changed since job {job.job_id} was requested: put the file back, or make the "
         "whole call again with the new one"
     )
 

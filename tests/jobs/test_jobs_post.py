@@ -122,7 +122,7 @@ def _check(fate: Fate, mode: str, job: Job, station: Station, server: FakeServer
             f"the submit has no clear answer, and {why}. The money stays reserved. "
             f"At a terminal: reelwright jobs resolve {job.job_id} --bind REMOTE_ID"
         )
-        assert "the person decides at a terminal" in job.next
+        assert "the user decides at a terminal" in job.next
     else:
         assert (entry["state"], entry["settled"]) == ("released", 0), told
         assert job.error is not None and (job.error.kind, job.error.charged) == (fate.kind, "no")

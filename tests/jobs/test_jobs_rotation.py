@@ -67,7 +67,7 @@ def test_a_queued_job_moves_only_by_the_persons_word(
     assert studio.get(job).phase.startswith("no_credentials") and studio.get(job).state == "queued"
     admin.rebind(station.store, job, studio.context.access("paid"))
     (done,) = station.settled(studio, [job])
-    assert done.state == "succeeded" and "moved by the person to the account that is set now" in done.notes
+    assert done.state == "succeeded" and "moved by the user to the account that is set now" in done.notes
     (paid,) = server.jobs()
     assert paid["account"] == fingerprint(NEW_KEY)
 

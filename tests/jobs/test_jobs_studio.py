@@ -58,7 +58,7 @@ def test_a_given_key_names_one_request(studio: Studio) -> None:
     with pytest.raises(VideoError) as caught:
         studio.submit(text_request("a wolf"), request_key="mine")
     assert caught.value.kind == "conflict" and caught.value.nearest == {"job_id": first.job_id}
-    assert caught.value.message.endswith("which asked for something else: use another request_key")
+    assert caught.value.message.endswith("which is another request: use another request_key")
 
 
 def test_an_unpaid_failure_may_be_asked_for_again(server: FakeServer, station: Station, studio: Studio) -> None:
@@ -188,7 +188,7 @@ def test_cancel_while_it_is_being_sent(server: FakeServer, station: Station, stu
     [
         ("stops", 0, "cancelled", "stopped at the provider; it is still billed", "0.4"),
         ("stops", 60, "cancelled", "stopped at the provider; it is not billed", "0"),
-        ("requested", 0, "succeeded", "cancelling was asked for; it may still finish", "0.4"),
+        ("requested", 0, "succeeded", "cancelling was requested; it may still finish", "0.4"),
         ("unsupported", 0, "succeeded", "jobs cannot be cancelled; it is still billed", "0.4"),
     ],
 )
@@ -245,7 +245,7 @@ def test_an_uncertain_job_is_the_persons(server: FakeServer, station: Station, s
     server.script("submit", {"lose": True})
     (job,) = station.settled(studio, [studio.submit(text_request("lost")).job_id])
     assert job.state == "uncertain"
-    with pytest.raises(VideoError, match="it cannot be cancelled; the person decides at a terminal") as caught:
+    with pytest.raises(VideoError, match="it cannot be cancelled; the user decides at a terminal") as caught:
         studio.cancel(job.job_id)
     assert caught.value.kind == "conflict"
     assert studio.submit(text_request("lost")).job_id == job.job_id, "asking again never sends it again"

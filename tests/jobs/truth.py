@@ -35,7 +35,7 @@ def charged(rows: Sequence[Row], truth: Truth) -> list[str]:
 def told_again(row: Row) -> bool:
     """Whether a second POST was sent, and the job says so."""
     return row["posts"] >= 2 and any(
-        "sent once more" in note or "asked for again" in note for note in json.loads(row["notes"])
+        "sent once more" in note or "requested again" in note for note in json.loads(row["notes"])
     )
 
 

@@ -111,7 +111,7 @@ def test_a_file_that_was_changed_while_its_job_waited(
     write(tmp_path / "late.safetensors", lora_of(models / "wan_t2v", seed=5))
     (job,) = station.settled(studio, [job_id], 90)
     assert job.state == "failed" and job.error is not None
-    assert job.error.message.startswith("lora late.safetensors has been changed since it was asked for: ask again")
+    assert job.error.message.startswith("lora late.safetensors has been changed since the request: repeat the request")
 
 
 @pytest.mark.parametrize(

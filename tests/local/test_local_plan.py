@@ -12,7 +12,7 @@ from backends.local.families import frame_step, variant, variants
 from backends.local.memory import Plan, activation_gib, decode_gib, peak, vae_gib, weights_gib
 from backends.local.plan import LADDER, Machine, Wish, choose
 from backends.local.presets import CARDS, USUAL, table
-from backends.local.published import PUBLISHED
+from tests.docs.peaks import PUBLISHED
 
 BIG = Machine("cuda", 76, 192)
 
@@ -170,7 +170,7 @@ def test_planning_needs_no_torch() -> None:
     import subprocess
 
     code = (
-        "import sys; import backends.local, backends.local.presets, backends.local.published; "
+        "import sys; import backends.local, backends.local.presets; "
         "from backends.provider.registry import registered; registered('local').access({}); "
         "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'cv2', 'av'} & set(sys.modules); "
         "sys.exit(', '.join(heavy) or 0)"

@@ -101,7 +101,7 @@ def test_anything_else_starts_nothing(station: Station, era: str) -> None:
         for answer, words in NOES:
             person.answer = answer
             assert client.refused("generate_video", **ASKED) == (
-                f"consent: the person was asked about $0.40 for paid/basic and {words}: nothing was started, nothing "
+                f"consent: the user was asked about $0.40 for paid/basic and {words}: nothing was started, nothing "
                 "was spent\nnext: ask them what they would rather have; estimate_cost shows cheaper models"
             )
     assert len(person.shown) == len(NOES) and jobs(station) == []
@@ -112,9 +112,9 @@ def test_a_client_that_cannot_ask_is_told_the_setting(station: Station, era: str
     with RawClient(station.environ(), era=era) as client:
         text = client.refused("generate_video", **ASKED)
     assert text == (
-        "consent: paid/basic costs $0.40 for this, and the person wants to be asked above $0.30 "
+        "consent: paid/basic costs $0.40 for this, and the user wants to be asked above $0.30 "
         "(confirm_above_usd); a person can change it at a terminal (reelwright config --help)\n"
-        "next: this client cannot ask the person, and only they can agree: tell them the price and that setting, or "
+        "next: this client cannot ask the user, and only they can agree: tell them the price and that setting, or "
         "choose a cheaper model with estimate_cost; nothing was started, nothing was spent"
     )
     assert jobs(station) == []

@@ -58,8 +58,8 @@ def test_a_broken_config_is_told_by_a_call_not_by_a_dead_server(env: dict[str, s
     with RawClient(env) as client:
         assert len(client.request("tools/list")["tools"]) == 11
         words = client.refused("list_jobs")
-    assert words.startswith("storage: config.toml in the home folder cannot be read")
-    assert "next: ask the person to run `reelwright doctor` in a terminal" in words
+    assert words.startswith("storage: config.toml in the data folder cannot be read")
+    assert "next: ask the user to run `reelwright doctor` in a terminal" in words
 
 
 @pytest.mark.parametrize("era", ERAS)

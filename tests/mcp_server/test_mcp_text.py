@@ -134,7 +134,7 @@ def test_a_page_says_rows_money_and_where_older_ones_are() -> None:
         f"{ID}: running 25%, edit by acme/one, now",
         "files are in /videos",
         "today (UTC) $6.30 of $20.00: $0.40 spent, $5.90 reserved; all days: $30.00 spent, $6.00 reserved; "
-        "the person allows $5.00 a job",
+        "the user allows $5.00 a job",
         'older ones: list_jobs(cursor="c1")',
     ]
     assert text.page_text(JobPage(jobs=[])).startswith("no jobs\n")

@@ -101,7 +101,7 @@ def test_twelve_jobs_cost_less_than_twelve_thousand_tokens(station: Station, ser
         assert agent.tokens < 12_000, (agent.tokens, waited)
         print(f"{agent.tokens:.0f} tokens in 12 starts and {waited} waits")
         again, words = agent.wait(ids, until="any", timeout_s=50)
-        assert in_full(again) == [] and words.endswith("next: get_job tells one of them again in full")
+        assert in_full(again) == [] and words.endswith("next: get_job shows one of them again in full")
         (alone,) = agent.wait(ids[:1])[0]["jobs"]
         assert alone == agent.call("get_job", job_id=ids[0])["structuredContent"], "one job is told in full each time"
 

@@ -326,7 +326,7 @@ def test_a_network_home_does_free_work_on_this_machine_and_says_so(
     studio.__dict__["home"] = home
     try:
         assert studio.generate_video("free", model="tiny", duration_s=4).result().state == "succeeded"
-        with pytest.raises(VideoError, match=r"no paid work here: the home folder .* set REELWRIGHT_HOME"):
+        with pytest.raises(VideoError, match=r"no paid work here: the data folder .* set REELWRIGHT_HOME"):
             studio.generate_video("a fox", max_cost_usd=1, **PAID)
     finally:
         studio.close()

@@ -171,7 +171,7 @@ def judge_fps(fit: Fitting) -> None:
         return
     if span is None:
         if request.fps is not None:
-            fit.wrong("fps", f"fps: {fit.row.id} lets nobody choose it: leave it out", {"fps": None}, lacking=True)
+            fit.wrong("fps", f"fps: {fit.row.id} does not let you set it: leave it out", {"fps": None}, lacking=True)
         return
     fps = span.default if request.fps is None else request.fps
     if not span.holds(fps):
@@ -208,7 +208,9 @@ def judge_audio(fit: Fitting) -> None:
 def judge_seed(fit: Fitting) -> None:
     seed, mode = fit.request.seed, fit.mode
     if seed is not None and not mode.seed:
-        fit.wrong("seed", f"seed: {fit.row.id} takes none, so clips differ each time", {"seed": None}, lacking=True)
+        fit.wrong(
+            "seed", f"seed: {fit.row.id} has no seed, so clips differ: leave it out", {"seed": None}, lacking=True
+        )
     elif seed is not None and seed > mode.seed_max:
         fit.wrong("seed", f"seed {seed}: the largest is {mode.seed_max}", {"seed": mode.seed_max})
     elif seed is None and mode.seed_default is not None:

@@ -126,7 +126,7 @@ def _asked_ratio(
     if not fixed:
         fit.wrong(
             "aspect_ratio",
-            f"aspect_ratio {asked}: {fit.row.id} lets nobody choose it here: leave it out",
+            f"aspect_ratio {asked}: {fit.row.id} does not let you set it here: leave it out",
             {"aspect_ratio": None},
             lacking=True,
         )

@@ -242,7 +242,7 @@ def _camera(table: Table) -> Camera:
     tokens.done()
     unasked, left_out = inner.text("unasked", ""), inner.text("left_out", "")
     if unasked and not left_out:
-        inner.fail("left_out", "what is told before the unasked move is made")
+        inner.fail("left_out", "what is said before the move is made that nobody requested")
     camera = Camera(how, moves, inner.flag("timed", False), inner.whole("max", 20), words, unasked, left_out)
     inner.done()
     return camera

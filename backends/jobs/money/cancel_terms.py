@@ -25,6 +25,4 @@ def in_general(row: Row) -> str:
     veo = "Veo" if row["provider"] == "vertex" and "/veo" in row["model"] else ""
     if name := NEVER_STOP.get(row["provider"], veo):
         return f"{name} cannot stop a job: it runs on, and the clip will be kept; it is still billed"
-    return (
-        f"asked to stop; {row['provider']} has not answered yet, so it may still be billed: get_job tells what it says"
-    )
+    return f"asked to stop; {row['provider']} has not answered yet, so it may still be billed: get_job shows its answer"

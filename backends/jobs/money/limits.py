@@ -25,7 +25,7 @@ WALLS: Mapping[str, str] = {
     "per_day_usd": "the most that a day (UTC) may cost, US dollars, or none",
     PROVIDER_WALL + "PROVIDER": "the same for one provider",
     "allow_providers": "the providers that may be used, separated by commas, or all",
-    "confirm_above_usd": "ask the person above this estimate, US dollars, or none",
+    "confirm_above_usd": "ask before anything whose estimate is above this, US dollars, or none",
     "allow_unknown_price": "whether a job whose price is unknown may be started: true or false. With true it needs a "
     "named model and a max_cost_usd above 0, which is held for it",
 }

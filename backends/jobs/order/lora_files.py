@@ -64,7 +64,7 @@ def check_same(files: Mapping[str, LoraFile], wire: JsonObject, job: str) -> Non
         if known and file.sha256 not in known:
             raise VideoError(
                 "asset",
-                f"{where}: {file.path!r} has been changed since job {job} was asked for: put the file back, or make "
+                f"{where}: {file.path!r} has been changed since job {job} was requested: put the file back, or make "
                 "the whole call again with the new one",
             )
 

@@ -25,7 +25,7 @@ from backends.errors import A_PERSON, VideoError
 from backends.request import MediaFacts, VideoRequest
 
 UNPRICED = (
-    "its price is unknown: it starts only where the person's setting allow_unknown_price is true, with max_cost_usd "
+    "its price is unknown: it starts only where the setting allow_unknown_price is true, with max_cost_usd "
     "above 0, which is held as its price"
 )
 

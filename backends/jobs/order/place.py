@@ -248,7 +248,7 @@ class Orders:
         ledger.check_walls(self.context.store, choice.row.provider, _micro(high))
         raise VideoError(
             "consent",
-            f"{choice.row.id} costs {choice.estimate.text} for this, and the person wants to be asked above "
+            f"{choice.row.id} costs {choice.estimate.text} for this, and the user wants to be asked above "
             f"{money(above)} (confirm_above_usd); {A_PERSON}",
         )
 
@@ -297,7 +297,7 @@ class Orders:
             text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
             if closed_for <= MAX_PAUSE_S:  # not the stop after a bill above its estimate: that guards a spending limit
                 lifts = f"reelwright jobs resume {job.provider}"
-                text += f". When the cause is gone, a person can lift the pause at once: {lifts}"
+                text += f". When the cause is gone, a person can end the pause at once: {lifts}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
         if paid:
             other_folders.record(self.context.settings.home, access.lane, self.context.settings.env)

@@ -96,7 +96,7 @@ async def _fetch_and_finish(run: RemoteRun, row: Row, files: list[RemoteFile], r
     clip = await deliver(files, spool, kept, row["base_url"], headers, DOWNLOAD_TIMEOUT_S)
     extras, untold = await deliver_extras(files, spool, kept, row["base_url"], headers, EXTRA_TIMEOUT_S)
     crash_point("after-download")
-    run.move("finishing", phase="keeping the clip")
+    run.move("finishing", phase="saving the clip")
     whole = await whole_clip(context, run.lane.engines, row, clip)
     further = [path for path, file in extras if file.role == "clip" or path.suffix in (".mp4", ".webm", ".mov")]
     work = partial(

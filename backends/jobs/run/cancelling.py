@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BILLED = {"no": "it is not billed", "yes": "it is still billed", "unknown": "it may still be billed"}
 DONE = {
     "stopped": "stopped at the provider",
-    "requested": "cancelling was asked for; it may still finish, and then the clip is kept",
+    "requested": "cancelling was requested; it may still finish, and then the clip is kept",
     "unsupported": "this provider cannot stop a job: it runs on, and the clip will be kept",
 }
 

@@ -53,7 +53,7 @@ def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: i
         notes.append(f"the clip came as {CONTAINERS[came.mime]}, not MP4")
     if further_clips:
         files = "a further file" if further_clips == 1 else f"{further_clips} further files"
-        notes.append(f"one clip was asked for; {files} came with it, kept in `files`")
+        notes.append(f"one clip was requested; {files} came with it, kept in `files`")
     if not wrong:
         return Comparison(notes=tuple(notes))
     text = f"asked {_words(asked)}, delivered {_words(_of(came))}"
@@ -112,7 +112,7 @@ def _length(asked: JsonObject, came: MediaFacts) -> list[str]:
 def _sound(asked: JsonObject, came: MediaFacts) -> list[str]:
     if asked["audio"] is None or asked["audio"] == bool(came.audio):
         return []
-    return ["no sound"] if asked["audio"] else ["sound that was not asked for"]
+    return ["no sound"] if asked["audio"] else ["sound that was not requested"]
 
 
 def _off(came: float, asked: float) -> float:

@@ -68,7 +68,7 @@ class LocalRun:
             await self._make(self._row())
             return
         self.finishing = True
-        self._move("finishing", phase="keeping the clip", result=to_json({"output": codec.output_to_json(output)}))
+        self._move("finishing", phase="saving the clip", result=to_json({"output": codec.output_to_json(output)}))
         crash_point("finishing")
         work = partial(
             finish,

@@ -81,7 +81,7 @@ async def resolve(run: RemoteRun, row: Row) -> None:
             if error.kind == "storage":
                 raise
             if not may_ask_again(error):
-                make_uncertain(run, f"the look-up of an unclear submit failed: {error.message}")
+                make_uncertain(run, f"checking an unclear submit failed: {error.message}")
             elif time.monotonic() - begun > ASKED_FOR_S:
                 make_uncertain(run, f"the provider could not be asked for a day: {error.message}")
             else:

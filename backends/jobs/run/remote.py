@@ -255,7 +255,7 @@ class RemoteRun:
                 posts=posts,
                 posted_at=now,
                 started_at=now,
-                phase="asking the provider",
+                phase="sending the request",
             )
             return True
 
@@ -397,7 +397,7 @@ class RemoteRun:
                 durable=True,
                 remote_done_at=time.time(),
                 result=to_json(result),
-                phase="fetching the clip",
+                phase="downloading the clip",
                 **columns,
             )
             return True

@@ -67,7 +67,7 @@ def bind(run: RemoteRun, handle: Handle) -> None:
             handle=to_json(codec.handle_to_json(handle)),
             remote_id=handle.remote_id,
             accepted_at=time.time(),
-            phase="taken by the provider",
+            phase="accepted by the provider",
         )
         lane.breaker.worked(tx)
         if (row := tx.row("SELECT * FROM jobs WHERE id = ?", (run.job,))) is not None:

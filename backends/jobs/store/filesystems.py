@@ -48,12 +48,12 @@ def why_unsafe(home: Path, mounts: Path = MOUNTS) -> str:
     kind = file_system(home, mounts)
     if kind in NETWORK or kind.startswith("fuse"):
         return (
-            f"the home folder {home} lies on a network file system ({kind}), where two machines could pay for the same "
+            f"the data folder {home} lies on a network file system ({kind}), where two machines could pay for the same "
             "job: set REELWRIGHT_HOME to a folder on a local disk"
         )
     if kind in ("overlay", "aufs") and any(mark.exists() for mark in CONTAINER_MARKS):
         return (
-            f"the home folder {home} lies in the container's own layer and vanishes with it: mount a volume and set "
+            f"the data folder {home} lies in the container's own layer and vanishes with it: mount a volume and set "
             "REELWRIGHT_HOME to it"
         )
     return ""
@@ -66,8 +66,8 @@ def why_lost(home: Path, mounts: Path = MOUNTS) -> str:
     if kind not in MEMORY:
         return ""
     return (
-        f"the home folder {home} lies in memory ({kind}): a restart loses the kept clips, the bill and the jobs that "
-        "are not finished, paid ones too: set REELWRIGHT_HOME to a folder on a disk"
+        f"the data folder {home} lies in memory ({kind}): a restart loses the kept clips, the record of spending "
+        "and the jobs that are not finished, paid ones too: set REELWRIGHT_HOME to a folder on a disk"
     )
 
 

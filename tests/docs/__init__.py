@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from backends.catalog.loader import load
-from backends.catalog.markdown import markdown_table
-from backends.local import presets, published
+from backends.local.presets import CARDS
 from mcp_server.cli.shot_columns import columns
 from mcp_server.surface import tools
+from tests.docs import api, commands, keys, layout, peaks, plan, settings
+from tests.docs.models import markdown_table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def tool_table() -> str:
@@ -39,28 +41,33 @@ def column_table() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "tools": tool_table,
     "models": lambda: markdown_table(load()),
-    "plan": lambda: presets.markdown(presets.CARDS),
-    "peaks": published.markdown,
+    "plan": lambda: plan.markdown(CARDS),
+    "peaks": peaks.markdown,
     "columns": column_table,
+    "settings": settings.everyday,
+    "config-file": settings.config_file,
+    "providers": settings.providers,
+    "limits": settings.limits,
+    "tuning": settings.tuning,
+    "commands": commands.page,
+    "request": api.request,
+    "studio": api.studio,
+    "layers": layout.layers,
+    "rooms": layout.rooms,
+    "targets": layout.targets,
+    **{f"keys-{section.name}": partial(keys.table_of, section) for section in keys.SECTIONS},
 }
 
 
 def with_parts(text: str) -> str:
     """The document with its generated parts made anew."""
     for name, make in PARTS.items():
+        if f"<!-- {name}: " not in text:
+            continue
         pattern = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = pattern.sub(lambda found, make=make: f"{found[1]}{make()}\n{found[2]}", text)
     return text
 
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "local.md", ROOT / "docs" / "terminal.md")
-"""The documents that have such parts."""
-
-
-def main() -> None:
-    for page in PAGES:
-        page.write_text(with_parts(page.read_text("utf-8")), "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+"""Every document that a user or contributor reads."""

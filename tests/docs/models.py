@@ -1,4 +1,4 @@
-"""The catalogue as Markdown: the comparison table of the README and the page docs/models.md."""
+"""The catalogue as Markdown: the comparison table of README.md and the page docs/models.md."""
 
 from __future__ import annotations
 

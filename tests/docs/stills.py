@@ -1,6 +1,6 @@
 """Draws the demonstration's two stills: a lake in the evening, with far mountains, hills, a house, a boat and reeds.
 
-    python -m mcp_server.demo.draw_stills [FOLDER]
+    python -m tests.docs.stills [FOLDER]
 
 Drawn with Pillow alone and without chance, so that the same files come out again. Distances differ in colour and
 contrast, so that a moving camera has a depth to show.
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from mcp_server.demo import STILLS
+
 SIZE = (1600, 900)
 FINE = 2
 """Drawn twice as large and scaled down, which smooths every edge."""
@@ -23,12 +25,6 @@ W, H = SIZE[0] * FINE, SIZE[1] * FINE
 SHORE = 0.56
 """Height of the far shore, as a share of the picture."""
 
-HEADLAND = (
-    *((0.62, 0.585), (0.7, 0.56), (0.79, 0.535), (0.9, 0.525), (1.01, 0.51)),
-    *((1.01, 0.66), (0.86, 0.64), (0.72, 0.61)),
-)
-PINES = ((0.745, 0.58, 0.15), (0.775, 0.57, 0.2), (0.925, 0.556, 0.25), (0.965, 0.566, 0.31))
-"""x, y of the foot and height, as shares of the picture."""
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -275,4 +271,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else STILLS[0].parent)
