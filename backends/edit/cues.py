@@ -95,6 +95,8 @@ def within(cues: Sequence[Cue], film_s: float, field: str) -> tuple[list[Cue], l
         if cue.to_s > film_s + NEAR_S:
             notes.append(f"{field}[{number}] ends at {cue.to_s:g} s and is cut at the film's end ({film_s:.6g} s)")
         kept.append(replace(cue, to_s=min(cue.to_s, film_s)))
+    if len(notes) > 3:
+        notes = [*notes[:2], f"{len(notes) - 2} more {field} are cut at the film's end"]
     return kept, notes
 
 

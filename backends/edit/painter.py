@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from backends.edit.cues import Cue, refused
+from backends.edit.cues import Cue, Kind, refused
 from backends.edit.layout import Page, paged
 from backends.edit.lettering import Lettering, Mask
 from backends.media.pixels import Picture
@@ -23,6 +24,7 @@ FADE_S = 0.3
 """A title comes and goes so long, or a quarter of its time where that is less."""
 UNREADABLE = 0.4
 """When more than this share of a cue's letters is in no font, it is refused instead of shown as boxes."""
+NOTES_MOST = 3
 KEPT = 4
 """Drawn pages that are kept: more are never shown at once."""
 
@@ -54,7 +56,7 @@ class _Shown:
 
 
 class Painter:
-    """Draws the cues of a film of width x height pixels and `fps` frames a second.
+    """Draws the cues of a film of width x height pixels and `fps` frames a second, one of a kind at a time.
 
     font: a font file to use for what it has; places: folders of fonts (left out = this system's). notes: what somebody
     who asked for the words should know.
@@ -73,10 +75,13 @@ class Painter:
         self._width, self._height = width, height
         self._lettering = Lettering(font, places)
         self._drawn: dict[Page, _Overlay] = {}
-        self._shown: list[_Shown] = []
+        self._shown: dict[Kind, list[_Shown]] = {"caption": [], "title": []}
         self.notes: list[str] = []
-        for cue in cues:
+        for cue in sorted(cues, key=lambda cue: cue.from_s):
             self._set(cue, Fraction(fps))
+        if len(self.notes) > NOTES_MOST:
+            more = len(self.notes) - NOTES_MOST
+            self.notes[NOTES_MOST:] = [f"{more} more captions and titles are longer than two lines"]
         if missing := list(self._lettering.missing):
             shown = " ".join(missing[:12]) + (" ..." if len(missing) > 12 else "")
             self.notes.append(
@@ -87,8 +92,10 @@ class Painter:
         """The frame (uint8 RGB, height x width x 3) with what is shown at number `index`. The frame that is given is
         not changed; it comes back itself where nothing is shown."""
         painted = frame
-        for shown in self._shown:
-            if (share := shown.share(index)) > 0:
+        for track in self._shown.values():
+            begun = bisect_right(track, index, key=lambda shown: shown.first)
+            shown = track[max(0, begun - 1)] if track else None
+            if shown is not None and (share := shown.share(index)) > 0:
                 painted = frame.copy() if painted is frame else painted
                 _lay(painted, self._overlay(shown.page), share)
         return painted
@@ -105,7 +112,7 @@ class Painter:
         for page in pages:
             first, last = (math.ceil(Fraction(at_s) * fps - Fraction(1, 1000)) for at_s in (page.from_s, page.to_s))
             if len(pages) == 1 or first < last:  # of pages shorter than a frame some are not seen
-                self._shown.append(_Shown(page, first, max(last, first + 1), fade))
+                self._shown[cue.kind].append(_Shown(page, first, max(last, first + 1), fade))
 
     def _check_readable(self, cue: Cue) -> None:
         letters = [letter for letter in cue.text if letter.isalpha()]

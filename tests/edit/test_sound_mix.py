@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -204,3 +206,18 @@ def test_a_file_that_is_no_sound_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"the file is text, whatever its name says: give a WAV, MP3") as refused:
         mix([], 2, tmp_path / "mix.wav", music=made("text.mp4"))
     assert refused.value.kind == "asset"
+
+
+def test_a_disk_that_fills_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    write_sound(tmp_path / "a.mov", tone(440, 2))
+    code = (
+        "import resource, sys; from pathlib import Path; from backends.edit.sound import Part, mix\n"
+        "from backends.errors import VideoError\n"
+        "folder = Path(sys.argv[1]); resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
+        "try: mix([Part(folder / 'a.mov', 0, 2, 0, 2)], 2, folder / 'mix.wav')\n"
+        "except VideoError as error: print(error.kind, error.retryable)\n"
+    )
+    for most in (100_000, 500_000, 769_000):  # the layers need 768,000 bytes, and the mix half of that
+        run = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(most)], capture_output=True, text=True)
+        assert (run.stdout, run.stderr) == ("" if most > 768_000 else "storage True\n", "")
+        assert (tmp_path / "mix.wav").exists() == (most > 768_000)

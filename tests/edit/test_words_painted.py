@@ -257,6 +257,12 @@ def test_a_font_that_is_none_is_refused(tmp_path: Path) -> None:
         Painter([], 640, 360, 24, tmp_path / "a.ttf")
 
 
+def test_what_many_captions_have_in_common_is_told_once() -> None:
+    cues = captions(*(f"{at}-{at + 3} {'Word ' * 60}" for at in range(0, 30, 3)), film_s=30)
+    notes = Painter(cues, 640, 360, 24).notes
+    assert len(notes) == 4 and notes[-1] == "7 more captions and titles are longer than two lines"
+
+
 def test_pages_never_lie_over_each_other() -> None:
     painter = Painter(captions("0-0.2 " + "Word " * 100), 160, 90, 12)
     seen = [ink_rows(painter.paint(grey(160, 90), index)) for index in range(4)]
