@@ -55,7 +55,7 @@ class Rest:
 
     provider: of the catalogue rows. name: in words. key: the variable of its key. url: the service's own address.
     task: the path of a job, with {id}. start: the path of the paid POST where the rows' `wire.endpoint` is empty.
-    id, state, video, code, message, progress, seed: where an answer holds them.
+    id, state, video, code, message, progress, queue, seed: where an answer holds them.
     states: its words for the states. kinds: its error codes, as a whole or up to their first dot; a 429 is tried again
     only where its code is "rate_limited" or "concurrency" here.
     failed: whether a failed job is billed: "no" on the service's documented word alone.
@@ -76,6 +76,7 @@ class Rest:
     code: Place = ("error", "code")
     message: Place = ("error", "message")
     progress: Place = ()
+    queue: Place = ()
     seed: Place = ()
     states: Mapping[str, RemoteState] = field(default_factory=dict[str, RemoteState])
     kinds: Mapping[str, ErrorKind] = field(default_factory=dict[str, ErrorKind])
@@ -141,6 +142,10 @@ class RestBackend(RemoteBackend):
         """The refusal in a 2xx answer to the paid POST, for services that refuse so; None when it is none."""
         return None
 
+    def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
+        """A job that was just taken, with what else is needed to ask for it again."""
+        return Handle(name)
+
     def files(self, answer: Answer) -> tuple[RemoteFile, ...]:
         """The outputs of a job that has succeeded, the clip first."""
         url = text(at(answer.json, *self.rest.video))
@@ -185,7 +190,7 @@ class RestBackend(RemoteBackend):
             if said.kind is None or name:
                 raise self.service.unknown(f"code {said.code}", answer.status, said.message)
             raise self.service.refused(answer.status, said)
-        return Handle(self.service.taken(name, "a job id", answer.status, answer.text))
+        return self.handle(self.service.taken(name, "a job id", answer.status, answer.text), prepared, answer)
 
     async def status(self, handle: Handle, spool: Path) -> Status:
         return self.reading(await self.channel.ask("GET", self.task(handle), charged="unknown"))
@@ -206,7 +211,8 @@ class RestBackend(RemoteBackend):
             seed = whole(at(answer.json, *self.rest.seed)) if self.rest.seed else None
             return Status(state, word, files=files, seed=seed, cost_usd=cost)
         progress = share(at(answer.json, *self.rest.progress)) if self.rest.progress else None
-        return Status(state, word, progress=progress, retry_after_s=answer.retry_after_s)
+        queue = whole(at(answer.json, *self.rest.queue)) if self.rest.queue else None
+        return Status(state, word, progress=progress, queue_position=queue, retry_after_s=answer.retry_after_s)
 
     def failure(self, answer: Answer) -> VideoError:
         """Why a job that was taken has failed."""

@@ -27,7 +27,7 @@ from backends.request import MediaFacts, build_request
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 
 if TYPE_CHECKING:
-    from reelwright_paid.backend import PaidBackend
+    from reelwright_paid import PaidBackend
 
 KEY = "sk-test-alpha"
 STILL = MediaFacts("image", "image/png", 1280, 720, 3)
@@ -58,9 +58,9 @@ def server() -> Iterator[FakeServer]:
 
 @asynccontextmanager
 async def opened(url: str, **env: str) -> AsyncIterator[PaidBackend]:
-    from reelwright_paid import open_backend
+    from reelwright_paid import PaidBackend
 
-    backend = open_backend({"PAID_API_KEY": KEY, **env}, url)
+    backend = PaidBackend({"PAID_API_KEY": KEY, **env}, url)
     try:
         yield backend
     finally:
@@ -192,7 +192,7 @@ async def test_no_clear_answer_after_sending_is_unknown_and_never_sent_again(
     async with opened(server.url, PAID_TIMEOUT_S="0.3") as backend:
         error = await refusal(backend)
     assert (error.kind, error.retryable, error.charged) == ("submit_unknown", False, "unknown")
-    assert "looked up, not sent again" in error.message
+    assert "must not be sent again" in error.message
     assert server.counters()["submit"] == 1
 
 
@@ -294,7 +294,6 @@ async def test_a_service_that_cannot_be_asked_is_not_taken_for_an_empty_one(serv
         ({"status": 404}, "not_found", False),
         ({"reset": "before"}, "network", True),
         ({"hang": True}, "timeout", True),
-        ({"status": 200, "body": ["odd"]}, "provider", True),
     ],
     ids=str,
 )
@@ -322,7 +321,7 @@ async def test_ends_that_are_no_clip_are_failures_with_their_charge(server: Fake
         server.script("status", {"patch": {"files": None}}, {"patch": {"status": "dreaming"}})
         told += [await backend.status(await started(backend, key), tmp_path) for key in ("k3", "k4")]
     errors = [(status.error.kind, status.error.charged) if status.error else None for status in told]
-    assert errors == [("moderation_output", "yes"), ("provider", "no"), ("provider", "yes"), None]
+    assert errors == [("moderation_output", "yes"), ("provider", "no"), ("provider", "unknown"), None]
     assert [status.state for status in told] == ["failed", "failed", "failed", "unknown"]
     assert told[3].raw_state == "dreaming"
 
@@ -347,9 +346,9 @@ async def test_cancel_tells_what_is_still_billed(server: FakeServer) -> None:
 
 
 def test_extend_names_the_services_own_job_or_uploads_the_clip() -> None:
-    from reelwright_paid import open_backend
+    from reelwright_paid import PaidBackend
 
-    backend = open_backend({"PAID_API_KEY": KEY}, "http://127.0.0.1:9")
+    backend = PaidBackend({"PAID_API_KEY": KEY}, "http://127.0.0.1:9")
     facts = {"source_clip": CLIP}
     known = prepared(backend, facts, task="extend", source_clip="video://jobs/job_" + "a" * 26, resolution=None)
     assert (known.body["source_job"], known.uploads) == ("pj_parent", ())

@@ -1,37 +1,154 @@
 """A back end as a third party would write it: one module, one TOML file of rows, one entry point.
 
 Environment: PAID_API_KEY, PAID_BASE_URL; PAID_MODE "key" | "lookup" | "none" (what the service offers against double
-charges; "key"); PAID_TIMEOUT_S (waiting for an answer, 30), PAID_CONNECT_TIMEOUT_S (5), PAID_CONNECTIONS (8).
+charges; "key"); PAID_TIMEOUT_S (waiting for an answer, 30), PAID_CONNECT_TIMEOUT_S (5).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
-from backends.provider.protocol import Access, Registration
+from backends.errors import Charged, VideoError
+from backends.provider.answer import at, dollars, listed, number, table, text
+from backends.provider.outcome import clock_lead_s, made_at
+from backends.provider.placing import marked
+from backends.provider.protocol import (
+    Access,
+    Asset,
+    Cancelled,
+    Handle,
+    Listing,
+    Prepared,
+    Ref,
+    Registration,
+    RemoteFile,
+    Sighting,
+)
+from backends.provider.rest import Rest, RestBackend
+from backends.request import VideoRequest
 
 if TYPE_CHECKING:
-    from reelwright_paid.backend import PaidBackend
+    from backends.provider.channel import Answer
+    from backends.provider.transport import Timing
+
+
+class PaidBackend(RestBackend):
+    rest = Rest(
+        provider="paid", name="the paid service", key="PAID_API_KEY", address="PAID_BASE_URL", url="",
+        task="jobs/{id}", progress=("progress",), queue=("queue_position",), seed=("seed",),
+        states={word: word for word in ("queued", "running", "succeeded", "failed", "cancelled")},
+        kinds={
+            "not_found": "invalid_request", "rate_limited": "rate_limited", "concurrency": "concurrency",
+            "moderation": "moderation_input", "moderation_output": "moderation_output", "asset": "asset",
+            "quota": "quota", "insufficient_balance": "balance", "model_not_found": "unsupported",
+        },
+        uploads=True, job_key="job_key",
+    )  # fmt: skip
+
+    def __init__(self, env: Mapping[str, str], base_url: str) -> None:
+        mode = env.get("PAID_MODE", "key")
+        if mode not in ("key", "lookup", "none"):
+            raise VideoError("invalid_request", f"PAID_MODE is {mode[:40]!r}: set it to key, lookup or none")
+        self.submit_dedupe = mode
+        super().__init__(env, base_url)
+
+    def timing(self, env: Mapping[str, str]) -> Timing:
+        from backends.provider.transport import Timing
+
+        wait = _seconds(env, "PAID_TIMEOUT_S", 30.0)
+        return Timing(wait, wait, wait, wait, _seconds(env, "PAID_CONNECT_TIMEOUT_S", 5.0))
+
+    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
+        made = super().prepare(request, prepared, parent)
+        if parent is None or request.source_clip is None:
+            return made
+        body = {name: value for name, value in made.body.items() if name != "source"}
+        return replace(made, body={**body, "source_job": parent.remote_id}, uploads=marked(body))
+
+    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
+        headers = {**self.media_headers(), "content-type": asset.facts.mime}
+        url, content = self.channel.url("uploads"), asset.path.read_bytes()
+        answer = await self.channel.exchange("POST", url, charged="no", content=content, headers=headers, upload=True)
+        if not answer.ok:
+            raise self.service.free_answer(answer.status, self.channel.reading(answer), "no")
+        return Ref(text(at(answer.json, "ref")), number(at(answer.json, "expires_at")))
+
+    def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
+        return Handle(name, est_cost_usd=dollars(at(answer.json, "est_cost_usd")))
+
+    def files(self, answer: Answer) -> tuple[RemoteFile, ...]:
+        found: list[RemoteFile] = []
+        for file in map(table, listed(at(answer.json, "files"))):
+            role = cast('Literal["clip", "extra"]', text(file.get("role")) or "clip")
+            url, own = text(file.get("url")), file.get("authorised") is True
+            found.append(RemoteFile(url, mime=text(file.get("mime")), authorised=own, role=role))
+        return tuple(found)
+
+    def cost(self, answer: Answer) -> Decimal | None:
+        return dollars(at(answer.json, "cost_usd"))
+
+    def failure(self, answer: Answer) -> VideoError:
+        charged: Charged = "no" if at(answer.json, "charged") is False else "yes"
+        return self.service.failed(self.told(answer), charged=charged)
+
+    async def cancel(self, handle: Handle) -> Cancelled:
+        path = f"{self.task(handle)}/cancel"
+        answer = await self.channel.ask("POST", path, charged="unknown", accept=frozenset({404, 409}))
+        if self.told(answer).code in ("already_ended", "cancel_unsupported"):
+            return Cancelled("unsupported", "yes", self.told(answer).message)
+        if not answer.ok:
+            raise self.service.free_answer(answer.status, self.channel.reading(answer), "unknown")
+        billed = cast("Charged", text(at(answer.json, "billed")))
+        return Cancelled("stopped" if at(answer.json, "outcome") == "stopped" else "requested", billed)
+
+    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
+        if self.submit_dedupe == "key":
+            return await self._by_key(job_key)
+        if self.submit_dedupe == "none":
+            return await super().reconcile(prepared, job_key, since)
+        answer = await self.channel.ask("GET", "jobs", charged="unknown", params={"since": repr(since)})
+        jobs, lead = [table(job) for job in listed(at(answer.json, "jobs"))], clock_lead_s(answer.headers)
+        matches = [job for job in jobs if _matches(prepared.body, table(job.get("request")))]
+        newest = sorted(jobs, key=lambda job: number(job.get("created_at")) or 0.0, reverse=True)[:50]
+        return Listing(tuple(_sighting(job, lead) for job in matches), tuple(_sighting(job, lead) for job in newest))
+
+    async def _by_key(self, job_key: str) -> Listing:
+        """The service itself says whether it holds the job: on its word it does not."""
+        try:
+            answer = await self.channel.ask("GET", f"jobs/by-key/{job_key}", charged="unknown")
+        except VideoError as error:
+            if error.kind == "not_found" and error.provider_code == "not_found":
+                return Listing(complete="the paid service's: it holds no job of this key")
+            raise
+        if not text(at(answer.json, "id")):
+            raise self.service.unanswered("provider", "its answer has no job id", "unknown")
+        return Listing((_sighting(table(answer.json), 0.0),))
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    if (found := number(env.get(name) or default)) is None:
+        raise VideoError("invalid_request", f"{name} takes a number, such as {default:g}")
+    return found
+
+
+def _sighting(job: dict[str, object], lead: float) -> Sighting:
+    handle = Handle(text(job.get("id")), est_cost_usd=dollars(job.get("est_cost_usd")))
+    return Sighting(handle, made_at(number(job.get("created_at")), lead))
+
+
+def _matches(body: Mapping[str, object], shown: Mapping[str, object]) -> bool:
+    """The same fields with the same values, but for uploads, which go by another name each time."""
+    return body.keys() == shown.keys() and all(marked(part) or shown[name] == part for name, part in body.items())
 
 
 def access(env: Mapping[str, str]) -> Access:
-    """Who is asked: the service at PAID_BASE_URL, on the account of PAID_API_KEY."""
-    base_url = env.get("PAID_BASE_URL", "").rstrip("/")
-    key = env.get("PAID_API_KEY", "")
-    missing = tuple(name for name, value in (("PAID_API_KEY", key), ("PAID_BASE_URL", base_url)) if not value)
-    account = hashlib.sha256(key.encode()).hexdigest()[:12] if key else ""
-    return Access(f"paid|{base_url}|{account}", base_url, missing)
-
-
-def open_backend(env: Mapping[str, str], base_url: str) -> PaidBackend:
-    """The back end itself; httpx is loaded here, in the worker, and not before."""
-    from reelwright_paid.backend import PaidBackend
-
-    return PaidBackend(env, base_url)
+    missing = tuple(name for name in ("PAID_API_KEY", "PAID_BASE_URL") if not env.get(name))
+    return replace(PaidBackend.rest.access(env), missing=missing)
 
 
 def register() -> Registration:
-    return Registration("paid", "remote", access, open_backend, Path(__file__).with_name("paid.toml"))
+    return replace(PaidBackend.registration(Path(__file__).with_name("paid.toml")), access=access)
