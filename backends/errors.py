@@ -29,11 +29,11 @@ ErrorKind = Literal[
     "network",
     "submit_unknown",  # a paid request may or may not have been taken
     "needs_budget",  # nothing that does exactly this fits the money allowed
-    "wall",  # one of the person's own spending walls stands in the way
-    "consent",  # above the amount from which the person wants to be asked
+    "wall",  # one of the user's spending limits stands in the way
+    "consent",  # above the amount from which the user wants to be asked
     "not_found",
     "conflict",  # the same request key with another request
-    "storage",  # the home folder, the disk or the store
+    "storage",  # the data folder, the disk or the store
     "cancelled",
 ]
 """What went wrong, in one word. Part of the public interface: values are added, never renamed."""

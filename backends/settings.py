@@ -1,6 +1,6 @@
 """Where things lie and how the program runs: environment (`REELWRIGHT_*`), then `<home>/config.toml`, then defaults.
 
-Walls (spending limits) are not settings: they are the person's, live in the store, and no environment changes them.
+Spending limits are not settings: they are kept in the store, and no environment changes them.
 Keys are not settings either: `provider.keys` reads them from the environment or the 0600 key file.
 """
 

@@ -39,7 +39,7 @@ LISTED = (Resource(name="models", uri=MODELS_URI, description="Every model that 
 TEMPLATES = (
     ResourceTemplate(name="job", uri_template="video://jobs/{job_id}", description="A job as it is.", mime_type=JSON),
     ResourceTemplate(
-        name="poster", uri_template="video://jobs/{job_id}/poster", description="A still.", mime_type="image/jpeg"
+        name="poster", uri_template="video://jobs/{job_id}/poster", description="An image.", mime_type="image/jpeg"
     ),
     ResourceTemplate(
         name="clip", uri_template="video://jobs/{job_id}/clip", description="Where the MP4 lies.", mime_type=JSON

@@ -48,7 +48,7 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
         *_starting(),
         _tool(
             "inspect_clip",
-            "See a clip, alone or against another: facts, measures, contact sheet. A still: a grid to read boxes.",
+            "See a clip, alone or against another: facts, measures, contact sheet. An image: a grid to read boxes.",
             arguments.inspect_clip(),
             None,
         ),

@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", help="a model's id or alias; left out: chosen for you")
     add("--seconds", type=float, dest="duration_s", help="of the clip")
-    add("--image", help="the still that it starts from")
+    add("--image", help="the image that it starts from")
     add("--frame", action="append", dest="frames", help="a keyframe; repeat in order")
     add("--clip", help="a clip to extend (with --add) or restyle")
     add("--add", type=float, dest="add_s", help="seconds to add to --clip")

@@ -35,7 +35,7 @@ class Painted:
             with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
                 columns, rows = picture.size
                 if columns > width or abs(rows - columns * height / width) > 1:
-                    wrong = f"the mask is {columns}x{rows} pixels, the still {width}x{height}"
+                    wrong = f"the mask is {columns}x{rows} pixels, the image {width}x{height}"
                     raise VideoError("invalid_request", wrong)
                 high = cast(float, picture.convert("L").getextrema()[1])
         except (OSError, SyntaxError, ValueError):  # Pillow raises all three for damaged ones

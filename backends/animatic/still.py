@@ -81,8 +81,8 @@ def _done(path: CameraPath, t: float) -> float:
 
 def _phase(path: CameraPath, brush: Brush | None) -> str:
     if not path.still:
-        return "moving the camera over the still"
-    return "moving the marked regions" if brush else "holding the still"
+        return "moving the camera over the image"
+    return "moving the marked regions" if brush else "holding the image"
 
 
 def _frames(stage: Stage, brush: Brush | None, done: list[float]) -> Iterator[Rgb]:

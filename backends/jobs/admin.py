@@ -62,7 +62,7 @@ def resume(store: Store, name: str | None = None) -> list[str]:
         if not stopped and name is not None and tx.row(f"SELECT 1 FROM lanes WHERE {meant}", (name,)) is None:
             lanes = tx.rows("SELECT provider, key FROM lanes ORDER BY key")
             known = ", ".join(dict.fromkeys(str(row[part]) for part in ("provider", "key") for row in lanes))
-            text = f"there is no provider or lane {name[:120]!r}; there are: {known or 'none yet'}"
+            text = f"there is no provider or account {name[:120]!r}; there are: {known or 'none yet'}"
             raise VideoError("not_found", text)
         for key in stopped:
             tx.run("UPDATE lanes SET breaker = '', breaker_until = 0, failures = 0 WHERE key = ?", (key,))

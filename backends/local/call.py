@@ -218,7 +218,7 @@ class _Builder:
         if at % step and not self._anywhere:
             raise VideoError(
                 "invalid_request",
-                f"frames[{number}].at_s {frame.at_s:g}: {self.kind.id} takes stills at every {step}th frame; "
+                f"frames[{number}].at_s {frame.at_s:g}: {self.kind.id} takes images at every {step}th frame; "
                 f"the nearest is {float(round(at / step) * step / fps):.4g}",
             )
         return at

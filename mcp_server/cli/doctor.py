@@ -239,9 +239,7 @@ def _other_homes(context: Context) -> Iterator[Finding]:
     from backends.jobs.money import other_folders
 
     for home in other_folders.sharing(context.settings.home, context.settings.env):
-        text = (
-            f"{home} buys on an account of this home too, under spending limits of its own: a day's limit counts twice"
-        )
+        text = f"{home} buys on an account of this data folder too, with its own limits: a day's limit counts twice"
         yield Finding("limits", "note", text)
 
 

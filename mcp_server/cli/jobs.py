@@ -322,7 +322,7 @@ def resume(
     for key in stopped:
         show.line(f"{key}: buys again")
     if not stopped:
-        show.line("no lane was stopped")
+        show.line("no account was paused")
 
 
 @app.command()

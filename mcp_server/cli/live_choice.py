@@ -49,7 +49,7 @@ def cheapest(provider: str, rows: Iterable[Row], still: MediaFacts) -> Candidate
     own = [row for row in rows if row.provider == provider and row.state != "retired"]
     found = [candidate for row in own for candidate in _candidates(row, still)]
     if not found:
-        text = f"{provider} has no model with a known price that makes a clip from words or from one still"
+        text = f"{provider} has no model with a known price that makes a clip from words or from one image"
         raise VideoError(
             "unsupported", f"{text}: add one, or its price, to a TOML file in the data folder's catalog folder"
         )

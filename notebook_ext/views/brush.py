@@ -87,7 +87,7 @@ class _Region:
         near = max(DIRECTIONS, key=lambda word: DIRECTIONS[word][0] * x + DIRECTIONS[word][1] * y)
         words = "frozen" if self.way.static else f"{near} {self.way.intensity * FULL * 100:.1f} %"
         if isinstance(self.mask, Painted) and self.mask.width < width:
-            words += f" (the mask is sent at {self.mask.width / width:.0%} of the still's size)"
+            words += f" (the mask is sent at {self.mask.width / width:.0%} of the image's size)"
         return "empty" if self.empty else words
 
 
@@ -232,5 +232,5 @@ def brush(
     has = control(model, "motion", client.inner.context)
     still = source_of(still_name(image, folder), client.inner, folder)
     if still.is_clip:
-        raise VideoError("asset", f"{still.name} is a clip, and a still is painted on: keyframes(clip) picks a frame")
+        raise VideoError("asset", f"{still.name} is a clip, and an image is painted on: keyframes(clip) picks a frame")
     return Brush(client.inner, folder, still, has, regions, width)

@@ -236,7 +236,7 @@ def opened(
     name = str(save_still(grid(), folder / "stills")) if image is None else still_name(image, folder)
     still = source_of(name, client.inner, folder)
     if still.is_clip:
-        raise VideoError("asset", f"{still.name} is a clip, and a still is filmed: add /last_frame or /frame/SECONDS")
+        raise VideoError("asset", f"{still.name} is a clip, and an image is filmed: add /last_frame or /frame/SECONDS")
     return Camera(client, shot_of(client, still, duration_s), parsed, model=model, grid=image is None)
 
 

@@ -195,5 +195,5 @@ def _take(client: NotebookStudio, given: object, number: int) -> Take:
         raise VideoError("asset", f"{kind} is no take: give jobs, their ids, or paths of clips")
     clip = source_of(media_name(given, client.home.folder), client.inner, client.home.folder)
     if not clip.is_clip:
-        raise VideoError("asset", f"{clip.name[:120]} is a still, and clips are compared")
+        raise VideoError("asset", f"{clip.name[:120]} is an image, and clips are compared")
     return Take(given, f"path:{number}", clip)

@@ -102,7 +102,7 @@ def test_progress_rises_to_one_and_says_what_is_done(tmp_path: Path) -> None:
     shares = [share for share, _ in made.steps]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
     assert len(shares) >= 24
-    assert {phase for _, phase in made.steps} == {"reading the inputs", "moving the camera over the still", "done"}
+    assert {phase for _, phase in made.steps} == {"reading the inputs", "moving the camera over the image", "done"}
 
 
 def test_what_it_leaves_is_json_with_versions(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_engine_adds_no_move_of_its_own() -> None:
     take = still_take(prepared("image_to_video", images=[photo("coffee")]))
     frames = taken(take.frames)
     assert all(np.array_equal(frame, frames[0]) for frame in frames)
-    assert (take.phase, take.facts["method"]) == ("holding the still", "held still")
+    assert (take.phase, take.facts["method"]) == ("holding the image", "held still")
     assert not any("push-in" in note for note in take.notes)
 
 

@@ -228,7 +228,7 @@ def test_while_an_image_is_not_known_nothing_is_settled_that_follows_from_it() -
 
 def test_a_clip_in_place_of_a_still_is_told() -> None:
     error = refused("animatic", {"frames[0].image": clip()}, **image())
-    assert "frames[0].image is a clip: give a still, or video://jobs/JOB_ID/last_frame" in error.message
+    assert "frames[0].image is a clip: give an image, or video://jobs/JOB_ID/last_frame" in error.message
 
 
 # ------------------------------------------------------------------ keyframes
@@ -357,7 +357,7 @@ def test_an_extension_stays_below_the_total() -> None:
     long = refused("vertex/veo-3.1-generate-001", {"source_clip": clip(duration_s=31.0)}, **extended())
     assert "source_clip lasts 31 s; vertex/veo-3.1-generate-001 takes at most 30 s: trim it" in long.message
     assert "source_clip: extend needs a clip" in refused("animatic", task="extend").message
-    assert "source_clip is a still" in refused("animatic", {"source_clip": still()}, **extended()).message
+    assert "source_clip is an image" in refused("animatic", {"source_clip": still()}, **extended()).message
 
 
 def test_references_by_kind_and_number() -> None:

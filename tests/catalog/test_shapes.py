@@ -115,7 +115,7 @@ def test_holds_that_do_not_fit_are_refused_with_the_length_that_does() -> None:
     three = board({"hold_s": 2}, {"hold_s": 2}, {"hold_s": 2})
     error = refused("animatic", {}, **three)
     assert (
-        "frames: the holds take 6 s of the clip's 5 s, and the ways between the stills at least 0.1 s each: a longer "
+        "frames: the holds take 6 s of the clip's 5 s, and the ways between the images at least 0.1 s each: a longer "
         "clip, or shorter holds"
     ) in error.message
     assert error.nearest == {"duration_s": 7}

@@ -121,8 +121,8 @@ def test_another_home_on_the_same_account_is_named(shell: Make, serve: Callable[
     assert found == [
         (
             "note",
-            f"{used.station.root / 'home'} buys on an account of this home too, under spending limits of its own: a "
-            "day's limit counts twice",
+            f"{used.station.root / 'home'} buys on an account of this data folder too, with its own limits: "
+            "a day's limit counts twice",
         )
     ]
     records = [path.read_text("utf-8") for path in (used.station.root / "state" / "homes").iterdir()]

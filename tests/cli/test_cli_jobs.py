@@ -73,10 +73,10 @@ def test_a_queued_job_moves_to_the_account_that_is_set_now(shell: Make, serve: S
     (lane,) = used.station.rows("SELECT key, breaker FROM lanes")
     assert lane["breaker"]
     told = used.refused("jobs", "resume", "no|such|lane")
-    assert "there is no provider or lane 'no|such|lane'; there are: paid, " + lane["key"] in told
+    assert "there is no provider or account 'no|such|lane'; there are: paid, " + lane["key"] in told
     assert used.done("jobs", "resume", "paid").lines == [f"{lane['key']}: buys again"]
-    assert used.done("jobs", "resume", "paid").lines == ["no lane was stopped"]
-    assert used.done("jobs", "resume", "--all").lines == ["no lane was stopped"]
+    assert used.done("jobs", "resume", "paid").lines == ["no account was paused"]
+    assert used.done("jobs", "resume", "--all").lines == ["no account was paused"]
 
     server.set(life={"until_told": True}, max_open=1)
     blocking = used.done(*PAID, "--take", "2", "--no-wait").json["job_id"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from backends.jobs.money.limits import DEFAULTS, WALLS
+from backends.provider.registry import registry
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("backends", "mcp_server", "notebook_ext")
@@ -67,23 +68,13 @@ TUNING_DEFAULTS: Mapping[str, str] = {
 }
 """Of those whose default is no number in the code."""
 
-PROVIDERS: tuple[tuple[str, str, str, str], ...] = (
-    ("OpenAI-style `/v1/videos`", "`OPENAI_API_KEY` (a server of your own may need none)", "OPENAI", "ends in `/v1`"),
-    ("Google, Gemini API", "`GEMINI_API_KEY` or `GOOGLE_API_KEY`", "GOOGLE", "the host's root"),
-    (
-        "Google, Vertex AI",
-        "`GOOGLE_CLOUD_PROJECT` and `GOOGLE_CLOUD_LOCATION`, with application default credentials "
-        "(`GOOGLE_APPLICATION_CREDENTIALS` names their file)",
-        "VERTEX",
-        "the host's root",
-    ),
-    ("Runway", "`RUNWAYML_API_SECRET`", "RUNWAY", "the host's root"),
-    ("fal", "`FAL_KEY`", "FAL", "the host's root"),
-    ("Kling", "`KLING_API_KEY`, or `KLING_ACCESS_KEY` and `KLING_SECRET_KEY`", "KLING", "the host's root"),
-    ("MiniMax", "`MINIMAX_API_KEY`", "MINIMAX", "the host's root"),
-    ("Replicate", "`REPLICATE_API_TOKEN`", "REPLICATE", "the host's root"),
-)
-"""Provider, key variables, the middle of REELWRIGHT_..._BASE_URL, what that holds."""
+KEY_NOTES: Mapping[str, str] = {
+    "openai": "any server with `/v1/videos`; one of your own may need no key",
+    "gemini": "either key",
+    "kling": "the first, or the other two",
+    "vertex": "the first two, with application default credentials (the third names their file)",
+}
+ADDRESS_NOTES: Mapping[str, str] = {"openai": "ends in `/v1`"}
 
 FILE_KEYS: Mapping[str, str] = {
     "output_dir": "OUTPUT_DIR",
@@ -109,7 +100,8 @@ def variables() -> set[str]:
         found.update(NAMED.findall(text))
         found.update(name for name, _ in NUMBER.findall(text))
         found.update(key.upper() for key in FILE_KEY.findall(text) if "def load_settings" in text)
-    return found - PLACEHOLDERS
+    addresses = {name.removeprefix("REELWRIGHT_") for name in address_variables()}
+    return found - PLACEHOLDERS | addresses
 
 
 def file_keys() -> set[str]:
@@ -152,8 +144,13 @@ def tuning() -> str:
 
 
 def providers() -> str:
-    lines = ["| provider | keys | address | what that holds |", "|---|---|---|---|"]
-    lines += [f"| {name} | {keys} | `REELWRIGHT_{url}_BASE_URL` | {holds} |" for name, keys, url, holds in PROVIDERS]
+    lines = ["| provider | its key variables | its address, if not the service's own |", "|---|---|---|"]
+    for name, entry in sorted(registry().items()):
+        if entry.keys:
+            keys = ", ".join(f"`{key}`" for key in entry.keys)
+            note = f" ({KEY_NOTES[name]})" if name in KEY_NOTES else ""
+            holds = ADDRESS_NOTES.get(name, "the host's root")
+            lines.append(f"| {name} | {keys}{note} | `{entry.address}`: {holds} |")
     return "\n".join(lines)
 
 

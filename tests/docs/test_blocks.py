@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from configparser import ConfigParser
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def blocks(kind: str) -> list[tuple[Path, str]]:
 
 
 def test_every_block_says_what_it_is() -> None:
-    assert {kind for _, kind, _ in BLOCKS} == {"sh", "json", "toml", "python", "text"}
+    assert {kind for _, kind, _ in BLOCKS} == {"sh", "json", "toml", "ini", "python", "text"}
 
 
 def test_shell_parses_and_make_knows_its_targets() -> None:
@@ -49,6 +50,8 @@ def test_data_loads() -> None:
         json.loads(text)
     for _, text in blocks("toml"):
         tomllib.loads(text)
+    for _, text in blocks("ini"):
+        ConfigParser().read_string(text)
 
 
 def test_python_compiles_and_imports_what_there_is() -> None:

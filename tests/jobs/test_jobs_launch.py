@@ -150,7 +150,7 @@ def test_a_stopped_inline_driver_is_only_named(
     told = until(
         lambda: phase if "driver_stuck" in (phase := studio.get(job).phase) else "", "it is told of the stuck driver"
     )
-    assert told == f"driver_stuck: process {worker.pid} drives this lane and does not answer: restart that client"
+    assert told == f"driver_stuck: process {worker.pid} drives this job and does not answer: restart that client"
     end(worker, signal.SIGCONT)
     server.tell()
     (done,) = station.settled(studio, [job])
@@ -206,7 +206,7 @@ def test_a_worker_that_cannot_write_to_the_store_is_left_alone(
         while time.monotonic() - watched < 3:  # longer than a driver that hangs is left alone
             locked()
         assert re.fullmatch(
-            rf"store_locked: process {worker.pid} drives this lane, but could not write to the store for \d+ s: close "
+            rf"store_locked: process {worker.pid} drives this job, but could not write to the store for \d+ s: close "
             rf"whatever else has {re.escape(str(station.home / 'reelwright.db'))} open \(a database viewer, a backup\)",
             told,
         )
@@ -235,7 +235,7 @@ def test_a_stopped_driver_of_another_container_is_only_named(
         lambda: phase if "driver_stuck" in (phase := studio.get(job).phase) else "", "it is told of the stuck driver"
     )
     assert told == (
-        f"driver_stuck: process {worker.pid} of another container drives this lane and does not answer: restart that "
+        f"driver_stuck: process {worker.pid} of another container drives this job and does not answer: restart that "
         "container"
     )
     end(worker, signal.SIGCONT)

@@ -104,7 +104,7 @@ def test_what_has_been_erased_is_no_region(painted: Brush) -> None:
 
 def test_a_smaller_mask_of_the_same_shape_is_taken_and_told(painted: Brush) -> None:
     told = Desk(painted).ask("regions", said(region(mask=0)), [png(300, 200)]).body["told"]
-    assert told == {"1": "right 5.0 % (the mask is sent at 50% of the still's size)"}
+    assert told == {"1": "right 5.0 % (the mask is sent at 50% of the image's size)"}
     assert load_mask(Path(str(painted.motion[0].mask))).shape == (200, 300)
 
 
@@ -113,8 +113,8 @@ def test_a_smaller_mask_of_the_same_shape_is_taken_and_told(painted: Brush) -> N
     [
         (region(), [], "region 1 has no shape: give its polygon or its mask"),
         (region(mask=1), [png()], "region 1 has no shape"),
-        (region(mask=0), [png(601, 401)], "the mask is 601x401 pixels, the still 600x400"),
-        (region(mask=0), [png(300, 300)], "the mask is 300x300 pixels, the still 600x400"),
+        (region(mask=0), [png(601, 401)], "the mask is 601x401 pixels, the image 600x400"),
+        (region(mask=0), [png(300, 300)], "the mask is 300x300 pixels, the image 600x400"),
         (region(mask=0), [b"GIF89a"], "the mask is no whole PNG"),
         (region(mask=0), [png()[:-40]], "the mask is no whole PNG"),
         (region(mask=0), [bytes(9 << 20)], "more than 8 MiB at once"),
@@ -216,7 +216,7 @@ def test_a_job_means_its_last_frame(studio: NotebookStudio) -> None:
 def test_what_is_no_still_is_refused_with_what_to_do(studio: NotebookStudio) -> None:
     shutil.copy(bunny(), studio.home.folder.parent / "clip.mp4")
     for value, words in (
-        ("clip.mp4", "clip.mp4 is a clip, and a still is painted on: keyframes(clip) picks a frame"),
+        ("clip.mp4", "clip.mp4 is a clip, and an image is painted on: keyframes(clip) picks a frame"),
         ("gone.png", "'gone.png' does not exist"),
         ("/etc/hostname", "is not in an allowed folder"),
         ("https://example.org/a.png", "save it to a file and give its path"),

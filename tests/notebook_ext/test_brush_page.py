@@ -343,7 +343,7 @@ def test_a_mask_too_large_to_send_is_scaled_and_that_is_said(
     easel.press("New", "New", "New")  # four share the 8 MB of one message
     easel.el.get_by_label("Region").select_option(index=0)
     easel.click((300, 200))
-    assert "(the mask is sent at 50% of the still's size)" in easel.status()
+    assert "(the mask is sent at 50% of the image's size)" in easel.status()
     found = mask_of(easel.motion[0])
     assert found.shape == (750, 750) and found[365:385, 365:385].min() == 1 and 0.4 < found.mean() < 0.6
     easel.done()

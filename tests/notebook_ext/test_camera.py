@@ -148,7 +148,7 @@ def test_without_an_image_there_is_a_grid_and_a_clip_is_refused(studio: Notebook
     assert cam.image is None and cam.data["ratio"] == pytest.approx(16 / 9)
     _, (png,) = cam.do_picture(PictureAsk(), [])
     assert png.startswith(b"\x89PNG")
-    with pytest.raises(VideoError, match="is a clip, and a still is filmed"):
+    with pytest.raises(VideoError, match="is a clip, and an image is filmed"):
         opened(studio, bunny())
 
 

@@ -61,7 +61,7 @@ def _judge_kinds(fit: Fitting) -> None:
         if facts is None:
             continue
         if facts.kind != "image":
-            fit.wrong(place, f"{place} is a clip: give a still, or video://jobs/JOB_ID/last_frame")
+            fit.wrong(place, f"{place} is a clip: give an image, or video://jobs/JOB_ID/last_frame")
         elif rule.min_side and min(facts.width, facts.height) < rule.min_side:
             text = f"{place} is {facts.width}x{facts.height}: {fit.row.id} takes images of at least {rule.min_side} px"
             fit.wrong(place, f"{text} a side: give a larger one")
@@ -259,7 +259,7 @@ def _judge_held_times(fit: Fitting, bounds: list[float], duration: float, clear:
     ways = len(frames) if _runs_on(fit) else len(frames) - 1
     if held + ways * SHORTEST_WAY_S > duration + TIME and all(frame.at_s is None for frame in frames[1:]):
         text = f"frames: the holds take {number_text(held)} s of the clip's {number_text(duration)} s, and the ways"
-        text += f" between the stills at least {number_text(SHORTEST_WAY_S)} s each: a longer clip, or shorter holds"
+        text += f" between the images at least {number_text(SHORTEST_WAY_S)} s each: a longer clip, or shorter holds"
         span, needed = fit.mode.durations, held + ways * USUAL_WAY_S
         longer = span.nearest(needed) if span is not None else 0.0
         fit.wrong("frames", text, {"duration_s": longer} if longer >= held + ways * SHORTEST_WAY_S else None)
@@ -329,7 +329,7 @@ def judge_source(fit: Fitting) -> None:
     if clip is None or request.source_clip is None:
         return
     if clip.kind != "clip":
-        fit.wrong("source_clip", "source_clip is a still: give a clip")
+        fit.wrong("source_clip", "source_clip is an image: give a clip")
     elif clip.duration_s is not None and rule.max_s and clip.duration_s > rule.max_s + 0.05:
         text = f"source_clip lasts {number_text(clip.duration_s)} s; {fit.row.id} takes at most"
         fit.wrong("source_clip", f"{text} {number_text(rule.max_s)} s: trim it")

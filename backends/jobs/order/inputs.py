@@ -372,10 +372,10 @@ def _check_kind(place: str, entry: Mapping[str, Any]) -> None:
     if kind is None or place.startswith("references"):
         return
     if place == "source_clip" and kind != "clip":
-        raise VideoError("asset", "this is a still image, and a clip is needed", next=Next("image_to_video"))
+        raise VideoError("asset", "this is an image, and a clip is needed", next=Next("image_to_video"))
     if place != "source_clip" and kind != "image":
         raise VideoError(
-            "asset", "this is a clip, and a still image is needed: for a clip of ours add /last_frame or /frame/SECONDS"
+            "asset", "this is a clip, and an image is needed: for a clip of ours add /last_frame or /frame/SECONDS"
         )
 
 

@@ -124,7 +124,7 @@ class Launcher:
             self._start()
             return self._trouble(lane)
         if lanes.is_shared(key) and lanes.is_held(self.context.locks, key):
-            return f"waits for {key}: another home of Reelwright on this machine works with it or keeps a model loaded"
+            return f"waits for {key}: another data folder on this machine works with it or keeps a model loaded"
         if self._alive() and now - attempt.at < START_GRACE_S:
             return self._trouble(lane)
         if now - attempt.at >= attempt.patience_s:
@@ -188,7 +188,7 @@ class Launcher:
             return self._end_hung(lane)
         if watch.unwritten_s >= patience:
             return (
-                f"store_locked: process {lane['pid']} drives this lane, but could not write to the store for "
+                f"store_locked: process {lane['pid']} drives this job, but could not write to the store for "
                 f"{watch.unwritten_s:.0f} s: close whatever else has {self.context.store.path} open (a database "
                 "viewer, a backup)"
             )
@@ -198,9 +198,9 @@ class Launcher:
         driver = lanes.driver_of(lane)
         stuck = f"driver_stuck: process {lane['pid']}"
         if driver is not None and not driver.is_near:
-            return f"{stuck} of another container drives this lane and does not answer: restart that container"
+            return f"{stuck} of another container drives this job and does not answer: restart that container"
         if driver is None or not lane["detached"] or not is_alive(driver):
-            return f"{stuck} drives this lane and does not answer: restart that client"
+            return f"{stuck} drives this job and does not answer: restart that client"
         with suppress(OSError):
             os.kill(driver.pid, signal.SIGKILL)
         del self._watched[str(lane["key"])]
