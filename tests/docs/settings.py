@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from backends.jobs.money.limits import DEFAULTS, WALLS
+from backends.provider.keys import address_variables
 from backends.provider.registry import registry
 
 ROOT = Path(__file__).parents[2]
