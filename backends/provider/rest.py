@@ -131,6 +131,9 @@ class RestBackend(RemoteBackend):
         place_media(body, prepared, inputs)
         return body
 
+    def check(self, inputs: Mapping[str, str]) -> None:
+        """VideoError("asset") when the inputs, as they will be sent, are too large together."""
+
     def told(self, answer: Answer) -> Told:
         """What the service says of a refusal, or of a job that failed."""
         code, kinds = text(at(answer.json, *self.rest.code)), self.rest.kinds
@@ -182,6 +185,7 @@ class RestBackend(RemoteBackend):
             else await data_uri(prepared, prepared.assets[place], self.rest.takes)
             for place in places
         }
+        self.check(inline)
         named = {self.rest.job_key: job_key} if self.rest.job_key else {}
         body = filled({**prepared.body, **named}, inline.__getitem__)
         answer = await self.channel.post_paid(prepared.endpoint, body)
