@@ -60,7 +60,7 @@ class Rest:
     only where its code is "rate_limited" or "concurrency" here.
     failed: whether a failed job is billed: "no" on the service's documented word alone.
     takes: the inputs it reads inside a request. uploads: inputs go up first, by `upload`.
-    job_key: the body's field for the job's key, where the service keeps one.
+    job_key: the body's field for the job's key, where the service keeps one. paid_headers: of the paid POST alone.
     address: the variable of another base URL; "" = REELWRIGHT_<PROVIDER>_BASE_URL.
     """
 
@@ -84,6 +84,7 @@ class Rest:
     takes: Takes = field(default_factory=Takes)
     uploads: bool = False
     job_key: str = ""
+    paid_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     address: str = ""
 
     @property
@@ -112,7 +113,7 @@ class RestBackend(RemoteBackend):
 
         secret = self.rest.secret(env)
         self._headers = self.headers(secret)
-        self.service = Service(self.rest.name, self.rest.key, (secret,) if secret else ())
+        self.service = Service(self.rest.name, self.rest.key, self.secrets(secret) if secret else ())
         self.channel = Channel(self.service, base_url, lambda: self._headers, self.told, self.timing(env))
 
     # hooks
@@ -120,6 +121,10 @@ class RestBackend(RemoteBackend):
     def headers(self, key: str) -> Mapping[str, str]:
         """What goes with every request to the service."""
         return {"authorization": f"Bearer {key}"}
+
+    def secrets(self, key: str) -> tuple[str, ...]:
+        """What must never be shown: the key, and parts of it that are secret by themselves."""
+        return (key,)
 
     def timing(self, env: Mapping[str, str]) -> Timing | None:
         """How long calls may take; None = the usual."""
@@ -130,6 +135,9 @@ class RestBackend(RemoteBackend):
         body = plain_body(prepared)
         place_media(body, prepared, inputs)
         return body
+
+    def check(self, inputs: Mapping[str, str]) -> None:
+        """VideoError("asset") when the inputs, as they will be sent, are too large together."""
 
     def told(self, answer: Answer) -> Told:
         """What the service says of a refusal, or of a job that failed."""
@@ -182,9 +190,10 @@ class RestBackend(RemoteBackend):
             else await data_uri(prepared, prepared.assets[place], self.rest.takes)
             for place in places
         }
+        self.check(inline)
         named = {self.rest.job_key: job_key} if self.rest.job_key else {}
         body = filled({**prepared.body, **named}, inline.__getitem__)
-        answer = await self.channel.post_paid(prepared.endpoint, body)
+        answer = await self.channel.post_paid(prepared.endpoint, body, self.rest.paid_headers)
         name = text(at(answer.json, *self.rest.id))
         if (said := self.refusal(answer)) is not None:
             if said.kind is None or name:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from backends.cloud.fal.settings import ADDRESS, KEY, access
-from backends.provider.protocol import Registration, RemoteBackend
-
-
-def open_backend(env: Mapping[str, str], base_url: str) -> RemoteBackend:
-    from backends.cloud.fal.backend import FalBackend
-
-    return FalBackend(env, base_url)
+from backends.cloud.fal.backend import FalBackend
+from backends.provider.protocol import Registration
 
 
 def register() -> Registration:
-    rows = Path(__file__).with_name("models.toml")
-    return Registration("fal", "remote", access, open_backend, rows, keys=(KEY,), address=ADDRESS)
+    return FalBackend.registration(Path(__file__).with_name("models.toml"))

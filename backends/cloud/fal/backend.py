@@ -12,29 +12,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
 
-from backends.cloud.fal import failures, settings
+from backends.cloud.fal import failures
 from backends.errors import VideoError
 from backends.provider.answer import at, listed, table, text, whole
-from backends.provider.channel import Channel
-from backends.provider.outcome import CHARGED_WORDS, Service
-from backends.provider.placing import filled, inputs_by_field, named, place_media, plain_body, put, wire_text
+from backends.provider.outcome import CHARGED_WORDS, Told
+from backends.provider.placing import inputs_by_field, named, place_media, plain_body, put, wire_text
 from backends.provider.protocol import (
     Asset,
     Cancelled,
     Handle,
     JsonObject,
-    Listing,
     Prepared,
     Ref,
-    RemoteBackend,
     Status,
 )
 from backends.provider.protocol import RemoteFile as File
+from backends.provider.rest import Rest, RestBackend
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
+
+if TYPE_CHECKING:
+    from backends.provider.channel import Answer
 
 STORAGE_URL = "https://rest.fal.ai"
 KEPT_S = 6 * 86_400.0
@@ -43,18 +44,36 @@ TAKES = Takes(image_bytes=20 << 20)
 ACCEPTED = frozenset({400, 404, 422, 500, 502, 503, 504})
 
 
-class FalBackend(RemoteBackend):
+class FalBackend(RestBackend):
     """One fal account. fal has no idempotency key and no list: an unclear submit cannot be looked up, and on nobody's
     word may it be taken for one that was not taken."""
 
-    submit_dedupe: Literal["key", "lookup", "none"] = "none"
+    rest = Rest(
+        provider="fal",
+        name="fal",
+        key="FAL_KEY",
+        url="https://queue.fal.run",
+        task="",  # the reply to the POST says where to ask
+        id=("request_id",),
+        uploads=True,
+        paid_headers={"x-fal-no-retry": "1"},  # else fal itself runs a failed request again, up to ten times
+    )
 
     def __init__(self, env: Mapping[str, str], base_url: str) -> None:
-        key = settings.key(env)
-        self._key = {"authorization": f"Key {key}"}
-        self.service = Service("fal", settings.KEY, (key, *key.split(":")))
-        self.channel = Channel(self.service, base_url, lambda: self._key, failures.told)
+        super().__init__(env, base_url)
         self._cancelled: set[str] = set()
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        return {"authorization": f"Key {key}"}
+
+    def secrets(self, key: str) -> tuple[str, ...]:
+        return (key, *key.split(":"))
+
+    def told(self, answer: Answer) -> Told:
+        return failures.told(answer)
+
+    def task(self, handle: Handle) -> str:
+        return self._address(handle, "status_url")
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         endpoint = wire_text(prepared, "endpoint").strip("/")
@@ -73,15 +92,13 @@ class FalBackend(RemoteBackend):
     async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
         """fal's storage: ask for an address with the key, then put the bytes there without it."""
         data, mime = await sendable(prepared, asset, TAKES)
-        root = (
-            STORAGE_URL if self.channel.base.host == urlsplit(settings.DEFAULT_URL).hostname else str(self.channel.base)
-        )
+        root = STORAGE_URL if self.channel.base.host == urlsplit(self.rest.url).hostname else str(self.channel.base)
         asked = await self.channel.exchange(
             "POST",
             f"{root.rstrip('/')}/storage/upload/initiate?storage_type=fal-cdn-v3",
             charged="no",
             body={"file_name": f"{asset.sha256[:16]}.{mime.rpartition('/')[2]}", "content_type": mime},
-            headers=self._key,
+            headers=self.media_headers(),
         )
         target, address = text(at(asked.json, "upload_url")), text(at(asked.json, "file_url"))
         if not asked.ok:
@@ -97,12 +114,7 @@ class FalBackend(RemoteBackend):
             raise self.service.free_answer(put_there.status, self.channel.reading(put_there), "no")
         return Ref(address, time.time() + KEPT_S)
 
-    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
-        body = filled(prepared.body, lambda place: refs[place].value)
-        # Without this header fal itself runs a failed request again, up to ten times.
-        answer = await self.channel.post_paid(prepared.endpoint, body, {"x-fal-no-retry": "1"})
-        name = text(at(answer.json, "request_id"))
-        name = self.service.taken(name, "a request id", answer.status, answer.text)
+    def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
         return Handle(name, {"endpoint": prepared.endpoint, **self._addresses(prepared.endpoint, name, answer.json)})
 
     def _address(self, handle: Handle, key: str) -> str:
@@ -182,15 +194,6 @@ class FalBackend(RemoteBackend):
             "GET", self._address(handle, "status_url"), charged="unknown", accept=frozenset({404})
         )
         return "NOT_FOUND" if answer.status == 404 else text(at(answer.json, "status"))
-
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        raise VideoError("unsupported", "fal cannot be asked which requests it has taken")
-
-    def media_headers(self) -> Mapping[str, str]:
-        return self._key
-
-    async def aclose(self) -> None:
-        await self.channel.aclose()
 
 
 def _transitions(request: VideoRequest) -> list[JsonObject]:

@@ -11,41 +11,33 @@ Sources: MiniMax's API documentation, MiniMax-AI/MiniMax-MCP (2026-05), public c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
-from backends.cloud.minimax import settings
 from backends.errors import ErrorKind, VideoError
 from backends.provider.answer import at, number, table, text
-from backends.provider.channel import Answer, Channel, Timing
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Told
 from backends.provider.placing import (
     asset_mark,
-    filled,
-    inputs_by_field,
-    marked,
     named,
-    place_media,
     plain_body,
     wire_text,
 )
 from backends.provider.protocol import (
-    Asset,
-    Cancelled,
     Handle,
     JsonObject,
-    Listing,
     Prepared,
-    Ref,
-    RemoteBackend,
     RemoteFile,
     RemoteState,
     Status,
 )
-from backends.provider.sending import Takes, data_uri
+from backends.provider.rest import Rest, RestBackend
+from backends.provider.sending import Takes
 from backends.request import VideoRequest
+
+if TYPE_CHECKING:
+    from backends.provider.channel import Answer
+    from backends.provider.transport import Timing
 
 PAID_S = 300.0
 """For one POST: it may carry 60 MB of inputs, and no look-up waits for its end."""
@@ -83,52 +75,54 @@ KINDS: Mapping[int, ErrorKind] = {
 """MiniMax's codes for what it has surely refused; the others (1000, 1001, 1024, 1033 ...) are faults of its own."""
 
 
-class MiniMaxBackend(RemoteBackend):
+class MiniMaxBackend(RestBackend):
     """One MiniMax account."""
 
-    submit_dedupe: Literal["key", "lookup", "none"] = "none"
+    rest = Rest(
+        provider="minimax",
+        name="MiniMax",
+        key="MINIMAX_API_KEY",
+        url="https://api.minimax.io",
+        task="v2/query/video_generation/{id}",
+        id=("task_id",),
+        states=STATES,
+        takes=TAKES,
+    )
 
-    def __init__(self, env: Mapping[str, str], base_url: str) -> None:
-        self._key = {"authorization": f"Bearer {settings.key(env)}"}
-        self.service = Service("MiniMax", settings.KEY, (settings.key(env),))
-        timing = Timing(paid_s=PAID_S, read_s=120.0)
-        self.channel = Channel(self.service, base_url, lambda: self._key, told, timing)
+    def timing(self, env: Mapping[str, str]) -> Timing:
+        from backends.provider.transport import Timing
 
-    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
-        body, inputs = plain_body(prepared), inputs_by_field(request, prepared)
-        endpoint = wire_text(prepared, "endpoint")
-        if endpoint.startswith("v2/"):
-            body = _content_blocks(body, prepared, inputs)
-        else:
-            place_media(body, prepared, inputs)
-        return replace(prepared, request=request, body=body, endpoint=endpoint)
+        return Timing(paid_s=PAID_S, read_s=120.0)
 
-    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
-        raise VideoError("unsupported", "MiniMax has no uploads here: inputs go inside the request")
+    def body(self, request: VideoRequest, prepared: Prepared, inputs: Mapping[str, tuple[str, ...]]) -> JsonObject:
+        if wire_text(prepared, "endpoint").startswith("v2/"):
+            return _content_blocks(plain_body(prepared), prepared, inputs)
+        return super().body(request, prepared, inputs)
 
-    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
-        inline = {place: await data_uri(prepared, prepared.assets[place], TAKES) for place in marked(prepared.body)}
-        if sum(map(len, inline.values())) > MAX_INPUTS:
+    def check(self, inputs: Mapping[str, str]) -> None:
+        if sum(map(len, inputs.values())) > MAX_INPUTS:
             raise VideoError("asset", "the inputs are larger than MiniMax's 64 MB a request: give smaller files")
-        answer = await self.channel.post_paid(prepared.endpoint, filled(prepared.body, inline.__getitem__))
-        name = text(at(answer.json, "task_id"))
-        if _is_error(said := told(answer)):
-            if said.kind is None or name:
-                raise self.service.unknown(f"code {said.code}", answer.status, said.message)
-            raise self.service.refused(answer.status, said)
-        name = self.service.taken(name, "a task id", answer.status, answer.text)
+
+    def refusal(self, answer: Answer) -> Told | None:
+        said = told(answer)
+        return said if _is_error(said) else None
+
+    def told(self, answer: Answer) -> Told:
+        return told(answer)
+
+    def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
         return Handle(name, {"endpoint": prepared.endpoint})
 
     async def status(self, handle: Handle, spool: Path) -> Status:
         endpoint = text(handle.data.get("endpoint"))
         if endpoint.startswith("v2/"):
-            return await self._second_line(handle.remote_id)
+            return await self._second_line(handle)
         try:
             return await self._first_line(handle.remote_id)
         except VideoError as error:
             if endpoint or error.kind != "not_found":
                 raise
-            return await self._second_line(handle.remote_id)  # bound by a person, by its id alone
+            return await self._second_line(handle)  # bound by a person, by its id alone
 
     async def _first_line(self, name: str) -> Status:
         params = {"task_id": name}
@@ -147,8 +141,8 @@ class MiniMaxBackend(RemoteBackend):
         self._check(found, told(found))
         return self._done(word, text(at(found.json, "file", "download_url")))
 
-    async def _second_line(self, name: str) -> Status:
-        answer = await self.channel.ask("GET", f"v2/query/video_generation/{quote(name, safe='')}", charged="unknown")
+    async def _second_line(self, handle: Handle) -> Status:
+        answer = await self.channel.ask("GET", self.task(handle), charged="unknown")
         task = table(at(answer.json, "task")) or table(answer.json)
         word = text(task.get("status"))
         if not word:
@@ -178,18 +172,6 @@ class MiniMaxBackend(RemoteBackend):
 
     def _empty(self, word: str) -> Status:
         return Status("failed", self.service.clean(word, 60), error=self.service.no_video("unknown"))
-
-    async def cancel(self, handle: Handle) -> Cancelled:
-        return Cancelled("unsupported", "yes", "MiniMax cannot stop a job: it runs on, and the clip will be kept")
-
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        raise VideoError("unsupported", "MiniMax cannot be asked which jobs it has taken")
-
-    def media_headers(self) -> Mapping[str, str]:
-        return self._key
-
-    async def aclose(self) -> None:
-        await self.channel.aclose()
 
 
 def _content_blocks(body: JsonObject, prepared: Prepared, inputs: Mapping[str, tuple[str, ...]]) -> JsonObject:

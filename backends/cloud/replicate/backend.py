@@ -13,17 +13,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Literal
 
-from backends.cloud.replicate import settings
 from backends.errors import ErrorKind, VideoError
 from backends.provider import border
 from backends.provider.answer import at, listed, number, table, text
-from backends.provider.channel import Answer, Channel
-from backends.provider.outcome import Service, Told, clock_lead_s, made_at
-from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
+from backends.provider.outcome import Told, clock_lead_s, made_at
+from backends.provider.placing import inputs_by_field, marked, place_media, plain_body, wire_text
 from backends.provider.protocol import (
     Asset,
     Cancelled,
@@ -31,14 +27,17 @@ from backends.provider.protocol import (
     Listing,
     Prepared,
     Ref,
-    RemoteBackend,
     RemoteFile,
     Sighting,
     Status,
 )
 from backends.provider.protocol import RemoteState as State
+from backends.provider.rest import Rest, RestBackend
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
+
+if TYPE_CHECKING:
+    from backends.provider.channel import Answer
 
 TAKES = Takes(image_bytes=20 << 20, clip_bytes=95 << 20)
 """Replicate's files hold 100 MB at most."""
@@ -60,16 +59,26 @@ PERCENT = re.compile(r"^\s*(\d{1,3})%\s*\|", re.MULTILINE)
 RESETS = re.compile(r"resets? in ~?(\d+(?:\.\d+)?)\s*s")
 
 
-class ReplicateBackend(RemoteBackend):
+class ReplicateBackend(RestBackend):
     """One Replicate account."""
 
+    rest = Rest(
+        provider="replicate",
+        name="Replicate",
+        key="REPLICATE_API_TOKEN",
+        url="https://api.replicate.com",
+        task="v1/predictions/{id}",
+        states=STATES,
+        uploads=True,
+    )
     submit_dedupe: Literal["key", "lookup", "none"] = "lookup"
 
     def __init__(self, env: Mapping[str, str], base_url: str) -> None:
-        self._key = {"authorization": f"Bearer {settings.key(env)}"}
-        self.service = Service("Replicate", settings.KEY, (settings.key(env),))
-        self.channel = Channel(self.service, base_url, lambda: self._key, told)
+        super().__init__(env, base_url)
         self._since: dict[str, float] = {}
+
+    def told(self, answer: Answer) -> Told:
+        return told(answer)
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         inputs = plain_body(prepared)
@@ -91,7 +100,7 @@ class ReplicateBackend(RemoteBackend):
             self.channel.url("v1/files"),
             charged="no",
             content=head.encode() + data + f"\r\n--{edge}--\r\n".encode(),
-            headers={**self._key, "content-type": f"multipart/form-data; boundary={edge}"},
+            headers={**self.media_headers(), "content-type": f"multipart/form-data; boundary={edge}"},
             upload=True,
         )
         if not answer.ok:
@@ -102,15 +111,10 @@ class ReplicateBackend(RemoteBackend):
         return Ref(address, _moment(text(at(answer.json, "expires_at"))))
 
     async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
-        body = filled(prepared.body, lambda place: refs[place].value)
-        answer = await self.channel.post_paid(f"v1/{prepared.endpoint}", body)
-        return Handle(self.service.taken(text(at(answer.json, "id")), "a prediction id", answer.status, answer.text))
+        return await super().start(replace(prepared, endpoint=f"v1/{prepared.endpoint}"), refs, job_key)
 
-    async def status(self, handle: Handle, spool: Path) -> Status:
-        answer = await self.channel.ask("GET", f"v1/predictions/{quote(handle.remote_id, safe='')}", charged="unknown")
-        return self._reading(answer.json)
-
-    def _reading(self, reply: object) -> Status:
+    def reading(self, answer: Answer) -> Status:
+        reply = answer.json
         word = text(at(reply, "status"))
         state, shown = STATES.get(word, "unknown"), self.service.clean(word, 60)
         if state == "failed":
@@ -141,8 +145,9 @@ class ReplicateBackend(RemoteBackend):
 
     async def cancel(self, handle: Handle) -> Cancelled:
         """What had not begun costs nothing (`aborted`); what had begun is charged for (`canceled`)."""
-        path = f"v1/predictions/{quote(handle.remote_id, safe='')}/cancel"
-        answer = await self.channel.ask("POST", path, charged="unknown", accept=frozenset({409, 422}))
+        answer = await self.channel.ask(
+            "POST", f"{self.task(handle)}/cancel", charged="unknown", accept=frozenset({409, 422})
+        )
         word = text(at(answer.json, "status"))
         if word in ("canceled", "aborted"):
             return Cancelled("stopped", "no" if word == "aborted" else "yes")
@@ -194,12 +199,6 @@ class ReplicateBackend(RemoteBackend):
         """Whose token it is; Replicate tells no balance."""
         answer = await self.channel.ask("GET", "v1/account", charged="no")
         return {name: self.service.clean(text(at(answer.json, name)), 80) for name in ("type", "username")}
-
-    def media_headers(self) -> Mapping[str, str]:
-        return self._key
-
-    async def aclose(self) -> None:
-        await self.channel.aclose()
 
 
 def _matches(wanted: Mapping[str, object], held: Mapping[str, object]) -> bool:
