@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors, file_sha256
+from backends.jobs.files.signed import record_of
 from backends.jobs.store.database import Row, Store, Transaction
+from backends.media.hashing import is_intact
 
 OLD_S = 3600.0
 """Seconds after which an unfinished copy is nobody's: the largest input is copied in far less."""
@@ -23,12 +25,31 @@ HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Damage:
-    """A kept file that is not what was kept. whole_at: where the same bytes lie outside the store, "" for nowhere."""
+    """A kept file that is not what was kept. whole_at: where the same bytes lie outside the store, "" for nowhere.
+    signed_at: where a whole signed copy of it lies there: the same clip with a manifest inside."""
 
     fault: Literal["changed", "gone"]
     what: str
     path: str
     whole_at: str = ""
+    signed_at: str = ""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """sha256: "" where none was taken. published: where these bytes lie outside the store; signed: a signed copy of
+    them, and its hash."""
+
+    what: str
+    path: Path
+    sha256: str = ""
+    published: str = ""
+    signed: tuple[str, str] = ("", "")
+
+    def damaged(self, fault: Literal["changed", "gone"]) -> Damage:
+        whole = self.published if _is_whole(self.published, self.sha256) else ""
+        signed = self.signed[0] if _is_whole(*self.signed) else ""
+        return Damage(fault, self.what, str(self.path), whole, signed)
 
 
 @dataclass(frozen=True)
@@ -54,23 +75,22 @@ def verify(store: Store, artifacts: Artifacts) -> Verified:
     files, size = 0, 0
     damage: list[Damage] = []
     with disk_errors("reading the kept files"):
-        for what, path, sha256, published in _kept(store, artifacts):
+        for one in _kept(store, artifacts):
             files += 1
-            if not path.exists():
-                damage.append(Damage("gone", what, str(path), _whole(published, sha256)))
+            if not one.path.exists():
+                damage.append(one.damaged("gone"))
                 continue
-            size += path.stat().st_size
-            if sha256 and file_sha256(path) != sha256:
-                damage.append(Damage("changed", what, str(path), _whole(published, sha256)))
+            size += one.path.stat().st_size
+            if one.sha256 and file_sha256(one.path) != one.sha256:
+                damage.append(one.damaged("changed"))
     return Verified(files, size, tuple(damage))
 
 
-def _whole(published: str, sha256: str) -> str:
-    return published if published and Path(published).exists() and file_sha256(Path(published)) == sha256 else ""
+def _is_whole(published: str, sha256: str) -> bool:
+    return bool(published and sha256) and is_intact(Path(published), sha256)
 
 
-def _kept(store: Store, artifacts: Artifacts) -> Iterator[tuple[str, Path, str, str]]:
-    """Each kept file: what it is, where, its hash ("" where none was taken), and where its bytes were published."""
+def _kept(store: Store, artifacts: Artifacts) -> Iterator[_Kept]:
     needed: set[str] = set()
     for row in store.rows("SELECT id, inputs, state, result FROM jobs ORDER BY seq"):
         needed |= _named(row)
@@ -78,16 +98,25 @@ def _kept(store: Store, artifacts: Artifacts) -> Iterator[tuple[str, Path, str, 
             yield from _of_job(artifacts, str(row["id"]), json.loads(row["result"]))
     there = {path.name: path for path in _blobs(artifacts)}
     for sha256 in sorted(needed | there.keys()):
-        yield "an input", there.get(sha256) or artifacts.blob(sha256), sha256, ""
+        yield _Kept("an input", there.get(sha256) or artifacts.blob(sha256), sha256)
 
 
-def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterator[tuple[str, Path, str, str]]:
-    yield f"the clip of job {job}", Path(result["file"]), str(result["sha256"]), str(result.get("published") or "")
+def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterator[_Kept]:
+    published, signed = str(result.get("published") or ""), record_of(result)
+    clip, sha256 = Path(result["file"]), str(result["sha256"])
+    if signed.get("embedded"):
+        yield _Kept(f"the clip of job {job}", clip, sha256, signed=(published, str(signed["sha256"])))
+        yield _Kept(f"the signed clip of job {job}", Path(signed["file"]), str(signed["sha256"]), published)
+    else:
+        yield _Kept(f"the clip of job {job}", clip, sha256, published)
+    if signed and not signed["embedded"]:
+        beside = str(signed.get("sidecar") or "")
+        yield _Kept(f"the manifest of job {job}", Path(signed["file"]), str(signed["sha256"]), beside)
     if result.get("poster"):
-        yield f"the poster of job {job}", Path(result["poster"]), "", ""
+        yield _Kept(f"the poster of job {job}", Path(result["poster"]))
     for path in result.get("extras", ()):
-        yield f"a further file of job {job}", Path(path), "", ""
-    yield f"the description of job {job}", artifacts.job(job) / "meta.json", "", ""
+        yield _Kept(f"a further file of job {job}", Path(path))
+    yield _Kept(f"the description of job {job}", artifacts.job(job) / "meta.json")
 
 
 def _blobs(artifacts: Artifacts) -> list[Path]:

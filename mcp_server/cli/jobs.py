@@ -337,7 +337,9 @@ def verify(as_json: Json = False) -> None:
         show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
     else:
         for one in found.damage:
-            show.cells(one.fault, one.what, one.path, *([f"whole at {one.whole_at}"] if one.whole_at else []))
+            whole = [f"whole at {one.whole_at}"] if one.whole_at else []
+            signed = [f"as a signed copy whole at {one.signed_at}"] if one.signed_at else []
+            show.cells(one.fault, one.what, one.path, *whole, *signed)
         show.line(
             f"{len(found.damage)} of {found.files} kept files are damaged: put them back from a backup; published "
             "copies may be whole"

@@ -3,7 +3,8 @@
 At submit local files and finished jobs are resolved at once; https inputs and unfinished jobs become pending entries
 that the lane's driver resolves (`settle`) before the claim. An entry is JSON, by the place it stands in:
 
-    {"sha256", "path", "facts", "sidecar"}                    resolved
+    {"sha256", "path", "facts", "sidecar"}                    resolved (+ "original": the hash of the clip that it is
+                                                              the signed copy of; "from_job": the job that made it)
     {"url"} | {"job", "part", "t"} | {"still_of", "part", "t"} (+ "facts" as predicted)   pending
 
 A file is opened once: the descriptor that was checked is what is decoded, hashed and copied. Its name is never read a
@@ -133,7 +134,7 @@ class Inputs:
         facts = {place: codec.facts_from_json(entry["facts"])} if "facts" in entry else {}
         return Resolved(
             {**found.entries, place: entry},
-            {**found.hashes, place: str(entry.get("sha256") or text)},
+            {**found.hashes, place: _content(entry, text)},
             {**found.facts, **facts},
             tuple(dict.fromkeys((*found.needs, *waits))),
             (*found.added, *added),
@@ -167,7 +168,7 @@ class Inputs:
         self.check_kept(found)
         return Resolved(
             found,
-            {place: str(entry.get("sha256") or entry.get("url") or "") for place, entry in found.items()},
+            {place: _content(entry, str(entry.get("url") or "")) for place, entry in found.items()},
             {place: codec.facts_from_json(entry["facts"]) for place, entry in found.items() if "facts" in entry},
             tuple(dict.fromkeys(entry["job"] for entry in found.values() if "job" in entry and is_pending(entry))),
             tuple(added),
@@ -208,8 +209,14 @@ class Inputs:
                 facts = codec.facts_to_json(self.sandbox.check(path))
             if keep == "copy":
                 return self._added(found.file, added)
-            hashed = {"sha256": sha256_of(found.file)} if keep == "hash" else {}
-            return {"facts": facts, **hashed}
+            return {"facts": facts, **(self._hashed(found.file) if keep == "hash" else {})}
+
+    def _hashed(self, source: BinaryIO) -> JsonObject:
+        """An open file's hash, and that of the clip which it is the signed copy of."""
+        sha256 = sha256_of(source)
+        known = self.store.row("SELECT facts FROM blobs WHERE sha256 = ?", (sha256,))
+        original = json.loads(known["facts"]).get("original") if known else None
+        return {"sha256": sha256, **({"original": original} if original else {})}
 
     def _added(self, source: BinaryIO, added: list[str]) -> JsonObject:
         """The entry of an open file, copied into the store."""
@@ -312,6 +319,11 @@ class Inputs:
         if row is None or row["state"] != "succeeded":
             raise VideoError("asset", f"job {entry['job']} has no clip")
         return self.from_job(row, MediaName("job", entry["job"], entry["part"], entry["t"]), "copy", [])
+
+
+def _content(entry: Mapping[str, Any], otherwise: str) -> str:
+    """What stands for an input's content in the request's digest: its hash, a signed copy's being its clip's."""
+    return str(entry.get("original") or entry.get("sha256") or otherwise)
 
 
 def check_there(entries: Mapping[str, JsonObject]) -> None:
