@@ -59,6 +59,8 @@ def of_job(context: Context, row: Row) -> Origin:
     result = cast("dict[str, Any]", json.loads(row["result"]))
     published = Path(str(result.get("published") or ""))
     path = published if published.is_file() else given_out(result)[0]
+    if not path.is_file():
+        raise VideoError("asset", f"the clip of job {row['id']} is gone from {path.parent}")
     found = _read(context, path, _sidecar_of(result))
     if record_of(result).get("embedded") and file_sha256(path) != record_of(result)["sha256"]:
         found = _changed(found)

@@ -327,7 +327,7 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
 
 def _clip(result: Mapping[str, Any]) -> str | None:
     """The published clip, else the one of the store that would be."""
-    if not result.get("file"):
+    if not result.get("file") or ("cleared_at" in result and not result.get("published")):
         return None
     return str(result.get("published") or given_out(result)[0])
 

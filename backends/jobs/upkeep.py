@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,6 +93,8 @@ def _is_whole(published: str, sha256: str) -> bool:
 def _kept(store: Store, artifacts: Artifacts) -> Iterator[_Kept]:
     needed: set[str] = set()
     for row in store.rows("SELECT id, inputs, state, result FROM jobs ORDER BY seq"):
+        if is_cleared(row):
+            continue
         needed |= _named(row)
         if row["state"] == "succeeded" and row["result"]:
             yield from _of_job(artifacts, str(row["id"]), json.loads(row["result"]))
@@ -131,18 +133,21 @@ def _named(row: Row) -> set[str]:
 def leftovers(store: Store, artifacts: Artifacts) -> tuple[Leftover, ...]:
     """What `clean` would remove."""
     with disk_errors("looking through the kept files"):
-        return tuple(_leftovers(store, artifacts))
+        return tuple(unneeded(store, artifacts))
 
 
-def _leftovers(rows: Store | Transaction, artifacts: Artifacts) -> Iterator[Leftover]:
-    jobs = {str(row["id"]): row for row in rows.rows("SELECT id, state, cost, error, inputs FROM jobs")}
+def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[str] = ()) -> Iterator[Leftover]:
+    """Work folders of ended jobs, inputs that no job names, copies that were never finished. going: jobs whose clips
+    are removed too, so that they need no input any more."""
+    jobs = {str(row["id"]): row for row in rows.rows("SELECT id, state, cost, error, inputs, result FROM jobs")}
     spool = artifacts.root / "spool"
     for folder in sorted(spool.iterdir()) if spool.is_dir() else ():
         row = jobs.get(folder.name)
-        if row is not None and _is_over(row):
+        if row is not None and is_over(row):
             text = f"work folder of job {folder.name}, which is {row['state']}"
             yield Leftover(text, folder, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
-    named = {sha256 for row in jobs.values() for sha256 in _named(row)}
+    staying = [row for job, row in jobs.items() if job not in going and not is_cleared(row)]
+    named = {sha256 for row in staying for sha256 in _named(row)}
     for path in sorted(_blobs(artifacts)):
         if path.name not in named:
             facts = path.stat()
@@ -154,7 +159,12 @@ def _leftovers(rows: Store | Transaction, artifacts: Artifacts) -> Iterator[Left
                 yield Leftover("a copy that was never finished", path, path.stat().st_size)
 
 
-def _is_over(row: Row) -> bool:
+def is_cleared(row: Row) -> bool:
+    """Whether the files of the job were removed, because it is old and the person wished it."""
+    return "cleared_at" in json.loads(row["result"] or "{}")
+
+
+def is_over(row: Row) -> bool:
     """Whether nobody will come back to a job's work folder. That of a job which ended without its clip, and may have
     been charged, can hold the only copy of what was paid for."""
     if row["state"] == "succeeded":
@@ -174,14 +184,19 @@ def clean(store: Store, artifacts: Artifacts) -> int:
 
     def write(tx: Transaction) -> int:
         freed = 0
-        for one in list(_leftovers(tx, artifacts)):
-            if one.path.is_dir():
-                shutil.rmtree(one.path)
-            else:
-                copies.remove_kept(one.path)
-                tx.run("DELETE FROM blobs WHERE sha256 = ?", (one.path.name,))
+        for one in list(unneeded(tx, artifacts)):
+            remove(tx, one)
             freed += one.bytes
         return freed
 
     with disk_errors("removing what nothing needs"):
         return store.write(write)
+
+
+def remove(tx: Transaction, one: Leftover) -> None:
+    """Take a file, or a folder with all that is in it, off the disk; of an input also what is known of it."""
+    if one.path.is_dir():
+        shutil.rmtree(one.path)
+        return
+    copies.remove_kept(one.path)
+    tx.run("DELETE FROM blobs WHERE sha256 = ?", (one.path.name,))

@@ -25,8 +25,11 @@ def copy_of(result: Mapping[str, Any]) -> tuple[Path, str] | None:
 
 
 def given_out(result: Mapping[str, Any]) -> tuple[Path, str]:
-    """The file of the store that leaves, and its hash: the signed copy where there is one."""
+    """The file of the store that leaves, and its hash: the signed copy where there is one. Of a job whose files were
+    removed, what it has published."""
     copy = copy_of(result)
+    if "cleared_at" in result and result.get("published"):
+        return Path(result["published"]), copy[1] if copy else str(result["sha256"])
     if copy is not None and copy[0].exists():
         return copy
     return Path(result["file"]), str(result["sha256"])

@@ -275,6 +275,10 @@ class Inputs:
         result = json.loads(row["result"])
         clip, sha256 = Path(result["file"]), str(result["sha256"])
         what = f"the kept clip of job {name.value}"
+        if "cleared_at" in result:
+            raise VideoError(
+                "asset", f"{what} was removed (reelwright jobs clean): give the path of its published copy"
+            )
         if name.part != "clip":
             self.artifacts.check_kept(clip, sha256, what)
             return {**self._still(clip, name.part, name.t, keep, added), "from_job": name.value}

@@ -18,14 +18,14 @@ from typing import Any, cast
 
 from backends.backend import JsonObject
 from backends.errors import VideoError
-from backends.jobs import preferences
+from backends.jobs import clearing, preferences
 from backends.jobs.context import Context, program_version
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import disk_errors, file_sha256, fsync_folder
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.private import private_folder
-from backends.jobs.files.signed import copy_of, given_out, record_of
+from backends.jobs.files.signed import given_out, record_of
 from backends.jobs.run import sources
 from backends.jobs.store.database import Row, to_json
 from backends.media.hashing import is_intact
@@ -42,7 +42,10 @@ def leave(context: Context, row: Row, result: JsonObject, joined: Sequence[Path]
     """Sign the clip and copy it into the output folder; `result` gets `signed`, `source` and `published`. What to tell
     of it. joined: the delivered files that the clip was joined from."""
     told = sign(context, row, result, joined)
-    return [*told, *publish(context, row, result)]
+    told += publish(context, row, result)
+    if much := clearing.warning(context.store, context.artifacts):
+        told.append(much)
+    return told
 
 
 def publish(context: Context, row: Row, result: JsonObject) -> list[str]:
@@ -82,14 +85,15 @@ def give_again(context: Context, row: Row) -> str:
     VideoError("storage") when it cannot be written or the kept clip is gone.
     """
     result = cast("JsonObject", json.loads(row["result"]))
-    if not Path(result["file"]).exists() and copy_of(result) is None:
+    if not given_out(result)[0].exists():
         raise VideoError("storage", f"its kept clip is gone from {Path(result['file']).parent}, and the job has ended")
-    if Path(result["file"]).exists() and not record_of(result):
+    if not record_of(result) and "cleared_at" not in result:
         sign(context, row, result)
     published, sha256 = str(result.get("published") or ""), given_out(result)[1]
     if not (published and is_intact(Path(published), sha256)):
+        result.pop("published", None)
         told = publish(context, row, result)
-        if str(result.get("published") or "") in ("", published):
+        if "published" not in result:
             raise VideoError("storage", told[0])
     context.store.write(
         lambda tx: tx.run(

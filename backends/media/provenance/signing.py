@@ -49,7 +49,7 @@ def sign(clip: Path, dest: Path, made: Made, parts: Sequence[Part], keys: Mappin
     VideoError("auth") for a certificate that cannot be used, "asset" for a clip that cannot be read as such.
     """
     signer = credential(keys)
-    mime = sniff(clip)
+    mime = sniff(clip) or UNKNOWN
     embedded = mime in library.EMBEDS
     looking = library.context(check=False)
     own = _claims(clip, mime, looking) if embedded else ""
@@ -74,7 +74,7 @@ def _add(builder: Any, part: Part, relationship: str) -> None:
     record = json.dumps({"title": part.title, "relationship": relationship, "label": part.label})
     with path.open("rb") as file:
         try:
-            builder.add_ingredient(record, sniff(path), file)
+            builder.add_ingredient(record, sniff(path) or UNKNOWN, file)
         except c2pa.C2paError:
             file.seek(0)
             builder.add_ingredient(record, UNKNOWN, file)
