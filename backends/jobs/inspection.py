@@ -57,7 +57,10 @@ def look(context: Context, name: MediaName, principal: str, frames: int, against
         sheet = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:20]}.jpg"
         found = context.sandbox.inspect(one.path, frames, sheet, two.path if two else None)
         notes = [each.note for each in (one, two) if each and each.note]
-        told = [describe(found, one.row, two.row if two else None), *_origin(context, one), *notes]
+        origins = _origin(context, one)
+        if two is not None:
+            origins = [f"A: {line}" for line in origins] + [f"B: {line}" for line in _origin(context, two)]
+        told = [describe(found, one.row, two.row if two else None), *origins, *notes]
         return Look("\n".join(told), sheet, found)
 
 
