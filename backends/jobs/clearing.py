@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -176,10 +178,10 @@ def _folder(artifacts: Artifacts, job: str) -> Leftover:
 def kept_bytes(artifacts: Artifacts) -> int:
     """What the store's files take, each counted once however many names it has."""
     found: dict[tuple[int, int], int] = {}
-    with disk_errors("looking through the kept files"):
-        for path in artifacts.root.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                facts = path.stat()
+    for path in artifacts.root.rglob("*"):
+        with suppress(OSError):  # gone meanwhile: others work here
+            facts = path.lstat()
+            if stat.S_ISREG(facts.st_mode):
                 found[(facts.st_dev, facts.st_ino)] = facts.st_size
     return sum(found.values())
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors, file_sha256
@@ -104,6 +104,7 @@ def _kept(store: Store, artifacts: Artifacts) -> Iterator[_Kept]:
 
 
 def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterator[_Kept]:
+    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed the clip alone
     published, signed = str(result.get("published") or ""), record_of(result)
     clip, sha256 = Path(result["file"]), str(result["sha256"])
     if signed.get("embedded"):
@@ -115,10 +116,11 @@ def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterat
         beside = str(signed.get("sidecar") or "")
         yield _Kept(f"the manifest of job {job}", Path(signed["file"]), str(signed["sha256"]), beside)
     if result.get("poster"):
-        yield _Kept(f"the poster of job {job}", Path(result["poster"]))
-    for path in result.get("extras", ()):
-        yield _Kept(f"a further file of job {job}", Path(path))
-    yield _Kept(f"the description of job {job}", artifacts.job(job) / "meta.json")
+        poster = Path(result["poster"])
+        yield _Kept(f"the poster of job {job}", poster, kept.get(poster.name, ""))
+    for path in map(Path, result.get("extras", ())):
+        yield _Kept(f"a further file of job {job}", path, kept.get(path.name, ""))
+    yield _Kept(f"the description of job {job}", artifacts.job(job) / "meta.json", kept.get("meta.json", ""))
 
 
 def _blobs(artifacts: Artifacts) -> list[Path]:

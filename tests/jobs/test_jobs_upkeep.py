@@ -16,7 +16,7 @@ from backends.request import VideoRequest
 from backends.studio import Studio
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
-from tests.jobs.station import Station, text_request, tiny_request
+from tests.jobs.station import Station, text_request, tiny_request, until
 
 
 @pytest.fixture
@@ -92,6 +92,16 @@ def test_what_is_damaged_or_gone_is_named(station: Station, studio: Studio, shel
     assert len(told["damage"]) == 5 and told["files"] == 10
 
 
+def test_every_kept_file_is_held_against_its_hash(station: Station, studio: Studio, shell: Shell) -> None:
+    (job,) = station.settled(studio, [studio.submit(animate(station, "a.png")).job_id])
+    folder = kept(station).job(job.job_id)
+    for path in folder.iterdir():
+        damage(path)
+    faults = [line.split("\t")[:2] for line in shell.run("jobs", "verify").lines[:-1]]
+    things = ("clip", "signed clip", "poster", "description")
+    assert faults == [["changed", f"the {thing} of job {job.job_id}"] for thing in things]
+
+
 def test_a_published_copy_that_is_whole_is_named(station: Station, studio: Studio, shell: Shell) -> None:
     (job,) = station.settled(studio, [studio.submit(tiny_request("a fox")).job_id])
     clip = kept(station).job(job.job_id) / "clip.mp4"
@@ -109,6 +119,7 @@ def test_clean_frees_what_no_job_needs(station: Station, studio: Studio, shell: 
     artifacts = kept(station)
     (done,) = station.settled(studio, [studio.submit(animate(station, "a.png")).job_id])
     (needed,) = [path for path in (artifacts.root / "blobs").rglob("*") if path.is_file()]
+    until(lambda: not (artifacts.root / "spool" / done.job_id).exists(), "the worker has removed its work folder")
     left = artifacts.spool(done.job_id) / "output0.mp4"
     left.write_bytes(b"x" * 2_000_000)
     with (station.root / "b.bin").open("w+b") as file:

@@ -14,7 +14,21 @@ from mcp_server.unreadable import id_in
 from tests.jobs.station import until
 from tests.rawclient import ERAS, LEGACY, MODERN, SERVE, RawClient, RawError
 
-HEAVY = ("numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "torch", "typer", "rich", "apsw")
+HEAVY = (
+    "numpy",
+    "cv2",
+    "av",
+    "PIL",
+    "httpx",
+    "openai",
+    "google.genai",
+    "runwayml",
+    "torch",
+    "typer",
+    "rich",
+    "apsw",
+    "c2pa",
+)
 
 
 @pytest.mark.parametrize("era", ERAS)

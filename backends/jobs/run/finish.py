@@ -85,6 +85,8 @@ def finish(
     result["file"] = str(placed[f"clip{clip.suffix}"])
     if "poster.jpg" in placed:
         result["poster"] = str(placed["poster.jpg"])
+    there = [path for path in (*placed.values(), folder / "meta.json") if path.exists()]
+    result["kept"] = {path.name: file_sha256(path) for path in there}
     result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
     compared = _compared(context, row, clip_facts, further_clips)
     if compared.asked:

@@ -11,6 +11,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +44,8 @@ def leave(context: Context, row: Row, result: JsonObject, joined: Sequence[Path]
     of it. joined: the delivered files that the clip was joined from."""
     told = sign(context, row, result, joined)
     told += publish(context, row, result)
-    if much := clearing.warning(context.store, context.artifacts):
-        told.append(much)
+    with suppress(VideoError, OSError, ArithmeticError):  # a warning ends no job
+        told += filter(None, [clearing.warning(context.store, context.artifacts)])
     return told
 
 
@@ -121,23 +122,27 @@ def _publish_sidecar(context: Context, result: JsonObject, target: Path) -> list
 
 def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
     """Make the signed copy, or take the one that is there. What to tell."""
-    wish = preferences.signing(context.store)
-    source = sources.of_job(context.store, row, joined=bool(joined))
-    result["source"] = source
-    if not wish.on:
-        return [OFF]
     clip = Path(result["file"])
     key = f"{row['id']} {result['sha256']}"
     try:
+        wish = preferences.signing(context.store)
+        source = sources.of_job(context.store, row, joined=bool(joined))
+        result["source"] = source
+        if not wish.on:
+            return [OFF]
         parts, parent = sources.parts_of(context.store, row, joined)
         made = _made(context, row, result, key, source, parent, wish.prompt)
         signed = _signed(context, clip, str(result["sha256"]), made, parts, wish.keys(context.settings.signing))
-    except (VideoError, OSError, ValueError, KeyError, TypeError) as error:
-        return [f"not signed (C2PA): {error.message if isinstance(error, VideoError) else error}"[:400]]
+    except Exception as error:  # whatever it is: the clip comes before its signature
+        return [f"not signed (C2PA): {_words(error)}"[:400]]
     result["signed"] = {**signed, "manifest": name_of(key)}
     result["source"] = signed["source"]
     crash_point("after-signed")
     return []
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
 
 
 def _signed(
