@@ -205,6 +205,9 @@ def test_a_clip_of_before_is_signed_when_it_is_given_out_again(station: Station,
     give_again(studio.context, station.row(job.job_id))
     assert studio.provenance(job.job_id).is_whole
     assert upkeep.verify(studio.context.store, studio.context.artifacts).damage == ()
+    asked = {"duration_s": 4, "max_cost_usd": 5, "source_clip": studio.get(job.job_id).file}
+    other = made(station, studio, build_request(task="extend", model="paid/quick", prompt="on", **asked))
+    assert other.parents == [job.job_id], "the signed copy is known as the job's clip"
 
 
 def test_a_webm_has_its_manifest_beside_it(serve: Serve, stand: Stand, tmp_path: Path) -> None:

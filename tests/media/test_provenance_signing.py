@@ -12,7 +12,9 @@ from typing import Any
 
 import av
 import c2pa
+import numpy as np
 import pytest
+from PIL import Image
 
 from backends.errors import VideoError
 from backends.media.provenance import CHAIN, KEY, ROOT
@@ -21,7 +23,7 @@ from backends.media.provenance.manifest import GENERATION, TERMS, Part, name_of
 from backends.media.sandbox import Sandbox
 from tests.fakes import tiny_clip
 from tests.media.signing import MADE, boxes, flipped, independent, looked_at, signed
-from tests.samples import photo, write_clip
+from tests.samples import photo, quadrants, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,20 @@ def test_an_input_whose_manifest_is_rubbish_does_not_stop_the_signature(sandbox:
     found = looked_at(sandbox, clip, tmp_path)
     assert found["state"] == "trusted" and found["parts"][0]["state"] == "missing"
     assert looked_at(sandbox, signed(sandbox, tmp_path, source, "again.mp4"), tmp_path)["state"] == "trusted"
+
+
+@pytest.mark.parametrize("name", ["fox.mov", "fox.gif", "fox.webp"])
+def test_the_other_formats_of_clips_hold_their_manifest(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    source = tmp_path / f"source-{name}"
+    if name.endswith(".mov"):
+        write_clip(source)
+    else:
+        frames = [Image.fromarray(np.roll(quadrants(), 8 * turn, 1)) for turn in range(4)]
+        frames[0].save(source, save_all=True, append_images=frames[1:], duration=80, loop=0)
+    clip = signed(sandbox, tmp_path, source, name)
+    assert looked_at(sandbox, clip, tmp_path)["state"] == "trusted"
+    damaged = flipped(clip, clip.stat().st_size - 40, tmp_path / f"damaged-{name}")
+    assert looked_at(sandbox, damaged, tmp_path)["state"] == "tampered"
 
 
 def test_a_format_that_cannot_hold_a_manifest_gets_it_beside(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -13,13 +13,12 @@ from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.artifacts import file_sha256
-from backends.jobs.files.signed import copy_of
 from backends.jobs.money import ledger, reported_cost
 from backends.jobs.money.reported_cost import Bill, judge
 from backends.jobs.order.inputs import remember
 from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
-from backends.jobs.run.leaving import leave
+from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
 from backends.request import MediaFacts
@@ -99,8 +98,7 @@ def finish(
     def write(tx: Transaction) -> None:
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
         remember(tx, sha256, blob)
-        if (copy := copy_of(result)) is not None:  # it may come back as an input, by its published name
-            remember(tx, copy[1], {**blob, "original": sha256})
+        remember_copy(tx, job, result)
         records.note(tx, job, *told)
         booked = _bill(tx, row, cost_usd)
         if row["kind"] == "local":  # what its steps have cost stands in their own lines

@@ -26,9 +26,10 @@ from backends.jobs.files import copies
 from backends.jobs.files.artifacts import disk_errors, file_sha256, fsync_folder
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.private import private_folder
-from backends.jobs.files.signed import given_out, record_of
+from backends.jobs.files.signed import copy_of, given_out, record_of
+from backends.jobs.order.inputs import remember
 from backends.jobs.run import sources
-from backends.jobs.store.database import Row, to_json
+from backends.jobs.store.database import Row, Transaction, to_json
 from backends.media.hashing import is_intact
 from backends.media.provenance.manifest import Made, Part, name_of
 
@@ -96,12 +97,20 @@ def give_again(context: Context, row: Row) -> str:
         told = publish(context, row, result)
         if "published" not in result:
             raise VideoError("storage", told[0])
-    context.store.write(
-        lambda tx: tx.run(
-            "UPDATE jobs SET result = ? WHERE id = ? AND state = 'succeeded'", (to_json(result), row["id"])
-        )
-    )
+
+    def write(tx: Transaction) -> None:
+        tx.run("UPDATE jobs SET result = ? WHERE id = ? AND state = 'succeeded'", (to_json(result), row["id"]))
+        remember_copy(tx, row["id"], result)
+
+    context.store.write(write)
     return str(result["published"])
+
+
+def remember_copy(tx: Transaction, job: str, result: Mapping[str, Any]) -> None:
+    """The signed copy may come back as an input, by its published name: then it is known as the job's clip."""
+    if (copy := copy_of(result)) is not None:
+        known: JsonObject = {"facts": result["clip_facts"], "sidecar": result.get("sidecar") or {}}
+        remember(tx, copy[1], {**known, "from_job": job, "original": result["sha256"]})
 
 
 def _publish_sidecar(context: Context, result: JsonObject, target: Path) -> list[str]:

@@ -78,11 +78,11 @@ def _file(store: Store, entry: Mapping[str, Any]) -> str:
 
 
 def _title(place: str) -> str:
-    """What an input was for, in words: never its file's name, which is the person's own."""
+    """What an input was for, in words: never its file's name or tag, which are the person's own."""
     known = next((title for start, title in _TITLES.items() if place.startswith(start)), "input")
     return known if known == _TITLES["source_clip"] else f"{known} {_number(place)}".strip()
 
 
 def _number(place: str) -> str:
     inside = place.partition("[")[2].partition("]")[0]
-    return str(int(inside) + 1) if inside.isdigit() else inside[:40]
+    return str(int(inside) + 1) if inside.isdigit() else ""
