@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import resource
 import stat
 import threading
 from collections.abc import Iterator
@@ -160,6 +161,18 @@ def test_a_format_that_cannot_hold_a_manifest_gets_it_beside(sandbox: Sandbox, t
     for at in (0, len(before) // 2, len(before) - 1):
         damaged = flipped(clip, at, tmp_path / "damaged.webm")
         assert looked_at(sandbox, damaged, tmp_path, tmp_path / "fox.c2pa")["state"] == "tampered"
+
+
+def test_a_disk_that_has_no_room_for_the_copy_is_told(tmp_path: Path) -> None:
+    """As a limit on the child's files; and the next call finds it at work."""
+    with Sandbox() as fresh:
+        signed(fresh, tmp_path, tiny_clip(), "fox.mp4")
+        assert fresh.pid is not None
+        resource.prlimit(fresh.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+        with pytest.raises(VideoError) as refused:
+            signed(fresh, tmp_path, tiny_clip(), "hare.mp4")
+        assert refused.value.message
+        assert looked_at(fresh, tmp_path / "fox.mp4", tmp_path)["state"] == "trusted"
 
 
 def test_the_own_certificate_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
