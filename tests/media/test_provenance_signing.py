@@ -171,7 +171,9 @@ def test_a_disk_that_has_no_room_for_the_copy_is_told(tmp_path: Path) -> None:
         resource.prlimit(fresh.pid, resource.RLIMIT_FSIZE, (4096, 4096))
         with pytest.raises(VideoError) as refused:
             signed(fresh, tmp_path, tiny_clip(), "hare.mp4")
-        assert refused.value.message
+        assert refused.value.kind == "storage" and "is the disk, quota or file size limit used up?" in str(
+            refused.value
+        )
         assert looked_at(fresh, tmp_path / "fox.mp4", tmp_path)["state"] == "trusted"
 
 

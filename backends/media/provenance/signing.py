@@ -46,7 +46,8 @@ def credential(keys: Mapping[str, str]) -> certificates.Credential:
 def sign(clip: Path, dest: Path, made: Made, parts: Sequence[Part], keys: Mapping[str, str]) -> Signed:
     """Write the signed copy of the clip to dest, or its manifest alone where the format cannot hold one.
 
-    VideoError("auth") for a certificate that cannot be used, "asset" for a clip that cannot be read as such.
+    VideoError("auth") for a certificate that cannot be used, "storage" for a copy that cannot be written, "asset" for a clip
+    that cannot be read as such.
     """
     signer = credential(keys)
     mime = sniff(clip) or UNKNOWN
@@ -92,6 +93,9 @@ def _write(builder: Any, signer: certificates.Credential, mime: str, clip: Path,
                 dest.write_bytes(manifest)
     except c2pa.C2paError as error:
         words = str(error)
+        if words.startswith("Io:"):
+            text = "the signed copy could not be written in full: is the disk, quota or file size limit used up?"
+            raise VideoError("storage", f"{text} ({words[:100]})") from None
         kind = "auth" if "certificate" in words.lower() or "signature" in words.lower() else "asset"
         raise VideoError(kind, words[:200]) from None
 
