@@ -46,8 +46,8 @@ def credential(keys: Mapping[str, str]) -> certificates.Credential:
 def sign(clip: Path, dest: Path, made: Made, parts: Sequence[Part], keys: Mapping[str, str]) -> Signed:
     """Write the signed copy of the clip to dest, or its manifest alone where the format cannot hold one.
 
-    VideoError("auth") for a certificate that cannot be used, "storage" for a copy that cannot be written, "asset" for a clip
-    that cannot be read as such.
+    VideoError("auth") for a certificate that cannot be used, "storage" for a copy that cannot be written, "asset" for a
+    clip that cannot be read as such.
     """
     signer = credential(keys)
     mime = sniff(clip) or UNKNOWN
