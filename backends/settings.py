@@ -51,6 +51,11 @@ class Settings:
         return self.home / "artifacts"
 
     @property
+    def signing(self) -> Path:
+        """The folder of the certificate that clips are signed with."""
+        return self.home / "signing"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

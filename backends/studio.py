@@ -27,6 +27,7 @@ from backends.jobs.money.cancel_terms import in_general, is_told
 from backends.jobs.order.next_model import next_model
 from backends.jobs.order.offers import Estimator, Market, in_steps
 from backends.jobs.order.place import Again, Order, Orders, Quote, Where
+from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
@@ -405,3 +406,7 @@ class Studio:
             )
         found = look(self.context, name, self.principal, frames, other)
         return Inspection(found.text, found.sheet, found.sheet.read_bytes(), found.facts)
+
+    def provenance(self, clip: str) -> Origin:
+        """What a file or a job's clip claims of its origin (C2PA), and whether it still is what was signed."""
+        return origin_of(self.context, MediaName.parse(clip), self.principal)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backends.jobs.files.signed import given_out
 from backends.jobs.store.database import Row
 from backends.jobs.views import SETTLED
 from backends.provider.protocol import JsonObject
@@ -20,7 +21,7 @@ class Detail:
     """asked: the request as the caller wrote it. inputs: where its media lie now, by place in the request.
     prompt: in full. elapsed_s: seconds from the submit to the end (or to now); run_s: from the start of the work.
     facts: figures of the making (seconds, steps, peak memory, versions), {} for most services. sha256: of the clip.
-    clip, poster: the files in the store, None until there are any."""
+    clip, poster: the files in the store (the clip's signed copy where there is one), None until there are any."""
 
     asked: VideoRequest
     inputs: Mapping[str, Path]
@@ -46,6 +47,6 @@ def detail_of(row: Row) -> Detail:
         run_s=max(0.0, end - row["started_at"]) if row["started_at"] else None,
         facts=result.get("facts", {}),
         sha256=result.get("sha256", ""),
-        clip=Path(result["file"]) if "file" in result else None,
+        clip=given_out(result)[0] if "file" in result else None,
         poster=Path(result["poster"]) if "poster" in result else None,
     )

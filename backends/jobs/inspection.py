@@ -15,6 +15,9 @@ from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
 from backends.jobs.order.inputs import told_of
+from backends.jobs.origin import of_job, of_open
+from backends.jobs.store.database import Row
+from backends.media.provenance import words
 from backends.provider.protocol import JsonObject
 from backends.request import MediaFacts, MediaName
 
@@ -30,12 +33,13 @@ class Look:
 
 @dataclass(frozen=True)
 class _Named:
-    """What a name leads to. what: changes with its bytes. row: the job whose clip it is."""
+    """What a name leads to. what: changes with its bytes. row: the job whose clip it is. name: of a file, as given."""
 
     path: Path
     what: str
-    row: Mapping[str, Any] | None = None
+    row: Row | None = None
     note: str = ""
+    name: str = ""
 
 
 def look(context: Context, name: MediaName, principal: str, frames: int, against: MediaName | None = None) -> Look:
@@ -54,14 +58,27 @@ def look(context: Context, name: MediaName, principal: str, frames: int, against
         sheet = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:20]}.jpg"
         found = context.sandbox.inspect(one.path, frames, sheet, two.path if two else None)
         notes = [each.note for each in (one, two) if each and each.note]
-        return Look("\n".join([describe(found, one.row, two.row if two else None), *notes]), sheet, found)
+        origins = _origin(context, one)
+        if two is not None:
+            origins = [f"A: {line}" for line in origins] + [f"B: {line}" for line in _origin(context, two)]
+        told = [describe(found, one.row, two.row if two else None), *origins, *notes]
+        return Look("\n".join(told), sheet, found)
+
+
+def _origin(context: Context, one: _Named) -> list[str]:
+    """Where it comes from, in a line or two. An extra: what cannot be read is told, and ends no look."""
+    try:
+        found = of_job(context, one.row) if one.row is not None else of_open(context, one.path, one.name)
+    except (VideoError, OSError) as error:
+        return [f"provenance: not looked at: {error}"]
+    return words.brief(found.facts)
 
 
 @contextmanager
 def _named(context: Context, name: MediaName, principal: str) -> Generator[_Named]:
     if name.kind == "path":
         with context.inputs.opened(name.value) as opened:
-            yield _Named(opened.path, f"{name.value} {opened.changed_ns}", None, opened.note)
+            yield _Named(opened.path, f"{name.value} {opened.changed_ns}", None, opened.note, name.value)
         return
     entry = context.inputs.job_entry(name, principal, keep="look" if name.part == "clip" else "copy")
     if "path" not in entry:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backends.errors import VideoError
+from backends.jobs.files.signed import given_out
 from backends.jobs.lanes.lanes import Fenced, account_of, add_lane, fence
 from backends.jobs.money import ledger
 from backends.jobs.store import codec
@@ -282,7 +283,7 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
     prepared: JsonObject = json.loads(row["prepared"])
     asked: JsonObject = prepared["request"]
     error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
-    clip = result.get("published") or result.get("file")
+    clip = _clip(result)
     extend = asked["task"] == "extend"
     return Job(
         job_id=row["id"],
@@ -324,6 +325,13 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
     )
 
 
+def _clip(result: Mapping[str, Any]) -> str | None:
+    """The published clip, else the one of the store that would be."""
+    if not result.get("file") or ("cleared_at" in result and not result.get("published")):
+        return None
+    return str(result.get("published") or given_out(result)[0])
+
+
 def _parents(row: Row) -> list[str]:
     """The jobs whose clips this one was made from."""
     names = [entry.get("from_job") or entry.get("job") for entry in json.loads(row["inputs"]).values()]
@@ -343,7 +351,7 @@ def to_row(row: Row) -> JobRow:
         progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 2),
         cost_usd=ledger.to_float(row["cost"]),
         created_at=_iso(row["created_at"]),
-        file=result.get("published") or result.get("file"),
+        file=_clip(result),
     )
 
 

@@ -6,15 +6,16 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
+from backends.jobs.files.signed import record_of
 from backends.jobs.store.database import Row, Store, Transaction
-from backends.media.hashing import sha256_now
+from backends.media.hashing import is_intact, sha256_now
 
 OLD_S = 3600.0
 """Seconds after which an unfinished copy is nobody's: the largest input is copied in far less."""
@@ -24,12 +25,31 @@ HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Damage:
-    """A kept file that is not what was kept. whole_at: where the same bytes lie outside the store, "" for nowhere."""
+    """A kept file that is not what was kept. whole_at: where the same bytes lie outside the store, "" for nowhere.
+    signed_at: where a whole signed copy of it lies there: the same clip with a manifest inside."""
 
     fault: Literal["changed", "gone"]
     what: str
     path: str
     whole_at: str = ""
+    signed_at: str = ""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """sha256: "" where none was taken. published: where these bytes lie outside the store; signed: a signed copy of
+    them, and its hash."""
+
+    what: str
+    path: Path
+    sha256: str = ""
+    published: str = ""
+    signed: tuple[str, str] = ("", "")
+
+    def damaged(self, fault: Literal["changed", "gone"]) -> Damage:
+        whole = self.published if _is_whole(self.published, self.sha256) else ""
+        signed = self.signed[0] if _is_whole(*self.signed) else ""
+        return Damage(fault, self.what, str(self.path), whole, signed)
 
 
 @dataclass(frozen=True)
@@ -55,40 +75,52 @@ def verify(store: Store, artifacts: Artifacts) -> Verified:
     files, size = 0, 0
     damage: list[Damage] = []
     with disk_errors("reading the kept files"):
-        for what, path, sha256, published in _kept(store, artifacts):
+        for one in _kept(store, artifacts):
             files += 1
-            if not path.exists():
-                damage.append(Damage("gone", what, str(path), _whole(published, sha256)))
+            if not one.path.exists():
+                damage.append(one.damaged("gone"))
                 continue
-            size += path.stat().st_size
-            if sha256 and sha256_now(path) != sha256:
-                damage.append(Damage("changed", what, str(path), _whole(published, sha256)))
+            size += one.path.stat().st_size
+            if one.sha256 and sha256_now(one.path) != one.sha256:
+                damage.append(one.damaged("changed"))
     return Verified(files, size, tuple(damage))
 
 
-def _whole(published: str, sha256: str) -> str:
-    return published if published and Path(published).exists() and sha256_now(Path(published)) == sha256 else ""
+def _is_whole(published: str, sha256: str) -> bool:
+    return bool(published and sha256) and is_intact(Path(published), sha256)
 
 
-def _kept(store: Store, artifacts: Artifacts) -> Iterator[tuple[str, Path, str, str]]:
-    """Each kept file: what it is, where, its hash ("" where none was taken), and where its bytes were published."""
+def _kept(store: Store, artifacts: Artifacts) -> Iterator[_Kept]:
     needed: set[str] = set()
     for row in store.rows("SELECT id, inputs, state, result FROM jobs ORDER BY seq"):
+        if is_cleared(row):
+            continue
         needed |= _named(row)
         if row["state"] == "succeeded" and row["result"]:
             yield from _of_job(artifacts, str(row["id"]), json.loads(row["result"]))
     there = {path.name: path for path in _blobs(artifacts)}
     for sha256 in sorted(needed | there.keys()):
-        yield "an input", there.get(sha256) or artifacts.blob(sha256), sha256, ""
+        yield _Kept("an input", there.get(sha256) or artifacts.blob(sha256), sha256)
 
 
-def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterator[tuple[str, Path, str, str]]:
-    yield f"the clip of job {job}", Path(result["file"]), str(result["sha256"]), str(result.get("published") or "")
+def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterator[_Kept]:
+    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed the clip alone
+    published, signed = str(result.get("published") or ""), record_of(result)
+    clip, sha256 = Path(result["file"]), str(result["sha256"])
+    if signed.get("embedded"):
+        yield _Kept(f"the clip of job {job}", clip, sha256, signed=(published, str(signed["sha256"])))
+        yield _Kept(f"the signed clip of job {job}", Path(signed["file"]), str(signed["sha256"]), published)
+    else:
+        yield _Kept(f"the clip of job {job}", clip, sha256, published)
+    if signed and not signed["embedded"]:
+        beside = str(signed.get("sidecar") or "")
+        yield _Kept(f"the manifest of job {job}", Path(signed["file"]), str(signed["sha256"]), beside)
     if result.get("poster"):
-        yield f"the poster of job {job}", Path(result["poster"]), "", ""
-    for path in result.get("extras", ()):
-        yield f"a further file of job {job}", Path(path), "", ""
-    yield f"the description of job {job}", artifacts.job(job) / "meta.json", "", ""
+        poster = Path(result["poster"])
+        yield _Kept(f"the poster of job {job}", poster, kept.get(poster.name, ""))
+    for path in map(Path, result.get("extras", ())):
+        yield _Kept(f"a further file of job {job}", path, kept.get(path.name, ""))
+    yield _Kept(f"the description of job {job}", artifacts.job(job) / "meta.json", kept.get("meta.json", ""))
 
 
 def _blobs(artifacts: Artifacts) -> list[Path]:
@@ -103,18 +135,21 @@ def _named(row: Row) -> set[str]:
 def leftovers(store: Store, artifacts: Artifacts) -> tuple[Leftover, ...]:
     """What `clean` would remove."""
     with disk_errors("looking through the kept files"):
-        return tuple(_leftovers(store, artifacts))
+        return tuple(unneeded(store, artifacts))
 
 
-def _leftovers(rows: Store | Transaction, artifacts: Artifacts) -> Iterator[Leftover]:
-    jobs = {str(row["id"]): row for row in rows.rows("SELECT id, state, cost, error, inputs FROM jobs")}
+def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[str] = ()) -> Iterator[Leftover]:
+    """Work folders of ended jobs, inputs that no job names, copies that were never finished. going: jobs whose clips
+    are removed too, so that they need no input any more."""
+    jobs = {str(row["id"]): row for row in rows.rows("SELECT id, state, cost, error, inputs, result FROM jobs")}
     spool = artifacts.root / "spool"
     for folder in sorted(spool.iterdir()) if spool.is_dir() else ():
         row = jobs.get(folder.name)
-        if row is not None and _is_over(row):
+        if row is not None and is_over(row):
             text = f"work folder of job {folder.name}, which is {row['state']}"
             yield Leftover(text, folder, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
-    named = {sha256 for row in jobs.values() for sha256 in _named(row)}
+    staying = [row for job, row in jobs.items() if job not in going and not is_cleared(row)]
+    named = {sha256 for row in staying for sha256 in _named(row)}
     for path in sorted(_blobs(artifacts)):
         if path.name not in named:
             facts = path.stat()
@@ -126,7 +161,12 @@ def _leftovers(rows: Store | Transaction, artifacts: Artifacts) -> Iterator[Left
                 yield Leftover("a copy that was never finished", path, path.stat().st_size)
 
 
-def _is_over(row: Row) -> bool:
+def is_cleared(row: Row) -> bool:
+    """Whether the files of the job were removed, because it is old and the person wished it."""
+    return "cleared_at" in json.loads(row["result"] or "{}")
+
+
+def is_over(row: Row) -> bool:
     """Whether nobody will come back to a job's work folder. That of a job which ended without its clip, and may have
     been charged, can hold the only copy of what was paid for."""
     if row["state"] == "succeeded":
@@ -146,14 +186,19 @@ def clean(store: Store, artifacts: Artifacts) -> int:
 
     def write(tx: Transaction) -> int:
         freed = 0
-        for one in list(_leftovers(tx, artifacts)):
-            if one.path.is_dir():
-                shutil.rmtree(one.path)
-            else:
-                copies.remove_kept(one.path)
-                tx.run("DELETE FROM blobs WHERE sha256 = ?", (one.path.name,))
+        for one in list(unneeded(tx, artifacts)):
+            remove(tx, one)
             freed += one.bytes
         return freed
 
     with disk_errors("removing what nothing needs"):
         return store.write(write)
+
+
+def remove(tx: Transaction, one: Leftover) -> None:
+    """Take a file, or a folder with all that is in it, off the disk; of an input also what is known of it."""
+    if one.path.is_dir():
+        shutil.rmtree(one.path)
+        return
+    copies.remove_kept(one.path)
+    tx.run("DELETE FROM blobs WHERE sha256 = ?", (one.path.name,))

@@ -12,17 +12,20 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from backends.errors import OwnFault, VideoError
+from backends.media.provenance.manifest import Made, Part
 from backends.request import MediaFacts
 
 IDLE_S = 30.0
 CHECK_S = 60.0
 INSPECT_S = 180.0
+SIGN_S = 300.0
 END_S = 3.0  # for a child to leave after its stdin closes
 _ENVIRONMENT = (
     "PATH",
@@ -103,6 +106,23 @@ class Sandbox:
         if against is not None:
             result["against"] = {**result["against"], "facts": _facts(result["against"]["facts"])}
         return {**result, "facts": _facts(result["facts"])}
+
+    def sign(
+        self, clip: Path, dest: Path, made: Made, parts: Sequence[Part], keys: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Write the signed copy of a clip to dest, or its manifest alone where the format cannot hold one (`embedded`
+        says which); `source`: what was claimed to have made it. keys: see `signing.credential`. The keys are read by
+        the child: they never pass through here.
+
+        VideoError("auth") also for a certificate that cannot be used.
+        """
+        listed = [asdict(part) for part in parts]
+        return self._call("sign", SIGN_S, path=clip, dest=dest, made=asdict(made), parts=listed, keys=dict(keys))
+
+    def provenance(self, path: Path, sidecar: Path | None, anchors: Sequence[Path]) -> dict[str, Any]:
+        """What a file claims of its origin, and whether it still is what was signed; see `reading.read`."""
+        known = [str(anchor) for anchor in anchors]
+        return self._call("provenance", self._inspect_s, path=path, sidecar=sidecar, anchors=known)
 
     def close(self) -> None:
         """End the child. The sandbox can be used again: a new child starts."""

@@ -21,6 +21,8 @@ from backends.request import MediaFacts
 MEMORY_BYTES = 3 * 1024**3
 CPU_S = 240  # a call: above what any legal input takes, below what a person waits for
 FILE_BYTES = 256 * 1024**2
+SIGNED_BYTES = 8 * 1024**3
+"""The largest file that is written, and the largest signed copy of a clip: no decoder fills the disk."""
 OPEN_FILES = 64
 
 Reply = dict[str, Any]
@@ -62,7 +64,7 @@ def _limit_process() -> None:
         return
     for kind, value in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_FSIZE, SIGNED_BYTES),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -72,6 +74,18 @@ def _limit_process() -> None:
                 resource.setrlimit(kind, (value, value))
             except (OSError, ValueError):  # macOS refuses some
                 continue
+    _limit_files(FILE_BYTES)
+
+
+def _limit_files(size: int) -> None:
+    """The largest file that may be written from now on, as far as the hard limit allows."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
 
 
 def _limit_cpu() -> None:
@@ -162,11 +176,34 @@ def _inspect(request: dict[str, Any]) -> Reply:
     return look_at_both((path, facts), (Path(against), other), request["frames"], dest)
 
 
+def _sign(request: dict[str, Any]) -> Reply:
+    from backends.media.provenance.manifest import Made, Part
+    from backends.media.provenance.signing import sign
+
+    parts = [Part(**part) for part in request["parts"]]
+    _limit_files(SIGNED_BYTES)
+    try:
+        return asdict(
+            sign(Path(request["path"]), Path(request["dest"]), Made(**request["made"]), parts, request["keys"])
+        )
+    finally:
+        _limit_files(FILE_BYTES)
+
+
+def _provenance(request: dict[str, Any]) -> Reply:
+    from backends.media.provenance.reading import read
+
+    sidecar = Path(request["sidecar"]) if request["sidecar"] else None
+    return read(Path(request["path"]), sidecar, [Path(anchor) for anchor in request["anchors"]])
+
+
 _CALLS: dict[str, Callable[[dict[str, Any]], Reply]] = {
     "check": _check,
     "still": _still,
     "poster": _poster,
     "inspect": _inspect,
+    "sign": _sign,
+    "provenance": _provenance,
 }
 
 if __name__ == "__main__":

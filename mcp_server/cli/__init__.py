@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mcp_server.cli import config, demo, doctor, inspect, jobs, make, models, pull, show
+from mcp_server.cli import config, demo, doctor, inspect, jobs, make, models, provenance, pull, show
 
 app = typer.Typer(
     name="reelwright",
@@ -52,5 +52,6 @@ app.add_typer(shelf, name="models")
 app.command("estimate")(models.estimate)
 app.command("make")(make.make)
 app.command("inspect")(inspect.inspect)
+app.command("provenance")(provenance.provenance)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(config.app, name="config")

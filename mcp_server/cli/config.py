@@ -37,15 +37,18 @@ def list_settings(as_json: Json = False) -> None:
 
 
 def _list(as_json: bool) -> None:
+    from backends.jobs import preferences
     from backends.jobs.money import limits
 
     with opening.studio(as_json) as studio:
-        found = limits.walls_as_set(studio.context.store)
-        changed = limits.told(studio.context.store)
+        store = studio.context.store
+        found = limits.walls_as_set(store) | preferences.as_set(store)
+        changed = limits.told(store)
     if as_json:
         show.as_json({key: {"value": value, "set": is_set} for key, (value, is_set) in found.items()})
         return
-    meanings = {key: limits.WALLS.get(key, limits.WALLS[limits.PROVIDER_WALL + "PROVIDER"]) for key in found}
+    known = {**limits.WALLS, **preferences.MEANINGS}
+    meanings = {key: known.get(key, limits.WALLS[limits.PROVIDER_WALL + "PROVIDER"]) for key in found}
     show.table(
         ("setting", "value", "", "meaning"),
         [[key, value, "set" if is_set else "default", meanings[key]] for key, (value, is_set) in found.items()],
@@ -57,10 +60,15 @@ def _list(as_json: bool) -> None:
 @app.command("set")
 def set_setting(key: str, value: str) -> None:
     """Set a spending limit: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
-    allow_unknown_price. To raise one, you type the new value at a terminal."""
+    allow_unknown_price. To raise one, you type the new value at a terminal. Or a preference: sign, sign_prompt,
+    sign_certificate, sign_key, keep_gb."""
+    from backends.jobs import preferences
     from backends.jobs.money import limits
     from backends.jobs.store.journal import IdLog
 
+    if preferences.is_known(key):
+        _prefer(key, value)
+        return
     with opening.studio() as studio:
         store, providers = studio.context.store, _providers(studio)
         wanted = limits.wall_value(key, value, providers)
@@ -72,10 +80,14 @@ def set_setting(key: str, value: str) -> None:
 
 @app.command("unset")
 def unset_setting(key: str) -> None:
-    """Set a limit back to its default. Where that raises it, you type the new value at a terminal."""
+    """Set a limit or preference to its default. Where that raises a limit, you type the new value at a terminal."""
+    from backends.jobs import preferences
     from backends.jobs.money import limits
     from backends.jobs.store.journal import IdLog
 
+    if preferences.is_known(key):
+        _prefer(key, None)
+        return
     with opening.studio() as studio:
         store = studio.context.store
         default = limits.default_of(key)
@@ -83,6 +95,22 @@ def unset_setting(key: str) -> None:
         limits.unset_wall(store, key, how=how, who=person.name())
         IdLog.of(studio.context.settings.home).limit(key, None)
     show.line(f"{key} = {default} (default)")
+
+
+def _prefer(key: str, value: str | None) -> None:
+    """Set a preference, or (None) go back to its default. A certificate is tried at once, with its key."""
+    from backends.jobs import preferences
+    from backends.jobs.run.leaving import try_certificate
+    from backends.jobs.store.journal import IdLog
+
+    with opening.studio() as studio:
+        context = studio.context
+        wanted = None if value is None else preferences.checked(key, value, context.settings.cwd)
+        if wanted is not None and key in ("sign_certificate", "sign_key"):
+            try_certificate(context, key, wanted)
+        kept = preferences.put(context.store, key, wanted, how=person.where_from(), who=person.name())
+        IdLog.of(context.settings.home).limit(key, wanted)
+    show.line(f"{key} = {kept}{' (default)' if wanted is None else ''}")
 
 
 def _leave(key: str, old: str, new: str) -> How:

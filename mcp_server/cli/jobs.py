@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from backends.errors import VideoError
-from mcp_server.cli import opening, resolve, show
+from mcp_server.cli import clearing, opening, resolve, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 from mcp_server.text import money
@@ -72,6 +72,7 @@ def _list(
             _show_bill(_bill(studio, by), _differences(studio), by, as_csv, as_json)
             return
         page = studio.list(state, label, limit)
+        much = clearing.warned(studio)
     rows = [row.model_dump(mode="json") for row in page.jobs]
     if as_json:
         show.as_json(page)
@@ -79,6 +80,8 @@ def _list(
         _csv(("job_id", "state", "model", "label", "take", "cost_usd", "created_at", "file"), rows)
     else:
         show_page(page)
+        if much:
+            show.line(much)
 
 
 def show_page(page: JobPage) -> None:
@@ -338,7 +341,9 @@ def verify(as_json: Json = False) -> None:
         show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
     else:
         for one in found.damage:
-            show.cells(one.fault, one.what, one.path, *([f"whole at {one.whole_at}"] if one.whole_at else []))
+            whole = [f"whole at {one.whole_at}"] if one.whole_at else []
+            signed = [f"as a signed copy whole at {one.signed_at}"] if one.signed_at else []
+            show.cells(one.fault, one.what, one.path, *whole, *signed)
         show.line(
             f"{len(found.damage)} of {found.files} kept files are damaged: put them back from a backup; published "
             "copies may be whole"
@@ -346,30 +351,4 @@ def verify(as_json: Json = False) -> None:
     raise typer.Exit(1 if found.damage else 0)
 
 
-@app.command()
-def clean(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them. Default: only list them.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Free disk space that no job needs: work folders of ended jobs, and unused inputs."""
-    from backends.jobs import upkeep
-
-    with opening.studio(as_json) as studio:
-        found = upkeep.leftovers(studio.context.store, studio.context.artifacts)
-        freed = upkeep.clean(studio.context.store, studio.context.artifacts) if yes and found else 0
-    size = sum(one.bytes for one in found)
-    if as_json:
-        show.as_json({"removed": yes, "bytes": freed if yes else size, "leftovers": [asdict(one) for one in found]})
-        return
-    for one in found:
-        show.cells(_megabytes(one.bytes), one.what, one.path)
-    if not found:
-        show.line("nothing to remove")
-    elif yes:
-        show.line(f"{_megabytes(freed)} freed")
-    else:
-        show.line(f"{_megabytes(size)} in all; nothing was removed: reelwright jobs clean --yes")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+app.command("clean")(clearing.clean)

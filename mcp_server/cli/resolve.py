@@ -69,17 +69,13 @@ def known_id(studio: Studio, job: str) -> str:
 def fetch_again(studio: Studio, job_id: str) -> str:
     """What is done to bring a job's clip (again), in words."""
     from backends.jobs import decisions
+    from backends.jobs.run.leaving import give_again
 
     job = studio.get(job_id)
     row = studio.context.store.row("SELECT * FROM jobs WHERE id = ?", (job.job_id,))
     assert row is not None
     if job.state == "succeeded":
-        kept = studio.context.artifacts.job(job.job_id)
-        clip = next(iter(sorted(kept.glob("clip.*"))), None)
-        if clip is None:
-            raise VideoError("storage", f"its kept clip is gone from {kept}, and the job has ended")
-        label = job.label or job.job_id
-        return f"given out again as {studio.context.artifacts.publish(clip, label, job.take, job.job_id)}"
+        return f"given out again as {give_again(studio.context, row)}"
     said = decisions.fetch(studio.context.store, job.job_id, studio.context.access(row["provider"]))
     studio.get(job.job_id)  # sees to it that its lane is driven
     return said

@@ -32,6 +32,11 @@ def test_a_fresh_install_has_walls(shell: Make) -> None:
         "allow_providers": ["all", "default"],
         "confirm_above_usd": ["none", "default"],
         "allow_unknown_price": ["false", "default"],
+        "sign": ["on", "default"],
+        "sign_prompt": ["off", "default"],
+        "sign_certificate": ["own", "default"],
+        "sign_key": ["same", "default"],
+        "keep_gb": ["none", "default"],
     }
 
 

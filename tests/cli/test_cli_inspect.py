@@ -38,11 +38,12 @@ def test_two_clips_are_compared(shell: Make) -> None:
     used = shell()
     clips(used)
     lines = used.done("inspect", "one.mp4", "--against", "two.mp4", "--sheet", used.folder / "both.jpg").lines
-    assert "first frames, A and B: 0." in lines[-7] and lines[-7].endswith(" of 255 apart: alike")
-    assert lines[-6].startswith("last frames, A and B: ")
-    assert lines[-5].startswith("last of A, first of B: ")
-    assert lines[-4].startswith("A / B: length 1.00 / 1.50 s, size 128x96 both, rate 12.00 fps both, loudness -8.")
-    assert lines[-4].endswith(" LUFS / none (no sound)")
+    assert "first frames, A and B: 0." in lines[-9] and lines[-9].endswith(" of 255 apart: alike")
+    assert lines[-8].startswith("last frames, A and B: ")
+    assert lines[-7].startswith("last of A, first of B: ")
+    assert lines[-6].startswith("A / B: length 1.00 / 1.50 s, size 128x96 both, rate 12.00 fps both, loudness -8.")
+    assert lines[-6].endswith(" LUFS / none (no sound)")
+    assert lines[-3:-1] == [f"{which}: provenance: missing (no manifest)" for which in "AB"]
     assert lines[-1] == f"contact sheet: {used.folder / 'both.jpg'}"
     assert (used.folder / "both.jpg").read_bytes()[:3] == b"\xff\xd8\xff"
 

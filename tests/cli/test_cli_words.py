@@ -27,7 +27,7 @@ def test_help_names_every_verb_and_is_plain_in_a_pipe(shell: Make) -> None:
 
 
 def test_the_command_line_loads_nothing_heavy(shell: Make) -> None:
-    heavy = "numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "mcp"
+    heavy = "numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "mcp", "c2pa", "cryptography"
     code = f"import sys, mcp_server.cli; print([name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

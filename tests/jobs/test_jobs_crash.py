@@ -32,6 +32,7 @@ OTHERS = (
     "before-arrived",
     "after-download",
     "before-meta",
+    "after-signed",
     "before-succeeded",
 )
 COMMITS = tuple(f"{'before' if number % 2 else 'after'}-commit:{number}" for number in range(1, 9))
@@ -47,7 +48,7 @@ ELSEWHERE = frozenset(
 
 def test_every_point_is_tested() -> None:
     """A crash point that somebody adds must come into one of the lists."""
-    source = "".join(path.read_text("utf-8") for path in Path(backends.jobs.__file__).parent.glob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in Path(backends.jobs.__file__).parent.rglob("*.py"))
     assert set(re.findall(r'crash_point\("([^"]+)"\)', source)) == {*SUBMIT, *OTHERS, *ELSEWHERE}
 
 

@@ -16,7 +16,7 @@ from backends.request import VideoRequest
 from backends.studio import Studio
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
-from tests.jobs.station import Station, text_request, tiny_request
+from tests.jobs.station import Station, text_request, tiny_request, until
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def damage(path: Path) -> None:
 def test_all_is_as_it_was_kept(station: Station, studio: Studio, shell: Shell) -> None:
     station.settled(studio, [studio.submit(animate(station, "a.png")).job_id])
     found = upkeep.verify(studio.context.store, studio.context.artifacts)
-    assert found.damage == () and found.files == 4 and found.bytes > 1000  # clip, poster, meta.json, input
-    assert shell.done("jobs", "verify").lines == [f"4 files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)"]
+    assert found.damage == () and found.files == 5 and found.bytes > 1000  # clip, signed copy, poster, meta.json, input
+    assert shell.done("jobs", "verify").lines == [f"5 files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)"]
 
 
 def test_what_is_damaged_or_gone_is_named(station: Station, studio: Studio, shell: Shell) -> None:
@@ -86,10 +86,20 @@ def test_what_is_damaged_or_gone_is_named(station: Station, studio: Studio, shel
         ]
     )
     assert (
-        ended.lines[-1] == "5 of 8 kept files are damaged: put them back from a backup; published copies may be whole"
+        ended.lines[-1] == "5 of 10 kept files are damaged: put them back from a backup; published copies may be whole"
     )
     told = shell.run("jobs", "verify", "--json").json
-    assert len(told["damage"]) == 5 and told["files"] == 8
+    assert len(told["damage"]) == 5 and told["files"] == 10
+
+
+def test_every_kept_file_is_held_against_its_hash(station: Station, studio: Studio, shell: Shell) -> None:
+    (job,) = station.settled(studio, [studio.submit(animate(station, "a.png")).job_id])
+    folder = kept(station).job(job.job_id)
+    for path in folder.iterdir():
+        damage(path)
+    faults = [line.split("\t")[:2] for line in shell.run("jobs", "verify").lines[:-1]]
+    things = ("clip", "signed clip", "poster", "description")
+    assert faults == [["changed", f"the {thing} of job {job.job_id}"] for thing in things]
 
 
 def test_a_published_copy_that_is_whole_is_named(station: Station, studio: Studio, shell: Shell) -> None:
@@ -97,7 +107,11 @@ def test_a_published_copy_that_is_whole_is_named(station: Station, studio: Studi
     clip = kept(station).job(job.job_id) / "clip.mp4"
     damage(clip)
     ended = shell.run("jobs", "verify")
-    assert ended.lines[0] == f"changed\tthe clip of job {job.job_id}\t{clip}\twhole at {job.file}"
+    assert ended.lines[0] == f"changed\tthe clip of job {job.job_id}\t{clip}\tas a signed copy whole at {job.file}"
+    damage(signed := next(clip.parent.glob("signed-*.mp4")))
+    assert shell.run("jobs", "verify").lines[1] == (
+        f"changed\tthe signed clip of job {job.job_id}\t{signed}\twhole at {job.file}"
+    )
 
 
 def test_clean_frees_what_no_job_needs(station: Station, studio: Studio, shell: Shell) -> None:
@@ -105,6 +119,7 @@ def test_clean_frees_what_no_job_needs(station: Station, studio: Studio, shell: 
     artifacts = kept(station)
     (done,) = station.settled(studio, [studio.submit(animate(station, "a.png")).job_id])
     (needed,) = [path for path in (artifacts.root / "blobs").rglob("*") if path.is_file()]
+    until(lambda: not (artifacts.root / "spool" / done.job_id).exists(), "the worker has removed its work folder")
     left = artifacts.spool(done.job_id) / "output0.mp4"
     left.write_bytes(b"x" * 2_000_000)
     with (station.root / "b.bin").open("w+b") as file:

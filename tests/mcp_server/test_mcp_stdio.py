@@ -15,7 +15,21 @@ from tests.jobs.station import until
 from tests.patience import patient
 from tests.rawclient import ERAS, LEGACY, MODERN, SERVE, RawClient, RawError
 
-HEAVY = ("numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "torch", "typer", "rich", "apsw")
+HEAVY = (
+    "numpy",
+    "cv2",
+    "av",
+    "PIL",
+    "httpx",
+    "openai",
+    "google.genai",
+    "runwayml",
+    "torch",
+    "typer",
+    "rich",
+    "apsw",
+    "c2pa",
+)
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -196,7 +196,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
         "from backends.media.sandbox import Sandbox\n"
         "sandbox = Sandbox()\n"
         "facts = sandbox.check(Path(sys.argv[1]))\n"
-        "heavy = [name for name in ('av', 'numpy', 'cv2', 'PIL', 'httpx') if name in sys.modules]\n"
+        "heavy = [name for name in ('av', 'numpy', 'cv2', 'PIL', 'httpx', 'c2pa') if name in sys.modules]\n"
         "import backends.media.fetch\n"
         "heavy += [name for name in ('av', 'numpy', 'cv2', 'PIL') if name in sys.modules]\n"
         "print(sandbox.pid, facts.width, heavy, flush=True)\n"

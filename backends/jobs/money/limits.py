@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from backends.errors import VideoError
+from backends.jobs import preferences
 from backends.jobs.money import ledger
 from backends.jobs.store.database import Store, Transaction, add_event
 
@@ -90,7 +91,8 @@ def wall_value(key: str, text: str, providers: Collection[str]) -> str:
 
 
 def _unknown(key: str) -> VideoError:
-    return VideoError("invalid_request", f"there is no setting {key[:60]!r}; the settings are {', '.join(WALLS)}")
+    known = (*WALLS, *preferences.MEANINGS)
+    return VideoError("invalid_request", f"there is no setting {key[:60]!r}; the settings are {', '.join(known)}")
 
 
 def _amount(key: str, value: str) -> str:

@@ -3,7 +3,8 @@
 At submit local files and finished jobs are resolved at once; https inputs and unfinished jobs become pending entries
 that the lane's driver resolves (`settle`) before the claim. An entry is JSON, by the place it stands in:
 
-    {"sha256", "path", "facts", "sidecar"}                    resolved
+    {"sha256", "path", "facts", "sidecar"}                    resolved (+ "original": the hash of the clip that it is
+                                                              the signed copy of; "from_job": the job that made it)
     {"url"} | {"job", "part", "t"} | {"still_of", "part", "t"} (+ "facts" as predicted)   pending
 
 A file is opened once: the descriptor that was checked is what is decoded, hashed and copied. Its name is never read a
@@ -134,7 +135,7 @@ class Inputs:
         facts = {place: codec.facts_from_json(entry["facts"])} if "facts" in entry else {}
         return Resolved(
             {**found.entries, place: entry},
-            {**found.hashes, place: str(entry.get("sha256") or text)},
+            {**found.hashes, place: _content(entry, text)},
             {**found.facts, **facts},
             tuple(dict.fromkeys((*found.needs, *waits))),
             (*found.added, *added),
@@ -170,7 +171,7 @@ class Inputs:
         self.check_kept(found)
         return Resolved(
             found,
-            {place: str(entry.get("sha256") or entry.get("url") or "") for place, entry in found.items()},
+            {place: _content(entry, str(entry.get("url") or "")) for place, entry in found.items()},
             {place: codec.facts_from_json(entry["facts"]) for place, entry in found.items() if "facts" in entry},
             tuple(dict.fromkeys(entry["job"] for entry in found.values() if "job" in entry and is_pending(entry))),
             tuple(added),
@@ -212,8 +213,14 @@ class Inputs:
                 facts = codec.facts_to_json(self.sandbox.check(path))
             if keep == "copy":
                 return self._added(found.file, added)
-            hashed = {"sha256": sha256_of(found.file)} if keep == "hash" else {}
-            return {"facts": facts, **hashed}
+            return {"facts": facts, **(self._hashed(found.file) if keep == "hash" else {})}
+
+    def _hashed(self, source: BinaryIO) -> JsonObject:
+        """An open file's hash, and that of the clip which it is the signed copy of."""
+        sha256 = sha256_of(source)
+        known = self.store.row("SELECT facts FROM blobs WHERE sha256 = ?", (sha256,))
+        original = json.loads(known["facts"]).get("original") if known else None
+        return {"sha256": sha256, **({"original": original} if original else {})}
 
     def _added(self, source: BinaryIO, added: list[str]) -> JsonObject:
         """The entry of an open file, copied into the store."""
@@ -272,6 +279,10 @@ class Inputs:
         result = json.loads(row["result"])
         clip, sha256 = Path(result["file"]), str(result["sha256"])
         what = f"the kept clip of job {name.value}"
+        if "cleared_at" in result:
+            raise VideoError(
+                "asset", f"{what} was removed (reelwright jobs clean): give the path of its published copy"
+            )
         if name.part != "clip":
             self.artifacts.check_kept(clip, sha256, what)
             return {**self._still(clip, name.part, name.t, keep, added), "from_job": name.value}
@@ -322,6 +333,11 @@ class Inputs:
 def told_of(entry: JsonObject) -> list[str]:
     """What the user of a still should know of it, taken out of its entry."""
     return [str(entry.pop("note"))] if "note" in entry else []
+
+
+def _content(entry: Mapping[str, Any], otherwise: str) -> str:
+    """What stands for an input's content in the request's digest: its hash, a signed copy's being its clip's."""
+    return str(entry.get("original") or entry.get("sha256") or otherwise)
 
 
 def check_there(entries: Mapping[str, JsonObject]) -> None:

@@ -106,6 +106,7 @@ async def _fetch_and_finish(run: RemoteRun, row: Row, files: list[RemoteFile], r
         row,
         whole.clip,
         extras=[*whole.parts, *(path for path, _ in extras)],
+        joined=len(whole.parts),
         further_clips=len(further),
         seed=result.get("seed"),
         notes=[*(result.get("notes") or ()), *whole.notes, *untold],

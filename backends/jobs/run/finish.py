@@ -16,6 +16,7 @@ from backends.jobs.money.reported_cost import Bill, judge
 from backends.jobs.order.inputs import remember
 from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
+from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
 from backends.media.hashing import sha256_now
@@ -30,6 +31,7 @@ def finish(
     clip: Path,
     *,
     extras: Sequence[Path] = (),
+    joined: int = 0,
     further_clips: int = 0,
     sidecar: JsonObject | None = None,
     facts: Mapping[str, object] | None = None,
@@ -38,7 +40,8 @@ def finish(
     cost_usd: Decimal | None = None,
 ) -> None:
     """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
-    kept; OwnFault when it is this program that cannot read it. further_clips: how many of the extras are clips that a
+    kept; OwnFault when it is this program that cannot read it. joined: how many of the extras, the first ones, are what
+    the clip was joined from. further_clips: how many of the extras are clips that a
     service has delivered beside the one that was asked for.
 
     Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
@@ -81,18 +84,21 @@ def finish(
     result["file"] = str(placed[f"clip{clip.suffix}"])
     if "poster.jpg" in placed:
         result["poster"] = str(placed["poster.jpg"])
+    there = [path for path in (*placed.values(), folder / "meta.json") if path.exists()]
+    result["kept"] = {path.name: sha256_now(path) for path in there}
     result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
     compared = _compared(context, row, clip_facts, further_clips)
     if compared.asked:
         result["asked"] = compared.asked
     told += compared.notes
     if row["parent"] is None:
-        told += _publish(context, row, result)
+        told += leave(context, row, result, [Path(path) for path in result["extras"][:joined]])
     crash_point("before-succeeded")
 
     def write(tx: Transaction) -> None:
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
         remember(tx, sha256, blob)
+        remember_copy(tx, job, result)
         records.note(tx, job, *told)
         booked = _bill(tx, row, cost_usd)
         if row["kind"] == "local":  # what its steps have cost stands in their own lines
@@ -123,16 +129,6 @@ def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) 
         return compare(row, came, context.catalog.find(row["model"]), further_clips)
     except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         return Comparison(notes=(f"what came could not be compared with what was asked ({type(error).__name__})",))
-
-
-def _publish(context: Context, row: Row, result: JsonObject) -> list[str]:
-    """Link the clip into the output folder; what to tell when that fails. Steps of a job are not shown there."""
-    label = row["label"] or f"{row['model'].replace('/', '-')}-{row['id'][4:10]}"
-    try:
-        result["published"] = str(context.artifacts.publish(Path(result["file"]), label, row["take"], row["id"]))
-    except VideoError as error:
-        return [f"the clip is safe at {result['file']}, but not in the output folder: {error.message}"]
-    return []
 
 
 def _bill(tx: Transaction, row: Row, reported: Decimal | None) -> Bill:

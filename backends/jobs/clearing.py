@@ -1,0 +1,198 @@
+"""Old clips make room: which kept clips may go, what that frees, and when so much is kept that the person is warned.
+
+What a job was, cost and gave out stays in its row; its files in the store go: the clip, its signed copy, its poster and
+the inputs that no other job needs. The published copy is the person's and is never touched. Never removed: anything of
+a job that is open, uncertain or may have been charged without a clip; a clip that another one, which stays, was made
+from; and (unless that is asked for) a clip whose published copy is gone or changed, since it is the only one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from backends.errors import VideoError
+from backends.jobs import preferences, records, upkeep
+from backends.jobs.files.artifacts import Artifacts, disk_errors
+from backends.jobs.files.signed import given_out
+from backends.jobs.store.database import Row, Store, Transaction, to_json
+from backends.jobs.upkeep import Leftover
+from backends.jobs.views import FINAL
+from backends.media.hashing import is_intact
+
+UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+GONE = "its kept clip was removed (reelwright jobs clean); what was published stays where it is"
+COLUMNS = "id, parent, state, label, cost, error, inputs, needs, result, ended_at"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """older_s: seconds since the job's end. keep_labels: jobs of these stay. only_copies: also clips whose published
+    copy is gone or changed."""
+
+    older_s: float
+    keep_labels: Collection[str] = ()
+    only_copies: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """jobs: those whose files go. leftovers: these files, and what nothing needs then. only_copies: what stays since it
+    is the only copy."""
+
+    jobs: frozenset[str]
+    leftovers: tuple[Leftover, ...]
+    only_copies: tuple[Leftover, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(one.bytes for one in self.leftovers)
+
+
+def age(text: str) -> float:
+    """Seconds of "30d", "12h" or "2w". VideoError("invalid_request") for anything else."""
+    found = re.fullmatch(r"(\d{1,5})([hdw])", text.strip().lower())
+    if found is None:
+        raise VideoError(
+            "invalid_request", f"--older takes a number of hours, days or weeks, as 30d, not {text[:40]!r}"
+        )
+    return int(found[1]) * UNITS[found[2]]
+
+
+def plan(store: Store, artifacts: Artifacts, wish: Wish) -> Plan:
+    """What `clear` would remove. Reads the published copies, which takes as long as reading them does."""
+    with disk_errors("looking through the kept files"):
+        jobs = {str(row["id"]): row for row in store.rows(f"SELECT {COLUMNS} FROM jobs")}
+        old = _old(jobs, wish)
+        alone = set[str]() if wish.only_copies else {job for job in old if _is_only_copy(jobs[job], jobs, old)}
+        going = _without_ancestors(jobs, old - alone)
+        leftovers = tuple(_leftovers(store, artifacts, jobs, going, wish))
+        return Plan(
+            going, leftovers, tuple(_folder(artifacts, job) for job in sorted(alone) if _has_files(artifacts, job))
+        )
+
+
+def clear(store: Store, artifacts: Artifacts, wish: Wish) -> int:
+    """Remove it; the bytes that were freed. What has come to be needed since it was planned stays."""
+    planned = plan(store, artifacts, wish).jobs
+
+    def write(tx: Transaction) -> int:
+        jobs = {str(row["id"]): row for row in tx.rows(f"SELECT {COLUMNS} FROM jobs")}
+        going = _without_ancestors(jobs, planned & _old(jobs, wish))
+        freed = 0
+        for one in list(_leftovers(tx, artifacts, jobs, going, wish)):
+            freed += one.bytes
+            upkeep.remove(tx, one)
+        for job in going:
+            _mark(tx, jobs[job])
+        return freed
+
+    with disk_errors("removing old clips"):
+        return store.write(write, durable=True)
+
+
+def _mark(tx: Transaction, row: Row) -> None:
+    """The row says that its files are gone, so that nothing looks for them."""
+    result = cast("dict[str, Any]", json.loads(row["result"] or "{}"))
+    result.pop("poster", None)
+    result |= {"cleared_at": time.time(), "extras": []}
+    tx.run("UPDATE jobs SET result = ? WHERE id = ?", (to_json(result), row["id"]))
+    if row["state"] == "succeeded":
+        records.note(tx, row["id"], GONE)
+
+
+def _old(jobs: Mapping[str, Row], wish: Wish) -> set[str]:
+    """The jobs that ended so long ago and may go by themselves."""
+    before = time.time() - wish.older_s
+    return {
+        job
+        for job, row in jobs.items()
+        if row["state"] in FINAL
+        and (row["ended_at"] or time.time()) < before
+        and row["label"] not in wish.keep_labels
+        and upkeep.is_over(row)
+        and not upkeep.is_cleared(row)
+    }
+
+
+def _is_only_copy(row: Row, jobs: Mapping[str, Row], old: set[str]) -> bool:
+    """Whether no whole copy of its clip lies outside the store. A step's clip is part of the whole one's."""
+    if row["state"] != "succeeded":
+        return False
+    parent = jobs.get(str(row["parent"])) if row["parent"] else None
+    if parent is not None and parent["state"] == "succeeded":
+        return _is_only_copy(parent, jobs, old)
+    result = cast("dict[str, Any]", json.loads(row["result"]))
+    published = str(result.get("published") or "")
+    return not (published and is_intact(Path(published), given_out(result)[1]))
+
+
+def _without_ancestors(jobs: Mapping[str, Row], going: Collection[str]) -> frozenset[str]:
+    """Those of them that no job which stays was made from, at any remove."""
+    found = set(going)
+    open_ends = [job for job in jobs if job not in found and not upkeep.is_cleared(jobs[job])]
+    while open_ends:
+        for source in _made_from(jobs[open_ends.pop()]):
+            if source in found:
+                found.discard(source)
+                open_ends.append(source)
+    return frozenset(found)
+
+
+def _made_from(row: Row) -> set[str]:
+    entries = cast("dict[str, dict[str, Any]]", json.loads(row["inputs"]))
+    named = {str(entry[key]) for entry in entries.values() for key in ("from_job", "job") if entry.get(key)}
+    inside = {str(entry["still_of"].get("from_job")) for entry in entries.values() if "still_of" in entry}
+    return named | inside | {str(row["parent"] or "")} | set(json.loads(row["needs"]))
+
+
+def _leftovers(
+    rows: Store | Transaction, artifacts: Artifacts, jobs: Mapping[str, Row], going: Collection[str], wish: Wish
+) -> Iterator[Leftover]:
+    for job in jobs:
+        if job in going and _has_files(artifacts, job):
+            yield _folder(artifacts, job)
+    yield from upkeep.unneeded(rows, artifacts, going)
+    before = time.time() - wish.older_s
+    for path in sorted((artifacts.root / "sheets").glob("*.jpg")):
+        if path.stat().st_mtime < before:
+            yield Leftover("a contact sheet", path, path.stat().st_size)
+
+
+def _has_files(artifacts: Artifacts, job: str) -> bool:
+    return artifacts.job(job).is_dir()
+
+
+def _folder(artifacts: Artifacts, job: str) -> Leftover:
+    folder = artifacts.job(job)
+    return Leftover(f"the kept clip of job {job}", folder, sum(path.stat().st_size for path in folder.iterdir()))
+
+
+def kept_bytes(artifacts: Artifacts) -> int:
+    """What the store's files take, each counted once however many names it has."""
+    found: dict[tuple[int, int], int] = {}
+    for path in artifacts.root.rglob("*"):
+        with suppress(OSError):  # gone meanwhile: others work here
+            facts = path.lstat()
+            if stat.S_ISREG(facts.st_mode):
+                found[(facts.st_dev, facts.st_ino)] = facts.st_size
+    return sum(found.values())
+
+
+def warning(store: Store, artifacts: Artifacts) -> str:
+    """What to tell when more is kept than the person wants; "" while it is less, or they don't mind."""
+    most = preferences.keep_bytes(store)
+    if most is None:
+        return ""
+    kept = kept_bytes(artifacts)
+    if kept <= most:
+        return ""
+    much, wished = f"{kept / preferences.GB:.1f} GB of clips and inputs", f"{most / preferences.GB:g} GB of keep_gb"
+    return f"{much} are kept, above the {wished}: reelwright jobs clean --older 30d shows what could go"
