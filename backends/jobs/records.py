@@ -282,7 +282,7 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
     prepared: JsonObject = json.loads(row["prepared"])
     asked: JsonObject = prepared["request"]
     error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
-    clip = result.get("published") or result.get("file")
+    clip = result.get("published") or result.get("export") or result.get("file")
     extend = asked["task"] == "extend"
     return Job(
         job_id=row["id"],
@@ -302,7 +302,7 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
         cost_usd=ledger.to_float(row["cost"]),
         cost_basis=row["cost_basis"],
         file=clip,
-        files=[clip, *result.get("extras", [])] if clip else [],
+        files=_files(clip, result),
         poster=result.get("poster"),
         duration_s=facts.get("duration_s") or (None if extend else asked["duration_s"]),
         width=facts.get("width") or prepared["width"] or None,
@@ -324,6 +324,13 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
     )
 
 
+def _files(clip: str | None, result: JsonObject) -> list[str]:
+    """What people get first, then the further files; the clip itself too where that is something else."""
+    if clip is None:
+        return []
+    return [clip, *([result["file"]] if "export" in result else []), *result.get("extras", [])]
+
+
 def _parents(row: Row) -> list[str]:
     """The jobs whose clips this one was made from."""
     names = [entry.get("from_job") or entry.get("job") for entry in json.loads(row["inputs"]).values()]
@@ -343,7 +350,7 @@ def to_row(row: Row) -> JobRow:
         progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 2),
         cost_usd=ledger.to_float(row["cost"]),
         created_at=_iso(row["created_at"]),
-        file=result.get("published") or result.get("file"),
+        file=result.get("published") or result.get("export") or result.get("file"),
     )
 
 

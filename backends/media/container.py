@@ -53,7 +53,7 @@ CODECS = frozenset(
 )
 """Decoders that untrusted clips may use: what cameras, editors and video services write."""
 
-_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """PyAV 18 refuses a clip whose tags are not UTF-8 unless it is told so; 19 reads every one and has no such keyword."""
 
 TAKEN = "give an MP4, MOV, WebM or MKV clip (H.264 MP4 is the safest)"
@@ -140,7 +140,7 @@ def open_clip(path: Path) -> Generator[Clip]:
                     "r",
                     format=CLIP_FORMATS[mime],
                     options={"protocol_whitelist": "file", "enable_drefs": "0"},
-                    **_TEXT,
+                    **ANY_TAGS,
                 )
             )
             clip = _checked(container, mime, path)

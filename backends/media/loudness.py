@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import BlockingIOError, EOFError, FFmpegError
 from av.filter import Graph
+from av.filter.context import FilterContext
 
 from backends.media.container import open_clip
 
@@ -35,16 +38,41 @@ def _measured(container: InputContainer, stream: AudioStream) -> float | None:
         return None
     with suppress(FFmpegError, ValueError):
         graph = Graph()
-        source, sink = graph.add_abuffer(template=stream), graph.add("abuffersink")
-        meter = graph.add("ebur128", "metadata=1")
-        source.link_to(meter)
-        meter.link_to(sink)
-        graph.configure()
+        _wire(graph, graph.add_abuffer(template=stream))
         for frame in container.decode(stream):
             frame.pts = None
             graph.push(frame)
             found = _read(graph, found)
     return found
+
+
+class Meter:
+    """Integrated loudness of samples that come block by block. rate: samples a second, in stereo."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._graph = Graph()
+        _wire(self._graph, self._graph.add_abuffer(sample_rate=rate, format="fltp", layout="stereo"))
+        self._found: float | None = None
+
+    def feed(self, wave: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        """wave: 2 x n samples."""
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(wave), "fltp", "stereo")
+        frame.sample_rate = self._rate
+        self._graph.push(frame)
+        self._found = _read(self._graph, self._found)
+
+    @property
+    def lufs(self) -> float | None:
+        """So far, not rounded; None for silence, and for less than 0.4 s."""
+        return None if self._found is None or self._found < SILENT else self._found
+
+
+def _wire(graph: Graph, source: FilterContext) -> None:
+    meter, sink = graph.add("ebur128", "metadata=1"), graph.add("abuffersink")
+    source.link_to(meter)
+    meter.link_to(sink)
+    graph.configure()
 
 
 def _read(graph: Graph, found: float | None) -> float | None:

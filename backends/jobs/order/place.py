@@ -1,23 +1,18 @@
 """From a request to a job in the store: which job it already is, else the model, the price, the leave to spend.
 
-Same request = same job: the key is the given request_key, or is made from the request as asked (inputs by hash, before
-`auto` chooses) and the take.
+Same request = same job: the order's key says which (see `order`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal, Self
 
 from backends.backend import registered
 from backends.catalog.availability import availability
-from backends.catalog.choose import Choice, Prefer, choose
+from backends.catalog.choose import Choice, choose
 from backends.catalog.price import Estimate, money
-from backends.catalog.rules.tags import check_tags
 from backends.errors import A_PERSON, VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
@@ -25,89 +20,18 @@ from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files
-from backends.jobs.order.inputs import BlobGone, Inputs, Keep, Resolved, check_there
+from backends.jobs.order.cut import Cut, cut_job
+from backends.jobs.order.inputs import BlobGone, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
+from backends.jobs.order.order import Order
 from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
-from backends.plain import one_line, quoted, trouble
+from backends.plain import one_line, quoted
 from backends.request import VideoRequest
-
-Where = Literal["any", "local"]
 
 TRIES = 5
 """How often the inputs are copied anew when a refused call has taken the same bytes away."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """A request and how it is to be treated. take: which attempt at it (1, 2, 3 ...). request_key: the caller's own
-    name for the job. label: for people and the bill. confirmed: the person has agreed to the price. client: who asks,
-    where one process asks for several ("" = the client that `Orders` was made for)."""
-
-    request: VideoRequest
-    prefer: Prefer = "quality"
-    where: Where = "any"
-    take: int = 1
-    request_key: str | None = None
-    label: str = ""
-    confirmed: bool = False
-    client: str = ""
-
-    def check(self) -> None:
-        check_tags(self.request)
-        if not 1 <= self.take <= 99:
-            raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
-        if len(self.label) > 80:
-            raise VideoError("invalid_request", "label is longer than 80 characters")
-        for name, text in (("label", self.label), ("request_key", self.request_key or "")):
-            if why := trouble(text):
-                raise VideoError("invalid_request", f"{name} is one line of plain text: it holds {why}")
-
-    @property
-    def asked(self) -> VideoRequest:
-        """The request as it is kept in the job's row."""
-        return self.request
-
-    def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
-        """Its media, checked, and kept as `keep` says."""
-        return inputs.resolve(self.request, principal, keep)
-
-    def digest(self, inputs: Resolved) -> str:
-        return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where}".encode()).hexdigest()
-
-    def key(self, digest: str) -> str:
-        return f"given {self.request_key} {self.take}" if self.request_key else f"made {digest} {self.take}"
-
-
-@dataclass(frozen=True)
-class Again(Order):
-    """Another take of a job that is there: by the model that made it, from the copies of its inputs (the files may be
-    gone). It is the same job as the original call with that take. of: the job's row."""
-
-    of: Row = field(default_factory=dict[str, Any])
-
-    @classmethod
-    def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
-        request = VideoRequest.model_validate_json(row["request"])
-        changes = {"model": row["model"], "max_cost_usd": max_cost_usd}
-        return cls(request.model_copy(update=changes), take=take, label=row["label"], of=row)
-
-    @property
-    def asked(self) -> VideoRequest:
-        kept = VideoRequest.model_validate_json(self.of["request"])
-        return kept.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
-
-    def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
-        wire = json.loads(self.of["prepared"])["wire"]
-        loras = inputs.same_loras(self.request, wire, self.of["id"])
-        return replace(inputs.again(json.loads(self.of["inputs"]), principal, keep), loras=loras)
-
-    def digest(self, inputs: Resolved) -> str:
-        return str(self.of["digest"])
-
-    def key(self, digest: str) -> str:
-        return f"{str(self.of['request_key']).rpartition(' ')[0]} {self.take}"
 
 
 @dataclass(frozen=True)
@@ -154,6 +78,9 @@ class Orders:
         key = order.key(order.digest(inputs))
         if same is not None:
             return Quote(key, same["model"], same["id"], same["state"])
+        if isinstance(order, Cut):
+            job = cut_job(order, inputs, self.principal, self.client)
+            return Quote(key, job.prepared.model, estimate=Estimate.free(job.typical_s), notes=tuple(job.notes))
         choice, _ = self._choose(order, inputs)
         notes = (*inputs.notes, *choice.notes, *self._like(order, inputs, choice))
         return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes)
@@ -183,17 +110,25 @@ class Orders:
         same = self._same(order, inputs)
         if same is not None:
             return Placed(same, replayed=True, notes=_label_notes(order, same))
+        if isinstance(order, Cut):
+            job = cut_job(order, inputs, self.principal, self.client)
+            row, replayed = self._insert([job], inputs, durable=False)
+            return Placed(row, replayed)
         choice, steps = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
         jobs = self._jobs(order, inputs, choice, steps)
+        row, replayed = self._insert(jobs, inputs, durable=choice.estimate.usd_high != 0)
+        return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
+
+    def _insert(self, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool) -> tuple[Row, bool]:
+        """The first job with the others as its steps, and whether it was there already."""
 
         def write(tx: Transaction) -> tuple[Row, bool]:
             check_there(inputs.entries)
             return records.insert(tx, jobs[0], steps=jobs[1:])
 
-        row, replayed = self.context.store.write(write, durable=choice.estimate.usd_high != 0)
-        return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
+        return self.context.store.write(write, durable=durable)
 
     def _same(self, order: Order, inputs: Resolved) -> Row | None:
         digest = order.digest(inputs)

@@ -31,6 +31,7 @@ def finish(
     *,
     extras: Sequence[Path] = (),
     further_clips: int = 0,
+    export: Path | None = None,
     sidecar: JsonObject | None = None,
     facts: Mapping[str, object] | None = None,
     seed: int | None = None,
@@ -39,7 +40,7 @@ def finish(
 ) -> None:
     """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
     kept; OwnFault when it is this program that cannot read it. further_clips: how many of the extras are clips that a
-    service has delivered beside the one that was asked for.
+    service has delivered beside the one that was asked for. export: what people get instead of the clip.
 
     Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
     """
@@ -62,6 +63,8 @@ def finish(
         told.append(f"no poster could be made of it: {error.message}")
     sha256 = file_sha256(clip)
     files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
+    if export is not None:
+        files[f"export{export.suffix}"] = export
     prepared = json.loads(row["prepared"])
     result: JsonObject = {
         "sha256": sha256,
@@ -86,6 +89,8 @@ def finish(
     if compared.asked:
         result["asked"] = compared.asked
     told += compared.notes
+    if export is not None:
+        result["export"] = str(placed[f"export{export.suffix}"])
     if row["parent"] is None:
         told += _publish(context, row, result)
     crash_point("before-succeeded")
@@ -127,11 +132,12 @@ def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) 
 
 def _publish(context: Context, row: Row, result: JsonObject) -> list[str]:
     """Link the clip into the output folder; what to tell when that fails. Steps of a job are not shown there."""
+    kept = result.get("export") or result["file"]
     label = row["label"] or f"{row['model'].replace('/', '-')}-{row['id'][4:10]}"
     try:
-        result["published"] = str(context.artifacts.publish(Path(result["file"]), label, row["take"], row["id"]))
+        result["published"] = str(context.artifacts.publish(Path(kept), label, row["take"], row["id"]))
     except VideoError as error:
-        return [f"the clip is safe at {result['file']}, but not in the output folder: {error.message}"]
+        return [f"the clip is safe at {kept}, but not in the output folder: {error.message}"]
     return []
 
 

@@ -1,0 +1,170 @@
+"""Listening to a file: its sound as 48 kHz stereo samples from an exact time on, whatever it is stored as."""
+
+# PyAV's stubs leave the parameter of Packet open, which strict mode reports at every use.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
+
+from backends.media.sound_file import Sounding, open_sound
+
+RATE = 48_000
+PREROLL_S = 0.5
+"""Decoding begins so long before the wanted time: the first packets after a seek are not yet true."""
+SEEK_FROM_S = 20.0
+"""Earlier times are reached by decoding: Matroska tells times in whole milliseconds, so that a seek may be 1 ms off."""
+GAP_S = 0.06
+"""Times of packets that differ by more than this from the samples counted are a gap, or a repetition; smaller
+differences are the rounding of a container's clock."""
+
+Wave = np.ndarray[Any, np.dtype[np.float32]]
+"""Samples, 2 x n, -1..1 when nothing clips."""
+
+
+class Listening:
+    """The sound of a file from `from_s` on (seconds from a clip's first picture, or from a sound file's start).
+
+    has_sound: False for a clip without a sound track (known once listened to). damaged_at_s: where the first packet
+    was that could not be decoded, which is silence here; None when all of it is whole.
+    """
+
+    def __init__(self, path: Path, from_s: float = 0.0) -> None:
+        self.path = path
+        self.from_s = Fraction(from_s)
+        self.has_sound = True
+        self.damaged_at_s: float | None = None
+
+    def blocks(self) -> Generator[Wave]:
+        """Blocks of any length, without gaps, until the sound ends. Errors as for `open_sound`."""
+        with open_sound(self.path) as sounding:
+            if sounding is None:
+                self.has_sound = False
+                return
+            seeked = self.from_s > SEEK_FROM_S and self._seek(sounding)
+            yield from self._placed(sounding, seeked)
+
+    def _seek(self, sounding: Sounding) -> bool:
+        base = sounding.stream.time_base or Fraction(1, RATE)
+        target = self.from_s - Fraction(PREROLL_S) + sounding.origin_s
+        try:
+            sounding.container.seek(int(target / base), stream=sounding.stream, backward=True)
+        except FFmpegError:  # no index: all of it is decoded
+            return False
+        return True
+
+    def _placed(self, sounding: Sounding, seeked: bool) -> Iterator[Wave]:
+        """The decoded pieces laid one after the other from `from_s` on, with silence in the gaps."""
+        at = 0  # samples given out
+        for start_s, wave in self._pieces(sounding):
+            start = round((start_s - self.from_s) * RATE)
+            if seeked and at == 0 and start > 0:  # the seek went too far
+                sounding.container.seek(0, backward=True)
+                yield from self._placed(sounding, seeked=False)
+                return
+            seeked = False
+            if start > at:
+                yield from _silence(start - at)
+                at = start
+            if (kept := wave[:, at - start :]).shape[1]:
+                yield kept
+                at += kept.shape[1]
+
+    def _pieces(self, sounding: Sounding) -> Iterator[tuple[Fraction, Wave]]:
+        """Resampled pieces with their start in seconds from the origin."""
+        run = _Run()
+        for frame in self._frames(sounding):
+            told = None
+            if frame.pts is not None and frame.time_base:
+                told = frame.pts * frame.time_base - sounding.origin_s
+            frame.pts = None
+            if run.broken_by(frame, told):
+                yield from run.rest()
+                run = _Run()
+            yield from run.take(frame, told)
+        yield from run.rest()
+
+    def _frames(self, sounding: Sounding) -> Iterator[AudioFrame]:
+        """Every frame that can be decoded."""
+        packets = sounding.container.demux(sounding.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except FFmpegError:
+                self._damage(None)
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                base = packet.time_base or Fraction(1, RATE)
+                self._damage(None if packet.pts is None else float(packet.pts * base - sounding.origin_s))
+                continue
+            for frame in frames:
+                assert isinstance(frame, AudioFrame)
+                self._heard_s = float((frame.pts or 0) * (frame.time_base or 0) - sounding.origin_s)
+                yield frame
+
+    _heard_s = 0.0
+
+    def _damage(self, at_s: float | None) -> None:
+        if self.damaged_at_s is None:
+            self.damaged_at_s = max(0.0, self._heard_s if at_s is None else at_s)
+
+
+class _Run:
+    """A stretch of frames of one format that follow on each other, through one resampler."""
+
+    def __init__(self) -> None:
+        self._resampler = AudioResampler("fltp", "stereo", RATE)
+        self._format: tuple[str, str, int] | None = None
+        self._start = Fraction(0)
+        self._taken = 0  # samples at the source's rate
+        self._made = 0  # samples at RATE
+
+    def broken_by(self, frame: AudioFrame, told: Fraction | None) -> bool:
+        """Whether a frame does not belong to this stretch. told: its own time in seconds."""
+        if self._format is None:
+            return False
+        if self._format != _format(frame):
+            return True
+        expected = self._start + Fraction(self._taken, frame.sample_rate)
+        return told is not None and abs(told - expected) > GAP_S
+
+    def take(self, frame: AudioFrame, told: Fraction | None) -> Iterator[tuple[Fraction, Wave]]:
+        if self._format is None:
+            self._format = _format(frame)
+            self._start = told or Fraction(0)
+        self._taken += frame.samples
+        yield from self._made_of(frame)
+
+    def rest(self) -> Iterator[tuple[Fraction, Wave]]:
+        """What the resampler still holds."""
+        if self._format is not None:
+            yield from self._made_of(None)
+
+    def _made_of(self, frame: AudioFrame | None) -> Iterator[tuple[Fraction, Wave]]:
+        for resampled in self._resampler.resample(frame):
+            wave = resampled.to_ndarray().astype(np.float32, copy=False)
+            yield self._start + Fraction(self._made, RATE), wave
+            self._made += wave.shape[1]
+
+
+def _format(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _silence(samples: int) -> Iterator[Wave]:
+    while samples > 0:
+        count = min(samples, RATE)
+        yield np.zeros((2, count), np.float32)
+        samples -= count
