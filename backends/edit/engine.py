@@ -57,6 +57,8 @@ def finish(
     notes += timeline.notes
     shown, told = export.animated(request.format, path, dest, progress)
     notes += told
+    if shown is not None and heard.path is not None:
+        notes.append("an animated picture has no sound: it is in the MP4")
     made: JsonObject = {
         "frames": planned.frames,
         "parts": [one.frames for one in planned.segments],

@@ -38,9 +38,6 @@ def mixed(
     progress: Progress,
 ) -> Heard:
     """Mix the film's sound into `dest`. env: where a speaking program is looked for."""
-    if request.format in ("gif", "webp"):
-        sound = any(one.audio for one in facts.values()) or request.narration
-        return Heard(None, "none", None, None, ("an animated picture has no sound",) if sound else ())
     parts = [] if request.mute else pieces(plan, facts, files)
     narration = files.get("narration")
     spoken = request.narration is not None and narration is None
