@@ -33,7 +33,7 @@ from backends.jobs.order.place import Orders, Quote
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
-from backends.request import TASKS, MediaName, VideoRequest
+from backends.request import TASKS, MediaFacts, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 
 __all__ = ["Inspection", "Prefer", "Quote", "Studio", "Where"]
@@ -177,9 +177,12 @@ class Studio:
         placed = self.orders.place(Cut.of(finish, take=take, request_key=request_key, label=label, client=client))
         return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
 
-    def quote_finish(self, finish: FinishRequest, *, take: int = 1, label: str = "") -> Quote:
-        """What `finish_clip` would make, or the job that is there already. Starts nothing."""
-        return self.orders.quote(Cut.of(finish, take=take, label=label))
+    def quote_finish(
+        self, finish: FinishRequest, *, label: str = "", promised: Mapping[str, MediaFacts] | None = None
+    ) -> Quote:
+        """What `finish_clip` would make, or the job that is there already. Starts nothing. promised: what clips will be
+        that are not even ordered yet, by place ("clips[0]")."""
+        return self.orders.quote(replace(Cut.of(finish, label=label), promised=promised or {}))
 
     def quote(
         self,
@@ -190,9 +193,12 @@ class Studio:
         take: int = 1,
         request_key: str | None = None,
         label: str = "",
+        promised: Mapping[str, MediaFacts] | None = None,
     ) -> Quote:
-        """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing."""
-        return self.orders.quote(Order(request, prefer, where, take, request_key, label))
+        """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing.
+        promised: what inputs will be that are not even ordered yet, by place."""
+        order = Order(request, prefer, where, take, request_key, label, promised=promised or {})
+        return self.orders.quote(order)
 
     def again(self, job_id: str, *, max_cost_usd: Decimal | None = None, confirmed: bool = False) -> Ticket:
         """Another take of a job, by the model that made it: the first take that is not there yet.

@@ -56,7 +56,7 @@ class Cut(Order):
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
         if self.before is not None:
             return inputs.again(json.loads(self.before["inputs"]), principal, keep)
-        return inputs.resolve_media(self.finish.media(), principal, keep)
+        return inputs.resolve_media(self.finish.media(), principal, keep, self.promised)
 
     def key(self, digest: str) -> str:
         if self.before is not None:

@@ -99,24 +99,54 @@ class Inputs:
         self.roots = roots
         self.cwd = cwd
 
-    def resolve(self, request: VideoRequest, principal: str, keep: Keep = "copy") -> Resolved:
-        """Every media name of the request, all problems told at once. What a refusal has copied is taken away again."""
+    def resolve(
+        self,
+        request: VideoRequest,
+        principal: str,
+        keep: Keep = "copy",
+        promised: Mapping[str, MediaFacts] | None = None,
+    ) -> Resolved:
+        """Every media name of the request, all problems told at once. What a refusal has copied is taken away again.
+
+        promised: what the inputs of some places will be; they are not looked for.
+        """
         problems: list[VideoError] = []
         found = Resolved({}, {}, {}, ())
         try:
             found = self._with_loras(request, keep)
         except VideoError as error:
             problems.append(error)
-        return self._all(request.media(), found, problems, principal, keep)
+        return self._all(request.media(), found, problems, principal, keep, promised or {})
 
-    def resolve_media(self, media: Mapping[str, str], principal: str, keep: Keep = "copy") -> Resolved:
+    def resolve_media(
+        self,
+        media: Mapping[str, str],
+        principal: str,
+        keep: Keep = "copy",
+        promised: Mapping[str, MediaFacts] | None = None,
+    ) -> Resolved:
         """The same of media names by their places."""
-        return self._all(media, Resolved({}, {}, {}, ()), [], principal, keep)
+        return self._all(media, Resolved({}, {}, {}, ()), [], principal, keep, promised or {})
 
     def _all(
-        self, media: Mapping[str, str], found: Resolved, problems: list[VideoError], principal: str, keep: Keep
+        self,
+        media: Mapping[str, str],
+        found: Resolved,
+        problems: list[VideoError],
+        principal: str,
+        keep: Keep,
+        promised: Mapping[str, MediaFacts],
     ) -> Resolved:
         for place, text in media.items():
+            if place in promised:
+                entry: JsonObject = {"promised": text, "facts": codec.facts_to_json(promised[place])}
+                found = replace(
+                    found,
+                    entries={**found.entries, place: entry},
+                    hashes={**found.hashes, place: text},
+                    facts={**found.facts, place: promised[place]},
+                )
+                continue
             try:
                 found = self._with(found, place, text, principal, keep)
             except VideoError as error:
@@ -325,6 +355,11 @@ class Inputs:
                 return self._added(source, added)
         finally:
             still.unlink(missing_ok=True)
+
+    def promise(self, job: str, principal: str) -> MediaFacts:
+        """What the clip of a job is, or will be."""
+        entry = self.job_entry(MediaName("job", job), principal, keep="look")
+        return codec.facts_from_json(entry["facts"])
 
     def settle(self, place: str, entry: Mapping[str, Any]) -> JsonObject:
         """A pending entry whose job has succeeded, or whose URL was fetched to entry["fetched"], resolved now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal, Self
@@ -18,7 +19,7 @@ from backends.errors import VideoError
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.store.database import Row
 from backends.plain import trouble
-from backends.request import VideoRequest
+from backends.request import MediaFacts, VideoRequest
 
 Where = Literal["any", "local"]
 
@@ -27,7 +28,8 @@ Where = Literal["any", "local"]
 class Order:
     """A request and how it is to be treated. take: which attempt at it (1, 2, 3 ...). request_key: the caller's own
     name for the job. label: for people and the bill. confirmed: the person has agreed to the price. client: who asks,
-    where one process asks for several ("" = the client that `Orders` was made for)."""
+    where one process asks for several ("" = the client that `Orders` was made for). promised: for a quote alone, what
+    inputs will be that are not even ordered yet, by place."""
 
     request: VideoRequest
     prefer: Prefer = "quality"
@@ -37,6 +39,7 @@ class Order:
     label: str = ""
     confirmed: bool = False
     client: str = ""
+    promised: Mapping[str, MediaFacts] = field(default_factory=dict[str, MediaFacts])
 
     def check(self) -> None:
         check_tags(self.request)
@@ -55,7 +58,7 @@ class Order:
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
         """Its media, checked, and kept as `keep` says."""
-        return inputs.resolve(self.request, principal, keep)
+        return inputs.resolve(self.request, principal, keep, self.promised)
 
     def digest(self, inputs: Resolved) -> str:
         return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where}".encode()).hexdigest()

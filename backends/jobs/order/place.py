@@ -28,7 +28,7 @@ from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
 from backends.plain import one_line, quoted
-from backends.request import VideoRequest
+from backends.request import MediaFacts, VideoRequest
 
 TRIES = 5
 """How often the inputs are copied anew when a refused call has taken the same bytes away."""
@@ -37,7 +37,8 @@ TRIES = 5
 @dataclass(frozen=True)
 class Quote:
     """What placing an order would do. key: the same for the same job. job: the id of the one that it already is
-    (asking again costs nothing). estimate: of what would be made; None for a job that is there already."""
+    (asking again costs nothing). estimate: of what would be made; None for a job that is there already. promise: what
+    its clip will be, or is, as far as that is known."""
 
     key: str
     model: str
@@ -45,6 +46,7 @@ class Quote:
     state: str = ""
     estimate: Estimate | None = None
     notes: tuple[str, ...] = ()
+    promise: MediaFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,20 @@ class Orders:
         same = self._same(order, inputs)
         key = order.key(order.digest(inputs))
         if same is not None:
-            return Quote(key, same["model"], same["id"], same["state"])
+            return Quote(key, same["model"], same["id"], same["state"], promise=self._promise_of(same))
         if isinstance(order, Cut):
             job = cut_job(order, inputs, self.principal, self.client)
             return Quote(key, job.prepared.model, estimate=Estimate.free(job.typical_s), notes=tuple(job.notes))
         choice, _ = self._choose(order, inputs)
         notes = (*inputs.notes, *choice.notes, *self._like(order, inputs, choice))
-        return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes)
+        return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes, promise=_promise(choice))
+
+    def _promise_of(self, row: Row) -> MediaFacts | None:
+        """What the clip of a job that is there is, or will be."""
+        try:
+            return self.context.inputs.promise(row["id"], self.principal)
+        except VideoError:  # it has failed, or its file is gone: whoever uses it is told then
+            return None
 
     def place(self, order: Order) -> Placed:
         """The order's job, put into the store unless it is there. Money is reserved in the same transaction.
@@ -131,10 +140,29 @@ class Orders:
         return self.context.store.write(write, durable=durable)
 
     def _same(self, order: Order, inputs: Resolved) -> Row | None:
-        digest = order.digest(inputs)
-        key = order.key(digest)
-        given = key.startswith("given ")
-        return records.find_same(self.context.store, self.principal, key, digest, given=given)
+        """The job that the order is already. Where an input is a job's clip, the order may have been placed before
+        that clip was there: its digest then holds the clip's name."""
+        digests = [order.digest(inputs)]
+        named = {
+            place: text for place, text in inputs.hashes.items() if "from_job" not in inputs.entries.get(place, {})
+        }
+        if len(named) < len(inputs.hashes):
+            digests.append(order.digest(replace(inputs, hashes=named)))
+        refused: VideoError | None = None
+        for digest in digests:
+            key = order.key(digest)
+            try:
+                found = records.find_same(
+                    self.context.store, self.principal, key, digest, given=key.startswith("given ")
+                )
+            except VideoError as error:
+                refused = refused or error
+                continue
+            if found is not None:
+                return found
+        if refused is not None:
+            raise refused
+        return None
 
     def _choose(self, order: Order, inputs: Resolved) -> tuple[Choice, Sequence[chain.Step]]:
         """The model, and the steps when no model does it in one go."""
@@ -246,6 +274,16 @@ def _label_notes(order: Order, row: Row) -> tuple[str, ...]:
     stem = stem_of(row["label"]) or row["id"][:12]
     kept = f"kept as {stem}_take{row['take']:02d}.mp4"
     return (f"the label {quoted(order.label)} was not taken: the job was there already, {kept}",)
+
+
+def _promise(choice: Choice) -> MediaFacts | None:
+    """What the chosen model will deliver."""
+    checked = choice.checked
+    if not checked.width or not checked.height:
+        return None
+    asked = checked.request
+    audio = bool(asked.audio)
+    return MediaFacts("clip", "video/mp4", checked.width, checked.height, 0, asked.duration_s, asked.fps, audio=audio)
 
 
 def _micro(usd: Decimal | None) -> int | None:
