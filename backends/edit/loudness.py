@@ -19,6 +19,8 @@ PEAK_DB = -1.5
 HEADROOM_DB = 0.5
 GAIN_MOST_DB = 30.0
 """Further up there is nothing but hiss."""
+LIMIT_MOST_DB = 15.0
+"""Peaks are held down by so much at most: more is heard as pumping."""
 NEAR_LU = 0.2
 PASSES = 6
 """Limiting takes loudness away, so the gain is found in steps, the last of which is what is kept."""
@@ -38,31 +40,33 @@ class Mastered:
     limited: bool
 
 
-def measured(render: Render, samples: int) -> float | None:
-    """Integrated loudness of what is rendered."""
-    meter = Meter(RATE)
-    for start in range(0, samples, BLOCK):
-        meter.feed(render(start, min(start + BLOCK, samples)))
-    return meter.lufs
-
-
 def master(
     render: Render, samples: int, target: float | None, dest: Path, progress: Callable[[float], None]
 ) -> Mastered:
     """Write the film's sound to `dest` as 16-bit WAV. target: LUFS; None = as loud as it is, but for its peaks."""
-    found = None if target is None else measured(render, samples)
-    gain_db = 0.0 if found is None or target is None else min(target - found, GAIN_MOST_DB)
-    made = _written(render, samples, gain_db, dest)
+    if target is None:
+        return _written(render, samples, 0.0, dest)
+    found, peak_db = _measured(render, samples)
+    most_db = min(GAIN_MOST_DB, PEAK_DB - HEADROOM_DB - peak_db + LIMIT_MOST_DB)
+    made = _written(render, samples, 0.0 if found is None else min(target - found, most_db), dest)
     for number in range(1, PASSES):
         progress(number / PASSES)
-        if target is None or made.lufs is None or not made.limited:
+        step = 0.0 if made.lufs is None else target - made.lufs
+        if not made.limited or abs(step) <= NEAR_LU or (step > 0 and made.gain_db >= most_db):
             break
-        step = target - made.lufs
-        if abs(step) <= NEAR_LU or (step > 0 and made.gain_db >= GAIN_MOST_DB):
-            break
-        made = _written(render, samples, min(made.gain_db + step, GAIN_MOST_DB), dest)
+        made = _written(render, samples, min(made.gain_db + step, most_db), dest)
     progress(1.0)
     return made
+
+
+def _measured(render: Render, samples: int) -> tuple[float | None, float]:
+    """Loudness and highest sample (dB) of what is rendered."""
+    meter, peak = Meter(RATE), 0.0
+    for start in range(0, samples, BLOCK):
+        block = render(start, min(start + BLOCK, samples))
+        meter.feed(block)
+        peak = max(peak, float(np.abs(block).max(initial=0)))
+    return meter.lufs, in_db(peak)
 
 
 def _written(render: Render, samples: int, gain_db: float, dest: Path) -> Mastered:

@@ -144,13 +144,12 @@ class _Layers:
     def balance(self) -> None:
         """Find each layer's gain, and when the narration speaks."""
         voice = None if self.narration is None else self.narration.lufs()
-        under = self.own is not None or self.narration is not None
-        if self.leveled:
+        several = sum(layer is not None for layer in (self.own, self.narration, self.music)) > 1
+        if self.leveled and several:
             own = None if self.own is None else self.own.lufs()
             music = None if self._music_stem is None else self._music_stem.lufs()
             self._gains = {"own": _to_level(own), "narration": _to_level(voice), "music": _to_level(music)}
-            if under:
-                self._gains["music"] *= 10 ** (BED_DB / 20)
+            self._gains["music"] *= 10 ** (BED_DB / 20)
         if self.narration is not None:
             self._ducking = Ducking(self.narration, voice)
 
@@ -162,7 +161,7 @@ class _Layers:
         if self.music is not None:
             out += self.music.read(start, stop) * self._gain("music", start, stop, MUSIC_DUCK_DB)
         if self.narration is not None:
-            out += self.narration.read(start, min(stop, self.samples)) * np.float32(self._gains["narration"])
+            out += self.narration.read(start, stop) * np.float32(self._gains["narration"])
         return out
 
     def _gain(self, layer: str, start: int, stop: int, depth_db: float) -> Wave | np.float32:
@@ -179,7 +178,7 @@ def _about_level(made: Mastered, target: float | None) -> list[str]:
         return []
     if abs(made.lufs - target) <= FAR_LU:
         return []
-    if made.gain_db >= GAIN_MOST_DB:
+    if not made.limited:
         why = f"it is so quiet that {GAIN_MOST_DB:.0f} dB more would raise nothing but its noise further"
     else:
         why = "its peaks stand so far above the rest that no more can be had without cutting them off"

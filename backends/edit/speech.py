@@ -40,11 +40,12 @@ VOICES = {
 """The voice for a script, by the first word of its characters' Unicode names; every other text is read as English."""
 
 
-def speak(text: str, dest: Path, env: Mapping[str, str]) -> Path:
-    """Write the text, spoken, to `dest` (WAV). env: where PATH is looked up.
+def speak(text: str, dest: Path, env: Mapping[str, str], limit_s: float = TIME_LIMIT_S) -> Path:
+    """Write the text, spoken, to `dest` (WAV). env: where PATH is looked up. limit_s: how long it
+    may take.
 
     VideoError("unsupported") when no espeak-ng is there, ("invalid_request") for a text without a word or above
-    5000 characters, ("provider") when it makes nothing, ("timeout") after a minute.
+    5000 characters, ("provider") when it makes nothing, ("timeout") when it takes too long.
     """
     words = str(cleaned(text)).strip()
     if not any(letter.isalnum() for letter in words):
@@ -62,21 +63,21 @@ def speak(text: str, dest: Path, env: Mapping[str, str]) -> Path:
         )
     dest.unlink(missing_ok=True)
     options = ["-v", voice_of(words), "-s", str(WORDS_A_MINUTE), "-b", "1", "-w", str(dest), "--stdin"]
-    _run([program, *options], words, search)
+    _run([program, *options], words, search, limit_s)
     if not dest.is_file() or dest.stat().st_size <= 44:  # a WAV header alone
         raise VideoError("provider", "espeak-ng made no sound of the narration: give a sound file instead")
     return dest
 
 
-def _run(command: list[str], text: str, search: str) -> None:
+def _run(command: list[str], text: str, search: str, limit_s: float) -> None:
     environment = {"PATH": search, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
-            command, input=text.encode(), capture_output=True, timeout=TIME_LIMIT_S, env=environment, check=False
+            command, input=text.encode(), capture_output=True, timeout=limit_s, env=environment, check=False
         )
     except subprocess.TimeoutExpired:
         raise VideoError(
-            "timeout", f"espeak-ng did not end within {TIME_LIMIT_S:.0f} s: shorten the narration, or give a sound file"
+            "timeout", f"espeak-ng did not end within {limit_s:g} s: shorten the narration, or give a sound file"
         ) from None
     except OSError as error:
         raise VideoError("provider", f"espeak-ng could not be started ({error.strerror}): give a sound file") from None

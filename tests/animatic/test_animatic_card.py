@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.animatic.card import INK, PAPER, SLATE, Card, card_take
-from backends.animatic.typesetting import drawable, measure, set_block
+from backends.media.typesetting import drawable, measure, set_block
 from tests.animatic.filming import Picture, film, prepared
 
 SIZES = [(640, 360), (360, 640), (360, 360)]

@@ -7,6 +7,7 @@ card looks the same on every machine. It neither shapes nor turns round: right-t
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from backends.animatic.lens import Rgb
+from backends.media.pixels import Picture
 
 LARGEST, SMALLEST = 0.085, 0.025
 """Type size, of the frame's shorter side; at the smallest (9 px at 360p) a square card holds 1000 characters."""
@@ -27,6 +28,8 @@ NO_LINE_START = "、。，．・：；！？）」』】〕〉》…ー々ぁぃ
 """East Asian type never begins a line with these (JIS X 4051)."""
 
 Ink = tuple[int, int, int]
+Measure = Callable[[str, int], float]
+"""The width in pixels of a line at a type size."""
 
 
 @cache
@@ -40,7 +43,7 @@ def measure(text: str, size: int, weight: int = REGULAR) -> int:
 
 
 def put(
-    canvas: Rgb,
+    canvas: Picture,
     text: str,
     at: tuple[float, float],
     size: int,
@@ -64,7 +67,7 @@ def drawable(character: str) -> bool:
     return not np.array_equal(_drawn(character), _drawn("?"))
 
 
-def _drawn(text: str) -> Rgb:
+def _drawn(text: str) -> Picture:
     canvas = np.zeros((64, 96, 3), np.uint8)
     put(canvas, text, (16, 48), 40, (255, 255, 255))
     return canvas
@@ -94,7 +97,7 @@ def set_block(text: str, width: int, height: int, unit: int) -> Block:
     smallest = max(8, round(unit * SMALLEST))
     size = float(unit * LARGEST)
     while True:
-        block = Block(tuple(_lines(clean, width, max(smallest, round(size)))), max(smallest, round(size)))
+        block = Block(tuple(break_lines(clean, width, max(smallest, round(size)))), max(smallest, round(size)))
         if block.height <= height:
             return block
         if block.size == smallest:
@@ -110,7 +113,7 @@ def _ellipsis(line: str, width: int, size: int) -> str:
     return f"{line.rstrip()} …"
 
 
-def _lines(text: str, width: int, size: int) -> list[str]:
+def break_lines(text: str, width: int, size: int, measure: Measure = measure) -> list[str]:
     """Greedy lines; a word wider than a line is broken; of several blank lines one is kept."""
     lines: list[str] = []
     for paragraph in text.strip().split("\n"):
@@ -122,18 +125,19 @@ def _lines(text: str, width: int, size: int) -> list[str]:
                 continue
             if line:
                 lines.append(line)
-            *full, line = _broken(word, width, size)
+            *full, line = _broken(word, width, size, measure)
             lines.extend(full)
         if line or (lines and lines[-1]):
             lines.append(line)
     return lines or [""]
 
 
-def _broken(word: str, width: int, size: int) -> list[str]:
+def _broken(word: str, width: int, size: int, measure: Measure) -> list[str]:
     """A word in pieces that fit; a piece never starts with a mark that must not start a line."""
     pieces = [""]
     for character in word:
-        if pieces[-1] and measure(pieces[-1] + character, size) > width:
+        attached = unicodedata.category(character).startswith("M")
+        if pieces[-1] and not attached and measure(pieces[-1] + character, size) > width:
             carried = pieces[-1][-1] if character in NO_LINE_START and len(pieces[-1]) > 1 else ""
             pieces[-1] = pieces[-1].removesuffix(carried)
             pieces.append(carried)
