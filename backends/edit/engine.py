@@ -15,6 +15,7 @@ from backends.edit.joiner import Joiner
 from backends.edit.plan import Plan, plan
 from backends.edit.request import FinishRequest
 from backends.edit.timeline import Timeline
+from backends.edit.words import Cues, Painter, read_words, srt
 from backends.media.probe import probe_clip
 from backends.request import MediaFacts
 
@@ -38,22 +39,20 @@ def finish(
     """Make the film in `dest` (empty). assets: by the request's places. VideoError tells what cannot be done."""
     facts = {place: _measured(asset) for place, asset in assets.items()}
     files = {place: asset.path for place, asset in assets.items()}
-    planned = plan(request, facts)
-    timeline = Timeline(planned, files)
-    notes = list(planned.notes)
-    if planned.loop and timeline.loops_already():
-        planned = replace(planned, loop=0, frames=planned.frames + planned.loop)
-        timeline = Timeline(planned, files)
-        notes.append("its end runs into its beginning already: nothing was blended for the loop")
+    planned, timeline, notes = _planned(request, facts, files)
+    cues = _cues(request, planned, files)
     progress(0.0, "mixing the sound")
     heard = soundtrack.mixed(request, planned, facts, files, dest, env, progress)
-    notes += heard.notes
+    notes += [*cues.notes, *heard.notes]
     copied = _copied(request, planned, files, heard, dest, progress)
-    if copied is None:
-        path = export.write(request.format, planned, timeline, heard.path, dest, progress)
-    else:
+    if copied is not None:
         path = copied
         notes.append("joined without encoding anew: every picture is as it was")
+    else:
+        painter = Painter(cues, planned.width, planned.height, planned.fps)
+        notes += painter.notes
+        frames = (painter.paint(picture, number) for number, picture in enumerate(timeline.frames()))
+        path = export.write(request.format, planned, frames, heard.path, dest, progress)
     notes += timeline.notes
     shown, told = export.animated(request.format, path, dest, progress)
     notes += told
@@ -67,7 +66,38 @@ def finish(
         "peak_db": heard.peak_db,
         "copied": copied is not None,
     }
-    return Output(path, facts=made, notes=tuple(dict.fromkeys(notes)), export=shown)
+    beside = _subtitles(cues, dest)
+    return Output(path, facts=made, notes=tuple(dict.fromkeys(notes)), extras=beside, export=shown)
+
+
+def _planned(
+    request: FinishRequest, facts: Mapping[str, MediaFacts], files: Mapping[str, Path]
+) -> tuple[Plan, Timeline, list[str]]:
+    """The plan, its frames, and what to tell. Nothing is blended for a loop that is one already."""
+    planned = plan(request, facts)
+    timeline = Timeline(planned, files)
+    notes = list(planned.notes)
+    if planned.loop and timeline.loops_already():
+        planned = replace(planned, loop=0, frames=planned.frames + planned.loop)
+        timeline = Timeline(planned, files)
+        notes.append("its end runs into its beginning already: nothing was blended for the loop")
+    return planned, timeline, notes
+
+
+def _cues(request: FinishRequest, planned: Plan, files: Mapping[str, Path]) -> Cues:
+    """The words on the picture, and when."""
+    captions = files["captions"] if request.captions_file else request.captions
+    return read_words(captions, request.titles, planned.duration_s)
+
+
+def _subtitles(cues: Cues, dest: Path) -> tuple[Path, ...]:
+    """The captions as a file beside the film, for players and platforms that show their own."""
+    spoken = [cue for cue in cues if cue.kind == "caption"]
+    if not spoken:
+        return ()
+    path = dest / "captions.srt"
+    path.write_text(srt(spoken), "utf-8")
+    return (path,)
 
 
 def _measured(asset: Asset) -> MediaFacts:

@@ -9,7 +9,6 @@ from pathlib import Path
 from backends.backend import Progress
 from backends.edit.plan import Plan
 from backends.edit.request import Format
-from backends.edit.timeline import Timeline
 from backends.media.encode import ClipWriter
 from backends.media.forms import MOV, MP4, WEBM, Form
 from backends.media.pixels import Picture
@@ -19,13 +18,15 @@ FORMS: dict[Format, Form] = {"mp4": MP4, "webm": WEBM, "mov": MOV, "gif": MP4, "
 """An animated picture is made of an MP4, which stays beside it: a job's clip can always be used again."""
 
 
-def write(form: Format, plan: Plan, timeline: Timeline, sound: Path | None, dest: Path, progress: Progress) -> Path:
+def write(
+    form: Format, plan: Plan, frames: Iterator[Picture], sound: Path | None, dest: Path, progress: Progress
+) -> Path:
     """Encode the film's frames with the sound of a WAV file; where it is."""
     chosen = FORMS[form]
     path = dest / f"clip{chosen.suffix}"
     heard = None if sound is None else SoundFile(sound)
     with ClipWriter(path, plan.width, plan.height, plan.fps, audio_from=heard, form=chosen) as writer:
-        for picture in _counted(timeline.frames(), plan.frames, progress):
+        for picture in _counted(frames, plan.frames, progress):
             writer.write(picture)
     return path
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self
 
 from backends.backend import Prepared, registered
+from backends.edit.cues import Kind, read_lines, within
 from backends.edit.plan import Plan, forecast
 from backends.edit.request import FinishRequest
 from backends.jobs import records
@@ -93,6 +95,7 @@ def finish_of(row: Row) -> FinishRequest:
 def cut_job(order: Cut, inputs: Resolved, principal: str, client: str) -> NewJob:
     """The job of a film. VideoError tells what of it can never be made, as far as its media are known."""
     plan = forecast(order.finish, inputs.facts)
+    notes = (*inputs.notes, *(plan.notes if plan else ()), *(_words(order.finish, plan) if plan else ()))
     digest = order.digest(inputs)
     key = order.key(digest)
     access = registered(EDITOR).access({})
@@ -124,8 +127,22 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str) -> NewJob
         est_low=0,
         est_high=0,
         typical_s=_typical_s(plan),
-        notes=tuple(dict.fromkeys((*inputs.notes, *(plan.notes if plan else ())))),
+        notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _words(finish: FinishRequest, plan: Plan) -> list[str]:
+    """What is to be told of the words on the picture. VideoError for a line that is none. A subtitle file is read when
+    the film is made."""
+    notes: list[str] = []
+    captions = () if finish.captions_file else finish.captions
+    kinds: tuple[tuple[Sequence[str], Kind, str], ...] = (
+        (captions, "caption", "captions"),
+        (finish.titles, "title", "titles"),
+    )
+    for lines, kind, place in kinds:
+        notes += within(read_lines(lines, kind, place), plan.duration_s, place)[1]
+    return notes
 
 
 def _typical_s(plan: Plan | None) -> float | None:
