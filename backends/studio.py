@@ -124,7 +124,9 @@ class Studio:
 
         VideoError, as `submit` would raise it, when no model can; so for a named model that cannot.
         """
-        inputs = self.context.inputs.resolve(request, self.principal, "look")
+        order = self.orders.with_part(Order(request))
+        request = order.request
+        inputs = order.resolve(self.context.inputs, self.principal, "look")
         walls = ledger.walls(self.context.store)
         market = Market(
             self.context.catalog, self.context.env, walls.allow_providers, walls.per_job, walls.allow_unknown_price

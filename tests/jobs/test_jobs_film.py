@@ -131,3 +131,22 @@ def test_what_of_a_film_can_never_be_is_refused_at_once(stand: Stand) -> None:
         with pytest.raises(VideoError, match=told):
             studio.finish_clip(build_finish(**asked))
     assert station.rows("SELECT id FROM jobs") == []
+
+
+def test_a_part_of_a_clip_is_extended_and_nothing_else_of_it(stand: Stand) -> None:
+    station = stand()
+    write_clip(station.root / "one.mp4")
+    studio = station.studio()
+    asked = build_request(task="extend", model="animatic", source_clip="one.mp4#t=0,0.5", duration_s=1)
+    assert studio.estimate(asked)["fits"][0]["model"] == "animatic"
+    assert studio.quote(asked).model == "animatic" and station.rows("SELECT id FROM jobs") == []
+    ticket = studio.submit(asked)
+    (made,) = station.settled(studio, [ticket.job_id], 60)
+    assert made.state == "succeeded" and made.duration_s == pytest.approx(1.5, abs=0.05), made
+    assert len(made.parents) == 1 and studio.get(made.parents[0]).task == "finish"
+    assert studio.submit(asked).job_id == ticket.job_id
+    assert studio.quote(asked).job == ticket.job_id
+    with pytest.raises(
+        VideoError, match=r"frames\[0\]: #t=0,1 takes a part of a clip, and no part is taken here"
+    ):
+        studio.submit(build_request(task="image_to_video", model="animatic", frames=[{"image": "one.mp4#t=0,1"}]))

@@ -21,8 +21,9 @@ from backends.jobs import records
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.order.order import Order
 from backends.jobs.records import NewJob
+from backends.jobs.store import codec
 from backends.jobs.store.database import Row
-from backends.request import VideoRequest
+from backends.request import MediaFacts, VideoRequest
 
 EDITOR = "edit"
 """The provider, the engine and the model's name of every film."""
@@ -129,6 +130,16 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str) -> NewJob
         typical_s=_typical_s(plan),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def promise_of_film(job: NewJob) -> MediaFacts | None:
+    """What the film will be, None while that depends on media which are not known."""
+    prepared = job.prepared
+    if not prepared.width:
+        return None
+    audio = any(codec.facts_from_json(entry["facts"]).audio for entry in job.inputs.values() if "facts" in entry)
+    seconds, fps = prepared.request.duration_s, prepared.request.fps
+    return MediaFacts("clip", "video/mp4", prepared.width, prepared.height, 0, seconds, fps, audio=audio)
 
 
 def _words(finish: FinishRequest, plan: Plan) -> list[str]:

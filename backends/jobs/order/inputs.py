@@ -160,7 +160,9 @@ class Inputs:
         """`found`, and the input of one place. What was copied for one that is refused is taken away at once."""
         name = MediaName.parse(text)
         if name.is_part and not place.startswith("clips"):
-            raise VideoError("asset", f"the part {name.fragment} of a clip can be named in finish_clip's clips alone")
+            raise VideoError(
+                "asset", f"{name.fragment} takes a part of a clip, and no part is taken here: leave it out"
+            )
         added: list[str] = []
         notes: list[str] = []
         try:

@@ -13,6 +13,7 @@ from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, choose
 from backends.catalog.price import Estimate, money
+from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
@@ -20,15 +21,18 @@ from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files
-from backends.jobs.order.cut import Cut, cut_job
+from backends.jobs.order.cut import Cut, cut_job, promise_of_film
 from backends.jobs.order.inputs import BlobGone, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
-from backends.jobs.order.order import Order
+from backends.jobs.order.order import Again, Order
 from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
 from backends.plain import one_line, quoted
-from backends.request import MediaFacts, VideoRequest
+from backends.request import MediaFacts, MediaName, VideoRequest
+
+PREVIS = "PREVIS is in it: clips that no generative model made"
+"""What is told of a film of previsualisations."""
 
 TRIES = 5
 """How often the inputs are copied anew when a refused call has taken the same bytes away."""
@@ -75,14 +79,16 @@ class Orders:
     def quote(self, order: Order) -> Quote:
         """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
         order.check()
+        order = self.with_part(order)
         inputs = order.resolve(self.context.inputs, self.principal, "hash")
         same = self._same(order, inputs)
         key = order.key(order.digest(inputs))
         if same is not None:
             return Quote(key, same["model"], same["id"], same["state"], promise=self._promise_of(same))
         if isinstance(order, Cut):
-            job = cut_job(order, inputs, self.principal, self.client)
-            return Quote(key, job.prepared.model, estimate=Estimate.free(job.typical_s), notes=tuple(job.notes))
+            job = self._film(order, inputs)
+            free, promise = Estimate.free(job.typical_s), promise_of_film(job)
+            return Quote(key, job.prepared.model, estimate=free, notes=tuple(job.notes), promise=promise)
         choice, _ = self._choose(order, inputs)
         notes = (*inputs.notes, *choice.notes, *self._like(order, inputs, choice))
         return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes, promise=_promise(choice))
@@ -100,6 +106,9 @@ class Orders:
         What was copied for an order that is refused is taken away again.
         """
         order.check()
+        if _names_a_part(order):
+            self.quote(order)  # what cannot be made is told before its part is cut out
+            order = self.with_part(order, start=True)
         for last in (False,) * (TRIES - 1) + (True,):
             inputs = order.resolve(self.context.inputs, self.principal)
             try:
@@ -120,8 +129,7 @@ class Orders:
         if same is not None:
             return Placed(same, replayed=True, notes=_label_notes(order, same))
         if isinstance(order, Cut):
-            job = cut_job(order, inputs, self.principal, self.client)
-            row, replayed = self._insert([job], inputs, durable=False)
+            row, replayed = self._insert([self._film(order, inputs)], inputs, durable=False)
             return Placed(row, replayed)
         choice, steps = self._choose(order, inputs)
         if not order.confirmed:
@@ -129,6 +137,30 @@ class Orders:
         jobs = self._jobs(order, inputs, choice, steps)
         row, replayed = self._insert(jobs, inputs, durable=choice.estimate.usd_high != 0)
         return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
+
+    def with_part(self, order: Order, *, start: bool = False) -> Order:
+        """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
+        is there already, is started now, or is promised for a quote."""
+        if not _names_a_part(order):
+            return order
+        cut = Cut.of(build_finish(clips=[order.request.source_clip]), client=order.client)
+        if start:
+            return _from_clip(order, str(self.place(cut).row["id"]))
+        quote = self.quote(cut)
+        if quote.job is not None:
+            return _from_clip(order, quote.job)
+        if quote.promise is None:
+            raise VideoError("asset", "clip: a part of it can be taken when it is known: save it, and give its path")
+        return replace(order, promised={**order.promised, "source_clip": quote.promise})
+
+    def _film(self, order: Cut, inputs: Resolved) -> NewJob:
+        job = cut_job(order, inputs, self.principal, self.client)
+        parents = [entry.get("from_job") or entry.get("job") for entry in inputs.entries.values()]
+        ids = [parent for parent in parents if parent]
+        sketches = self.context.store.rows(
+            f"SELECT 1 FROM jobs WHERE engine = 'previs' AND id IN ({', '.join('?' * len(ids))})", tuple(ids)
+        )
+        return replace(job, notes=(*job.notes, PREVIS)) if sketches else job
 
     def _insert(self, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool) -> tuple[Row, bool]:
         """The first job with the others as its steps, and whether it was there already."""
@@ -265,6 +297,15 @@ class Orders:
         if paid:
             other_folders.record(self.context.settings.home, access.lane, self.context.settings.env)
         return job.on(access.lane, access.base_url)
+
+
+def _names_a_part(order: Order) -> bool:
+    source = None if isinstance(order, Cut | Again) else order.request.source_clip
+    return source is not None and "source_clip" not in order.promised and MediaName.parse(source).is_part
+
+
+def _from_clip(order: Order, job: str) -> Order:
+    return replace(order, request=order.request.model_copy(update={"source_clip": job}))
 
 
 def _label_notes(order: Order, row: Row) -> tuple[str, ...]:
