@@ -174,9 +174,10 @@ class Studio:
         client: str = "",
     ) -> Ticket:
         """Put a film of clips and stills into the store (see `backends.edit.request`) and see to its worker; its
-        ticket, at once. Free. Clips may be jobs that are not finished yet: the film waits for them, and fails, unpaid,
-        when one of them does. The same request with the same take is the same job."""
-        placed = self.orders.place(Cut.of(finish, take=take, request_key=request_key, label=label, client=client))
+        ticket, at once. Free, unless a model is named that makes it larger. Clips may be jobs that are not finished
+        yet: the film waits for them, and fails, unpaid, when one of them does. The same request with the same take is
+        the same job."""
+        placed = self.orders.place_film(Cut.of(finish, take=take, request_key=request_key, label=label, client=client))
         return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
 
     def quote_finish(

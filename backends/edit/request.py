@@ -34,10 +34,11 @@ class FinishRequest(Part):
     clips: 1 to 50 media names in their order; `#t=FROM,TO` takes a part of a clip, and says of a still for how long it
     is held (3 s without it). crossfade_s: 0..10, how long one runs into the next. aspect_ratio, resolution, fps: of the
     film (the first clip's own when left out). fit, focus: how a picture of another ratio is put into it, as in
-    VideoRequest. loop: the end runs into the beginning. speed: 0.1..10, of the clips and their sound. upscaler:
-    "local" (Lanczos). narration: text to speak, or the name of a sound file. music: of a sound file. mute: none of the
-    clips' own sound. loudness: LUFS, -40..-5 (-16 when left out). captions: each `FROM-TO TEXT`, or one .srt or .vtt
-    file. titles: each `FROM-TO TEXT`.
+    VideoRequest. loop: the end runs into the beginning. speed: 0.1..10, of the clips and their sound. upscaler: "local"
+    (Lanczos, as resolution asks), or a model that makes the finished film larger, for max_cost_usd at most. narration:
+    text to speak, or the name of a sound file. music: of a sound file. mute: none of the clips' own sound. loudness:
+    LUFS, -40..-5 (-16 when left out). captions: each `FROM-TO TEXT`, or one .srt or .vtt file. titles: each
+    `FROM-TO TEXT`.
     """
 
     clips: tuple[Name, ...] = Field(min_length=1)
@@ -69,12 +70,10 @@ class FinishRequest(Part):
             )
         return clips
 
-    @field_validator("upscaler")
-    @classmethod
-    def _is_known(cls, upscaler: str | None) -> str | None:
-        if upscaler not in (None, "local"):
-            raise ValueError(f'{upscaler[:80]!r} cannot be used here: "local" (Lanczos on this machine, free) can')
-        return upscaler
+    @property
+    def upscaling_model(self) -> str | None:
+        """The model that makes the finished film larger, None where this machine does."""
+        return None if self.upscaler in (None, "local") else self.upscaler
 
     @property
     def narration_file(self) -> str | None:

@@ -39,7 +39,10 @@ def finish(
     focus: Annotated[str | None, typer.Option(metavar="X,Y", help="What a crop is made around, as 0.5,0.3.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
     speed: Annotated[float, typer.Option(help="0.5 is slow motion, 2 is twice as fast.")] = 1.0,
-    upscaler: Annotated[str | None, typer.Option(help="local (Lanczos).")] = None,
+    upscaler: Annotated[
+        str | None, typer.Option(help="local (Lanczos), or a model that makes the film larger.")
+    ] = None,
+    max_cost: Annotated[float, typer.Option(help="US dollars that such a model may cost.")] = 0.0,
     narration: Annotated[str | None, typer.Option(help="Words to speak, or a sound file.")] = None,
     music: Annotated[str | None, typer.Option(help="A sound file, under everything.")] = None,
     mute: Annotated[bool, typer.Option("--mute", help="Leave out the clips' own sound.")] = False,
@@ -70,6 +73,7 @@ def finish(
             loop=loop,
             speed=speed,
             upscaler=upscaler,
+            max_cost_usd=max_cost,
             narration=narration,
             music=music,
             mute=mute,

@@ -146,7 +146,43 @@ def test_a_part_of_a_clip_is_extended_and_nothing_else_of_it(stand: Stand) -> No
     assert len(made.parents) == 1 and studio.get(made.parents[0]).task == "finish"
     assert studio.submit(asked).job_id == ticket.job_id
     assert studio.quote(asked).job == ticket.job_id
-    with pytest.raises(
-        VideoError, match=r"frames\[0\]: #t=0,1 takes a part of a clip, and no part is taken here"
-    ):
+    with pytest.raises(VideoError, match=r"frames\[0\]: #t=0,1 takes a part of a clip, and no part is taken here"):
         studio.submit(build_request(task="image_to_video", model="animatic", frames=[{"image": "one.mp4#t=0,1"}]))
+
+
+UPSCALER = """
+provider = "paid"
+[[model]]
+id = "paid/larger"
+like = "paid/quick"
+title = "Paid, makes clips larger"
+[model.price]
+unit = "per_second"
+rates = [{ usd = 0.20 }]
+date = 2026-11-23
+source = "invented for tests"
+[[model.mode]]
+tasks = ["upscale"]
+durations = "source"
+audio = "source"
+prompt_required = false
+"""
+
+
+def test_a_film_may_be_made_larger_by_a_model_for_as_much_as_is_allowed(
+    serve: Callable[..., FakeServer], stand: Stand
+) -> None:
+    station = stand(serve(mode="key"))
+    furnished(station)
+    folder = station.home / "catalog"
+    folder.mkdir(parents=True)
+    (folder / "larger.toml").write_text(UPSCALER)
+    studio = station.studio()
+    asked = {"clips": ["one.mp4", "two.mp4"], "upscaler": "paid/larger"}
+    with pytest.raises(VideoError, match=r"0\.40") as told:
+        studio.finish_clip(build_finish(**asked, max_cost_usd=0))
+    assert told.value.kind == "needs_budget" and station.rows("SELECT id FROM jobs") == []
+    ticket = studio.finish_clip(build_finish(**asked, max_cost_usd=1), label="large")
+    assert (ticket.model, ticket.est_cost_usd, ticket.state) == ("paid/larger", 0.4, "waiting")
+    again = studio.finish_clip(build_finish(**asked, max_cost_usd=1), label="large")
+    assert again.replayed and again.job_id == ticket.job_id

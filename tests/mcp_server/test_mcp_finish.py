@@ -112,7 +112,7 @@ def test_what_cannot_be_is_told_at_the_door_all_at_once(host: Callable[..., RawC
         shape = client.call("finish_clip", clips=["coffee.png", "astronaut.png"], aspect_ratio="9:16")
         assert shape["isError"] and 'nearest that works: fit="blur"' in text_of(shape), text_of(shape)
         fixed = shape["structuredContent"]["next"]
-        assert not client.call(fixed["tool"], **fixed["arguments"]).get("isError")
-
         unknown = client.call("finish_clip", clips=["coffee.png"], upscaler="topaz")
-        assert unknown["isError"] and '"local"' in text_of(unknown)
+        assert unknown["isError"] and "topaz" in text_of(unknown), text_of(unknown)
+        assert client.structured("list_jobs")["jobs"] == [], "nothing was started"
+        assert not client.call(fixed["tool"], **fixed["arguments"]).get("isError")

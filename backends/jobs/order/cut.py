@@ -17,6 +17,7 @@ from backends.backend import Prepared, registered
 from backends.edit.cues import Kind, read_lines, within
 from backends.edit.plan import Plan, forecast
 from backends.edit.request import FinishRequest
+from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.order.order import Order
@@ -70,6 +71,22 @@ class Cut(Order):
         if self.before is not None:
             return str(self.before["digest"])
         return hashlib.sha256(f"finish {self.finish.digest(inputs.hashes)}".encode()).hexdigest()
+
+
+def upscaled(cut: Cut, model: str) -> tuple[Cut, Order]:
+    """The film at its own size, and the order that makes it larger by a model; its clip is still to be named."""
+    if cut.finish.format != "mp4":
+        raise VideoError("invalid_request", f"upscaler {model[:80]} takes an MP4 film: leave format out, or upscaler")
+    finish = cut.finish.model_copy(update={"upscaler": None, "resolution": None, "max_cost_usd": None})
+    film = Cut.of(finish, client=cut.client)
+    wanted = VideoRequest(
+        task="upscale",
+        model=model,
+        source_clip="the film",
+        resolution=cut.finish.resolution,
+        max_cost_usd=cut.finish.max_cost_usd,
+    )
+    return film, Order(wanted, take=cut.take, request_key=cut.request_key, label=cut.label, client=cut.client)
 
 
 def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:

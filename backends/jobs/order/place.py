@@ -21,7 +21,7 @@ from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files
-from backends.jobs.order.cut import Cut, cut_job, promise_of_film
+from backends.jobs.order.cut import Cut, cut_job, promise_of_film, upscaled
 from backends.jobs.order.inputs import BlobGone, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
@@ -137,6 +137,21 @@ class Orders:
         jobs = self._jobs(order, inputs, choice, steps)
         row, replayed = self._insert(jobs, inputs, durable=choice.estimate.usd_high != 0)
         return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
+
+    def place_film(self, cut: Cut) -> Placed:
+        """A film; where a model is named to make it larger, that model's paid job, which waits for the free film."""
+        model = cut.finish.upscaling_model
+        if model is None:
+            return self.place(cut)
+        film, larger = upscaled(cut, model)
+        quote = self.quote(film)
+        if quote.job is None and quote.promise is not None:
+            self.quote(replace(larger, promised={"source_clip": quote.promise}))  # a refusal starts nothing
+        elif quote.job is None:
+            raise VideoError(
+                "asset", f"what {model} would cost is known when the clips are: save them, give their paths"
+            )
+        return self.place(_from_clip(larger, str(self.place(film).row["id"])))
 
     def with_part(self, order: Order, *, start: bool = False) -> Order:
         """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
