@@ -1,6 +1,7 @@
 """VideoRequest and its parts: the one vocabulary of the whole program.
 
-Media are named here, never carried: a path, an https URL, a job id or `video://jobs/ID[/last_frame|/frame/T]`.
+Media are named here, never carried: a path, an https URL, a job id or `video://jobs/ID[/last_frame|/frame/T]`;
+`#t=FROM,TO` behind a clip's name takes that part of it (W3C Media Fragments, seconds).
 Camera moves and references have string forms, since an agent writes those with fewer mistakes than objects.
 Nothing here knows a model's limits (`backends.catalog.rules` does): only what no model could ever mean is refused.
 """
@@ -13,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import unquote, urlsplit
@@ -34,6 +35,8 @@ from backends.errors import Problem, VideoError, listing
 
 Task = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
 TASKS: tuple[Task, ...] = get_args(Task)
+Work = Literal[Task, "finish"]
+"""What a job may be: a model's task, or finishing clips on this machine (`backends.edit`)."""
 Fit = Literal["crop", "pad", "blur", "refuse"]
 Role = Literal["first", "middle", "last"]
 
@@ -311,7 +314,7 @@ class VideoRequest(Part):
     max_cost_usd: refuse above this high estimate; 0 = nothing that costs money. None = the person's walls alone.
     """
 
-    task: Task
+    task: Work
     model: str = Field(default="auto", min_length=1, max_length=200)
     prompt: str = Field(default="", max_length=MAX_PROMPT)
     negative_prompt: str = Field(default="", max_length=MAX_PROMPT)
@@ -390,10 +393,11 @@ def _drop_unset(body: dict[str, Any]) -> None:
 class MediaFacts:
     """What is known of one input before it is used. Sizes in pixels, as displayed (rotation applied).
 
-    kind: "image" or "clip". mime: by content, never by name. frames: exact count where it was counted.
+    kind: "image", "clip", "sound" (sound alone) or "words" (subtitles); the last two have no size. mime: by content,
+    never by name. frames: exact count where it was counted.
     """
 
-    kind: Literal["image", "clip"]
+    kind: Literal["image", "clip", "sound", "words"]
     mime: str
     width: int
     height: int
@@ -415,16 +419,38 @@ class MediaName:
 
     kind: "path", "url" or "job". value: the path, the URL or the job id.
     part: "clip", "last_frame" or "frame" (with t in seconds); "clip" for paths and URLs.
+    from_s, to_s: the part of the clip that `#t=FROM,TO` takes, None where it is not said; of a still that is held,
+    to_s - from_s is for how long.
     """
 
     kind: Literal["path", "url", "job"]
     value: str
     part: Literal["clip", "last_frame", "frame"] = "clip"
     t: float = 0.0
+    from_s: float | None = None
+    to_s: float | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a part of the clip is meant."""
+        return self.from_s is not None or self.to_s is not None
+
+    @property
+    def fragment(self) -> str:
+        """What stands behind the name: "#t=1.5,4", or ""."""
+        if not self.is_part:
+            return ""
+        end = "" if self.to_s is None else f",{self.to_s:g}"
+        return f"#t={self.from_s or 0:g}{end}"
 
     @classmethod
     def parse(cls, text: str) -> MediaName:
         """From what a caller writes; a form that can never work is a VideoError("asset")."""
+        bare, from_s, to_s = _without_fragment(text)
+        return replace(cls._parse(bare), from_s=from_s, to_s=to_s)
+
+    @classmethod
+    def _parse(cls, text: str) -> MediaName:
         if re.fullmatch(JOB_ID_PATTERN, text):
             return cls("job", text)
         if text.startswith("video:"):
@@ -464,6 +490,35 @@ class MediaName:
             "asset",
             f"{scheme[1].lower()}: addresses are not fetched: give an https URL or the path of a local file",
         )
+
+
+_TIME = r"(?:\d+:)?(?:\d+:)?\d+(?:\.\d+)?"
+_FRAGMENT = re.compile(rf"#t=(?:npt:)?({_TIME})?s?(?:,({_TIME})s?)?$")
+
+
+def _without_fragment(text: str) -> tuple[str, float | None, float | None]:
+    """A media name without its #t=FROM,TO, and the two times in seconds. VideoError("asset") for times that are none:
+    only a name that goes on as a file's does (`take#t=1.mov`) is left as it is."""
+    start = text.rfind("#t=")
+    if start < 0 or re.search(r"[/\\]|\.[A-Za-z]\w{1,4}$", text[start:]):
+        return text, None, None
+    found = _FRAGMENT.fullmatch(text[start:])
+    if found is None or not any(found.groups()):
+        raise VideoError(
+            "asset", f"{text[start:][:40]!r} is no part of a clip: write #t=FROM,TO in seconds, as clip.mp4#t=1.5,4"
+        )
+    from_s, to_s = (None if part is None else _seconds(part) for part in found.groups())
+    if to_s is not None and to_s <= (from_s or 0):
+        raise VideoError("asset", f"{text[start:][:40]!r} ends before it begins: write #t=FROM,TO with TO after FROM")
+    return text[:start], from_s, to_s
+
+
+def _seconds(text: str) -> float:
+    """1.5, 0:01.5 or 0:00:01.5 in seconds."""
+    total = 0.0
+    for part in text.split(":"):
+        total = total * 60 + float(part)
+    return total
 
 
 def _path_of(text: str) -> str:

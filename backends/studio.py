@@ -16,6 +16,7 @@ from anyio import to_thread
 from backends.catalog.availability import availability
 from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
+from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
 from backends.jobs import decisions, records
 from backends.jobs.context import Context
@@ -24,14 +25,16 @@ from backends.jobs.inspection import look
 from backends.jobs.lanes import lanes
 from backends.jobs.money import ledger, limits
 from backends.jobs.money.cancel_terms import in_general, is_told
+from backends.jobs.order.cut import EDITOR, Cut
 from backends.jobs.order.next_model import next_model
 from backends.jobs.order.offers import Estimator, Market, in_steps
-from backends.jobs.order.place import Again, Order, Orders, Quote, Where
+from backends.jobs.order.order import Again, Order, Where
+from backends.jobs.order.place import Orders, Quote
 from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
-from backends.request import TASKS, MediaName, VideoRequest
+from backends.request import TASKS, MediaFacts, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 
 __all__ = ["Inspection", "Prefer", "Quote", "Studio", "Where"]
@@ -122,7 +125,9 @@ class Studio:
 
         VideoError, as `submit` would raise it, when no model can; so for a named model that cannot.
         """
-        inputs = self.context.inputs.resolve(request, self.principal, "look")
+        order = self.orders.with_part(Order(request))
+        request = order.request
+        inputs = order.resolve(self.context.inputs, self.principal, "look")
         walls = ledger.walls(self.context.store)
         market = Market(
             self.context.catalog, self.context.env, walls.allow_providers, walls.per_job, walls.allow_unknown_price
@@ -160,6 +165,29 @@ class Studio:
         placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed, client))
         return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
 
+    def finish_clip(
+        self,
+        finish: FinishRequest,
+        *,
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+        client: str = "",
+    ) -> Ticket:
+        """Put a film of clips and stills into the store (see `backends.edit.request`) and see to its worker; its
+        ticket, at once. Free, unless a model is named that makes it larger. Clips may be jobs that are not finished
+        yet: the film waits for them, and fails, unpaid, when one of them does. The same request with the same take is
+        the same job."""
+        placed = self.orders.place_film(Cut.of(finish, take=take, request_key=request_key, label=label, client=client))
+        return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
+
+    def quote_finish(
+        self, finish: FinishRequest, *, label: str = "", promised: Mapping[str, MediaFacts] | None = None
+    ) -> Quote:
+        """What `finish_clip` would make, or the job that is there already. Starts nothing. promised: what clips will be
+        that are not even ordered yet, by place ("clips[0]")."""
+        return self.orders.quote(replace(Cut.of(finish, label=label), promised=promised or {}))
+
     def quote(
         self,
         request: VideoRequest,
@@ -169,9 +197,12 @@ class Studio:
         take: int = 1,
         request_key: str | None = None,
         label: str = "",
+        promised: Mapping[str, MediaFacts] | None = None,
     ) -> Quote:
-        """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing."""
-        return self.orders.quote(Order(request, prefer, where, take, request_key, label))
+        """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing.
+        promised: what inputs will be that are not even ordered yet, by place."""
+        order = Order(request, prefer, where, take, request_key, label, promised=promised or {})
+        return self.orders.quote(order)
 
     def again(self, job_id: str, *, max_cost_usd: Decimal | None = None, confirmed: bool = False) -> Ticket:
         """Another take of a job, by the model that made it: the first take that is not there yet.
@@ -187,10 +218,10 @@ class Studio:
         order = self._next_take(job_id, None)
         return order.take, self.orders.quote(order)
 
-    def _next_take(self, job_id: str, max_cost_usd: Decimal | None) -> Again:
+    def _next_take(self, job_id: str, max_cost_usd: Decimal | None) -> Order:
         row = self._row(job_id)
         for take in range(row["take"] + 1, 100):
-            order = Again.take_of(row, take, max_cost_usd)
+            order = (Cut if row["model"] == EDITOR else Again).take_of(row, take, max_cost_usd)
             if not self.orders.is_there(order):
                 return order
         raise VideoError("invalid_request", f"job {row['id']} has 99 takes: change the request")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from backends.edit.request import FinishRequest, build_finish
 from backends.request import Task, VideoRequest, build_request
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ def request_of(verb: str, given: Arguments) -> VideoRequest:
     if "add_s" in given:
         fields["duration_s"] = given["add_s"]
     return build_request(task=task_of(verb, given), **fields)
+
+
+def finish_of(given: Arguments) -> FinishRequest:
+    """The film that finish_clip's arguments mean. VideoError("invalid_request") tells every problem."""
+    return build_finish(**{name: given[name] for name in FinishRequest.model_fields if name in given})
 
 
 def _keyframes(frames: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -9,7 +9,9 @@ Ranges that `VideoRequest` holds stay there, since its refusal comes together wi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
+from backends.edit.request import Format
 from backends.request import CAMERA_MOVES, TASKS
 
 Schema = dict[str, object]
@@ -180,6 +182,30 @@ def extend_clip() -> Schema:
     """Size, ratio and frame rate are the clip's own."""
     asked = {"clip": text(), "add_s": number(), "prompt": text(), "model": MODEL, "motion": MOTION}
     return closed(asked | LOOK | CHOOSING | ORDER, "clip", "add_s")
+
+
+def finish_clip() -> Schema:
+    """Its own vocabulary (`backends.edit.request`); size, fit and the ticket's terms are as everywhere."""
+    asked = {
+        "clips": listed(
+            text(), "in order: jobs, also unfinished, paths, stills; #t=FROM,TO takes a part or holds a still"
+        ),
+        "crossfade_s": number(),
+        **{name: SIZE[name] for name in ("aspect_ratio", "resolution", "fps")},
+        **FIT,
+        "loop": LOOP,
+        "speed": number(),
+        "upscaler": text(),
+        "narration": text("to speak, or a sound file"),
+        "music": text("sound file"),
+        "mute": flag(),
+        "loudness": number("LUFS"),
+        "captions": listed(text(), "FROM-TO TEXT, or one .srt"),
+        "titles": listed(text()),
+        "format": choice(*get_args(Format)),
+    }
+    named = {name: ORDER[name] for name in ("max_cost_usd", "take", "request_key", "label")}
+    return closed(asked | named, "clips")
 
 
 def estimate_cost() -> Schema:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from backends.errors import Problem, VideoError
-from backends.verbs import Arguments, contradictions, keyframe_order, request_of
+from backends.verbs import Arguments, contradictions, finish_of, keyframe_order, request_of
 from mcp_server.strict import StrictArguments, inside
 
 REQUESTING = ("estimate_cost", "generate_video", "image_to_video", "interpolate_keyframes", "extend_clip")
@@ -16,6 +16,9 @@ REQUESTING = ("estimate_cost", "generate_video", "image_to_video", "interpolate_
 def every_problem(check: StrictArguments, given: Arguments) -> list[Problem]:
     """What the schema refuses, and what the vocabulary refuses in the arguments that are left: all at once."""
     found = check.problems(given)
+    if check.tool == "finish_clip":
+        sound = {name: value for name, value in given.items() if name in check.properties and name not in found}
+        return [*_listed(found), *(problem for problem in _film_problems(sound, found) if problem.field not in found)]
     if check.tool not in REQUESTING:
         return _listed(found)
     bad = {name for name in check.properties if name in found or (name == "frames" and _within(name, found))}
@@ -56,6 +59,16 @@ def _within(name: str, places: Iterable[str]) -> bool:
 
 def _listed(found: Mapping[str, str]) -> list[Problem]:
     return [Problem(place, f"{place}: {sentence}" if place else sentence) for place, sentence in found.items()]
+
+
+def _film_problems(given: Arguments, found: Mapping[str, str]) -> list[Problem]:
+    if "clips" not in given or _within("clips", found):
+        given = {**given, "clips": ["?"]}
+    try:
+        finish_of(given)
+    except VideoError as error:
+        return list(error.problems)
+    return []
 
 
 def _request_problems(tool: str, given: Arguments) -> list[Problem]:

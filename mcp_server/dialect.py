@@ -14,8 +14,14 @@ from mcp_types import Tool
 
 Schema = dict[str, object]
 
-TAUGHT_ONCE = {"prefer": "generate_video", "where": "generate_video"}
-"""Arguments of many tools whose words stand in one of them: the list is read before every first call."""
+TAUGHT_ONCE = {
+    "prefer": "generate_video",
+    "where": "generate_video",
+    "fit": "image_to_video",
+    "motion": "image_to_video",
+    "frames": "interpolate_keyframes",
+}
+"""Arguments of many tools whose words or parts stand in one of them: the list is read before every first call."""
 
 
 def published(tools: Sequence[Tool]) -> list[Tool]:
@@ -34,10 +40,16 @@ def published(tools: Sequence[Tool]) -> list[Tool]:
 def _short(tool: str, schema: Schema) -> Schema:
     """Without the words of the arguments that another tool teaches; a wrong word is answered with all of them."""
     fields = cast("dict[str, Schema]", schema["properties"])
-    short = {
-        name: {"type": "string"} if TAUGHT_ONCE.get(name, tool) != tool else field for name, field in fields.items()
-    }
+    short = {name: _bare(field) if TAUGHT_ONCE.get(name, tool) != tool else field for name, field in fields.items()}
     return schema | {"properties": short}
+
+
+def _bare(field: Schema) -> Schema:
+    """A field's type alone; of a list of objects also that."""
+    items = cast("Schema | None", field.get("items"))
+    if items is not None and items.get("type") == "object":
+        return {"type": "array", "items": {"type": "object"}}
+    return {"type": "string"} if "enum" in field else field
 
 
 def spoken(schema: Mapping[str, object]) -> Schema:

@@ -71,7 +71,7 @@ def tools(max_wait_s: float = 50.0) -> tuple[Tool, ...]:
 
 
 def _starting() -> tuple[Tool, ...]:
-    """The four tools that start a job."""
+    """The five tools that start a job."""
     ticket = outputs.ticket()
     return (
         _tool(
@@ -100,6 +100,13 @@ def _starting() -> tuple[Tool, ...]:
             "extend_clip",
             "Start a clip that continues `clip` by add_s seconds; the result holds the whole clip.",
             arguments.extend_clip(),
+            ticket,
+            STARTS,
+        ),
+        _tool(
+            "finish_clip",
+            "Start one film of clips and stills: cut, reframe, loop, sound, words, export. Free, no model.",
+            arguments.finish_clip(),
             ticket,
             STARTS,
         ),

@@ -27,6 +27,15 @@ OTHERS = ("label", "file")
 FACTS = ("duration_s", "width", "height", "fps", "audio", "seed")
 """Fields of a job that say what its clip is."""
 
+HEARD: Mapping[str, str] = {
+    "native": "with sound",
+    "tts": "with a synthetic voice (tts)",
+    "added": "with added sound",
+    "silent": "a silent track",
+    "none": "no sound",
+}
+"""What a job's audio is in words."""
+
 SHOWN_AS = {"label": "label {}", "take": "take {}", "cost_usd": "{}", "created_at": "{}", "file": "file {}"}
 """How the words of a job's row go on after its state, task and model, in this order; its prompt comes last."""
 
@@ -204,7 +213,7 @@ def _clip_facts(job: Job) -> str:
         f"{job.duration_s:g} s" if job.duration_s is not None else "",
         f"{job.width}x{job.height}" if job.width else "",
         f"{job.fps:g} fps" if job.fps else "",
-        "" if job.audio is None else "with sound" if job.audio else "no sound",
+        HEARD[job.audio] if job.audio else "",
         f"seed {job.seed}" if job.seed is not None else "",
     ]
     return ", ".join(fact for fact in facts if fact)
@@ -212,7 +221,11 @@ def _clip_facts(job: Job) -> str:
 
 def _asked(job: Job) -> str:
     """What was asked for where something else came, in the clip's own words."""
-    return _clip_facts(Job.model_validate(job.model_dump() | dict.fromkeys(FACTS) | job.asked)) if job.asked else ""
+    if not job.asked:
+        return ""
+    audio = job.asked.get("audio")
+    heard = None if audio is None else "native" if audio else "none"
+    return _clip_facts(Job.model_validate(job.model_dump() | dict.fromkeys(FACTS) | job.asked | {"audio": heard}))
 
 
 def _cost(job: Job) -> str:

@@ -12,7 +12,7 @@ from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextCon
 
 from backends import plain
 from backends.errors import VideoError
-from backends.verbs import Terms, request_of
+from backends.verbs import Terms, finish_of, request_of
 from mcp_server import text, waits
 from mcp_server.consent import Person, leave_to_spend
 from mcp_server.told import Told
@@ -83,7 +83,8 @@ async def estimate_cost(call: Call) -> CallToolResult:
 
 
 async def start(call: Call) -> Answer:
-    """All four starting tools. Never waits for the clip; only for the person, where they want to be asked."""
+    """The starting tools that a model works for. Never waits for the clip; only for the person, where they want to be
+    asked."""
     request = request_of(call.tool, call.given)
     terms = Terms(
         prefer=cast("Prefer", call.given["prefer"]),
@@ -102,6 +103,21 @@ async def start(call: Call) -> Answer:
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
+    call.told.tell_notes(ticket.job_id, ticket.notes)
+    return answer(text.ticket_text(ticket), text.plain(ticket))
+
+
+async def finish_clip(call: Call) -> CallToolResult:
+    """A film, from clips that are there or are still to come."""
+    film = partial(
+        call.studio.finish_clip,
+        finish_of(call.given),
+        take=call.whole("take"),
+        request_key=call.words("request_key"),
+        label=call.words("label") or "",
+        client=call.person.client,
+    )
+    ticket = await to_thread.run_sync(film)
     call.told.tell_notes(ticket.job_id, ticket.notes)
     return answer(text.ticket_text(ticket), text.plain(ticket))
 
@@ -228,6 +244,7 @@ HANDLERS: Mapping[str, Handler] = {
     "image_to_video": start,
     "interpolate_keyframes": start,
     "extend_clip": start,
+    "finish_clip": finish_clip,
     "inspect_clip": inspect_clip,
     "get_job": get_job,
     "wait_for_job": wait_for_job,

@@ -31,6 +31,11 @@ class Estimate:
     typical_s: float | None
     detail: str
 
+    @classmethod
+    def free(cls, typical_s: float | None) -> Estimate:
+        """Of work that no catalogue row prices: it is done on this machine."""
+        return cls(Decimal(0), Decimal(0), "free", None, "", True, typical_s, "nothing is billed")
+
     @property
     def text(self) -> str:
         """ "$0.25", "$0.21-0.23", "free", "price unknown" or "price unknown, up to $2 held"."""

@@ -1,4 +1,7 @@
-"""Editing on this machine: what is done to finished clips without any model. Now: joining the steps of a longer job.
+"""Editing on this machine: what is done to finished clips without any model.
+
+`request` says what is asked, `plan` what of it stands where, `timeline` gives the frames, `sound` and `words` what is
+heard and read, `export` the file; `engine` runs it all. `joiner` joins the steps of an extension.
 
 Importing this module is cheap; av, numpy and cv2 load in `open`.
 """
@@ -23,7 +26,7 @@ def _access(env: Mapping[str, str]) -> Access:
 
 
 def _open(env: Mapping[str, str], base_url: str) -> LocalBackend:
-    from backends.edit.joiner import Joiner
+    from backends.edit.engine import Editor
 
-    del env, base_url
-    return Joiner()
+    del base_url
+    return Editor(env)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from backends.errors import VideoError
 from backends.jobs.files.signed import given_out
@@ -23,7 +23,7 @@ from backends.jobs.money import ledger
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
 from backends.jobs.store.schema import UNENDED
-from backends.jobs.views import FINAL, SETTLED, STATES, Job, JobError, JobPage, JobRow, Spend, State, first_words
+from backends.jobs.views import FINAL, SETTLED, STATES, Audio, Job, JobError, JobPage, JobRow, Spend, State, first_words
 from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
@@ -250,7 +250,9 @@ def queue_position(store: Store, row: Row) -> int | None:
 def _next_step(row: Row, offer: str) -> str:
     state, job = row["state"], row["id"]
     if state == "succeeded":
-        return f'inspect_clip(clip="{job}") to look at it; extend_clip or image_to_video take {job} as input'
+        return (
+            f'inspect_clip(clip="{job}") to look at it; extend_clip, image_to_video and finish_clip take {job} as input'
+        )
     if state == "failed":
         error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
         if error is not None and error.charged == "no":
@@ -303,13 +305,13 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
         cost_usd=ledger.to_float(row["cost"]),
         cost_basis=row["cost_basis"],
         file=clip,
-        files=[clip, *result.get("extras", [])] if clip else [],
+        files=_files(clip, result),
         poster=result.get("poster"),
         duration_s=facts.get("duration_s") or (None if extend else asked["duration_s"]),
         width=facts.get("width") or prepared["width"] or None,
         height=facts.get("height") or prepared["height"] or None,
         fps=facts.get("fps") or asked["fps"],
-        audio=facts.get("audio", asked["audio"]),
+        audio=_audio(result.get("facts", {}).get("audio"), facts.get("audio", asked["audio"])),
         asked=result.get("asked"),
         seed=result.get("seed", asked["seed"]),
         parents=_parents(row),
@@ -330,6 +332,20 @@ def _clip(result: Mapping[str, Any]) -> str | None:
     if not result.get("file") or ("cleared_at" in result and not result.get("published")):
         return None
     return str(result.get("published") or given_out(result)[0])
+
+
+def _audio(made: object, has_sound: bool | None) -> Audio | None:
+    """made: what a film's mix says of itself; has_sound: whether a clip has a track, None where nobody knows yet."""
+    if made in get_args(Audio):
+        return cast(Audio, made)
+    return None if has_sound is None else "native" if has_sound else "none"
+
+
+def _files(clip: str | None, result: JsonObject) -> list[str]:
+    """What people get first, then the further files; the clip itself too where that is something else."""
+    if clip is None:
+        return []
+    return [clip, *([result["file"]] if "export" in result else []), *result.get("extras", [])]
 
 
 def _parents(row: Row) -> list[str]:

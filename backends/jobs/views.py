@@ -25,6 +25,11 @@ SETTLED: frozenset[str] = FINAL | {"uncertain"}
 """States in which nothing more happens by itself, so that a wait for the job ends."""
 
 
+Audio = Literal["native", "tts", "added", "silent", "none"]
+"""What is heard in a clip: what its maker put there, a spoken text, a file that was added, silence, or there is no
+track."""
+
+
 class View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -76,7 +81,7 @@ class Job(View):
     width: int | None = None
     height: int | None = None
     fps: float | None = None
-    audio: bool | None = None
+    audio: Audio | None = None
     asked: dict[str, float | int | bool | None] | None = None
     seed: int | None = None
     parents: list[str] = Field(default_factory=list)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
 import numpy as np
@@ -26,9 +26,10 @@ from av.video.stream import VideoStream
 from backends.errors import VideoError
 from backends.media.boxes import missing_bytes
 from backends.media.diskspace import disk_full, is_full
+from backends.media.forms import MP4, Form
 from backends.media.pixels import Picture, ToYUV
 from backends.media.rates import exact_rate
-from backends.media.sound import ClipSound, Samples
+from backends.media.sound import ClipSound, Samples, SoundFile
 
 KEYFRAME_EVERY = 48
 X264_THREADS = 4
@@ -43,8 +44,9 @@ class ClipWriter:
     """A context manager that encodes pictures; leaving it finishes the file and syncs it to the disk.
 
     path: replaced if it exists. width, height: even, 16..8192 pixels. fps: see `exact_rate`. crf: 0..51, lower is
-    better (18 is visually lossless). preset: x264's. audio_from: samples, or a clip whose sound is taken along, cut
-    or padded with silence to the picture's length. metadata: text tags in the file.
+    better (18 is visually lossless). preset: x264's. audio_from: samples, a sound file of ours, or a clip whose sound
+    is taken along, cut or padded with silence to the picture's length. metadata: text tags in the file. form: another
+    container and codec than H.264 in MP4; crf and preset are x264's alone.
     An exception inside the block removes the partial file. VideoError("storage") when the disk is full,
     VideoError("provider") for frames of the wrong shape or no frame at all.
     """
@@ -58,8 +60,9 @@ class ClipWriter:
         *,
         crf: int = 18,
         preset: str = "veryfast",
-        audio_from: Path | Samples | None = None,
+        audio_from: Path | Samples | SoundFile | None = None,
         metadata: Mapping[str, str] | None = None,
+        form: Form = MP4,
     ) -> None:
         if width % 2 or height % 2 or not (16 <= width <= MAX_SIDE and 16 <= height <= MAX_SIDE):
             raise VideoError(
@@ -70,7 +73,8 @@ class ClipWriter:
         self.height = height
         self.fps = exact_rate(fps)
         self.frames = 0
-        self._options = {
+        self._form = form
+        self._options = dict(form.options) or {
             "crf": str(crf),
             "preset": preset,
             "g": str(KEYFRAME_EVERY),
@@ -79,7 +83,7 @@ class ClipWriter:
         }
         self._metadata = dict(metadata or {})
         self._audio_from = audio_from
-        self._to_yuv = ToYUV()
+        self._to_yuv = ToYUV(form.pix_fmt)
         self._output: OutputContainer | None = None
         self._video: VideoStream | None = None
         self._sound: ClipSound | None = None
@@ -97,19 +101,21 @@ class ClipWriter:
         return self
 
     def _open(self) -> None:
-        flags = "+faststart+use_metadata_tags" if self._metadata else "+faststart"
+        form = self._form
+        flags = form.flags + ("+use_metadata_tags" if self._metadata and form.flags else "")
+        options = {"movflags": flags} if flags else {}
         self.path.open("wb").close()  # the muxer opens it only at the first frame: better told before
         # "file:" keeps a name such as "concat:x" from being taken for a protocol.
-        self._output = av.open(f"file:{self.path.absolute()}", "w", format="mp4", options={"movflags": flags})
+        self._output = av.open(f"file:{self.path.absolute()}", "w", format=form.container, options=options)
         self._output.metadata.update(self._metadata)
-        video = self._output.add_stream("libx264", rate=self.fps, options=self._options)
-        video.width, video.height, video.pix_fmt = self.width, self.height, "yuv420p"
+        video = cast(VideoStream, self._output.add_stream(form.codec, rate=self.fps, options=self._options))
+        video.width, video.height, video.pix_fmt = self.width, self.height, form.pix_fmt
         context = video.codec_context
         context.time_base = 1 / self.fps
         context.color_range = context.colorspace = context.color_primaries = context.color_trc = 1
         self._video = video
         if self._audio_from is not None:
-            self._sound = ClipSound.open(self._audio_from, self._output)
+            self._sound = ClipSound.open(self._audio_from, self._output, form.sound)
 
     def write(self, frame: Picture) -> None:
         """Add one frame: uint8 RGB, height x width x 3."""
@@ -153,7 +159,9 @@ class ClipWriter:
         self._output.close()
         with self.path.open("rb+") as file:
             os.fsync(file.fileno())
-        if missing_bytes(self.path, "video/mp4"):  # a late write error that the muxer didn't tell
+        if self._form.container in ("mp4", "mov") and missing_bytes(
+            self.path, "video/mp4"
+        ):  # a late write error that the muxer didn't tell
             raise disk_full(self.path)
 
     def _abandon(self, error: BaseException) -> BaseException:

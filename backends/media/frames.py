@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from av.video.frame import VideoFrame
@@ -32,6 +33,25 @@ def decode(path: Path, *, fps: Fraction | None = None) -> Iterator[Picture]:
         yield from _resampled(clip, pictures, fps)
 
 
+def timed(path: Path, from_s: float = 0.0) -> Iterator[tuple[Fraction, Callable[[], Picture]]]:
+    """Each frame from the one shown at from_s on: its start in seconds from the clip's first frame, and what turns it
+    into a picture (only those that are needed are). Errors as for `decode`; a damaged frame raises where it stands."""
+    with open_clip(path) as clip:
+        if from_s > 0:
+            clip.container.seek(_wanted(clip, from_s), stream=clip.video, backward=True)
+        convert: ToRGB | None = None
+        for frame in clip.container.decode(clip.video):
+            _refuse_damaged(clip, frame)
+            convert = convert or ToRGB(upright_of(frame, clip.video.sample_aspect_ratio))
+            yield ((frame.pts or 0) - clip.origin) * clip.time_base, partial(convert, frame)
+        if convert is None:
+            raise _no_frame()
+
+
+def _wanted(clip: Clip, from_s: float) -> int:
+    return clip.origin + int(Fraction(from_s).limit_denominator(1_000_000) / clip.time_base)
+
+
 def _resampled(clip: Clip, pictures: Iterator[tuple[int, Picture]], fps: Fraction) -> Iterator[Picture]:
     shown: Picture | None = None
     index = 0
@@ -50,14 +70,20 @@ def _resampled(clip: Clip, pictures: Iterator[tuple[int, Picture]], fps: Fractio
 def _pictures(clip: Clip, frames: Iterator[VideoFrame]) -> Iterator[tuple[int, Picture]]:
     convert: ToRGB | None = None
     for frame in frames:
-        if frame.is_corrupt:
-            raise VideoError(
-                "asset", f"the clip is damaged at {_seconds(clip, frame):.3f} s: export or download it again"
-            )
+        _refuse_damaged(clip, frame)
         convert = convert or ToRGB(upright_of(frame, clip.video.sample_aspect_ratio))
         yield frame.pts or 0, convert(frame)
     if convert is None:
-        raise VideoError("asset", "the clip holds no frame that can be decoded: export it again as H.264 MP4")
+        raise _no_frame()
+
+
+def _refuse_damaged(clip: Clip, frame: VideoFrame) -> None:
+    if frame.is_corrupt:
+        raise VideoError("asset", f"the clip is damaged at {_seconds(clip, frame):.3f} s: export or download it again")
+
+
+def _no_frame() -> VideoError:
+    return VideoError("asset", "the clip holds no frame that can be decoded: export it again as H.264 MP4")
 
 
 def _seconds(clip: Clip, frame: VideoFrame) -> float:
@@ -86,7 +112,7 @@ def _last(clip: Clip) -> VideoFrame:
         clip.container.seek(clip.origin, stream=clip.video, backward=True)
         last = _latest(clip)
     if last is None:
-        raise VideoError("asset", "the clip holds no frame that can be decoded: export it again as H.264 MP4")
+        raise _no_frame()
     return last
 
 

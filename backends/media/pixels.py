@@ -117,15 +117,16 @@ class ToRGB:
 
 
 class ToYUV:
-    """Pictures to limited-range BT.709 yuv420p frames."""
+    """Pictures to limited-range BT.709 frames of a pixel format (yuv420p)."""
 
-    def __init__(self) -> None:
+    def __init__(self, pix_fmt: str = "yuv420p") -> None:
         self._scaler = VideoReformatter()
+        self._pix_fmt = pix_fmt
 
     def __call__(self, picture: Picture) -> VideoFrame:
         frame = self._scaler.reformat(
             VideoFrame.from_ndarray(picture, format="rgb24"),
-            format="yuv420p",
+            format=self._pix_fmt,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             interpolation=EXACT,

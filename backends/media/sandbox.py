@@ -83,9 +83,10 @@ class Sandbox:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
-    def check(self, path: Path) -> MediaFacts:
-        """What the image or clip is, decoded as a proof (an image in full, a clip's first frame)."""
-        return _facts(self._call("check", self._check_s, path=path))
+    def check(self, path: Path, *, sound: bool = False) -> MediaFacts:
+        """What the image or clip is, decoded as a proof (an image in full, a clip's first frame). sound: a sound file
+        or a clip with sound is wanted instead."""
+        return _facts(self._call("check", self._check_s, path=path, sound=sound))
 
     def still(self, path: Path, part: Literal["last_frame", "frame"], t: float, dest_png: Path) -> Taken:
         """Write the last frame, or the one shown at `t` seconds, as a PNG."""

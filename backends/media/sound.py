@@ -10,15 +10,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
+import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from backends.media.container import Clip, open_clip
@@ -34,6 +35,13 @@ class Samples:
 
     values: np.ndarray[Any, np.dtype[np.floating[Any]]]
     rate: int
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """A WAV file that this program has written."""
+
+    path: Path
 
 
 class _Track(Protocol):
@@ -53,17 +61,22 @@ class ClipSound:
         self._track = track
 
     @classmethod
-    def open(cls, source: Path | Samples, output: OutputContainer) -> Self | None:
-        """Add the sound's stream to `output`, before its first packet. None when the clip has no sound."""
+    def open(cls, source: Path | Samples | SoundFile, output: OutputContainer, codec: str = "aac") -> Self | None:
+        """Add the sound's stream to `output`, before its first packet. None when the clip has no sound. codec: what
+        it is encoded by; AAC that can be copied is."""
         with ExitStack() as stack:
             if isinstance(source, Samples):
-                return cls(stack, _Encoded(*_of_samples(source), output))
+                return cls(stack, _Encoded(*_of_samples(source), output, codec))
+            if isinstance(source, SoundFile):
+                wave = stack.enter_context(av.open(f"file:{source.path}", "r", format="wav"))
+                return cls(stack.pop_all(), _Encoded(_of_wave(wave), "stereo", output, codec))
             clip = stack.enter_context(open_clip(source))
             if not clip.container.streams.audio:
                 return None
             stream = clip.container.streams.audio[0]
-            track = _Copied(clip, stream, output) if _copies(stream) else _Encoded(*_of_stream(clip, stream), output)
-            return cls(stack.pop_all(), track)
+            if codec == "aac" and _copies(stream):
+                return cls(stack.pop_all(), _Copied(clip, stream, output))
+            return cls(stack.pop_all(), _Encoded(*_of_stream(clip, stream), output, codec))
 
     def advance(self, until: Fraction) -> None:
         """Write the sound that ends by `until` seconds."""
@@ -149,10 +162,12 @@ def _silent_packet(rate: int, layout: str) -> bytes:
 class _Encoded:
     """frames: resampled ones, with the start of each in samples from the first picture. layout: mono or stereo."""
 
-    def __init__(self, frames: Iterator[tuple[int, AudioFrame]], layout: str, output: OutputContainer) -> None:
+    def __init__(
+        self, frames: Iterator[tuple[int, AudioFrame]], layout: str, output: OutputContainer, codec: str
+    ) -> None:
         self._out = output
         self._layout, self._channels = layout, 1 if layout == "mono" else 2
-        self._stream = output.add_stream("aac", rate=RATE, layout=layout)
+        self._stream = cast(AudioStream, output.add_stream(codec, rate=RATE, layout=layout))
         self._stream.bit_rate = BIT_RATE
         self._fifo = AudioFifo()
         self._frames = frames
@@ -234,6 +249,17 @@ def _of_samples(sound: Samples) -> tuple[Iterator[tuple[int, AudioFrame]], str]:
             start += resampled.samples
 
     return frames(), layout
+
+
+def _of_wave(wave: InputContainer) -> Iterator[tuple[int, AudioFrame]]:
+    resampler, start = AudioResampler("fltp", "stereo", RATE), 0
+    for frame in wave.decode(wave.streams.audio[0]):
+        for resampled in resampler.resample(frame):
+            yield start, resampled
+            start += resampled.samples
+    for resampled in resampler.resample(None):
+        yield start, resampled
+        start += resampled.samples
 
 
 def _timed_frames(clip: Clip, stream: AudioStream, resampler: AudioResampler) -> Iterator[tuple[int, AudioFrame]]:

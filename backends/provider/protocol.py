@@ -233,14 +233,17 @@ class Listing:
 
 @dataclass(frozen=True)
 class Output:
-    """What a local engine made. path: an MP4 in `dest`. sidecar: JSON kept with the clip, for a later extend.
-    facts: JSON figures about the making (seconds, peak memory, versions). notes: told to the person."""
+    """What a local engine made. path: a clip in `dest`. sidecar: JSON kept with the clip, for a later extend.
+    facts: JSON figures about the making (seconds, peak memory, versions). notes: told to the person. extras: further
+    files. export: the file that people get where that is not the clip itself (an animated picture)."""
 
     path: Path
     seed: int | None = None
     sidecar: JsonObject = field(default_factory=dict[str, Any])
     facts: JsonObject = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
+    extras: tuple[Path, ...] = ()
+    export: Path | None = None
 
 
 Progress = Callable[[float, str], None]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mcp_server.cli import config, demo, doctor, inspect, jobs, make, models, provenance, pull, show
+from mcp_server.cli import config, demo, doctor, finish, inspect, jobs, make, models, provenance, pull, show
 
 app = typer.Typer(
     name="reelwright",
@@ -51,6 +51,7 @@ shelf.command("pull")(pull.pull)
 app.add_typer(shelf, name="models")
 app.command("estimate")(models.estimate)
 app.command("make")(make.make)
+app.command("finish")(finish.finish)
 app.command("inspect")(inspect.inspect)
 app.command("provenance")(provenance.provenance)
 app.add_typer(jobs.app, name="jobs")

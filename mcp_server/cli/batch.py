@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import A_PERSON, VideoError
-from mcp_server.cli import shots, show
+from mcp_server.cli import joining, shots, show
 from mcp_server.cli.follow import follow
+from mcp_server.cli.joining import Cut
 from mcp_server.cli.make import capped, is_free, leave
 from mcp_server.cli.request_options import Given
 from mcp_server.cli.shots import Shot
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
+    from backends.request import MediaFacts
     from backends.studio import Quote, Studio
 
 
@@ -38,10 +40,18 @@ def run(
     yes: bool,
     no_wait: bool,
     as_json: bool,
+    join: Path | None = None,
+    force: bool = False,
 ) -> int:
-    """Make every shot of a file; the exit code: 0 when each has its clip (or, with no_wait, its job)."""
+    """Make every shot of a file; the exit code: 0 when each has its clip (or, with no_wait, its job). join: the file of
+    one film of them all, in their order; force: whatever lies there is replaced."""
     say = show.aside if as_json else show.line
+    cut = None if join is None else Cut(join, base, label, force=force)
+    if cut is not None:
+        cut.check(studio, no_wait=no_wait)
     priced = _priced(studio, path, shots.read(path, base, label, lambda note: say(f"note: {note}")))
+    if cut is not None:
+        cut.judge(studio, [line.quote for line in priced])
     total = _total(priced)
     say(_told(priced, total))
     _hold_to(studio, total, limit)
@@ -50,17 +60,22 @@ def run(
         if not show.agreed(_amount(total), "Make them?"):
             raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
         confirmed = True
-    lines = [_start(studio, line, confirmed) for line in priced]
+    lines = _started(studio, priced, confirmed)
     jobs: dict[str, Job] = {}
     ids = list(dict.fromkeys(line.job_id for line in lines if line.job_id))
+    film = None
+    if cut is not None and all(line.job_id for line in lines):
+        film = cut.start(studio, [line.job_id for line in lines])
+        ids.append(film)
     if no_wait:
         leave(studio, ids)
         jobs = {job_id: studio.get(job_id) for job_id in ids}
     elif ids:
         jobs = {job.job_id: job for job in follow(studio, ids, as_json)}
-    _summary(lines, jobs, as_json)
+    made = cut is None or (film is not None and cut.deliver(jobs[film]))
+    _summary(lines, jobs, as_json, cut, jobs.get(film) if film else None)
     done = all(line.job_id and (no_wait or jobs[line.job_id].state == "succeeded") for line in lines)
-    return 0 if done else 1
+    return 0 if done and made else 1
 
 
 def _priced(studio: Studio, path: Path, found: list[Shot]) -> list[Line]:
@@ -68,22 +83,63 @@ def _priced(studio: Studio, path: Path, found: list[Shot]) -> list[Line]:
     priced: list[Line] = []
     problems: dict[int, str] = {}
     keys: dict[str, int] = {}
+    before: Line | None = None
     for shot in found:
         try:
-            with shot.given.named():
-                quote = studio.quote(
-                    shot.request, prefer=shot.given.prefer, where=shot.given.where, take=shot.take, label=shot.label
-                )
+            if shot.continues and before is None:
+                raise VideoError("invalid_request", "continue: the shot before it cannot be made")
+            line = Line(shot, _quoted(studio, shot, before))
         except VideoError as error:
             problems[shot.line] = error.message
+            before = None
             continue
+        before, quote = line, line.quote
         first = keys.setdefault(quote.key, shot.line)
         if first != shot.line:
             problems[shot.line] = f"the same request as line {first}: a take of 2, 3 ... asks for another variant"
-        priced.append(Line(shot, quote))
+        priced.append(line)
     if problems:
         raise shots.refused(path, problems)
     return priced
+
+
+def _quoted(studio: Studio, shot: Shot, before: Line | None) -> Quote:
+    """A shot's price. One that goes on from the shot before is priced by what that will be, where it is not there."""
+    promised: dict[str, MediaFacts] = {}
+    if shot.continues and before is not None:
+        if before.quote.job is not None:
+            shot = shot.after(before.quote.job)
+        elif before.quote.promise is None:
+            raise VideoError(
+                "invalid_request",
+                "continue: the size of the shot before it is not known yet, so it cannot be priced: give that shot an "
+                "aspect_ratio and a resolution, or make it first",
+            )
+        else:
+            promised = shot.promised(before.quote.promise)
+    with shot.given.named():
+        return studio.quote(
+            shot.request,
+            prefer=shot.given.prefer,
+            where=shot.given.where,
+            take=shot.take,
+            label=shot.label,
+            promised=promised,
+        )
+
+
+def _started(studio: Studio, priced: list[Line], confirmed: bool) -> list[Line]:
+    """Every shot put to work, in order; one that goes on waits for the one before."""
+    lines: list[Line] = []
+    for line in priced:
+        if line.shot.continues:
+            if not lines[-1].job_id:
+                trouble = VideoError("asset", "continue: the shot before it was not started")
+                lines.append(replace(line, trouble=trouble))
+                continue
+            line = replace(line, shot=line.shot.after(lines[-1].job_id))
+        lines.append(_start(studio, line, confirmed))
+    return lines
 
 
 def _total(lines: list[Line]) -> Decimal | None:
@@ -147,12 +203,13 @@ def _start(studio: Studio, line: Line, confirmed: bool) -> Line:
     return Line(shot, line.quote, ticket.job_id)
 
 
-def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool) -> None:
+def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool, cut: Cut | None, film: Job | None) -> None:
     rows = [_row(line, jobs.get(line.job_id)) for line in lines]
     spent = sum(row["cost_usd"] or 0.0 for row in rows if not row["there_already"])
     made = sum(row["state"] == "succeeded" for row in rows)
     if as_json:
-        show.as_json({"shots": rows, "made": made, "cost_usd": round(spent, 6)})
+        told = {"shots": rows, "made": made, "cost_usd": round(spent, 6)}
+        show.as_json(told if cut is None else told | {"film": film, "out": str(cut.out)})
         return
     show.table(
         ("line", "label", "take", "job", "state", "cost", "file"),
@@ -168,6 +225,7 @@ def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool) -> None:
     show.line(
         f"{made} of {len(rows)} made, {show.usd(round(spent, 6))} spent by this run; repeat the command to resume"
     )
+    joining.say(cut, film)
 
 
 def _cost(line: Line, usd: float | None) -> str:

@@ -29,6 +29,10 @@ def make(
         Path | None, typer.Option("--from", help="A list of shots: .csv or .jsonl; --template explains its columns.")
     ] = None,
     template: Annotated[bool, typer.Option("--template", help="Write an example list to the --from file.")] = False,
+    join: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --from: one film of all shots, written there.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace whatever lies at --join.")] = False,
     max_cost: Annotated[float | None, typer.Option(help="US dollars, for everything together.")] = None,
     take: Annotated[int, typer.Option(min=1, max=99, help="2, 3 ...: another variant of the same request.")] = 1,
     label: Annotated[str, typer.Option(help="A name for the file.")] = "",
@@ -53,7 +57,11 @@ def make(
 
             if request_key is not None or take != 1:
                 raise VideoError("invalid_request", "--take and --request-key name one clip: --from has a take column")
-            raise typer.Exit(batch.run(studio, shots, given, label, limit, yes, no_wait, as_json))
+            raise typer.Exit(batch.run(studio, shots, given, label, limit, yes, no_wait, as_json, join, force))
+        if join is not None:
+            from mcp_server.cli import joining
+
+            joining.refuse_without_shots(join)
         with given.named():
             job = _one(studio, given, limit, take, label, request_key, yes, no_wait, as_json)
     raise typer.Exit(0 if job is None or job.state == "succeeded" else 1)

@@ -60,6 +60,7 @@ KNOWN = (
         (),
         ("", "dolly-in:0.4@0-2; pan-left@2-3.5", ""),
     ),
+    Column("continue", "flag", "yes: starts from the last frame of the shot before", ("continues", "continued")),
     Column("motion", "object", 'a motion region as JSON: {"box": [0, 0, 0.5, 1], "direction": "up"}'),
     Column("clip", "text", "a clip to extend (with add_s) or restyle: a path, URL or job"),
     Column("add_s", "number", "seconds to add to the clip", ("add",)),

@@ -14,18 +14,37 @@ from mcp_server.cli.request_options import Given, keyframe
 from mcp_server.cli.shot_table import Cells
 
 if TYPE_CHECKING:
-    from backends.request import VideoRequest
+    from backends.request import MediaFacts, VideoRequest
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One row. line: where it stands in the file, from 1."""
+    """One row. line: where it stands in the file, from 1. continues: it starts from the last frame of the row before;
+    its request then names that frame as `BEFORE`."""
 
     line: int
     request: VideoRequest
     given: Given
     label: str
     take: int
+    continues: bool = False
+
+    def after(self, job_id: str) -> Shot:
+        """The same, from the last frame of that job."""
+        return self._starting(f"video://jobs/{job_id}/last_frame")
+
+    def _starting(self, image: str) -> Shot:
+        first = self.request.frames[0].model_copy(update={"image": image})
+        return replace(self, request=self.request.model_copy(update={"frames": (first,)}))
+
+    def promised(self, facts: MediaFacts) -> dict[str, MediaFacts]:
+        """What its first image will be, after a clip of these facts."""
+        still = replace(facts, kind="image", mime="image/png", duration_s=None, fps=None, frames=None, audio=False)
+        return {FIRST: still}
+
+
+BEFORE = "the last frame of the shot before"
+FIRST = "frames[0].image"
 
 
 def refused(path: Path, problems: Mapping[int, str]) -> VideoError:
@@ -49,6 +68,8 @@ def read(path: Path, base: Given, label: str, tell: Callable[[str], None] = lamb
             shots.append(_shot(line, cells, base, label))
         except VideoError as error:
             problems[line] = "; ".join(map(str, error.problems)) or error.message
+    if shots and shots[0].continues:
+        problems.setdefault(shots[0].line, "continue: there is no shot before it to go on from")
     if problems:
         raise refused(path, problems)
     if not shots:
@@ -60,6 +81,13 @@ def _shot(line: int, cells: Cells | VideoError, base: Given, label: str) -> Shot
     if isinstance(cells, VideoError):
         raise cells
     own = dict(cells)
+    goes_on = own.pop("continue", False)
+    if not isinstance(goes_on, bool):
+        raise VideoError("invalid_request", f"continue is true or false, not {str(goes_on)[:40]!r}")
+    if goes_on:
+        if twice := sorted(own.keys() & {"image", "frames", "clip"}):
+            raise VideoError("invalid_request", f"continue starts from the shot before: leave {twice[0]} empty")
+        own["image"] = BEFORE
     take, name = own.pop("take", 1), own.pop("label", label)
     task, prefer, where = own.pop("task", base.task), own.pop("prefer", base.prefer), own.pop("where", base.where)
     if isinstance(take, bool) or not isinstance(take, int) or not 1 <= take <= 99:
@@ -69,7 +97,7 @@ def _shot(line: int, cells: Cells | VideoError, base: Given, label: str) -> Shot
     if why := trouble(name):
         raise VideoError("invalid_request", f"label is one line of plain text: it holds {why}")
     chosen = replace(base, fields=_with_base(own, base), task=_word("task", task), **_choosing(prefer, where))
-    return Shot(line, chosen.request(), chosen, name, take)
+    return Shot(line, chosen.request(), chosen, name, take, goes_on)
 
 
 def _with_base(own: Cells, base: Given) -> Cells:

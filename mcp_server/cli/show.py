@@ -53,6 +53,15 @@ OPTIONS = {
     "provider_options": "--option",
     "model": "--model",
     "max_cost_usd": "--max-cost",
+    "crossfade_s": "--crossfade",
+    "captions": "--caption",
+    "titles": "--title",
+    "narration": "--narration",
+    "music": "--music",
+    "loudness": "--loudness",
+    "speed": "--speed",
+    "upscaler": "--upscaler",
+    "format": "--format",
 }
 """The options that ask for a request's fields."""
 

@@ -30,7 +30,8 @@ import psutil
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
-from backends.jobs.order.place import Order, Orders
+from backends.jobs.order.order import Order
+from backends.jobs.order.place import Orders
 from backends.jobs.store.schema import OPEN
 from backends.jobs.views import Job
 from backends.provider.registry import registry

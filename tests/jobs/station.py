@@ -21,7 +21,8 @@ from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.process import ProcessId, is_alive
 from backends.jobs.money import limits
-from backends.jobs.order.place import Order, Orders
+from backends.jobs.order.order import Order
+from backends.jobs.order.place import Orders
 from backends.jobs.store.database import Row, Store
 from backends.jobs.views import Job
 from backends.request import VideoRequest, build_request

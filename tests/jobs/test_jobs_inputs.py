@@ -19,7 +19,8 @@ from PIL import Image
 from backends.errors import VideoError
 from backends.jobs.files.held import copied
 from backends.jobs.order.inputs import Inputs, Keep, Resolved, told_of
-from backends.jobs.order.place import Order, Orders
+from backends.jobs.order.order import Order
+from backends.jobs.order.place import Orders
 from backends.media.frames import decode
 from backends.request import VideoRequest
 from backends.studio import Studio

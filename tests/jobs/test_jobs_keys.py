@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backends.jobs.context import Context
-from backends.jobs.order.place import Order, Orders
+from backends.jobs.order.order import Order
+from backends.jobs.order.place import Orders
 from tests.jobs.station import Station, text_request
 
 

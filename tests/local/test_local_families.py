@@ -63,7 +63,7 @@ def test_a_cancel_stops_within_a_step_and_the_model_stays_warm(station: Station,
 @pytest.mark.parametrize(("name", "frames"), [("ltx2_t2v", 9), ("ltx2_t2v", 17), ("ltx2_i2v", 9)])
 def test_the_models_own_sound_ends_in_the_clip(station: Station, studio: Studio, name: str, frames: int) -> None:
     job = made(station, studio, request_for(station, name, duration_s=(frames - 1) / FPS))
-    assert job.audio is True and len(frames_of(job)) == frames
+    assert job.audio == "native" and len(frames_of(job)) == frames
     heard = sound_of(job.file)
     length = heard.shape[1] / 48_000
     assert heard.shape[0] == 2 and frames / FPS - 0.045 < length < frames / FPS + 0.045

@@ -197,7 +197,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "extend_clip",
         {"clip": "a.mp4", "add_s": 2, "fit": "crop"},
-        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes take it",
+        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes, finish_clip take it",
     ),
     (
         "extend_clip",
@@ -220,7 +220,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "extend_clip",
         {"clip": "a.mp4", "add_s": 1, "fps": 24},
-        "fps: extend_clip has no such argument; generate_video, image_to_video, interpolate_keyframes take it",
+        "fps: extend_clip has no such argument; generate_video, image_to_video, interpolate_keyframes, finish_clip",
     ),
     ("estimate_cost", PROMPT | STILL | TWO, "frames: give one of image, frames: a clip starts from one of them"),
     ("estimate_cost", {"add_s": 4}, "add_s: needs clip"),

@@ -279,7 +279,7 @@ PAYING = (
 KEYS = (
     Mutant(
         "digest_no_prefer",
-        J + "order/place.py",
+        J + "order/order.py",
         '{self.request.digest(inputs.hashes)} {self.prefer} {self.where}"',
         '{self.request.digest(inputs.hashes)}"',
         "a call with another preference silently replays the first one's job",
@@ -287,7 +287,7 @@ KEYS = (
     ),
     Mutant(
         "key_no_take",
-        J + "order/place.py",
+        J + "order/order.py",
         'else f"made {digest} {self.take}"',
         'else f"made {digest}"',
         "take=2 replays take 1",
@@ -295,7 +295,7 @@ KEYS = (
     ),
     Mutant(
         "given_key_no_take",
-        J + "order/place.py",
+        J + "order/order.py",
         'f"given {self.request_key} {self.take}" if',
         'f"given {self.request_key}" if',
         "take=2 under a given key replays take 1",

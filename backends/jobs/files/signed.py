@@ -32,4 +32,12 @@ def given_out(result: Mapping[str, Any]) -> tuple[Path, str]:
         return Path(result["published"]), copy[1] if copy else str(result["sha256"])
     if copy is not None and copy[0].exists():
         return copy
+    return unsigned(result)
+
+
+def unsigned(result: Mapping[str, Any]) -> tuple[Path, str]:
+    """What leaves where nothing is signed, and its hash: the clip, or what it was made into (a GIF)."""
+    if "export" in result:
+        path = Path(result["export"])
+        return path, str(result["kept"][path.name])
     return Path(result["file"]), str(result["sha256"])

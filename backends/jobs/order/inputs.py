@@ -46,6 +46,12 @@ MAX_INPUT = 2 << 30
 LARGE = 32 << 20
 """Bytes from which a file is looked at before it is copied too, so that what is no picture or clip fills no disk."""
 
+MOST_WORDS = 2 << 20
+"""Bytes of a subtitle file."""
+
+Kind = Literal["picture", "sound", "words"]
+"""What an input is looked at as: a picture or clip, a sound file (or a clip's sound), a subtitle file."""
+
 Keep = Literal["copy", "hash", "look"]
 """What is done with an input: it is copied into the store (for a job); only its hash is taken (for a quote, which may
 be the job that is there already); only its facts are found (for an estimate)."""
@@ -94,15 +100,54 @@ class Inputs:
         self.roots = roots
         self.cwd = cwd
 
-    def resolve(self, request: VideoRequest, principal: str, keep: Keep = "copy") -> Resolved:
-        """Every media name of the request, all problems told at once. What a refusal has copied is taken away again."""
-        found = Resolved({}, {}, {}, ())
+    def resolve(
+        self,
+        request: VideoRequest,
+        principal: str,
+        keep: Keep = "copy",
+        promised: Mapping[str, MediaFacts] | None = None,
+    ) -> Resolved:
+        """Every media name of the request, all problems told at once. What a refusal has copied is taken away again.
+
+        promised: what the inputs of some places will be; they are not looked for.
+        """
         problems: list[VideoError] = []
+        found = Resolved({}, {}, {}, ())
         try:
             found = self._with_loras(request, keep)
         except VideoError as error:
             problems.append(error)
-        for place, text in request.media().items():
+        return self._all(request.media(), found, problems, principal, keep, promised or {})
+
+    def resolve_media(
+        self,
+        media: Mapping[str, str],
+        principal: str,
+        keep: Keep = "copy",
+        promised: Mapping[str, MediaFacts] | None = None,
+    ) -> Resolved:
+        """The same of media names by their places."""
+        return self._all(media, Resolved({}, {}, {}, ()), [], principal, keep, promised or {})
+
+    def _all(
+        self,
+        media: Mapping[str, str],
+        found: Resolved,
+        problems: list[VideoError],
+        principal: str,
+        keep: Keep,
+        promised: Mapping[str, MediaFacts],
+    ) -> Resolved:
+        for place, text in media.items():
+            if place in promised:
+                entry: JsonObject = {"promised": text, "facts": codec.facts_to_json(promised[place])}
+                found = replace(
+                    found,
+                    entries={**found.entries, place: entry},
+                    hashes={**found.hashes, place: text},
+                    facts={**found.facts, place: promised[place]},
+                )
+                continue
             try:
                 found = self._with(found, place, text, principal, keep)
             except VideoError as error:
@@ -115,6 +160,10 @@ class Inputs:
     def _with(self, found: Resolved, place: str, text: str, principal: str, keep: Keep) -> Resolved:
         """`found`, and the input of one place. What was copied for one that is refused is taken away at once."""
         name = MediaName.parse(text)
+        if name.is_part and not place.startswith("clips"):
+            raise VideoError(
+                "asset", f"{name.fragment} takes a part of a clip, and no part is taken here: leave it out"
+            )
         added: list[str] = []
         notes: list[str] = []
         try:
@@ -123,7 +172,7 @@ class Inputs:
                 check_download(os.environ, name.value)
                 entry: JsonObject = {"url": name.value}
             elif name.kind == "path":
-                entry = self._file(name.value, keep, added, notes)
+                entry = self._file(name.value, _kind_of(place), keep, added, notes)
             else:
                 entry = self.job_entry(name, principal, keep=keep, added=added)
             _check_kind(place, entry)
@@ -202,17 +251,17 @@ class Inputs:
         with suppress(VideoError), disk_errors("removing the copy of an input"):
             self.store.write(write)
 
-    def _file(self, text: str, keep: Keep, added: list[str], notes: list[str]) -> JsonObject:
+    def _file(self, text: str, kind: Kind, keep: Keep, added: list[str], notes: list[str]) -> JsonObject:
         with find_input(text, self.roots, self.cwd) as found:
             if found.note:
                 notes.append(found.note)
             size = os.fstat(found.file.fileno()).st_size
             if keep == "copy" and size <= LARGE:
-                return self._added(found.file, added)
+                return self._added(found.file, added, kind)
             with held(found.file, self.artifacts.root / "looks") as path:
-                facts = codec.facts_to_json(self.sandbox.check(path))
+                facts = codec.facts_to_json(self._look(path, kind))
             if keep == "copy":
-                return self._added(found.file, added)
+                return self._added(found.file, added, kind)
             return {"facts": facts, **(self._hashed(found.file) if keep == "hash" else {})}
 
     def _hashed(self, source: BinaryIO) -> JsonObject:
@@ -222,12 +271,23 @@ class Inputs:
         original = json.loads(known["facts"]).get("original") if known else None
         return {"sha256": sha256, **({"original": original} if original else {})}
 
-    def _added(self, source: BinaryIO, added: list[str]) -> JsonObject:
+    def _added(self, source: BinaryIO, added: list[str], kind: Kind = "picture") -> JsonObject:
         """The entry of an open file, copied into the store."""
         blob = self.artifacts.add_blob(source, MAX_INPUT)
         if blob.new:
             added.append(blob.sha256)
-        return self._blob(blob.sha256)
+        return self._blob(blob.sha256, kind)
+
+    def _look(self, path: Path, kind: Kind) -> MediaFacts:
+        """What a file is. VideoError("asset") when it is not of that kind."""
+        if kind != "words":
+            return self.sandbox.check(path, sound=kind == "sound")
+        size = path.stat().st_size
+        if size > MOST_WORDS:
+            raise VideoError("asset", f"the subtitle file has {size >> 20} MiB; at most {MOST_WORDS >> 20} are taken")
+        if b"\0\0" in path.read_bytes():  # UTF-16 has single ones
+            raise VideoError("asset", "the file is no text: give an .srt or .vtt file")
+        return MediaFacts("words", "text/plain", 0, 0, size)
 
     @contextmanager
     def opened(self, text: str) -> Generator[Opened]:
@@ -241,14 +301,14 @@ class Inputs:
         with find_input(text, self.roots, self.cwd) as found:
             return found.path
 
-    def _blob(self, sha256: str) -> JsonObject:
+    def _blob(self, sha256: str, kind: Kind = "picture") -> JsonObject:
         """The entry of a kept blob; its facts are found once and remembered."""
         path = self.artifacts.blob(sha256)
         known = self.store.row("SELECT facts FROM blobs WHERE sha256 = ?", (sha256,))
         if known:
             return {"sha256": sha256, "path": str(path), **json.loads(known["facts"])}
         try:
-            facts = self.sandbox.check(path)
+            facts = self._look(path, kind)
         except OwnFault:  # the next working version can read it
             raise
         except VideoError:
@@ -314,7 +374,12 @@ class Inputs:
         finally:
             still.unlink(missing_ok=True)
 
-    def settle(self, entry: Mapping[str, Any]) -> JsonObject:
+    def promise(self, job: str, principal: str) -> MediaFacts:
+        """What the clip of a job is, or will be."""
+        entry = self.job_entry(MediaName("job", job), principal, keep="look")
+        return codec.facts_from_json(entry["facts"])
+
+    def settle(self, place: str, entry: Mapping[str, Any]) -> JsonObject:
         """A pending entry whose job has succeeded, or whose URL was fetched to entry["fetched"], resolved now."""
         if "still_of" in entry:
             source: JsonObject = entry["still_of"]
@@ -323,7 +388,10 @@ class Inputs:
             return self._still(clip, entry["part"], entry["t"], "copy", [])
         if "fetched" in entry:
             with Path(entry["fetched"]).open("rb") as fetched:
-                return self._added(fetched, [])
+                settled = self._added(fetched, [], _kind_of(place))
+            if place.startswith("clips") or _kind_of(place) != "picture":
+                _check_kind(place, settled)
+            return settled
         row = self.store.row("SELECT * FROM jobs WHERE id = ?", (entry["job"],))
         if row is None or row["state"] != "succeeded":
             raise VideoError("asset", f"job {entry['job']} has no clip")
@@ -381,14 +449,29 @@ def source_seconds(row: Row) -> float:
     return float(facts.get("duration_s") or 0)
 
 
+def _kind_of(place: str) -> Kind:
+    """What the input of a place is looked at as."""
+    if place in ("narration", "music"):
+        return "sound"
+    return "words" if place == "captions" else "picture"
+
+
 def _check_kind(place: str, entry: Mapping[str, Any]) -> None:
     """A clip where a still belongs (or the reverse) is told before anything else looks at it."""
     facts: JsonObject = entry.get("facts") or {}
     kind = facts.get("kind")
-    if kind is None or place.startswith("references"):
+    if kind is None or (place.startswith(("references", "clips")) and kind in ("image", "clip")):
+        return
+    if _kind_of(place) == "sound":
+        if not facts.get("audio"):
+            raise VideoError("asset", "there is no sound in it: give a sound file, or a clip with sound")
+        return
+    if _kind_of(place) == "words" and kind == "words":
         return
     if place == "source_clip" and kind != "clip":
         raise VideoError("asset", "this is an image, and a clip is needed", next=Next("image_to_video"))
+    if kind in ("sound", "words"):
+        raise VideoError("asset", "this is a sound or text file, and an image or clip is needed")
     if place != "source_clip" and kind != "image":
         raise VideoError(
             "asset", "this is a clip, and an image is needed: for a clip of ours add /last_frame or /frame/SECONDS"

@@ -269,4 +269,5 @@ def _call(request: VideoRequest, model: str, high: Decimal | None) -> str:
         "upscale": "finish_clip",
     }.get(request.task, request.task)
     cap = f", max_cost_usd={format(high.normalize(), 'f')}" if high is not None and high > Decimal(0) else ""
-    return f'{tool}(..., model="{model}"{cap})'
+    named = "upscaler" if tool == "finish_clip" else "model"
+    return f'{tool}(..., {named}="{model}"{cap})'

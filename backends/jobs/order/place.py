@@ -1,22 +1,18 @@
 """From a request to a job in the store: which job it already is, else the model, the price, the leave to spend.
 
-Same request = same job: the key is the given request_key, or is made from the request as asked (inputs by hash, before
-`auto` chooses) and the take.
+Same request = same job: the order's key says which (see `order`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal, Self
 
 from backends.catalog.availability import availability
-from backends.catalog.choose import Choice, Prefer, choose
+from backends.catalog.choose import Choice, choose
 from backends.catalog.price import Estimate, money
-from backends.catalog.rules.tags import check_tags
+from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
@@ -24,96 +20,29 @@ from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files
-from backends.jobs.order.inputs import BlobGone, Inputs, Keep, Resolved, check_there
+from backends.jobs.order.cut import Cut, cut_job, promise_of_film, upscaled
+from backends.jobs.order.inputs import BlobGone, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
+from backends.jobs.order.order import Again, Order
 from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
-from backends.plain import one_line, quoted, trouble
+from backends.plain import one_line, quoted
 from backends.provider.registry import registered
-from backends.request import VideoRequest
+from backends.request import MediaFacts, MediaName, VideoRequest
 
-Where = Literal["any", "local"]
+PREVIS = "PREVIS is in it: clips that no generative model made"
+"""What is told of a film of previsualisations."""
 
 TRIES = 5
 """How often the inputs are copied anew when a refused call has taken the same bytes away."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """A request and how it is to be treated. take: which attempt at it (1, 2, 3 ...). request_key: the caller's own
-    name for the job. label: for people and the bill. confirmed: the person has agreed to the price. client: who asks,
-    where one process asks for several ("" = the client that `Orders` was made for)."""
-
-    request: VideoRequest
-    prefer: Prefer = "quality"
-    where: Where = "any"
-    take: int = 1
-    request_key: str | None = None
-    label: str = ""
-    confirmed: bool = False
-    client: str = ""
-
-    def check(self) -> None:
-        check_tags(self.request)
-        if not 1 <= self.take <= 99:
-            raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
-        if len(self.label) > 80:
-            raise VideoError("invalid_request", "label is longer than 80 characters")
-        for name, text in (("label", self.label), ("request_key", self.request_key or "")):
-            if why := trouble(text):
-                raise VideoError("invalid_request", f"{name} is one line of plain text: it holds {why}")
-
-    @property
-    def asked(self) -> VideoRequest:
-        """The request as it is kept in the job's row."""
-        return self.request
-
-    def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
-        """Its media, checked, and kept as `keep` says."""
-        return inputs.resolve(self.request, principal, keep)
-
-    def digest(self, inputs: Resolved) -> str:
-        return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where}".encode()).hexdigest()
-
-    def key(self, digest: str) -> str:
-        return f"given {self.request_key} {self.take}" if self.request_key else f"made {digest} {self.take}"
-
-
-@dataclass(frozen=True)
-class Again(Order):
-    """Another take of a job that is there: by the model that made it, from the copies of its inputs (the files may be
-    gone). It is the same job as the original call with that take. of: the job's row."""
-
-    of: Row = field(default_factory=dict[str, Any])
-
-    @classmethod
-    def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
-        request = VideoRequest.model_validate_json(row["request"])
-        changes = {"model": row["model"], "max_cost_usd": max_cost_usd}
-        return cls(request.model_copy(update=changes), take=take, label=row["label"], of=row)
-
-    @property
-    def asked(self) -> VideoRequest:
-        kept = VideoRequest.model_validate_json(self.of["request"])
-        return kept.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
-
-    def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
-        wire = json.loads(self.of["prepared"])["wire"]
-        loras = inputs.same_loras(self.request, wire, self.of["id"])
-        return replace(inputs.again(json.loads(self.of["inputs"]), principal, keep), loras=loras)
-
-    def digest(self, inputs: Resolved) -> str:
-        return str(self.of["digest"])
-
-    def key(self, digest: str) -> str:
-        return f"{str(self.of['request_key']).rpartition(' ')[0]} {self.take}"
-
-
-@dataclass(frozen=True)
 class Quote:
     """What placing an order would do. key: the same for the same job. job: the id of the one that it already is
-    (asking again costs nothing). estimate: of what would be made; None for a job that is there already."""
+    (asking again costs nothing). estimate: of what would be made; None for a job that is there already. promise: what
+    its clip will be, or is, as far as that is known."""
 
     key: str
     model: str
@@ -121,6 +50,7 @@ class Quote:
     state: str = ""
     estimate: Estimate | None = None
     notes: tuple[str, ...] = ()
+    promise: MediaFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -149,14 +79,26 @@ class Orders:
     def quote(self, order: Order) -> Quote:
         """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
         order.check()
+        order = self.with_part(order)
         inputs = order.resolve(self.context.inputs, self.principal, "hash")
         same = self._same(order, inputs)
         key = order.key(order.digest(inputs))
         if same is not None:
-            return Quote(key, same["model"], same["id"], same["state"])
+            return Quote(key, same["model"], same["id"], same["state"], promise=self._promise_of(same))
+        if isinstance(order, Cut):
+            job = self._film(order, inputs)
+            free, promise = Estimate.free(job.typical_s), promise_of_film(job)
+            return Quote(key, job.prepared.model, estimate=free, notes=tuple(job.notes), promise=promise)
         choice, _ = self._choose(order, inputs)
         notes = (*inputs.notes, *choice.notes, *self._like(order, inputs, choice))
-        return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes)
+        return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes, promise=_promise(choice))
+
+    def _promise_of(self, row: Row) -> MediaFacts | None:
+        """What the clip of a job that is there is, or will be."""
+        try:
+            return self.context.inputs.promise(row["id"], self.principal)
+        except VideoError:  # it has failed, or its file is gone: whoever uses it is told then
+            return None
 
     def place(self, order: Order) -> Placed:
         """The order's job, put into the store unless it is there. Money is reserved in the same transaction.
@@ -164,6 +106,9 @@ class Orders:
         What was copied for an order that is refused is taken away again.
         """
         order.check()
+        if _names_a_part(order):
+            self.quote(order)  # what cannot be made is told before its part is cut out
+            order = self.with_part(order, start=True)
         for last in (False,) * (TRIES - 1) + (True,):
             inputs = order.resolve(self.context.inputs, self.principal)
             try:
@@ -183,23 +128,88 @@ class Orders:
         same = self._same(order, inputs)
         if same is not None:
             return Placed(same, replayed=True, notes=_label_notes(order, same))
+        if isinstance(order, Cut):
+            row, replayed = self._insert([self._film(order, inputs)], inputs, durable=False)
+            return Placed(row, replayed)
         choice, steps = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
         jobs = self._jobs(order, inputs, choice, steps)
+        row, replayed = self._insert(jobs, inputs, durable=choice.estimate.usd_high != 0)
+        return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
+
+    def place_film(self, cut: Cut) -> Placed:
+        """A film; where a model is named to make it larger, that model's paid job, which waits for the free film."""
+        model = cut.finish.upscaling_model
+        if model is None:
+            return self.place(cut)
+        film, larger = upscaled(cut, model)
+        quote = self.quote(film)
+        if quote.job is None and quote.promise is not None:
+            self.quote(replace(larger, promised={"source_clip": quote.promise}))  # a refusal starts nothing
+        elif quote.job is None:
+            raise VideoError(
+                "asset", f"what {model} would cost is known when the clips are: save them, give their paths"
+            )
+        return self.place(_from_clip(larger, str(self.place(film).row["id"])))
+
+    def with_part(self, order: Order, *, start: bool = False) -> Order:
+        """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
+        is there already, is started now, or is promised for a quote."""
+        if not _names_a_part(order):
+            return order
+        cut = Cut.of(build_finish(clips=[order.request.source_clip]), client=order.client)
+        if start:
+            return _from_clip(order, str(self.place(cut).row["id"]))
+        quote = self.quote(cut)
+        if quote.job is not None:
+            return _from_clip(order, quote.job)
+        if quote.promise is None:
+            raise VideoError("asset", "clip: a part of it can be taken when it is known: save it, and give its path")
+        return replace(order, promised={**order.promised, "source_clip": quote.promise})
+
+    def _film(self, order: Cut, inputs: Resolved) -> NewJob:
+        job = cut_job(order, inputs, self.principal, self.client)
+        parents = [entry.get("from_job") or entry.get("job") for entry in inputs.entries.values()]
+        ids = [parent for parent in parents if parent]
+        sketches = self.context.store.rows(
+            f"SELECT 1 FROM jobs WHERE engine = 'previs' AND id IN ({', '.join('?' * len(ids))})", tuple(ids)
+        )
+        return replace(job, notes=(*job.notes, PREVIS)) if sketches else job
+
+    def _insert(self, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool) -> tuple[Row, bool]:
+        """The first job with the others as its steps, and whether it was there already."""
 
         def write(tx: Transaction) -> tuple[Row, bool]:
             check_there(inputs.entries)
             return records.insert(tx, jobs[0], steps=jobs[1:])
 
-        row, replayed = self.context.store.write(write, durable=choice.estimate.usd_high != 0)
-        return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
+        return self.context.store.write(write, durable=durable)
 
     def _same(self, order: Order, inputs: Resolved) -> Row | None:
-        digest = order.digest(inputs)
-        key = order.key(digest)
-        given = key.startswith("given ")
-        return records.find_same(self.context.store, self.principal, key, digest, given=given)
+        """The job that the order is already. Where an input is a job's clip, the order may have been placed before
+        that clip was there: its digest then holds the clip's name."""
+        digests = [order.digest(inputs)]
+        named = {
+            place: text for place, text in inputs.hashes.items() if "from_job" not in inputs.entries.get(place, {})
+        }
+        if len(named) < len(inputs.hashes):
+            digests.append(order.digest(replace(inputs, hashes=named)))
+        refused: VideoError | None = None
+        for digest in digests:
+            key = order.key(digest)
+            try:
+                found = records.find_same(
+                    self.context.store, self.principal, key, digest, given=key.startswith("given ")
+                )
+            except VideoError as error:
+                refused = refused or error
+                continue
+            if found is not None:
+                return found
+        if refused is not None:
+            raise refused
+        return None
 
     def _choose(self, order: Order, inputs: Resolved) -> tuple[Choice, Sequence[chain.Step]]:
         """The model, and the steps when no model does it in one go."""
@@ -304,6 +314,15 @@ class Orders:
         return job.on(access.lane, access.base_url)
 
 
+def _names_a_part(order: Order) -> bool:
+    source = None if isinstance(order, Cut | Again) else order.request.source_clip
+    return source is not None and "source_clip" not in order.promised and MediaName.parse(source).is_part
+
+
+def _from_clip(order: Order, job: str) -> Order:
+    return replace(order, request=order.request.model_copy(update={"source_clip": job}))
+
+
 def _label_notes(order: Order, row: Row) -> tuple[str, ...]:
     """Where the job was there already, its label stays, and with it the clip's file name."""
     if not order.label or order.label == row["label"]:
@@ -311,6 +330,16 @@ def _label_notes(order: Order, row: Row) -> tuple[str, ...]:
     stem = stem_of(row["label"]) or row["id"][:12]
     kept = f"kept as {stem}_take{row['take']:02d}.mp4"
     return (f"the label {quoted(order.label)} was not taken: the job was there already, {kept}",)
+
+
+def _promise(choice: Choice) -> MediaFacts | None:
+    """What the chosen model will deliver."""
+    checked = choice.checked
+    if not checked.width or not checked.height:
+        return None
+    asked = checked.request
+    audio = bool(asked.audio)
+    return MediaFacts("clip", "video/mp4", checked.width, checked.height, 0, asked.duration_s, asked.fps, audio=audio)
 
 
 def _micro(usd: Decimal | None) -> int | None:

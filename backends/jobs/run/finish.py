@@ -33,6 +33,7 @@ def finish(
     extras: Sequence[Path] = (),
     joined: int = 0,
     further_clips: int = 0,
+    export: Path | None = None,
     sidecar: JsonObject | None = None,
     facts: Mapping[str, object] | None = None,
     seed: int | None = None,
@@ -42,7 +43,7 @@ def finish(
     """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
     kept; OwnFault when it is this program that cannot read it. joined: how many of the extras, the first ones, are what
     the clip was joined from. further_clips: how many of the extras are clips that a
-    service has delivered beside the one that was asked for.
+    service has delivered beside the one that was asked for. export: what people get instead of the clip.
 
     Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
     """
@@ -65,6 +66,8 @@ def finish(
         told.append(f"no poster could be made of it: {error.message}")
     sha256 = sha256_now(clip)
     files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
+    if export is not None:
+        files[f"export{export.suffix}"] = export
     prepared = json.loads(row["prepared"])
     result: JsonObject = {
         "sha256": sha256,
@@ -91,6 +94,8 @@ def finish(
     if compared.asked:
         result["asked"] = compared.asked
     told += compared.notes
+    if export is not None:
+        result["export"] = str(placed[f"export{export.suffix}"])
     if row["parent"] is None:
         told += leave(context, row, result, [Path(path) for path in result["extras"][:joined]])
     crash_point("before-succeeded")

@@ -54,12 +54,13 @@ async def _settle(
             got = await fetch(entry["url"], target, max_bytes=MAX_INPUT, timeout_s=FETCH_TIMEOUT_S)
             told += got.notes
             entry = {**entry, "fetched": str(target)}
-        settled = await to_thread.run_sync(context.inputs.settle, entry)
+        settled = await to_thread.run_sync(context.inputs.settle, place, entry)
         told += told_of(settled)
         if "fetched" in entry:
             Path(entry["fetched"]).unlink(missing_ok=True)
         entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
-    if prepared.wire.get("join"):  # its steps were judged one by one, and it costs nothing itself
+    # Steps that are joined were judged one by one, and a cut is judged by the editor; neither costs anything.
+    if prepared.wire.get("join") or prepared.wire.get("finish"):
         _keep(context, hold, row, entries, prepared, told)
         return entries, prepared
     asked = VideoRequest.model_validate_json(row["request"])

@@ -25,7 +25,7 @@ from backends.jobs.files import copies
 from backends.jobs.files.artifacts import disk_errors, fsync_folder
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.private import private_folder
-from backends.jobs.files.signed import copy_of, given_out, record_of
+from backends.jobs.files.signed import copy_of, given_out, record_of, unsigned
 from backends.jobs.order.inputs import remember
 from backends.jobs.run import sources
 from backends.jobs.store.database import Row, Transaction, to_json
@@ -108,7 +108,7 @@ def give_again(context: Context, row: Row) -> str:
 
 def remember_copy(tx: Transaction, job: str, result: Mapping[str, Any]) -> None:
     """The signed copy may come back as an input, by its published name: then it is known as the job's clip."""
-    if (copy := copy_of(result)) is not None:
+    if (copy := copy_of(result)) is not None and "export" not in result:
         known: JsonObject = {"facts": result["clip_facts"], "sidecar": result.get("sidecar") or {}}
         remember(tx, copy[1], {**known, "from_job": job, "original": result["sha256"]})
 
@@ -131,7 +131,7 @@ def _publish_sidecar(context: Context, result: JsonObject, target: Path) -> list
 
 def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
     """Make the signed copy, or take the one that is there. What to tell."""
-    clip = Path(result["file"])
+    clip, sha256 = unsigned(result)
     key = f"{row['id']} {result['sha256']}"
     try:
         wish = preferences.signing(context.store)
@@ -141,7 +141,7 @@ def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] 
             return [OFF]
         parts, parent = sources.parts_of(context.store, row, joined)
         made = _made(context, row, result, key, source, parent, wish.prompt)
-        signed = _signed(context, clip, str(result["sha256"]), made, parts, wish.keys(context.settings.signing))
+        signed = _signed(context, clip, sha256, made, parts, wish.keys(context.settings.signing))
     except Exception as error:  # whatever it is: the clip comes before its signature
         return [f"not signed (C2PA): {_words(error)}"[:400]]
     result["signed"] = {**signed, "manifest": name_of(key)}
@@ -193,7 +193,7 @@ def _made(
     created = datetime.fromtimestamp(row["created_at"], UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return Made(
         key=key,
-        title=f"{stem}_take{row['take']:02d}{Path(result['file']).suffix}",
+        title=f"{stem}_take{row['take']:02d}{unsigned(result)[0].suffix}",
         version=program_version(),
         model=row["model"],
         provider=row["provider"],

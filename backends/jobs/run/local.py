@@ -76,6 +76,8 @@ class LocalRun:
             self.hold,
             self._row(),
             output.path,
+            extras=output.extras,
+            export=output.export,
             sidecar=output.sidecar,
             facts=output.facts,
             seed=output.seed,

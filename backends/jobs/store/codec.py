@@ -108,8 +108,19 @@ def output_to_json(output: Output) -> JsonObject:
         "sidecar": output.sidecar,
         "facts": output.facts,
         "notes": list(output.notes),
+        "extras": [str(path) for path in output.extras],
+        "export": str(output.export) if output.export else None,
     }
 
 
 def output_from_json(data: Mapping[str, Any]) -> Output:
-    return Output(Path(data["path"]), data["seed"], dict(data["sidecar"]), dict(data["facts"]), tuple(data["notes"]))
+    export = data.get("export")
+    return Output(
+        Path(data["path"]),
+        data["seed"],
+        dict(data["sidecar"]),
+        dict(data["facts"]),
+        tuple(data["notes"]),
+        tuple(Path(path) for path in data.get("extras", ())),
+        Path(export) if export else None,
+    )

@@ -1,0 +1,124 @@
+"""The editor: makes the film of a FinishRequest, frame by frame, encoded once; or without encoding where that is
+exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+
+from backends.edit import copying, export, soundtrack
+from backends.edit.joiner import Joiner
+from backends.edit.plan import Plan, plan
+from backends.edit.request import FinishRequest
+from backends.edit.timeline import Timeline
+from backends.edit.words import Cues, Painter, read_words, srt
+from backends.media.probe import probe_clip
+from backends.provider.protocol import Asset, JsonObject, Output, Prepared, Progress
+from backends.request import MediaFacts
+
+
+class Editor:
+    """LocalBackend of the provider "edit": a film where the wire names one, else the joining of an extension."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    async def run(self, prepared: Prepared, dest: Path, progress: Progress) -> Output:
+        if "finish" not in prepared.wire:
+            return await Joiner().run(prepared, dest, progress)
+        request = FinishRequest.model_validate(prepared.wire["finish"])
+        return await anyio.to_thread.run_sync(finish, request, prepared.assets, dest, self._env, progress)
+
+
+def finish(
+    request: FinishRequest, assets: Mapping[str, Asset], dest: Path, env: Mapping[str, str], progress: Progress
+) -> Output:
+    """Make the film in `dest` (empty). assets: by the request's places. VideoError tells what cannot be done."""
+    facts = {place: _measured(asset) for place, asset in assets.items()}
+    files = {place: asset.path for place, asset in assets.items()}
+    planned, timeline, notes = _planned(request, facts, files)
+    cues = _cues(request, planned, files)
+    progress(0.0, "mixing the sound")
+    heard = soundtrack.mixed(request, planned, facts, files, dest, env, progress)
+    notes += [*cues.notes, *heard.notes]
+    copied = _copied(request, planned, files, heard, dest, progress)
+    if copied is not None:
+        path = copied
+        notes.append("joined without encoding anew: every picture is as it was")
+    else:
+        painter = Painter(cues, planned.width, planned.height, planned.fps)
+        notes += painter.notes
+        frames = (painter.paint(picture, number) for number, picture in enumerate(timeline.frames()))
+        path = export.write(request.format, planned, frames, heard.path, dest, progress)
+    notes += timeline.notes
+    shown, told = export.animated(request.format, path, dest, progress)
+    notes += told
+    if shown is not None and heard.path is not None:
+        notes.append("an animated picture has no sound: it is in the MP4")
+    made: JsonObject = {
+        "frames": planned.frames,
+        "parts": [one.frames for one in planned.segments],
+        "audio": heard.audio,
+        "lufs": heard.lufs,
+        "peak_db": heard.peak_db,
+        "copied": copied is not None,
+    }
+    beside = _subtitles(cues, dest)
+    return Output(path, facts=made, notes=tuple(dict.fromkeys(notes)), extras=beside, export=shown)
+
+
+def _planned(
+    request: FinishRequest, facts: Mapping[str, MediaFacts], files: Mapping[str, Path]
+) -> tuple[Plan, Timeline, list[str]]:
+    """The plan, its frames, and what to tell. Nothing is blended for a loop that is one already."""
+    planned = plan(request, facts)
+    timeline = Timeline(planned, files)
+    notes = list(planned.notes)
+    if planned.loop and timeline.loops_already():
+        planned = replace(planned, loop=0, frames=planned.frames + planned.loop)
+        timeline = Timeline(planned, files)
+        notes.append("its end runs into its beginning already: nothing was blended for the loop")
+    return planned, timeline, notes
+
+
+def _cues(request: FinishRequest, planned: Plan, files: Mapping[str, Path]) -> Cues:
+    """The words on the picture, and when."""
+    captions = files["captions"] if request.captions_file else request.captions
+    return read_words(captions, request.titles, planned.duration_s)
+
+
+def _subtitles(cues: Cues, dest: Path) -> tuple[Path, ...]:
+    """The captions as a file beside the film, for players and platforms that show their own."""
+    spoken = [cue for cue in cues if cue.kind == "caption"]
+    if not spoken:
+        return ()
+    path = dest / "captions.srt"
+    path.write_text(srt(spoken), "utf-8")
+    return (path,)
+
+
+def _measured(asset: Asset) -> MediaFacts:
+    """What is known of an asset; a clip whose container does not say how long it lasts is counted."""
+    facts = asset.facts
+    if facts.kind != "clip" or (facts.duration_s is not None and facts.fps is not None):
+        return facts
+    return probe_clip(asset.path, count_frames=True)
+
+
+def _copied(
+    request: FinishRequest,
+    planned: Plan,
+    files: Mapping[str, Path],
+    heard: soundtrack.Heard,
+    dest: Path,
+    progress: Progress,
+) -> Path | None:
+    """The film by copying the clips' packets, None where that would not be exact."""
+    if not planned.plain or request.format != "mp4" or request.captions or request.titles:
+        return None
+    path = dest / "clip.mp4"
+    parts = [(files[one.place], one.frames) for one in planned.segments]
+    return path if copying.join(parts, heard.path, path, planned.fps, progress) else None

@@ -1,0 +1,47 @@
+"""The film as a file: H.264 in MP4, VP9 in WebM, ProRes in MOV; and as an animated picture (GIF, WebP) of a bounded
+size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from backends.edit.plan import Plan
+from backends.edit.request import Format
+from backends.media.encode import ClipWriter
+from backends.media.forms import MOV, MP4, WEBM, Form
+from backends.media.pixels import Picture
+from backends.media.sound import SoundFile
+from backends.provider.protocol import Progress
+
+FORMS: dict[Format, Form] = {"mp4": MP4, "webm": WEBM, "mov": MOV, "gif": MP4, "webp": MP4}
+"""An animated picture is made of an MP4, which stays beside it: a job's clip can always be used again."""
+
+
+def write(
+    form: Format, plan: Plan, frames: Iterator[Picture], sound: Path | None, dest: Path, progress: Progress
+) -> Path:
+    """Encode the film's frames with the sound of a WAV file; where it is."""
+    chosen = FORMS[form]
+    path = dest / f"clip{chosen.suffix}"
+    heard = None if sound is None else SoundFile(sound)
+    with ClipWriter(path, plan.width, plan.height, plan.fps, audio_from=heard, form=chosen) as writer:
+        for picture in _counted(frames, plan.frames, progress):
+            writer.write(picture)
+    return path
+
+
+def _counted(pictures: Iterator[Picture], total: int, progress: Progress) -> Iterator[Picture]:
+    for number, picture in enumerate(pictures):
+        progress(0.1 + 0.88 * number / total, "making the film")
+        yield picture
+
+
+def animated(form: Format, clip: Path, dest: Path, progress: Progress) -> tuple[Path | None, list[str]]:
+    """The clip as an animated picture where one is asked for, and what to tell of it."""
+    if form not in ("gif", "webp"):
+        return None, []
+    from backends.edit.animation import animation
+
+    progress(0.99, f"making the {form}")
+    return animation(form, clip, dest / f"film.{form}")

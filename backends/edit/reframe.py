@@ -1,0 +1,45 @@
+"""A picture put into the film's frame: cropped around a focus, or whole over bars or over a blurred copy of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from backends.media.fit import SAME_RATIO, WHOLE, crop_loss, crop_window, surround, whole_window
+from backends.media.pixels import Picture
+from backends.request import Fit
+
+
+class Reframe:
+    """Pictures of any size to width x height. fit None = crop (how much is lost was judged before). Enlarging is
+    Lanczos, shrinking averages."""
+
+    def __init__(self, width: int, height: int, fit: Fit | None, focus: Sequence[float] | None) -> None:
+        self.width = width
+        self.height = height
+        self._fit = fit
+        self._focus = focus
+
+    def __call__(self, picture: Picture) -> Picture:
+        height, width = picture.shape[:2]
+        if (width, height) == (self.width, self.height):
+            return picture
+        if self._fit in WHOLE and crop_loss(width, height, self.width, self.height) > SAME_RATIO:
+            canvas = surround(picture, self.width, self.height, self._fit)
+            inner_width, inner_height = whole_window(width, height, self.width, self.height)
+            left, top = (self.width - inner_width) // 2, (self.height - inner_height) // 2
+            canvas[top : top + inner_height, left : left + inner_width] = scaled(picture, inner_width, inner_height)
+            return canvas
+        left, top, keep_width, keep_height = crop_window(width, height, self.width, self.height, self._focus)
+        return scaled(picture[top : top + keep_height, left : left + keep_width], self.width, self.height)
+
+
+def scaled(picture: Picture, width: int, height: int) -> Picture:
+    """To width x height exactly."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    smaller = width * height < picture.shape[0] * picture.shape[1]
+    way = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
+    return np.asarray(cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=way), np.uint8)

@@ -1,0 +1,184 @@
+"""The film's frames, one after the other, in as much memory for an hour as for a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from itertools import islice, repeat
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from backends.edit.between import Between
+from backends.edit.plan import Plan, Segment
+from backends.edit.reframe import Reframe
+from backends.errors import OwnFault, VideoError
+from backends.media.frames import frame_at, last_frame, timed
+from backends.media.images import load_image
+from backends.media.pixels import Picture
+
+SHORT = 1.5
+"""Frames of a clip that may be missing at its end without a word."""
+SEAM = 1.5
+"""A step so many times the clip's first is not seen at a loop's seam."""
+SAME = 0.5
+"""Levels (of 255) that two encodings of one picture may differ by."""
+
+
+class Timeline:
+    """frames() gives exactly plan.frames pictures of plan.width x plan.height; notes fills while it runs.
+
+    files: the media by place. VideoError("asset") where a clip cannot be decoded from its beginning.
+    """
+
+    def __init__(self, plan: Plan, files: Mapping[str, Path]) -> None:
+        self.plan = plan
+        self.notes: list[str] = []
+        self._files = files
+        self._reframe = Reframe(plan.width, plan.height, plan.fit, plan.focus)
+
+    def frames(self) -> Iterator[Picture]:
+        loop = self.plan.loop
+        if not loop:
+            yield from self._film()
+            return
+        end = self.plan.frames  # of the film without its last `loop` frames
+        head = self._film()
+        for number, picture in enumerate(self._film()):
+            if number >= end:
+                picture = mixed(picture, next(head), (number - end + 1) / (loop + 1))
+            if number >= loop:
+                yield picture
+
+    def _film(self) -> Iterator[Picture]:
+        """Every clip after the other, each running into the next where there is a cross-fade."""
+        fade = self.plan.fade
+        before: Iterator[Picture] | None = None
+        for number, segment in enumerate(self.plan.segments):
+            pictures = self._of(segment)
+            left = segment.frames
+            if before is not None and fade:
+                for step in range(1, fade + 1):
+                    yield mixed(next(before), next(pictures), step / (fade + 1))
+                left -= fade
+            if number < len(self.plan.segments) - 1:
+                left -= fade
+            yield from islice(pictures, left)
+            before = pictures
+
+    def _of(self, segment: Segment) -> Iterator[Picture]:
+        """Exactly segment.frames pictures."""
+        path = self._files[segment.place]
+        if segment.still:
+            return repeat(self._reframe(load_image(path)), segment.frames)
+        source = _Source(segment, path, self._reframe, self._tell)
+        return source.between(self.plan.fps) if segment.between else source.nearest(self.plan.fps)
+
+    def _tell(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def loops_already(self) -> bool:
+        """Whether the film's end runs into its beginning as it is, so that nothing need be blended."""
+        first, last = self.plan.segments[0], self.plan.segments[-1]
+        if first.still or last.still:
+            return False
+        path, step = self._files[first.place], 1 / float(self.plan.fps)
+        opening = self._reframe(frame_at(path, first.from_s))
+        second = self._reframe(frame_at(path, min(first.from_s + step, max(first.from_s, first.to_s - step / 2))))
+        end = self._files[last.place]
+        ending = self._reframe(last_frame(end) if last.whole else frame_at(end, max(last.from_s, last.to_s - step / 2)))
+        return _apart(ending, opening) <= SEAM * _apart(opening, second) + SAME
+
+
+class _Source:
+    """One clip's part as film frames. tell: takes what the person should know."""
+
+    def __init__(self, segment: Segment, path: Path, reframe: Reframe, tell: Callable[[str], None]) -> None:
+        self._segment = segment
+        self._frames = timed(path, segment.from_s)
+        self._reframe = reframe
+        self._tell = tell
+        self._ended = False
+
+    def _next(self) -> tuple[Fraction, Callable[[], Picture]] | None:
+        """The next frame of the clip; a damaged one ends it there."""
+        if self._ended:
+            return None
+        try:
+            return next(self._frames)
+        except StopIteration:
+            self._ended = True
+        except OwnFault:
+            raise
+        except VideoError as error:
+            self._ended = True
+            self._trouble = error
+        return None
+
+    _trouble: VideoError | None = None
+
+    def nearest(self, fps: Fraction) -> Iterator[Picture]:
+        """Each film frame shows the clip's frame of its own middle, which no rounding of times can miss."""
+        shown, following = self._opened()
+        picture: Picture | None = None
+        for number in range(self._segment.frames):
+            at = self._at(number + Fraction(1, 2), fps)
+            while following is not None and following[0] <= at:
+                shown, following, picture = following, self._next(), None
+            if following is None:
+                self._tell_short(shown[0], number)
+            if picture is None:
+                picture = self._reframe(shown[1]())
+            yield picture
+
+    def between(self, fps: Fraction) -> Iterator[Picture]:
+        """Each film frame shows its own moment, made of the two frames around it."""
+        shown, following = self._opened()
+        pair: Between | None = None
+        for number in range(self._segment.frames):
+            at = self._at(Fraction(number), fps)
+            while following is not None and following[0] <= at:
+                shown, following = following, self._next()
+                pair = None
+            if following is None:
+                self._tell_short(shown[0], number)
+                picture = pair.a if pair is not None else self._reframe(shown[1]())
+                pair = pair or Between(picture, picture)
+                yield picture
+                continue
+            if pair is None:
+                pair = Between(self._reframe(shown[1]()), self._reframe(following[1]()))
+            yield pair.at(float((at - shown[0]) / (following[0] - shown[0])))
+
+    def _opened(self) -> tuple[tuple[Fraction, Callable[[], Picture]], tuple[Fraction, Callable[[], Picture]] | None]:
+        first = self._next()
+        if first is None:
+            raise self._named(self._trouble or VideoError("asset", "no frame of it can be decoded"))
+        return first, self._next()
+
+    def _at(self, number: Fraction, fps: Fraction) -> Fraction:
+        """The moment of the clip that a film frame shows, seconds."""
+        speed = Fraction(self._segment.speed).limit_denominator(1000)
+        return Fraction(self._segment.from_s).limit_denominator(1_000_000) + number / fps * speed
+
+    def _tell_short(self, last: Fraction, number: int) -> None:
+        place, segment = self._segment.place, self._segment
+        if self._trouble is not None:
+            self._tell(f"{place} cannot be decoded from {float(last):.2f} s on: its last good frame is held to its end")
+        elif segment.fps and segment.to_s - float(last) > (SHORT + 0.5) / segment.fps:
+            self._tell(f"{place} has no picture from {float(last):.2f} s on: its last frame is held to its end")
+
+    def _named(self, error: VideoError) -> VideoError:
+        return VideoError("asset", f"{self._segment.place}: {error.message}")
+
+
+def mixed(one: Picture, other: Picture, share: float) -> Picture:
+    """share 0..1: of the other."""
+    return np.asarray(cv2.addWeighted(one, 1 - share, other, share, 0), np.uint8)
+
+
+def _apart(one: Picture, other: Picture) -> float:
+    """Mean difference, 0..255."""
+    return float(np.abs(one[::2, ::2].astype(np.int16) - other[::2, ::2]).mean())

@@ -1,0 +1,180 @@
+"""The order of a film: clips and stills finished into one file on this machine, as a job like any other. Free.
+
+The job's row holds the FinishRequest in its prepared wire; its VideoRequest says what the vocabulary can say of it.
+Clips may be jobs that are not finished yet: the job then waits for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Self
+
+from backends.edit.cues import Kind, read_lines, within
+from backends.edit.plan import Plan, forecast
+from backends.edit.request import FinishRequest
+from backends.errors import VideoError
+from backends.jobs import records
+from backends.jobs.order.inputs import Inputs, Keep, Resolved
+from backends.jobs.order.order import Order
+from backends.jobs.records import NewJob
+from backends.jobs.store import codec
+from backends.jobs.store.database import Row
+from backends.provider.protocol import Prepared
+from backends.provider.registry import registered
+from backends.request import MediaFacts, VideoRequest
+
+EDITOR = "edit"
+"""The provider, the engine and the model's name of every film."""
+SECONDS_A_FRAME = 0.03
+"""Of a 720p film on one core, for the time that is told to a waiting client."""
+
+
+@dataclass(frozen=True)
+class Cut(Order):
+    """A FinishRequest and how it is to be treated. before: the row of the film that this is another take of; its media
+    are that one's copies."""
+
+    finish: FinishRequest = field(default_factory=lambda: FinishRequest(clips=("?",)))
+    before: Row | None = None
+
+    @classmethod
+    def of(
+        cls,
+        finish: FinishRequest,
+        *,
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+        client: str = "",
+    ) -> Self:
+        return cls(carrier(finish), take=take, request_key=request_key, label=label, client=client, finish=finish)
+
+    @classmethod
+    def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
+        """Another take of a film that is there."""
+        return replace(cls.of(finish_of(row), take=take, label=row["label"]), before=row)
+
+    def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
+        if self.before is not None:
+            return inputs.again(json.loads(self.before["inputs"]), principal, keep)
+        return inputs.resolve_media(self.finish.media(), principal, keep, self.promised)
+
+    def key(self, digest: str) -> str:
+        if self.before is not None:
+            return f"{str(self.before['request_key']).rpartition(' ')[0]} {self.take}"
+        return super().key(digest)
+
+    def digest(self, inputs: Resolved) -> str:
+        if self.before is not None:
+            return str(self.before["digest"])
+        return hashlib.sha256(f"finish {self.finish.digest(inputs.hashes)}".encode()).hexdigest()
+
+
+def upscaled(cut: Cut, model: str) -> tuple[Cut, Order]:
+    """The film at its own size, and the order that makes it larger by a model; its clip is still to be named."""
+    if cut.finish.format != "mp4":
+        raise VideoError("invalid_request", f"upscaler {model[:80]} takes an MP4 film: leave format out, or upscaler")
+    finish = cut.finish.model_copy(update={"upscaler": None, "resolution": None, "max_cost_usd": None})
+    film = Cut.of(finish, client=cut.client)
+    wanted = VideoRequest(
+        task="upscale",
+        model=model,
+        source_clip="the film",
+        resolution=cut.finish.resolution,
+        max_cost_usd=cut.finish.max_cost_usd,
+    )
+    return film, Order(wanted, take=cut.take, request_key=cut.request_key, label=cut.label, client=cut.client)
+
+
+def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
+    """What the vocabulary can say of a film. plan: fills in what it will be."""
+    said: dict[str, object] = {
+        "aspect_ratio": finish.aspect_ratio,
+        "resolution": finish.resolution,
+        "fps": finish.fps,
+        "fit": finish.fit,
+        "focus": finish.focus,
+        "loop": finish.loop,
+        "max_cost_usd": finish.max_cost_usd,
+    }
+    if plan is not None:
+        said |= {"duration_s": plan.duration_s, "fps": float(plan.fps)}
+    return VideoRequest.model_validate({"task": "finish", "model": EDITOR, **said})
+
+
+def finish_of(row: Row) -> FinishRequest:
+    """The FinishRequest of a film's row."""
+    return FinishRequest.model_validate(json.loads(row["prepared"])["wire"]["finish"])
+
+
+def cut_job(order: Cut, inputs: Resolved, principal: str, client: str) -> NewJob:
+    """The job of a film. VideoError tells what of it can never be made, as far as its media are known."""
+    plan = forecast(order.finish, inputs.facts)
+    notes = (*inputs.notes, *(plan.notes if plan else ()), *(_words(order.finish, plan) if plan else ()))
+    digest = order.digest(inputs)
+    key = order.key(digest)
+    access = registered(EDITOR).access({})
+    prepared = Prepared(
+        request=carrier(order.finish, plan),
+        model=EDITOR,
+        width=plan.width if plan else 0,
+        height=plan.height if plan else 0,
+        wire={"finish": order.finish.model_dump(mode="json")},
+    )
+    return NewJob(
+        id=records.new_job_id(),
+        request=order.asked,
+        prepared=prepared,
+        inputs=inputs.entries,
+        needs=inputs.needs,
+        digest=digest,
+        request_key=key,
+        key_given=key.startswith("given "),
+        principal=principal,
+        client=order.client or client,
+        take=order.take,
+        label=order.label,
+        engine=EDITOR,
+        provider=EDITOR,
+        kind="local",
+        lane=access.lane,
+        base_url="",
+        est_low=0,
+        est_high=0,
+        typical_s=_typical_s(plan),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def promise_of_film(job: NewJob) -> MediaFacts | None:
+    """What the film will be, None while that depends on media which are not known."""
+    prepared = job.prepared
+    if not prepared.width:
+        return None
+    audio = any(codec.facts_from_json(entry["facts"]).audio for entry in job.inputs.values() if "facts" in entry)
+    seconds, fps = prepared.request.duration_s, prepared.request.fps
+    return MediaFacts("clip", "video/mp4", prepared.width, prepared.height, 0, seconds, fps, audio=audio)
+
+
+def _words(finish: FinishRequest, plan: Plan) -> list[str]:
+    """What is to be told of the words on the picture. VideoError for a line that is none. A subtitle file is read when
+    the film is made."""
+    notes: list[str] = []
+    captions = () if finish.captions_file else finish.captions
+    kinds: tuple[tuple[Sequence[str], Kind, str], ...] = (
+        (captions, "caption", "captions"),
+        (finish.titles, "title", "titles"),
+    )
+    for lines, kind, place in kinds:
+        notes += within(read_lines(lines, kind, place), plan.duration_s, place)[1]
+    return notes
+
+
+def _typical_s(plan: Plan | None) -> float | None:
+    if plan is None:
+        return None
+    return round(1 + plan.frames * SECONDS_A_FRAME * plan.width * plan.height / (1280 * 720), 1)
