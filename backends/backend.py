@@ -8,7 +8,7 @@ Polling, deadlines, back-off, progress and download live in `backends.jobs`, onc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -340,9 +340,13 @@ class Registration:
     provider: the catalogue rows' provider that this serves. kind: remote (paid service) or local (this machine).
     access(env): who would be asked with that environment. open(env, base_url): the back end itself; only the worker
     (or its child) calls it. catalog: a TOML file of rows beside the module, None when the rows are elsewhere.
-    lacks(env, wire tables of a row's boxes, row id): why that row cannot be used although the back end can (its weights
-    are not here); cheap. For local engines also: warm(prepared, env) names what its process keeps loaded: a process
-    only gets jobs of the same word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
+    rows(env): further ones, found anew each time. lacks(env, wire tables of a row's boxes, row id): why that row cannot
+    be used although the back end can (its weights are not here); cheap.
+    For services of the person's own: lanes(env, row id or ""): everybody who can be asked, first whom `access` names;
+    near(env): whether the service runs on this machine, so that its rows are local ones; poll_s: how soon a job is
+    asked for where its status does not say (None = by how long such jobs take).
+    For local engines: warm(prepared, env) names what its process keeps loaded: a process only gets jobs of the same
+    word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
     """
 
     provider: str
@@ -351,6 +355,10 @@ class Registration:
     open: Callable[[Mapping[str, str], str], RemoteBackend | LocalBackend]
     catalog: Path | None = None
     lacks: Callable[[Mapping[str, str], tuple[Mapping[str, object], ...], str], str | None] | None = None
+    lanes: Callable[[Mapping[str, str], str], Sequence[Access]] | None = None
+    rows: Callable[[Mapping[str, str]], Sequence[Path]] | None = None
+    near: Callable[[Mapping[str, str]], bool] | None = None
+    poll_s: float | None = None
     warm: Callable[[Prepared, Mapping[str, str]], str] | None = None
     silence_s: float | None = None
 

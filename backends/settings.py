@@ -39,6 +39,15 @@ KEY_VARIABLES = (
 )
 """The variables a key file may hold."""
 
+COMFYUI_URL, COMFYUI_KEYS = "COMFYUI_URL", "COMFYUI_"
+"""The address of ComfyUI servers, and how the variables of their headers begin, which a person may name as they like
+(see `backends.comfyui.servers`)."""
+
+
+def is_key(name: str) -> bool:
+    """Whether a key file may hold a variable of that name."""
+    return name in KEY_VARIABLES or (name.startswith(COMFYUI_KEYS) and name != COMFYUI_URL)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -95,9 +104,8 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
     env = _without_quotes(os.environ if env is None else env)
     standing = _working_folder() if cwd is None else cwd
     cwd = standing or Path.home()
-    asked = env.get("REELWRIGHT_HOME") or str(platformdirs.user_data_path("reelwright"))
-    home = whole_folder("REELWRIGHT_HOME", asked, env, cwd)
-    file = _read_toml(home / "config.toml")
+    home = home_of(env, cwd)
+    file = read_config(home)
 
     def value(name: str, default: str = "") -> str:
         given = env.get(f"REELWRIGHT_{name.upper()}") or file.get(name, default)
@@ -126,6 +134,18 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
     )
 
 
+def home_of(env: Mapping[str, str], cwd: Path) -> Path:
+    """The data folder that an environment names, else the usual one of this system."""
+    asked = env.get("REELWRIGHT_HOME") or str(platformdirs.user_data_path("reelwright"))
+    return whole_folder("REELWRIGHT_HOME", asked, env, cwd)
+
+
+def read_config(home: Path) -> dict[str, object]:
+    """The tables of the data folder's config.toml; {} where there is none. VideoError("storage") for one that cannot
+    be read."""
+    return _read_toml(home / "config.toml")
+
+
 def _working_folder() -> Path | None:
     """None when it was deleted under this process."""
     try:
@@ -137,9 +157,9 @@ def _working_folder() -> Path | None:
 
 def _without_quotes(env: Mapping[str, str]) -> dict[str, str]:
     """The environment; settings, addresses and keys without the quotes that docker's --env-file leaves around them."""
-    ours = {"COMFYUI_URL", *KEY_VARIABLES}
     return {
-        name: unquoted(text) if name in ours or name.startswith("REELWRIGHT_") else text for name, text in env.items()
+        name: unquoted(text) if is_key(name) or name == COMFYUI_URL or name.startswith("REELWRIGHT_") else text
+        for name, text in env.items()
     }
 
 
@@ -160,7 +180,7 @@ def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     The environment wins. A key file that others may read is refused: VideoError("auth") names the remedy.
     """
     env = dict(settings.env)
-    found = {name: "environment" for name in KEY_VARIABLES if env.get(name)}
+    found = {name: "environment" for name in env if is_key(name) and env.get(name)}
     path = settings.key_file
     try:
         mode = path.stat().st_mode
@@ -169,7 +189,7 @@ def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise VideoError("auth", f"{path} can be read by others: run chmod 600 on it")
     for name, text in _read_toml(path).items():
-        if name in KEY_VARIABLES and not env.get(name) and text:
+        if is_key(name) and not env.get(name) and text:
             env[name] = str(text)
             found[name] = str(path)
     return env, found

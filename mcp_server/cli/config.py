@@ -133,10 +133,11 @@ def list_keys(as_json: Json = False) -> None:
 
     with opening.failures(as_json):
         found = load_keys(load_settings())[1]
+    names = dict.fromkeys((*KEY_VARIABLES, *found))
     if as_json:
-        show.as_json({name: found.get(name) for name in KEY_VARIABLES})
+        show.as_json({name: found.get(name) for name in names})
     else:
-        show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in KEY_VARIABLES])
+        show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in names])
 
 
 @app.command()

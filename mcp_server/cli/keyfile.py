@@ -10,14 +10,14 @@ from pathlib import Path
 
 from backends.errors import VideoError
 from backends.jobs.files.private import private_folder
-from backends.settings import KEY_VARIABLES
+from backends.settings import KEY_VARIABLES, is_key
 
 HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"
 
 
 def known(name: str) -> None:
     """VideoError("invalid_request") for a variable that nothing here reads."""
-    if name not in KEY_VARIABLES:
+    if not is_key(name):
         variables = ", ".join(KEY_VARIABLES)
         raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {variables}")
 

@@ -141,7 +141,7 @@ class Launcher:
         why = self.context.why_not(lane["provider"])
         if why is not None:
             return why if self._is_cut_off(lane["provider"]) else f"no_credentials: {why}"
-        if self.context.access(lane["provider"]).lane == lane["key"]:
+        if any(access.lane == lane["key"] for access in self.context.accesses(lane["provider"])):
             return ""
         if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > rotation.ADOPT_AGAIN_S:
             return ""

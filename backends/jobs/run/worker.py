@@ -18,7 +18,6 @@ import anyio
 import anyio.abc
 from anyio import to_thread
 
-from backends.backend import registered
 from backends.errors import VideoError
 from backends.jobs.context import Context, program_version
 from backends.jobs.lanes import lanes, rotation
@@ -212,14 +211,14 @@ class Worker:
         if lane["kind"] == "local":
             return self.context.has_device(lane["key"])
         try:
-            access = registered(lane["provider"]).access(self.context.env)
+            ours = self.context.accesses(lane["provider"])
         except VideoError as error:
             self._tell(lane["key"], error.message)
             return False
         except Exception as error:  # a third party's back end: it must not end the other lanes
             self._tell(lane["key"], in_words(error))
             return False
-        return access.available and access.lane == lane["key"]
+        return any(access.available and access.lane == lane["key"] for access in ours)
 
     def _tell(self, key: str, trouble: str) -> None:
         """Keep why the lane is not driven, and when that was last met (to a few seconds: each write wakes clients)."""
