@@ -11,7 +11,8 @@ from urllib.parse import quote
 import anyio
 
 from backends.cloud.http_json import at, listed, number, table, text
-from backends.comfyui.graph import Graph, class_of, classes
+from backends.comfyui import words
+from backends.comfyui.graph import Graph, class_of, classes, inputs, named
 from backends.errors import VideoError
 
 if TYPE_CHECKING:
@@ -142,6 +143,24 @@ def check_graph(graph: Graph, known: Mapping[str, NodeClass | None], packages: M
     if paid:
         text_ = f"the workflow holds API nodes ({', '.join(paid)}), which spend a Comfy account's credits"
         raise VideoError("unsupported", f"{text_}: nobody can say beforehand what they cost, so it is not run")
+    if absent := missing_files(graph, known):
+        raise VideoError("unsupported", f"ComfyUI cannot run it: {'; '.join(absent)}; then repeat the call")
+
+
+def missing_files(graph: Graph, known: Mapping[str, NodeClass | None]) -> list[str]:
+    """The model files that a workflow names and the server has not, with their folders. Servers of some versions take
+    such a workflow, and fail it when they come to the node."""
+    found: list[str] = []
+    for name, node in graph.items():
+        told = known.get(class_of(node))
+        for key, value in inputs(node).items():
+            choice = told.values.get(key) if told is not None else None
+            if choice is None or choice.kind != "COMBO" or not isinstance(value, str):
+                continue
+            if value.endswith(words.MODEL_FILES) and value not in choice.choices:
+                folder = words.folder_of(class_of(node), key)
+                found.append(f"node {named(graph, name)}: {words.missing_file(value, folder)}")
+    return found
 
 
 def lacking_nodes(names: Iterable[str], packages: Mapping[str, str]) -> str:

@@ -49,7 +49,7 @@ def folder_of(kind: str, key: str) -> str:
 
 
 def missing_file(name: str, folder: str) -> str:
-    return f"the model file {name} is not on the server: put it into models/{folder or '(its folder)'}, press R there"
+    return f"the model file {name} is not on the server: put it into models/{folder or '(its folder)'} there"
 
 
 def told(answer: Answer) -> Told:

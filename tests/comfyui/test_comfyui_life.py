@@ -8,19 +8,13 @@ from pathlib import Path
 import pytest
 
 from backends.request import build_request
-from tests.comfyui.stand import fake, station
+from tests.comfyui.stand import station
 from tests.fakes import FakeServer
 from tests.jobs.station import Station
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with fake(node_s=0.02) as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, server: FakeServer) -> Iterator[Station]:
+def base(tmp_path: Path, server: FakeServer) -> Iterator[Station]:
     made = station(tmp_path, server.url)
     yield made
     made.close()
@@ -30,9 +24,9 @@ def smoke(**fields: object):  # type: ignore[no-untyped-def]
     return build_request(**{"task": "text_to_video", "model": "comfyui/smoke", "duration_s": 2, **fields})
 
 
-def test_the_smoke_workflow_becomes_a_clip(home: Station, server: FakeServer) -> None:
-    ticket = home.studio().submit(smoke())
-    (job,) = home.settled(home.studio(), [ticket.job_id])
+def test_the_smoke_workflow_becomes_a_clip(base: Station, server: FakeServer) -> None:
+    ticket = base.studio().submit(smoke())
+    (job,) = base.settled(base.studio(), [ticket.job_id])
     assert job.state == "succeeded" and job.file and Path(job.file).stat().st_size > 1000
     assert job.cost_usd == 0
     (run,) = server.jobs()

@@ -67,6 +67,7 @@ def _become(env: dict[str, str]) -> None:
     """In the forked child: the worker, with the environment that it would have been started with."""
     import importlib
 
+    from backends.jobs import crashpoints
     from backends.jobs.run import worker
 
     null = os.open(os.devnull, os.O_RDWR)

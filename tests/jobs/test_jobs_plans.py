@@ -76,7 +76,7 @@ class Ear:
     def hear(self, _: apsw.Cursor, sql: str, bindings: Any) -> bool:
         self.heard.setdefault(sql, bindings)
         frame = sys._getframe(1)
-        while frame.f_code.co_filename.endswith("jobs/store.py") and frame.f_back is not None:
+        while frame.f_code.co_filename.endswith("store/database.py") and frame.f_back is not None:
             frame = frame.f_back
         self.callers.add(frame.f_code.co_qualname.partition(".<locals>")[0])
         return True
