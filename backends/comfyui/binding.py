@@ -172,7 +172,7 @@ def _selectors(value: object, where: str, *, bare: bool = False) -> tuple[Select
 
 
 def _selector(table: Mapping[str, object], where: str, *, bare: bool) -> Selector:
-    legal = ("node", "class", "title", "input", "plus", "points")
+    legal = ("node", "class", "title", "input", "plus", "step", "points")
     if unknown := set(table) - set(legal):
         raise _wrong(f"{where}.{min(unknown)}", f"one of {', '.join(legal)}")
     found = Selector(
@@ -181,6 +181,7 @@ def _selector(table: Mapping[str, object], where: str, *, bare: bool) -> Selecto
         kind=str(table.get("class", "")),
         title=str(table.get("title", "")),
         plus=_whole(table.get("plus", 0), f"{where}.plus"),
+        step=max(1, _whole(table.get("step", 1), f"{where}.step")),
         points=_whole(table.get("points", 0), f"{where}.points"),
     )
     if not (found.kind or found.title):

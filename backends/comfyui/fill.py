@@ -65,6 +65,7 @@ def fill(binding: Binding, request: VideoRequest, prepared: Prepared) -> Filling
     _words(filling, request)
     _size(filling, prepared)
     _length(filling, request)
+    _source_length(filling, request, prepared)
     _seed(filling, request)
     _media(filling, request, prepared)
     if request.motion:
@@ -97,7 +98,7 @@ def _length(filling: Filling, request: VideoRequest) -> None:
     """A clip of `duration_s` at `fps` has duration_s * fps + plus frames."""
     if request.duration_s is not None and filling.has("seconds"):
         filling.put("seconds", request.duration_s)
-    if request.duration_s is not None and filling.has("frames"):
+    if request.duration_s is not None and filling.has("frames") and request.source_clip is None:
         if request.fps is None:
             raise VideoError("unsupported", f"{filling.binding.name} is bound without fps: give its boxes an fps")
         for selector, (node, key) in zip(
@@ -106,6 +107,25 @@ def _length(filling: Filling, request: VideoRequest) -> None:
             filling.set(node, key, round(request.duration_s * request.fps) + selector.plus)
     if request.fps is not None and filling.has("fps"):
         filling.put("fps", request.fps)
+
+
+def _source_length(filling: Filling, request: VideoRequest, prepared: Prepared) -> None:
+    """A box whose clips are as long as their source: its frames, but for those beyond the last whole step."""
+    source = prepared.assets.get("source_clip")
+    if source is None or not filling.has("frames"):
+        return
+    facts = source.facts
+    there = facts.frames or round((facts.duration_s or 0.0) * (facts.fps or 0.0))
+    for selector, (node, key) in zip(
+        filling.binding.selectors["frames"], filling.where("frames", "source_clip"), strict=True
+    ):
+        kept = selector.plus + (there - selector.plus) // selector.step * selector.step
+        if kept < 1:
+            raise VideoError("asset", f"source_clip: {there} frames are too few for {filling.binding.name}")
+        filling.set(node, key, kept)
+        if kept < there:
+            text = f"the last {there - kept} of the source's {there} frames are left out: the model makes {kept}"
+            filling.notes.append(text)
 
 
 def _seed(filling: Filling, request: VideoRequest) -> None:

@@ -93,13 +93,15 @@ def named(graph: Graph, node: str) -> str:
 @dataclass(frozen=True)
 class Selector:
     """One value in a graph. node, kind (its class), title: what its node must be, as far as given. input: the value's
-    name. plus: added to a number of frames. points: of each track, where it takes tracks."""
+    name. plus: added to a number of frames. step: in which the frames of a whole
+    source clip go. points: of each track, where it takes tracks."""
 
     input: str
     node: str = ""
     kind: str = ""
     title: str = ""
     plus: int = 0
+    step: int = 1
     points: int = 0
 
     def __str__(self) -> str:

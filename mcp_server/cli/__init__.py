@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mcp_server.cli import config, demo, doctor, inspect, jobs, make, models, pull, show
+from mcp_server.cli import comfyui, config, demo, doctor, inspect, jobs, make, models, pull, show
 
 app = typer.Typer(
     name="reelwright",
@@ -53,4 +53,5 @@ app.command("estimate")(models.estimate)
 app.command("make")(make.make)
 app.command("inspect")(inspect.inspect)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(comfyui.app, name="comfyui")
 app.add_typer(config.app, name="config")
