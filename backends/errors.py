@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
-from backends import border
+from backends.provider import border
 
 ErrorKind = Literal[
     "invalid_request",  # the request can never work as it is; the text lists every problem

@@ -1,14 +1,13 @@
 """Where things lie and how the program runs: environment (`REELWRIGHT_*`), then `<home>/config.toml`, then defaults.
 
 Walls (spending limits) are not settings: they are the person's, live in the store, and no environment changes them.
-Keys are not settings either: `load_keys` reads them from the environment or the 0600 key file.
+Keys are not settings either: `provider.keys` reads them from the environment or the 0600 key file.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,32 +20,6 @@ from backends.errors import VideoError
 from backends.folders import folder, folders, unquoted, whole_folder
 
 log = logging.getLogger(__name__)
-
-KEY_VARIABLES = (
-    "OPENAI_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GOOGLE_CLOUD_PROJECT",
-    "GOOGLE_CLOUD_LOCATION",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "RUNWAYML_API_SECRET",
-    "KLING_API_KEY",
-    "KLING_ACCESS_KEY",
-    "KLING_SECRET_KEY",
-    "MINIMAX_API_KEY",
-    "FAL_KEY",
-    "REPLICATE_API_TOKEN",
-)
-"""The variables a key file may hold."""
-
-COMFYUI_URL, COMFYUI_KEYS = "COMFYUI_URL", "COMFYUI_"
-"""The address of ComfyUI servers, and how the variables of their headers begin, which a person may name as they like
-(see `backends.comfyui.servers`)."""
-
-
-def is_key(name: str) -> bool:
-    """Whether a key file may hold a variable of that name."""
-    return name in KEY_VARIABLES or (name.startswith(COMFYUI_KEYS) and name != COMFYUI_URL)
 
 
 @dataclass(frozen=True)
@@ -126,7 +99,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         output=output,
         roots=tuple(dict.fromkeys(root.resolve() for root in roots)),
         cwd=cwd,
-        catalog=(home / "catalog", *folders("REELWRIGHT_CATALOG", value("catalog"), env)),
+        catalog=(home / "catalog", home / "comfyui", *folders("REELWRIGHT_CATALOG", value("catalog"), env)),
         worker=worker,
         max_wait_s=max_wait_s,
         env=env,
@@ -143,7 +116,7 @@ def home_of(env: Mapping[str, str], cwd: Path) -> Path:
 def read_config(home: Path) -> dict[str, object]:
     """The tables of the data folder's config.toml; {} where there is none. VideoError("storage") for one that cannot
     be read."""
-    return _read_toml(home / "config.toml")
+    return read_toml(home / "config.toml")
 
 
 def _working_folder() -> Path | None:
@@ -156,14 +129,12 @@ def _working_folder() -> Path | None:
 
 
 def _without_quotes(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment; settings, addresses and keys without the quotes that docker's --env-file leaves around them."""
-    return {
-        name: unquoted(text) if is_key(name) or name == COMFYUI_URL or name.startswith("REELWRIGHT_") else text
-        for name, text in env.items()
-    }
+    """The environment; settings without the quotes that docker's --env-file leaves around them."""
+    return {name: unquoted(text) if name.startswith("REELWRIGHT_") else text for name, text in env.items()}
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def read_toml(path: Path) -> dict[str, object]:
+    """A TOML file of the data folder, {} where there is none. VideoError("storage") when it cannot be read."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -172,24 +143,3 @@ def _read_toml(path: Path) -> dict[str, object]:
         raise VideoError(
             "storage", f"{path.name} in the home folder cannot be read ({error}): fix or remove it"
         ) from None
-
-
-def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
-    """The environment with the key file's entries under it, and where each known variable was found.
-
-    The environment wins. A key file that others may read is refused: VideoError("auth") names the remedy.
-    """
-    env = dict(settings.env)
-    found = {name: "environment" for name in env if is_key(name) and env.get(name)}
-    path = settings.key_file
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return env, found
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise VideoError("auth", f"{path} can be read by others: run chmod 600 on it")
-    for name, text in _read_toml(path).items():
-        if is_key(name) and not env.get(name) and text:
-            env[name] = str(text)
-            found[name] = str(path)
-    return env, found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 Kind = Literal["string", "number", "integer", "boolean", "array", "object", ""]
@@ -32,6 +32,9 @@ CAMERA_WORDS = {
     "dolly in": "dolly-in",
     "push in": "dolly-in",
     "move in": "dolly-in",
+    "dolly forward": "dolly-in",
+    "dolly back": "dolly-out",
+    "dolly backward": "dolly-out",
     "dolly out": "dolly-out",
     "pull out": "dolly-out",
     "pull back": "dolly-out",
@@ -47,6 +50,8 @@ CAMERA_WORDS = {
     "crane down": "crane-down",
     "orbit left": "orbit-left",
     "orbit right": "orbit-right",
+    "roll ccw": "roll-ccw",
+    "roll cw": "roll-cw",
     "roll": "roll-cw",
     "dolly": "dolly-in",
     "push": "dolly-in",
@@ -66,9 +71,16 @@ CAMERA_WORDS = {
 SHARE_S = 2.0
 """Seconds of each of several moves that follow one another, where nobody has said how long they take."""
 
-TRUE, FALSE = ("yes", "true", "on", "y", "1"), ("no", "false", "off", "n", "0")
+TRUE, FALSE = ("yes", "true", "on", "y", "1"), ("no", "false", "off", "n", "0", "none", "mute", "silent")
 NUMBER = re.compile(r"[$€]?\s*(-?[0-9]+(?:[.,][0-9]+)?)\s*(?:s|sec|secs|second|seconds|fps|usd|dollars?|\$)?", re.I)
+LENGTH = re.compile(r"(?:([0-9]+):([0-5]?[0-9](?:\.[0-9]+)?)|([0-9]+(?:[.,][0-9]+)?)\s*(?:m|min|mins|minutes?))", re.I)
+"""A length of time in minutes: 0:05, 2 min."""
+HEIGHTS = {1280: "720p", 1920: "1080p", 2560: "1440p", 2160: "4k", 3840: "4k", 4096: "4k"}
+"""Sides of a picture that say its resolution under another name."""
+MEDIA = ("path", "url", "uri", "file", "image", "media", "clip", "video", "src")
+"""What other tools call the name of a picture or a clip."""
 NAMED = "media are named, not carried: save it to a file and give its path, or give an https URL"
+REGION = 'write an object such as {"box": [0.3, 0.1, 0.7, 0.5], "direction": "up"}'
 BOX = "write [left, top, right, bottom], each 0 to 1 from the top left, such as [0.3, 0.1, 0.7, 0.5]"
 
 
@@ -85,25 +97,21 @@ def corrected(place: str, value: object, kind: Kind = "") -> str | None:
         return _ratio(value)
     if name == "resolution" and not isinstance(value, str):
         return _resolution(value)
-    if name == "camera":
-        return _camera(value, item)
-    if name == "references":
-        return _reference(value, item)
-    if name == "frames" and isinstance(value, str):
-        return f"write {_json({'image': value})}" if item else None
-    if name == "box" and not item:
-        return _box(value)
+    if name in PARTS:
+        return PARTS[name](value, item)
     if kind in ("number", "integer") and isinstance(value, str):
-        found = _number(value)
+        found = _number(value, seconds=name.endswith("_s"))
         return None if kind == "integer" and found and "." in found else found
+    if kind == "string":
+        return _named(value)
     return _flag(value) if kind == "boolean" else None
 
 
 def _ratio(value: object) -> str | None:
     text = value.strip().lower() if isinstance(value, str) else ""
-    if value == "":
+    if value == "" or text in ("auto", "none", "original", "source", "default", "same"):
         return "leave it out, or write one such as 16:9"
-    if shape := re.fullmatch(r"([1-9][0-9]{0,3})\s*[/x×:*\s-]\s*([1-9][0-9]{0,3})", text):
+    if shape := re.fullmatch(r"([1-9][0-9]{0,3})\s*(?:[/x×:*\s-]|by|to)\s*([1-9][0-9]{0,3})", text):
         return f"write {_shortened(int(shape[1]), int(shape[2]))}"
     if re.fullmatch(r"[0-9]+\.[0-9]+", text) or (isinstance(value, int | float) and not isinstance(value, bool)):
         return _near(float(text or cast(float, value)))
@@ -127,11 +135,14 @@ def _shortened(width: int, height: int) -> str:
 
 def _resolution(value: object) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and 100 <= value <= 4320:
-        return f'write "{int(value)}p"'
-    if not isinstance(value, Mapping):
+        return f'write "{HEIGHTS.get(int(value), f"{int(value)}p")}"'
+    if isinstance(value, list):
+        wide, high = [*cast("list[object]", value), None, None][:2]
+    elif isinstance(value, Mapping):
+        sides = cast("Mapping[str, object]", value)
+        wide, high = sides.get("width"), sides.get("height")
+    else:
         return None
-    sides = cast("Mapping[str, object]", value)
-    wide, high = sides.get("width"), sides.get("height")
     if isinstance(wide, int) and isinstance(high, int) and wide > 0 and high > 0:
         return f'write "{min(wide, high)}p", and the shape as aspect_ratio "{_shortened(wide, high)}"'
     return None
@@ -140,19 +151,32 @@ def _resolution(value: object) -> str | None:
 def _camera(value: object, item: bool) -> str | None:
     """A move as an object, or moves as a sentence."""
     if isinstance(value, Mapping):
-        part = cast("Mapping[str, object]", value)
-        named = part.get("move") or part.get("type") or part.get("name") or ""
-        moves = camera_moves(str(named).replace("-", " ").replace("_", " "))
-        amount = part.get("amount")
-        if moves and isinstance(amount, int | float):
-            moves = [f"{moves[0].partition(':')[0]}:{amount:g}"]
-        written = moves[0] if moves else "dolly-in:0.4@0-2"
+        written = _move(cast("Mapping[str, object]", value))
+        if written is None:
+            return f"write a move such as {_json('dolly-in:0.4@0-2' if item else ['dolly-in:0.4@0-2'])}"
         return f"write {_json(written if item else [written])}"
     if not isinstance(value, str) or not re.search(r"\S\s+\S", value) or re.search(r"[:@\[]", value):
         return None
     if moves := camera_moves(value):
         return f"write camera {_json(moves)} (times in seconds), or put the words into prompt"
     return 'write a move such as "dolly-in:0.4@0-2", or put the words into prompt'
+
+
+def _move(part: Mapping[str, object]) -> str | None:
+    """An object that says a move, its way, its amount and its times, as one string; None when it names no move."""
+    said = [str(part[key]) for key in ("move", "type", "name", "movement", "motion", "direction", "way") if key in part]
+    amounts = [part[key] for key in ("amount", "speed", "intensity", "strength") if key in part]
+    if not said:
+        said, amounts = [str(key) for key in part], list(part.values())  # {"pan_left": 0.4}
+    moves = camera_moves(re.sub(r"[-_]", " ", " ".join(said)))
+    if not moves:
+        return None
+    move, _, usual = moves[0].partition("@")[0].partition(":")
+    amount = next((f"{one:g}" for one in amounts if _is_number(one) and 0 <= cast(float, one) <= 1), usual)
+    start = next((part[key] for key in ("from_s", "from", "start_s", "start") if key in part), 0)
+    end = next((part[key] for key in ("to_s", "to", "end_s", "end") if key in part), None)
+    timed = _is_number(start) and _is_number(end) and cast(float, end) > cast(float, start)
+    return f"{move}{f':{amount}' if amount else ''}{f'@{start:g}-{end:g}' if timed else ''}"
 
 
 def camera_moves(words: str) -> list[str]:
@@ -165,44 +189,130 @@ def camera_moves(words: str) -> list[str]:
             text = f"{text[: at + 1]}{'#' * len(said)}{text[at + 1 + len(said) :]}"
     amount = 0.3 if re.search(r"slow|gentl|slight|soft", words.lower()) else 0.5
     moves = [found[at] for at in sorted(found)]
+    written = [move if move == "static" else f"{move}:{amount:g}" for move in moves]
     if len(moves) == 1:
-        return [f"{moves[0]}:{amount:g}"]
-    return [f"{move}:{amount:g}@{i * SHARE_S:g}-{(i + 1) * SHARE_S:g}" for i, move in enumerate(moves)]
+        return written
+    return [f"{move}@{i * SHARE_S:g}-{(i + 1) * SHARE_S:g}" for i, move in enumerate(written)]
 
 
 def _reference(value: object, item: bool) -> str | None:
+    """A reference as an object, a mapping of tags, or a path without its tag."""
+    if isinstance(value, str):
+        bare = "=" not in value and re.search(r"[./\\]|^job_", value)
+        tagged = [f"hero={value}"[:120]] if bare else list[str]()
+    elif isinstance(value, Mapping):
+        tagged = _tagged(cast("Mapping[str, object]", value))
+    else:
+        return None
+    if not tagged:
+        return None
+    tags = " and ".join(f"@{one.partition('=')[0]}" for one in tagged)
+    written = ", ".join(map(_json, tagged))
+    return f"write {written if item else f'[{written}]'}, and {tags} in the prompt"
+
+
+def _tagged(part: Mapping[str, object]) -> list[str]:
+    media = next((part[key] for key in MEDIA if key in part), None)
+    tag = part.get("tag") or part.get("name")
+    if media is None and tag is None:
+        return [f"{name}={path}"[:120] for name, path in part.items() if isinstance(path, str)][:4]
+    return [f"{tag or 'hero'}={media or 'PATH'}"[:120]]
+
+
+def _still(value: object, item: bool) -> str | None:
+    """Keyframes as names alone: one, several in one string, or by their roles."""
+    if isinstance(value, str):
+        if value.lstrip().startswith(("[", "{")):
+            return None
+        names = [value] if item else [name.strip() for name in re.split(r"[,;\n]", value) if name.strip()]
+    elif isinstance(value, Mapping) and not item:
+        names = [name for name in cast("Mapping[str, object]", value).values() if isinstance(name, str)]
+    else:
+        return None
+    stills = [{"image": name[:120]} for name in names[:4]]
+    return f"write {_json(stills[0] if item else stills)}" if stills else None
+
+
+def _region(value: object, item: bool) -> str | None:
+    return REGION if item and isinstance(value, str) else None
+
+
+def _lora(value: object, item: bool) -> str | None:
     if not isinstance(value, Mapping):
         return None
     part = cast("Mapping[str, object]", value)
-    tag = part.get("tag") or part.get("name") or "hero"
-    media = next((part[key] for key in ("media", "image", "path", "url", "uri", "file") if key in part), "PATH")
-    written = f"{tag}={media}"[:120]
-    return f"write {_json(written if item else [written])}, and @{tag} in the prompt"[:200]
+    name = next((part[key] for key in ("name", "id", *MEDIA) if key in part), "NAME")
+    weight = next((part[key] for key in ("weight", "scale", "strength") if _is_number(part.get(key))), None)
+    written = f"{name}{'' if weight is None else f':{weight:g}'}"[:120]
+    return f"write {_json(written if item else [written])}"
 
 
-def _box(value: object) -> str | None:
+def _direction(value: object, item: bool) -> str | None:
+    if item or not isinstance(value, Mapping):
+        return None
+    part = cast("Mapping[str, object]", value)
+    way = [next((part[key] for key in keys if key in part), None) for keys in (("x", "dx"), ("y", "dy"))]
+    return f"write {_json(way)}" if all(map(_is_number, way)) else "write a word such as up, or [dx, dy] with y down"
+
+
+def _named(value: object) -> str | None:
+    """The one string that a list or an object holds where its name alone is wanted."""
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return f"write {_json(items[0][:120])}" if len(items) == 1 and isinstance(items[0], str) else None
+    if not isinstance(value, Mapping):
+        return None
+    part = cast("Mapping[str, object]", value)
+    names = [name for key in MEDIA if isinstance(name := part.get(key), str)]
+    return f"write {_json(names[0][:120])}" if names else None
+
+
+def _box(value: object, item: bool) -> str | None:
+    if item:  # [[left, top], [right, bottom]]
+        return BOX if isinstance(value, list) else None
     if isinstance(value, str):
         numbers = re.findall(r"[0-9]+(?:\.[0-9]+)?", value)
-        if len(numbers) == 4:
-            return f"write [{', '.join(numbers)}]"
-        return BOX
+        return f"write [{', '.join(numbers)}]" if len(numbers) == 4 else BOX
     if not isinstance(value, Mapping):
         return None
     part = cast("Mapping[str, object]", value)
-    sides = [part.get(name) for name in ("left", "top", "right", "bottom")]
-    if all(isinstance(side, int | float) for side in sides):
-        return f"write {_json(sides)}"
+    for names in (("left", "top", "right", "bottom"), ("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax")):
+        sides = [part.get(name) for name in names]
+        if all(map(_is_number, sides)):
+            return f"write {_json(sides)}"
     corner = [part.get("x"), part.get("y")]
     size = [part.get("width", part.get("w")), part.get("height", part.get("h"))]
-    if all(isinstance(side, int | float) for side in (*corner, *size)):
+    if all(map(_is_number, (*corner, *size))):
         (x, y), (w, h) = cast("list[float]", corner), cast("list[float]", size)
         return f"write {_json([x, y, round(x + w, 4), round(y + h, 4)])}"
     return BOX
 
 
-def _number(value: str) -> str | None:
-    shape = NUMBER.fullmatch(value.strip())
-    return f"write {shape[1].replace(',', '.')}" if shape else None
+PARTS: Mapping[str, Callable[[object, bool], str | None]] = {
+    "camera": _camera,
+    "references": _reference,
+    "frames": _still,
+    "motion": _region,
+    "loras": _lora,
+    "box": _box,
+    "direction": _direction,
+}
+"""What corrects an argument that is a list or a part of one, by its name. It takes the value, and whether that is an
+entry of the list."""
+
+
+def _number(value: str, seconds: bool) -> str | None:
+    if shape := NUMBER.fullmatch(value.strip()):
+        return f"write {shape[1].replace(',', '.')}"
+    length = LENGTH.fullmatch(value.strip()) if seconds else None
+    if length is None:
+        return None
+    minutes = float((length[1] or length[3]).replace(",", "."))
+    return f"write {60 * minutes + float(length[2] or 0):g}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _flag(value: object) -> str | None:

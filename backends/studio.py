@@ -384,6 +384,12 @@ class Studio:
 
     # looking
 
+    def seconds_of(self, clip: str) -> float | None:
+        """How long a clip is, in seconds; None when that is not known yet. VideoError when it may not be used."""
+        request = VideoRequest(task="extend", source_clip=clip)
+        facts = self.context.inputs.resolve(request, self.principal, "look").facts.get("source_clip")
+        return facts.duration_s if facts else None
+
     def inspect(self, clip: str, frames: int = 8, against: str | None = None) -> Inspection:
         """Facts, measures and one contact sheet of a clip; of a still, a picture with a coordinate grid.
 

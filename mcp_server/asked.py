@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from backends.errors import Problem, VideoError
 from backends.verbs import Arguments, contradictions, keyframe_order, request_of
-from mcp_server.strict import StrictArguments
+from mcp_server.strict import StrictArguments, inside
 
 REQUESTING = ("estimate_cost", "generate_video", "image_to_video", "interpolate_keyframes", "extend_clip")
 """Tools whose arguments mean a VideoRequest."""
@@ -25,7 +25,29 @@ def every_problem(check: StrictArguments, given: Arguments) -> list[Problem]:
     if "frames" in sound:
         found |= keyframe_order(cast("list[dict[str, object]]", sound["frames"]))
     more = _request_problems(check.tool, sound)
-    return [*_listed(found), *(problem for problem in more if problem.field not in found)]
+    return [*_listed(found), *(one for one in more if one.field not in found and not inside(one.field, found))]
+
+
+def added_to(problems: Sequence[Problem], given: Arguments, seconds_of: Callable[[str], float | None]) -> list[Problem]:
+    """The problems of an extension that was asked for by its length in all, with the add_s that it means.
+
+    seconds_of: how long a clip is, None when that is not known; VideoError when it may not be used.
+    """
+    whole, clip = given.get("duration_s"), given.get("clip")
+    told = "duration_s: extend_clip takes add_s, the seconds to add"
+    if isinstance(whole, int | float) and not isinstance(whole, bool) and isinstance(clip, str):
+        try:
+            length = seconds_of(clip)
+        except VideoError:
+            length = None
+        if length is None:
+            told += f": {whole:g} less the length of the clip"
+        elif whole > length:
+            told += f": for this clip of {length:g} s write add_s={round(whole - length, 3):g}"
+        else:
+            told += f"; this clip is {length:g} s long already"
+    rest = [one for one in problems if one.field not in ("duration_s", "add_s")]
+    return [Problem("duration_s", told), *rest]
 
 
 def _within(name: str, places: Iterable[str]) -> bool:

@@ -69,7 +69,7 @@ def refused(
     """
     problems = [one.named(called(given)) for one in error.problems]
     if error.lead is None:
-        words = "\n- ".join((error.message, *(one.text for one in problems)))
+        words = "\n- ".join((error.message, *(one.text for one in problems if one.text != error.message)))
     else:
         words = listing(error.lead, problems)
     lines = [plain.listed(f"{error.kind}: {words}")]

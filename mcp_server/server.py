@@ -26,7 +26,7 @@ from mcp_types import (
 from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 from mcp_server import resources
-from mcp_server.asked import every_problem
+from mcp_server.asked import added_to, every_problem
 from mcp_server.consent import Person
 from mcp_server.dialect import published
 from mcp_server.refusal import crashed, illegal, refused
@@ -103,6 +103,9 @@ class Surface:
     ) -> CallToolResult | InputRequiredResult:
         given = check.without_nulls(params.arguments or {})
         if problems := every_problem(check, given):
+            if check.tool == "extend_clip" and "duration_s" in given and "add_s" not in given:
+                studio = await context.lifespan_context.studio()
+                problems = await to_thread.run_sync(added_to, problems, given, studio.seconds_of)
             return illegal(check.tool, problems)
         studio = await context.lifespan_context.studio()
         person = Person(context.session, context.request_id, params)

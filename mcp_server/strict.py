@@ -40,6 +40,8 @@ KINDS = {
     "array": "a list",
     "object": "an object",
 }
+PLAIN = {"number": "write a number, such as 5", "integer": "write a whole number", "boolean": "write true or false"}
+"""What to write where nobody can say what a string was meant to be."""
 SYNONYMS = {
     "duration": "duration_s",
     "seconds": "duration_s",
@@ -61,6 +63,21 @@ SYNONYMS = {
     "idempotency_key": "request_key",
     "options": "provider_options",
     "framerate": "fps",
+    "path": "image",
+    "url": "image",
+    "file": "image",
+    "time": "at_s",
+    "timestamp": "at_s",
+    "t": "at_s",
+    "at": "at_s",
+    "hold": "hold_s",
+    "region": "box",
+    "area": "box",
+    "rect": "box",
+    "bbox": "box",
+    "speed": "intensity",
+    "strength": "intensity",
+    "amount": "intensity",
 }
 """Names that callers of other video tools bring along."""
 
@@ -104,7 +121,8 @@ class StrictArguments:
                 found.setdefault(place, sentence)
         for place, sentence in _beyond_schema(given):
             found.setdefault(place, sentence)
-        return dict(islice(found.items(), MOST))
+        outer = (place for place in found if not inside(place, found))
+        return {place: found[place] for place in islice(outer, MOST)}
 
     def without_nulls(self, given: Arguments) -> Arguments:
         """The arguments without those that are null, at every depth that the schema knows: many hosts write null for
@@ -140,7 +158,7 @@ class StrictArguments:
                 yield place, _wrong_type(finding, place)
             case "anyOf":
                 branches = cast("list[Schema]", finding.validator_value)
-                yield place, _of_no_kind(finding.instance, [cast(str, branch["type"]) for branch in branches])
+                yield place, _of_no_kind(finding.instance, [cast(str, branch["type"]) for branch in branches], place)
             case "enum":
                 words = cast("list[str]", finding.validator_value)
                 yield (
@@ -164,10 +182,15 @@ class StrictArguments:
             return f"no such argument; did you mean {meant}?"
         if not nested and (takers := self._takers.get(meant)):
             also = "" if meant == name else f" (as {meant})"
-            return f"{self.tool} has no such argument; {', '.join(takers)} takes it{also}"
+            return f"{self.tool} has no such argument; {', '.join(takers)} take{'s' * (len(takers) == 1)} it{also}"
         if near := difflib.get_close_matches(name, known, n=1):
             return f"no such argument; did you mean {near[0]}?"
         return f"no such argument; there are {', '.join(known)}"
+
+
+def inside(place: str, places: Iterable[str]) -> bool:
+    """Whether a place is a part of one of the places: camera[0].from of camera[0] or camera."""
+    return any(place.startswith((f"{outer}[", f"{outer}.")) for outer in places if outer)
 
 
 def spelled(path: Iterable[str | int]) -> str:
@@ -232,20 +255,22 @@ def _wrong_type(finding: Finding, place: str) -> str:
         return f"must be {meant}, not {value}"
     right = spelling.corrected(place, value, kind)
     if isinstance(value, str) and kind != "string":
-        quoted = value.lstrip()[:1] in ("[", "{")
-        remedy = ": give it as it is, not JSON in a string" if quoted else ": give it without quotes"
-        if kind in ("array", "object") and not quoted:
-            remedy = f": write [{echo(value)}]" if kind == "array" else ""
-        remedy = f": {right}" if right and not quoted else remedy
-        return f"must be {meant}, not the string {echo(value)}{remedy}"
-    return f"must be {meant}, not {echo(value)}{f': {right}' if right else ''}"
+        if value.lstrip()[:1] in ("[", "{") and kind in ("array", "object"):
+            return f"must be {meant}, not the string {echo(value)}: give it as it is, not JSON in a string"
+        right = right or (f"write [{echo(value)}]" if kind == "array" else PLAIN.get(kind))
+        return f"must be {meant}, not the string {echo(value)}{f': {right}' if right else ''}"
+    if isinstance(value, dict) and kind == "array" and right is None:
+        right = "put it into a list, as its only entry"
+    return f"must be {meant}, not {echo(cast(object, value))}{f': {right}' if right else ''}"
 
 
-def _of_no_kind(value: object, kinds: list[str]) -> str:
+def _of_no_kind(value: object, kinds: list[str], place: str) -> str:
     """For an argument that takes several kinds of value; a list among them holds numbers."""
     shown = echo(value)
     inside = " of numbers" if isinstance(value, list) else ""
-    return f"must be {' or '.join(KINDS[kind] for kind in kinds)}{inside}, not {shown}"
+    right = spelling.corrected(place, cast(object, value))
+    words = f"must be {' or '.join(KINDS[kind] for kind in kinds)}{inside}, not {shown}"
+    return f"{words}: {right}" if right else words
 
 
 def _beyond_schema(given: Arguments) -> Iterator[tuple[str, str]]:

@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from backends.local.device import INSTALL, NEEDED
+
+if TYPE_CHECKING:
+    from tests.jobs.nursery import Nursery
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -60,3 +65,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if MISSING:
         text = f"The tests of local pipelines were left out (not installed: {', '.join(MISSING)}): {INSTALL}"
         terminalreporter.write_line(text, yellow=True)
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """One process that forks the workers of every test of this session."""
+    from tests.jobs.nursery import Nursery
+
+    with Nursery(tmp_path_factory.mktemp("nursery") / "log") as running:
+        yield running

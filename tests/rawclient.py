@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.patience import patient
+
 LEGACY = "2025-11-25"
 MODERN = "2026-07-28"
 ERAS = (LEGACY, MODERN)
@@ -114,9 +116,11 @@ class RawClient:
 
     def answer(self, number: int, timeout_s: float = 30) -> dict[str, Any]:
         try:
-            message = self._answers[number].get(timeout=timeout_s)
+            message = self._answers[number].get(timeout=patient(timeout_s))
         except queue.Empty:
-            raise TimeoutError(f"no answer to request {number} in {timeout_s} s; stderr: {self.stderr}") from None
+            raise TimeoutError(
+                f"no answer to request {number} in {patient(timeout_s):g} s; stderr: {self.stderr}"
+            ) from None
         if "error" in message:
             raise RawError(message["error"])
         return message["result"]
@@ -129,8 +133,8 @@ class RawClient:
             return any(note["progressToken"] == number and note["progress"] > beyond for note in told)
 
         with self._noted:
-            if not self._noted.wait_for(seen, timeout_s):
-                raise TimeoutError(f"request {number} told of no progress in {timeout_s} s: {self.notes}")
+            if not self._noted.wait_for(seen, patient(timeout_s)):
+                raise TimeoutError(f"request {number} told of no progress in {patient(timeout_s):g} s: {self.notes}")
 
     def cancel(self, number: int) -> None:
         """Take a request back: it will not be answered."""
@@ -177,7 +181,7 @@ class RawClient:
         assert self.process.stdin is not None
         started = time.monotonic()
         self.process.stdin.close()
-        code = self.process.wait(timeout_s)
+        code = self.process.wait(patient(timeout_s))
         took = time.monotonic() - started
         self._join()
         assert code == 0, f"the server ended with {code}: {self.stderr}"
@@ -186,12 +190,12 @@ class RawClient:
     def kill(self) -> None:
         """SIGKILL, as a crashing host would."""
         self.process.kill()
-        self.process.wait(15)
+        self.process.wait(patient(15))
         self._join()
 
     def _join(self) -> None:
         for thread in self._threads:
-            thread.join(5)
+            thread.join(patient(5))
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 try:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.fakes import FakeServer, tiny_clip
 from tests.fakes.life import Life
+from tests.patience import patient
 
 KEY = "sk-test-alpha"
 ACCOUNT = hashlib.sha256(KEY.encode()).hexdigest()[:12]
@@ -88,7 +89,7 @@ def test_the_charge_falls_in_the_middle_of_the_post_and_outlives_a_killed_client
     assert caller.poll() is None, "the client still waits for its answer"
     assert [line["key"] for line in ledger(server)] == ["k1"]
     caller.kill()
-    caller.wait(10)
+    caller.wait(patient(10))
     server.release()
     server.wait("answered.submit")
     assert server.counters()["charges_by_key"] == {"k1": 1}
@@ -100,7 +101,7 @@ def test_a_client_killed_before_the_charge_is_charged_all_the_same(server: FakeS
     server.wait("submit")
     assert server.counters()["charges"] == 0
     caller.kill()
-    caller.wait(10)
+    caller.wait(patient(10))
     server.wait("charges")
 
 
@@ -126,7 +127,7 @@ def test_the_fake_ends_with_the_process_that_started_it() -> None:
         assert parent.stdout is not None
         port = int(parent.stdout.readline())
         parent.kill()
-        parent.communicate(timeout=10)  # the fake holds the other end of stderr as long as it lives
+        parent.communicate(timeout=patient(10))  # the fake holds the other end of stderr as long as it lives
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/jobs", trust_env=False)
 
@@ -391,7 +392,7 @@ def test_the_log_holds_every_request_without_a_secret(server: FakeServer, client
 
 def test_waiting_for_what_does_not_come_says_what_came(server: FakeServer, client: httpx.Client) -> None:
     client.get("/jobs/none")
-    with pytest.raises(ValueError, match=r"TimeoutError: charges is not 1 after 0.05 s; .*'status': 1"):
+    with pytest.raises(ValueError, match=r"TimeoutError: charges is not 1 after [\d.]+ s; .*'status': 1"):
         server.wait("charges", timeout_s=0.05)
 
 

@@ -8,15 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import patient
+
 LIKE_OURS = """
-from backends.backend import Access, Registration
+from backends.provider.protocol import Access, Registration
 
 def register():
     return Registration({provider!r}, "local", lambda env: Access("cpu"), lambda env, url: None)
 """
 
 SEEN = (
-    "import json\nfrom backends.backend import broken, registry\n"
+    "import json\nfrom backends.provider.registry import broken, registry\n"
     "print(json.dumps([{name: one.access.__module__ for name, one in registry().items()}, broken]))"
 )
 
@@ -33,7 +35,9 @@ def plug_in(folder: Path, name: str, code: str) -> None:
 
 def seen(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     env = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run([sys.executable, "-c", SEEN], env=env, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SEEN], env=env, capture_output=True, text=True, timeout=patient(60), check=True
+    )
     served, broken = json.loads(done.stdout)
     return served, broken
 
@@ -64,3 +68,56 @@ def test_what_is_no_registration_is_told(tmp_path: Path) -> None:
         "odd (plugin_odd)": "TypeError: plugin_odd:register returned NoneType, not a Registration",
         "worse (plugin_worse)": "SystemExit: 3",
     }
+
+
+WITH_A_KEY = """
+from backends.provider.protocol import Access, Registration
+
+def access(env):
+    key = env.get("ACME_API_KEY", "")
+    return Access("acme||" + key[:2], missing=() if key else ("ACME_API_KEY",))
+
+def register():
+    return Registration("acme", "remote", access, lambda env, url: None, keys=("ACME_API_KEY",), address="ACME_URL")
+"""
+
+
+def reelwright(folder: Path, *words: str, typed: str = "") -> list[str]:
+    env = {**os.environ, "PYTHONPATH": str(folder), "REELWRIGHT_HOME": str(folder / "data")}
+    command = [sys.executable, "-P", "-m", "mcp_server", *words]
+    done = subprocess.run(command, env=env, input=typed, capture_output=True, text=True, timeout=60)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def test_the_key_of_a_plug_in_can_be_kept_like_any_other(tmp_path: Path) -> None:
+    plug_in(tmp_path, "acme", WITH_A_KEY)
+    path = tmp_path / "data" / "keys.toml"
+    assert reelwright(tmp_path, "config", "keys", "set", "ACME_API_KEY", typed="a-secret-0123") == [
+        f"ACME_API_KEY is kept in {path}"
+    ]
+    assert f"ACME_API_KEY\t{path}" in reelwright(tmp_path, "config", "keys", "list")
+    looked = reelwright(tmp_path, "doctor", "--quick")
+    assert f"ok\tkey\tACME_API_KEY: {path}" in looked
+    assert "ok\tback end\tacme (remote)" in looked
+    assert "a-secret" not in "\n".join(looked)
+
+
+def test_a_kept_key_that_no_back_end_reads_is_told(tmp_path: Path) -> None:
+    plug_in(tmp_path, "acme", WITH_A_KEY)
+    reelwright(tmp_path, "config", "keys", "set", "ACME_API_KEY", typed="a-secret-0123")
+    (tmp_path / "plugin_acme-0.1.dist-info" / "entry_points.txt").unlink()
+    path = tmp_path / "data" / "keys.toml"
+    told = f"note\tkey\tACME_API_KEY is kept in {path}, and no installed back end reads it"
+    assert told in reelwright(tmp_path, "doctor", "--quick")
+    assert f"ACME_API_KEY is no longer in {path}" in reelwright(tmp_path, "config", "keys", "unset", "ACME_API_KEY")
+
+
+def test_keys_that_are_no_names_are_told(tmp_path: Path) -> None:
+    plug_in(
+        tmp_path,
+        "acme",
+        WITH_A_KEY.replace('("ACME_API_KEY",)', '("ACME_API_KEY")', 1).replace(
+            'keys=("ACME_API_KEY",)', 'keys="ACME_API_KEY"'
+        ),
+    )
+    assert seen(tmp_path)[1] == {"acme (plugin_acme)": 'TypeError: keys is a tuple of names, such as ("ACME_API_KEY",)'}

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.settings import load_keys, load_settings
+from backends.provider.keys import load_keys
+from backends.settings import load_settings
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:

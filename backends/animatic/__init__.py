@@ -7,15 +7,16 @@ Importing this module is cheap; cv2, numpy and av load in `open`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from backends.backend import Access, LocalBackend, Registration
+from backends.provider.protocol import Access, LocalBackend, Registration
 
 __all__ = ["register"]
 
 
 def register() -> Registration:
     """The engine's entry point: always available, on this machine's CPU."""
-    return Registration(provider="animatic", kind="local", access=_access, open=_open)
+    return Registration("animatic", "local", _access, _open, Path(__file__).with_name("models.toml"))
 
 
 def _access(env: Mapping[str, str]) -> Access:

@@ -13,8 +13,8 @@ from backends.animatic.lens import Rgb
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count, timecode
 from backends.animatic.typesetting import BOLD, CAPITALS, Block, drawable, measure, put, set_block
-from backends.backend import JsonObject, Prepared
 from backends.media.rates import exact_rate
+from backends.provider.protocol import JsonObject, Prepared
 
 PAPER, INK, QUIET, LINE, SLATE = (24, 26, 30), (238, 236, 230), (150, 152, 156), (66, 69, 75), (242, 178, 51)
 MARGIN = 0.07

@@ -16,9 +16,9 @@ from backends.animatic.extend import extend_take
 from backends.animatic.keyframes import keyframes_take
 from backends.animatic.still import still_take
 from backends.animatic.take import Take
-from backends.backend import JsonObject, Output, Prepared, Progress
 from backends.errors import VideoError
 from backends.media.encode import ClipWriter
+from backends.provider.protocol import JsonObject, Output, Prepared, Progress
 
 SCHEMA = 1
 """The sidecar's version."""

@@ -20,12 +20,12 @@ from backends.animatic.onward import HAND_OVER_S, Onward
 from backends.animatic.still import brush_of
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count
-from backends.backend import Asset, JsonObject, Prepared
 from backends.errors import VideoError
 from backends.media.container import open_clip
 from backends.media.frames import decode, last_frame
 from backends.media.probe import hdr_note
 from backends.media.rates import exact_rate
+from backends.provider.protocol import Asset, JsonObject, Prepared
 from backends.request import CameraMove
 
 UNSTEADY = Fraction(1, 3)

@@ -14,11 +14,11 @@ from backends.animatic.pacing import Beat, Pace, beats_of
 from backends.animatic.stage import Stage, at_rest
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count
-from backends.backend import Prepared
 from backends.errors import VideoError
 from backends.media.fit import fit_image
 from backends.media.images import load_image
 from backends.media.rates import exact_rate
+from backends.provider.protocol import Prepared
 
 MOSTLY = 0.9
 """Consistency below which the part that only dissolves is told."""

@@ -13,10 +13,10 @@ from backends.animatic.lens import Rgb
 from backends.animatic.stage import Stage, at_rest
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count
-from backends.backend import Asset, Prepared
 from backends.errors import VideoError
 from backends.media.images import load_image, load_mask
 from backends.media.rates import exact_rate
+from backends.provider.protocol import Asset, Prepared
 from backends.request import MotionRegion
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from backends.animatic.lens import Rgb
-from backends.backend import JsonObject
+from backends.provider.protocol import JsonObject
 
 
 @dataclass

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from backends.backend import Access, registry
 from backends.catalog.schema.row import Row
+from backends.provider.protocol import Access
+from backends.provider.registry import registry
 
 
 @dataclass(frozen=True)

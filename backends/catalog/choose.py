@@ -15,10 +15,11 @@ from decimal import Decimal
 from backends.catalog.availability import Available, Why
 from backends.catalog.effects import elsewhere
 from backends.catalog.family import choose_member, members, of_family
-from backends.catalog.loader import Catalog, normal
+from backends.catalog.loader import Catalog
+from backends.catalog.names import gone, guesses, normal, unknown
 from backends.catalog.price import Estimate, estimate
 from backends.catalog.ranking import Anywhere, Offer, Prefer, Ranking, barred, rank
-from backends.catalog.remedy import by_model, gone, guesses, likest, offered, proved, with_model
+from backends.catalog.remedy import by_model, likest, offered, proved, with_model
 from backends.catalog.rules.check import Change, Misfit, find, refusal, ways_out
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row
@@ -234,13 +235,6 @@ def _unknown(name: str, terms: _Terms) -> VideoError:
     if normal(name) == "auto":
         return _Refused(VideoError("not_found", f"model {name!r} is unknown"), lambda plain: [by_model(plain, "auto")])
     rows = guesses(name, terms.catalog)
-    same = [row for row in rows if normal(row.name) == normal(name)]
-    text = f"model {name[:80]!r} is unknown"
-    if len(same) > 1:
-        text = f"model {name[:80]!r} has several routes: {', '.join(row.id for row in same)}"
-    elif rows:
-        text += f"; names like it: {', '.join(row.id for row in rows[:3])}"
-    error = VideoError("not_found", f"{text}.", next=Next("list_models"))
 
     def proposed(plain: VideoRequest) -> Iterator[Change]:
         yield from (by_model(plain, row.id) for row in rows)
@@ -249,7 +243,7 @@ def _unknown(name: str, terms: _Terms) -> VideoError:
             if isinstance(misfit, Misfit):
                 yield from (with_model(change, row.id) for change in ways_out(plain, misfit, terms.inputs))
 
-    return _Refused(error, proposed)
+    return _Refused(unknown(name, rows), proposed)
 
 
 def _gone(row: Row, name: str, terms: _Terms) -> VideoError:

@@ -1,27 +1,13 @@
-"""Effects by name: which of a model's effects a word means, and which other models have it."""
+"""Effects by name: which other models have the one that a model lacks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from backends.catalog.loader import Catalog
-from backends.catalog.rules.check import check
-from backends.catalog.rules.checked import Checked
 from backends.catalog.rules.words import same_word
 from backends.catalog.schema.row import Row
-from backends.errors import VideoError
-from backends.request import MediaFacts, VideoRequest
-
-
-def check_effect_too(request: VideoRequest, row: Row, inputs: Mapping[str, MediaFacts], catalog: Catalog) -> Checked:
-    """As `rules.check`; where the row lacks the effect that was asked for, the error names the models that have it."""
-    try:
-        return check(request, row, inputs)
-    except VideoError as error:
-        if words := elsewhere(request, row, catalog):
-            error.message = f"{error.message} {words}"
-            error.args = (error.message,)
-        raise
+from backends.request import VideoRequest
 
 
 def elsewhere(request: VideoRequest, row: Row, catalog: Catalog) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backends.catalog.loader import Catalog, normal
+from backends.catalog.loader import Catalog
+from backends.catalog.names import normal
 from backends.catalog.ranking import Ranking
 from backends.catalog.schema.row import Row
 from backends.errors import VideoError

@@ -1,28 +1,23 @@
-"""load() and Catalog: the rows of this package, of the registered back ends and of the person's own folders."""
+"""load() and Catalog: the rows of the registered back ends, of further files and of the person's own folders."""
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends.catalog.names import gone, guesses, normal, unknown
 from backends.catalog.schema.files import Raw, ids_in, inherit, override, read_file
 from backends.catalog.schema.reading import read_row
 from backends.catalog.schema.row import Row
 from backends.errors import VideoError
+from backends.provider.registry import registry
 from backends.request import Task
 
-OWN_FOLDER = Path(__file__).parent
+PRODUCT = Path(__file__).resolve().parents[1]
+"""Where every file lies that ships with the program: a mistake in one of them is ours, and fatal."""
 
 Stamp = tuple[tuple[str, int, int], ...]
-
-
-def normal(name: str) -> str:
-    """A name without case, spaces, punctuation and the v of a version: "Gen-4 Turbo", "gen4_turbo" and "gen4 turbo" are
-    one, and so are "kling-v2.5" and "Kling 2.5"."""
-    return re.sub(r"[^a-z0-9/]+|(?<![a-z])v(?=[0-9])", "", name.lower())
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Broken:
 class Catalog:
     """The rows by id, in the order of the files, and the names that lead to them.
 
-    broken: what was left out of files that are not this package's own; everything else works.
+    broken: what was left out of files that are not the program's own; everything else works.
     """
 
     def __init__(self, rows: Iterable[Row], broken: Iterable[Broken] = ()) -> None:
@@ -81,15 +76,15 @@ class Catalog:
         return found[0] if len(found) == 1 else None
 
     def get(self, name: str, *, include_retired: bool = False) -> Row:
-        """The row that a name means. VideoError("not_found") with the nearest names; VideoError("model_retired")
-        with the successor, its price and the argument to repeat the call with, unless include_retired."""
+        """The row that a name means. VideoError("not_found") with the names like it; VideoError("model_retired") with
+        the successor and its price, unless include_retired."""
         row = self.find(name)
         if row is None and (left_out := self.broken_names.get(normal(name))) is not None:
             raise VideoError("storage", f"model {name[:80]!r} is left out of the catalogue: {left_out.why}")
         if row is None:
-            raise self._unknown(name)
+            raise unknown(name, guesses(name, self))
         if row.state == "retired" and not include_retired:
-            raise self._retired(row, name)
+            raise gone(self, row, name)
         return row
 
     def routes(self, row: Row) -> list[Row]:
@@ -118,61 +113,45 @@ class Catalog:
         parts += [*row.aliases, *row.strengths, *row.tasks, *row.compliance, *row.notes]
         return " ".join(normal(part) for part in parts)
 
-    def _unknown(self, name: str) -> VideoError:
-        key = normal(name)
-        same = [row.id for row in self._names.get(key, [])]
-        if len(same) > 1:
-            text = f"model {name[:80]!r} has several routes: name one of {', '.join(same)}"
-            return VideoError("not_found", text, nearest={"model": same[0]})
-        known = {bare: rows[0].id for bare, rows in self._names.items()}
-        known |= {alias: row.id for alias, row in self._aliases.items()}
-        near = [known[match] for match in difflib.get_close_matches(key, known, n=5, cutoff=0.6)]
-        near += [row.id for row in self.rows if len(key) > 2 and key in normal(row.id) and row.state != "retired"]
-        unique = list(dict.fromkeys(near))[:3]
-        hint = f"did you mean {' or '.join(unique)}? " if unique else ""
-        text = f"model {name[:80]!r} is unknown: {hint}list_models shows all; model='auto' chooses"
-        return VideoError("not_found", text, nearest={"model": unique[0]} if unique else {})
-
-    def _retired(self, row: Row, name: str) -> VideoError:
-        from backends.catalog.price import usual_price
-
-        since = f" since {row.retire_on.isoformat()}" if row.retire_on else ""
-        said = f"{row.title} ({row.id})" if normal(name) != normal(row.id) else row.id
-        text = f"{said} cannot be used{since}: {row.why_retired or 'the provider has shut it down'}."
-        nearest: dict[str, object] = {}
-        successor = self.find(row.successor) if row.successor else None
-        if successor is not None:
-            nearest["model"] = successor.id
-            text += f" Its successor is {successor.title}, {usual_price(successor)}."
-            text += f' Repeat the call with model="{successor.id}".'
-        others = [other.id for name_ in row.alternatives if (other := self.find(name_)) and other is not successor]
-        if others:
-            text += f" Others: {', '.join(others)}."
-        if not nearest and not others:
-            text += " list_models shows what can be used now."
-        return VideoError("model_retired", text, nearest=nearest)
-
 
 _cache: dict[Stamp, Catalog] = {}
 
 
 def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
-    """The catalogue: this package's files, then `files` (of registered back ends), then the *.toml of `folders`
-    (the person's own: same id = override of the keys it names, new id = new row).
+    """The catalogue: the file of each registered back end (`Registration.catalog`), the program's own first, then
+    `files`, then the *.toml of `folders` (the person's own: same id = override of the keys it names, new id = new row).
 
-    Read again only when a file has changed. A row of `files` or `folders` that cannot be used is left out, and so is
-    one of ours that it was to change: what the person meant to correct is not known. `Catalog.broken` says what is
-    wrong. VideoError("storage") for a mistake in this package's own files only.
+    Read again only when a file has changed. A row of a plug-in, of `files` or `folders` that cannot be used is left
+    out, and so is one of ours that it was to change: what the person meant to correct is not known. `Catalog.broken`
+    says what is wrong. VideoError("storage") for a mistake in the program's own files only.
     """
-    own = sorted(OWN_FOLDER.glob("*.toml"))
-    known = {path.resolve() for path in own}
-    plugins = [path for path in files if path.resolve() not in known]
+    named = [entry.catalog for entry in registry().values() if entry.catalog is not None]
+    registered = [file for path in named for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
+    own = [path for path in registered if _ships(path)]
+    own.sort(key=_subject)
+    plugins = list(dict.fromkeys(path for path in (*registered, *files) if not _ships(path)))
     persons = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
     stamp = tuple(_stamp(path) for path in (*own, *plugins, *persons))
     if stamp not in _cache:
         _cache.clear()
         _cache[stamp] = _read(own, plugins, persons)
     return _cache[stamp]
+
+
+def _ships(path: Path) -> bool:
+    return path.resolve().is_relative_to(PRODUCT)
+
+
+def _subject(path: Path) -> str:
+    """What orders our own files: the folder where a file has the name of many, else its own name."""
+    if path.parent.name == "workflows":
+        return path.parent.parent.name
+    return path.parent.name if path.name == "models.toml" else path.stem
+
+
+def _short(path: Path) -> str:
+    """A file of our own as messages name it: "cloud/fal/models.toml"."""
+    return path.relative_to(PRODUCT).as_posix() if path.is_relative_to(PRODUCT) else path.name
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -189,7 +168,7 @@ def _names_of(row: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A row of a file that is not this package's own, laid over what was there."""
+    """A row of a file that is not the program's own, laid over what was there."""
 
     path: Path
     raw: Raw
@@ -202,12 +181,13 @@ class _Layer:
 def _read(own: Sequence[Path], plugins: Sequence[Path], persons: Sequence[Path]) -> Catalog:
     base: dict[str, tuple[Raw, Path]] = {}
     for path in own:
-        file = read_file(path, path.name)
+        where = _short(path)
+        file = read_file(path, where)
         for number in range(len(file.rows)):
-            raw = file.row(number, path.name)
+            raw = file.row(number, where)
             name = str(raw["id"])
             if name in base:
-                raise VideoError("storage", f"{path.name}: row {name} stands twice in the catalogue")
+                raise VideoError("storage", f"{where}: row {name} stands twice in the catalogue")
             base[name] = (raw, path)
     layers: list[_Layer] = []
     broken: list[Broken] = []
@@ -255,7 +235,7 @@ def _settled(base: dict[str, tuple[Raw, Path]], layers: list[_Layer], broken: li
         named: dict[str, Row] = {}
         bad: dict[int, Broken] = {}
         for name in raws:
-            where = str(origin[name]) if name in laid else origin[name].name
+            where = str(origin[name]) if name in laid else _short(origin[name])
             row: Row | None = None
             try:
                 row = read_row(inherit(name, raws, where, ()), where, origin[name].name)

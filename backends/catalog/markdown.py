@@ -16,8 +16,8 @@ HEAD = (
 )
 PAGE_HEAD = """# The models
 
-Made by `make docs` from `backends/catalog/*.toml`; a test fails when it is stale. Prices are US dollars of the date
-given with each; "unverified" means that they were read at a price map or a reseller, not at the provider.
+Made by `make docs` from the TOML file of each back end; a test fails when it is stale. Prices are US dollars of the
+date given with each; "unverified" means that they were read at a price map or a reseller, not at the provider.
 "contract-tested" means tried against a local server that speaks the provider's protocol, never live.
 
 A file of your own in the catalog folder (`<REELWRIGHT_HOME>/catalog/*.toml`) adds rows or overrides any of these.

@@ -7,25 +7,17 @@ proved so is not offered.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from backends.catalog.loader import Catalog, normal
-from backends.catalog.price import usual_price
 from backends.catalog.ranking import Offer
 from backends.catalog.rules.check import Change, changes_text, joined
 from backends.catalog.schema.row import Row
-from backends.errors import Next, VideoError, listing
+from backends.errors import VideoError, listing
 from backends.request import VideoRequest
 
 Decide = Callable[[VideoRequest], str]
 """What a changed request would cost, in words. VideoError when it would be refused, its price left aside."""
-
-GUESSED = 0.6
-"""How like (0..1) a known name must be to an unknown one to be tried in its place."""
-SHORTEST = 3
-"""Letters of a word that names a part of a model's id."""
 
 
 def by_model(request: VideoRequest, row_id: str) -> Change:
@@ -81,31 +73,3 @@ def likest(row: Row, offers: Iterable[Offer]) -> Iterator[Offer]:
     """Other models' offers: the same model by another route, then the same provider's, each part as ranked."""
     others = [offer for offer in offers if offer.available and offer.row.engine != "previs" and offer.row.id != row.id]
     yield from sorted(others, key=lambda offer: (offer.row.family != row.family, offer.row.provider != row.provider))
-
-
-def guesses(name: str, catalog: Catalog) -> list[Row]:
-    """The rows in use that a name which leads to none may mean, the likest first."""
-    key = normal(name)
-    words: dict[str, Row] = {}
-    for row in catalog.rows:
-        if row.state != "retired":
-            for word in (row.id, row.name, *row.aliases):
-                words.setdefault(normal(word), row)
-    near = [words[word] for word in difflib.get_close_matches(key, words, n=8, cutoff=GUESSED)]
-    if len(key) >= SHORTEST:
-        near += [row for word, row in words.items() if key in word]
-    return list({row.id: row for row in near}.values())
-
-
-def gone(catalog: Catalog, row: Row, name: str) -> VideoError:
-    """What is known of a retired name: since when and why, its successor with its price, and its alternatives."""
-    since = f" since {row.retire_on.isoformat()}" if row.retire_on else ""
-    said = f"{row.title} ({row.id})" if normal(name) != normal(row.id) else row.id
-    text = f"{said} cannot be used{since}: {row.why_retired or 'the provider has shut it down'}."
-    successor = catalog.find(row.successor) if row.successor else None
-    if successor is not None:
-        text += f" Its successor is {successor.title} ({successor.id}), {usual_price(successor)}."
-    others = [other.id for name_ in row.alternatives if (other := catalog.find(name_)) and other is not successor]
-    if others:
-        text += f" Others: {', '.join(others)}."
-    return VideoError("model_retired", text, next=Next("list_models"))

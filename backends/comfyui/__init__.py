@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.backend import Access, Registration
+from backends.provider.protocol import Access, Registration
 
 if TYPE_CHECKING:
     from backends.comfyui.backend import ComfyBackend
@@ -23,7 +23,9 @@ def register() -> Registration:
         kind="remote",
         access=_access,
         open=_open,
-        rows=_rows,
+        catalog=Path(__file__).parent / "workflows",
+        keys=("COMFYUI_AUTHORIZATION", "COMFYUI_*"),
+        address="COMFYUI_URL",
         lacks=_lacks,
         lanes=_lanes,
         near=_near,
@@ -39,7 +41,7 @@ def _access(env: Mapping[str, str]) -> Access:
         found = servers(env)
     except VideoError as error:
         return Access("comfyui||", why=error.message)
-    return found[0].access if found else Access("comfyui||", missing=(URL,))
+    return found[0].access if found else Access("comfyui||", why=f"no ComfyUI server is named: set {URL}")
 
 
 def _lanes(env: Mapping[str, str], model: str) -> Sequence[Access]:
@@ -68,14 +70,8 @@ def _lacks(env: Mapping[str, str], wires: tuple[Mapping[str, object], ...], mode
     return None if not why or None in why else why[0]
 
 
-def _rows(env: Mapping[str, str]) -> Sequence[Path]:
-    from backends.comfyui.binding import files
-
-    return files(env)
-
-
 def _near(env: Mapping[str, str]) -> bool:
-    """Whether every server runs on this machine."""
+    """Whether no server is on another machine."""
     from backends.comfyui.servers import servers
     from backends.errors import VideoError
 
@@ -83,7 +79,7 @@ def _near(env: Mapping[str, str]) -> bool:
         found = servers(env)
     except VideoError:
         return False
-    return bool(found) and all(server.is_near for server in found)
+    return all(server.is_near for server in found)
 
 
 def _open(env: Mapping[str, str], base_url: str) -> ComfyBackend:

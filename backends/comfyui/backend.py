@@ -20,10 +20,6 @@ from urllib.parse import quote
 
 import anyio
 
-from backends.backend import Asset, Cancelled, Handle, Listing, Prepared, Ref, Sighting, Status
-from backends.cloud.http import Channel
-from backends.cloud.http_json import at, listed, number, table, text
-from backends.cloud.http_still import Takes, sendable
 from backends.comfyui import binding as bindings
 from backends.comfyui import outputs, words
 from backends.comfyui.fill import fill, with_names
@@ -32,10 +28,14 @@ from backends.comfyui.nodes import Nodes, check_graph, strange
 from backends.comfyui.servers import AUTHORIZATION, data_folder, server_at
 from backends.comfyui.watch import Seen, Watch
 from backends.errors import VideoError
+from backends.provider.answer import at, listed, number, table, text
+from backends.provider.channel import Channel
+from backends.provider.protocol import Asset, Cancelled, Handle, Listing, Prepared, Ref, Sighting, Status
+from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
 
 if TYPE_CHECKING:
-    from backends.cloud.http import Answer
+    from backends.provider.channel import Answer
 
 NAMES = uuid.UUID("7c1c6a52-3a0c-4b0e-9d2d-6b0c39f1c1de")
 FOLDER = "reelwright"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.backend import Prepared
 from backends.errors import VideoError
+from backends.provider.protocol import Prepared
 from backends.request import CameraMove, MotionRegion, VideoRequest
 
 if TYPE_CHECKING:

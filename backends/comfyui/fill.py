@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from backends.backend import JsonObject, Prepared
 from backends.comfyui import controls
 from backends.comfyui.binding import Binding, option_field
 from backends.comfyui.graph import inputs
 from backends.errors import VideoError
+from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 Places = tuple[tuple[str, str], ...]

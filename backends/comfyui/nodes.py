@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import anyio
 
-from backends.cloud.http_json import at, listed, number, table, text
 from backends.comfyui import words
 from backends.comfyui.graph import Graph, class_of, classes, inputs, named
 from backends.errors import VideoError
+from backends.provider.answer import at, listed, number, table, text
 
 if TYPE_CHECKING:
-    from backends.cloud.http import Channel
+    from backends.provider.channel import Channel
 
 FRESH_S = 60.0
 """How long what a server has said of its nodes is believed."""

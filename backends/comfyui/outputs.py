@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from backends.backend import RemoteFile
-from backends.cloud.http_json import listed, table, text
+from backends.provider.answer import listed, table, text
+from backends.provider.protocol import RemoteFile
 
 CLIPS = {
     ".mp4": "video/mp4",

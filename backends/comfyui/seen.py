@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backends.cloud.http_json import at, table, text
 from backends.comfyui.binding import SUFFIX, files, load
 from backends.comfyui.servers import data_folder
 from backends.errors import VideoError
+from backends.provider.answer import at, table, text
 
 CHECK = "reelwright comfyui check"
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from backends.backend import Access
-from backends.cloud.http_account import fingerprint
 from backends.errors import VideoError
-from backends.settings import COMFYUI_KEYS, COMFYUI_URL, home_of, read_config
+from backends.provider.account import fingerprint
+from backends.provider.protocol import Access
+from backends.settings import home_of, read_config
 
-URL, AUTHORIZATION = COMFYUI_URL, "COMFYUI_AUTHORIZATION"
+URL, AUTHORIZATION, KEYED = "COMFYUI_URL", "COMFYUI_AUTHORIZATION", "COMFYUI_"
 KEYS = ("url", "authorization")
 
 
@@ -87,7 +87,7 @@ def _secret(values: Mapping[str, object], where: str, env: Mapping[str, str]) ->
     if "authorization" not in values:
         return ""
     name = str(values["authorization"])
-    if not name.startswith(COMFYUI_KEYS):
+    if not name.startswith(KEYED):
         raise _wrong(
             f"authorization of {where}", "the name of a variable that begins with COMFYUI_, not the value itself"
         )

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from backends.cloud.http_json import at, listed, number, table, text
 from backends.comfyui.servers import Server
+from backends.provider.answer import at, listed, number, table, text
 
 AGAIN_S = (0.2, 1.0, 5.0, 15.0)
 """Waits before the socket is opened again; the last one for all that follow."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backends.cloud.http import Answer
-from backends.cloud.http_json import at, listed, table, text
-from backends.cloud.http_outcome import Service, Told
 from backends.comfyui.graph import Graph, named
 from backends.errors import ErrorKind
+from backends.provider.answer import at, listed, table, text
+from backends.provider.channel import Answer
+from backends.provider.outcome import Service, Told
 
 PATHS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:)?(?:[\\/]+[^\\/\s'\"<>|:*?]+){2,}[\\/]?")
 """An absolute path of two parts or more; addresses and a ratio are none."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backends.backend import Access, LocalBackend, Registration
+from backends.provider.protocol import Access, LocalBackend, Registration
 
 __all__ = ["register"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import anyio
 
-from backends.backend import Asset, Output, Prepared, Progress
 from backends.errors import VideoError
 from backends.media.join import join
+from backends.provider.protocol import Asset, Output, Prepared, Progress
 
 DEFAULT_FPS = 24.0
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 
-from backends.backend import Access, JsonObject
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.lanes.lanes import add_lane
 from backends.jobs.store.database import Store, Transaction, add_event, to_json
 from backends.jobs.store.schema import OPEN
+from backends.provider.protocol import Access, JsonObject
 
 
 def open_by_lane(store: Store) -> dict[str, int]:

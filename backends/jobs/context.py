@@ -11,7 +11,6 @@ from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from backends.backend import Access, registered, registry
 from backends.catalog.loader import Catalog, load
 from backends.errors import VideoError
 from backends.jobs.files.artifacts import Artifacts
@@ -20,7 +19,10 @@ from backends.jobs.recovery import recover
 from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.media.sandbox import Sandbox
-from backends.settings import Settings, load_keys
+from backends.provider.keys import load_keys
+from backends.provider.protocol import Access
+from backends.provider.registry import registered, registry
+from backends.settings import Settings
 
 LOOK_AGAIN_S = 0.5
 """How long the catalogue's files are taken to be what they were: a look at them all is a third of a submit."""
@@ -67,25 +69,15 @@ class Context:
         """The rows, with the person's own files as they were half a second ago at most."""
         now = time.monotonic()
         if self._rows is None or now - self._rows[0] >= LOOK_AGAIN_S:
-            self._rows = (now, self._near(load(self.settings.catalog, self._row_files())))
+            self._rows = (now, self._near(load(self.settings.catalog)))
         return self._rows[1]
 
-    def _row_files(self) -> list[Path]:
-        """The files of rows that the back ends bring, those that lie in the data folder among them."""
-        files = [entry.catalog for entry in registry().values() if entry.catalog is not None]
-        env = {**self.settings.env, "REELWRIGHT_HOME": str(self.settings.home)}
-        for entry in registry().values():
-            if entry.rows is not None:
-                with suppress(VideoError):  # told where the provider itself is asked for
-                    files += entry.rows(env)
-        return files
-
     def _near(self, catalog: Catalog) -> Catalog:
-        """The rows as they are; those of a service that runs on this very machine are local ones."""
-        near = {name for name, entry in registry().items() if entry.near is not None and entry.near(self.env)}
-        if not near:
+        """The rows; those of a person's own service that runs on another machine are no local ones."""
+        far = {name for name, entry in registry().items() if entry.near is not None and not entry.near(self.env)}
+        if not far:
             return catalog
-        rows = (replace(row, where="local") if row.provider in near else row for row in catalog.rows)
+        rows = (replace(row, where="cloud") if row.provider in far else row for row in catalog.rows)
         return Catalog(rows, catalog.broken)
 
     @property

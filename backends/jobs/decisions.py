@@ -11,7 +11,6 @@ import json
 import re
 import time
 
-from backends.backend import Access, Handle, JsonObject
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.lanes.lanes import add_lane
@@ -21,6 +20,7 @@ from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
 from backends.jobs.store.journal import IdLog
 from backends.jobs.views import FINAL
+from backends.provider.protocol import Access, Handle, JsonObject
 
 UNSENT = frozenset({"waiting", "queued"})
 """States in which nothing has been sent: ending the job costs nothing."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backends.backend import JsonObject
 from backends.jobs.store.database import Row
 from backends.jobs.views import SETTLED
+from backends.provider.protocol import JsonObject
 from backends.request import VideoRequest
 
 

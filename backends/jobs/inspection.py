@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from backends.backend import JsonObject
 from backends.errors import Next, VideoError
 from backends.jobs.context import Context
 from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
+from backends.jobs.order.inputs import told_of
+from backends.provider.protocol import JsonObject
 from backends.request import MediaFacts, MediaName
 
 
@@ -66,7 +67,7 @@ def _named(context: Context, name: MediaName, principal: str) -> Generator[_Name
     if "path" not in entry:
         raise VideoError("asset", f"job {name.value} is not finished yet", next=Next("wait_for_job"))
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
-    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), row)
+    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), row, "; ".join(told_of(entry)))
 
 
 def describe(found: Mapping[str, Any], row: Mapping[str, Any] | None, other: Mapping[str, Any] | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from backends.backend import JsonObject
+from backends.provider.protocol import JsonObject
 
 SEAM = 1.5  # of a usual step: a loop's seam below it is not seen
 ALIKE = 3.0  # of 255: below it two pictures of one thing, re-encoded or a frame apart

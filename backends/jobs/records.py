@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from backends.backend import JsonObject, Prepared
 from backends.errors import VideoError
 from backends.jobs.lanes.lanes import Fenced, account_of, add_lane, fence
 from backends.jobs.money import ledger
@@ -24,6 +23,7 @@ from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
 from backends.jobs.store.schema import UNENDED
 from backends.jobs.views import FINAL, SETTLED, STATES, Job, JobError, JobPage, JobRow, Spend, State, first_words
+from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 ORDER = ("waiting", "queued", "submitting", "running", "downloading", "finishing")

@@ -5,9 +5,10 @@ own process, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from backends.backend import Access, LocalBackend, Prepared, Registration
 from backends.local import device, weights
+from backends.provider.protocol import Access, LocalBackend, Prepared, Registration
 
 __all__ = ["register"]
 
@@ -22,6 +23,7 @@ def register() -> Registration:
         kind="local",
         access=_access,
         open=_open,
+        catalog=Path(__file__).with_name("models.toml"),
         lacks=weights.lacks,
         warm=_warm,
         silence_s=SILENCE_S,

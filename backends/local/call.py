@@ -14,13 +14,13 @@ from typing import Any, cast
 
 from PIL import Image
 
-from backends.backend import Prepared
 from backends.errors import VideoError
 from backends.local.families import Variant, frame_step
 from backends.media.fit import fit_image
 from backends.media.frames import decode, last_frame
 from backends.media.images import load_image
 from backends.media.rates import exact_rate
+from backends.provider.protocol import Prepared
 from backends.request import Lora
 
 OVERLAP = 9

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backends.backend import JsonObject, Output, Prepared, Progress, RunAgain
 from backends.errors import VideoError
 from backends.local import device as devices
 from backends.local.families import Variant, variant
 from backends.local.plan import Machine, Planned, Wish, fitting, ran_out, refusal
 from backends.local.weights import Model, check_safe, counted, find, missing, repo_of
+from backends.provider.protocol import JsonObject, Output, Prepared, Progress, RunAgain
 from backends.settings import load_settings
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

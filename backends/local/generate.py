@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from backends.backend import Progress
 from backends.errors import VideoError
 from backends.local.call import Call
 from backends.local.loras import Fitted, with_loras
@@ -26,6 +25,7 @@ from backends.media.encode import ClipWriter
 from backends.media.frames import decode
 from backends.media.pixels import Picture
 from backends.media.sound import Samples
+from backends.provider.protocol import Progress
 
 LOADED, DENOISED, DECODED = 0.05, 0.85, 0.92
 """Where a job stands, 0..1, once its model is loaded, its steps are done, its frames are decoded."""

@@ -23,13 +23,13 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from backends import border
 from backends.errors import VideoError
 from backends.media import network
 from backends.media.addresses import RESOLVE_S, Resolve, is_public, is_public_name, resolve_host
 from backends.media.diskspace import disk_full, is_full
 from backends.media.magic import sniff
 from backends.media.partial import PartFile
+from backends.provider import border
 
 MAX_REDIRECTS = 3
 CONNECT_S = 10.0

@@ -22,6 +22,7 @@ REFERENCE_WHITE = 203.0  # nits, BT.2408
 HLG_PEAK = 1000.0  # nits: the display that HLG's system gamma of 1.2 is for (BT.2100, table 5)
 GAMMA = 2.4  # BT.1886
 _STEPS = 65535
+_LIMITED_WHITE = 255 << 8
 
 _LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of BT.2020's primaries
 _TO_BT709 = np.array(
@@ -40,14 +41,31 @@ def told_as_sdr(transfer: Transfer) -> str:
     return f"the clip is HDR ({transfer}): it is brought to BT.709, and light above the reference white becomes white"
 
 
+def still_as_sdr(transfer: Transfer) -> str:
+    """The same of a still that is taken from one."""
+    return f"the still is from an HDR clip ({transfer}): it is in BT.709, and light above the reference white is white"
+
+
 def has_wide_primaries(frame: VideoFrame) -> bool:
     """Whether the frame's primaries are BT.2020's; HDR that does not say has them, as both systems demand."""
     return frame.color_primaries in (0, 2, _BT2020)
 
 
-def to_sdr(signal: np.ndarray[Any, np.dtype[np.uint16]], transfer: Transfer, wide: bool) -> np.ndarray[Any, Any]:
-    """uint16 R'G'B' of that transfer, full range, to uint8 R'G'B' of BT.709. wide: of BT.2020's primaries."""
-    light = _light(transfer)[signal]
+def white_of(frame: VideoFrame, full: bool) -> int:
+    """The value that swscale's 16-bit RGB has for the frame's white: it shifts samples to 16 bits, so that white is
+    65535 for RGB alone. full: the frame's range."""
+    if frame.format.is_rgb:
+        return _STEPS
+    bits = frame.format.components[0].bits
+    return ((1 << bits) - 1) << (16 - bits) if full else _LIMITED_WHITE
+
+
+def to_sdr(
+    signal: np.ndarray[Any, np.dtype[np.uint16]], transfer: Transfer, wide: bool, white: int = _STEPS
+) -> np.ndarray[Any, Any]:
+    """uint16 R'G'B' of that transfer to uint8 R'G'B' of BT.709. wide: of BT.2020's primaries. white: the value of a
+    signal of 1 (0 is black)."""
+    light = _light(transfer, white)[signal]
     if transfer == "HLG":  # the OOTF: scene light to the light of the display (BT.2100, table 5)
         scene = np.maximum(light @ _LUMA, 1e-6)
         light = light * (np.float32(HLG_PEAK / REFERENCE_WHITE) * scene**0.2)[..., None]
@@ -59,9 +77,9 @@ def to_sdr(signal: np.ndarray[Any, np.dtype[np.uint16]], transfer: Transfer, wid
 
 
 @cache
-def _light(transfer: Transfer) -> Floats:
+def _light(transfer: Transfer, white: int) -> Floats:
     """For each 16-bit signal value: HLG, scene light 0..1; PQ, display light in units of the reference white."""
-    value = np.arange(_STEPS + 1) / _STEPS
+    value = np.arange(_STEPS + 1) / white
     if transfer == "HLG":  # inverse OETF of ARIB STD-B67
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         light = np.where(value <= 0.5, value**2 / 3, (np.exp((value - c) / a) + b) / 12)

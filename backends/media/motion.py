@@ -32,6 +32,10 @@ JUMPS = 1.5  # so many times what a keyframe's own step changes is above re-enco
 BUSY = 80  # percentile of a block's steps that tells its noise: encoders hold grain for some frames
 QUIET = 20  # percentile of the blocks that tells the noise: what moves is rarely everywhere
 FLAT = 12  # of 255: the range within which a bar keeps through the whole clip
+SOFT = 8  # of 255: from one pixel to the next, the most within a blurred backdrop
+EDGE = 4  # of 255: the mean step from a blurred backdrop to the picture before it
+EDGE_OF = 3  # so many times the backdrop's own change over the same way
+LEVEL = 3  # pixels by which two backdrops of one picture may differ in size
 LASTING = 8  # a block belongs to a region when it moves in one of so many looks
 REGIONS = 3
 
@@ -198,12 +202,15 @@ def _kept(values: Floats) -> Floats:
 
 
 def _picture(least: np.ndarray[Any, np.dtype[np.uint8]], most: np.ndarray[Any, np.dtype[np.uint8]]) -> Flags:
-    """Which blocks lie between the bars: rows and columns at the rim that keep one colour through the clip are bars."""
+    """Which blocks lie between the bars: rows and columns at the rim that keep one colour through the clip are bars,
+    and so is a blurred backdrop on both sides."""
     rows, columns = least.shape
     inside = np.ones(least.shape, np.uint8)
     for axis, length in ((1, rows), (0, columns)):
         flat = most.max(axis=axis).astype(int) - least.min(axis=axis) < FLAT
         lead, trail = _run(flat), _run(flat[::-1])
+        behind = _backdrop(least, most) if axis == 1 else _backdrop(least.T, most.T)
+        lead, trail = max(lead, behind[0]), max(trail, behind[1])
         if lead + trail >= length:
             continue
         if axis == 1:
@@ -212,6 +219,26 @@ def _picture(least: np.ndarray[Any, np.dtype[np.uint8]], most: np.ndarray[Any, n
             inside[:, :lead], inside[:, length - trail :] = 0, 0
     grid = (max(1, round(columns / BLOCK)), max(1, round(rows / BLOCK)))
     return np.asarray(cv2.resize(inside * np.float32(1), grid, interpolation=cv2.INTER_AREA) > 0.5)
+
+
+def _backdrop(least: np.ndarray[Any, np.dtype[np.uint8]], most: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[int, int]:
+    """The rows at the top and at the bottom that are a blurred picture behind a sharp one: they keep through the clip,
+    nothing in them is sharp, they are as many on both sides, and the sharp picture begins with a step. (0, 0): none."""
+    middle: Floats = np.asarray((least.astype(np.float32) + most) / 2, np.float32)
+    kept = (most.astype(int) - least).max(axis=1) < FLAT
+    soft = np.abs(np.diff(middle, axis=1)).max(axis=1) < SOFT
+    lead, trail = _run(kept & soft), _run((kept & soft)[::-1])
+    if min(lead, trail) <= 2 * LEVEL or abs(lead - trail) > LEVEL or lead + trail >= len(middle):
+        return 0, 0
+    return (lead, trail) if _begins(middle, lead) and _begins(middle[::-1], trail) else (0, 0)
+
+
+def _begins(middle: Floats, lead: int) -> bool:
+    """Whether a picture begins after so many rows."""
+    last = middle[lead - 1]
+    own = float(np.abs(last - middle[lead - 1 - LEVEL]).mean())
+    step = float(np.abs(middle[lead : lead + LEVEL] - last).mean(axis=1).max())
+    return step > max(EDGE, EDGE_OF * own)
 
 
 def _run(flags: Flags) -> int:

@@ -18,7 +18,7 @@ from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from backends.media.hdr import has_wide_primaries, to_sdr, transfer_of
+from backends.media.hdr import has_wide_primaries, to_sdr, transfer_of, white_of
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 """uint8, height x width x 3, RGB (sRGB or BT.709, full range)."""
@@ -109,7 +109,8 @@ class ToRGB:
             threads=1,
         ).to_ndarray()
         if transfer is not None:
-            rgb = to_sdr(rgb.astype(np.uint16, copy=False), transfer, has_wide_primaries(frame))
+            signal = rgb.astype(np.uint16, copy=False)
+            rgb = to_sdr(signal, transfer, has_wide_primaries(frame), white_of(frame, full))
         if view.flip:
             rgb = rgb[:, ::-1]
         return np.ascontiguousarray(np.rot90(rgb, view.turns), dtype=np.uint8)

@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 
 from backends.errors import VideoError
 from backends.media.container import MAX_FRAMES, Clip, open_clip
-from backends.media.hdr import told_as_sdr, transfer_of
+from backends.media.hdr import still_as_sdr, told_as_sdr, transfer_of
 from backends.media.magic import sniff
 from backends.media.pixels import upright_of
 from backends.request import MediaFacts
@@ -49,11 +49,14 @@ def probe_clip(path: Path, *, count_frames: bool = False) -> MediaFacts:
         )
 
 
-def hdr_note(path: Path) -> str:
-    """What somebody who uses the clip should know when it is HDR; "" when it is not. Errors as for `probe_clip`."""
+def hdr_note(path: Path, *, still: bool = False) -> str:
+    """What somebody who uses the clip should know when it is HDR; "" when it is not. still: who uses one frame of it.
+    Errors as for `probe_clip`."""
     with open_clip(path) as clip:
         transfer = transfer_of(_first_frame(clip))
-        return "" if transfer is None else told_as_sdr(transfer)
+    if transfer is None:
+        return ""
+    return still_as_sdr(transfer) if still else told_as_sdr(transfer)
 
 
 def _first_frame(clip: Clip) -> VideoFrame:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from backends.errors import OwnFault, VideoError
 from backends.request import MediaFacts
@@ -45,6 +45,13 @@ class _Ended(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+class Taken(NamedTuple):
+    """A still that was taken from a clip. facts: of its PNG. note: what its user should know, "" when nothing."""
+
+    facts: MediaFacts
+    note: str
 
 
 class Sandbox:
@@ -77,9 +84,10 @@ class Sandbox:
         """What the image or clip is, decoded as a proof (an image in full, a clip's first frame)."""
         return _facts(self._call("check", self._check_s, path=path))
 
-    def still(self, path: Path, part: Literal["last_frame", "frame"], t: float, dest_png: Path) -> MediaFacts:
-        """Write the last frame, or the one shown at `t` seconds, as a PNG; the PNG's facts."""
-        return _facts(self._call("still", self._inspect_s, path=path, part=part, t=t, dest=dest_png))
+    def still(self, path: Path, part: Literal["last_frame", "frame"], t: float, dest_png: Path) -> Taken:
+        """Write the last frame, or the one shown at `t` seconds, as a PNG."""
+        taken = self._call("still", self._inspect_s, path=path, part=part, t=t, dest=dest_png)
+        return Taken(_facts(taken["facts"]), taken["note"])
 
     def poster(self, path: Path, dest_jpg: Path, t: float | None = None) -> None:
         """Write a picture that stands for the clip, or a small one of the frame shown at `t` seconds."""

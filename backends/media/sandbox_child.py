@@ -123,11 +123,12 @@ def _checked(path: Path) -> MediaFacts:
 def _still(request: dict[str, Any]) -> Reply:
     from backends.media.frames import frame_at, last_frame
     from backends.media.images import check_image
+    from backends.media.probe import hdr_note
     from backends.media.stills import save_png
 
     path, dest = Path(request["path"]), Path(request["dest"])
     save_png(last_frame(path) if request["part"] == "last_frame" else frame_at(path, request["t"]), dest)
-    return asdict(check_image(dest))
+    return {"facts": asdict(check_image(dest)), "note": hdr_note(path, still=True)}
 
 
 def _poster(request: dict[str, Any]) -> Reply:

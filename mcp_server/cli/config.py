@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backends.errors import VideoError
-from backends.settings import KEY_VARIABLES, load_settings
+from backends.provider.keys import key_variables, load_keys
+from backends.settings import load_settings
 from mcp_server.cli import keyfile, opening, person, show, snippets
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _leave(key: str, old: str, new: str) -> How:
 
 def _providers(studio: Studio) -> set[str]:
     """Every provider that a limit may name: of the catalogue, and of the installed back ends."""
-    from backends.backend import registry
+    from backends.provider.registry import registry
 
     return {row.provider for row in studio.context.catalog.rows} | set(registry())
 
@@ -107,7 +108,7 @@ def set_key(name: Annotated[str, typer.Argument(help="The variable, such as RUNW
     """Keep a key in the key file (mode 0600). Its value is typed unseen, or read from standard input."""
     with opening.failures():
         path = load_settings().key_file
-        keyfile.known(name)
+        keyfile.check(name)
         keyfile.put(path, name, _typed(name) if sys.stdin.isatty() else sys.stdin.read())
     show.line(f"{name} is kept in {path}")
 
@@ -121,23 +122,21 @@ def unset_key(name: str) -> None:
     """Take a key out of the key file."""
     with opening.failures():
         path = load_settings().key_file
-        keyfile.known(name)
-        there = keyfile.drop(path, name)
+        if not (there := keyfile.drop(path, name)):
+            keyfile.check(name)
     show.line(f"{name} is no longer in {path}" if there else f"{name} was not in {path}")
 
 
 @keys.command("list")
 def list_keys(as_json: Json = False) -> None:
     """Where each known key was found; never its value."""
-    from backends.settings import load_keys
-
     with opening.failures(as_json):
         found = load_keys(load_settings())[1]
-    names = dict.fromkeys((*KEY_VARIABLES, *found))
+    more = [name for name in found if name not in key_variables()]
     if as_json:
-        show.as_json({name: found.get(name) for name in names})
+        show.as_json({name: found.get(name) for name in (*key_variables(), *more)})
     else:
-        show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in names])
+        show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in (*key_variables(), *more)])
 
 
 @app.command()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from backends.errors import VideoError
-from backends.settings import KEY_VARIABLES, Settings, load_keys, load_settings
+from backends.provider.keys import key_variables, load_keys, unread_keys
+from backends.settings import Settings, load_settings
 from mcp_server.cli import show
 
 if TYPE_CHECKING:
@@ -193,17 +194,21 @@ def _roots(settings: Settings) -> Iterator[Finding]:
 def _keys(settings: Settings) -> Iterator[Finding]:
     try:
         _, found = load_keys(settings)
+        unread = unread_keys(settings)
     except VideoError as error:
         yield Finding("keys", "FAIL", error.message)
         return
-    for name in KEY_VARIABLES:
+    for name in key_variables():
         yield Finding("key", "ok" if name in found else "note", f"{name}: {found.get(name, 'not set')}")
+    for name in unread:
+        text = f"{name[:60]} is kept in {settings.key_file}, and no installed back end reads it"
+        yield Finding("key", "note", text)
 
 
 def _network() -> Iterator[Finding]:
-    from backends.cloud import network_env
+    from backends.provider import network
 
-    for fine, text in network_env.told(os.environ):
+    for fine, text in network.told(os.environ):
         yield Finding("network", "ok" if fine else "note", text)
 
 
@@ -275,7 +280,7 @@ def _catalog(context: Context) -> Iterator[Finding]:
 
 
 def _back_ends(context: Context) -> Iterator[Finding]:
-    from backends.backend import broken, registry
+    from backends.provider.registry import broken, registry
 
     for provider, registration in sorted(registry().items()):
         why = context.why_not(provider)
@@ -288,7 +293,7 @@ def _back_ends(context: Context) -> Iterator[Finding]:
 
 def _tested(context: Context) -> Iterator[Finding]:
     """How each paid provider has been tested: against its wire format, and with a real clip of this person's."""
-    from backends.backend import registry
+    from backends.provider.registry import registry
     from mcp_server.cli import live_record
 
     tests = live_record.live_tests(context.settings)

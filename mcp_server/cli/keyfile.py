@@ -10,15 +10,15 @@ from pathlib import Path
 
 from backends.errors import VideoError
 from backends.jobs.files.private import private_folder
-from backends.settings import KEY_VARIABLES, is_key
+from backends.provider.keys import is_key, key_variables
 
 HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"
 
 
-def known(name: str) -> None:
-    """VideoError("invalid_request") for a variable that nothing here reads."""
+def check(name: str) -> None:
+    """VideoError("invalid_request") for a variable that no installed back end reads."""
     if not is_key(name):
-        variables = ", ".join(KEY_VARIABLES)
+        variables = ", ".join(key_variables())
         raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {variables}")
 
 

@@ -71,7 +71,7 @@ def run(provider: str, limit: Decimal, yes: bool, as_json: bool) -> int:
 
 
 def _check_provider(studio: Studio, provider: str) -> None:
-    from backends.backend import registry
+    from backends.provider.registry import registry
 
     remote = sorted(name for name, entry in registry().items() if entry.kind == "remote")
     if provider not in remote:

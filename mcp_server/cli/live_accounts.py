@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
 from backends.errors import VideoError
 
 if TYPE_CHECKING:
-    from backends.backend import LocalBackend, Registration, RemoteBackend
     from backends.jobs.context import Context
+    from backends.provider.protocol import Registration, RemoteBackend
 
 ANSWER_S = 8.0  # REELWRIGHT_ANSWER_S
 """How long each service may take, its token's fetching included."""
@@ -22,24 +22,12 @@ Told = dict[str, tuple[bool, str]]
 """By provider: whether it answered, and what, in words."""
 
 
-@runtime_checkable
-class HasAccount(Protocol):
-    """A back end that can say something of its account, in words by name."""
-
-    async def account(self) -> Mapping[str, str]: ...
-
-
-@runtime_checkable
-class Closes(Protocol):
-    async def aclose(self) -> None: ...
-
-
 def ask_accounts(context: Context) -> Told:
     """What the services say that are configured here and can be asked.
 
     Never raises because of a service: one that refuses, hangs or talks nonsense is told as such.
     """
-    from backends.backend import registry
+    from backends.provider.registry import registry
 
     env = context.env
     asked = {
@@ -52,27 +40,25 @@ def ask_accounts(context: Context) -> Told:
 
 async def _ask_all(asked: Mapping[str, Registration], env: Mapping[str, str], limit_s: float) -> Told:
     told: Told = {}
-    opened: dict[str, RemoteBackend | LocalBackend] = {}
+    opened: dict[str, RemoteBackend] = {}
     for provider, registration in asked.items():  # first, so that no import of an SDK eats up another's time
         async with _failures(provider, told, limit_s):
-            opened[provider] = registration.open(env, registration.access(env).base_url)
+            opened[provider] = cast("RemoteBackend", registration.open(env, registration.access(env).base_url))
     async with anyio.create_task_group() as group:
         for provider, backend in opened.items():
             group.start_soon(_ask, provider, backend, told, limit_s)
     return dict(sorted(told.items()))
 
 
-async def _ask(provider: str, backend: object, told: Told, limit_s: float) -> None:
+async def _ask(provider: str, backend: RemoteBackend, told: Told, limit_s: float) -> None:
     async with _failures(provider, told, limit_s):
         try:
-            if isinstance(backend, HasAccount):
-                with anyio.fail_after(limit_s):
-                    said = await backend.account()
-                words = ", ".join(f"{name} {text}" for name, text in said.items())
-                told[provider] = (True, words or "nothing to tell")
+            with anyio.fail_after(limit_s):
+                said = await backend.account()
+            if said:
+                told[provider] = (True, ", ".join(f"{name} {text}" for name, text in said.items()))
         finally:
-            if isinstance(backend, Closes):
-                await backend.aclose()
+            await backend.aclose()
 
 
 @asynccontextmanager

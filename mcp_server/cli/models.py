@@ -98,8 +98,8 @@ def _drawn_cells(row: Mapping[str, Any]) -> list[object]:
 
 def _check(studio: Studio, as_json: bool) -> None:
     """What a person should look at in the catalogue; exit code 1 when there is something."""
-    from backends.backend import broken, registry
     from backends.catalog.staleness import check_staleness
+    from backends.provider.registry import broken, registry
 
     registry()
     catalog = studio.context.catalog

@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 
 from tests import samples
+from tests.patience import patient
 from tests.rawclient import LEGACY, SERVE, RawClient, home_env
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -67,12 +68,12 @@ class Place:
 
 def finished(client: RawClient, *job_ids: str, timeout_s: float = 90) -> list[dict[str, Any]]:
     """The jobs once all are settled, by as many bounded waits as that takes."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + patient(timeout_s)
     while time.monotonic() < deadline:
         jobs = client.structured("wait_for_job", job_ids=list(job_ids), timeout_s=20)["jobs"]
         if not any(job.get("timed_out") for job in jobs):  # what an earlier wait told in full is now a row
             return [client.structured("get_job", job_id=job["job_id"]) if job.get("told") else job for job in jobs]
-    raise TimeoutError(f"{job_ids} did not end in {timeout_s} s: {jobs}")
+    raise TimeoutError(f"{job_ids} did not end in {patient(timeout_s):g} s: {jobs}")
 
 
 def made(client: RawClient, tool: str, /, **arguments: Any) -> dict[str, Any]:
@@ -84,9 +85,9 @@ def made(client: RawClient, tool: str, /, **arguments: Any) -> dict[str, Any]:
 
 def until(fact: Callable[[], bool], timeout_s: float = 40) -> None:
     """Return when the fact is true; AssertionError when it isn't in time."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + patient(timeout_s)
     while not fact():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s"
+        assert time.monotonic() < deadline, f"not within {patient(timeout_s):g} s"
         time.sleep(0.05)
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from backends.animatic.engine import Animatic
-from backends.backend import Asset, JsonObject, Output, Prepared
 from backends.media.frames import decode
 from backends.media.images import check_image
 from backends.media.probe import probe_clip
+from backends.provider.protocol import Asset, JsonObject, Output, Prepared
 from backends.request import Frame, MediaFacts, VideoRequest
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]

@@ -13,18 +13,19 @@ import pytest
 
 from backends.animatic import register
 from backends.animatic.engine import Animatic
-from backends.backend import registered
 from backends.errors import VideoError
 from backends.media.frames import decode
+from backends.provider.registry import registered
 from backends.request import MotionRegion
 from tests.animatic.filming import film, prepared
+from tests.patience import patient
 from tests.samples import photo
 
 
 def child(code: str, *arguments: str) -> str:
     """The output of a Python process of its own."""
     ran = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=patient(120)
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()

@@ -27,13 +27,13 @@ import anyio
 import httpx
 import psutil
 
-from backends.backend import registry
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
 from backends.jobs.order.place import Order, Orders
 from backends.jobs.store.schema import OPEN
 from backends.jobs.views import Job
+from backends.provider.registry import registry
 from backends.studio import Studio
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.history import multiply

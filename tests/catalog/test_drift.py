@@ -84,7 +84,7 @@ def _differences(variant: Any, body: Mapping[str, object]) -> Iterator[str]:
 
 
 def _media(wire: Mapping[str, Any], body: dict[str, Any], request: Any, kinds: list[str]) -> None:
-    """What the back end fills in, as the head of runway.toml says."""
+    """What the back end fills in, as the head of its models.toml says."""
     fields = wire["fields"]
     if request.frames and fields.get("images"):
         body[fields["images"]] = [{"uri": URI, "position": frame.role} for frame in request.frames]

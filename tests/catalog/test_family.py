@@ -137,7 +137,7 @@ def _words(option: object) -> bool:
 
 def test_a_route_is_named_by_its_own_spelling() -> None:
     assert CATALOG.get("kling2.5_turbo_pro").id == "runway/kling2.5_turbo_pro"
-    with pytest.raises(VideoError, match=r"has several routes: name one of fal/.*, replicate/"):
+    with pytest.raises(VideoError, match=r"has several routes: fal/.*, replicate/"):
         CATALOG.get("kling-v2.5-turbo-pro")
 
 

@@ -208,7 +208,7 @@ def test_a_style_goes_into_the_prompt_as_words_and_is_told() -> None:
 def test_a_style_that_nothing_would_heed_is_refused() -> None:
     error = refused("animatic", PHOTO, **image(style="noir"))
     assert "style: animatic follows no words for image_to_video: leave it out" in error.message
-    assert (error.kind, error.nearest) == ("unsupported", {"style": ""})
+    assert (error.kind, error.nearest) == ("unsupported", {}), "without its style it is not what was asked for"
 
 
 def test_the_words_of_a_style_count_as_prompt() -> None:

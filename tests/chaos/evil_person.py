@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from backends.backend import Access
 from backends.errors import VideoError
 from backends.jobs import admin, decisions
 from backends.jobs.money import ledger
 from backends.jobs.store.schema import OPEN
+from backends.provider.protocol import Access
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, end
 from tests.jobs.truth import PRICE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backends.backend import registry
+from backends.provider.registry import registry
 from tests.cli.shell import Shell
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import TINY, Station

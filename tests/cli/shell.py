@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from mcp_server.cli import app
 from tests.jobs.station import Station
+from tests.patience import patient
 
 COMMAND = (sys.executable, "-P", "-m", "mcp_server")
 
@@ -109,7 +110,7 @@ class Terminal:
 
     def expect(self, text: str, timeout_s: float = 20.0) -> str:
         """Read until the text is shown; everything shown so far."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + patient(timeout_s)
         while text not in self.shown:
             assert self._read(deadline), f"{text!r} was not shown: {self.shown!r}"
         return self.shown
@@ -119,10 +120,10 @@ class Terminal:
 
     def end(self, timeout_s: float = 20.0) -> int:
         """Read to the end; the exit code."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + patient(timeout_s)
         while self._read(deadline):
             continue
-        return self.process.wait(5)
+        return self.process.wait(patient(5))
 
     def _read(self, deadline: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
@@ -139,5 +140,5 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(patient(5))
         os.close(self._master)

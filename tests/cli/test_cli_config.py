@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backends.settings import load_keys
+from backends.provider.keys import load_keys
 from mcp_server.cli import snippets
 from tests.cli.shell import Shell
 from tests.rawclient import RawClient
@@ -99,7 +99,7 @@ def test_a_key_is_typed_unseen_at_a_terminal(shell: Make) -> None:
 @pytest.mark.parametrize(
     ("name", "typed", "told"),
     [
-        ("NO_SUCH_KEY", SECRET, "no key is called 'NO_SUCH_KEY': the variables are OPENAI_API_KEY, "),
+        ("NO_SUCH_KEY", SECRET, "no key is called 'NO_SUCH_KEY': the variables are COMFYUI_AUTHORIZATION, FAL_KEY, "),
         ("FAL_KEY", "  \n", "no value for FAL_KEY: type it, or pipe it to standard input"),
         ("FAL_KEY", f"{SECRET}\n{SECRET}\n", "the value for FAL_KEY holds line breaks or control characters"),
     ],

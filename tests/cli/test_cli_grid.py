@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from mcp_server.cli.grid import layout, wrapped
 from tests.cli.shell import COMMAND, Shell
 from tests.fakes import FakeServer
+from tests.patience import patient
 
 Make = Callable[..., Shell]
 COLUMNS = ("job", "state", "label", "file")
@@ -108,7 +109,14 @@ def test_the_shell_completes_words_though_no_terminal_is_there(shell: Make, type
     env = {**shell().station.environ(), "_REELWRIGHT_COMPLETE": "complete_bash", "COMP_WORDS": typed}
     env["COMP_CWORD"] = str(len(typed.split()) - 1)
     ended = subprocess.run(
-        COMMAND, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, cwd=os.sep, check=False
+        COMMAND,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
+        cwd=os.sep,
+        check=False,
     )
     assert ended.stdout.split() == [offered], ended.stderr
 

@@ -18,6 +18,7 @@ from tests.cloud.lives import files_with, quick_rows
 from tests.cloud.runway_types import fields as variant_fields
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import until
+from tests.patience import patient
 
 Make = Callable[..., Shell]
 FAL_KEY, RUNWAY_KEY = "0a1b2c3d-fal-id:9f8e7d6c5b4a", "key_live_0123456789"
@@ -169,7 +170,7 @@ def test_a_test_that_was_left_is_followed_and_not_bought_again(at_runway: Shell,
     with at_runway.process(*words) as left:
         runway.wait("charges", timeout_s=20)
         left.send_signal(signal.SIGINT)
-        assert left.wait(20) == 130
+        assert left.wait(patient(20)) == 130
         assert left.stdout is not None and left.stderr is not None
         left.communicate()
     assert not (at_runway.station.home / "live-tests.json").exists()

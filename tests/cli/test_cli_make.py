@@ -12,6 +12,7 @@ from PIL import Image
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
 from tests.jobs.station import until
+from tests.patience import patient
 
 Make = Callable[..., Shell]
 Serve = Callable[..., FakeServer]
@@ -147,7 +148,7 @@ def test_ctrl_c_stops_the_watching_and_not_the_job(shell: Make, serve: Serve) ->
             assert line, f"it ended too early: {seen} {process.stderr.read()}"
             seen.append(line)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=patient(20))
     assert process.returncode == 130, err
     (job,) = (row["id"] for row in used.station.rows("SELECT id FROM jobs"))
     assert f"stopped watching; it goes on:\n  reelwright jobs watch {job}   to watch again\n" in err

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from backends.backend import Handle
 from backends.errors import VideoError
 from backends.jobs import admin, decisions, records
 from backends.jobs.context import Context
@@ -17,6 +16,7 @@ from backends.jobs.money import ledger
 from backends.jobs.records import Hold
 from backends.jobs.store.database import Transaction
 from backends.jobs.store.journal import IdLog
+from backends.provider.protocol import Handle
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request

@@ -11,6 +11,7 @@ import pytest
 
 from mcp_server.cli import show
 from tests.cli.shell import Shell
+from tests.patience import patient
 
 Make = Callable[..., Shell]
 
@@ -134,13 +135,13 @@ def test_a_letter_that_the_terminal_lacks_ends_no_command(shell: Make, encoding:
     with used.process(
         "make", "snow \u2744", "--label", label, "--model", "animatic", "--duration", "1", "--yes", encoding="utf-8"
     ) as made:
-        out, err = made.communicate(timeout=60)
+        out, err = made.communicate(timeout=patient(60))
     assert made.returncode == 0, out + err
     with used.process("jobs", encoding=encoding) as listing:
-        out, err = listing.communicate(timeout=60)
+        out, err = listing.communicate(timeout=patient(60))
     assert listing.returncode == 0 and r"Tokyo \u2192 \u2744" in out, out + err
     with used.process("jobs", "--json", encoding="utf-8") as listing:
-        out, err = listing.communicate(timeout=60)
+        out, err = listing.communicate(timeout=patient(60))
     assert listing.returncode == 0 and json.loads(out)["jobs"][0]["label"] == label
 
 

@@ -7,19 +7,12 @@ from pathlib import Path
 import pytest
 
 from backends.catalog.loader import load
-from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("nursery") / "log") as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from backends.cloud.google_omni import OmniBackend
-from backends.cloud.google_side import GeminiSide, VertexSide
-from backends.cloud.google_vertex import VertexBackend
-from backends.cloud.http import Timing
+from backends.cloud.google.omni import OmniBackend
+from backends.cloud.google.side import GeminiSide, VertexSide
+from backends.cloud.google.vertex import VertexBackend
+from backends.provider.channel import Timing
 from tests.fakes import FakeServer
 
 KEY = "AIza-gemini-alpha-0123456789"

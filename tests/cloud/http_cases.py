@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from backends.backend import Asset, Handle, Prepared, RemoteBackend, registered
 from backends.catalog.loader import load
 from backends.catalog.rules.check import check
 from backends.errors import VideoError
@@ -22,12 +21,14 @@ from backends.jobs.order.legal import prepare
 from backends.jobs.views import Job
 from backends.media.images import check_image
 from backends.media.probe import probe_clip
+from backends.provider.protocol import Asset, Handle, Prepared, RemoteBackend
+from backends.provider.registry import registered
 from backends.request import VideoRequest, build_request
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, until
 
-HURRY_S, PATIENCE_S = 0.3, 20.0
+HURRY_S, PATIENCE_S = 0.3, 60.0
 
 JOB = "job_" + "a" * 26
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL import Image
 
-from backends.backend import Asset, Handle, Prepared
 from backends.catalog.rules.check import check
 from backends.catalog.schema.row import Mode, Option, Row
 from backends.jobs.order.legal import prepare
+from backends.provider.protocol import Asset, Handle, Prepared
 from backends.request import MediaFacts, build_request
 from tests.fakes import tiny_clip
 

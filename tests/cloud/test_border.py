@@ -13,11 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backends import border
-from backends.backend import Cancelled, Done, Handle, Listing, Ref, RemoteFile, Sighting, Status
-from backends.cloud import http_json
 from backends.errors import VideoError
 from backends.jobs.store import codec
+from backends.provider import answer, border
+from backends.provider.protocol import Cancelled, Done, Handle, Listing, Ref, RemoteFile, Sighting, Status
 
 INT64 = 2**63
 HOSTILE: tuple[Any, ...] = (
@@ -146,24 +145,24 @@ def test_an_error_can_always_be_written_down() -> None:
 @example(1e308)
 @example("9" * 5000)
 def test_reading_a_field_never_raises(value: Any) -> None:
-    shown = http_json.text(value)
+    shown = answer.text(value)
     shown.encode()
-    found = http_json.number(value)
+    found = answer.number(value)
     assert found is None or abs(found) < float("inf")
-    count = http_json.whole(value)
+    count = answer.whole(value)
     assert count is None or 0 <= count < INT64
-    part = http_json.share(value)
+    part = answer.share(value)
     assert part is None or 0.0 <= part <= 1.0
-    usd = http_json.dollars(value)
+    usd = answer.dollars(value)
     assert usd is None or abs(usd * Decimal("0.01")) <= border.DOLLARS_MAX
-    http_json.at(value, "a", 0, "b")
+    answer.at(value, "a", 0, "b")
 
 
 def test_only_ascii_digits_are_a_number() -> None:
     for text in ("²", "١٢", "1_000", "0x10", "1e9999999", "--1", "1e", ".", "infinity", "nan"):
-        assert http_json.number(text) is None and http_json.dollars(text) is None and http_json.whole(text) is None
-    assert [http_json.number(text) for text in ("45%", " 3 ", "-.5", "1e3", "7.")] == [45.0, 3.0, -0.5, 1000.0, 7.0]
-    assert (http_json.whole(1e30), http_json.whole("12"), http_json.whole(-1), http_json.whole(4.0)) == (
+        assert answer.number(text) is None and answer.dollars(text) is None and answer.whole(text) is None
+    assert [answer.number(text) for text in ("45%", " 3 ", "-.5", "1e3", "7.")] == [45.0, 3.0, -0.5, 1000.0, 7.0]
+    assert (answer.whole(1e30), answer.whole("12"), answer.whole(-1), answer.whole(4.0)) == (
         None,
         12,
         None,
@@ -185,6 +184,6 @@ def test_absurd_numbers_cost_no_time() -> None:
     begun = time.process_time()
     for said in ("1e999999", "-1e999999", "1e-999999", "0." + "1" * 400, "1e99999999"):
         for _ in range(100):
-            made = Status("running", cost_usd=http_json.dollars(said)).cost_usd
+            made = Status("running", cost_usd=answer.dollars(said)).cost_usd
             assert made is None or int(made * 1_000_000) < 10**22
     assert time.process_time() - begun < 1.0

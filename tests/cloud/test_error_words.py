@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backends.cloud.http_outcome import Service, Told
 from backends.errors import Charged
+from backends.provider.outcome import Service, Told
 
 SERVICE = Service("Kling", "KLING_API_KEY")
 LOOK = "look at the account at Kling, or ask its support, before another take is paid"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Handle, Prepared, registered
 from backends.catalog.loader import load
-from backends.cloud.google_omni import OmniBackend
+from backends.cloud.google.omni import OmniBackend
 from backends.errors import VideoError
+from backends.provider.protocol import Handle, Prepared
+from backends.provider.registry import registered
 from tests.cloud.google_accounts import KEY, QUICK, as_new, gemini
 from tests.cloud.http_cases import UNCLEAR, title, unclear, unreachable
 from tests.cloud.orders import order

@@ -11,11 +11,11 @@ import pytest
 from google import genai
 from google.genai import interactions, types
 
-from backends.backend import Handle, Prepared
 from backends.catalog.loader import load
-from backends.cloud.google_omni import OmniBackend
-from backends.cloud.google_omni_wire import EXTENDED, LOOP
+from backends.cloud.google.omni import OmniBackend
+from backends.cloud.google.omni_wire import EXTENDED, LOOP
 from backends.errors import VideoError
+from backends.provider.protocol import Handle, Prepared
 from tests.cloud.google_accounts import KEY, as_new, gemini
 from tests.cloud.orders import clip, every_order, leaves, order, still, with_files
 from tests.fakes import FakeServer, tiny_clip

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Handle, Prepared
 from backends.catalog.loader import load
-from backends.cloud.google_vertex import VertexBackend
+from backends.cloud.google.vertex import VertexBackend
 from backends.errors import VideoError
+from backends.provider.protocol import Handle, Prepared
 from tests.cloud.google_accounts import QUICK, TOKEN, as_new, vertex, vertex_env
 from tests.cloud.http_cases import UNCLEAR, title, unclear, unreachable
 from tests.cloud.orders import clip, every_order, leaves, order, still, with_files

@@ -12,10 +12,11 @@ from google import genai
 from google.genai import types
 from google.oauth2.credentials import Credentials
 
-from backends.backend import Handle, Prepared, registered
 from backends.catalog.loader import load
-from backends.cloud.google_vertex import VertexBackend
+from backends.cloud.google.vertex import VertexBackend
 from backends.errors import VideoError
+from backends.provider.protocol import Handle, Prepared
+from backends.provider.registry import registered
 from tests.cloud.google_accounts import TOKEN, as_new, private_key, vertex, vertex_env
 from tests.cloud.http_cases import unreachable
 from tests.cloud.orders import clip, order, with_files

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Prepared
-from backends.cloud.http import Answer, Channel, Timing
-from backends.cloud.http_json import at, dollars, number, share, text, whole
-from backends.cloud.http_media import filled, inputs_by_field, marked, place_media
-from backends.cloud.http_outcome import Service, Told
-from backends.cloud.http_still import Takes, sendable
 from backends.errors import VideoError
+from backends.provider.answer import at, dollars, number, share, text, whole
+from backends.provider.channel import Answer, Channel, Timing
+from backends.provider.outcome import Service, Told
+from backends.provider.placing import filled, inputs_by_field, marked, place_media
+from backends.provider.protocol import Prepared
+from backends.provider.sending import Takes, sendable
 from backends.request import build_request
 from tests.cloud.http_cases import HURRY_S, PATIENCE_S, PLAIN, UNCLEAR, asset, still, title, unclear, unreachable
 from tests.fakes import FakeServer, tiny_clip

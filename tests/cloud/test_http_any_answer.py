@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Cancelled, Handle, Listing, Status
 from backends.errors import VideoError
+from backends.provider.protocol import Cancelled, Handle, Listing, Status
 from tests.cloud.http_cases import asked, clips, opened
 from tests.fakes import FakeServer
 

@@ -12,10 +12,11 @@ from typing import Any
 import jwt
 import pytest
 
-from backends.backend import Handle, registered
 from backends.catalog.loader import load
-from backends.cloud import kling as module
+from backends.cloud.kling import backend as module
 from backends.errors import VideoError
+from backends.provider.protocol import Handle
+from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud.http_cases import (
     JOB,
@@ -411,26 +412,12 @@ async def test_every_row_that_is_served_says_so() -> None:
     assert rows and all(row.tested == "contract-tested 2026-11-23" for row in rows)
 
 
-LIVES: list[tuple[dict[str, str], dict[str, Any], int]] = [
-    (ENV, {"task": "text_to_video"}, 0),
-    (PAIR, {"task": "image_to_video"}, 1),
-    (ENV, {"task": "interpolate"}, 2),
-]
-
-
-@pytest.mark.parametrize(("env", "fields", "stills"), LIVES, ids=[fields["task"] for _, fields, _ in LIVES])
 def test_a_life_through_the_whole_program_outlives_its_worker(
-    server: FakeServer,
-    stand: Callable[..., Station],
-    nursery: Nursery,
-    tmp_path: Path,
-    env: dict[str, str],
-    fields: dict[str, Any],
-    stills: int,
+    server: FakeServer, stand: Callable[..., Station], nursery: Nursery, tmp_path: Path
 ) -> None:
-    station = stand(**env, REELWRIGHT_KLING_BASE_URL=server.url)
-    frames = [{"image": str(still(tmp_path, f"{n}.png")), "role": ("first", "last")[n]} for n in range(stills)]
-    request = build_request(model=TURBO, prompt="a fox", max_cost_usd=5, frames=frames, **fields)
+    station = stand(**PAIR, REELWRIGHT_KLING_BASE_URL=server.url)
+    frames = [{"image": str(still(tmp_path, f"{role}.png")), "role": role} for role in ("first", "last")]
+    request = build_request(task="interpolate", model=TURBO, prompt="a fox", max_cost_usd=5, frames=frames)
     job = outlives(station, nursery, server, request, KEY, SECRET)
     assert server.jobs()[-1]["job_key"] == job.job_id
 

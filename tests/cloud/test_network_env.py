@@ -10,11 +10,11 @@ import httpx
 import httpx2
 import pytest
 
-from backends.backend import registered
-from backends.cloud import network_env
-from backends.cloud.transport import Timing, httpx2_client, httpx_client
 from backends.errors import VideoError
-from backends.media import network
+from backends.media import network as wire
+from backends.provider import network
+from backends.provider.registry import registered
+from backends.provider.transport import Timing, httpx2_client, httpx_client
 
 AWAY, HERE = "https://queue.fal.run", "http://127.0.0.1:8000"
 VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -77,7 +77,7 @@ async def test_told_when_nothing_can_be_sent(
 ) -> None:
     for name, value in env.items():
         clean.setenv(name, value)
-    found = network_env.trouble(env, AWAY)
+    found = network.trouble(env, AWAY)
     assert bool(found) == (not await sends(make)), found or "not told"
     assert found.startswith(tuple(env)) or not found
 
@@ -86,16 +86,16 @@ async def test_told_when_nothing_can_be_sent(
 def test_certificates_that_are_not_there_are_told_when_a_client_is_opened(
     make: Callable[..., Any], clean: pytest.MonkeyPatch
 ) -> None:
-    network.authorities.cache_clear()
+    wire.authorities.cache_clear()
     clean.setenv("SSL_CERT_FILE", "/nonexistent/cacert.pem")
-    assert network_env.trouble({"SSL_CERT_FILE": "/nonexistent/cacert.pem"}, AWAY)
+    assert network.trouble({"SSL_CERT_FILE": "/nonexistent/cacert.pem"}, AWAY)
     with pytest.raises(VideoError, match="SSL_CERT_FILE"):
         make(AWAY, Timing(), keep=0)
 
 
 def test_the_words() -> None:
     def told(**env: str) -> str:
-        return network_env.trouble(env, AWAY)
+        return network.trouble(env, AWAY)
 
     assert told(SSL_CERT_FILE="/nonexistent/cacert.pem") == (
         "SSL_CERT_FILE names /nonexistent/cacert.pem, where there is no file of certificates: correct or unset it"
@@ -116,9 +116,9 @@ def test_the_words() -> None:
 def test_what_cannot_be_fetched_is_told_for_its_own_address(clean: pytest.MonkeyPatch) -> None:
     env = {"ALL_PROXY": "socks5://h:1080", "NO_PROXY": "near.test,10.0.0.0/8"}
     for url in ("https://near.test/a.png", "https://a.near.test/a.png", "https://10.1.2.3/a.png", f"{HERE}/a.png"):
-        network_env.check_download(env, url)
+        network.check_download(env, url)
     with pytest.raises(VideoError) as caught:
-        network_env.check_download(env, "https://far.test/a.png")
+        network.check_download(env, "https://far.test/a.png")
     assert caught.value.kind == "network"
     assert caught.value.message.startswith(
         "far.test cannot be reached to fetch the file: ALL_PROXY (socks5://h:1080) names a SOCKS proxy"
@@ -128,8 +128,8 @@ def test_what_cannot_be_fetched_is_told_for_its_own_address(clean: pytest.Monkey
 def test_a_proxy_does_not_matter_for_this_machines_own_addresses() -> None:
     env = {"HTTPS_PROXY": "socks4://h:1", "NO_PROXY": "[::1]"}
     for here in (HERE, "http://localhost:1", "http://[::1]:1"):
-        assert network_env.trouble(env, here) == ""
-    assert network_env.trouble(env | {"SSL_CERT_FILE": "/nonexistent"}, HERE).startswith("SSL_CERT_FILE")
+        assert network.trouble(env, here) == ""
+    assert network.trouble(env | {"SSL_CERT_FILE": "/nonexistent"}, HERE).startswith("SSL_CERT_FILE")
 
 
 KEYS = {

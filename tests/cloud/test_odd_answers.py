@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backends.backend import Handle, Prepared
 from backends.errors import VideoError
+from backends.provider.protocol import Handle, Prepared
 from tests.cloud.http_cases import unclear
 from tests.cloud.spill import Spill, spilling
 from tests.cloud.test_transport import SERVICES, with_service

@@ -14,13 +14,14 @@ from typing import Any
 import openai
 import pytest
 
-from backends.backend import Handle, Prepared, Status, registered
 from backends.catalog.loader import Catalog, load
-from backends.cloud.http import Timing
-from backends.cloud.openai_api import OpenAIBackend
-from backends.cloud.openai_wire import Dialect
+from backends.cloud.openai.backend import OpenAIBackend
+from backends.cloud.openai.wire import Dialect
 from backends.errors import VideoError
 from backends.jobs.run.download import allowed_hosts
+from backends.provider.channel import Timing
+from backends.provider.protocol import Handle, Prepared, Status
+from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud import openai_rows
 from tests.cloud.orders import clip, every_order, leaves, order, still, with_files
@@ -592,7 +593,7 @@ def test_clips_of_a_server_on_ones_own_network_may_be_fetched() -> None:
 
 
 def test_where_openai_itself_is_asked_its_end_is_told() -> None:
-    from backends.cloud.http import Answer
+    from backends.provider.channel import Answer
 
     backend = OpenAIBackend(KEY, "https://api.openai.com/v1")
     error = backend._calls.service.paid_answer(404, backend._calls.reading(Answer(404, {"error": {}}, "", {})))

@@ -14,9 +14,9 @@ import anyio
 import httpx
 import pytest
 
-from backends.backend import Handle
 from backends.catalog.schema.row import Row
-from backends.cloud.openai_api import OpenAIBackend
+from backends.cloud.openai.backend import OpenAIBackend
+from backends.provider.protocol import Handle
 from tests.cloud import openai_document as document
 from tests.cloud.openai_rows import catalog
 from tests.cloud.orders import every_order, order, with_files

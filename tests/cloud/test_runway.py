@@ -15,11 +15,12 @@ import pytest
 import runwayml
 from PIL import Image
 
-from backends.backend import Handle, Prepared, Status, registered
 from backends.catalog.loader import load
-from backends.cloud.http import Timing
-from backends.cloud.runway_api import RunwayBackend
+from backends.cloud.runway.backend import RunwayBackend
 from backends.errors import VideoError
+from backends.provider.channel import Timing
+from backends.provider.protocol import Handle, Prepared, Status
+from backends.provider.registry import registered
 from tests.cloud.orders import asset, clip, order, still
 from tests.cloud.runway_types import fields as variant_fields
 from tests.fakes import FakeServer, tiny_clip

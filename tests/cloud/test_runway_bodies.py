@@ -8,12 +8,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from backends.backend import Prepared
 from backends.catalog.loader import load
 from backends.catalog.schema.row import Row
-from backends.cloud.http_media import filled
-from backends.cloud.runway_api import RunwayBackend
+from backends.cloud.runway.backend import RunwayBackend
 from backends.errors import VideoError
+from backends.provider.placing import filled
+from backends.provider.protocol import Prepared
 from tests.cloud.orders import asset, clip, every_order, leaves, order, still
 from tests.cloud.runway_types import variants
 

@@ -84,7 +84,7 @@ def test_every_kind_of_work_outlives_its_worker_and_is_paid_once(
     assert [(job.state, job.error) for job in done] == [("succeeded", None)] * len(jobs)
     assert all(job.file and Path(job.file).stat().st_size > 1000 for job in done)
     assert "@cup goes into the prompt as [Image 1]" in done[3].notes
-    assert [job.cost_basis for job in done] == ["reported by the provider"] * len(jobs)
+    assert all(job.cost_basis.startswith("reported by the provider") for job in done)
 
     counts = server.counters()
     assert (counts["submit"], counts["charges"], counts["broken"]) == (len(jobs), len(jobs), 0)

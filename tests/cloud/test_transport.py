@@ -12,10 +12,11 @@ import httpx
 import httpx2
 import pytest
 
-from backends.backend import Handle, Prepared, registered
-from backends.cloud import transport
-from backends.cloud.transport import MAX_ANSWER, Timing, Unreadable, guard, httpx2_client, httpx_client, same_origin
 from backends.errors import VideoError
+from backends.provider import transport
+from backends.provider.protocol import Handle, Prepared
+from backends.provider.registry import registered
+from backends.provider.transport import MAX_ANSWER, Timing, Unreadable, guard, httpx2_client, httpx_client, same_origin
 from tests.cloud import openai_rows
 from tests.cloud.http_cases import asked, asset, still, unclear
 from tests.cloud.spill import Spill, bomb, spilling

@@ -12,7 +12,7 @@ from tests.comfyui.stand import REAL, fake
 from tests.fakes import FakeServer
 
 SLOW = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 640, "height": 384, "batch_size": 48, "color": 0}},
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 320, "height": 192, "batch_size": 48, "color": 0}},
     "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "blur_radius": 15, "sigma": 4.0}},
     "3": {"class_type": "ImageBlur", "inputs": {"image": ["2", 0], "blur_radius": 15, "sigma": 3.0}},
     "4": {"class_type": "CreateVideo", "inputs": {"images": ["3", 0], "fps": 24.0}},
@@ -35,6 +35,7 @@ seed = {{ class = "EmptyImage", input = "color" }}
 id = "comfyui/{name}"
 title = "A workflow of the person's own"
 licence = "own"
+where = "local"
 price = {{ unit = "free" }}
 typical = {{ base_s = 3 }}
 
@@ -43,7 +44,7 @@ tasks = ["text_to_video"]
 prompt_required = false
 prompt_followed = false
 durations = {{ min = 1, max = 4, step = 1, default = 2 }}
-sizes = {{ "384p" = {{ "5:3" = "640x384" }} }}
+sizes = {{ "192p" = {{ "5:3" = "320x192" }} }}
 fps = [24]
 seed = true
 seed_max = 16777215

@@ -11,12 +11,12 @@ from typing import Any
 
 import anyio
 
-from backends.backend import Asset, Handle, Prepared, Ref, Status
 from backends.catalog.loader import Catalog, load
 from backends.catalog.rules.check import check
 from backends.comfyui.backend import ComfyBackend
-from backends.comfyui.binding import files
+from backends.comfyui.servers import data_folder
 from backends.jobs.order.legal import prepare
+from backends.provider.protocol import Asset, Handle, Prepared, Ref, Status
 from backends.request import MediaFacts, build_request
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station
@@ -30,7 +30,7 @@ def fake(**knobs: Any) -> FakeServer:
 
 
 def catalog(env: Mapping[str, str]) -> Catalog:
-    return load((), files(env))
+    return load([data_folder(env)])
 
 
 def environ(home: Path, url: str, **more: str) -> dict[str, str]:

@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from backends.backend import Handle, Status
 from backends.comfyui.backend import ComfyBackend, prompt_id
 from backends.errors import VideoError
 from backends.jobs.records import new_job_id
+from backends.provider.protocol import Handle, Status
 from backends.request import build_request
 from tests.comfyui.conftest import SLOW, own_workflow
 from tests.comfyui.stand import ended, environ, fake, ordered, station, still, until, uploaded

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from backends.backend import Status
 from backends.comfyui.backend import PREVIEW, ComfyBackend
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes.process import is_alive
 from backends.jobs.records import new_job_id
+from backends.provider.protocol import Status
 from backends.request import build_request
 from tests.comfyui.conftest import own_workflow
 from tests.comfyui.stand import ended, ordered, station, still, until

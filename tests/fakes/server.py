@@ -26,6 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 20.0
 
@@ -75,7 +77,7 @@ class FakeServer:
         assert self._process is not None and self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
-            line = self._process.stdout.readline() if selector.select(START_TIMEOUT_S) else b""
+            line = self._process.stdout.readline() if selector.select(patient(START_TIMEOUT_S)) else b""
         if not line:
             self.kill()
             raise RuntimeError(f"the fake {self._service!r} did not start: see its traceback above")
@@ -93,7 +95,7 @@ class FakeServer:
         if self._process is None:
             return
         self._process.send_signal(number)
-        self._process.wait(10)
+        self._process.wait(patient(10))
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -111,7 +113,7 @@ class FakeServer:
 
     def control(self, do: str, **arguments: Any) -> Any:
         """One control call; ValueError in the fake's words when it refuses."""
-        return self._call({"do": do, **arguments}, 30.0)
+        return self._call({"do": do, **arguments}, patient(30))
 
     def _call(self, call: dict[str, Any], timeout_s: float) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
@@ -174,7 +176,8 @@ class FakeServer:
         return self.control("expire")
 
     def wait(self, counter: str, at_least: float = 1, timeout_s: float = 10.0) -> Any:
-        """Until a counter is that high; ValueError with all counters when it isn't in time."""
+        """Until a counter is that high; ValueError with all counters when it isn't in time (of a quiet machine)."""
+        timeout_s = patient(timeout_s)
         return self._call(
             {"do": "wait", "counter": counter, "at_least": at_least, "timeout_s": timeout_s}, timeout_s + 5
         )

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backends.backend import Asset, Handle, Prepared, Ref
 from backends.catalog.loader import load
 from backends.catalog.price import estimate
 from backends.catalog.rules.check import check
 from backends.errors import VideoError
+from backends.provider.protocol import Asset, Handle, Prepared, Ref
 from backends.request import MediaFacts, build_request
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 
@@ -33,7 +33,7 @@ KEY = "sk-test-alpha"
 STILL = MediaFacts("image", "image/png", 1280, 720, 3)
 CLIP = MediaFacts("clip", "video/mp4", 320, 180, 9, duration_s=4.0, fps=24.0, frames=96)
 DISCOVER = (
-    "import json, sys; from backends.backend import broken, registered; r = registered('paid'); "
+    "import json, sys; from backends.provider.registry import broken, registered; r = registered('paid'); "
     "a = r.access({'PAID_API_KEY': 'sk-test-alpha', 'PAID_BASE_URL': 'http://127.0.0.1:9/'}); "
     "print(json.dumps([r.provider, r.kind, a.lane, a.base_url, a.missing, r.access({}).missing, broken, "
     "str(r.catalog), 'httpx' in sys.modules]))"

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from backends.backend import registry
+from backends.provider.registry import registry
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
-from tests.jobs.nursery import Nursery
 from tests.jobs.station import TINY, Station
 
 
@@ -50,9 +49,3 @@ def stand(tmp_path: Path) -> Iterator[Callable[..., Station]]:
             return station
 
         yield make
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("nursery") / "log") as running:
-        yield running

@@ -203,6 +203,7 @@ class JobMachine(RuleBasedStateMachine):
         for worker in self.workers:
             end(worker)
         self.server.clear()
+        self.move_the_wall("none")  # what waits for tomorrow's limit would be waited for until then
         for _ in range(12):
             admin.resume(self.context.store)
             if not self.station.rows(f"SELECT 1 FROM jobs WHERE state NOT IN {tuple(SETTLED)}"):

@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 from backends.jobs.lanes.process import ProcessId, start_time, this_process
 from tests.fakes import PLUGIN
 from tests.jobs.station import CATALOG, TINY
+from tests.patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +43,7 @@ class Nursery:
     def __exit__(self, *_: object) -> None:
         assert self._mother.stdin is not None and self._mother.stdout is not None
         self._mother.stdin.close()
-        self._mother.wait(10)
+        self._mother.wait(patient(10))
         self._mother.stdout.close()
 
     def _ask(self, **order: Any) -> int:
@@ -83,14 +84,14 @@ def _become(env: dict[str, str]) -> None:
 
 
 def main() -> None:
-    from backends.backend import registered, registry
     from backends.catalog.loader import load
     from backends.jobs.run import worker as _worker  # noqa: F401 - imported for the children
+    from backends.provider.registry import registered
 
     os.setsid()
     env = {"PAID_API_KEY": "none", "PAID_BASE_URL": "http://127.0.0.1:9"}
     registered("paid").open(env, env["PAID_BASE_URL"])  # the heavy imports of the back end and its client
-    load([CATALOG], [entry.catalog for entry in registry().values() if entry.catalog is not None])
+    load([CATALOG])
     for line in sys.stdin:
         order = cast("dict[str, Any]", json.loads(line))
         if "wait" in order:

@@ -28,6 +28,7 @@ from backends.request import VideoRequest, build_request
 from backends.settings import Settings, load_settings
 from backends.studio import Studio
 from tests.fakes import PLUGIN
+from tests.patience import patient
 
 TINY = Path(__file__).parent / "plugin"
 CATALOG = Path(__file__).parent / "catalog"
@@ -47,7 +48,8 @@ def tiny_request(prompt: str) -> VideoRequest:
 
 
 def until(fact: Callable[[], T], what: str, timeout_s: float = 20.0) -> T:
-    """Wait for a fact to be true and return it; AssertionError names it when it isn't in time."""
+    """Wait for a fact to be true and return it; AssertionError names it when it isn't in time (of a quiet machine)."""
+    timeout_s = patient(timeout_s)
     deadline = time.monotonic() + timeout_s
     while not (found := fact()):
         assert time.monotonic() < deadline, f"not in {timeout_s:g} s: {what}"
@@ -152,7 +154,8 @@ class Station:
         return [one for one in dict.fromkeys(found) if one and one.pid != os.getpid() and is_alive(one)]
 
     def settled(self, studio: Studio, jobs: Sequence[str], timeout_s: float = 20.0) -> list[Job]:
-        """The jobs, all settled; AssertionError with what they are when not in time."""
+        """The jobs, all settled; AssertionError with what they are when not in time (of a quiet machine)."""
+        timeout_s = patient(timeout_s)
         found = anyio.run(lambda: studio.wait(list(jobs), timeout_s=timeout_s))
         late = [(job.job_id, job.state, job.phase) for job in found if job.timed_out]
         assert not late, f"not settled in {timeout_s:g} s: {late}\n{self.log[-3000:]}"
@@ -171,7 +174,7 @@ class Station:
         for studio in self._studios:
             studio.close()
         self._studios.clear()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + patient(5)
         while (alive := self.drivers()) and time.monotonic() < deadline:
             for process in alive:
                 end(process, signal.SIGCONT)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from backends.backend import Access, Handle
 from backends.errors import VideoError
 from backends.jobs import decisions, records
 from backends.jobs.context import Context
 from backends.jobs.money import ledger
 from backends.jobs.store.database import Transaction, to_json
 from backends.jobs.store.journal import IdLog
+from backends.provider.protocol import Access, Handle
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
 from tests.jobs.nursery import Nursery

@@ -11,6 +11,7 @@ import pytest
 
 from backends.studio import Studio
 from tests.jobs.station import Station, tiny_request, until
+from tests.patience import patient
 
 
 @pytest.fixture
@@ -102,5 +103,5 @@ def test_an_engine_ends_with_its_worker(tmp_path: Path, stand: Callable[..., Sta
     (worker,) = until(station.drivers, "a worker drives")
     children = until(lambda: [child for child in psutil.Process(worker.pid).children() if _is_engine(child)], "engine")
     subprocess.run(["kill", "-9", str(worker.pid)], check=True)
-    psutil.wait_procs(children, timeout=10)
+    psutil.wait_procs(children, timeout=patient(10))
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

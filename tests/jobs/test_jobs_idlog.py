@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from backends.backend import Handle
 from backends.jobs.store.journal import IdLog
+from backends.provider.protocol import Handle
 
 
 def test_the_last_handle_of_a_job(tmp_path: Path) -> None:

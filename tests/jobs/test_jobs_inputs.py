@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -17,13 +18,14 @@ from PIL import Image
 
 from backends.errors import VideoError
 from backends.jobs.files.held import copied
-from backends.jobs.order.inputs import Inputs, Keep, Resolved
+from backends.jobs.order.inputs import Inputs, Keep, Resolved, told_of
 from backends.jobs.order.place import Order, Orders
 from backends.media.frames import decode
 from backends.request import VideoRequest
 from backends.studio import Studio
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request, tiny_request
+from tests.media.test_media_hdr import hlg, written
 
 GREEN, RED = (0, 200, 0), (220, 0, 0)
 
@@ -222,6 +224,24 @@ def test_a_changed_clip_is_refused_by_name(station: Station, studio: Studio) -> 
         assert caught.value.kind == "asset"
     with pytest.raises(VideoError, match=f"the kept clip of job {job.job_id} has been changed on disk"):
         studio.submit(animate(f"video://jobs/{job.job_id}/last_frame"))
+
+
+def test_a_still_of_an_hdr_clip_is_told_on_the_job_that_uses_it(station: Station, studio: Studio) -> None:
+    (job,) = station.settled(studio, [studio.submit(text_request("a fox")).job_id])
+    clip = written(station.root / "hdr.mov", hlg(np.full((48, 96, 3), 100.0)), 18)
+    row = studio.context.store.row("SELECT result FROM jobs WHERE id = ?", (job.job_id,))
+    assert row is not None
+    result = json.loads(row["result"]) | {"file": str(clip), "sha256": hashlib.sha256(clip.read_bytes()).hexdigest()}
+    change = "UPDATE jobs SET result = ? WHERE id = ?"
+    studio.context.store.write(lambda tx: tx.run(change, (json.dumps(result), job.job_id)))
+    told = "the still is from an HDR clip (HLG): it is in BT.709, and light above the reference white is white"
+    for number, part in enumerate(("last_frame", "frame/0.1")):
+        request = animate(f"video://jobs/{job.job_id}/{part}", f"push in {number}", fit="crop")
+        assert told in studio.submit(request).notes
+    source = {"path": str(clip), "sha256": result["sha256"]}
+    later = studio.context.inputs.settle({"still_of": source, "part": "last_frame", "t": 0.0})
+    assert told_of(later) == [told] and "note" not in later
+    assert studio.inspect(f"video://jobs/{job.job_id}/last_frame").text.endswith(told)
 
 
 def test_another_take_needs_the_kept_inputs_as_they_were(station: Station, studio: Studio) -> None:

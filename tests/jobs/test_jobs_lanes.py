@@ -19,6 +19,7 @@ from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.lanes.process import ProcessId, boot_id, is_alive, start_time, this_process
 from backends.jobs.store.database import Row, Store, Transaction
 from tests.jobs.station import until
+from tests.patience import patient
 
 LANE = "paid|http://127.0.0.1:1|abc"
 HOLD = """
@@ -100,7 +101,7 @@ def test_a_waiting_taker_gets_it_when_it_comes_free(store: Store, locks: Path) -
     waiter = threading.Thread(target=lambda: got.append(take(store, locks, 10.0)))
     waiter.start()
     lanes.leave(store, lease)
-    waiter.join(10)
+    waiter.join(patient(10))
     assert got[0] is not None and got[0].epoch == 2
     lanes.leave(store, got[0])
 
@@ -111,7 +112,7 @@ def test_kill_9_frees_the_lane_at_once(store: Store, locks: Path) -> None:
         process.send_signal(signal.SIGSTOP)
         assert lanes.is_driven(locks, row(store)), "a stopped process keeps it: no lease runs out"
         process.kill()
-        process.wait(10)
+        process.wait(patient(10))
         assert row(store)["driven"] == 1 and not lanes.is_driven(locks, row(store))
         lease = take(store, locks)
         assert lease is not None and lease.epoch == 2
@@ -208,7 +209,7 @@ def test_the_lock_alone_says_that_a_lane_is_driven(columns: dict[str, object], s
         driver = lanes.driver_of(row(store))
         assert driver is not None and not is_alive(driver) and lanes.is_driven(locks, row(store))
         process.kill()
-        process.wait(10)
+        process.wait(patient(10))
         assert not lanes.is_driven(locks, row(store))
 
 
@@ -243,7 +244,7 @@ def test_two_containers_on_one_home_see_each_others_drivers(store: Store, locks:
             assert driver is not None and lanes.is_driven(locks, row(store))
             assert is_alive(driver) == driver.is_near == (not inside)
             looked = [*container(), sys.executable, "-c", SEES, *arguments]
-            seen = subprocess.run(looked, capture_output=True, text=True, timeout=30)
+            seen = subprocess.run(looked, capture_output=True, text=True, timeout=patient(30))
             assert seen.stdout.split() == ["True", str(not inside)], seen.stderr
         finally:
             process.kill()
@@ -282,7 +283,7 @@ def test_a_zombie_is_gone() -> None:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     until(lambda: start_time(process.pid) is None, "the ended, unreaped process counts as gone")
     assert not is_alive(ProcessId(process.pid, 1.0, boot_id()))
-    process.wait(10)
+    process.wait(patient(10))
     assert is_alive(this_process()) and this_process().pid == os.getpid()
 
 

@@ -21,6 +21,7 @@ from backends.jobs.views import Job
 from tests.fakes import FakeServer
 from tests.jobs.nursery import ROOT, Nursery
 from tests.jobs.station import KEY, Station, end, text_request, tiny_request, until
+from tests.patience import patient
 
 CLIENT = """
 import sys, time
@@ -57,7 +58,7 @@ def test_a_client_killed_right_after_its_submit(
     killed = time.monotonic()
     assert process.stdout.read() == ""
     assert time.monotonic() - killed < 2, "nobody else holds its output open"
-    process.wait(10)
+    process.wait(patient(10))
     process.stdout.close()
     server.wait("charges", 1, 15.0)
     server.tell()
@@ -174,7 +175,7 @@ def store_held(station: Station) -> Iterator[None]:
         try:
             yield
         finally:
-            process.communicate("\n", timeout=10)
+            process.communicate("\n", timeout=patient(10))
 
 
 @pytest.mark.parametrize("answers_after_s", [0.5, 6.0])
@@ -352,7 +353,7 @@ def test_no_insert_misses_a_worker_that_leaves(jobs: int, stand: Callable[..., S
         subprocess.Popen([*command, f"client-{number}", str(jobs // 4)], env=env, cwd=station.root)
         for number in range(4)
     ]
-    assert [process.wait(60) for process in clients] == [0] * 4
+    assert [process.wait(patient(60)) for process in clients] == [0] * 4
     studio = station.studio()
     ids = [str(row["id"]) for row in station.rows("SELECT id FROM jobs")]
     assert len(ids) == jobs

@@ -12,6 +12,7 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs.money import ledger, limits
 from backends.jobs.store.database import Store
+from tests.patience import patient
 
 DAY = "a person can change it at a terminal (reelwright config --help)"
 
@@ -144,7 +145,7 @@ def test_no_interleaving_of_clients_passes_a_wall(store: Store) -> None:
     barrier, taken, refused = threading.Barrier(12), list[int](), list[int]()
 
     def ask(number: int) -> None:
-        barrier.wait(10)
+        barrier.wait(patient(10))
         for half in range(2):
             try:
                 reserve(stores[number % 3], f"j{number}-{half}", "1")

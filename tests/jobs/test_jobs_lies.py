@@ -113,6 +113,21 @@ def test_a_job_waits_for_a_limit_of_the_day_that_came_closer(
     assert nursery.ended(worker) == 0
 
 
+def test_under_a_limit_that_was_lowered_the_first_jobs_go_and_the_later_wait(
+    server: FakeServer, station: Station, nursery: Nursery
+) -> None:
+    first, second, third, fourth = placed(station, "one", "two", "three", "four")
+    station.wall(per_day_usd="1")
+    worker = nursery.worker(station.environ())
+    until(lambda: server.counters()["charges"] == 2 and station.row(fourth)["phase"], "two are sent, the last waits")
+    states = [station.row(job)["state"] for job in (third, fourth)]
+    assert states == ["queued", "queued"] and server.counters()["charges"] == 2
+    for job in (third, fourth):
+        decisions.write_off(station.store, job)
+    assert nursery.ended(worker) == 0
+    assert [station.row(job)["state"] for job in (first, second)] == ["succeeded", "succeeded"]
+
+
 def test_what_is_paid_today_counts_today(server: FakeServer, station: Station, nursery: Nursery) -> None:
     (job,) = placed(station, "reserved long ago")
     station.store.write(lambda tx: tx.run("UPDATE ledger SET day = '2001-01-01'"))

@@ -19,6 +19,7 @@ from backends.jobs.store.database import Row, Store
 from backends.jobs.views import STATES
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request
+from tests.patience import patient
 
 VERSION_1 = (Path(__file__).parent / "old_stores" / "version_1.sql").read_text("utf-8")
 TABLES = ("jobs", "events", "lanes", "ledger", "settings", "blobs")
@@ -164,7 +165,7 @@ def test_processes_that_open_an_older_store_at_once_migrate_it_once(path: Path) 
         assert process.stdin is not None
         process.stdin.write(b"\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=30)[1].decode() for process in running]
+    told = [process.communicate(timeout=patient(30))[1].decode() for process in running]
     assert [process.returncode for process in running] == [0] * 4, told
     store = Store(path)
     assert store.rows("SELECT count(*) AS n FROM ledger") == [{"n": len(STATES)}]

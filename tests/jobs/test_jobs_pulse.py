@@ -17,6 +17,7 @@ from backends.jobs.lanes import pulse
 from backends.jobs.lanes.pulse import Pulse
 from backends.jobs.store.database import Store
 from tests.jobs.station import until
+from tests.patience import patient
 
 BEAT_S = 0.05
 T = TypeVar("T")
@@ -75,11 +76,11 @@ def test_a_loop_that_hangs_gives_no_sign(store: Store, tmp_path: Path) -> None:
 
     def hang() -> None:
         inside.set()
-        over.wait(20)
+        over.wait(patient(20))
 
     with living(store, locks) as portal:
         hung = portal.start_task_soon(_in_the_loop, hang)
-        assert inside.wait(10)
+        assert inside.wait(patient(10))
         time.sleep((pulse.LATE_BEATS + 2) * BEAT_S)
         assert signs(locks, 20 * BEAT_S) == 0
         over.set()

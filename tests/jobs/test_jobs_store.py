@@ -20,6 +20,7 @@ from backends.errors import OwnFault, VideoError
 from backends.jobs.store import schema
 from backends.jobs.store.database import Store, Transaction, add_event
 from tests.jobs.station import until
+from tests.patience import patient
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_threads_share_commits_and_each_is_undone_alone(path: Path) -> None:
 
     def first(tx: Transaction) -> None:
         held.set()
-        release.wait(10)
+        release.wait(patient(10))
 
     def write(number: int) -> None:
         def work(tx: Transaction) -> None:
@@ -78,7 +79,7 @@ def test_forty_writers_in_few_commits(path: Path) -> None:
     commits: list[int] = []
 
     def write(number: int) -> None:
-        barrier.wait(10)
+        barrier.wait(patient(10))
         store.write(put(f"k{number}"), durable=True)
         commits.append(store.version())
 
@@ -100,7 +101,7 @@ def test_an_interrupted_commit_fails_every_write_in_it(path: Path) -> None:
 
     def hold(tx: Transaction) -> None:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(patient(10))
 
     def interrupted(tx: Transaction) -> None:
         put("mine")(tx)
@@ -114,7 +115,7 @@ def test_an_interrupted_commit_fails_every_write_in_it(path: Path) -> None:
 
     threads = [threading.Thread(target=write, args=(work,)) for work in (hold, put("other"), interrupted)]
     threads[0].start()
-    assert inside.wait(5)
+    assert inside.wait(patient(5))
     for thread in threads[1:]:
         thread.start()
     until(lambda: len(store._queue) == 2, "both wait behind the first")
@@ -160,7 +161,7 @@ def test_eight_processes_open_a_fresh_store_at_once(path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write(b"\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=30)[1].decode() for process in running]
+    told = [process.communicate(timeout=patient(30))[1].decode() for process in running]
     assert [process.returncode for process in running] == [0] * 8, told
     store = Store(path)
     assert count(store) == 8
@@ -250,7 +251,7 @@ def held_by_another(path: Path, how: str) -> Iterator[None]:
         try:
             yield
         finally:
-            process.communicate("\n", timeout=10)
+            process.communicate("\n", timeout=patient(10))
 
 
 def test_a_store_whose_write_lock_is_held_opens_and_reads(path: Path) -> None:
@@ -350,7 +351,7 @@ except VideoError as error:
 
 def as_nobody(path: str) -> str:
     """What an unprivileged process says that opens the store and writes into it."""
-    done = subprocess.run([sys.executable, "-c", OPEN, path], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", OPEN, path], capture_output=True, text=True, timeout=patient(30))
     return done.stdout + done.stderr
 
 
@@ -389,7 +390,7 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
         "  done += 1\n"
         "except VideoError as e: print(done, e.kind, '|', e.message)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=patient(60))
     written, _, told = done.stdout.partition(" ")
     assert told.startswith("storage | ") and "full" in told and str(path.parent) in told, done
     store = Store(path)

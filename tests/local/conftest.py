@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from backends.backend import registry
+from backends.provider.registry import registry
 from backends.studio import Studio
 from tests.jobs.station import TINY, Station
 from tests.local.rows import write_rows

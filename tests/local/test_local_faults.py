@@ -14,6 +14,7 @@ from backends.studio import Studio
 from tests.jobs.station import Station, until
 from tests.local.asking import asked, digest, facts, frames_of, made
 from tests.local.rows import FPS
+from tests.patience import patient
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_an_engine_in_mid_step_ends_with_its_worker_and_the_job_is_made_again(st
     (worker,) = station.drivers()
     engines = [child for child in psutil.Process(worker.pid).children() if "engine_child" in " ".join(child.cmdline())]
     os.kill(worker.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(engines, timeout=10)
+    _, alive = psutil.wait_procs(engines, timeout=patient(10))
     assert engines and not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE], "a card would stay full"
     (job,) = station.settled(studio, [ticket.job_id], 90)
     assert job.state == "succeeded", job.error

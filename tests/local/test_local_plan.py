@@ -171,7 +171,7 @@ def test_planning_needs_no_torch() -> None:
 
     code = (
         "import sys; import backends.local, backends.local.presets, backends.local.published; "
-        "from backends.backend import registered; registered('local').access({}); "
+        "from backends.provider.registry import registered; registered('local').access({}); "
         "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'cv2', 'av'} & set(sys.modules); "
         "sys.exit(', '.join(heavy) or 0)"
     )

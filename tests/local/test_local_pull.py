@@ -24,6 +24,7 @@ from tests.fakes.service import fingerprint
 from tests.jobs.station import Station
 from tests.local.asking import asked, facts, made
 from tests.local.conftest import local_env
+from tests.patience import patient
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
 LATER = "f" * 40
@@ -73,7 +74,7 @@ def shell(
 
 def pull(shell: Shell, *more: str) -> Ended:
     process = shell.process("models", "pull", "local/tiny-hub", *more)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=patient(120))
     return Ended(process.returncode, out, err)
 
 
@@ -159,7 +160,7 @@ def test_a_killed_download_goes_on_with_the_next_file(
     process = person.process("models", "pull", "local/tiny-hub", "--accept-licence")
     server.wait("hanging", 2, timeout_s=60)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=patient(10))
     server.release()
     wire = {"variant": "wan2.1-t2v-1.3b", "repo": "tiny/wan"}
     assert find(wire, person.station.environ()) is None and not (root_of(person) / "refs" / "main").exists()

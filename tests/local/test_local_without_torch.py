@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from backends.backend import registered
 from backends.catalog.availability import availability
 from backends.catalog.loader import load
 from backends.errors import VideoError
 from backends.local import device
 from backends.local.families import variant
 from backends.local.weights import Model, check_safe, counted, find
+from backends.provider.registry import registered
 from tests.rawclient import RawClient, home_env
 
 CPU = {"REELWRIGHT_LOCAL_DEVICE": "cpu"}
@@ -23,8 +23,8 @@ CPU = {"REELWRIGHT_LOCAL_DEVICE": "cpu"}
 
 def test_a_machine_without_a_gpu_is_told() -> None:
     why = availability({})(load().get("local/ltx-video"))
-    assert why is not None and why.startswith("no NVIDIA GPU on this machine: name a machine that has one")
-    assert "set REELWRIGHT_LOCAL_DEVICE=cpu" in why
+    assert why is not None and why.text.startswith("no NVIDIA GPU on this machine: name a machine that has one")
+    assert "set REELWRIGHT_LOCAL_DEVICE=cpu" in why.text
     with pytest.raises(VideoError, match="no NVIDIA GPU"):
         device.device({"REELWRIGHT_LOCAL_DEVICE": "3"})
 
@@ -46,7 +46,7 @@ def test_without_torch_the_install_command_is_told() -> None:
         "        if name.partition('.')[0] in ('torch', 'diffusers', 'transformers'):\n"
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Without())\n"
-        "from backends.backend import registered\n"
+        "from backends.provider.registry import registered\n"
         "print(registered('local').access({'REELWRIGHT_LOCAL_DEVICE': 'cpu'}).trouble)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

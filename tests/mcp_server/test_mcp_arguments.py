@@ -17,6 +17,7 @@ from backends.settings import Settings
 from mcp_server.strict import ECHO, SLOW_FORMAT, StrictArguments, echo
 from mcp_server.surface import tools
 from tests.mcp_server.conftest import Connect
+from tests.patience import patient
 from tests.rawclient import ERAS, RawClient, home_env
 
 PROMPT = {"prompt": "a cat"}
@@ -52,12 +53,12 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("generate_video", PROMPT | {"duration_s": float("nan")}, "duration_s: must be a number, not nan"),
     ("generate_video", PROMPT | {"duration_s": float("inf")}, "duration_s: must be a number, not inf"),
     ("generate_video", PROMPT | {"duration_s": "5s"}, 'duration_s: must be a number, not the string "5s": write 5'),
-    ("generate_video", PROMPT | {"duration_s": "5 min"}, 'not the string "5 min": give it without quotes'),
+    ("generate_video", PROMPT | {"duration_s": "5 min"}, 'not the string "5 min": write 300'),
     ("generate_video", PROMPT | {"fps": "24 fps"}, 'fps: must be a number, not the string "24 fps": write 24'),
     ("generate_video", PROMPT | {"fps": "5s"}, 'not the string "5s": write 5'),
     ("generate_video", PROMPT | {"max_cost_usd": "$1.50"}, 'not the string "$1.50": write 1.50'),
     ("generate_video", PROMPT | {"seed": "7"}, 'seed: must be a whole number, not the string "7": write 7'),
-    ("generate_video", PROMPT | {"seed": "1.5"}, 'seed: must be a whole number, not the string "1.5": give it'),
+    ("generate_video", PROMPT | {"seed": "1.5"}, 'seed: must be a whole number, not the string "1.5": write a whole'),
     ("generate_video", PROMPT | {"audio": "yes"}, 'audio: must be true or false, not the string "yes": write true'),
     ("generate_video", PROMPT | {"audio": "Off"}, 'audio: must be true or false, not the string "Off": write false'),
     ("generate_video", {"prompt": None}, "prompt: is required"),
@@ -196,7 +197,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "extend_clip",
         {"clip": "a.mp4", "add_s": 2, "fit": "crop"},
-        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes takes it",
+        "fit: extend_clip has no such argument; image_to_video, interpolate_keyframes take it",
     ),
     (
         "extend_clip",
@@ -219,7 +220,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "extend_clip",
         {"clip": "a.mp4", "add_s": 1, "fps": 24},
-        "fps: extend_clip has no such argument; generate_video, image_to_video, interpolate_keyframes takes it",
+        "fps: extend_clip has no such argument; generate_video, image_to_video, interpolate_keyframes take it",
     ),
     ("estimate_cost", PROMPT | STILL | TWO, "frames: give one of image, frames: a clip starts from one of them"),
     ("estimate_cost", {"add_s": 4}, "add_s: needs clip"),
@@ -315,7 +316,7 @@ def test_jupyterlabs_packages_do_not_slow_the_first_call() -> None:
         "slow = [name for name in sys.modules if name.startswith('rfc3987')]; "
         "import rfc3987_syntax; print(list(found), slow)"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=patient(60))
     assert ran.stdout == "['n'] []\n", ran.stderr
 
 

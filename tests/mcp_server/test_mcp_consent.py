@@ -10,12 +10,13 @@ import pytest
 from mcp import Client
 from mcp_types import ElicitRequestFormParams, ElicitResult
 
-from backends.backend import registry
+from backends.provider.registry import registry
 from mcp_server.consent import client_name
 from mcp_server.server import build_server
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import Station
 from tests.mcp_server.test_mcp_http import serving
+from tests.patience import patient
 from tests.rawclient import ERAS, MODERN, RawClient, text_of
 
 ASKED = {"prompt": "a red kite over\nthe dunes", "model": "paid/basic", "duration_s": 4, "max_cost_usd": 1}
@@ -184,7 +185,7 @@ def test_a_question_left_open_starts_nothing(station: Station) -> None:
 
     with RawClient(station.environ(), person=gone) as client:
         client.ask("tools/call", {"name": "generate_video", "arguments": ASKED})
-        assert client.process.wait(20) != 0
+        assert client.process.wait(patient(20)) != 0
     assert jobs(station) == []
 
 

@@ -17,6 +17,7 @@ import skimage
 
 from backends.settings import load_settings
 from tests.mcp_server.conftest import Connect
+from tests.patience import patient
 from tests.rawclient import ERAS, RawClient, RawError, text_of
 
 PHOTO = Path(skimage.__file__).parent / "data" / "coffee.png"
@@ -41,7 +42,7 @@ def host(env: dict[str, str], work: Path) -> Callable[..., RawClient]:
 
 def finished(client: RawClient, job_id: str) -> dict[str, Any]:
     """The job once it is settled, by as many bounded waits as that takes."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + patient(90)
     while time.monotonic() < deadline:
         (job,) = client.structured("wait_for_job", job_ids=[job_id], timeout_s=20)["jobs"]
         if not job["timed_out"]:

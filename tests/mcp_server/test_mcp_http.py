@@ -28,6 +28,7 @@ from mcp_server.transports import (
 )
 from tests.mcp_server.test_mcp_arguments import ROWS
 from tests.mcp_server.test_mcp_surface import ORDER
+from tests.patience import patient
 from tests.rawclient import LEGACY, home_env
 
 TOKEN = "t" * 40
@@ -75,7 +76,7 @@ def serving(env: dict[str, str], *words: str) -> Iterator[Served]:
         yield Served(int(url.rsplit(":", 1)[1].removesuffix("/mcp")), url)
     finally:
         process.terminate()
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=patient(20))
     assert out == "", "stdout belongs to nobody"
 
 

@@ -12,6 +12,7 @@ import pytest
 from mcp_server.surface import INSTRUCTIONS
 from mcp_server.unreadable import id_in
 from tests.jobs.station import until
+from tests.patience import patient
 from tests.rawclient import ERAS, LEGACY, MODERN, SERVE, RawClient, RawError
 
 HEAVY = ("numpy", "cv2", "av", "PIL", "httpx", "openai", "google.genai", "runwayml", "torch", "typer", "rich", "apsw")
@@ -44,7 +45,9 @@ def test_nothing_heavy_is_imported_before_the_first_call(env: dict[str, str]) ->
         "import sys, anyio, mcp_server.transports as t; from mcp_server.server import build_server; build_server()\n"
         "print([name for name in sys.argv[1:] if name in sys.modules])"
     )
-    ended = subprocess.run([sys.executable, "-c", code, *HEAVY], env=env, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *HEAVY], env=env, capture_output=True, text=True, timeout=patient(30)
+    )
     assert ended.stdout.strip() == "[]", ended.stdout + ended.stderr
 
 

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 from mcp import Client
 
-from backends.backend import registry
 from backends.jobs.views import Job
+from backends.provider.registry import registry
 from mcp_server import waits
 from mcp_server.told import MOST_JOBS, Sessions, Told, session_of
 from tests.fakes import PLUGIN, FakeServer, tiny_clip

@@ -27,6 +27,7 @@ from cryptography.x509.oid import NameOID
 from backends.errors import VideoError
 from backends.media.addresses import is_public, resolve_host
 from backends.media.fetch import Fetched, FileTooLarge, fetch
+from tests.patience import patient
 from tests.samples import photo
 
 BODY = photo("rocket").read_bytes()
@@ -397,7 +398,7 @@ def test_a_dead_host_and_a_slow_one(server: Server, tmp_path: Path) -> None:
         request.end_headers()
         request.wfile.write(b"x")
         request.wfile.flush()
-        gate.wait(10)
+        gate.wait(patient(10))
 
     server.answers["/slow"] = slow
     trusted = frozenset({server.host})

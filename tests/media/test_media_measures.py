@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from backends.media.encode import ClipWriter
+from backends.media.fit import fit_image, resize, whole_window
 from backends.media.images import load_image
 from backends.media.measure import Measures, measure
 from backends.request import MotionRegion
@@ -30,8 +31,8 @@ def still(name: str = "coffee", size: tuple[int, int] = SIZE) -> Picture:
     return np.asarray(cv2.resize(load_image(photo(name)), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def clip(path: Path, pictures: Iterator[Picture] | list[Picture]) -> Path:
-    with ClipWriter(path, *SIZE, 24) as writer:
+def clip(path: Path, pictures: Iterator[Picture] | list[Picture], size: tuple[int, int] = SIZE) -> Path:
+    with ClipWriter(path, *size, 24) as writer:
         for picture in pictures:
             writer.write(np.ascontiguousarray(picture))
     return path
@@ -109,6 +110,42 @@ def test_grain_between_bars_of_any_colour_is_still_grain(colour: tuple[int, int,
     assert stands_still(numbers) == [
         f"nothing moves: all frames are alike but for noise of {numbers['noise']:.1f} of 255"
     ]
+
+
+def backed(size: tuple[int, int], pictures: Iterator[Picture] | list[Picture]) -> Iterator[Picture]:
+    """Each picture whole, over the blurred copy of the first one."""
+    canvas: Picture | None = None
+    for picture in pictures:
+        width, height = whole_window(picture.shape[1], picture.shape[0], *size)
+        left, top = (size[0] - width) // 2, (size[1] - height) // 2
+        canvas = fit_image(picture, *size, "blur")[0] if canvas is None else canvas.copy()
+        canvas[top : top + height, left : left + width] = resize(picture, width, height)
+        yield canvas
+
+
+@pytest.mark.parametrize("name", ["coffee", "rocket"])
+@pytest.mark.parametrize("size", [(360, 640), (640, 270)], ids=["above and below", "on both sides"])
+def test_a_blurred_backdrop_is_no_part_of_the_picture(name: str, size: tuple[int, int], tmp_path: Path) -> None:
+    noise, photo_ = np.random.default_rng(5), still(name, (480, 320))
+    grainy = [
+        np.clip(photo_ + noise.normal(0, 6, photo_.shape[:2])[..., None], 0, 255).astype(np.uint8) for _ in range(36)
+    ]
+    numbers = measure(clip(tmp_path / "still.mp4", backed(size, grainy), size))
+    (told,) = stands_still(numbers)
+    assert told.startswith("nothing moves: all frames are alike") and numbers["moving"] == 0
+    sliding_ = [np.roll(photo_, -3 * i, 1) for i in range(36)]
+    numbers = measure(clip(tmp_path / "moving.mp4", backed(size, sliding_), size))
+    assert stands_still(numbers) == [] and float(str(numbers["moving"])) > 0.85, "of the picture before the backdrop"
+
+
+def test_a_sharp_still_scene_is_no_backdrop(tmp_path: Path) -> None:
+    pictures = []
+    for moved in sliding(36, 0.5):
+        picture = still()
+        picture[130:230, 260:380] = moved[130:230, 260:380]
+        pictures.append(picture)
+    numbers = measure(clip(tmp_path / "c.mp4", pictures))
+    assert stands_still(numbers) == [] and 0.02 < float(str(numbers["moving"])) < 0.1
 
 
 def test_two_regions_are_told_apart(tmp_path: Path) -> None:

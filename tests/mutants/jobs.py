@@ -10,7 +10,7 @@ T = "tests/jobs/test_jobs_"
 PAYING = (
     Mutant(
         "settle_zero",
-        J + "lookup.py",
+        J + "run/lookup.py",
         '    settle = run.lane.context.number("SETTLE_S", SETTLE_S)\n    at = ',
         "    settle = 0.0\n    at = ",
         "a look-up is taken before a POST under way can show: what is taken a moment later is paid twice",
@@ -18,8 +18,8 @@ PAYING = (
     ),
     Mutant(
         "unbound_any",
-        J + "lookup.py",
-        "        if match.handle.remote_id in known:\n            continue\n",
+        J + "run/lookup.py",
+        "match.handle.remote_id in known or ",
         "",
         "a look-up takes the job of another one with the same words: one clip is lost, one delivered twice",
         (T + "clocks.py::test_an_identical_clip_of_today_is_not_taken_for_ours",),
@@ -34,7 +34,7 @@ PAYING = (
     ),
     Mutant(
         "estimate_stops_nothing",
-        J + "bill.py",
+        J + "money/reported_cost.py",
         '        if row["est_high"] is not None:\n            text = f"{row[\'provider\']} expects',
         "        if False:\n            text = f\"{row['provider']} expects",
         "a service that announces a higher price is bought from on",
@@ -42,7 +42,7 @@ PAYING = (
     ),
     Mutant(
         "estimate_ignored",
-        J + "bill.py",
+        J + "money/reported_cost.py",
         "        ledger.raise_hold(tx, job, cost)\n",
         "        pass\n",
         "a price that is known is not held, and the day's limit is passed",
@@ -50,7 +50,7 @@ PAYING = (
     ),
     Mutant(
         "any_bill",
-        J + "bill.py",
+        J + "money/reported_cost.py",
         "<= ledger.to_usd(most):",
         "<= 10**12:",
         "a damaged figure is booked as spent",
@@ -58,7 +58,7 @@ PAYING = (
     ),
     Mutant(
         "negative_bill",
-        J + "bill.py",
+        J + "money/reported_cost.py",
         "not 0 <= reported <=",
         "not reported <=",
         "a negative bill opens the day's limit",
@@ -66,7 +66,7 @@ PAYING = (
     ),
     Mutant(
         "paid_yesterday",
-        J + "remote_run.py",
+        J + "run/remote.py",
         "            ledger.pay_today(tx, self.job)\n",
         "            pass\n",
         "what is paid today counts against yesterday's limit",
@@ -74,7 +74,7 @@ PAYING = (
     ),
     Mutant(
         "limit_ends_the_job",
-        J + "remote_run.py",
+        J + "run/remote.py",
         "        if not error.retryable:\n            self.fail(error)",
         "        if True:\n            self.fail(error)",
         "a job that was accepted fails because the day's limit came closer",
@@ -82,7 +82,7 @@ PAYING = (
     ),
     Mutant(
         "leaves_before_limit",
-        J + "remote_run.py",
+        J + "run/remote.py",
         '            ledger.recheck(self.lane.context.store, self.job, row["provider"], row["est_high"])\n',
         "            pass\n",
         "a picture goes to a provider that the person has closed meanwhile",
@@ -90,23 +90,23 @@ PAYING = (
     ),
     Mutant(
         "one_id_for_two",
-        J + "submit_outcome.py",
-        "    if other := _holder(run, handle.remote_id):",
-        '    if other := "":',
+        J + "run/submission.py",
+        "    if other := holder(run, handle.remote_id):\n        text",
+        '    if other := "":\n        text',
         "an id that repeats binds two jobs to one clip, and one paid clip is lost",
         (T + "evidence.py::test_an_id_that_repeats_is_nobodys_word",),
     ),
     Mutant(
         "nearest_off",
-        J + "lookup.py",
-        "sorted(free, key=lambda one: one[:2])]",
-        "sorted(free, key=lambda one: -one[0])]",
+        J + "run/lookup.py",
+        "sorted(free, key=lambda one: one.apart)",
+        "sorted(free, key=lambda one: -one.apart)",
         "of two equal orders the wrong one's clip is taken",
         (T + "evidence.py::test_of_two_equal_jobs_the_one_nearest_to_the_request_is_taken",),
     ),
     Mutant(
         "again_untold",
-        J + "lookup.py",
+        J + "run/lookup.py",
         "        run.lane.context.store.write(lambda tx: records.note(tx, run.job, text))\n        requeue(",
         "        requeue(",
         "a request is sent a second time, and nobody is told",
@@ -114,7 +114,7 @@ PAYING = (
     ),
     Mutant(
         "third_post",
-        J + "lookup.py",
+        J + "run/lookup.py",
         '    if proof and int(run.row()["posts"]) <= 1:',
         "    if proof:",
         "a list that is wrong each time sends a paid request again and again",
@@ -122,7 +122,7 @@ PAYING = (
     ),
     Mutant(
         "absence_is_proof",
-        J + "lookup.py",
+        J + "run/lookup.py",
         'not this one"\n    return ""\n',
         'not this one"\n    return "nothing is shown"\n',
         "an empty list sends a paid request again: it is paid twice where lists lag",
@@ -130,7 +130,7 @@ PAYING = (
     ),
     Mutant(
         "gone_at_once",
-        J + "doubt.py",
+        J + "run/doubt.py",
         "ENDED, UNUSABLE, GONE = 1.0, 12.0, 24.0",
         "ENDED, UNUSABLE, GONE = 1.0, 12.0, 0.0",
         "a service that is late to know its own job leaves it to a person",
@@ -138,7 +138,7 @@ PAYING = (
     ),
     Mutant(
         "ended_at_once",
-        J + "doubt.py",
+        J + "run/doubt.py",
         "ENDED, UNUSABLE, GONE = 1.0,",
         "ENDED, UNUSABLE, GONE = 0.0,",
         "one poll that says FAILED gives a paid clip up",
@@ -146,7 +146,7 @@ PAYING = (
     ),
     Mutant(
         "no_idlog",
-        J + "lookup.py",
+        J + "run/lookup.py",
         "    known = lane.ids.find(run.job)\n",
         "    known = None\n",
         "an id that was given but not yet in the row is lost",
@@ -154,7 +154,7 @@ PAYING = (
     ),
     Mutant(
         "id_not_logged",
-        J + "submit_outcome.py",
+        J + "run/submission.py",
         "        lane.ids.append(run.job, lane.hold.lane, handle)\n",
         "        pass\n",
         "a kill (or a full disk) between the answer and the row loses the id",
@@ -162,7 +162,7 @@ PAYING = (
     ),
     Mutant(
         "claim_not_durable",
-        J + "remote_run.py",
+        J + "run/remote.py",
         """        try:
             return self.lane.context.store.write(write, durable=True)
 """,
@@ -174,15 +174,15 @@ PAYING = (
     ),
     Mutant(
         "bind_not_durable",
-        J + "submit_outcome.py",
-        "bill.announced(tx, row, handle.est_cost_usd)\n\n    lane.context.store.write(write, durable=True)",
-        "bill.announced(tx, row, handle.est_cost_usd)\n\n    lane.context.store.write(write)",
+        J + "run/submission.py",
+        "reported_cost.announced(tx, row, handle.est_cost_usd)\n\n    lane.context.store.write(write, durable=True)",
+        "reported_cost.announced(tx, row, handle.est_cost_usd)\n\n    lane.context.store.write(write)",
         "a power cut forgets the provider's id",
         (T + "power.py",),
     ),
     Mutant(
         "place_not_durable",
-        J + "order.py",
+        J + "order/place.py",
         "durable=choice.estimate.usd_high != 0)",
         "durable=False)",
         "a power cut forgets a job whose ticket was given, and its reservation",
@@ -190,7 +190,7 @@ PAYING = (
     ),
     Mutant(
         "full_is_normal",
-        J + "store.py",
+        J + "store/database.py",
         '"FULL" if any(item.durable for item in batch) else "NORMAL"',
         '"NORMAL"',
         "a power cut forgets every write that money hangs on",
@@ -198,7 +198,7 @@ PAYING = (
     ),
     Mutant(
         "posts_alone_off",
-        J + "lane_state.py",
+        J + "lanes/state.py",
         "            await self._none_running.wait()\n",
         "            pass\n",
         "a look-up takes the id of a POST whose answer is still on its way",
@@ -206,7 +206,7 @@ PAYING = (
     ),
     Mutant(
         "claim_sees_no_cancel",
-        J + "remote_run.py",
+        J + "run/remote.py",
         'if row is None or row["state"] != "queued" or row["cancel"]:\n                return False',
         'if row is None or row["state"] != "queued":\n                return False',
         "a job that was cancelled in time is paid all the same",
@@ -214,7 +214,7 @@ PAYING = (
     ),
     Mutant(
         "ambiguous_is_requeued",
-        J + "submit_outcome.py",
+        J + "run/submission.py",
         'if error.kind == "submit_unknown" or error.charged == "unknown":',
         "if False:",
         "an unclear POST is taken for a failure, and its charge for none",
@@ -225,19 +225,11 @@ PAYING = (
     ),
     Mutant(
         "uncertain_releases",
-        J + "submit_outcome.py",
+        J + "run/submission.py",
         "        ledger.hold(tx, run.job)\n        records.note(tx, run.job, text)",
         "        ledger.release(tx, run.job)\n        records.note(tx, run.job, text)",
         "money that may be spent is free to be spent again",
         (T + "post.py::test_one_post",),
-    ),
-    Mutant(
-        "uploads_forgotten",
-        J + "remote_run.py",
-        'self.move(row["state"], refs=to_json({',
-        'self.move(row["state"], phase="" and to_json({',
-        "every restart uploads the same file again",
-        (T + "crash.py::test_at_every_other_point_nothing_is_unsure",),
     ),
     Mutant(
         "retry_forgets_first",
@@ -258,8 +250,8 @@ PAYING = (
     Mutant(
         "bind_takes_anothers_id",
         J + "decisions.py",
-        "        if other is not None:\n",
-        "        if False:\n",
+        "        if other := records.holders(tx, row, [remote_id]).get(remote_id):\n",
+        '        if other := "":\n',
         "two jobs are bound to one clip",
         (
             T + "rotation.py",
@@ -268,7 +260,7 @@ PAYING = (
     ),
     Mutant(
         "adopts_unseen",
-        J + "rotation.py",
+        J + "lanes/rotation.py",
         "            except VideoError:\n                continue\n",
         "            except VideoError:\n                pass\n",
         "another account takes over jobs that it cannot see",
@@ -287,7 +279,7 @@ PAYING = (
 KEYS = (
     Mutant(
         "digest_no_prefer",
-        J + "order.py",
+        J + "order/place.py",
         '{self.request.digest(inputs.hashes)} {self.prefer} {self.where}"',
         '{self.request.digest(inputs.hashes)}"',
         "a call with another preference silently replays the first one's job",
@@ -295,7 +287,7 @@ KEYS = (
     ),
     Mutant(
         "key_no_take",
-        J + "order.py",
+        J + "order/place.py",
         'else f"made {digest} {self.take}"',
         'else f"made {digest}"',
         "take=2 replays take 1",
@@ -303,7 +295,7 @@ KEYS = (
     ),
     Mutant(
         "given_key_no_take",
-        J + "order.py",
+        J + "order/place.py",
         'f"given {self.request_key} {self.take}" if',
         'f"given {self.request_key}" if',
         "take=2 under a given key replays take 1",
@@ -327,7 +319,7 @@ KEYS = (
     ),
     Mutant(
         "failed_matches",
-        J + "ending.py",
+        J + "money/settle.py",
         'return {"matchable": 0, "cost": 0, "cost_basis": "not charged"}',
         'return {"cost": 0, "cost_basis": "not charged"}',
         "a request whose first try failed unpaid can never be made",
@@ -338,7 +330,7 @@ KEYS = (
 BOOKS = (
     Mutant(
         "reserve_no_walls",
-        J + "ledger.py",
+        J + "money/ledger.py",
         "    check_walls(tx, provider, high)\n    enter(",
         "    enter(",
         "the spending limits do not hold",
@@ -346,15 +338,23 @@ BOOKS = (
     ),
     Mutant(
         "recheck_off",
-        J + "ledger.py",
-        "    check_walls(source, provider, high, own=own)\n",
+        J + "money/ledger.py",
+        "    check_walls(source, provider, high, job=job)\n",
         "    pass\n",
         "a limit that came closer while a job waited does not hold",
         (T + "ledger.py",),
     ),
     Mutant(
+        "all_wait_for_one_another",
+        J + "money/ledger.py",
+        'return int(own["reserved"]) + (int(later["held"]) if later else 0)',
+        'return int(own["reserved"])',
+        "under a limit that was lowered no job ever starts again",
+        (T + "lies.py::test_under_a_limit_that_was_lowered_the_first_jobs_go_and_the_later_wait",),
+    ),
+    Mutant(
         "micro_floor",
-        J + "ledger.py",
+        J + "money/ledger.py",
         "rounding=ROUND_CEILING",
         'rounding="ROUND_FLOOR"',
         "a reservation lies below the estimate",
@@ -362,7 +362,7 @@ BOOKS = (
     ),
     Mutant(
         "held_is_free",
-        J + "ledger.py",
+        J + "money/ledger.py",
         "_HELD = \"state IN ('reserved', 'unresolved')\"",
         "_HELD = \"state IN ('reserved')\"",
         "what nobody knows to be unpaid counts for nothing against the day's limit",
@@ -370,7 +370,7 @@ BOOKS = (
     ),
     Mutant(
         "no_stop_lane",
-        J + "bill.py",
+        J + "money/reported_cost.py",
         '    elif above and row["est_high"] is not None:',
         "    elif False:",
         "a service that bills above its price is bought from all day",
@@ -378,7 +378,7 @@ BOOKS = (
     ),
     Mutant(
         "fail_books_nothing",
-        J + "ending.py",
+        J + "money/settle.py",
         '    if charged == "no" and (said',
         '    if charged != "yes" and (said',
         "a failed or cancelled job that may be billed frees its money, and the repeat pays again",
@@ -394,7 +394,7 @@ BOOKS = (
     ),
     Mutant(
         "ready_no_price",
-        J + "ready.py",
+        J + "run/inputs_ready.py",
         'and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):',
         "and False:",
         "a job whose input turns out longer costs more than was reserved and told",
@@ -405,7 +405,7 @@ BOOKS = (
 LANES = (
     Mutant(
         "fence_off",
-        J + "lanes.py",
+        J + "lanes/lanes.py",
         "(key, epoch)):\n        raise Fenced(key)\n",
         "(key, epoch)):\n        pass\n",
         "a worker that lost its lane goes on writing",
@@ -413,7 +413,7 @@ LANES = (
     ),
     Mutant(
         "leave_if_open",
-        J + "lanes.py",
+        J + "lanes/lanes.py",
         "if not even_if_open and tx.row(",
         "if False and tx.row(",
         "a worker leaves while a job is open, and nobody drives it",
@@ -421,7 +421,7 @@ LANES = (
     ),
     Mutant(
         "leave_says_nothing",
-        J + "lanes.py",
+        J + "lanes/lanes.py",
         'tx.run("UPDATE lanes SET driven = 0 WHERE key = ? AND epoch = ?", (lease.key, lease.epoch))',
         "pass",
         "a client believes in a worker that has left",
@@ -429,7 +429,7 @@ LANES = (
     ),
     Mutant(
         "epoch_stays",
-        J + "lanes.py",
+        J + "lanes/lanes.py",
         "epoch = epoch + 1",
         "epoch = epoch",
         "two drivers have the same right to write",
@@ -437,7 +437,7 @@ LANES = (
     ),
     Mutant(
         "lock_unasked",
-        J + "lanes.py",
+        J + "lanes/lanes.py",
         '    return is_held(folder, str(lane["key"]))\n\n\ndef is_held',
         "    return True\n\n\ndef is_held",
         "a worker that has died is taken for one that drives",
@@ -469,7 +469,7 @@ LANES = (
     ),
     Mutant(
         "gate_open",
-        J + "gates.py",
+        J + "lanes/gates.py",
         "if self.limits.concurrency is not None and self.running >= self.limits.concurrency:",
         "if False:",
         "more jobs at once than the service allows",
@@ -477,7 +477,7 @@ LANES = (
     ),
     Mutant(
         "breaker_never",
-        J + "gates.py",
+        J + "lanes/gates.py",
         "FAILURES_TO_TRIP = 5",
         "FAILURES_TO_TRIP = 50000",
         "a service that is down is bought from again and again",
@@ -485,7 +485,7 @@ LANES = (
     ),
     Mutant(
         "price_stop_forgotten",
-        J + "gates.py",
+        J + "lanes/gates.py",
         "if MAX_PAUSE_S < left < PRICE_STOP_S / 2:",
         "if MAX_PAUSE_S < left:",
         "the stop after a wrong price ends by itself",
@@ -493,7 +493,7 @@ LANES = (
     ),
     Mutant(
         "one_write_undoes_none",
-        J + "store.py",
+        J + "store/database.py",
         '            cx.execute("ROLLBACK TO one")\n',
         "",
         "half of a refused write is kept",
@@ -501,7 +501,7 @@ LANES = (
     ),
     Mutant(
         "newer_store_is_written",
-        J + "store.py",
+        J + "store/database.py",
         "    if min_reader > schema.VERSION:",
         "    if False:",
         "an older program spoils a newer store",
@@ -509,7 +509,7 @@ LANES = (
     ),
     Mutant(
         "surprise_is_final",
-        J + "remote_run.py",
+        J + "run/remote.py",
         '        elif row["state"] != "queued" and time.monotonic() - self._surprises.since > SURPRISES_S:',
         '        elif row["state"] != "queued":',
         "one odd value in an answer leaves a healthy paid job to a person",
@@ -520,7 +520,7 @@ LANES = (
 CLIPS = (
     Mutant(
         "stale_is_given_up",
-        J + "arrival.py",
+        J + "run/arrival.py",
         "if await _refresh(run, row) and refreshed <= 1:",
         "if False and refreshed <= 1:",
         "a link that expires waits in vain",
@@ -528,7 +528,7 @@ CLIPS = (
     ),
     Mutant(
         "unusable_at_once",
-        J + "doubt.py",
+        J + "run/doubt.py",
         "ENDED, UNUSABLE, GONE = 1.0, 12.0, 24.0",
         "ENDED, UNUSABLE, GONE = 1.0, 0.0, 24.0",
         "one bad copy of a clip ends a paid job",
@@ -536,7 +536,7 @@ CLIPS = (
     ),
     Mutant(
         "blob_over_limit",
-        J + "artifacts.py",
+        J + "files/artifacts.py",
         "                        if size > limit:\n",
         "                        if False:\n",
         "an input without an end fills the disk",
@@ -544,7 +544,7 @@ CLIPS = (
     ),
     Mutant(
         "no_checksum",
-        J + "delivery.py",
+        J + "run/download.py",
         "if file.sha256 and got.sha256 != file.sha256:",
         "if False:",
         "a clip that was damaged on its way is kept as good",
@@ -552,7 +552,7 @@ CLIPS = (
     ),
     Mutant(
         "broken_input_waits",
-        J + "driver.py",
+        J + "run/driver.py",
         'in ("failed", "cancelled", "gone")]',
         'in ("gone",)]',
         "a job whose input failed keeps its money for ever",

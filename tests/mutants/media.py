@@ -76,15 +76,15 @@ MUTANTS = (
     Mutant(
         "one_public_is_enough",
         M + "fetch.py",
-        "not all(is_public(address) for address in addresses)",
-        "not any(is_public(address) for address in addresses)",
+        "not (all(is_public(address) for address in addresses)",
+        "not (any(is_public(address) for address in addresses)",
         "a name with one public and one inner address is fetched",
         FETCH,
     ),
     Mutant(
         "name_asked_twice",
         M + "fetch.py",
-        "target.copy_with(host=address, fragment=None)",
+        "target.copy_with(host=host, fragment=None)",
         "target.copy_with(fragment=None)",
         "a name server answers otherwise the second time, and an inner address is fetched",
         FETCH,

@@ -35,7 +35,7 @@ def test_a_copy_is_broken_for_every_process_and_then_whole_again(tmp_path: Path)
     broken = Mutant("broken", path, "MAX_CLIP = 8 << 30\n", "MAX_CLIP = 9\n", "every clip", ("tests/test_errors.py",))
 
     def seen() -> str:  # as a detached worker starts: no folder of the caller's on its path
-        code = "from backends.jobs import delivery; print(delivery.MAX_CLIP)"
+        code = "from backends.jobs.run import download; print(download.MAX_CLIP)"
         return subprocess.check_output([copy.python, "-P", "-c", code], text=True, cwd=tmp_path).strip()
 
     assert seen() == str(8 << 30)

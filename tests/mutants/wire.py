@@ -5,12 +5,13 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 C = "backends/cloud/"
+P = "backends/provider/"
 HTTP = ("tests/cloud/test_http.py",)
 
 MUTANTS = (
     Mutant(
         "sdk_retries",
-        C + "runway_api.py",
+        C + "runway/backend.py",
         "max_retries=0",
         "max_retries=2",
         "one call is up to three paid POSTs",
@@ -18,7 +19,7 @@ MUTANTS = (
     ),
     Mutant(
         "sdk_retries_openai",
-        C + "openai_api.py",
+        C + "openai/backend.py",
         "max_retries=0",
         "max_retries=2",
         "one call is up to three paid POSTs",
@@ -26,7 +27,7 @@ MUTANTS = (
     ),
     Mutant(
         "timeout_not_sent",
-        C + "http.py",
+        P + "channel.py",
         'raise self.service.unknown(f"no answer within {self.timing.paid_s:g} s") from None',
         'raise self.service.not_sent(f"no answer within {self.timing.paid_s:g} s") from None',
         "a POST that was not answered in time is sent again",
@@ -34,7 +35,7 @@ MUTANTS = (
     ),
     Mutant(
         "reset_not_sent",
-        C + "transport.py",
+        P + "transport.py",
         "NOT_SENT = (httpx.ConnectError,",
         "NOT_SENT = (httpx.ReadError, httpx.RemoteProtocolError, httpx.ConnectError,",
         "a POST whose connection broke is sent again",
@@ -42,7 +43,7 @@ MUTANTS = (
     ),
     Mutant(
         "5xx_refused",
-        C + "http_outcome.py",
+        P + "outcome.py",
         """        if 400 <= status < 500 and status not in UNCLEAR_4XX:
             return self.refused(status, told)
         return self.unknown(""",
@@ -54,7 +55,7 @@ MUTANTS = (
     ),
     Mutant(
         "unclear_4xx_refused",
-        C + "http_outcome.py",
+        P + "outcome.py",
         "UNCLEAR_4XX = frozenset({408, 425, 499})",
         "UNCLEAR_4XX = frozenset({425})",
         "a job that was taken before a gateway's 408 is called unpaid",
@@ -62,7 +63,7 @@ MUTANTS = (
     ),
     Mutant(
         "any_429_again",
-        C + "http_outcome.py",
+        P + "outcome.py",
         'kind = told.kind or ("quota" if status == 429 else',
         'kind = told.kind or ("rate_limited" if status == 429 else',
         "an empty account is asked again for ever",
@@ -70,7 +71,7 @@ MUTANTS = (
     ),
     Mutant(
         "unreadable_is_taken",
-        C + "http.py",
+        P + "channel.py",
         "        if answer.json is None:\n            raise",
         "        if False:\n            raise",
         "an unreadable answer is taken for a job without an id",
@@ -78,7 +79,7 @@ MUTANTS = (
     ),
     Mutant(
         "keepalive_paid",
-        C + "http.py",
+        P + "channel.py",
         "self._paid = httpx_client(base_url, self.timing, keep=0)",
         "self._paid = httpx_client(base_url, self.timing, keep=3)",
         "a POST goes out on a connection that the service is closing",
@@ -86,7 +87,7 @@ MUTANTS = (
     ),
     Mutant(
         "redirects_followed",
-        C + "transport.py",
+        P + "transport.py",
         "follow_redirects=False,  # an SDK",
         "follow_redirects=True,  # an SDK",
         "a paid POST (and its key) goes where a redirect says",
@@ -94,7 +95,7 @@ MUTANTS = (
     ),
     Mutant(
         "own_is_any_host",
-        C + "transport.py",
+        P + "transport.py",
         "return bool(one.host) and (one.scheme, one.host, _port(one)) == (other.scheme, other.host, _port(other))",
         "return True",
         "a key goes to another host",
@@ -102,7 +103,7 @@ MUTANTS = (
     ),
     Mutant(
         "own_is_any_port",
-        C + "transport.py",
+        P + "transport.py",
         "return bool(one.host) and (one.scheme, one.host, _port(one)) == (other.scheme, other.host, _port(other))",
         "return bool(one.host) and (one.scheme, one.host) == (other.scheme, other.host)",
         "a key goes to another service of the same host",
@@ -110,7 +111,7 @@ MUTANTS = (
     ),
     Mutant(
         "answer_without_limit",
-        C + "transport.py",
+        P + "transport.py",
         "                if max(came, given) > self._most:\n",
         "                if False:\n",
         "one answer fills the memory",
@@ -118,15 +119,15 @@ MUTANTS = (
     ),
     Mutant(
         "proxy_on_loopback",
-        C + "transport.py",
-        "        trust_env=not is_loopback(base.host),\n        event_hooks",
-        "        trust_env=True,\n        event_hooks",
+        "backends/media/network.py",
+        "    if is_loopback(host):\n        return None\n",
+        "",
         "a server of one's own is asked through the company's proxy",
-        HTTP,
+        ("tests/media/test_media_network.py",),
     ),
     Mutant(
         "key_in_errors",
-        C + "http_outcome.py",
+        P + "outcome.py",
         '                said = said.replace(secret, "***")\n',
         "                pass\n",
         "a key that a service repeats is shown to the agent",
@@ -134,7 +135,7 @@ MUTANTS = (
     ),
     Mutant(
         "words_unbounded",
-        "backends/border.py",
+        "backends/provider/border.py",
         'return shown if len(shown) <= most else f"{shown[: most - 1]}…"',
         "return shown",
         "a service's words fill the agent's context",
@@ -142,7 +143,7 @@ MUTANTS = (
     ),
     Mutant(
         "words_unclean",
-        "backends/border.py",
+        "backends/provider/border.py",
         '    shown = "".join(char if char.isprintable() else " " for char in encodable(value[: most * 8]))',
         "    shown = encodable(value[: most * 8])",
         "a service's words move the terminal's cursor or forge lines",
@@ -150,7 +151,7 @@ MUTANTS = (
     ),
     Mutant(
         "wait_without_limit",
-        "backends/border.py",
+        "backends/provider/border.py",
         "    if (found := seconds(text, most)) is not None:\n        return found\n    stamp",
         "    if (found := seconds(text, 1e12)) is not None:\n        return found\n    stamp",
         "a paid job waits for as long as a header says",

@@ -17,6 +17,7 @@ from notebook_ext.client import NotebookStudio
 from notebook_ext.home import Home
 from notebook_ext.view import View, module_text, style_text
 from tests.notebook_ext.mount import Widget
+from tests.patience import patient
 
 PATIENCE_S = 30
 
@@ -45,7 +46,7 @@ class Desk:
         rid = f"r{next(self._rid)}"
         message = {"v": 1, "kind": "act", "rid": rid, "action": action, "body": dict(body)}
         self.view._handle_custom_msg(message, [memoryview(buffer) for buffer in buffers])
-        content, sent = self._sent.get(timeout=PATIENCE_S)
+        content, sent = self._sent.get(timeout=patient(PATIENCE_S))
         assert (content["v"], content["kind"], content["rid"]) == (1, "answer", rid)
         if not content["ok"]:
             raise Refused(content["error"])

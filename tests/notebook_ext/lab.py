@@ -32,6 +32,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.jobs.station import Station, until
 from tests.notebook_ext import browser
+from tests.patience import patient
 
 START_S = 90.0
 PATIENCE_MS = 90_000
@@ -122,7 +123,7 @@ class Lab:
         """One call of the server's own API; returns its JSON, None where it has none."""
         request = urllib.request.Request(f"{self.url}/{path}", method=method)
         request.add_header("Authorization", f"token {self._token}")
-        with urllib.request.urlopen(request, timeout=60) as reply:
+        with urllib.request.urlopen(request, timeout=patient(60)) as reply:
             return json.loads(reply.read() or b"null")
 
     def forget(self) -> None:
@@ -139,7 +140,7 @@ class Lab:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
+                self._process.wait(patient(10))
                 break
         self._process = None
         self.station.close()

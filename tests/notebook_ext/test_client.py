@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends.backend import registry
 from backends.errors import VideoError
 from backends.jobs.money import limits
 from backends.media.images import load_image
+from backends.provider.registry import registry
 from backends.request import VideoRequest
 from notebook_ext import kernel
 from notebook_ext.asking import as_code, asked

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.notebook_ext.browser import Talk
 from tests.notebook_ext.lab import DARK, LabPage, SevenPage, kinds
 from tests.rawclient import RawClient
 
@@ -27,8 +28,9 @@ def state(card: Locator, words: str) -> None:
 
 
 def test_from_progress_to_a_playing_clip_that_outlives_the_kernel(
-    notebook: LabPage, picture: Callable[..., Path], page: Page
+    notebook: LabPage, picture: Callable[..., Path], page: Page, talk: Talk
 ) -> None:
+    talk.allow("widget model not found")  # what JupyterLab says of a saved widget whose kernel is gone
     notebook.open("first.ipynb", START, f"clip = await {MAKE.format(seconds=6)}", "print(clip.state, clip.cost_usd)")
     notebook.run_all(wait=False)
     card = notebook.output(1).locator(".rw-card")

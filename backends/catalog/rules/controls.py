@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from pydantic import JsonValue
 
 from backends.catalog.rules.fitting import Fitting, judge_prompt_length
 from backends.catalog.rules.wishes import meant
-from backends.catalog.rules.words import near_word, same_word
+from backends.catalog.rules.words import same_word
 from backends.catalog.schema.span import Option, number_text
 from backends.request import CAMERA_MOVES, CameraMove, MotionRegion
 
@@ -21,13 +20,12 @@ def judge_style(fit: Fitting) -> None:
     if not style:
         return
     if legal:
-        lower = {word.lower(): word for word in legal}
-        if style.lower() in lower:
-            fit.settled["style"] = lower[style.lower()]
+        if (own := same_word(style, legal)) is not None:
+            fit.settled["style"] = own
             return
-        near = difflib.get_close_matches(style.lower(), lower, n=1, cutoff=0.8)
+        near = meant(style, list(legal))
         text = f"style {style[:40]!r}: {name} has {', '.join(legal)}; or put the words into prompt"
-        fit.wrong("style", text, {"style": lower[near[0]]} if near else {"style": ""})
+        fit.wrong("style", text, {"style": near or ""})
     elif not fit.mode.prompt_max or not fit.mode.prompt_followed:
         text = f"style: {name} follows no words for {fit.request.task}: leave it out"
         fit.wrong("style", text, {"style": ""}, lacking=True)
@@ -198,7 +196,7 @@ def judge_effect(fit: Fitting) -> None:
     if (own := same_word(asked, legal)) is not None:
         fit.settled["effect"] = own
         return
-    near = near_word(asked, legal)
+    near = meant(asked, list(legal))
     text = f"effect {asked[:40]!r}: {name} has {', '.join(legal)}"
     fit.wrong("effect", text, None if near is None else {"effect": near})
 

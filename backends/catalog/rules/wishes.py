@@ -13,6 +13,9 @@ ALIKE = 0.8
 COUNTED = ("frames", "references", "camera", "motion", "loras")
 """Lists whose entries are each a wish."""
 
+NAMED = ("effect", "style")
+"""Wishes that are a word: a misspelt one may be corrected."""
+
 
 def alike(word: str, other: str) -> bool:
     """Whether one word is the other one misspelt, capitals aside."""
@@ -26,7 +29,8 @@ def meant(word: str, legal: list[str]) -> str | None:
 
 
 def given_up(asked: VideoRequest, changed: VideoRequest) -> tuple[str, ...]:
-    """The fields of which the changed request holds less: fewer stills, a smaller picture, another effect, no sound.
+    """The fields of which the changed request holds less: fewer stills, a smaller picture, another effect or style, no
+    sound, a still that stands shorter.
 
     A length, a shape, a rate, a number, a seed or a negative prompt may differ: those are what "nearest" is about.
     """
@@ -34,13 +38,29 @@ def given_up(asked: VideoRequest, changed: VideoRequest) -> tuple[str, ...]:
     lost += [name for name in ("prompt", "source_clip", "loop") if getattr(asked, name) and not getattr(changed, name)]
     if asked.audio is not None and changed.audio is not asked.audio:
         lost.append("audio")
-    if asked.effect and not (changed.effect and alike(asked.effect, changed.effect)):
-        lost.append("effect")
+    for name in NAMED:
+        word, other = getattr(asked, name), getattr(changed, name)
+        if word and not (other and alike(word, other)):
+            lost.append(name)
+    if asked.focus and not changed.focus:
+        lost.append("focus")
+    if "frames" not in lost:
+        lost += [f"frames.{name}" for name in ("hold_s", "camera") if _less_in_stills(asked, changed, name)]
     if _options_lost(asked, changed):
         lost.append("provider_options")
     if asked.resolution and changed.resolution and _smaller(asked.resolution, changed.resolution):
         lost.append("resolution")
     return tuple(lost)
+
+
+def _less_in_stills(asked: VideoRequest, changed: VideoRequest, name: str) -> bool:
+    """Whether a still stands shorter, or has fewer moves of its own."""
+
+    def amount(value: float | tuple[object, ...]) -> float:
+        return len(value) if isinstance(value, tuple) else value
+
+    pairs = zip(asked.frames, changed.frames, strict=False)
+    return any(amount(getattr(after, name)) < amount(getattr(before, name)) for before, after in pairs)
 
 
 def _options_lost(asked: VideoRequest, changed: VideoRequest) -> bool:

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from backends.backend import JsonObject
 from backends.errors import VideoError
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import copies
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.private import new_private_file, private_folder
 from backends.media.hashing import is_intact
+from backends.provider.protocol import JsonObject
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from backends.backend import Access, RemoteBackend, registered
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
@@ -19,6 +18,8 @@ from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, add_event, to_json
 from backends.jobs.store.journal import IdLog
 from backends.jobs.store.schema import OPEN
+from backends.provider.protocol import Access, RemoteBackend
+from backends.provider.registry import registered
 
 ADOPT_AGAIN_S = 60.0
 """How long a lane whose jobs our key may not see is left alone."""

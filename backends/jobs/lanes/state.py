@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from backends.backend import RemoteBackend
 from backends.catalog.schema.row import Limits
 from backends.errors import VideoError
 from backends.jobs.context import Context
@@ -19,6 +18,7 @@ from backends.jobs.records import Hold
 from backends.jobs.run.engines import Engines
 from backends.jobs.store.database import Row
 from backends.jobs.store.journal import IdLog
+from backends.provider.protocol import RemoteBackend
 
 PAST = 20
 """How many finished jobs of a model the schedule looks at."""

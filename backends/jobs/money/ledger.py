@@ -16,6 +16,7 @@ from typing import Literal
 
 from backends.errors import A_PERSON, VideoError
 from backends.jobs.store.database import Row, Store, Transaction
+from backends.jobs.store.schema import OPEN
 
 MICRO = 1_000_000
 
@@ -100,11 +101,11 @@ def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> i
     return int(row["spent"]) if row else 0
 
 
-def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own: int = 0) -> None:
+def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, job: str = "") -> None:
     """Refuse a spend of `high` micro-dollars that passes a wall; VideoError("wall") says which and who may move it.
     It is retryable where the next day has room again.
 
-    own: what this very job has reserved already today (it must not count against itself).
+    job: the one that is about to be sent: what it holds already does not count against it.
     """
     limits = walls(tx)
     if limits.allow_providers is not None and provider not in limits.allow_providers:
@@ -131,17 +132,17 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, own
         )
     today = utc_day()
     checks: list[tuple[str, tuple[str, ...], Decimal | None, str, str]] = [
-        ("day = ?", (today,), limits.per_day, "a day", "per_day_usd")
+        ("ledger.day = ?", (today,), limits.per_day, "a day", "per_day_usd")
     ]
     if provider in limits.per_provider_day:
         limit = limits.per_provider_day[provider]
-        checks.append(
-            ("day = ? AND provider = ?", (today, provider), limit, f"a day at {provider}", f"per_day_usd.{provider}")
-        )
+        where = "ledger.day = ? AND ledger.provider = ?"
+        checks.append((where, (today, provider), limit, f"a day at {provider}", f"per_day_usd.{provider}"))
     for where, params, limit, words, name in checks:
         if limit is None:
             continue
-        spent = _spent(tx, where, params) - own
+        spent = _spent(tx, where.replace("ledger.", ""), params)
+        spent -= _gives_way(tx, job, where, params) if job else 0
         if spent + high > to_micro(limit):
             raise VideoError(
                 "wall",
@@ -169,9 +170,22 @@ def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, hig
 
 def recheck(source: Store | Transaction, job: str, provider: str, high: int | None) -> None:
     """Just before the money is spent: the walls may have come closer since the insert, or the day may be another."""
-    row = source.row("SELECT reserved, day FROM ledger WHERE job = ?", (job,))
-    own = int(row["reserved"]) if row and row["day"] == utc_day() else 0
-    check_walls(source, provider, high, own=own)
+    check_walls(source, provider, high, job=job)
+
+
+def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[object, ...]) -> int:
+    """Micro-dollars held today that do not count against a job: its own, and those of jobs that were ordered later and
+    are not sent yet. Else, under a limit that was lowered, all jobs would wait for one another."""
+    own = source.row("SELECT reserved FROM ledger WHERE job = ? AND day = ?", (job, utc_day()))
+    if own is None:
+        return 0
+    later = source.row(
+        "SELECT coalesce(sum(ledger.reserved), 0) AS held FROM jobs JOIN ledger ON ledger.job = jobs.id "
+        f"WHERE jobs.{OPEN} AND jobs.state IN ('waiting', 'queued') "
+        f"AND jobs.seq > (SELECT seq FROM jobs WHERE id = ?) AND ledger.state = 'reserved' AND {where}",
+        (job, *params),
+    )
+    return int(own["reserved"]) + (int(later["held"]) if later else 0)
 
 
 def pay_today(tx: Transaction, job: str) -> None:

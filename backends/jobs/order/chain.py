@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from backends.backend import JsonObject, registered
 from backends.catalog.choose import Choice
 from backends.catalog.rules.checked import Checked
 from backends.errors import VideoError
@@ -20,6 +19,8 @@ from backends.jobs.money import ledger
 from backends.jobs.order import legal
 from backends.jobs.order.inputs import Resolved, is_pending
 from backends.jobs.records import NewJob
+from backends.provider.protocol import JsonObject
+from backends.provider.registry import registered
 from backends.request import Frame, MediaFacts, VideoRequest
 
 Facts = Mapping[str, MediaFacts]

@@ -22,8 +22,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from backends.backend import Asset, JsonObject
-from backends.cloud.network_env import check_download
 from backends.errors import Next, OwnFault, Problem, VideoError
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
@@ -37,6 +35,8 @@ from backends.media.addresses import refuse_known
 from backends.media.hashing import sha256_of
 from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
+from backends.provider.network import check_download
+from backends.provider.protocol import Asset, JsonObject
 from backends.request import MediaFacts, MediaName, VideoRequest
 
 MAX_INPUT = 2 << 30
@@ -126,6 +126,7 @@ class Inputs:
             else:
                 entry = self.job_entry(name, principal, keep=keep, added=added)
             _check_kind(place, entry)
+            notes += told_of(entry)
         except BaseException:
             self.forget(replace(found, added=tuple(added)))
             raise
@@ -158,10 +159,12 @@ class Inputs:
         """The inputs of a job that is there, for another take: its copies, and unfinished jobs as they are now."""
         found: dict[str, JsonObject] = {}
         added: list[str] = []
+        notes: list[str] = []
         for place, entry in entries.items():
             if "job" in entry and is_pending(entry):
                 name = MediaName("job", entry["job"], entry["part"], entry["t"])
                 found[place] = self.job_entry(name, principal, keep=keep, added=added)
+                notes += told_of(found[place])
             else:
                 found[place] = entry
         self.check_kept(found)
@@ -171,6 +174,7 @@ class Inputs:
             {place: codec.facts_from_json(entry["facts"]) for place, entry in found.items() if "facts" in entry},
             tuple(dict.fromkeys(entry["job"] for entry in found.values() if "job" in entry and is_pending(entry))),
             tuple(added),
+            tuple(notes),
         )
 
     def check_kept(self, entries: Mapping[str, JsonObject]) -> None:
@@ -285,16 +289,17 @@ class Inputs:
     def _still(
         self, clip: Path, part: Literal["last_frame", "frame"], t: float, keep: Keep, added: list[str]
     ) -> JsonObject:
-        """The entry of a still that is taken from a clip."""
+        """The entry of a still that is taken from a clip; "note" where its user should know something (`told_of`)."""
         with disk_errors("taking a still from a clip"):
             private_folder(self.artifacts.root)
         still = self.artifacts.root / f".{secrets.token_hex(8)}.png"
         try:
-            facts = self.sandbox.still(clip, part, t, still)
+            taken = self.sandbox.still(clip, part, t, still)
+            note = {"note": taken.note} if taken.note else {}
             with still.open("rb") as source:
                 if keep != "copy":
-                    return {"facts": codec.facts_to_json(facts), "sha256": sha256_of(source)}
-                return self._added(source, added)
+                    return {"facts": codec.facts_to_json(taken.facts), "sha256": sha256_of(source), **note}
+                return {**self._added(source, added), **note}
         finally:
             still.unlink(missing_ok=True)
 
@@ -312,6 +317,11 @@ class Inputs:
         if row is None or row["state"] != "succeeded":
             raise VideoError("asset", f"job {entry['job']} has no clip")
         return self.from_job(row, MediaName("job", entry["job"], entry["part"], entry["t"]), "copy", [])
+
+
+def told_of(entry: JsonObject) -> list[str]:
+    """What the user of a still should know of it, taken out of its entry."""
+    return [str(entry.pop("note"))] if "note" in entry else []
 
 
 def check_there(entries: Mapping[str, JsonObject]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backends.backend import Prepared
 from backends.catalog.rules.check import check
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row as ModelRow
+from backends.provider.protocol import Prepared
 from backends.request import MediaFacts, VideoRequest
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from backends.backend import JsonObject, Prepared
 from backends.errors import VideoError
 from backends.media.hashing import sha256_of
 from backends.media.paths import find_input
+from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 MOST = 16 << 30

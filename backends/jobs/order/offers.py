@@ -13,11 +13,11 @@ from typing import Any
 
 from backends.catalog.availability import availability
 from backends.catalog.choose import choose
-from backends.catalog.effects import check_effect_too
 from backends.catalog.family import members
 from backends.catalog.loader import Catalog
 from backends.catalog.price import Estimate, estimate, money
 from backends.catalog.ranking import Anywhere, Available, Offer, Prefer, rank
+from backends.catalog.rules.check import check
 from backends.catalog.rules.tags import check_tags
 from backends.catalog.staleness import end_text
 from backends.catalog.views import money_field
@@ -89,7 +89,7 @@ def _one(
     """The named model."""
     try:
         row = market.catalog.get(request.model)
-        checked = check_effect_too(request, row, facts, market.catalog)
+        checked = check(request, row, facts)
     except VideoError:  # told as the starting tools tell it, with what works; a price may be asked without a key
         choose(request, market.catalog, facts, lambda _: None, allow_providers=market.allow_providers)
         raise

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from backends.backend import Access, registered
 from backends.catalog.availability import availability
 from backends.catalog.choose import Choice, Prefer, choose
 from backends.catalog.price import Estimate, money
@@ -31,6 +30,8 @@ from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
 from backends.plain import one_line, quoted, trouble
+from backends.provider.protocol import Access
+from backends.provider.registry import registered
 from backends.request import VideoRequest
 
 Where = Literal["any", "local"]

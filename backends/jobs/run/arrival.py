@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from backends.backend import RemoteFile
 from backends.errors import OwnFault, VideoError
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.run import doubt
@@ -24,6 +23,7 @@ from backends.jobs.run.submission import cost_of
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, to_json
 from backends.media.fetch import FileTooLarge
+from backends.provider.protocol import RemoteFile
 
 if TYPE_CHECKING:
     from backends.jobs.run.remote import RemoteRun

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backends.backend import Handle, Status
 from backends.errors import Charged, VideoError
 from backends.jobs import records
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.money import settle
 from backends.jobs.store.database import Transaction
+from backends.provider.protocol import Handle, Status
 
 if TYPE_CHECKING:
     from backends.jobs.run.remote import RemoteRun

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from backends.backend import JsonObject, Prepared
 from backends.catalog.price import estimate, money
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row as ModelRow
@@ -20,6 +19,7 @@ from backends.jobs.order import legal
 from backends.jobs.order.inputs import source_seconds
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
+from backends.provider.protocol import JsonObject, Prepared
 from backends.request import MediaFacts, VideoRequest
 
 SIDE = 0.05

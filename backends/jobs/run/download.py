@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from backends.backend import RemoteFile
 from backends.errors import VideoError
 from backends.jobs.crashpoints import crash_point
 from backends.media.fetch import FileTooLarge, fetch
 from backends.media.magic import sniff
+from backends.provider.protocol import RemoteFile
 
 MAX_CLIP = 8 << 30
 SUFFIXES = {

@@ -11,7 +11,6 @@ import anyio
 import anyio.abc
 from anyio import to_thread
 
-from backends.backend import RemoteBackend, registered
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
@@ -25,6 +24,8 @@ from backends.jobs.run.local import LocalRun
 from backends.jobs.run.remote import RemoteRun
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.schema import OPEN
+from backends.provider.protocol import RemoteBackend
+from backends.provider.registry import registered
 
 log = logging.getLogger("reelwright.worker")
 

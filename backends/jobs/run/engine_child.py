@@ -20,9 +20,10 @@ from typing import Any, TextIO, cast
 
 import anyio
 
-from backends.backend import LocalBackend, Output, RunAgain, Stopped, registered
 from backends.errors import VideoError
 from backends.jobs.store import codec
+from backends.provider.protocol import LocalBackend, Output, RunAgain, Stopped
+from backends.provider.registry import registered
 
 _REPORT_EVERY_S = 0.2
 

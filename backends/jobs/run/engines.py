@@ -21,9 +21,10 @@ import anyio
 import anyio.abc
 from anyio.streams.text import TextReceiveStream
 
-from backends.backend import JsonObject, Output, Prepared, Registration, RunAgain, registered
 from backends.errors import VideoError
 from backends.jobs.store import codec
+from backends.provider.protocol import JsonObject, Output, Prepared, Registration, RunAgain
+from backends.provider.registry import registered
 
 STOP_GRACE_S = 5.0
 """How long a child with a loaded model may take to stop a cancelled job (a step of denoising) before it is killed."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from backends.backend import JsonObject
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
@@ -20,6 +19,7 @@ from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
+from backends.provider.protocol import JsonObject
 from backends.request import MediaFacts
 
 

@@ -8,7 +8,6 @@ from typing import cast
 
 from anyio import to_thread
 
-from backends.backend import JsonObject, Prepared
 from backends.catalog.price import estimate
 from backends.errors import VideoError
 from backends.jobs import records
@@ -16,11 +15,12 @@ from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.money import ledger
 from backends.jobs.order import legal, lora_files
-from backends.jobs.order.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending
+from backends.jobs.order.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending, told_of
 from backends.jobs.records import Hold
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
 from backends.media.fetch import fetch
+from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 FETCH_TIMEOUT_S = 300.0
@@ -55,6 +55,7 @@ async def _settle(
             told += got.notes
             entry = {**entry, "fetched": str(target)}
         settled = await to_thread.run_sync(context.inputs.settle, entry)
+        told += told_of(settled)
         if "fetched" in entry:
             Path(entry["fetched"]).unlink(missing_ok=True)
         entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from backends.backend import Asset, Prepared
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.order.chain import JOINER
@@ -18,6 +17,7 @@ from backends.jobs.order.inputs import assets_of
 from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
+from backends.provider.protocol import Asset, Prepared
 from backends.request import MediaFacts
 
 

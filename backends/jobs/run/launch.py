@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from backends.backend import registered
 from backends.errors import VideoError
 from backends.jobs.context import Context, program_version
 from backends.jobs.files.private import private_file, private_folder
@@ -28,6 +27,7 @@ from backends.jobs.lanes import lanes, pulse, rotation
 from backends.jobs.lanes.process import is_alive
 from backends.jobs.run import platform
 from backends.jobs.store.database import Row
+from backends.provider.registry import registered
 
 if TYPE_CHECKING:
     from backends.jobs.run.worker import Worker
@@ -145,7 +145,8 @@ class Launcher:
             return ""
         if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > rotation.ADOPT_AGAIN_S:
             return ""
-        variables = " or ".join(registered(lane["provider"]).access({}).missing)
+        entry = registered(lane["provider"])
+        variables = " or ".join(entry.access({}).missing) or entry.address
         return (
             f"no_credentials: this job belongs to another account or server of {lane['provider']}: set {variables} "
             "as it was, move a queued job with reelwright jobs rebind, or decide what becomes of one that was sent "

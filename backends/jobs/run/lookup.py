@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backends.backend import Handle, Listing, Sighting
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.crashpoints import crash_point
@@ -24,6 +23,7 @@ from backends.jobs.run.submission import bind, make_uncertain, may_ask_again, re
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
 from backends.jobs.store.journal import IdLog
+from backends.provider.protocol import Handle, Listing, Sighting
 
 if TYPE_CHECKING:
     from backends.jobs.run.remote import RemoteRun

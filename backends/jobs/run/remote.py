@@ -19,7 +19,6 @@ from typing import Any, cast
 
 import anyio
 
-from backends.backend import Done, Handle, Prepared, Ref, Status
 from backends.errors import VideoError
 from backends.jobs import records, recovery
 from backends.jobs.crashpoints import crash_point
@@ -31,6 +30,7 @@ from backends.jobs.run.download import BackOff, pause
 from backends.jobs.run.inputs_ready import ready
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
+from backends.provider.protocol import Done, Handle, Prepared, Ref, Status
 
 log = logging.getLogger("reelwright.worker")
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from backends.backend import Handle
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.crashpoints import crash_point
@@ -26,6 +25,7 @@ from backends.jobs.lanes.state import LaneState
 from backends.jobs.money import ledger, reported_cost
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
+from backends.provider.protocol import Handle
 
 if TYPE_CHECKING:
     from backends.jobs.run.remote import RemoteRun

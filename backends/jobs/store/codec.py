@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from backends.backend import Asset, Handle, JsonObject, Output, Prepared, Ref, RemoteFile
+from backends.provider.protocol import Asset, Handle, JsonObject, Output, Prepared, Ref, RemoteFile
 from backends.request import MediaFacts, VideoRequest
 
 

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from backends.backend import Handle
 from backends.jobs.store import codec
+from backends.provider.protocol import Handle
 
 NAME = "accepted.jsonl"
 

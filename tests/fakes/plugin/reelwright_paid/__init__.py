@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.backend import Access, Registration
+from backends.provider.protocol import Access, Registration
 
 if TYPE_CHECKING:
     from reelwright_paid.backend import PaidBackend

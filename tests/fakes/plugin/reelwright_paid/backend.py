@@ -11,7 +11,8 @@ from typing import Any, Literal, cast
 import anyio
 import httpx
 
-from backends.backend import (
+from backends.errors import Charged, VideoError
+from backends.provider.protocol import (
     Asset,
     Cancelled,
     Done,
@@ -25,7 +26,6 @@ from backends.backend import (
     Sighting,
     Status,
 )
-from backends.errors import Charged, VideoError
 from backends.request import VideoRequest
 from reelwright_paid.outcomes import (
     BY_CODE,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import anyio
 
-from backends.backend import Access, LocalBackend, Output, Prepared, Progress, Registration
 from backends.errors import VideoError
+from backends.provider.protocol import Access, LocalBackend, Output, Prepared, Progress, Registration
 
 
 class Tiny:

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backends.backend import LocalBackend, Output, Prepared, Progress, Registration
 from backends.local import register as register_local
 from backends.local.engine import Diffusers
+from backends.provider.protocol import LocalBackend, Output, Prepared, Progress, Registration
 
 SILENCE_S = 10.0
 """Enough for a step, the decoding and the loading of a tiny model on a busy machine; imports are told of."""

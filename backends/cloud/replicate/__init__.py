@@ -1,0 +1,20 @@
+"""Replicate's official models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from backends.cloud.replicate.settings import ADDRESS, KEY, access
+from backends.provider.protocol import Registration, RemoteBackend
+
+
+def open_backend(env: Mapping[str, str], base_url: str) -> RemoteBackend:
+    from backends.cloud.replicate.backend import ReplicateBackend
+
+    return ReplicateBackend(env, base_url)
+
+
+def register() -> Registration:
+    rows = Path(__file__).with_name("models.toml")
+    return Registration("replicate", "remote", access, open_backend, rows, keys=(KEY,), address=ADDRESS)

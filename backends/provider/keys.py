@@ -1,0 +1,73 @@
+"""Credentials: the variables that the installed back ends read, from the environment or the 0600 key file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from backends.errors import VideoError
+from backends.folders import unquoted
+from backends.provider.registry import registry
+from backends.settings import Settings, read_toml
+
+ANY = "*"
+"""How a name ends that stands for all that begin so: a person's own servers have as many keys as there are servers."""
+
+
+def key_variables() -> tuple[str, ...]:
+    """Every variable that a key file may hold: what the installed back ends name (`Registration.keys`)."""
+    return _unique(name for entry in registry().values() for name in entry.keys if not name.endswith(ANY))
+
+
+def is_key(name: str) -> bool:
+    """Whether a key file may hold a variable of that name: one that is named, or that begins as a back end says."""
+    if name in key_variables():
+        return True
+    begins = [key.removesuffix(ANY) for entry in registry().values() for key in entry.keys if key.endswith(ANY)]
+    return name.startswith(tuple(begins)) and name not in address_variables()
+
+
+def address_variables() -> tuple[str, ...]:
+    """Every variable that sets where a service is (`Registration.address`)."""
+    return _unique(entry.address for entry in registry().values() if entry.address)
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """The environment with the key file's entries under it, and where each known variable was found.
+
+    The environment wins; the quotes that docker's --env-file leaves around a value are taken off. A key file that
+    others may read is refused: VideoError("auth") names the remedy.
+    """
+    env, variables = dict(settings.env), key_variables()
+    for name in (*variables, *address_variables()):
+        if name in env:
+            env[name] = unquoted(env[name])
+    kept = _kept(settings)
+    variables = _unique((*variables, *filter(is_key, (*env, *kept))))
+    found = {name: "environment" for name in variables if env.get(name)}
+    for name in variables:
+        if not env.get(name) and (text := kept.get(name)):
+            env[name] = text
+            found[name] = str(settings.key_file)
+    return env, found
+
+
+def unread_keys(settings: Settings) -> list[str]:
+    """Variables in the key file that no installed back end reads. VideoError as `load_keys`."""
+    return sorted(name for name in _kept(settings) if not is_key(name))
+
+
+def _kept(settings: Settings) -> dict[str, str]:
+    path = settings.key_file
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return {}
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise VideoError("auth", f"{path} can be read by others: run chmod 600 on it")
+    return {name: str(text) for name, text in read_toml(path).items()}
