@@ -36,7 +36,10 @@ def guesses(graph: Graph) -> list[Guess]:
     found: list[Guess] = []
     found += _titled(graph)
     told = {guess.field for guess in found}
-    for guess in (*_words(graph), *_numbers(graph), *_media(graph), *_controls(graph)):
+    numbers = list(_numbers(graph))
+    if not any(guess.field == "width" for guess in numbers):
+        numbers += _plain_sizes(graph)
+    for guess in (*_words(graph), *numbers, *_media(graph), *_controls(graph)):
         if guess.field not in told and guess not in found:
             found.append(guess)
     order = {name: place for place, name in enumerate(FIELDS)}
@@ -111,6 +114,18 @@ def _numbers(graph: Graph) -> Iterator[Guess]:
         for key, option in (("steps", "steps"), ("cfg", "guidance")):
             if key in values and "model" in given:
                 yield Guess(option_field(option), name, key, f"node {shown} has it")
+
+
+def _plain_sizes(graph: Graph) -> Iterator[Guess]:
+    """Sizes and frames of pictures, for a workflow without a video model."""
+    for name in graph:
+        values, kind = _plain(graph, name), class_of(graph[name])
+        if kind in ("EmptyImage", "ImageScale") and {"width", "height"} <= set(values):
+            shown = named(graph, name)
+            yield Guess("width", name, "width", f"node {shown} has pictures of that size")
+            yield Guess("height", name, "height", f"node {shown} has pictures of that size")
+            if kind == "EmptyImage":
+                yield Guess("frames", name, "batch_size", f"node {shown} makes so many pictures")
 
 
 def _source(graph: Graph, node: str, key: str) -> tuple[str, str]:

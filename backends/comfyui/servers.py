@@ -95,9 +95,8 @@ def _secret(values: Mapping[str, object], where: str, env: Mapping[str, str]) ->
 
 
 def _address(text: str, where: str) -> str:
-    whole = text.strip().rstrip("/")
-    if "://" not in whole:
-        whole = f"http://{whole}"
+    whole = text.strip()
+    whole = (whole if "://" in whole else f"http://{whole}").rstrip("/")
     try:
         parts = urlsplit(whole)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
