@@ -30,7 +30,7 @@ from backends.comfyui.watch import Seen, Watch
 from backends.errors import VideoError
 from backends.provider.answer import at, listed, number, table, text
 from backends.provider.channel import Channel
-from backends.provider.protocol import Asset, Cancelled, Handle, Listing, Prepared, Ref, Sighting, Status
+from backends.provider.protocol import PREVIEW, Asset, Cancelled, Handle, Listing, Prepared, Ref, Sighting, Status
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
 
@@ -56,9 +56,6 @@ SUFFIXES = {
     "video/quicktime": "mov",
 }
 """Endings that a loader of the server knows; others are MP4s."""
-
-PREVIEW = "preview.jpg"
-"""What the spool holds while a run shows a picture of itself."""
 
 
 def prompt_id(job_key: str) -> str:

@@ -25,7 +25,7 @@ KEPT = 64
 """Runs that are remembered."""
 
 FLAGS = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
-JPEG, PNG = b"\xff\xd8", b"\x89P"
+JPEG = b"\xff\xd8"
 
 
 @dataclass
@@ -162,6 +162,6 @@ class Watch:
                 self._keep(text(told.get("prompt_id")), frame[8 + length :])
 
     def _keep(self, run: str, picture: bytes) -> None:
-        if run in self.runs and picture[:2] in (JPEG, PNG):
+        if run in self.runs and picture[:2] == JPEG:
             self.runs[run].preview = picture
             self.runs[run].version += 1

@@ -20,6 +20,9 @@ from backends.request import MediaFacts, VideoRequest
 
 JsonObject = dict[str, Any]
 
+PREVIEW = "preview.jpg"
+"""The file in a job's spool where a service's newest picture of a running job lies, where it gives one."""
+
 
 @dataclass(frozen=True)
 class Asset:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from backends.comfyui.backend import PREVIEW, ComfyBackend
+from backends.comfyui.backend import ComfyBackend
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes.process import is_alive
 from backends.jobs.records import new_job_id
-from backends.provider.protocol import Status
+from backends.provider.protocol import PREVIEW, Status
 from backends.request import build_request
 from tests.comfyui.conftest import own_workflow
 from tests.comfyui.stand import ended, ordered, station, still, until
@@ -132,7 +132,7 @@ def test_a_preview_lies_beside_the_job_while_it_runs(home: Path, server: FakeSer
         await until(backend, handle, tmp_path, lambda _: (tmp_path / PREVIEW).exists())
 
     run(home, server.url, work)
-    assert (tmp_path / PREVIEW).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / PREVIEW).read_bytes().startswith(b"\xff\xd8")
 
 
 def test_a_socket_that_the_server_cuts_is_opened_again(home: Path, server: FakeServer, tmp_path: Path) -> None:

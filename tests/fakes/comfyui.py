@@ -32,7 +32,15 @@ from tests.fakes.wire import Reply, Request
 
 NODES = json.loads((Path(__file__).parent / "comfyui_nodes.json").read_text("utf-8"))
 PICTURE = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7"
+    "gYKBTmCNl4x9lnN+gXz/2wBDARUXFx4aHjshITt8U0ZTfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8"
+    "fHx8fHx8fHz/wAARCAAJABADASIAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUF"
+    "BAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVW"
+    "V1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi"
+    "4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAEC"
+    "AxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVm"
+    "Z2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq"
+    "8vP09fb3+Pn6/9oADAMBAAIRAxEAPwCOiiivOPWP/9k="
 )
 PART = re.compile(rb'Content-Disposition: form-data; name="(\w+)"(?:; filename="([^"]*)")?', re.IGNORECASE)
 
@@ -423,10 +431,10 @@ class ComfyUI(Service):
         if (socket := self.sockets.get(run.client)) is None:
             return
         if socket.flags.get("supports_preview_metadata"):
-            told = json.dumps({"node_id": node, "prompt_id": run.id, "image_type": "image/png"}).encode()
+            told = json.dumps({"node_id": node, "prompt_id": run.id, "image_type": "image/jpeg"}).encode()
             socket.send(2, struct.pack(">II", 4, len(told)) + told + PICTURE)
         else:
-            socket.send(2, struct.pack(">II", 1, 2) + PICTURE)
+            socket.send(2, struct.pack(">II", 1, 1) + PICTURE)
 
     # for tests
 
