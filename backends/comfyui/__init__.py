@@ -30,6 +30,7 @@ def register() -> Registration:
         lanes=_lanes,
         near=_near,
         poll_s=POLL_S,
+        arrived=_arrived,
     )
 
 
@@ -80,6 +81,12 @@ def _near(env: Mapping[str, str]) -> bool:
     except VideoError:
         return False
     return all(server.is_near for server in found)
+
+
+def _arrived(clip: Path, env: Mapping[str, str]) -> str:
+    from backends.comfyui.tags import blank
+
+    return blank(clip, env)
 
 
 def _open(env: Mapping[str, str], base_url: str) -> ComfyBackend:

@@ -351,7 +351,8 @@ class Registration:
     are not here); cheap.
     For services of the person's own: lanes(env, row id or ""): everybody who can be asked, first whom `access` names;
     near(env): whether it runs on this machine, else its rows are no local ones; poll_s: how soon a job is
-    asked for where its status does not say (None = by how long such jobs take).
+    asked for where its status does not say (None = by how long such jobs take); arrived(clip, env): what is done to a
+    clip's file before it is kept, in place and fit to be done twice, and what to tell of it.
     For local engines: warm(prepared, env) names what its process keeps loaded: a process only gets jobs of the same
     word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
     """
@@ -365,6 +366,7 @@ class Registration:
     lanes: Callable[[Mapping[str, str], str], Sequence[Access]] | None = None
     near: Callable[[Mapping[str, str]], bool] | None = None
     poll_s: float | None = None
+    arrived: Callable[[Path, Mapping[str, str]], str] | None = None
     warm: Callable[[Prepared, Mapping[str, str]], str] | None = None
     silence_s: float | None = None
     keys: tuple[str, ...] = ()
