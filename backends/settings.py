@@ -82,9 +82,8 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
     env = _without_quotes(os.environ if env is None else env)
     standing = _working_folder() if cwd is None else cwd
     cwd = standing or Path.home()
-    asked = env.get("REELWRIGHT_HOME") or str(platformdirs.user_data_path("reelwright"))
-    home = whole_folder("REELWRIGHT_HOME", asked, env, cwd)
-    file = read_toml(home / "config.toml")
+    home = home_of(env, cwd)
+    file = read_config(home)
 
     def value(name: str, default: str = "") -> str:
         given = env.get(f"REELWRIGHT_{name.upper()}") or file.get(name, default)
@@ -105,12 +104,24 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         output=output,
         roots=tuple(dict.fromkeys(root.resolve() for root in roots)),
         cwd=cwd,
-        catalog=(home / "catalog", *folders("REELWRIGHT_CATALOG", value("catalog"), env)),
+        catalog=(home / "catalog", home / "comfyui", *folders("REELWRIGHT_CATALOG", value("catalog"), env)),
         worker=worker,
         max_wait_s=max_wait_s,
         env=env,
         trouble="" if standing else GONE,
     )
+
+
+def home_of(env: Mapping[str, str], cwd: Path) -> Path:
+    """The data folder that an environment names, else the usual one of this system."""
+    asked = env.get("REELWRIGHT_HOME") or str(platformdirs.user_data_path("reelwright"))
+    return whole_folder("REELWRIGHT_HOME", asked, env, cwd)
+
+
+def read_config(home: Path) -> dict[str, object]:
+    """The tables of the data folder's config.toml; {} where there is none. VideoError("storage") for one that cannot
+    be read."""
+    return read_toml(home / "config.toml")
 
 
 def _working_folder() -> Path | None:
@@ -123,11 +134,8 @@ def _working_folder() -> Path | None:
 
 
 def _without_quotes(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment; settings and addresses without the quotes that docker's --env-file leaves around them."""
-    ours = {"COMFYUI_URL"}
-    return {
-        name: unquoted(text) if name in ours or name.startswith("REELWRIGHT_") else text for name, text in env.items()
-    }
+    """The environment; settings without the quotes that docker's --env-file leaves around them."""
+    return {name: unquoted(text) if name.startswith("REELWRIGHT_") else text for name, text in env.items()}
 
 
 def read_toml(path: Path) -> dict[str, object]:

@@ -271,7 +271,17 @@ class Studio:
 
     def _job(self, row: Row, *, trouble: str = "", timed_out: bool = False) -> Job:
         offer = next_model(self.context, row)
-        return records.to_job(self.context.store, row, trouble=trouble, timed_out=timed_out, offer=offer)
+        job = records.to_job(self.context.store, row, trouble=trouble, timed_out=timed_out, offer=offer)
+        if job.poster is None and (so_far := self._so_far(row)) is not None:
+            return job.model_copy(update={"poster": str(so_far)})
+        return job
+
+    def _so_far(self, row: Row) -> Path | None:
+        """The picture that a job shows of itself while it runs, where its service gives one."""
+        if row["state"] != "running":
+            return None
+        picture = self.context.artifacts.preview(row["id"])
+        return picture if picture.exists() else None
 
     def list(
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
@@ -292,7 +302,9 @@ class Studio:
 
     def detail(self, job_id: str) -> Detail:
         """The request as asked, the times and the facts of a job's making."""
-        return detail_of(self._row(job_id))
+        row = self._row(job_id)
+        detail = detail_of(row)
+        return detail if detail.poster is not None else replace(detail, poster=self._so_far(row))
 
     def spend(self) -> Spend:
         """Money so far, the spending limits, and how those have changed within a day."""

@@ -16,8 +16,6 @@ from backends.request import Task
 
 PRODUCT = Path(__file__).resolve().parents[1]
 """Where every file lies that ships with the program: a mistake in one of them is ours, and fatal."""
-UNSERVED = Path(__file__).with_name("comfyui.toml")
-"""Rows whose back end is to come."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -127,8 +125,9 @@ def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
     out, and so is one of ours that it was to change: what the person meant to correct is not known. `Catalog.broken`
     says what is wrong. VideoError("storage") for a mistake in the program's own files only.
     """
-    registered = [entry.catalog for entry in registry().values() if entry.catalog is not None]
-    own = [*(path for path in registered if _ships(path)), UNSERVED]
+    named = [entry.catalog for entry in registry().values() if entry.catalog is not None]
+    registered = [file for path in named for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
+    own = [path for path in registered if _ships(path)]
     own.sort(key=_subject)
     plugins = list(dict.fromkeys(path for path in (*registered, *files) if not _ships(path)))
     persons = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
@@ -145,6 +144,8 @@ def _ships(path: Path) -> bool:
 
 def _subject(path: Path) -> str:
     """What orders our own files: the folder where a file has the name of many, else its own name."""
+    if path.parent.name == "workflows":
+        return path.parent.parent.name
     return path.parent.name if path.name == "models.toml" else path.stem
 
 

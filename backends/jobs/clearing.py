@@ -34,8 +34,11 @@ COLUMNS = "id, parent, state, label, cost, error, inputs, needs, result, ended_a
 
 @dataclass(frozen=True)
 class Wish:
-    """older_s: seconds since the job's end. keep_labels: jobs of these stay. only_copies: also clips whose published
-    copy is gone or changed."""
+    """Which old clips may go.
+
+    older_s: seconds since the job's end. keep_labels: jobs of these stay. only_copies: also clips whose published copy
+    is gone or changed.
+    """
 
     older_s: float
     keep_labels: Collection[str] = ()

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -69,17 +69,31 @@ class Context:
         """The rows, with the person's own files as they were half a second ago at most."""
         now = time.monotonic()
         if self._rows is None or now - self._rows[0] >= LOOK_AGAIN_S:
-            self._rows = (now, load(self.settings.catalog))
+            self._rows = (now, self._near(load(self.settings.catalog)))
         return self._rows[1]
+
+    def _near(self, catalog: Catalog) -> Catalog:
+        """The rows; those of a person's own service that runs on another machine are no local ones."""
+        far = {name for name, entry in registry().items() if entry.near is not None and not entry.near(self.env)}
+        if not far:
+            return catalog
+        rows = (replace(row, where="cloud") if row.provider in far else row for row in catalog.rows)
+        return Catalog(rows, catalog.broken)
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment with the key file under it; read anew, since a person may add a key at any time."""
-        return load_keys(self.settings)[0]
+        """The environment with the key file under it, and the data folder; read anew, since a person may add a key at
+        any time."""
+        return {**load_keys(self.settings)[0], "REELWRIGHT_HOME": str(self.settings.home)}
 
     def access(self, provider: str) -> Access:
         """Who would be asked for this provider with the credentials of this process."""
         return registered(provider).access(self.env)
+
+    def accesses(self, provider: str, model: str = "") -> tuple[Access, ...]:
+        """Everybody who can be asked for it, where it has several servers; for that model where one is named."""
+        entry = registered(provider)
+        return (entry.access(self.env),) if entry.lanes is None else tuple(entry.lanes(self.env, model))
 
     def why_not(self, provider: str) -> str | None:
         """Why this provider cannot be used here, None when it can."""

@@ -236,11 +236,12 @@ def _eta(row: Row) -> float | None:
 
 
 def queue_position(store: Store, row: Row) -> int | None:
-    """How many of the lane stand before it, from 0; None once it has started."""
+    """How many stand before it, from 0: of its lane, or at the service that has taken it where that says so; None once
+    it has started."""
+    if row["queue_position"] is not None and row["state"] in ("queued", "waiting", "running"):
+        return int(row["queue_position"])
     if row["state"] not in ("queued", "waiting"):
         return None
-    if row["queue_position"] is not None:
-        return int(row["queue_position"])
     found = store.row(
         "SELECT count(*) AS n FROM jobs WHERE lane = ? AND state = 'queued' AND seq < ?", (row["lane"], row["seq"])
     )

@@ -81,6 +81,10 @@ class Channel:
         self._free = httpx_client(base_url, self.timing, keep=FREE_CONNECTIONS, connections=FREE_CONNECTIONS)
         self._room = anyio.CapacityLimiter(PAID_CONNECTIONS)
 
+    def headers(self) -> Mapping[str, str]:
+        """What goes with every request to the service's own host."""
+        return self._headers()
+
     def own(self, url: str) -> bool:
         """Whether an address lies on the service's own host, so that the key may go there."""
         return same_origin(url, str(self.base))

@@ -11,10 +11,21 @@ from backends.folders import unquoted
 from backends.provider.registry import registry
 from backends.settings import Settings, read_toml
 
+ANY = "*"
+"""How a name ends that stands for all that begin so: a person's own servers have as many keys as there are servers."""
+
 
 def key_variables() -> tuple[str, ...]:
     """Every variable that a key file may hold: what the installed back ends name (`Registration.keys`)."""
-    return _unique(name for entry in registry().values() for name in entry.keys)
+    return _unique(name for entry in registry().values() for name in entry.keys if not name.endswith(ANY))
+
+
+def is_key(name: str) -> bool:
+    """Whether a key file may hold a variable of that name: one that is named, or that begins as a back end says."""
+    if name in key_variables():
+        return True
+    begins = [key.removesuffix(ANY) for entry in registry().values() for key in entry.keys if key.endswith(ANY)]
+    return name.startswith(tuple(begins)) and name not in address_variables()
 
 
 def address_variables() -> tuple[str, ...]:
@@ -36,8 +47,9 @@ def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     for name in (*variables, *address_variables()):
         if name in env:
             env[name] = unquoted(env[name])
-    found = {name: "environment" for name in variables if env.get(name)}
     kept = _kept(settings)
+    variables = _unique((*variables, *filter(is_key, (*env, *kept))))
+    found = {name: "environment" for name in variables if env.get(name)}
     for name in variables:
         if not env.get(name) and (text := kept.get(name)):
             env[name] = text
@@ -47,7 +59,7 @@ def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
 
 def unread_keys(settings: Settings) -> list[str]:
     """Variables in the key file that no installed back end reads. VideoError as `load_keys`."""
-    return sorted(_kept(settings).keys() - set(key_variables()))
+    return sorted(name for name in _kept(settings) if not is_key(name))
 
 
 def _kept(settings: Settings) -> dict[str, str]:

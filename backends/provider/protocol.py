@@ -8,7 +8,7 @@ Polling, deadlines, back-off, progress and download live in `backends.jobs`, onc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,9 @@ from backends.provider import border
 from backends.request import MediaFacts, VideoRequest
 
 JsonObject = dict[str, Any]
+
+PREVIEW = "preview.jpg"
+"""The file in a job's spool where a service's newest picture of a running job lies, where it gives one."""
 
 
 @dataclass(frozen=True)
@@ -343,12 +346,18 @@ class Registration:
 
     provider: the catalogue rows' provider that this serves. kind: remote (paid service) or local (this machine).
     access(env): who would be asked with that environment. open(env, base_url): the back end itself; only the worker
-    (or its child) calls it. catalog: a TOML file of rows beside the module, None when the rows are elsewhere.
-    keys: the variables that hold its credentials, which the key file may hold too. address: the variable that sets
-    another base URL.
+    (or its child) calls it. catalog: a TOML file of rows beside the module, or a folder of them; None
+    when they are elsewhere.
+    keys: the variables that hold its credentials, which the key file may hold too ("ACME_*" = all that begin so).
+    address: the variable that sets another base URL.
     lacks(env, wire tables of a row's boxes, row id): why that row cannot be used although the back end can (its weights
-    are not here); cheap. For local engines also: warm(prepared, env) names what its process keeps loaded: a process
-    only gets jobs of the same word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
+    are not here); cheap.
+    For services of the person's own: lanes(env, row id or ""): everybody who can be asked, first whom `access` names;
+    near(env): whether it runs on this machine, else its rows are no local ones; poll_s: how soon a job is
+    asked for where its status does not say (None = by how long such jobs take); arrived(clip, env): what is done to a
+    clip's file before it is kept, in place and fit to be done twice, and what to tell of it.
+    For local engines: warm(prepared, env) names what its process keeps loaded: a process only gets jobs of the same
+    word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
     """
 
     provider: str
@@ -357,6 +366,10 @@ class Registration:
     open: Callable[[Mapping[str, str], str], RemoteBackend | LocalBackend]
     catalog: Path | None = None
     lacks: Callable[[Mapping[str, str], tuple[Mapping[str, object], ...], str], str | None] | None = None
+    lanes: Callable[[Mapping[str, str], str], Sequence[Access]] | None = None
+    near: Callable[[Mapping[str, str]], bool] | None = None
+    poll_s: float | None = None
+    arrived: Callable[[Path, Mapping[str, str]], str] | None = None
     warm: Callable[[Prepared, Mapping[str, str]], str] | None = None
     silence_s: float | None = None
     keys: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mcp_server.cli import config, demo, doctor, finish, inspect, jobs, make, models, provenance, pull, show
+from mcp_server.cli import comfyui, config, demo, doctor, finish, inspect, jobs, make, models, provenance, pull, show
 
 app = typer.Typer(
     name="reelwright",
@@ -55,4 +55,5 @@ app.command("finish")(finish.finish)
 app.command("inspect")(inspect.inspect)
 app.command("provenance")(provenance.provenance)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(comfyui.app, name="comfyui")
 app.add_typer(config.app, name="config")

@@ -160,10 +160,11 @@ def list_keys(as_json: Json = False) -> None:
     """List where each key was found; never its value."""
     with opening.failures(as_json):
         found = load_keys(load_settings())[1]
+    more = [name for name in found if name not in key_variables()]
     if as_json:
-        show.as_json({name: found.get(name) for name in key_variables()})
+        show.as_json({name: found.get(name) for name in (*key_variables(), *more)})
     else:
-        show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in key_variables()])
+        show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in (*key_variables(), *more)])
 
 
 @app.command()

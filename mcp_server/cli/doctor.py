@@ -108,7 +108,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
             _back_ends,
             _tested,
             _lanes,
-            *(() if quick else (_accounts,)),
+            *(() if quick else (_accounts, _comfyui)),
         ):
             yield from _told(look, context)
     finally:
@@ -315,6 +315,25 @@ def _accounts(context: Context) -> Iterator[Finding]:
 
     for provider, (answered, text) in ask_accounts(context).items():
         yield Finding("account", "ok" if answered else "note", f"{provider}: {text}")
+
+
+def _comfyui(context: Context) -> Iterator[Finding]:
+    """Each ComfyUI server, and how many of the workflows it can run."""
+    import anyio
+
+    from backends.comfyui.checking import look
+    from backends.comfyui.servers import servers
+
+    for server in servers(context.env):
+        found = anyio.run(look, context.env, server, context.catalog)
+        if found.why:
+            yield Finding("ComfyUI", "note", found.why)
+            continue
+        own = [one for one in found.verdicts if one.own and one.problems]
+        text = f"{found.version} at {found.url}: {len(found.usable)} of {len(found.verdicts)} workflows can be used"
+        yield Finding("ComfyUI", "ok", f"{text} (reelwright comfyui check says what the others lack)")
+        for one in own:
+            yield Finding("ComfyUI", "note", f"{one.model} at {found.url}: {'; '.join(one.problems)}")
 
 
 def _lanes(context: Context) -> Iterator[Finding]:

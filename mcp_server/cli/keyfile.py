@@ -10,15 +10,15 @@ from pathlib import Path
 
 from backends.errors import VideoError
 from backends.jobs.files.private import private_folder
-from backends.provider.keys import key_variables
+from backends.provider.keys import is_key, key_variables
 
 HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"
 
 
 def check(name: str) -> None:
     """VideoError("invalid_request") for a variable that no installed back end reads."""
-    if name not in (known := key_variables()):
-        variables = ", ".join(known)
+    if not is_key(name):
+        variables = ", ".join(key_variables())
         raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {variables}")
 
 

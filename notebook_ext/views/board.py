@@ -110,7 +110,7 @@ def _row(view: JobView) -> dict[str, Any]:
         },
     )
     at = datetime.fromisoformat(view.created_at)
-    return {**kept, "at": at.timestamp(), "has_poster": view.poster is not None}
+    return {**kept, "at": at.timestamp(), "has_poster": view.poster is not None and view.state != "running"}
 
 
 def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("server", "catalog", "jobs", "local", "notebook")
+BENCHES = ("server", "catalog", "jobs", "local", "notebook", "comfyui")
 
 
 def main(names: list[str]) -> None:

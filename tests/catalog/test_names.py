@@ -131,7 +131,8 @@ def test_a_name_like_nothing_gets_no_guess() -> None:
 
 
 def test_a_bare_name_with_several_routes_asks_which() -> None:
-    rows = [replace(row, aliases=()) for row in CATALOG.rows if row.name == "wan2.1-14b"]
+    row = replace(CATALOG.get("local/wan2.1-14b"), aliases=())
+    rows = [replace(row, id="comfyui/wan2.1-14b"), row]
     with pytest.raises(VideoError, match=r"has several routes: comfyui/wan2\.1-14b, local/wan2\.1-14b"):
         Catalog(rows).get("wan2.1-14b")
 

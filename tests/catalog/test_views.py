@@ -51,8 +51,7 @@ def test_rows_without_an_installed_back_end_say_so() -> None:
     told = why(CATALOG.get("local/mochi-1"))
     assert told is not None and told.text.startswith("no NVIDIA GPU on this machine: ")
     assert told.kind == "unsupported", "no key would help"
-    missing = Why("unsupported", "no back end installed for 'comfyui'", installable=False)
-    assert why(CATALOG.get("comfyui/ltx-2")) == missing
+    assert why(CATALOG.get("comfyui/ltx-t2v")) == Why("unsupported", "no ComfyUI server is named: set COMFYUI_URL")
     assert why(CATALOG.get("fal/pika-v2.2")) == Why("auth", "set FAL_KEY", ("FAL_KEY",))
 
 

@@ -52,7 +52,8 @@ class Reply:
 
     cut: send only so many bytes of the body, then end the connection. length: False leaves Content-Length out, so
     that the body ends with the connection. end: what happens to the connection afterwards; "reset" and "close" with
-    `silent` send nothing at all. hold: waited for after what is sent, before the end.
+    `silent` send nothing at all. hold: waited for after what is sent, before the end. take: speaks another protocol on
+    the connection from then on (a WebSocket).
     """
 
     status: int = 200
@@ -63,6 +64,7 @@ class Reply:
     end: Literal["keep", "close", "reset"] = "keep"
     silent: bool = False
     hold: Callable[[], Awaitable[None]] | None = None
+    take: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
 
     @classmethod
     def of(cls, value: Any, status: int = 200, **headers: str) -> Reply:
@@ -118,7 +120,7 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, conn
 async def _send(writer: asyncio.StreamWriter, reply: Reply, *, head_only: bool) -> None:
     if not reply.silent:
         headers = dict(reply.headers)
-        if reply.length:
+        if reply.length and reply.take is None:
             headers["content-length"] = str(len(reply.body))
         if reply.end != "keep" or not reply.length:
             headers["connection"] = "close"
@@ -175,6 +177,9 @@ class Wire:
                 if request.headers.get("connection", "").lower() == "close" and reply.end == "keep":
                     reply.end = "close"
                 await _send(writer, reply, head_only=request.method == "HEAD")
+                if reply.take is not None:
+                    await reply.take(reader, writer)
+                    return
                 if reply.end == "reset":
                     _reset(writer)
                 if reply.end != "keep" or reply.cut is not None or not reply.length:

@@ -20,6 +20,9 @@ NOT_INHERITED = frozenset(
 SHARED = ("sizes", "sources", "price")
 """The tables that a file's rows share."""
 
+BIND = "bind"
+"""The table of a row's workflow: the ComfyUI back end reads it."""
+
 Raw = dict[str, object]
 
 
@@ -51,7 +54,7 @@ def read_file(path: Path, where: str) -> RawFile:
         data = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
     except (OSError, ValueError, RecursionError) as error:
         raise VideoError("storage", f"{where} cannot be read as TOML ({error}): fix or remove it") from None
-    unknown = set(data) - {"provider", *SHARED, "model"}
+    unknown = set(data) - {"provider", *SHARED, "model", BIND}
     models = data.get("model", [])
     listed = cast("list[object]", models) if isinstance(models, list) else [models]
     wrong = [name for name in SHARED if not isinstance(data.get(name, {}), dict)]

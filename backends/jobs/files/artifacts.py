@@ -28,7 +28,7 @@ from backends.jobs.files import copies
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.private import new_private_file, private_folder
 from backends.media.hashing import is_intact, sha256_now
-from backends.provider.protocol import JsonObject
+from backends.provider.protocol import PREVIEW, JsonObject
 
 
 @contextmanager
@@ -169,6 +169,10 @@ class Artifacts:
         with disk_errors("making a work folder"):
             private_folder(folder)
         return folder
+
+    def preview(self, job_id: str) -> Path:
+        """Where a job that runs keeps the newest picture of itself, which is there where its service gives one."""
+        return self.root / "spool" / job_id / PREVIEW
 
     def clear_spool(self, job_id: str) -> None:
         shutil.rmtree(self.root / "spool" / job_id, ignore_errors=True)

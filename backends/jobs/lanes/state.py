@@ -79,11 +79,14 @@ class LaneState:
     posts: Posts = field(default_factory=Posts)
     asking: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(ASKS_AT_ONCE))
     gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
+    poll_s: float | None = None
 
     @classmethod
-    def open(cls, context: Context, hold: Hold, backend: RemoteBackend, engines: Engines) -> LaneState:
+    def open(
+        cls, context: Context, hold: Hold, backend: RemoteBackend, engines: Engines, poll_s: float | None = None
+    ) -> LaneState:
         ids = IdLog.of(context.settings.home)
-        return cls(context, hold, backend, engines, Breaker(context.store, hold.lane), ids)
+        return cls(context, hold, backend, engines, Breaker(context.store, hold.lane), ids, poll_s=poll_s)
 
     def gate(self, model: str) -> Gate:
         if model not in self.gates:
@@ -109,4 +112,6 @@ class LaneState:
 
     def next_poll_s(self, durations: Durations, elapsed_s: float) -> float:
         """When to ask again of a job that was taken `elapsed_s` ago."""
+        if self.poll_s is not None:
+            return self.poll_s
         return next_gap(durations, elapsed_s, self.context.number("POLL_EVERY_S", POLL_EVERY_S))

@@ -14,7 +14,7 @@ from backends.catalog.choose import Choice, choose
 from backends.catalog.price import Estimate, money
 from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
-from backends.jobs import records
+from backends.jobs import admin, records
 from backends.jobs.context import Context
 from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
@@ -28,6 +28,7 @@ from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
 from backends.plain import one_line, quoted
+from backends.provider.protocol import Access
 from backends.provider.registry import registered
 from backends.request import MediaFacts, MediaName, VideoRequest
 
@@ -296,12 +297,20 @@ class Orders:
         jobs = chain.jobs(whole, steps) if steps else [whole]
         return [replace(job, prepared=lora_files.put(job.prepared, inputs.loras)) for job in jobs]
 
+    def _server(self, job: NewJob) -> Access:
+        """Who is asked: of several servers one that is not paused, and of those the one with the fewest open jobs."""
+        servers = self.context.accesses(job.provider, job.prepared.model)
+        if len(servers) < 2:
+            return servers[0] if servers else self.context.access(job.provider)
+        store, waiting = self.context.store, admin.open_by_lane(self.context.store)
+        return min(servers, key=lambda one: (Breaker(store, one.lane).open_for()[0] > 0, waiting.get(one.lane, 0)))
+
     def _on_lane(self, job: NewJob, *, paid: bool) -> NewJob:
         if paid:
             check_paid(self.context.settings.home)
             if lost := why_lost(self.context.settings.home):
                 job = replace(job, notes=(*job.notes, lost))
-        access = self.context.access(job.provider)
+        access = self._server(job)
         closed_for, why = Breaker(self.context.store, access.lane).open_for()
         if closed_for > 0:
             text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -24,6 +25,7 @@ from backends.jobs.store import codec
 from backends.jobs.store.database import Row, to_json
 from backends.media.fetch import FileTooLarge
 from backends.provider.protocol import RemoteFile
+from backends.provider.registry import registered
 
 if TYPE_CHECKING:
     from backends.jobs.run.remote import RemoteRun
@@ -96,6 +98,7 @@ async def _fetch_and_finish(run: RemoteRun, row: Row, files: list[RemoteFile], r
     clip = await deliver(files, spool, kept, row["base_url"], headers, DOWNLOAD_TIMEOUT_S)
     extras, untold = await deliver_extras(files, spool, kept, row["base_url"], headers, EXTRA_TIMEOUT_S)
     crash_point("after-download")
+    told = await _arrived(run, row, clip)
     run.move("finishing", phase="saving the clip")
     whole = await whole_clip(context, run.lane.engines, row, clip)
     further = [path for path, file in extras if file.role == "clip" or path.suffix in (".mp4", ".webm", ".mov")]
@@ -109,10 +112,22 @@ async def _fetch_and_finish(run: RemoteRun, row: Row, files: list[RemoteFile], r
         joined=len(whole.parts),
         further_clips=len(further),
         seed=result.get("seed"),
-        notes=[*(result.get("notes") or ()), *whole.notes, *untold],
+        notes=[*(result.get("notes") or ()), *told, *whole.notes, *untold],
         cost_usd=cost_of(result),
     )
     await to_thread.run_sync(work)
+
+
+async def _arrived(run: RemoteRun, row: Row, clip: Path) -> list[str]:
+    """What the back end does to a clip before it is kept. It is an extra: the clip does not wait for it."""
+    work = registered(row["provider"]).arrived
+    if work is None:
+        return []
+    try:
+        note = await to_thread.run_sync(work, clip, run.lane.context.env)
+    except (OSError, VideoError) as error:
+        note = f"what the service wrote into the clip was left in it ({type(error).__name__})"
+    return [note] if note else []
 
 
 async def _refresh(run: RemoteRun, row: Row) -> bool:

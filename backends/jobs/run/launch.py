@@ -141,11 +141,12 @@ class Launcher:
         why = self.context.why_not(lane["provider"])
         if why is not None:
             return why if self._is_cut_off(lane["provider"]) else f"no_credentials: {why}"
-        if self.context.access(lane["provider"]).lane == lane["key"]:
+        if any(access.lane == lane["key"] for access in self.context.accesses(lane["provider"])):
             return ""
         if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > rotation.ADOPT_AGAIN_S:
             return ""
-        variables = " or ".join(registered(lane["provider"]).access({}).missing)
+        entry = registered(lane["provider"])
+        variables = " or ".join(entry.access({}).missing) or entry.address
         return (
             f"no_credentials: this job belongs to another account or server of {lane['provider']}: set {variables} "
             "as it was, move a queued job with reelwright jobs rebind, or decide what becomes of one that was sent "

@@ -27,7 +27,6 @@ from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.pruning import Pruner
-from backends.provider.registry import registered
 from backends.settings import load_settings
 
 log = logging.getLogger("reelwright.worker")
@@ -213,14 +212,14 @@ class Worker:
         if lane["kind"] == "local":
             return self.context.has_device(lane["key"])
         try:
-            access = registered(lane["provider"]).access(self.context.env)
+            ours = self.context.accesses(lane["provider"])
         except VideoError as error:
             self._tell(lane["key"], error.message)
             return False
         except Exception as error:  # a third party's back end: it must not end the other lanes
             self._tell(lane["key"], in_words(error))
             return False
-        return access.available and access.lane == lane["key"]
+        return any(access.available and access.lane == lane["key"] for access in ours)
 
     def _tell(self, key: str, trouble: str, kind: Literal["", "no_credentials"] = "") -> None:
         """Keep why the lane is not driven, and when that was last met (to a few seconds: each write wakes clients)."""
