@@ -36,7 +36,7 @@ def test_the_smoke_workflow_becomes_a_clip(base: Station, server: FakeServer) ->
 
 
 def test_a_job_shows_its_preview_its_node_and_its_place_while_it_runs(base: Station, server: FakeServer) -> None:
-    server.set(node_s=1.5)
+    server.set(node_s=60.0, steps=300)
     studio = base.studio()
     first, second = studio.submit(smoke()).job_id, studio.submit(smoke(fps=12)).job_id
     shown = until(lambda: studio.get(first).poster, "the running job has a picture")

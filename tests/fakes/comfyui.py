@@ -15,7 +15,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import re
 import struct
 import time
 import uuid
@@ -25,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.comfyui_check import Rejected, checked_graph
+from tests.fakes.comfyui_files import Files
 from tests.fakes.comfyui_socket import Socket, handshake
 from tests.fakes.script import Outcome
-from tests.fakes.service import Handler, Service
+from tests.fakes.service import Handler
 from tests.fakes.wire import Reply, Request
 
 NODES = json.loads((Path(__file__).parent / "comfyui_nodes.json").read_text("utf-8"))
@@ -42,7 +42,6 @@ PICTURE = base64.b64decode(
     "Z2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq"
     "8vP09fb3+Pn6/9oADAMBAAIRAxEAPwCOiiivOPWP/9k="
 )
-PART = re.compile(rb'Content-Disposition: form-data; name="(\w+)"(?:; filename="([^"]*)")?', re.IGNORECASE)
 
 
 @dataclass
@@ -59,7 +58,7 @@ class Run:
     cached: list[str] = field(default_factory=list)
 
 
-class ComfyUI(Service):
+class ComfyUI(Files):
     """Knobs: node_s (seconds a node takes), steps (progress messages of a node), late_s, jobs_api, max_upload (bytes),
     fail (class whose node raises) and fail_words, gifs (files are listed under `gifs`), silent (no file is listed),
     strict_words (a missing class is told as `missing_node_type`), models ({input: [file names]} that loaders have),
@@ -222,55 +221,6 @@ class ComfyUI(Service):
 
     def whole(self, request: Request, outcome: Outcome) -> Reply:
         return Reply.of(self.history)
-
-    # files
-
-    def _kept(self, name: str) -> set[str]:
-        path = self.folder / name
-        return set(path.read_text("utf-8").split("\n")) - {""} if path.exists() else set()
-
-    def _keep(self, name: str, file: str) -> None:
-        with (self.folder / name).open("a", encoding="utf-8") as log:
-            log.write(f"{file}\n")
-
-    def upload(self, request: Request, outcome: Outcome) -> Reply:
-        if len(request.body) > self.knobs["max_upload"]:
-            return Reply(413, {"content-type": "text/plain"}, b"413: Request Entity Too Large")
-        edge = request.headers["content-type"].partition("boundary=")[2].encode()
-        fields: dict[str, str] = {}
-        name, data = "", b""
-        for part in request.body.split(b"--" + edge):
-            shape = PART.search(part)
-            if shape is None:
-                continue
-            value = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
-            if shape[2] is None:
-                fields[shape[1].decode()] = value.decode()
-            else:
-                name, data = shape[2].decode(), value
-        if not name or ".." in fields.get("subfolder", ""):
-            return Reply(400)
-        below = fields.get("subfolder", "")
-        whole = f"{below}/{name}" if below else name
-        self.inputs.add(whole)
-        self._keep("input.txt", whole)
-        self._count("uploaded_bytes")
-        (self.folder / f"input_{hashlib.sha256(whole.encode()).hexdigest()[:12]}").write_bytes(data)
-        return Reply.of({"name": name, "subfolder": below, "type": fields.get("type", "input")})
-
-    def view(self, request: Request, outcome: Outcome) -> Reply:
-        query = request.query
-        whole = "/".join(part for part in (query.get("subfolder", ""), query.get("filename", "")) if part)
-        if whole not in self.files:
-            return Reply(404)
-        data = self.shelf.bytes_of("")
-        kind = {"content-type": "video/mp4", "accept-ranges": "bytes"}
-        shape = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
-        if shape and int(shape[1]) < len(data):
-            start = int(shape[1])
-            kind["content-range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            return Reply(206, kind, data[start:])
-        return Reply(200, kind, data)
 
     # the engine: one run at a time
 
