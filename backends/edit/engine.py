@@ -13,7 +13,7 @@ from backends.edit import copying, export, soundtrack
 from backends.edit.joiner import Joiner
 from backends.edit.plan import Plan, plan
 from backends.edit.request import FinishRequest
-from backends.edit.timeline import Timeline
+from backends.edit.timeline import Frame, Timeline, picture_of
 from backends.edit.words import Cues, Painter, read_words, srt
 from backends.media.probe import probe_clip
 from backends.provider.protocol import Asset, JsonObject, Output, Prepared, Progress
@@ -51,7 +51,7 @@ def finish(
     else:
         painter = Painter(cues, planned.width, planned.height, planned.fps)
         notes += painter.notes
-        frames = (painter.paint(picture, number) for number, picture in enumerate(timeline.frames()))
+        frames = (_painted(painter, frame, number) for number, frame in enumerate(timeline.frames()))
         path = export.write(request.format, planned, frames, heard.path, dest, progress)
     notes += timeline.notes
     shown, told = export.animated(request.format, path, dest, progress)
@@ -68,6 +68,11 @@ def finish(
     }
     beside = _subtitles(cues, dest)
     return Output(path, facts=made, notes=tuple(dict.fromkeys(notes)), extras=beside, export=shown)
+
+
+def _painted(painter: Painter, frame: Frame, number: int) -> Frame:
+    """The frame with the words that are shown then; where none are it stays what it is."""
+    return painter.paint(picture_of(frame), number) if painter.shows(number) else frame
 
 
 def _planned(

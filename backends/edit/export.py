@@ -8,9 +8,10 @@ from pathlib import Path
 
 from backends.edit.plan import Plan
 from backends.edit.request import Format
+from backends.edit.timeline import Frame
 from backends.media.encode import ClipWriter
 from backends.media.forms import MOV, MP4, WEBM, Form
-from backends.media.pixels import Picture
+from backends.media.frames import Timed
 from backends.media.sound import SoundFile
 from backends.provider.protocol import Progress
 
@@ -19,7 +20,7 @@ FORMS: dict[Format, Form] = {"mp4": MP4, "webm": WEBM, "mov": MOV, "gif": MP4, "
 
 
 def write(
-    form: Format, plan: Plan, frames: Iterator[Picture], sound: Path | None, dest: Path, progress: Progress
+    form: Format, plan: Plan, frames: Iterator[Frame], sound: Path | None, dest: Path, progress: Progress
 ) -> Path:
     """Encode the film's frames with the sound of a WAV file; where it is."""
     chosen = FORMS[form]
@@ -27,11 +28,11 @@ def write(
     heard = None if sound is None else SoundFile(sound)
     with ClipWriter(path, plan.width, plan.height, plan.fps, audio_from=heard, form=chosen) as writer:
         for picture in _counted(frames, plan.frames, progress):
-            writer.write(picture)
+            writer.write(picture.frame if isinstance(picture, Timed) else picture)
     return path
 
 
-def _counted(pictures: Iterator[Picture], total: int, progress: Progress) -> Iterator[Picture]:
+def _counted(pictures: Iterator[Frame], total: int, progress: Progress) -> Iterator[Frame]:
     for number, picture in enumerate(pictures):
         progress(0.1 + 0.88 * number / total, "making the film")
         yield picture

@@ -88,6 +88,10 @@ class Painter:
                 f"no font here has {shown}: they show as □; install a font that has them, or leave them out"
             )
 
+    def shows(self, index: int) -> bool:
+        """Whether anything is drawn into the frame of that number."""
+        return any(shown.first <= index < shown.last for shown in self._shown)
+
     def paint(self, frame: Picture, index: int) -> Picture:
         """The frame (uint8 RGB, height x width x 3) with what is shown at number `index`. The frame that is given is
         not changed; it comes back itself where nothing is shown."""

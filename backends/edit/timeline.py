@@ -14,7 +14,7 @@ from backends.edit.between import Between
 from backends.edit.plan import Plan, Segment
 from backends.edit.reframe import Reframe
 from backends.errors import OwnFault, VideoError
-from backends.media.frames import frame_at, last_frame, timed
+from backends.media.frames import Timed, frame_at, last_frame, timed
 from backends.media.images import load_image
 from backends.media.pixels import Picture
 
@@ -24,6 +24,10 @@ SEAM = 1.5
 """A step so many times the clip's first is not seen at a loop's seam."""
 SAME = 0.5
 """Levels (of 255) that two encodings of one picture may differ by."""
+
+
+Frame = Picture | Timed
+"""A picture of the film; a clip's own frame, where it can stand on the film as it is."""
 
 
 class Timeline:
@@ -38,7 +42,7 @@ class Timeline:
         self._files = files
         self._reframe = Reframe(plan.width, plan.height, plan.fit, plan.focus)
 
-    def frames(self) -> Iterator[Picture]:
+    def frames(self) -> Iterator[Frame]:
         loop = self.plan.loop
         if not loop:
             yield from self._film()
@@ -51,10 +55,10 @@ class Timeline:
             if number >= loop:
                 yield picture
 
-    def _film(self) -> Iterator[Picture]:
+    def _film(self) -> Iterator[Frame]:
         """Every clip after the other, each running into the next where there is a cross-fade."""
         fade = self.plan.fade
-        before: Iterator[Picture] | None = None
+        before: Iterator[Frame] | None = None
         for number, segment in enumerate(self.plan.segments):
             pictures = self._of(segment)
             left = segment.frames
@@ -67,7 +71,7 @@ class Timeline:
             yield from islice(pictures, left)
             before = pictures
 
-    def _of(self, segment: Segment) -> Iterator[Picture]:
+    def _of(self, segment: Segment) -> Iterator[Frame]:
         """Exactly segment.frames pictures."""
         path = self._files[segment.place]
         if segment.still:
@@ -102,7 +106,7 @@ class _Source:
         self._tell = tell
         self._ended = False
 
-    def _next(self) -> tuple[Fraction, Callable[[], Picture]] | None:
+    def _next(self) -> Timed | None:
         """The next frame of the clip; a damaged one ends it there."""
         if self._ended:
             return None
@@ -119,19 +123,23 @@ class _Source:
 
     _trouble: VideoError | None = None
 
-    def nearest(self, fps: Fraction) -> Iterator[Picture]:
+    def nearest(self, fps: Fraction) -> Iterator[Frame]:
         """Each film frame shows the clip's frame of its own middle, which no rounding of times can miss."""
         shown, following = self._opened()
-        picture: Picture | None = None
+        picture: Frame | None = None
         for number in range(self._segment.frames):
             at = self._at(number + Fraction(1, 2), fps)
-            while following is not None and following[0] <= at:
+            while following is not None and following.start_s <= at:
                 shown, following, picture = following, self._next(), None
             if following is None:
-                self._tell_short(shown[0], number)
+                self._tell_short(shown.start_s, number)
             if picture is None:
-                picture = self._reframe(shown[1]())
+                picture = shown if self._stands(shown) else self._reframe(shown.picture())
             yield picture
+
+    def _stands(self, shown: Timed) -> bool:
+        """Whether a frame of the clip is a frame of the film as it is."""
+        return shown.native and (shown.frame.width, shown.frame.height) == (self._reframe.width, self._reframe.height)
 
     def between(self, fps: Fraction) -> Iterator[Picture]:
         """Each film frame shows its own moment, made of the two frames around it."""
@@ -139,20 +147,20 @@ class _Source:
         pair: Between | None = None
         for number in range(self._segment.frames):
             at = self._at(Fraction(number), fps)
-            while following is not None and following[0] <= at:
+            while following is not None and following.start_s <= at:
                 shown, following = following, self._next()
                 pair = None
             if following is None:
-                self._tell_short(shown[0], number)
-                picture = pair.a if pair is not None else self._reframe(shown[1]())
+                self._tell_short(shown.start_s, number)
+                picture = pair.a if pair is not None else self._reframe(shown.picture())
                 pair = pair or Between(picture, picture)
                 yield picture
                 continue
             if pair is None:
-                pair = Between(self._reframe(shown[1]()), self._reframe(following[1]()))
-            yield pair.at(float((at - shown[0]) / (following[0] - shown[0])))
+                pair = Between(self._reframe(shown.picture()), self._reframe(following.picture()))
+            yield pair.at(float((at - shown.start_s) / (following.start_s - shown.start_s)))
 
-    def _opened(self) -> tuple[tuple[Fraction, Callable[[], Picture]], tuple[Fraction, Callable[[], Picture]] | None]:
+    def _opened(self) -> tuple[Timed, Timed | None]:
         first = self._next()
         if first is None:
             raise self._named(self._trouble or VideoError("asset", "no frame of it can be decoded"))
@@ -174,9 +182,14 @@ class _Source:
         return VideoError("asset", f"{self._segment.place}: {error.message}")
 
 
-def mixed(one: Picture, other: Picture, share: float) -> Picture:
+def picture_of(frame: Frame) -> Picture:
+    """uint8 RGB, height x width x 3."""
+    return frame.picture() if isinstance(frame, Timed) else frame
+
+
+def mixed(one: Frame, other: Frame, share: float) -> Picture:
     """share 0..1: of the other."""
-    return np.asarray(cv2.addWeighted(one, 1 - share, other, share, 0), np.uint8)
+    return np.asarray(cv2.addWeighted(picture_of(one), 1 - share, picture_of(other), share, 0), np.uint8)
 
 
 def _apart(one: Picture, other: Picture) -> float:

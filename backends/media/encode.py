@@ -21,6 +21,7 @@ import av
 import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from backends.errors import VideoError
@@ -117,18 +118,35 @@ class ClipWriter:
         if self._audio_from is not None:
             self._sound = ClipSound.open(self._audio_from, self._output, form.sound)
 
-    def write(self, frame: Picture) -> None:
-        """Add one frame: uint8 RGB, height x width x 3."""
+    def write(self, frame: Picture | VideoFrame) -> None:
+        """Add one frame: uint8 RGB, height x width x 3; or a decoded one that is upright BT.709 of this size."""
+        if isinstance(frame, VideoFrame):
+            self._encode(self._own(frame))
+            return
         if frame.shape != (self.height, self.width, 3) or frame.dtype != np.uint8:
             raise VideoError(
                 "provider",
                 f"a frame of this clip is uint8 {self.height}x{self.width}x3 RGB, not {frame.dtype} "
                 f"{'x'.join(map(str, frame.shape))}",
             )
+        self._encode(self._to_yuv(np.ascontiguousarray(frame)))
+
+    def _own(self, frame: VideoFrame) -> VideoFrame:
+        """A decoded frame for this encoder, which chooses the kind of each frame itself."""
+        if (frame.width, frame.height) != (self.width, self.height):
+            raise VideoError(
+                "provider", f"a frame of {frame.width}x{frame.height} in a clip of {self.width}x{self.height}"
+            )
+        if frame.format.name != self._form.pix_fmt:
+            frame = frame.reformat(format=self._form.pix_fmt)
+        frame.pict_type = PictureType.NONE
+        frame.color_primaries = frame.color_trc = 1
+        return frame
+
+    def _encode(self, picture: VideoFrame) -> None:
         if self._output is None or self._video is None:
             raise VideoError("provider", "frames are written inside the writer's with block")
         try:
-            picture = self._to_yuv(np.ascontiguousarray(frame))
             picture.pts = self.frames
             picture.time_base = 1 / self.fps
             self._output.mux(self._video.encode(picture))

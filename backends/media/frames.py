@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 from av.video.frame import VideoFrame
 
 from backends.errors import VideoError
 from backends.media.container import Clip, open_clip
-from backends.media.pixels import Picture, ToRGB, upright_of
+from backends.media.pixels import Picture, ToRGB, is_native, upright_of
 
 TIME_TOLERANCE_S = 0.0005
 """Times are read to the millisecond: 0.083 is the third frame at 24 a second, although that begins at 0.08333."""
@@ -33,17 +33,34 @@ def decode(path: Path, *, fps: Fraction | None = None) -> Iterator[Picture]:
         yield from _resampled(clip, pictures, fps)
 
 
-def timed(path: Path, from_s: float = 0.0) -> Iterator[tuple[Fraction, Callable[[], Picture]]]:
-    """Each frame from the one shown at from_s on: its start in seconds from the clip's first frame, and what turns it
-    into a picture (only those that are needed are). Errors as for `decode`; a damaged frame raises where it stands."""
+@dataclass(frozen=True)
+class Timed:
+    """A decoded frame. start_s: from the clip's first frame. native: whether the encoder takes it as it is."""
+
+    start_s: Fraction
+    frame: VideoFrame
+    native: bool
+    _convert: ToRGB
+
+    def picture(self) -> Picture:
+        return self._convert(self.frame)
+
+
+def timed(path: Path, from_s: float = 0.0) -> Iterator[Timed]:
+    """Each frame from the one shown at from_s on; only those that are wanted are turned into pictures. Errors as for
+    `decode`; a damaged frame raises where it stands."""
     with open_clip(path) as clip:
         if from_s > 0:
             clip.container.seek(_wanted(clip, from_s), stream=clip.video, backward=True)
+        aspect = clip.video.sample_aspect_ratio
         convert: ToRGB | None = None
+        native = False
         for frame in clip.container.decode(clip.video):
             _refuse_damaged(clip, frame)
-            convert = convert or ToRGB(upright_of(frame, clip.video.sample_aspect_ratio))
-            yield ((frame.pts or 0) - clip.origin) * clip.time_base, partial(convert, frame)
+            if convert is None:  # once: a frame whose side data was read lives until the next garbage collection
+                convert, native = ToRGB(upright_of(frame, aspect)), is_native(frame, aspect)
+            start_s = ((frame.pts or 0) - clip.origin) * clip.time_base
+            yield Timed(start_s, frame, native and frame.format.name == "yuv420p", convert)
         if convert is None:
             raise _no_frame()
 

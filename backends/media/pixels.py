@@ -85,6 +85,17 @@ def matrix_of(frame: VideoFrame) -> Colorspace:
     return _MATRIX.get(frame.colorspace, untagged)
 
 
+def is_native(frame: VideoFrame, pixel_aspect: Fraction | None) -> bool:
+    """Whether a frame is, as it is, what the encoder writes: upright yuv420p in limited-range BT.709."""
+    full = frame.color_range == _FULL_RANGE
+    same = frame.format.name == "yuv420p" and not full and transfer_of(frame) is None
+    return (
+        same
+        and matrix_of(frame) == Colorspace.ITU709
+        and upright_of(frame, pixel_aspect) == Upright(frame.width, frame.height)
+    )
+
+
 class ToRGB:
     """Decoded frames to pictures of one size; HDR is brought to BT.709 (see `hdr`). It holds the scaler's state, so
     keep one for a clip."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from PIL import Image
 
 from backends.errors import VideoError
+from backends.media.frames import timed
 from tests.edit.making import film, grey_clip, greys, level, near, pictures, times
 from tests.samples import write_clip
 
@@ -123,3 +126,17 @@ def test_a_broken_tail_is_held_and_told(tmp_path: Path) -> None:
     made = film(tmp_path, [tmp_path / "broken.mp4"], speed=1.0, resolution="48p")
     assert len(pictures(made.path)) == 96
     assert any("cannot be decoded from" in note for note in made.notes), made.notes
+
+
+def test_a_long_film_holds_no_more_frames_than_a_short_one(tmp_path: Path) -> None:
+    """A frame whose side data is read lives until the next garbage collection, which may be hundreds of frames on."""
+    clip = grey_clip(tmp_path / "a.mp4", 72)
+    gc.collect()
+    gc.disable()
+    try:
+        for shown in timed(clip):
+            del shown
+        left = sum(isinstance(one, VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left <= 2
