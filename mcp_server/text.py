@@ -213,7 +213,7 @@ def _clip_facts(job: Job) -> str:
         f"{job.duration_s:g} s" if job.duration_s is not None else "",
         f"{job.width}x{job.height}" if job.width else "",
         f"{job.fps:g} fps" if job.fps else "",
-        HEARD[job.audio] if job.audio else "",
+        HEARD.get(job.audio, "") if job.audio else "",
         f"seed {job.seed}" if job.seed is not None else "",
     ]
     return ", ".join(fact for fact in facts if fact)

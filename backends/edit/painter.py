@@ -90,7 +90,7 @@ class Painter:
 
     def shows(self, index: int) -> bool:
         """Whether anything is drawn into the frame of that number."""
-        return any(shown.first <= index < shown.last for shown in self._shown)
+        return any(shown.first <= index < shown.last for track in self._shown.values() for shown in track)
 
     def paint(self, frame: Picture, index: int) -> Picture:
         """The frame (uint8 RGB, height x width x 3) with what is shown at number `index`. The frame that is given is

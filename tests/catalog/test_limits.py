@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -90,9 +91,20 @@ def _legal(draw: st.DrawFn) -> tuple[Row, boxes.Draft]:
             same = {
                 key: value for key, value in other.fields.items() if value != boxes.plain(mode, task).fields.get(key)
             }
+            if not _one_size(mode, {**draft.fields, **same}):
+                continue  # a size and a shape belong together too
             draft.fields.update(same)
             draft.inputs.update(other.inputs)
     return row, draft
+
+
+def _one_size(mode: Mode, fields: Mapping[str, object]) -> bool:
+    """Whether the box has a size of that name in that shape, as far as both are given."""
+    asked = fields.get("resolution"), fields.get("aspect_ratio")
+    return not mode.sizes or any(
+        all(want is None or want == has for want, has in zip(asked, (size.resolution, size.ratio), strict=True))
+        for size in mode.sizes
+    )
 
 
 @settings(max_examples=300, deadline=None)

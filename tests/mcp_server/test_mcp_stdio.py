@@ -70,7 +70,7 @@ def test_a_broken_config_is_told_by_a_call_not_by_a_dead_server(env: dict[str, s
     home.mkdir(parents=True)
     (home / "config.toml").write_text("worker = [")
     with RawClient(env) as client:
-        assert len(client.request("tools/list")["tools"]) == 11
+        assert len(client.request("tools/list")["tools"]) == 12
         words = client.refused("list_jobs")
     assert words.startswith("storage: config.toml in the data folder cannot be read")
     assert "next: ask the user to run `reelwright doctor` in a terminal" in words
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_answered_all_the_same(env: dict[str, str], era: 
             client.send(line)
             until(lambda before=before: len(client.lines) > before, "an answer to what has no id", 5)
             assert client.lines[-1]["id"] is None and client.lines[-1]["error"]["code"] in (-32700, -32600)
-        assert len(client.request("tools/list")["tools"]) == 11
+        assert len(client.request("tools/list")["tools"]) == 12
 
 
 def test_the_id_is_the_requests_own() -> None:
