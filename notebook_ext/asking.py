@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from backends.edit.request import FinishRequest
 from backends.request import CameraMove, VideoRequest, plain_decimal, refuse
 from backends.studio import Prefer, Where
 from backends.verbs import Terms, contradictions, keyframe_order, request_of
@@ -154,6 +155,16 @@ def as_code(request: VideoRequest, label: str = "", take: int = 1) -> str:
         named["max_cost_usd"] = float(plain_decimal(request.max_cost_usd))
     named |= {name: value for name, value in (("label", label), ("take", take if take > 1 else 0)) if value}
     return f"studio.{verb}({', '.join([*first, *(f'{name}={_code(value)}' for name, value in named.items())])})"
+
+
+def film_code(finish: FinishRequest, label: str = "", take: int = 1) -> str:
+    """The Python call that asks for this film again."""
+    named = finish.model_dump(mode="json", exclude={"clips", "max_cost_usd"}, exclude_defaults=True)
+    if finish.max_cost_usd:
+        named["max_cost_usd"] = float(plain_decimal(finish.max_cost_usd))
+    named |= {name: value for name, value in (("label", label), ("take", take if take > 1 else 0)) if value}
+    words = [repr(list(finish.clips)), *(f"{name}={value!r}" for name, value in named.items())]
+    return f"studio.finish_clip({', '.join(words)})"
 
 
 def _short(frame: dict[str, Any]) -> dict[str, Any]:

@@ -8,15 +8,17 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
+from backends.edit.request import build_finish
 from backends.jobs.views import Job as JobView
 from backends.jobs.views import JobPage
 from backends.request import VideoRequest
 from backends.settings import Settings
 from backends.studio import Inspection, Quote, Studio
 from backends.verbs import Terms
-from notebook_ext.asking import Options, as_code, asked
+from notebook_ext.asking import Options, as_code, asked, film_code
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
+from notebook_ext.media_names import media_name
 
 if TYPE_CHECKING:
     from notebook_ext.prices import Prices
@@ -69,6 +71,66 @@ class NotebookStudio:
         """Start a clip that continues `clip` by add_s seconds; the result holds the whole clip."""
         return self._start("extend_clip", {"clip": clip, "add_s": add_s, "prompt": prompt, **options})
 
+    def finish_clip(
+        self,
+        clips: object | Sequence[object],
+        *,
+        crossfade_s: float = 0,
+        aspect_ratio: str | None = None,
+        resolution: str | None = None,
+        fps: float | None = None,
+        fit: str | None = None,
+        focus: Sequence[float] | None = None,
+        loop: bool = False,
+        speed: float = 1,
+        upscaler: str | None = None,
+        narration: object | None = None,
+        music: object | None = None,
+        mute: bool = False,
+        loudness: float | None = None,
+        captions: str | Sequence[str] | None = None,
+        titles: str | Sequence[str] | None = None,
+        format: str = "mp4",
+        max_cost_usd: float | Decimal = 0,
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+    ) -> Job:
+        """Start one film of clips (also jobs that are not finished yet) and stills. Free, and made on this machine.
+
+        clips: 1 to 50 paths, URLs, jobs, pictures; `#t=FROM,TO` (seconds) takes a part, or says how long a still is
+        held. crossfade_s: 0 to 10. fit: crop, pad, blur or refuse, for a picture of another shape; focus: [x, y], 0..1.
+        upscaler: "local" or a model, for max_cost_usd at most. narration: words to speak, or a sound file. loudness:
+        LUFS (-16). captions, titles: lines `FROM-TO TEXT`; captions also as one .srt or .vtt file. format: mp4, webm,
+        mov, gif or webp.
+        """
+        names = [clips] if isinstance(clips, str | Mapping) or not isinstance(clips, Sequence) else clips
+        folder = self.home.folder
+        finish = build_finish(
+            clips=[media_name(clip, folder) for clip in names],
+            crossfade_s=crossfade_s,
+            aspect_ratio=aspect_ratio,
+            resolution=resolution,
+            fps=fps,
+            fit=fit,
+            focus=None if focus is None else list(focus),
+            loop=loop,
+            speed=speed,
+            upscaler=upscaler,
+            narration=None if narration is None else media_name(narration, folder),
+            music=None if music is None else media_name(music, folder),
+            mute=mute,
+            loudness=loudness,
+            captions=_lines(captions),
+            titles=_lines(titles),
+            format=format,
+            max_cost_usd=Decimal(str(max_cost_usd)),
+        )
+        if self.home.free_only and not _is_free(self.inner.quote_finish(finish, label=label)):
+            self.home.refuse_paid()
+        ticket = self.inner.finish_clip(finish, take=take, request_key=request_key, label=label)
+        return self._job(self.inner.get(ticket.job_id), replayed=ticket.replayed)
+
     def _start(self, verb: str, given: Mapping[str, Any]) -> Job:
         request, terms = asked(verb, given, self.home.folder, cap=NOTHING)
         return self.make(request, **terms)
@@ -119,8 +181,6 @@ class NotebookStudio:
 
     def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Inspection:
         """Facts, measures and a contact sheet of a clip or still. against: another clip, to be compared with it."""
-        from notebook_ext.media_names import media_name
-
         other = None if against is None else media_name(against, self.home.folder)
         return self.inner.inspect(media_name(clip, self.home.folder), frames, other)
 
@@ -159,8 +219,10 @@ class NotebookStudio:
 
     def code(self, job_id: str) -> str:
         """The Python call that asks for a job's request again."""
-        view = self.inner.get(job_id)
-        return as_code(self.inner.detail(job_id).asked, view.label, view.take)
+        view, detail = self.inner.get(job_id), self.inner.detail(job_id)
+        if detail.film is not None:
+            return film_code(detail.film, view.label, view.take)
+        return as_code(detail.asked, view.label, view.take)
 
     # research
 
@@ -192,6 +254,10 @@ class NotebookStudio:
         """Let go of the store. Jobs go on by themselves."""
         if "inner" in self.__dict__:
             self.inner.close()
+
+
+def _lines(given: str | Sequence[str] | None) -> list[str] | None:
+    return [given] if isinstance(given, str) else None if given is None else list(given)
 
 
 def _is_free(quote: Quote) -> bool:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backends.edit.request import FinishRequest
 from backends.jobs.files.signed import given_out
+from backends.jobs.order.cut import finish_of
 from backends.jobs.store.database import Row
 from backends.jobs.views import SETTLED
 from backends.provider.protocol import JsonObject
@@ -21,7 +23,8 @@ class Detail:
     """asked: the request as the caller wrote it. inputs: where its media lie now, by place in the request.
     prompt: in full. elapsed_s: seconds from the submit to the end (or to now); run_s: from the start of the work.
     facts: figures of the making (seconds, steps, peak memory, versions), {} for most services. sha256: of the clip.
-    clip, poster: the files in the store (the clip's signed copy where there is one), None until there are any."""
+    clip, poster: the files in the store (the clip's signed copy where there is one), None until there are any.
+    film: of a job of finish_clip, what it was asked for, None for any other."""
 
     asked: VideoRequest
     inputs: Mapping[str, Path]
@@ -32,6 +35,7 @@ class Detail:
     sha256: str
     clip: Path | None
     poster: Path | None
+    film: FinishRequest | None = None
 
 
 def detail_of(row: Row) -> Detail:
@@ -49,4 +53,5 @@ def detail_of(row: Row) -> Detail:
         sha256=result.get("sha256", ""),
         clip=given_out(result)[0] if "file" in result else None,
         poster=Path(result["poster"]) if "poster" in result else None,
+        film=finish_of(row) if asked.task == "finish" else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -179,6 +180,18 @@ def test_pictures_in_memory_become_inputs(tmp_path: Path, studio: NotebookStudio
     ):
         with pytest.raises(VideoError, match=words):
             asked("image_to_video", {"image": wrong}, folder, cap=None)
+
+
+def test_a_film_of_a_clip_and_a_picture_in_memory(tmp_path: Path, studio: NotebookStudio) -> None:
+    shutil.copy(tiny_clip(), tmp_path / "shot.mp4")
+    card = np.full((72, 128, 3), 200, np.uint8)
+    film = studio.finish_clip([tmp_path / "shot.mp4", card], titles="0-1 The end", fit="pad", label="film")
+    assert film.wait().state == "succeeded", film.view
+    assert film.view.task == "finish" and film.view.cost_usd == 0 and Path(film.view.file or "").exists()
+    assert studio.finish_clip(["shot.mp4", card], titles=["0-1 The end"], fit="pad").job_id == film.job_id
+    with pytest.raises(VideoError, match="speed"):
+        studio.finish_clip("shot.mp4", speed=100)
+    assert "finish_clip" in studio.code(film.job_id)
 
 
 def test_arguments_in_their_many_forms(tmp_path: Path) -> None:
