@@ -66,7 +66,10 @@ def look(context: Context, name: MediaName, principal: str, frames: int, against
 
 
 def _origin(context: Context, one: _Named) -> list[str]:
-    """Where it comes from, in a line or two. An extra: what cannot be read is told, and ends no look."""
+    """Where it comes from, in a line or two; nothing for a still that was taken from a clip just now. An extra: what
+    cannot be read is told, and ends no look."""
+    if one.row is None and not one.name:
+        return []
     try:
         found = of_job(context, one.row) if one.row is not None else of_open(context, one.path, one.name)
     except (VideoError, OSError) as error:

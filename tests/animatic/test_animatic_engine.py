@@ -33,7 +33,8 @@ def child(code: str, *arguments: str) -> str:
 
 def test_it_is_found_by_its_entry_point_and_needs_nothing() -> None:
     registration = registered("animatic")
-    assert (registration.provider, registration.kind, registration.catalog) == ("animatic", "local", None)
+    assert (registration.provider, registration.kind) == ("animatic", "local")
+    assert registration.catalog is not None and registration.catalog.name == "models.toml"
     access = registration.access({})
     assert (access.lane, access.available) == ("cpu", True)
     assert isinstance(register().open({}, ""), Animatic)

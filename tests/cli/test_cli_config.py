@@ -104,7 +104,11 @@ def test_a_key_is_typed_unseen_at_a_terminal(shell: Make) -> None:
 @pytest.mark.parametrize(
     ("name", "typed", "told"),
     [
-        ("NO_SUCH_KEY", SECRET, "no key is called 'NO_SUCH_KEY': the variables are COMFYUI_AUTHORIZATION, FAL_KEY, "),
+        (
+            "NO_SUCH_KEY",
+            SECRET,
+            "no key is called 'NO_SUCH_KEY': the variables are ARK_API_KEY, COMFYUI_AUTHORIZATION, FAL_KEY, ",
+        ),
         ("FAL_KEY", "  \n", "no value for FAL_KEY: type it, or pipe it to standard input"),
         ("FAL_KEY", f"{SECRET}\n{SECRET}\n", "the value for FAL_KEY holds line breaks or control characters"),
     ],

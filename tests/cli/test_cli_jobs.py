@@ -17,7 +17,7 @@ PAID = ("make", "a boat", "--model", "paid/quick", "--duration", "4", "--resolut
 
 def test_a_list_and_the_money_so_far(shell: Make, serve: Serve) -> None:
     used = shell(serve())
-    limits = "; the person allows $5.00 a job"
+    limits = "; the user allows $5.00 a job"
     none = f"today (UTC) $0 of $20.00: $0 spent, $0 reserved; all days: $0 spent, $0 reserved{limits}"
     assert used.done("jobs").lines == ["no jobs", none]
     one = used.done(*PAID, "--label", "boat", "--no-wait").json

@@ -158,10 +158,11 @@ class JobMachine(RuleBasedStateMachine):
         return sum(row["state"] != self.seen[row["id"]] for row in rows) >= min(steps, len(rows))
 
     def _at_rest(self) -> bool:
-        """Nobody works, or nothing is left to do, or the lane is paused."""
+        """Nobody works, or nothing is left to do today, or the lane is paused."""
+        tomorrow = "state = 'queued' AND phase LIKE 'waits for the day''s limit%'"
         return (
             not any(map(is_alive, self.workers))
-            or not self.station.rows(f"SELECT 1 FROM jobs WHERE state NOT IN {tuple(SETTLED)}")
+            or not self.station.rows(f"SELECT 1 FROM jobs WHERE state NOT IN {tuple(SETTLED)} AND NOT ({tomorrow})")
             or bool(self.station.rows("SELECT 1 FROM lanes WHERE breaker <> ''"))
         )
 

@@ -240,7 +240,7 @@ def test_a_still_of_an_hdr_clip_is_told_on_the_job_that_uses_it(station: Station
         request = animate(f"video://jobs/{job.job_id}/{part}", f"push in {number}", fit="crop")
         assert told in studio.submit(request).notes
     source = {"path": str(clip), "sha256": result["sha256"]}
-    later = studio.context.inputs.settle({"still_of": source, "part": "last_frame", "t": 0.0})
+    later = studio.context.inputs.settle("frames[0].image", {"still_of": source, "part": "last_frame", "t": 0.0})
     assert told_of(later) == [told] and "note" not in later
     assert studio.inspect(f"video://jobs/{job.job_id}/last_frame").text.endswith(told)
 

@@ -130,7 +130,7 @@ def test_a_card_is_one_homes_at_a_time(home: Stand, card: Path) -> None:
     first = one.submitted("red", "wait for the gate")
     until(lambda: one.studio.get(first).progress > 0, "the first home works on the card")
     second = two.submitted("red", "after the other")
-    until(lambda: "another home" in two.studio.get(second).phase, "the second home says what it waits for", 40)
+    until(lambda: "another data folder" in two.studio.get(second).phase, "the second home says what it waits for", 40)
     told = two.studio.get(second)
     assert told.state == "queued" and told.phase.startswith(f"waits for gpu:{CARD}: another data folder")
     (card / "GATE").touch()

@@ -55,10 +55,10 @@ def test_a_model_that_has_it_says_how_much(context: Context) -> None:
 
 def test_one_that_has_not_says_what_happens_and_who_has(context: Context) -> None:
     brush = control("runway/gen4_turbo", "motion", context)
-    assert brush.kind == "none" and brush.most == 0 and brush.models == ("animatic",)
+    assert brush.kind == "none" and brush.most == 0 and brush.models == ("animatic", "comfyui/wan-track")
     assert brush.text == (
         "runway/gen4_turbo has no motion brush: regions would be refused; say the motion in the prompt. "
-        "Models that have one: animatic (free)."
+        "Models that have one: animatic (free), comfyui/wan-track (free, not configured)."
     )
     frames = control("runway/gen4_turbo", "keyframes", context)
     assert frames.kind == "none" and len(frames.models) == 3 and frames.models[0] == "animatic"
@@ -71,7 +71,7 @@ def test_words_are_no_control(context: Context) -> None:
     assert camera.kind == "words" and camera.most == 20
     assert camera.text == (
         "runway/gen4_turbo takes camera moves as words in the prompt, and may follow them loosely. "
-        "A control of its own: animatic (free)."
+        "A control of its own: animatic (free), comfyui/wan-camera (free, not configured)."
     )
 
 
