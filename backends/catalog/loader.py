@@ -127,7 +127,7 @@ def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
     """
     named = [entry.catalog for entry in registry().values() if entry.catalog is not None]
     registered = [file for path in named for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
-    own = sorted({path for path in registered if _ships(path)}, key=_subject)
+    own = sorted(dict.fromkeys(path for path in registered if _ships(path)), key=_subject)
     plugins = list(dict.fromkeys(path for path in (*registered, *files) if not _ships(path)))
     persons = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
     stamp = tuple(_stamp(path) for path in (*own, *plugins, *persons))
