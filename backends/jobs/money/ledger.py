@@ -97,7 +97,7 @@ _HELD = "state IN ('reserved', 'unresolved')"
 
 def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> int:
     """What is spent or held, by the kept sums: `where` may name day and provider."""
-    row = tx.row(f"SELECT coalesce(sum(settled + held), 0) AS spent FROM spent WHERE {where}", params)
+    row = tx.row(f"SELECT coalesce(sum(settled + held), 0) AS spent FROM spent AS booked WHERE {where}", params)
     return int(row["spent"]) if row else 0
 
 
@@ -132,17 +132,16 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, job
         )
     today = utc_day()
     checks: list[tuple[str, tuple[str, ...], Decimal | None, str, str]] = [
-        ("ledger.day = ?", (today,), limits.per_day, "a day", "per_day_usd")
+        ("booked.day = ?", (today,), limits.per_day, "a day", "per_day_usd")
     ]
     if provider in limits.per_provider_day:
         limit = limits.per_provider_day[provider]
-        where = "ledger.day = ? AND ledger.provider = ?"
+        where = "booked.day = ? AND booked.provider = ?"
         checks.append((where, (today, provider), limit, f"a day at {provider}", f"per_day_usd.{provider}"))
     for where, params, limit, words, name in checks:
         if limit is None:
             continue
-        spent = _spent(tx, where.replace("ledger.", ""), params)
-        spent -= _gives_way(tx, job, where, params) if job else 0
+        spent = _spent(tx, where, params) - (_gives_way(tx, job, where, params) if job else 0)
         if spent + high > to_micro(limit):
             raise VideoError(
                 "wall",
@@ -180,9 +179,9 @@ def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[
     if own is None:
         return 0
     later = source.row(
-        "SELECT coalesce(sum(ledger.reserved), 0) AS held FROM jobs JOIN ledger ON ledger.job = jobs.id "
+        "SELECT coalesce(sum(booked.reserved), 0) AS held FROM jobs JOIN ledger AS booked ON booked.job = jobs.id "
         f"WHERE jobs.{OPEN} AND jobs.state IN ('waiting', 'queued') "
-        f"AND jobs.seq > (SELECT seq FROM jobs WHERE id = ?) AND ledger.state = 'reserved' AND {where}",
+        f"AND jobs.seq > (SELECT seq FROM jobs WHERE id = ?) AND booked.state = 'reserved' AND {where}",
         (job, *params),
     )
     return int(own["reserved"]) + (int(later["held"]) if later else 0)

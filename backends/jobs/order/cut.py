@@ -19,7 +19,7 @@ from backends.edit.request import FinishRequest
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
-from backends.jobs.order.order import Order
+from backends.jobs.order.order import Order, key_of_take
 from backends.jobs.records import NewJob
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
@@ -65,7 +65,7 @@ class Cut(Order):
 
     def key(self, digest: str) -> str:
         if self.before is not None:
-            return f"{str(self.before['request_key']).rpartition(' ')[0]} {self.take}"
+            return key_of_take(self.before, self.take)
         return super().key(digest)
 
     def digest(self, inputs: Resolved) -> str:

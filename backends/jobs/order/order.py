@@ -94,4 +94,9 @@ class Again(Order):
         return str(self.of["digest"])
 
     def key(self, digest: str) -> str:
-        return f"{str(self.of['request_key']).rpartition(' ')[0]} {self.take}"
+        return key_of_take(self.of, self.take)
+
+
+def key_of_take(of: Row, take: int) -> str:
+    """The key of another take of a job that is there, the one that the original call with that take would have."""
+    return f"{str(of['request_key']).rpartition(' ')[0]} {take}"
