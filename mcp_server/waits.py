@@ -35,7 +35,7 @@ def report(jobs: Sequence[Job], told: Told) -> tuple[str, Plain]:
         told.tell(job, in_full=job.job_id in whole)
     paragraphs = [
         *(text.job_text(job) for job in full),
-        "\n".join(_row_text(rows[job.job_id]) for job in jobs if job.job_id in rows),
+        "\n".join(_rows_text([rows[job.job_id] for job in jobs if job.job_id in rows])),
         "\n".join(one_line(f"note of all {len(full)} jobs told above: {note}") for note in shared),
         f"next: {following}" if following else "",
     ]
@@ -80,11 +80,26 @@ def _row(job: Job, told: Told) -> Plain:
     return {name: value for name, value in row.items() if value not in ("", None, [])}
 
 
+def _rows_text(rows: Sequence[Plain]) -> list[str]:
+    """A line or more for each job that runs or has something new; then one line for all that ended alike before."""
+    news: list[str] = []
+    before: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get("told") and "notes" not in row:
+            before.setdefault(f"{_lead(row)}{row['state']}, told before: ", []).append(str(row["job_id"]))
+        else:
+            news.append(_row_text(row))
+    return news + [lead + ", ".join(ids) for lead, ids in before.items()]
+
+
+def _lead(row: Plain) -> str:
+    return f"{text.PREVIS} " if row.get("engine") == "previs" else ""
+
+
 def _row_text(row: Plain) -> str:
     """`job_x: running 35%, label dawn, place 3 in the queue, about 30 s left`, and its new notes below."""
-    lead = f"{text.PREVIS} " if row.get("engine") == "previs" else ""
-    progress = row.get("progress")
-    parts = [f"{lead}{row['job_id']}: {row['state']}" + (f" {progress:.0%}" if isinstance(progress, float) else "")]
+    share = f" {progress:.0%}" if isinstance(progress := row.get("progress"), float) else ""
+    parts = [f"{_lead(row)}{row['job_id']}: {row['state']}{share}"]
     if row.get("timed_out"):
         parts.append("timed out")
     if row.get("told"):

@@ -54,7 +54,7 @@ def spilling() -> Iterator[Spill]:
             told.asked.append((self.command, self.path))
             self.rfile.read(int(self.headers.get("content-length", "0")))
             self.send_response(told.status)
-            headers = {"content-type": "application/json", **told.headers}
+            headers = {"content-type": "application/json", "connection": "close", **told.headers}
             if not told.endless:
                 headers.setdefault("content-length", str(len(told.body)))
             for name, value in headers.items():

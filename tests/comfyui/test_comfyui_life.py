@@ -38,8 +38,9 @@ def test_the_smoke_workflow_becomes_a_clip(base: Station, server: FakeServer) ->
 def test_a_job_shows_its_preview_its_node_and_its_place_while_it_runs(base: Station, server: FakeServer) -> None:
     server.set(node_s=60.0, steps=300)
     studio = base.studio()
-    first, second = studio.submit(smoke()).job_id, studio.submit(smoke(fps=12)).job_id
+    first = studio.submit(smoke()).job_id
     shown = until(lambda: studio.get(first).poster, "the running job has a picture")
+    second = studio.submit(smoke(fps=12)).job_id
     assert Path(shown).read_bytes().startswith(b"\xff\xd8") and studio.detail(first).poster == Path(shown)
     job = studio.get(first)
     assert job.state == "running" and 0 < (job.progress or 0) < 1 and str(job.phase).startswith("node ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def test_twelve_jobs_cost_less_than_twelve_thousand_tokens(station: Station, ser
             assert in_full(answer) == [] and "12 go on: wait_for_job again with the same job_ids" in words
             waited += 1
         while len(told) < 12:
-            service.tell()
+            for one in until(lambda: working(service)[:2], "the service works on some"):
+                service.tell(one)
+            until(partial(ended, station, len(told) + 2), "two more have ended")
             answer, words = agent.wait(ids, until="any", timeout_s=20)
             jsonschema.validate(answer, schema)
             news = in_full(answer)
@@ -154,10 +157,17 @@ def open_jobs(service: FakeServer, count: int) -> list[str]:
     """The service's ids of the jobs that it works on, once it has so many."""
 
     def found() -> list[str]:
-        working = [job["id"] for job in service.jobs() if job["ended_at"] is None]
-        return working if len(working) == count else []
+        return open_ones if len(open_ones := working(service)) == count else []
 
     return until(found, f"{count} jobs at the service")
+
+
+def working(service: FakeServer) -> list[str]:
+    return [job["id"] for job in service.jobs() if job["ended_at"] is None]
+
+
+def ended(station: Station, count: int) -> bool:
+    return len(station.rows("SELECT 1 FROM jobs WHERE state = 'succeeded'")) >= count
 
 
 def job(name: str, **fields: Any) -> Job:
@@ -195,8 +205,8 @@ def test_a_previs_row_says_so_first() -> None:
     waits.report(jobs, told)
     words, answer = waits.report(jobs, told)
     assert words.splitlines()[:2] == [
-        "PREVIS (no generative model) job_a: succeeded, told before",
         'PREVIS (no generative model) job_b: running, "finding the way"',
+        "PREVIS (no generative model) succeeded, told before: job_a",
     ]
     assert [row["engine"] for row in answer["jobs"]] == ["previs", "previs"]
 
