@@ -158,7 +158,7 @@ async def test_an_unclear_submit_is_found_by_its_key(kling: Subject, job_key: st
     ready = asked(kling.backend, TURBO)
     assert kling.backend.submit_dedupe == "key"
     none = await kling.backend.reconcile(ready, job_key, 0.0)
-    assert none.matches == () and none.complete == "Kling's: it knows no task of this key (code 1203)"
+    assert none.matches == () and none.complete == "Kling's: it knows no job of this key (code 1203)"
     kling.server.script("submit", {"lose": True})
     with pytest.raises(VideoError, match="must not be sent again"):
         await kling.start(ready, job_key)
