@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from backends.errors import Next, OwnFault, Problem, VideoError
+from backends.facts import MediaFacts
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.held import held
@@ -38,7 +39,7 @@ from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
 from backends.provider.network import check_download
 from backends.provider.protocol import Asset, JsonObject
-from backends.request import MediaFacts, MediaName, VideoRequest
+from backends.request import MediaName, VideoRequest
 
 MAX_INPUT = 2 << 30
 """Bytes of one input."""

@@ -22,7 +22,8 @@ from backends.catalog.rules.tags import check_tags
 from backends.catalog.staleness import end_text
 from backends.catalog.views import money_field
 from backends.errors import A_PERSON, VideoError
-from backends.request import MediaFacts, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import VideoRequest
 
 UNPRICED = (
     "its price is unknown: it starts only where the setting allow_unknown_price is true, with max_cost_usd "

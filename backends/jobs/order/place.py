@@ -14,6 +14,7 @@ from backends.catalog.choose import Choice, choose
 from backends.catalog.price import Estimate, money
 from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
+from backends.facts import MediaFacts
 from backends.jobs import admin, records
 from backends.jobs.context import Context
 from backends.jobs.files.names import stem_of
@@ -30,7 +31,7 @@ from backends.jobs.store.filesystems import check_paid, why_lost
 from backends.plain import one_line, quoted
 from backends.provider.protocol import Access
 from backends.provider.registry import registered
-from backends.request import MediaFacts, MediaName, VideoRequest
+from backends.request import MediaName, VideoRequest
 
 PREVIS = "PREVIS is in it: clips that no generative model made"
 """What is told of a film of previsualisations."""
