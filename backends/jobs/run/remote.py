@@ -59,6 +59,7 @@ class RemoteRun:
         self.cancel_sent = False
         self.unclear_since: float | None = None
         self.looks = 0
+        self.doubted = 0.0
         self._inside = False
         self._surprises = BackOff()
         self._cancel_at = 0.0
