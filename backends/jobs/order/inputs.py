@@ -63,7 +63,7 @@ class Resolved:
     """The inputs of one request. entries: as kept in the row. hashes: by place, what stands for the content in the
     request's digest. facts: what is known (or predicted) of each. needs: unfinished jobs to wait for. added: the blobs
     that this very look has put into the store. notes: what to tell of how files were found. loras: the files among the
-    request's LoRAs, by place."""
+    request's LoRAs, by place. made_of: the revision of the model that the request names, "" for most."""
 
     entries: dict[str, JsonObject]
     hashes: dict[str, str]
@@ -72,6 +72,7 @@ class Resolved:
     added: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loras: Mapping[str, LoraFile] = field(default_factory=dict[str, LoraFile])
+    made_of: str = ""
 
 
 @dataclass(frozen=True)
