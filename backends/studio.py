@@ -19,7 +19,7 @@ from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
 from backends.facts import MediaFacts
-from backends.jobs import decisions, records
+from backends.jobs import archive, decisions, records
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
@@ -258,9 +258,7 @@ class Studio:
     # watching
 
     def _row(self, job_id: str) -> Row:
-        row = self.context.store.row(
-            "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job_id.removeprefix("video://jobs/"), self.principal)
-        )
+        row = archive.job_row(self.context.store, job_id.removeprefix("video://jobs/"), self.principal)
         if row is None:
             raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
         return row
@@ -293,6 +291,14 @@ class Studio:
             self.launcher.ensure(lane["key"])
         return page.model_copy(update={"spend": self._with_changes(page.spend)})
 
+    def archived(
+        self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> JobPage:
+        """Archived jobs newest first, and what has been spent. Naming one of them anywhere brings it back."""
+        store = self.context.store
+        page = archive.page(store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
+        return page.model_copy(update={"spend": self._with_changes(page.spend)})
+
     def recent(self, limit: int = 50) -> list[Job]:
         """The newest jobs in full, newest first, whoever started them."""
         rows = self.context.store.rows(
@@ -304,7 +310,7 @@ class Studio:
     def detail(self, job_id: str) -> Detail:
         """The request as asked, the times and the facts of a job's making."""
         row = self._row(job_id)
-        detail = detail_of(row)
+        detail = detail_of(row, self.context.artifacts.places)
         return detail if detail.poster is not None else replace(detail, poster=self._so_far(row))
 
     def spend(self) -> Spend:

@@ -13,6 +13,7 @@ from backends.errors import VideoError
 from backends.jobs import clearing, preferences, upkeep
 from backends.jobs.clearing import Wish
 from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.files.sizes import bytes_of
 from backends.jobs.views import Job
 from backends.studio import Studio
 from tests.cli.shell import Shell
@@ -68,13 +69,13 @@ def test_old_clips_go_and_their_published_copies_stay(station: Station, studio: 
     age(studio, old.job_id)
     store, kept = studio.context.store, artifacts(station)
     planned = clearing.plan(store, kept, OLD)
-    before = clearing.kept_bytes(kept)
+    before = bytes_of(kept.root)
     assert planned.jobs == {old.job_id} and folders(station) == {old.job_id, new.job_id}, "a plan removes nothing"
     assert {one.what for one in planned.leftovers} == {
         f"the kept clip of job {old.job_id}",
         "an input that no job names",
     }
-    assert clearing.clear(store, kept, OLD) == planned.bytes == before - clearing.kept_bytes(kept) > 1000
+    assert clearing.clear(store, kept, OLD) == planned.bytes == before - bytes_of(kept.root) > 1000
     assert folders(station) == {new.job_id}
     job = studio.get(old.job_id)
     assert job.file == old.file and Path(job.file or "").exists() and studio.provenance(job.job_id).is_whole

@@ -16,7 +16,7 @@ from backends.catalog.price import Estimate, money
 from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
 from backends.facts import MediaFacts
-from backends.jobs import admin, records
+from backends.jobs import admin, archive, records
 from backends.jobs.context import Context
 from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
@@ -210,6 +210,7 @@ class Orders:
         for digest in digests:
             key = order.key(digest)
             try:
+                archive.bring_back_same(self.context.store, self.principal, key)
                 found = records.find_same(
                     self.context.store, self.principal, key, digest, given=key.startswith("given ")
                 )

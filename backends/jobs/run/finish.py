@@ -19,7 +19,7 @@ from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
 from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Transaction, to_json
+from backends.jobs.store.database import Row, Transaction
 from backends.media.hashing import sha256_now
 from backends.provider.protocol import JsonObject
 
@@ -98,6 +98,7 @@ def finish(
         result["export"] = str(placed[f"export{export.suffix}"])
     if row["parent"] is None:
         told += leave(context, row, result, [Path(path) for path in result["extras"][:joined]])
+    kept = artifacts.places.result_to_row(result)
     crash_point("before-succeeded")
 
     def write(tx: Transaction) -> None:
@@ -116,7 +117,7 @@ def finish(
             hold,
             job,
             "succeeded",
-            result=to_json(result),
+            result=kept,
             progress=1.0,
             cost=booked.cost,
             cost_basis=words,

@@ -42,7 +42,7 @@ async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -
     if row["task"] != "extend":
         return Whole(clip)
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
-    source = assets_of(json.loads(row["inputs"])).get("source_clip")
+    source = assets_of(context.artifacts.places.inputs_of(row)).get("source_clip")
     facts = await to_thread.run_sync(context.sandbox.check, clip)
     if source is None or not only_the_new_part(facts, source.facts, prepared.request.duration_s or 0.0):
         return Whole(clip)

@@ -303,7 +303,8 @@ class RemoteRun:
         columns: dict[str, Any] = {}
         if done.handle is not None:
             columns = {"handle": to_json(codec.handle_to_json(done.handle)), "remote_id": done.handle.remote_id}
-        result = to_json({"files": [codec.file_to_json(file) for file in done.files], "cost_usd": _text(done.cost_usd)})
+        files = [codec.file_to_json(file) for file in done.files]
+        result = self.lane.context.artifacts.places.result_to_row({"files": files, "cost_usd": _text(done.cost_usd)})
         self.move("downloading", durable=True, accepted_at=now, remote_done_at=now, result=result, **columns)
 
     # submitting
@@ -397,7 +398,7 @@ class RemoteRun:
                 "downloading",
                 durable=True,
                 remote_done_at=time.time(),
-                result=to_json(result),
+                result=self.lane.context.artifacts.places.result_to_row(result),
                 phase="downloading the clip",
                 **columns,
             )
