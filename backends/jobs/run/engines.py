@@ -220,8 +220,9 @@ class Engines:
             await child.kill()
 
     async def _start(self) -> anyio.abc.Process:
+        started: anyio.abc.Process | None = None
         with anyio.CancelScope(shield=True):  # a process whose start is broken off would be nobody's
-            return await anyio.open_process(
+            started = await anyio.open_process(
                 [sys.executable, "-P", "-m", "backends.jobs.run.engine_child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -229,6 +230,8 @@ class Engines:
                 env=self._env,
                 start_new_session=True,
             )
+        assert started is not None
+        return started
 
     async def close(self) -> None:
         while self._idle:
