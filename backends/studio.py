@@ -18,6 +18,7 @@ from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
+from backends.facts import MediaFacts
 from backends.jobs import archive, decisions, records
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
@@ -34,7 +35,7 @@ from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
-from backends.request import TASKS, MediaFacts, MediaName, VideoRequest
+from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 
 __all__ = ["Inspection", "Prefer", "Quote", "Studio", "Where"]

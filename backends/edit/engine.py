@@ -15,9 +15,9 @@ from backends.edit.plan import Plan, plan
 from backends.edit.request import FinishRequest
 from backends.edit.timeline import Frame, Timeline, picture_of
 from backends.edit.words import Cues, Painter, read_words, srt
+from backends.facts import MediaFacts
 from backends.media.probe import probe_clip
 from backends.provider.protocol import Asset, JsonObject, Output, Prepared, Progress
-from backends.request import MediaFacts
 
 
 class Editor:

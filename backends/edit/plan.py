@@ -14,8 +14,9 @@ from backends.catalog.rules.shape import CROP_LIMIT, SAME_RATIO, even, lost
 from backends.catalog.schema.span import lines_of, number_text, ratio_value
 from backends.edit.request import FinishRequest
 from backends.errors import Problem, VideoError, listing
+from backends.facts import MediaFacts
 from backends.media.rates import exact_rate
-from backends.request import Fit, MediaFacts, MediaName
+from backends.request import Fit, MediaName
 
 HOLD_S = 3.0
 """For how long a still is held that does not say it."""

@@ -60,9 +60,10 @@ export function card(host) {
 	let url = null;
 	const clearStage = () => { host.free(url); url = null; stage.replaceChildren(); };
 	async function fillStage(now) {
-		const mine = now.state === "succeeded" ? now.job_id : "";
+		const mine = now.state === "succeeded" ? now.job_id : now.preview ? `${now.job_id} ${now.preview}` : "";
 		if (staged === mine) return;
 		staged = mine;
+		if (now.preview) return showPreview(mine);
 		clearStage();
 		if (!mine) return;
 		const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !still(), ariaLabel: now.prompt || now.task });
@@ -79,6 +80,14 @@ export function card(host) {
 		} catch (error) {
 			if (mine === staged) tell(`The clip cannot be shown here (${error.message}): open ${now.file}`);
 		}
+	}
+
+	// What the model has so far; the picture before stays until the next one is here.
+	async function showPreview(mine) {
+		const { buffers } = await ask("poster").catch(() => ({ buffers: [] }));
+		if (mine !== staged) return;
+		clearStage();
+		if (buffers[0]) stage.append(h("img", { src: url = blobUrl(buffers, "image/jpeg"), alt: "What there is so far" }));
 	}
 
 	let quoted = "";

@@ -14,6 +14,7 @@ import numpy as np
 
 from backends.edit.engine import finish
 from backends.edit.request import build_finish
+from backends.facts import MediaFacts
 from backends.media.encode import ClipWriter
 from backends.media.hear import check_sound
 from backends.media.images import check_image
@@ -21,7 +22,7 @@ from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, sniff
 from backends.media.probe import probe_clip
 from backends.media.sound import Samples
 from backends.provider.protocol import Asset, Output
-from backends.request import MediaFacts, MediaName
+from backends.request import MediaName
 
 SIZE = (96, 64)
 

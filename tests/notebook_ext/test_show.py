@@ -180,4 +180,4 @@ def test_every_view_is_one_module_without_imports_and_with_names_of_its_own() ->
 
 
 def test_the_front_end_is_small() -> None:
-    assert sum(path.stat().st_size for path in STATIC.iterdir()) <= 50_000
+    assert sum(path.stat().st_size for path in STATIC.iterdir()) <= 60_000

@@ -17,6 +17,7 @@ from backends.edit.cues import Kind, read_lines, within
 from backends.edit.plan import Plan, forecast
 from backends.edit.request import FinishRequest
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs import records
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.order.order import Order, key_of_take
@@ -25,7 +26,7 @@ from backends.jobs.store import codec
 from backends.jobs.store.database import Row
 from backends.provider.protocol import Prepared
 from backends.provider.registry import registered
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 EDITOR = "edit"
 """The provider, the engine and the model's name of every film."""

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from backends.errors import Next, OwnFault, Problem, VideoError
+from backends.facts import MediaFacts
 from backends.jobs import archive
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
@@ -40,7 +41,7 @@ from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
 from backends.provider.network import check_download
 from backends.provider.protocol import Asset, JsonObject
-from backends.request import MediaFacts, MediaName, VideoRequest
+from backends.request import MediaName, VideoRequest
 
 MAX_INPUT = 2 << 30
 """Bytes of one input."""
@@ -64,7 +65,7 @@ class Resolved:
     """The inputs of one request. entries: as kept in the row. hashes: by place, what stands for the content in the
     request's digest. facts: what is known (or predicted) of each. needs: unfinished jobs to wait for. added: the blobs
     that this very look has put into the store. notes: what to tell of how files were found. loras: the files among the
-    request's LoRAs, by place."""
+    request's LoRAs, by place. made_of: the revision of the model that the request names, "" for most."""
 
     entries: dict[str, JsonObject]
     hashes: dict[str, str]
@@ -73,6 +74,7 @@ class Resolved:
     added: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loras: Mapping[str, LoraFile] = field(default_factory=dict[str, LoraFile])
+    made_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
@@ -21,7 +22,6 @@ from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction
 from backends.media.hashing import sha256_now
 from backends.provider.protocol import JsonObject
-from backends.request import MediaFacts
 
 
 def finish(

@@ -14,7 +14,7 @@ from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.places import inputs_to_row
 from backends.jobs.money import ledger
-from backends.jobs.order import legal, lora_files
+from backends.jobs.order import legal, lora_files, made_of
 from backends.jobs.order.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending, told_of
 from backends.jobs.records import Hold
 from backends.jobs.store import codec
@@ -74,7 +74,7 @@ async def _settle(
             "now that the input is known, the clip would cost more than was reserved for it "
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
-    fresh = lora_files.carry(prepared, legal.prepare(checked))
+    fresh = made_of.carry(prepared, lora_files.carry(prepared, legal.prepare(checked)))
     _keep(context, hold, row, entries, fresh, told)
     return entries, fresh
 

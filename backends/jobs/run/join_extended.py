@@ -11,6 +11,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs.context import Context
 from backends.jobs.order.chain import JOINER
 from backends.jobs.order.inputs import assets_of
@@ -18,7 +19,6 @@ from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
 from backends.provider.protocol import Asset, Prepared
-from backends.request import MediaFacts
 
 
 @dataclass(frozen=True)
