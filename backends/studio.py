@@ -19,12 +19,12 @@ from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
 from backends.facts import MediaFacts
-from backends.jobs import archive, decisions, records
+from backends.jobs import archive, records
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
 from backends.jobs.lanes import lanes
-from backends.jobs.money import ledger, limits
+from backends.jobs.money import ledger, limits, settle
 from backends.jobs.money.cancel_terms import in_general, is_told
 from backends.jobs.order.cut import EDITOR, Cut
 from backends.jobs.order.next_model import next_model
@@ -422,7 +422,7 @@ class Studio:
 
     def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
         if state in ("waiting", "queued"):
-            decisions.end_unsent(tx, job)
+            settle.end_unsent(tx, job)
         elif state == "uncertain":
             raise VideoError(
                 "conflict",

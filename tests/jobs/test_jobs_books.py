@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import backends.jobs
 from backends.jobs import archive
 from backends.jobs.context import Context
 from backends.jobs.money import books, ledger
@@ -154,3 +157,11 @@ def test_what_does_not_agree_is_told_and_left(stand: Callable[..., Station], mon
     context.close()
     assert found == [f"{fault}; nothing was changed" for fault in told]
     assert station.rows("SELECT * FROM spent") == before
+
+
+def test_a_jobs_money_ends_in_one_place() -> None:
+    """Who books a line of the ledger knows all the ways in which a job can end."""
+    folder = Path(backends.jobs.__file__).parent
+    booking = re.compile(r"\bledger\.(settle|release|hold)\(")
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if booking.search(path.read_text())}
+    assert found == {"money/settle.py", "money/reported_cost.py"}
