@@ -28,12 +28,12 @@ from tests.rawclient import RawClient, text_of
 
 SHOT = {"model": "paid/quick", "duration_s": 4, "resolution": "180p", "max_cost_usd": 1}
 CAPTIONS = ["1-3 The boat leaves at dawn", "6-8.5 Nobody waves", "13-60 It comes back"]
-FPS, SECONDS = 12, 10
+FPS, SECONDS = 8, 10
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[FakeServer]:
-    with FakeServer("paid", clips={"": tiny_clip()}, life={"until_told": True}) as server:
+    with FakeServer("paid", clips={"": tiny_clip(fps=12)}, life={"until_told": True}) as server:
         yield server
 
 
@@ -123,21 +123,21 @@ def test_four_shots_of_which_two_are_unfinished_become_two_signed_films(
     for film, size in zip(films, ((320, 180), (180, 320)), strict=True):
         assert film["state"] == "succeeded", film
         assert (film["width"], film["height"]) == size and film["cost_usd"] == 0 and film["parents"] == shots
-        assert frame_times(film["file"]) == [Fraction(number, 24) for number in range(4 * 96 - 3 * 12)]
+        assert frame_times(film["file"]) == [Fraction(number, 12) for number in range(4 * 48 - 3 * 6)]
         assert film["audio"] == "tts" and any("scratch narration" in note for note in film["notes"])
         assert lufs(sound(film["file"])) == pytest.approx(-16, abs=1)
         store = independent(Path(film["file"]))
         assert store["validation_state"] == "Valid"
         active = store["manifests"][store["active_manifest"]]
         assert len(active["ingredients"]) == 4 + 1, "the shots and the music"
-        words = text_of(client.call("inspect_clip", clip=film["job_id"]))
-        assert "provenance: trusted" in words, words
         there, not_there = pictures_at(film["file"], 2, 4)
         low = size[1] * 2 // 3
         assert there[low:].max() > 220 > not_there[low:].max(), "a caption is read while it is shown"
         assert ".srt" in {Path(name).suffix for name in film["files"]}
     assert any("captions[2] ends at 60 s and is cut" in note for note in films[0]["notes"])
-    assert len([job for job in service.jobs() if job["charged"]]) == 4, "four shots were paid, and no film"
+    words = text_of(client.call("inspect_clip", clip=films[0]["job_id"]))
+    assert "provenance: trusted" in words, words
+    assert len(service.jobs()) == 4, "four shots were paid, and no film"
 
 
 def working(service: FakeServer) -> list[str]:
@@ -148,10 +148,10 @@ def real_clip(path: Path) -> Path:
     """Ten seconds of a room that hums; in every second a flash and a click at one moment."""
     heard = tone(300, SECONDS, 0.15) + clicks([second + 0.5 for second in range(SECONDS)], SECONDS)
     rng = np.random.default_rng(3)
-    with ClipWriter(path, 320, 180, FPS, audio_from=Samples(heard, 48_000)) as writer:
+    with ClipWriter(path, 640, 360, FPS, audio_from=Samples(heard, 48_000)) as writer:
         for number in range(SECONDS * FPS):
             base = 255 if number % FPS == FPS // 2 else 20 + number // 4
-            noise = rng.integers(0, 4, (180, 320, 3))
+            noise = rng.integers(0, 4, (360, 640, 3))
             writer.write(np.clip(base + noise, 0, 255).astype(np.uint8))
     return path
 
@@ -164,7 +164,7 @@ def long_film(client: RawClient, station: Station) -> dict[str, Any]:
     with av.open(str(work / "room.mp4")) as clip:
         still = next(clip.decode(video=0)).to_image()
     still.save(work / "still.png")
-    sketch = {"image": "still.png", "duration_s": SECONDS, "resolution": "320x180", "fps": FPS, "model": "animatic"}
+    sketch = {"image": "still.png", "duration_s": SECONDS, "resolution": "360p", "fps": FPS, "model": "animatic"}
     first = client.structured("image_to_video", **sketch)["job_id"]
     second = client.structured("extend_clip", clip=first, add_s=SECONDS, model="animatic")["job_id"]
     third = client.structured("extend_clip", clip=second, add_s=SECONDS, model="animatic")["job_id"]
@@ -193,7 +193,7 @@ def test_one_changed_byte_anywhere_in_a_film_is_found(
 ) -> None:
     path = Path(long_film["file"])
     assert independent(path)["validation_state"] == "Valid"
-    middles = [at + size // 2 for at, size in boxes(path).values()]
+    middles = [at + size // 2 for box, (at, size) in boxes(path).items() if box != "ftyp"]  # C2PA leaves it out
     for at in (*middles, *range(1000, path.stat().st_size, path.stat().st_size // 8)):
         changed = flipped(path, at, station.root / "work" / "flipped.mp4")
         try:
