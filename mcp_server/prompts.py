@@ -102,7 +102,7 @@ LISTED = tuple(recipe.prompt for recipe in RECIPES)
 
 
 def get(name: str, arguments: Mapping[str, str]) -> GetPromptResult:
-    """A prompt filled in; MCPError (-32602) for an unknown name, and an argument that is missing, unknown or too long."""
+    """A prompt filled in; MCPError (-32602) for an unknown name, or an argument that is missing, unknown or long."""
     recipe = next((one for one in RECIPES if one.name == name), None)
     if recipe is None:
         known = ", ".join(one.name for one in RECIPES)
