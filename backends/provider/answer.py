@@ -96,11 +96,11 @@ def addresses(value: object) -> list[str]:
 
 
 def text(value: object) -> str:
-    """A text, or a number as text; "" for anything else. Lone surrogates, which nothing can send or store, become
-    U+FFFD (no id holds one: see `border.is_id`)."""
+    """A text, or a whole number as text; "" for anything else: what a float was on its way here nobody knows. Lone
+    surrogates, which nothing can send or store, become U+FFFD (no id holds one: see `border.is_id`)."""
     if isinstance(value, str):
         return border.encodable(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not -LARGEST < value < LARGEST:
         return ""
     return str(value)
 

@@ -14,6 +14,7 @@ import pytest
 
 from backends.errors import VideoError
 from backends.provider.answer import at, dollars, number, share, text, whole
+from backends.provider.border import is_id
 from backends.provider.channel import Answer, Channel, Timing
 from backends.provider.outcome import Service, Told
 from backends.provider.placing import filled, inputs_by_field, marked, place_media
@@ -187,6 +188,8 @@ async def test_reading_is_tolerant() -> None:
         0.4, 0.4, 0.4, 0.45, 1.0, 1.0, 0.0, None, None, None, None,
     ]  # fmt: skip
     assert (number("1e999"), whole("3.5"), whole(4.0), text(True), text(3)) == (None, None, 4, "", "3")
+    assert (text(1e30), text(-0.01), text(10**39)) == ("", "", str(10**39)), "an id that was a float is no id"
+    assert [is_id(name) for name in ("-1000", "1000", "-a1", "")] == [False, True, True, False]
     assert dollars("0.35") == Decimal("0.35") and dollars("NaN") is None and dollars(None) is None
 
 
