@@ -184,12 +184,10 @@ class KlingBackend(RestBackend):
         answer = await self.channel.ask("GET", "account/costs", charged="no", params=params)
         self.check_answer(answer)
         packs = listed(at(answer.json, "data", "resource_pack_subscribe_infos"))
-        shown = {
-            self.service.clean(text(at(pack, "resource_pack_name")), 60): self.service.clean(
-                f"{text(at(pack, 'remaining_quantity'))} of {text(at(pack, 'total_quantity'))} left, "
-                f"{text(at(pack, 'status'))}",
-                100,
-            )
-            for pack in packs
-        }
+        shown: dict[str, str] = {}
+        for pack in packs:
+            left, whole = (number(at(pack, f"{which}_quantity")) for which in ("remaining", "total"))
+            figures = "" if left is None or whole is None else f"{left:.10g} of {whole:.10g} left, "
+            name = self.service.clean(text(at(pack, "resource_pack_name")), 60)
+            shown[name] = self.service.clean(f"{figures}{text(at(pack, 'status'))}", 100)
         return shown or {"resource packs": "none"}
