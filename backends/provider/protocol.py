@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.provider import border
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 JsonObject = dict[str, Any]
 

@@ -12,7 +12,8 @@ from backends.catalog import Catalog, Choice, Ranking, Row, choose, load, rank
 from backends.catalog.availability import Available, Why
 from backends.catalog.choose import next_after
 from backends.errors import A_PERSON, VideoError
-from backends.request import MediaFacts, VideoRequest, build_request
+from backends.facts import MediaFacts
+from backends.request import VideoRequest, build_request
 from tests.catalog.boxes import still
 
 CATALOG = load()

@@ -16,10 +16,11 @@ from typing import Any, Literal, Self
 from backends.catalog.choose import Prefer
 from backends.catalog.rules.tags import check_tags
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.store.database import Row
 from backends.plain import trouble
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 Where = Literal["any", "local"]
 
