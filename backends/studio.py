@@ -18,12 +18,13 @@ from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
-from backends.jobs import decisions, records
+from backends.facts import MediaFacts
+from backends.jobs import archive, records
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
 from backends.jobs.lanes import lanes
-from backends.jobs.money import ledger, limits
+from backends.jobs.money import ledger, limits, settle
 from backends.jobs.money.cancel_terms import in_general, is_told
 from backends.jobs.order.cut import EDITOR, Cut
 from backends.jobs.order.next_model import next_model
@@ -34,7 +35,7 @@ from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
-from backends.request import TASKS, MediaFacts, MediaName, VideoRequest
+from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 
 __all__ = ["Inspection", "Prefer", "Quote", "Studio", "Where"]
@@ -172,21 +173,31 @@ class Studio:
         take: int = 1,
         request_key: str | None = None,
         label: str = "",
+        confirmed: bool = False,
         client: str = "",
     ) -> Ticket:
         """Put a film of clips and stills into the store (see `backends.edit.request`) and see to its worker; its
         ticket, at once. Free, unless a model is named that makes it larger. Clips may be jobs that are not finished
         yet: the film waits for them, and fails, unpaid, when one of them does. The same request with the same take is
-        the same job."""
-        placed = self.orders.place_film(Cut.of(finish, take=take, request_key=request_key, label=label, client=client))
+        the same job. confirmed: the user has agreed to that model's price."""
+        placed = self.orders.place_film(
+            Cut.of(finish, take=take, request_key=request_key, label=label, confirmed=confirmed, client=client)
+        )
         return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
 
     def quote_finish(
-        self, finish: FinishRequest, *, label: str = "", promised: Mapping[str, MediaFacts] | None = None
+        self,
+        finish: FinishRequest,
+        *,
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+        promised: Mapping[str, MediaFacts] | None = None,
     ) -> Quote:
-        """What `finish_clip` would make, or the job that is there already. Starts nothing. promised: what clips will be
-        that are not even ordered yet, by place ("clips[0]")."""
-        return self.orders.quote(replace(Cut.of(finish, label=label), promised=promised or {}))
+        """What `finish_clip` would make and what that may cost, or the job that is there already. Starts nothing.
+        promised: what clips will be that are not even ordered yet, by place ("clips[0]")."""
+        cut = Cut.of(finish, take=take, request_key=request_key, label=label)
+        return self.orders.quote_film(replace(cut, promised=promised or {}))
 
     def quote(
         self,
@@ -257,9 +268,7 @@ class Studio:
     # watching
 
     def _row(self, job_id: str) -> Row:
-        row = self.context.store.row(
-            "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job_id.removeprefix("video://jobs/"), self.principal)
-        )
+        row = archive.job_row(self.context.store, job_id.removeprefix("video://jobs/"), self.principal)
         if row is None:
             raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
         return row
@@ -292,6 +301,14 @@ class Studio:
             self.launcher.ensure(lane["key"])
         return page.model_copy(update={"spend": self._with_changes(page.spend)})
 
+    def archived(
+        self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> JobPage:
+        """Archived jobs newest first, and what has been spent. Naming one of them anywhere brings it back."""
+        store = self.context.store
+        page = archive.page(store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
+        return page.model_copy(update={"spend": self._with_changes(page.spend)})
+
     def recent(self, limit: int = 50) -> list[Job]:
         """The newest jobs in full, newest first, whoever started them."""
         rows = self.context.store.rows(
@@ -303,7 +320,7 @@ class Studio:
     def detail(self, job_id: str) -> Detail:
         """The request as asked, the times and the facts of a job's making."""
         row = self._row(job_id)
-        detail = detail_of(row)
+        detail = detail_of(row, self.context.artifacts.places)
         return detail if detail.poster is not None else replace(detail, poster=self._so_far(row))
 
     def spend(self) -> Spend:
@@ -415,7 +432,7 @@ class Studio:
 
     def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
         if state in ("waiting", "queued"):
-            decisions.end_unsent(tx, job)
+            settle.end_unsent(tx, job)
         elif state == "uncertain":
             raise VideoError(
                 "conflict",

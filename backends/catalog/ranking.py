@@ -14,7 +14,8 @@ from backends.catalog.price import Estimate, estimate
 from backends.catalog.rules.check import Misfit, find
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row
-from backends.request import MediaFacts, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import VideoRequest
 
 Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
 PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)

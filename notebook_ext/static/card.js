@@ -67,9 +67,10 @@ export function card(host) {
 	let url = null, player = null;
 	const clearStage = () => { player?.(); player = null; host.free(url); url = null; stage.replaceChildren(); keep.hidden = true; };
 	function fillStage(now) {
-		const mine = now.state === "succeeded" ? now.job_id : "";
+		const mine = now.state === "succeeded" ? now.job_id : now.preview ? `${now.job_id} ${now.preview}` : "";
 		if (staged === mine) return;
 		staged = mine;
+		if (now.preview) return showPreview(mine);
 		clearStage();
 		if (!mine) return;
 		const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, ariaLabel: now.prompt || now.task });
@@ -83,6 +84,14 @@ export function card(host) {
 			Object.assign(keep, { href: found, hidden: mine !== staged, download: (now.file ?? "clip.mp4").split(/[\\/]/).pop() });
 			return found;
 		}, host, ({ message }) => mine === staged && tell(`The clip cannot be shown here (${message}): open ${now.file}`));
+	}
+
+	// What the model has so far; the picture before stays until the next one is here.
+	async function showPreview(mine) {
+		const { buffers } = await ask("poster").catch(() => ({ buffers: [] }));
+		if (mine !== staged) return;
+		clearStage();
+		if (buffers[0]) stage.append(h("img", { src: url = blobUrl(buffers, "image/jpeg"), alt: "What there is so far" }));
 	}
 
 	let quoted = "";

@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel, saved
+from notebook_ext.delivery import preview_of
 from notebook_ext.portal import portal
 from notebook_ext.view import Ask, JobAsk, View
 from notebook_ext.views.card import JobActions
@@ -118,7 +119,8 @@ def _row(view: JobView) -> dict[str, Any]:
         },
     )
     at = datetime.fromisoformat(view.created_at)
-    return {**kept, "at": at.timestamp(), "has_poster": view.poster is not None and view.state != "running"}
+    has_poster = view.poster is not None and view.state != "running"
+    return {**kept, "at": at.timestamp(), "has_poster": has_poster, "preview": preview_of(view)}
 
 
 def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board | str:

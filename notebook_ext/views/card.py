@@ -14,7 +14,7 @@ from backends.errors import VideoError
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel
-from notebook_ext.delivery import Delivers, place, proxy, relative_path
+from notebook_ext.delivery import Delivers, place, preview_of, proxy, relative_path
 from notebook_ext.figure import EMBEDDED, job_figure
 from notebook_ext.job import Job
 from notebook_ext.portal import portal
@@ -154,6 +154,7 @@ def entry(job: Job) -> dict[str, Any]:
         "elapsed_s": round(detail.run_s if detail.run_s is not None else detail.elapsed_s, 1),
         "waited_s": round(detail.elapsed_s, 1),
         "has_poster": view.poster is not None,
+        "preview": preview_of(view),
         "code": job.code(),
         "trouble": trouble,
         "command": command,

@@ -18,7 +18,8 @@ from backends.catalog.rules.check import Misfit, find
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.span import number_text
 from backends.errors import VideoError
-from backends.request import MAX_DURATION_S, MAX_PROMPT, Frame, MediaFacts, Number, Role, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import MAX_DURATION_S, MAX_PROMPT, Frame, Number, Role, VideoRequest
 from backends.studio import Studio
 from notebook_ext import saved
 from notebook_ext.controls import Control, control

@@ -14,8 +14,9 @@ from backends.catalog import choose, load
 from backends.catalog.availability import availability
 from backends.catalog.ranking import Prefer
 from backends.errors import A_PERSON, VideoError
+from backends.facts import MediaFacts
 from backends.jobs.order.offers import UNPRICED, Estimator, Market
-from backends.request import MediaFacts, VideoRequest, build_request
+from backends.request import VideoRequest, build_request
 from backends.studio import Studio
 from tests.catalog.boxes import clip, still
 from tests.jobs.station import Station, text_request

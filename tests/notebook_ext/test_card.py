@@ -37,6 +37,7 @@ JOB: dict[str, Any] = {
     "replayed": False,
     "elapsed_s": 3,
     "has_poster": False,
+    "preview": "",
     "code": "studio.generate_video('a fox')",
     "trouble": "",
     "command": "",
@@ -105,6 +106,22 @@ def test_cancel_asks_once_and_the_focus_stays_on_the_card(bare: Bare) -> None:
     bare.asked("again_quote")
     bare.answer({"take": 2, "usd": 0.6, "text": "$0.60"}, action="again_quote")
     assert bare.page.evaluate("document.activeElement.textContent").startswith("Next take")
+    bare.unmount()
+
+
+def test_a_running_job_shows_what_there_is_so_far(bare: Bare) -> None:
+    card = bare.mount("card", data(JOB | {"state": "running", "preview": "1"}))
+    picture = card.get_by_alt_text("What there is so far")
+    bare.asked("poster")
+    bare.answer({}, [POSTER], action="poster")
+    expect(picture).to_be_visible()
+    before = picture.get_attribute("src")
+    bare.set("data", data(JOB | {"state": "running", "preview": "2", "progress": 0.5}))
+    bare.asked("poster")
+    bare.answer({}, [POSTER], action="poster")
+    expect(picture).not_to_have_attribute("src", before or "")
+    bare.set("data", data(JOB | {"state": "cancelled"}))
+    expect(picture).to_have_count(0)
     bare.unmount()
 
 

@@ -1,7 +1,7 @@
 """Orders: a request and how it is to be treated, and the key by which the same request is the same job.
 
-The key is the given request_key, or is made from the request as asked (inputs by hash, before `auto` chooses) and the
-take.
+The key is the given request_key, or is made from the request as asked (inputs by hash, a model of the person's own by
+what it is made of, before `auto` chooses) and the take.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any, Literal, Self
 from backends.catalog.choose import Prefer
 from backends.catalog.rules.tags import check_tags
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.store.database import Row
 from backends.plain import trouble
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 Where = Literal["any", "local"]
 
@@ -61,7 +62,8 @@ class Order:
         return inputs.resolve(self.request, principal, keep, self.promised)
 
     def digest(self, inputs: Resolved) -> str:
-        return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where}".encode()).hexdigest()
+        asked = f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where} {inputs.made_of}".rstrip()
+        return hashlib.sha256(asked.encode()).hexdigest()
 
     def key(self, digest: str) -> str:
         return f"given {self.request_key} {self.take}" if self.request_key else f"made {digest} {self.take}"
