@@ -236,16 +236,19 @@ class NotebookStudio:
         models: Sequence[str] | None = None,
         seeds: Sequence[int] | None = None,
         *,
+        takes: int = 1,
         max_cost_usd: float | Decimal = 0,
         label: str = "sweep",
     ) -> Sweep:
-        """The same shot by every model and seed. The total price is told first and held under one cap.
+        """The same shot by every model and seed, `takes` times each. The total price is told first and held under one
+        cap.
 
-        request: a VideoRequest, or the arguments of a starting call as a mapping.
+        request: a VideoRequest, or the arguments of a starting call as a mapping. A model that takes no seed gets as
+        many takes instead, which is told.
         """
         from notebook_ext.sweep import sweep
 
-        return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label)
+        return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label, takes)
 
     def table(self, jobs: Sequence[str | Job] | None = None) -> JobTable:
         """Seconds, cost, memory, steps, revision and facts of jobs (the newest 50 when left out)."""
