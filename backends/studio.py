@@ -173,21 +173,31 @@ class Studio:
         take: int = 1,
         request_key: str | None = None,
         label: str = "",
+        confirmed: bool = False,
         client: str = "",
     ) -> Ticket:
         """Put a film of clips and stills into the store (see `backends.edit.request`) and see to its worker; its
         ticket, at once. Free, unless a model is named that makes it larger. Clips may be jobs that are not finished
         yet: the film waits for them, and fails, unpaid, when one of them does. The same request with the same take is
-        the same job."""
-        placed = self.orders.place_film(Cut.of(finish, take=take, request_key=request_key, label=label, client=client))
+        the same job. confirmed: the user has agreed to that model's price."""
+        placed = self.orders.place_film(
+            Cut.of(finish, take=take, request_key=request_key, label=label, confirmed=confirmed, client=client)
+        )
         return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
 
     def quote_finish(
-        self, finish: FinishRequest, *, label: str = "", promised: Mapping[str, MediaFacts] | None = None
+        self,
+        finish: FinishRequest,
+        *,
+        take: int = 1,
+        request_key: str | None = None,
+        label: str = "",
+        promised: Mapping[str, MediaFacts] | None = None,
     ) -> Quote:
-        """What `finish_clip` would make, or the job that is there already. Starts nothing. promised: what clips will be
-        that are not even ordered yet, by place ("clips[0]")."""
-        return self.orders.quote(replace(Cut.of(finish, label=label), promised=promised or {}))
+        """What `finish_clip` would make and what that may cost, or the job that is there already. Starts nothing.
+        promised: what clips will be that are not even ordered yet, by place ("clips[0]")."""
+        cut = Cut.of(finish, take=take, request_key=request_key, label=label)
+        return self.orders.quote_film(replace(cut, promised=promised or {}))
 
     def quote(
         self,

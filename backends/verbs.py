@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 Arguments = Mapping[str, object]
 
 
+class FilmTerms(TypedDict):
+    """How a film is named, as `Studio.quote_finish` and `Studio.finish_clip` take it."""
+
+    take: int
+    request_key: str | None
+    label: str
+
+
 class Terms(TypedDict):
     """How an order is chosen and named, as `Studio.quote` and `Studio.submit` take it."""
 

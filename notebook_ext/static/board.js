@@ -1,5 +1,5 @@
 // All jobs of the store, who started each, the money spent; a sweep as a grid.
-import { STATES, blobUrl, button, chip, clock, cost, h, isOpen, setBar, statusLine, undoing, usd } from "./core.js";
+import { STATES, blobUrl, button, chip, clock, cost, h, isOpen, played, setBar, statusLine, undoing, usd } from "./core.js";
 import { card } from "./card.js";
 
 const boardState = (row) => (isOpen(row.state) ? "In work" : STATES[row.state]);
@@ -21,7 +21,7 @@ export function board(host) {
 	const filters = h("div.rw-row", { role: "search" }, state, who, label, words);
 	const money = h("div.rw-row");
 	const list = h("div.rw-list", { role: "list" });
-	const place = h("div.rw.rw-card.rw-inner", { hidden: true });
+	const place = h("div.rw.rw-card.rw-inner", { role: "listitem", hidden: true });
 	const picks = [[state, boardState], [who, (row) => row.client], [label, (row) => row.label]];
 	filters.oninput = () => draw();
 
@@ -40,8 +40,29 @@ export function board(host) {
 		parts.el = h(grid ? "div" : "div.rw-line", { role: "listitem" }, parts.picture,
 			h("div.rw-row", {}, parts.chip, parts.what, parts.who, parts.cost, parts.age, parts.open), parts.bar);
 		parts.el.rw = { id: row.job_id, picture: parts.picture, of: "" };
+		if (grid) {
+			parts.el.onpointerenter = parts.open.onfocus = () => preview(row.job_id, parts);
+			parts.el.onpointerleave = parts.open.onblur = () => rest();
+		}
 		return parts;
 	}
+
+	let rest = () => {}; // ends the preview of a grid's cell
+	function preview(job_id, { picture }) {
+		rest();
+		if (host.get("data").rows.find((row) => row.job_id === job_id)?.state !== "succeeded") return;
+		const video = h("video", { loop: true, muted: true, playsInline: true, ariaLabel: "Preview" });
+		picture.before(video);
+		const away = played(video, () => host.media(job_id), host, ({ message }) => say(message));
+		picture.hidden = true;
+		rest = () => {
+			away();
+			video.remove();
+			picture.hidden = !picture.src;
+			rest = () => {};
+		};
+	}
+	all(() => rest());
 
 	const near = new IntersectionObserver((seen) => seen.forEach(async ({ isIntersecting, target: { rw: { id, picture, of } } }) => {
 		const had = posters.get(id);

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
+import comfyui_workflow_templates_json
 import pytest
 
+from backends.comfyui import graph as graphs
 from backends.comfyui.binding import load
+from backends.comfyui.convert import to_api
 from backends.comfyui.draft import Written, draft
+from backends.comfyui.guesses import SAVERS, guesses, savers
 from backends.comfyui.servers import servers
 from backends.errors import VideoError
 from tests.comfyui.stand import environ, fake
@@ -154,3 +159,29 @@ def test_without_a_server_the_error_says_what_to_do(home: Path) -> None:
 def test_a_broken_editors_file_is_one_sentence(home: Path, nodes: FakeServer, whole: object) -> None:
     with pytest.raises(VideoError, match=r"mine\.json (is a workflow as the editor saves it|saves no clip)"):
         bound(home, nodes.url, whole)
+
+
+# ComfyUI's own templates
+
+
+def test_every_local_video_template_is_read_or_refused_in_one_sentence() -> None:
+    """Those of a version that is newer than its server's: the node classes are those of ComfyUI 0.25.0."""
+    classes = json.loads((Path(__file__).parent / "template_nodes.json").read_text("utf-8"))
+    saves = re.compile(rf'"type":\s*"({"|".join(SAVERS)})"')
+    outputs = {kind: bool(told.get("output_node")) for kind, told in classes.items()}
+    found: dict[str, list[str]] = {"read": [], "lacks nodes": [], "refused": []}
+    for file in sorted((Path(comfyui_workflow_templates_json.__file__).parent / "templates").glob("*.json")):
+        text = file.read_text("utf-8")
+        if file.name.startswith(("index", "api_")) or not saves.search(text):
+            continue
+        try:
+            turned = to_api(text, file.name, classes)
+            assert turned is not None, file.name
+            graph = graphs.parse(turned[0], file.name)
+            assert guesses(graph) and savers(graph, outputs), file.name
+            found["read"].append(file.name)
+        except VideoError as error:
+            lacks = error.kind == "unsupported" and "this ComfyUI lacks the nodes" in error.message
+            assert lacks or error.message.endswith(graphs.EXPORT), error.message
+            found["lacks nodes" if lacks else "refused"].append(file.name)
+    assert {kind: len(names) for kind, names in found.items()} == {"read": 62, "lacks nodes": 33, "refused": 4}, found

@@ -135,7 +135,7 @@ def test_a_dry_run_only_tells_prices(studio: NotebookStudio) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("--second 5", "unrecognized arguments: --second"),
+        ("--second 5", "no such option --second; did you mean --seconds?"),
         ("--seconds five", "invalid float value"),
         ("--camera 'pan", "No closing quotation"),
         ("--camera wobble", "camera move 'wobble' is unknown"),

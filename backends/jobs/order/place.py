@@ -22,7 +22,7 @@ from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files, made_of
-from backends.jobs.order.cut import Cut, cut_job, promise_of_film, upscaled
+from backends.jobs.order.cut import Cut, cut_job, going_on, promise_of_film, upscaled
 from backends.jobs.order.inputs import BlobGone, Keep, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
@@ -155,14 +155,38 @@ class Orders:
         if model is None:
             return self.place(cut)
         film, larger = upscaled(cut, model)
-        quote = self.quote(film)
-        if quote.job is None and quote.promise is not None:
-            self.quote(replace(larger, promised={"source_clip": quote.promise}))  # a refusal starts nothing
-        elif quote.job is None:
-            raise VideoError(
-                "asset", f"what {model} would cost is known when the clips are: save them, give their paths"
-            )
+        self._check_spend(self._of_film(larger, self.quote(film)))  # a refusal starts nothing
         return self.place(_from_clip(larger, str(self.place(film).row["id"])))
+
+    def quote_film(self, cut: Cut) -> Quote:
+        """What `place_film` would choose and what that may cost: of a film that a model makes larger, that model's
+        price. Starts nothing."""
+        if cut.finish.upscaling_model is None:
+            return self.quote(cut)
+        film, larger = upscaled(cut, cut.finish.upscaling_model)
+        return self.quote(self._of_film(larger, self.quote(film)))
+
+    def _of_film(self, larger: Order, film: Quote) -> Order:
+        """The order that makes a film larger, named by the film's job, or by what the film will be."""
+        if film.job is not None:
+            return _from_clip(larger, film.job)
+        if film.promise is None:
+            raise VideoError(
+                "asset",
+                f"what {larger.request.model} would cost is known when the clips are: save them, give their paths",
+            )
+        return replace(_from_clip(larger, f"film {film.key}"), promised={"source_clip": film.promise})
+
+    def _check_spend(self, order: Order) -> None:
+        """Every refusal that `place` would have for its price, before anything that it needs is started."""
+        order.check()
+        inputs = order.resolve(self.context.inputs, self.principal, "hash")
+        if self._same(order, inputs) is not None:
+            return
+        choice, _ = self._choose(order, inputs)
+        if not order.confirmed:
+            self._ask_consent(choice)
+        ledger.check_walls(self.context.store, choice.row.provider, _micro(choice.estimate.usd_high))
 
     def with_part(self, order: Order, *, start: bool = False) -> Order:
         """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
@@ -180,7 +204,7 @@ class Orders:
         return replace(order, promised={**order.promised, "source_clip": quote.promise})
 
     def _film(self, order: Cut, inputs: Resolved) -> NewJob:
-        job = cut_job(order, inputs, self.principal, self.client)
+        job = cut_job(order, inputs, self.principal, self.client, going_on(self.context.store, inputs))
         parents = [entry.get("from_job") or entry.get("job") for entry in inputs.entries.values()]
         ids = [parent for parent in parents if parent]
         sketches = self.context.store.rows(
