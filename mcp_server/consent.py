@@ -31,11 +31,11 @@ from pydantic import ValidationError
 from backends.errors import VideoError
 from backends.plain import quoted
 from backends.request import VideoRequest
+from backends.terms import Terms
 
 if TYPE_CHECKING:
     from backends.jobs.views import Spend
     from backends.studio import Quote, Studio
-    from backends.verbs import Terms
 
 STATELESS_FROM = "2026-07-28"
 """The first protocol version in which a server sends no requests of its own."""
@@ -131,7 +131,7 @@ async def leave_to_spend(
     refusal: what the Studio said without their leave; raised as it is when the client cannot ask them.
     VideoError("consent") when they said no, or nothing.
     """
-    quote = await to_thread.run_sync(partial(studio.quote, request, **terms))
+    quote = await to_thread.run_sync(partial(studio.quote, request, terms))
     if quote.job is not None:  # meanwhile another client has started it: nothing more is spent
         return request
     page = await to_thread.run_sync(partial(studio.list, limit=1))

@@ -12,6 +12,7 @@ from backends.errors import VideoError
 from backends.plain import one_line
 from backends.request import VideoRequest
 from backends.studio import Quote
+from backends.terms import Terms
 from notebook_ext import kernel
 from notebook_ext.job import Job
 from notebook_ext.prices import meant
@@ -83,7 +84,7 @@ def sweep(
 ) -> Sweep:
     """Price all, hold the sum under the cap, start each under its own price. Nothing is started when any of them
     cannot be made as asked, or when the sum is above the cap: VideoError."""
-    asked, prefer, where = meant(client, request, {})
+    asked, terms = meant(client, request, {})
     wanted = list(dict.fromkeys(models or [asked.model]))
     grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [asked.seed]
     if not wanted or not grains:
@@ -95,7 +96,7 @@ def sweep(
         for model in wanted
         for seed in grains
     ]
-    terms: dict[str, Any] = {"prefer": prefer, "where": where, "take": 1, "request_key": None, "label": label}
+    terms = Terms(prefer=terms.prefer, where=terms.where, label=label)
     quotes = _quotes(client, each, terms)
     fresh = [_high(quote) for quote in quotes if quote.job is None]
     total = sum(fresh, Decimal(0))
@@ -111,19 +112,19 @@ def sweep(
     for one, quote in zip(each, quotes, strict=True):
         limit = quote.estimate.usd_high if quote.estimate else None
         try:
-            jobs.append(client.make(one.model_copy(update={"max_cost_usd": limit}), **terms))
+            jobs.append(client.make(one.model_copy(update={"max_cost_usd": limit}), terms))
         except VideoError as error:  # a wall that was reached meanwhile: what was started goes on
             skipped.append(f"{one.model}, seed {one.seed}: {error.message}")
     return Sweep(client, wanted, grains, jobs, told, skipped)
 
 
-def _quotes(client: NotebookStudio, each: Sequence[VideoRequest], terms: Mapping[str, Any]) -> list[Quote]:
+def _quotes(client: NotebookStudio, each: Sequence[VideoRequest], terms: Terms) -> list[Quote]:
     """The price of every clip; all that stand in the way at once."""
     quotes: list[Quote] = []
     problems: list[str] = []
     for one in each:
         try:
-            quote = client.inner.quote(one, **terms)
+            quote = client.inner.quote(one, terms)
             if quote.job is None and (quote.estimate is None or quote.estimate.usd_high is None):
                 raise VideoError("needs_budget", f"the price of {quote.model} is unknown")
             quotes.append(quote)

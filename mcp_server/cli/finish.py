@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backends.errors import VideoError
+from backends.request import Fit
 from mcp_server.cli import opening, show
 from mcp_server.cli.follow import follow
-from mcp_server.cli.make import leave, started, tell
-from mcp_server.cli.request_options import FitName, focus_point
+from mcp_server.cli.outcome import leave, started, tell
+from mcp_server.cli.request_options import point
 
 if TYPE_CHECKING:
     from backends.edit.request import FinishRequest
@@ -35,7 +36,7 @@ def finish(
     aspect: Annotated[str | None, typer.Option(help="Aspect ratio, as 9:16.")] = None,
     resolution: Annotated[str | None, typer.Option(help="As 720p or 1080p.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
-    fit: Annotated[FitName | None, typer.Option(help="A clip of another shape than the film.")] = None,
+    fit: Annotated[Fit | None, typer.Option(help="A clip of another shape than the film.")] = None,
     focus: Annotated[str | None, typer.Option(metavar="X,Y", help="What a crop is made around, as 0.5,0.3.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
     speed: Annotated[float, typer.Option(help="0.5 is slow motion, 2 is twice as fast.")] = 1.0,
@@ -69,7 +70,7 @@ def finish(
             resolution=resolution,
             fps=fps,
             fit=fit,
-            focus=focus_point(focus) if focus else None,
+            focus=point("focus", focus) if focus else None,
             loop=loop,
             speed=speed,
             upscaler=upscaler,

@@ -26,6 +26,7 @@ from backends.jobs.store.database import Row
 from backends.provider.protocol import Prepared
 from backends.provider.registry import registered
 from backends.request import MediaFacts, VideoRequest
+from backends.terms import DEFAULT_TERMS, Terms
 
 EDITOR = "edit"
 """The provider, the engine and the model's name of every film."""
@@ -42,21 +43,13 @@ class Cut(Order):
     before: Row | None = None
 
     @classmethod
-    def of(
-        cls,
-        finish: FinishRequest,
-        *,
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
-        client: str = "",
-    ) -> Self:
-        return cls(carrier(finish), take=take, request_key=request_key, label=label, client=client, finish=finish)
+    def of(cls, finish: FinishRequest, terms: Terms = DEFAULT_TERMS, *, client: str = "") -> Self:
+        return cls(carrier(finish), terms, client=client, finish=finish)
 
     @classmethod
     def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
         """Another take of a film that is there."""
-        return replace(cls.of(finish_of(row), take=take, label=row["label"]), before=row)
+        return replace(cls.of(finish_of(row), Terms(take=take, label=row["label"])), before=row)
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
         if self.before is not None:
@@ -65,7 +58,7 @@ class Cut(Order):
 
     def key(self, digest: str) -> str:
         if self.before is not None:
-            return key_of_take(self.before, self.take)
+            return key_of_take(self.before, self.terms.take)
         return super().key(digest)
 
     def digest(self, inputs: Resolved) -> str:
@@ -87,7 +80,7 @@ def upscaled(cut: Cut, model: str) -> tuple[Cut, Order]:
         resolution=cut.finish.resolution,
         max_cost_usd=cut.finish.max_cost_usd,
     )
-    return film, Order(wanted, take=cut.take, request_key=cut.request_key, label=cut.label, client=cut.client)
+    return film, Order(wanted, cut.terms, client=cut.client)
 
 
 def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
@@ -136,8 +129,8 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str) -> NewJob
         key_given=key.startswith("given "),
         principal=principal,
         client=order.client or client,
-        take=order.take,
-        label=order.label,
+        take=order.terms.take,
+        label=order.terms.label,
         engine=EDITOR,
         provider=EDITOR,
         kind="local",
