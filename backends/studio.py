@@ -17,12 +17,13 @@ from backends.catalog.availability import availability
 from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
-from backends.jobs import decisions, records
+from backends.facts import MediaFacts
+from backends.jobs import archive, records
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
 from backends.jobs.lanes import lanes
-from backends.jobs.money import ledger, limits
+from backends.jobs.money import ledger, limits, settle
 from backends.jobs.money.cancel_terms import in_general, is_told
 from backends.jobs.order.cut import EDITOR, Cut
 from backends.jobs.order.next_model import next_model
@@ -33,7 +34,7 @@ from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
-from backends.request import TASKS, MediaFacts, MediaName, VideoRequest
+from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
 from backends.terms import Named, Terms, build_terms
 
@@ -168,14 +169,16 @@ class Studio:
         finish: FinishRequest,
         terms: Terms | None = None,
         *,
+        confirmed: bool = False,
         client: str = "",
         **named: Unpack[Named],
     ) -> Ticket:
         """Put a film of clips and stills into the store (see `backends.edit.request`) and see to its worker; its
         ticket, at once. Free, unless a model is named that makes it larger. Clips may be jobs that are not finished
         yet: the film waits for them, and fails, unpaid, when one of them does. The same request with the same take is
-        the same job."""
-        placed = self.orders.place_film(Cut.of(finish, build_terms(terms, **named), client=client))
+        the same job. confirmed: the user has agreed to that model's price."""
+        cut = Cut.of(finish, build_terms(terms, **named), confirmed=confirmed, client=client)
+        placed = self.orders.place_film(cut)
         return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
 
     def quote_finish(
@@ -186,9 +189,10 @@ class Studio:
         promised: Mapping[str, MediaFacts] | None = None,
         **named: Unpack[Named],
     ) -> Quote:
-        """What `finish_clip` would make, or the job that is there already. Starts nothing. promised: what clips will be
-        that are not even ordered yet, by place ("clips[0]")."""
-        return self.orders.quote(replace(Cut.of(finish, build_terms(terms, **named)), promised=promised or {}))
+        """What `finish_clip` would make and what that may cost, or the job that is there already. Starts nothing.
+        promised: what clips will be that are not even ordered yet, by place ("clips[0]")."""
+        cut = Cut.of(finish, build_terms(terms, **named))
+        return self.orders.quote_film(replace(cut, promised=promised or {}))
 
     def quote(
         self,
@@ -255,9 +259,7 @@ class Studio:
     # watching
 
     def _row(self, job_id: str) -> Row:
-        row = self.context.store.row(
-            "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job_id.removeprefix("video://jobs/"), self.principal)
-        )
+        row = archive.job_row(self.context.store, job_id.removeprefix("video://jobs/"), self.principal)
         if row is None:
             raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
         return row
@@ -290,6 +292,14 @@ class Studio:
             self.launcher.ensure(lane["key"])
         return page.model_copy(update={"spend": self._with_changes(page.spend)})
 
+    def archived(
+        self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> JobPage:
+        """Archived jobs newest first, and what has been spent. Naming one of them anywhere brings it back."""
+        store = self.context.store
+        page = archive.page(store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
+        return page.model_copy(update={"spend": self._with_changes(page.spend)})
+
     def recent(self, limit: int = 50) -> list[Job]:
         """The newest jobs in full, newest first, whoever started them."""
         rows = self.context.store.rows(
@@ -301,7 +311,7 @@ class Studio:
     def detail(self, job_id: str) -> Detail:
         """The request as asked, the times and the facts of a job's making."""
         row = self._row(job_id)
-        detail = detail_of(row)
+        detail = detail_of(row, self.context.artifacts.places)
         return detail if detail.poster is not None else replace(detail, poster=self._so_far(row))
 
     def spend(self) -> Spend:
@@ -413,7 +423,7 @@ class Studio:
 
     def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
         if state in ("waiting", "queued"):
-            decisions.end_unsent(tx, job)
+            settle.end_unsent(tx, job)
         elif state == "uncertain":
             raise VideoError(
                 "conflict",

@@ -9,6 +9,7 @@ the answer; the hard walls are checked before and after.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -34,6 +35,9 @@ from backends.request import VideoRequest
 from backends.terms import Terms
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from backends.edit.request import FinishRequest
     from backends.jobs.views import Spend
     from backends.studio import Quote, Studio
 
@@ -131,11 +135,33 @@ async def leave_to_spend(
     refusal: what the Studio said without their leave; raised as it is when the client cannot ask them.
     VideoError("consent") when they said no, or nothing.
     """
-    quote = await to_thread.run_sync(partial(studio.quote, request, terms))
+    agreed = await _agreed(person, studio, partial(studio.quote, request, terms), _what(request), refusal)
+    if isinstance(agreed, InputRequiredResult):
+        return agreed
+    return request if agreed is None else request.model_copy(update={"max_cost_usd": agreed})
+
+
+async def leave_to_enlarge(
+    person: Person, studio: Studio, film: FinishRequest, terms: Terms, refusal: VideoError
+) -> FinishRequest | InputRequiredResult:
+    """The same for a film that a model makes larger."""
+    clips = "a clip" if len(film.clips) == 1 else f"{len(film.clips)} clips"
+    what = f"upscale a film of {clips}{f' to {film.resolution}' if film.resolution else ''}"
+    agreed = await _agreed(person, studio, partial(studio.quote_finish, film, terms), what, refusal)
+    if isinstance(agreed, InputRequiredResult):
+        return agreed
+    return film if agreed is None else film.model_copy(update={"max_cost_usd": agreed})
+
+
+async def _agreed(
+    person: Person, studio: Studio, ask_price: Callable[[], Quote], what: str, refusal: VideoError
+) -> Decimal | InputRequiredResult | None:
+    """The price that they agreed to; None where there is none to hold them to."""
+    quote = await to_thread.run_sync(ask_price)
     if quote.job is not None:  # meanwhile another client has started it: nothing more is spent
-        return request
+        return None
     page = await to_thread.run_sync(partial(studio.list, limit=1))
-    answer = await person.asked(_question(request, quote, page.spend))
+    answer = await person.asked(_question(what, quote, page.spend))
     if isinstance(answer, InputRequiredResult):
         return answer
     if answer == "unasked":
@@ -144,25 +170,28 @@ async def leave_to_spend(
         how = "said no" if answer == "declined" else "closed the question without an answer"
         asked = f"the user was asked about {_price(quote)} for {quote.model} and {how}"
         raise Declined(f"{asked}: nothing was started, nothing was spent")
-    high = quote.estimate.usd_high if quote.estimate else None
-    return request if high is None else request.model_copy(update={"max_cost_usd": high})
+    return quote.estimate.usd_high if quote.estimate else None
 
 
 def _price(quote: Quote) -> str:
     return quote.estimate.text if quote.estimate else "price unknown"
 
 
-def _question(request: VideoRequest, quote: Quote, spend: Spend) -> Question:
-    """What, with which model, for how much, and what the day has cost so far."""
-    day = quote.estimate.price_date if quote.estimate else None
+def _what(request: VideoRequest) -> str:
     length = f"{request.duration_s:g} s" if request.duration_s else "the model's usual length"
     what = [f"{request.task.replace('_', ' ')}, {length}"]
     if request.prompt:
         what.append(f"prompt {quoted(' '.join(request.prompt.split()), SHOWN_PROMPT)}")
+    return "; ".join(what)
+
+
+def _question(what: str, quote: Quote, spend: Spend) -> Question:
+    """What, with which model, for how much, and what the day has cost so far."""
+    day = quote.estimate.price_date if quote.estimate else None
     wall = f" of ${spend.per_day_wall_usd:.2f}" if spend.per_day_wall_usd is not None else ""
     text = (
         f"Spend {_price(quote)} on a video with {quote.model}?\n"
-        f"What: {'; '.join(what)}\n"
+        f"What: {what}\n"
         f"Price: {_price(quote)}{f' (price list of {day.isoformat()})' if day else ''}\n"
         f"Today (UTC) ${spend.today_usd:.2f}{wall} is spent or reserved."
     )

@@ -1,4 +1,4 @@
-"""The MCP server: the tool table, the argument check and the resources, bound to one Studio opened when needed."""
+"""The MCP server: the tool table, the argument check, resources and prompts, bound to one Studio opened when needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from mcp.server import Server, ServerRequestContext
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
+    GetPromptRequestParams,
+    GetPromptResult,
     InputRequiredResult,
+    ListPromptsResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
     ListToolsResult,
@@ -25,7 +28,7 @@ from mcp_types import (
 
 from backends.errors import VideoError
 from backends.settings import Settings, load_settings
-from mcp_server import resources
+from mcp_server import prompts, resources
 from mcp_server.asked import added_to, every_problem
 from mcp_server.consent import Person
 from mcp_server.dialect import published
@@ -124,6 +127,12 @@ class Surface:
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         return await resources.read(await context.lifespan_context.studio(), str(params.uri))
 
+    async def list_prompts(self, context: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
+        return ListPromptsResult(prompts=list(prompts.LISTED))
+
+    async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        return prompts.get(params.name, params.arguments or {})
+
 
 def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
     """A server for any transport and both protocol eras. settings: the environment's when left out.
@@ -153,6 +162,8 @@ def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
         on_list_resources=surface.list_resources,
         on_list_resource_templates=surface.list_templates,
         on_read_resource=surface.read_resource,
+        on_list_prompts=surface.list_prompts,
+        on_get_prompt=surface.get_prompt,
     )
 
 

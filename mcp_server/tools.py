@@ -14,7 +14,7 @@ from backends import plain
 from backends.errors import VideoError
 from backends.verbs import finish_of, request_of, terms_of
 from mcp_server import text, waits
-from mcp_server.consent import Person, leave_to_spend
+from mcp_server.consent import Person, leave_to_enlarge, leave_to_spend
 from mcp_server.told import Told
 
 if TYPE_CHECKING:
@@ -100,15 +100,19 @@ async def start(call: Call) -> Answer:
     return answer(text.ticket_text(ticket), text.plain(ticket))
 
 
-async def finish_clip(call: Call) -> CallToolResult:
-    """A film, from clips that are there or are still to come."""
-    film = partial(
-        call.studio.finish_clip,
-        finish_of(call.given),
-        terms_of(call.given),
-        client=call.person.client,
-    )
-    ticket = await to_thread.run_sync(film)
+async def finish_clip(call: Call) -> Answer:
+    """A film, from clips that are there or are still to come. The person may be asked where a model is to be paid."""
+    film, terms = finish_of(call.given), terms_of(call.given)
+    submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
+    try:
+        ticket = await to_thread.run_sync(submit, film)
+    except VideoError as error:
+        if error.kind != "consent":
+            raise
+        agreed = await leave_to_enlarge(call.person, call.studio, film, terms, error)
+        if isinstance(agreed, InputRequiredResult):
+            return agreed
+        ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
     call.told.tell_notes(ticket.job_id, ticket.notes)
     return answer(text.ticket_text(ticket), text.plain(ticket))
 

@@ -69,6 +69,7 @@ def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | N
     problems = [_unknown(name, known) for name in given if name not in known]
     fields = {name: value for name, value in given.items() if value is not None and name in known}
     terms = {name: fields.pop(name) for name in Terms.model_fields if name in fields}
+    problems += _unset(fields)
     fields = _named(fields, folder)
     problems += [f"{place}: {told}" for place, told in contradictions(fields).items()]
     if "frames" in fields:
@@ -83,6 +84,12 @@ def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | N
 def _unknown(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"{name}: no such argument" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _unset(fields: Mapping[str, Any]) -> list[str]:
+    """The views in which nothing was set: none of them is taken for "nothing asked". `()` says that."""
+    told = ((name, getattr(fields.get(name), "nothing_set", "")) for name in ("frames", "camera", "motion"))
+    return [f"{name}: {why}" for name, why in told if why]
 
 
 def _named(fields: dict[str, Any], folder: Path) -> dict[str, Any]:

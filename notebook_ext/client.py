@@ -19,6 +19,7 @@ from notebook_ext.asking import Options, as_code, asked, film_code
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
 from notebook_ext.media_names import media_name
+from notebook_ext.telling import boundary
 
 if TYPE_CHECKING:
     from notebook_ext.prices import Prices
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 NOTHING = Decimal(0)
 
 
+@boundary
 class NotebookStudio:
     """Starting calls return a Job at once; its card shows itself, and `await job` waits.
 

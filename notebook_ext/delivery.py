@@ -7,6 +7,7 @@ open port; neither is done.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from backends.errors import VideoError
 from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.views import Job
 from notebook_ext import kernel
 from notebook_ext.view import Ask, JobAsk
 
@@ -78,6 +80,14 @@ class Delivers:
     def do_poster(self, ask: JobAsk, _: Sequence[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         poster = self.poster_of(ask.job_id)
         return {}, [poster.read_bytes()] if poster and poster.exists() else []
+
+
+def preview_of(view: Job) -> str:
+    """Which picture a running job shows of itself: another one is another word, "" is none."""
+    if view.state == "running" and view.poster is not None:
+        with suppress(OSError):
+            return f"{Path(view.poster).stat().st_mtime_ns:x}"
+    return ""
 
 
 def place(client: NotebookStudio, job_id: str) -> Path | None:

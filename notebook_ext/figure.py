@@ -12,8 +12,11 @@ from html import escape
 from pathlib import Path
 
 from backends.jobs.views import Job
+from backends.plain import one_line
 
 POSTER_SIDE = 480
+PROMPT_MOST = 300
+"""Characters of a prompt in a figure's caption."""
 EMBEDDED = 1_500_000
 """Bytes of a proxy that may be written into the notebook, where the clip itself has no address."""
 
@@ -31,7 +34,7 @@ def job_figure(view: Job, prompt: str, poster: Path | None, source: str | None, 
     """HTML of a job as it is now. source: the clip's address relative to the notebook; embedded: a proxy's bytes,
     where there is no such address."""
     picture = data_uri(poster) if poster and poster.exists() else ""
-    words = caption(view)
+    words = caption(view) + (f". {one_line(prompt, PROMPT_MOST)}" if prompt else "")
     if view.state != "succeeded":
         return f'{RULES}<div class="rw-figure">{escape(words)}</div>'
     if source is None and embedded is not None:

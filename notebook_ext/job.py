@@ -14,7 +14,7 @@ from backends.errors import VideoError
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from backends.plain import one_line
-from notebook_ext import kernel
+from notebook_ext import kernel, telling
 from notebook_ext.portal import portal
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Job:
     def __getattr__(self, name: str) -> Any:
         if name in JobView.model_fields:
             return getattr(self.view, name)
-        raise AttributeError(f"a job has no {name!r}; it has {', '.join(JobView.model_fields)}")
+        words = f"a job has no {name!r}; it has {', '.join(JobView.model_fields)}"
+        raise telling.short(AttributeError(words), f"AttributeError: {words}")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *JobView.model_fields]
@@ -127,8 +128,17 @@ class Job:
 
     async def ended(self) -> JobView:
         """Wait for its end, however it ends; shows nothing and raises nothing of the job's."""
-        # Shielded: an interrupted cell stops waiting, and the watching goes on.
-        return await asyncio.shield(asyncio.wrap_future(self._follow()))
+        try:  # shielded: an interrupted cell stops waiting, and the watching goes on
+            return await asyncio.shield(asyncio.wrap_future(self._follow()))
+        except asyncio.CancelledError as error:
+            telling.short(error, self._goes_on())
+            raise
+
+    def _goes_on(self) -> str:
+        """What is told when the waiting has been interrupted."""
+        cost = self.view.est_cost_usd
+        price = " (free)" if cost == 0 else f" (est. ${cost:.4g})" if cost is not None else ""
+        return f"stopped waiting; {self.view.job_id} goes on{price}: await it again, or .cancel() it"
 
     def wait(self, timeout_s: float | None = None) -> JobView:
         """The same, blocking. TimeoutError when it is not done in time."""
@@ -152,6 +162,9 @@ class Job:
                 f"{self.view.job_id} is not done after {timeout_s:g} s; it goes on: ask again",
                 retryable=True,
             ) from None
+        except KeyboardInterrupt as error:
+            telling.short(error, self._goes_on())
+            raise
         return self._outcome()
 
     def _outcome(self) -> Job:
@@ -163,14 +176,15 @@ class Job:
             return self
         if view.error is not None:
             error = view.error
-            text = f"{error.message}. {view.next}" if view.next else error.message
             raise VideoError(
                 error.kind if error.kind in _kinds() else "provider",  # pyright: ignore[reportArgumentType]
-                text,
+                telling.ended(view)[0],
                 retryable=error.retryable,
                 charged=error.charged,
             )
-        raise VideoError("cancelled" if view.state == "cancelled" else "submit_unknown", f"{view.state}. {view.next}")
+        words, command = telling.ended(view)
+        text = f"{view.job_id}: {words}" + (f"\n{command}" if command else "")
+        raise VideoError("cancelled" if view.state == "cancelled" else "submit_unknown", text)
 
     # doing
 

@@ -1,8 +1,10 @@
-"""What the kernel says of where this code runs: which shell, which cell's run, which folder."""
+"""What the kernel says of where this code runs: which shell, which cell and run of it, which folder."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,27 @@ def shell() -> Any | None:
 
 def run_id() -> str:
     """What names the run of the cell that is being run: the id of its message, "" outside of one."""
+    return str(_parent().get("header", {}).get("msg_id", ""))
+
+
+def cell() -> tuple[str, str]:
+    """What the front end calls the cell that is being run, and a digest of its text; "" for what is not known: a run
+    without a page names no cells."""
+    parent = _parent()
+    code = str(parent.get("content", {}).get("code", ""))
+    digest = hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest() if code else ""
+    return str(parent.get("metadata", {}).get("cellId") or ""), digest
+
+
+def _parent() -> Mapping[str, Any]:
+    """The message that is being answered; {} outside of one."""
     found = shell()
     if found is None:
-        return ""
+        return {}
     try:
-        return str(found.get_parent().get("header", {}).get("msg_id", ""))
+        return found.get_parent() or {}
     except (AttributeError, LookupError):
-        return ""
+        return {}
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import shlex
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +16,13 @@ if TYPE_CHECKING:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise VideoError("invalid_request", f"%%video: {message}. {self.format_usage().strip()}")
+        found = re.search(r"unrecognized arguments: (-\S+)", message)
+        if found is None:
+            raise VideoError("invalid_request", f"%%video: {message}; %%video? shows every option")
+        options = [option for action in self._actions for option in action.option_strings]
+        near = difflib.get_close_matches(found[1], options, n=1, cutoff=0.4)
+        told = f"%%video: no such option {found[1]}" + (f"; did you mean {near[0]}?" if near else "")
+        raise VideoError("invalid_request", told)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,40 +105,12 @@ def video_jobs(line: str = "") -> Any:
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Register the magics, and show a VideoError as its words instead of a traceback."""
+    """Register the magics."""
     ipython.register_magic_function(video, "line_cell", "video")
     ipython.register_magic_function(video_jobs, "line", "video_jobs")
-    ipython.set_custom_exc((VideoError,), _told)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Take the magics away again."""
     for kind, name in (("cell", "video"), ("line", "video"), ("line", "video_jobs")):
         ipython.magics_manager.magics[kind].pop(name, None)
-    ipython.set_custom_exc((), None)
-
-
-def _told(shell: Any, _kind: Any, error: BaseException, _traceback: Any, tb_offset: int | None = None) -> list[str]:
-    """A failure that is meant for a person: its kind, its message, and the call that shows more."""
-    assert isinstance(error, VideoError)
-    lines = told(error).split("\n")
-    shell._showtraceback(type(error), error, lines)
-    return lines
-
-
-SHOWS = {
-    "list_models": "studio.list_models() shows all",
-    "list_jobs": "studio.list_jobs() shows those there are",
-    "estimate_cost": "studio.estimate_cost() shows prices",
-}
-"""What a person in a notebook is told of the call that a failure names."""
-
-
-def told(error: VideoError) -> str:
-    """An error in a notebook's words; its remedy stands in the message as Python arguments."""
-    lines = [f"{error.kind}: {error.message}"]
-    if error.lead is None:
-        lines += [f"- {problem}" for problem in error.problems]
-    if error.next is not None and error.next.tool in SHOWS:
-        lines.append(SHOWS[error.next.tool])
-    return "\n".join(lines)

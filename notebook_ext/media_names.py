@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
+from notebook_ext import kernel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +105,14 @@ def save_bytes(data: bytes, folder: Path, suffix: str) -> Path:
     except OSError as error:
         raise VideoError("storage", f"{path} cannot be written ({error.strerror}): choose another folder") from None
     return path
+
+
+def literal_path(name: str) -> str:
+    """A file below the notebook's folder as seen from there, for code that works where the folder is moved to."""
+    try:
+        return Path(name).relative_to(kernel.folder()).as_posix()
+    except ValueError:
+        return name
 
 
 def pictures(value: Any) -> Sequence[Pixels] | None:

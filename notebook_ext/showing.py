@@ -11,6 +11,7 @@ from backends.errors import VideoError
 from backends.request import JOB_ID_PATTERN, MediaName
 from notebook_ext import kernel
 from notebook_ext.delivery import proxy, relative_path
+from notebook_ext.figure import EMBEDDED
 from notebook_ext.media_names import pictures, pixels, save_bytes, save_still
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 CLIPS = (".mp4", ".m4v", ".mov", ".webm")
 
 
-def show(what: object, *, fps: float = 24, label: str = "", client: NotebookStudio | None = None) -> None:
+def show(
+    what: object, *, fps: float = 24, label: str = "", embed: bool = False, client: NotebookStudio | None = None
+) -> None:
     """Show a job (or its id), a frame of one (`job.last_frame`), a path of a clip or picture, an array (H x W x 3, or
-    T x H x W x 3 at `fps`), a list of pictures, or what a diffusers pipeline returned. Frames in memory are encoded
-    into the notebook's visible folder.
+    T x H x W x 3 at `fps`), a list of pictures, or what a diffusers pipeline returned; each of a list of jobs or paths.
+    Frames in memory are encoded into the notebook's visible folder. embed: write the clip itself into the notebook, for
+    sharing one file: as it is up to 1.5 MB, else as a small silent copy of it.
 
     VideoError("asset") for anything else.
     """
@@ -32,6 +36,16 @@ def show(what: object, *, fps: float = 24, label: str = "", client: NotebookStud
         from notebook_ext.client import studio as client
     if isinstance(what, str) and re.match(JOB_ID_PATTERN, what.removeprefix("video://jobs/")):
         what = client.job(what)
+    if isinstance(what, list | tuple) and what and all(isinstance(one, str | Path | Job) for one in what):
+        for one in what:
+            show(one, fps=fps, label=label, embed=embed, client=client)
+        return
+    if isinstance(what, Job) and embed:
+        clip = client.inner.detail(what.job_id).clip
+        if clip is None or not clip.exists():
+            raise VideoError("asset", "that job is not finished yet: await it first")
+        _show_file(clip, label or client.inner.detail(what.job_id).prompt or what.job_id, client, embed)
+        return
     if isinstance(what, Job):
         what._ipython_display_() if kernel.shell() is not None else print(repr(what))  # noqa: T201
         return
@@ -49,7 +63,7 @@ def show(what: object, *, fps: float = 24, label: str = "", client: NotebookStud
         file = _encode(frames, fps, client)
     else:
         file = save_still(pixels(what), client.home.folder / "stills")
-    _show_file(file, label, client)
+    _show_file(file, label, client, embed)
 
 
 def _encode(frames: Any, fps: float, client: NotebookStudio) -> Path:
@@ -78,23 +92,26 @@ def _encode(frames: Any, fps: float, client: NotebookStudio) -> Path:
     return path
 
 
-def _show_file(file: Path, label: str, client: NotebookStudio) -> None:
+def _show_file(file: Path, label: str, client: NotebookStudio, embed: bool = False) -> None:
     if kernel.shell() is None:
         print(file)  # noqa: T201
         return
     from IPython.display import HTML, display
 
-    display(HTML(_html(file, label or file.name, client)))
+    display(HTML(_html(file, label or file.name, client, embed)))
 
 
-def _html(file: Path, label: str, client: NotebookStudio) -> str:
-    """The file by its address below the notebook, else embedded: a picture small, a clip as a proxy."""
+def _html(file: Path, label: str, client: NotebookStudio, embed: bool = False) -> str:
+    """The file by its address below the notebook; where it has none or `embed` is asked for, its bytes: a picture
+    small, a clip as it is or as a proxy."""
     import base64
 
     clip = file.suffix.lower() in CLIPS
-    source = relative_path(file)
+    source = None if embed else relative_path(file)
     if source is None:
-        if clip:
+        if clip and file.suffix.lower() in (".mp4", ".webm") and file.stat().st_size <= EMBEDDED:
+            data, mime = file.read_bytes(), f"video/{file.suffix.lower()[1:]}"
+        elif clip:
             data, mime = proxy(file, client.home.settings.artifacts), "video/mp4"
         else:
             data, mime = _small(file), "image/jpeg"

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import anyio
 import anywidget
 import traitlets
+from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backends.errors import VideoError
 from backends.request import problems_of
+from notebook_ext import kernel
 from notebook_ext.portal import PUBLISHING, portal
 
 STATIC = Path(__file__).parent / "static"
@@ -28,6 +32,11 @@ MAX_BUFFER = 8 << 20
 log = logging.getLogger("reelwright")
 
 Buffers = Sequence[bytes]
+SIGN_S = 4.0
+"""How often a page is told that its action is being worked on; it gives up after ten seconds without a sign."""
+REMEMBERED = 64
+"""Actions whose answers are remembered: a page sends one again when it has heard nothing."""
+
 Answer = Mapping[str, Any] | tuple[Mapping[str, Any], Buffers] | None
 
 
@@ -39,6 +48,14 @@ class Ask(BaseModel):
 
 class JobAsk(Ask):
     job_id: str = Field(max_length=64)
+
+
+class CodeAsk(Ask):
+    """What is set in the view as the argument of a call."""
+
+
+class ClearAsk(Ask):
+    """Begin anew."""
 
 
 class _Message(BaseModel):
@@ -88,6 +105,8 @@ class View(anywidget.AnyWidget):
 
     NAME: ClassVar[str]
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {}
+    SAVED_S: ClassVar[float] = 0.5
+    """How long after a change its figure in the notebook is drawn anew."""
 
     data = traitlets.Dict().tag(sync=True)
 
@@ -98,17 +117,51 @@ class View(anywidget.AnyWidget):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **traits: Any) -> None:
+        self._heard: dict[str, Mapping[str, Any] | None] = {}
+        self._knowing = threading.Lock()
+        self._beside: Any = None
+        self._saving = False
         super().__init__(**traits)
         self.on_msg(self._hear)
 
     def __repr__(self) -> str:
         """What stands in a saved notebook for a page that cannot draw it."""
-        return f"{self.NAME} (run the notebook to use it)"
+        told = (self.data or {}).get("kept")
+        return f"{self.NAME} (run the notebook to use it)" + (f". {told}" if told else "")
 
     def publish(self, data: Mapping[str, Any]) -> None:
         """Give the page new state; from any thread."""
         with PUBLISHING:
             self.data = dict(data)
+        if self._beside is not None and not self._saving:
+            self._saving = True
+            portal().soon(self._save)
+
+    def figure(self) -> str:
+        """HTML of the view as it is, for a saved notebook; "" where something else stands for it."""
+        return ""
+
+    def _ipython_display_(self) -> None:
+        """The view, and beside it what stays in a saved notebook."""
+        if kernel.shell() is None:
+            print(repr(self))  # noqa: T201
+            return
+        from IPython.display import HTML, display
+
+        bundle: Any = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        display(data, metadata=metadata, raw=True)
+        if told := self.figure():
+            self._beside = display(HTML(told), display_id=True)
+
+    async def _save(self) -> None:
+        """Draw the figure anew, once for all that is set within a moment."""
+        from IPython.display import HTML
+
+        await anyio.sleep(self.SAVED_S)
+        self._saving = False
+        told = await to_thread.run_sync(self.figure)
+        self._beside.update(HTML(told))
 
     def _hear(self, _: object, content: object, buffers: Sequence[Any]) -> None:
         """Only looks and posts: this may be any thread of the kernel's."""
@@ -117,7 +170,32 @@ class View(anywidget.AnyWidget):
         except ValidationError:
             log.warning("a message of an unknown form came from a page: it is ignored")
             return
-        portal().aside(self._answer, message, [bytes(buffer) for buffer in buffers or ()])
+        with self._knowing:
+            again, answer = message.rid in self._heard, self._heard.get(message.rid)
+            if not again:
+                self._heard[message.rid] = None
+                while len(self._heard) > REMEMBERED:
+                    del self._heard[next(iter(self._heard))]
+        if answer is not None:
+            self._reply(message, answer, [])
+            return
+        self._sign(message.rid)
+        if not again:
+            portal().aside(self._answer, message, [bytes(buffer) for buffer in buffers or ()])
+            portal().soon(self._signs, message.rid)
+
+    def _sign(self, rid: str) -> None:
+        with PUBLISHING:
+            self.send({"v": 1, "kind": "heard", "rid": rid})
+
+    async def _signs(self, rid: str) -> None:
+        """Say that an action is being worked on for as long as it is."""
+        while True:
+            await anyio.sleep(SIGN_S)
+            with self._knowing:
+                if rid not in self._heard or self._heard[rid] is not None:
+                    return
+            self._sign(rid)
 
     def _answer(self, message: _Message, buffers: list[bytes]) -> None:
         try:
@@ -146,5 +224,10 @@ class View(anywidget.AnyWidget):
         return found or {}, ()
 
     def _reply(self, message: _Message, content: Mapping[str, Any], buffers: Buffers) -> None:
+        with self._knowing:
+            if buffers:  # a look: it may be done again
+                self._heard.pop(message.rid, None)
+            else:
+                self._heard[message.rid] = content
         with PUBLISHING:
             self.send({"v": 1, "kind": "answer", "rid": message.rid, **content}, list(buffers))

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backends.local.device import INSTALL, NEEDED
+from backends.media.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from tests.jobs.nursery import Nursery
@@ -117,3 +118,21 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
     with Nursery(tmp_path_factory.mktemp("nursery") / "log") as running:
         yield running
+
+
+class _Kept(Sandbox):
+    """Stays open when a data folder is closed."""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_decoder() -> Iterator[None]:
+    """All data folders that tests open in this process have one child that decodes: a start costs more than most
+    tests. Each process that a test starts has its own, and tests/media tries the real thing."""
+    kept = _Kept()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backends.jobs.context.Sandbox", lambda: kept)
+        yield
+    Sandbox.close(kept)

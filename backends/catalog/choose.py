@@ -25,7 +25,8 @@ from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row
 from backends.catalog.staleness import end_text
 from backends.errors import A_PERSON, Next, VideoError, listing
-from backends.request import MediaFacts, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import VideoRequest
 from backends.terms import Prefer, Where
 
 CONSTRAINTS = ("where", "allow_providers")

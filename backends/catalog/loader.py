@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from backends.catalog.names import gone, guesses, normal, unknown
@@ -137,6 +138,7 @@ def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
     return _cache[stamp]
 
 
+@cache
 def _ships(path: Path) -> bool:
     return path.resolve().is_relative_to(PRODUCT)
 

@@ -13,7 +13,8 @@ from backends.catalog.price import Estimate, estimate
 from backends.catalog.rules.check import Misfit, find
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row
-from backends.request import MediaFacts, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import VideoRequest
 from backends.terms import Prefer, Where
 
 NEVER = 1e12

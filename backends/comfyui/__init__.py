@@ -31,6 +31,7 @@ def register() -> Registration:
         near=_near,
         poll_s=POLL_S,
         arrived=_arrived,
+        revision=_revision,
     )
 
 
@@ -69,6 +70,12 @@ def _lacks(env: Mapping[str, str], wires: tuple[Mapping[str, object], ...], mode
     looks = Looks.of(env)
     why = [looks.lacks(server.url, model) for server in servers(env)]
     return None if not why or None in why else why[0]
+
+
+def _revision(env: Mapping[str, str], model: str) -> str:
+    from backends.comfyui.binding import file_of, load
+
+    return load(file_of(env, model.partition("/")[2])).revision
 
 
 def _near(env: Mapping[str, str]) -> bool:

@@ -30,7 +30,18 @@ from backends.comfyui.watch import Seen, Watch
 from backends.errors import VideoError
 from backends.provider.answer import at, listed, number, table, text
 from backends.provider.channel import Channel
-from backends.provider.protocol import PREVIEW, Asset, Cancelled, Handle, Listing, Prepared, Ref, Sighting, Status
+from backends.provider.protocol import (
+    MADE_OF,
+    PREVIEW,
+    Asset,
+    Cancelled,
+    Handle,
+    Listing,
+    Prepared,
+    Ref,
+    Sighting,
+    Status,
+)
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
 
@@ -81,8 +92,14 @@ class ComfyBackend:
         self._stopped: set[str] = set()
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
-        """The filled graph, ready but for the names of uploads. Reads the workflow's two files, and masks."""
+        """The filled graph, ready but for the names of uploads. Reads the workflow's two files, and masks.
+
+        VideoError("invalid_request") where the workflow is not the one that the job was accepted with.
+        """
         binding = bindings.load(bindings.file_of(self.env, prepared.model.partition("/")[2]))
+        if binding.revision != text(prepared.wire.get(MADE_OF) or binding.revision):
+            changed = f"the workflow {binding.name} has been changed since this job was asked for, and nothing was sent"
+            raise VideoError("invalid_request", f"{changed}: make the whole call again")
         filling = fill(binding, request, replace(prepared, request=request))
         body: dict[str, Any] = {
             "graph": filling.graph,

@@ -22,6 +22,8 @@ The TOML file holds what every catalogue file may, with one [[model]], and besid
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,6 +86,16 @@ class Binding:
     def is_changed(self) -> bool:
         """Whether the workflow is another than the one that it was bound for; every place was found in it anew."""
         return bool(self.made_for) and self.made_for != self.sha256
+
+    @property
+    def revision(self) -> str:
+        """Stands for all that a request is put into: another one makes another clip of the same request."""
+        numbers = {
+            name: [(one.plus, one.step, one.points) for one in selectors] for name, selectors in self.selectors.items()
+        }
+        moves = {move: (pose.pose, pose.speed) for move, pose in self.camera.items()}
+        said = [self.sha256, self.outputs, {name: list(of) for name, of in self.places.items()}, numbers, moves]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def files(env: Mapping[str, str]) -> list[Path]:

@@ -1,8 +1,9 @@
 """The brush and the camera as a workflow's own values: motion regions become tracks of points, a camera move the words
 and the speed of a camera node.
 
-Tracks go to WanTrackToVideo's `tracks`: a JSON list of tracks, each a list of {x, y} in pixels of the clip, evenly over
-its length. That node takes 121 points a track, whatever the number of frames, and calls every missing one hidden.
+Tracks are a JSON list of tracks, each a list of {x, y} in pixels of the clip, evenly over its length. WanTrackToVideo's
+`tracks` takes 121 points a track, whatever the number of frames, and calls every missing one hidden;
+WanMoveTracksFromCoords takes one a frame.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.comfyui.graph import inputs
 from backends.errors import VideoError
 from backends.provider.protocol import Prepared
 from backends.request import CameraMove, MotionRegion, VideoRequest
@@ -73,7 +75,7 @@ def put_motion(filling: Filling, request: VideoRequest, prepared: Prepared) -> N
     for selector, (node, key) in zip(
         filling.binding.selectors.get("tracks", ()), filling.where("tracks", "motion"), strict=True
     ):
-        points = selector.points or 121
+        points = selector.points or _frames(filling)
         made = [
             track(point, region, prepared.width, points)
             for region, found in zip(request.motion, starts, strict=True)
@@ -83,6 +85,12 @@ def put_motion(filling: Filling, request: VideoRequest, prepared: Prepared) -> N
     filling.notes.append(
         f"the motion regions are {sum(map(len, starts))} tracks of points: the model follows them as it can"
     )
+
+
+def _frames(filling: Filling) -> int:
+    """How many the clip will have: a node that names no other number takes a point for each."""
+    node, key = filling.where("frames", "motion")[0]
+    return int(str(inputs(filling.graph[node])[key]))
 
 
 def track(start: Point, region: MotionRegion, width: int, points: int) -> list[dict[str, float]]:

@@ -16,15 +16,19 @@ from backends.comfyui import words
 from backends.comfyui.backend import ComfyBackend
 from backends.comfyui.binding import SUFFIX, load
 from backends.comfyui.checking import problems
+from backends.comfyui.convert import to_api
 from backends.comfyui.graph import Graph, class_of, inputs, named, title_of
 from backends.comfyui.guesses import Guess, guesses, savers
-from backends.comfyui.nodes import NodeClass
+from backends.comfyui.nodes import NodeClass, read_all
 from backends.comfyui.servers import Server, data_folder
 from backends.errors import VideoError
 from backends.plain import one_line
 
 MOST = 16 << 20
 """Bytes of a workflow's file."""
+
+TRACKER = "WanTrackToVideo"
+"""Takes 121 points a track; any other node takes one a frame."""
 
 
 @dataclass
@@ -39,9 +43,13 @@ class Written:
 async def draft(
     env: Mapping[str, str], asked: Sequence[Server], workflow: Path, name: str, title: str, force: bool
 ) -> Written:
-    """Write NAME.json and NAME.bind.toml into the data folder. VideoError for a file that is no workflow in API form,
-    one that saves no clip, and a name that is taken."""
+    """Write NAME.json (the file, or what was made of an editor's) and NAME.bind.toml into the data folder.
+    VideoError for a file that is no workflow, one that saves no clip, and a name that is taken."""
     raw = _read(workflow)
+    classes, said = await _nodes(env, asked)
+    turned = to_api(raw.decode("utf-8", "replace"), workflow.name, classes)
+    if turned is not None:
+        raw, said = turned[0].encode(), [*said, turned[1]]
     graph = graphs.parse(raw.decode("utf-8", "replace"), workflow.name)
     plain = re.sub(r"[^a-z0-9._-]+", "-", (name or workflow.stem).lower()).strip("-._")
     if not plain:
@@ -49,7 +57,7 @@ async def draft(
     path = data_folder(env) / f"{plain}{SUFFIX}"
     if path.exists() and not force:
         raise VideoError("conflict", f"{path} is there already: give another --name, or --force to replace it")
-    known, said = await _nodes(env, asked)
+    known = read_all(classes)
     saving = savers(graph, {kind: told.is_output for kind, told in known.items()})
     if not saving:
         raise VideoError("invalid_request", f"{workflow.name} saves no clip: add a SaveVideo node and export it again")
@@ -73,12 +81,12 @@ def _read(workflow: Path) -> bytes:
         raise VideoError("not_found", f"{workflow} cannot be read ({error.strerror})") from None
 
 
-async def _nodes(env: Mapping[str, str], asked: Sequence[Server]) -> tuple[dict[str, NodeClass], list[str]]:
-    """The node classes of the first server that answers."""
+async def _nodes(env: Mapping[str, str], asked: Sequence[Server]) -> tuple[Mapping[str, object], list[str]]:
+    """The node classes of the first server that answers, in its own words."""
     for server in asked:
         backend = ComfyBackend(env, server.url)
         try:
-            return await backend.nodes.all(), [
+            return await backend.nodes.told(), [
                 f"nodes as ComfyUI {await backend.nodes.version()} at {server.url} has them"
             ]
         except VideoError:
@@ -131,11 +139,11 @@ def _field(
     several = len(listed) > 1 and name not in ("width", "height", "frames")
     lines: list[str] = []
     if len(listed) > 1 and not several:
-        spots = ", ".join(_selector(graph, one.node, one.input, _plus(graph, one, name, known)) for one in listed)
+        spots = ", ".join(_selector(graph, one.node, one.input, _plus(graph, one, listed, known)) for one in listed)
         lines.append(f"{name} = [{spots}]")
     for number, guess in enumerate(listed if several or len(listed) == 1 else ()):
         mark = "# or: " if number else ""
-        lines.append(f"{mark}{name} = {_selector(graph, guess.node, guess.input, _plus(graph, guess, name, known))}")
+        lines.append(f"{mark}{name} = {_selector(graph, guess.node, guess.input, _plus(graph, guess, listed, known))}")
     for guess in listed:
         written.told.append(f"{name}: {guess.input} of node {named(graph, guess.node)}, since {guess.why}")
     if several:
@@ -144,10 +152,11 @@ def _field(
     return lines
 
 
-def _plus(graph: Graph, guess: Guess, name: str, known: Mapping[str, NodeClass]) -> str:
-    if name == "tracks":
-        return ", points = 121"
-    return ", plus = 1" if name == "frames" and _plus_one(graph, guess, known) else ""
+def _plus(graph: Graph, guess: Guess, listed: Sequence[Guess], known: Mapping[str, NodeClass]) -> str:
+    """What a selector says besides. listed: every guess of the field; a sound has as many frames as its clip."""
+    if guess.field == "tracks":
+        return ", points = 121" if class_of(graph[guess.node]) == TRACKER else ""
+    return ", plus = 1" if guess.field == "frames" and any(_plus_one(graph, one, known) for one in listed) else ""
 
 
 def _plus_one(graph: Graph, guess: Guess, known: Mapping[str, NodeClass]) -> bool:

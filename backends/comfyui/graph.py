@@ -35,7 +35,8 @@ def parse(text: str, where: str) -> dict[str, Node]:
         raise _no(where, f"is no workflow: {EXPORT}")
     nodes = cast("dict[str, object]", found)
     if isinstance(nodes.get("nodes"), list):
-        raise _no(where, f"is a workflow as the editor saves it, which the server cannot run: {EXPORT}")
+        bind = "reelwright comfyui bind turns it into what the server runs"
+        raise _no(where, f"is a workflow as the editor saves it, which the server cannot run: {bind}; or {EXPORT}")
     for name, told in nodes.items():
         if not isinstance(told, dict) or not isinstance(cast("dict[str, object]", told).get("class_type"), str):
             raise _no(where, f"is no workflow in API form (node {name[:40]} has no class_type): {EXPORT}")
@@ -47,6 +48,16 @@ def parse(text: str, where: str) -> dict[str, Node]:
                     where, f"is broken: {key} of node {name} comes from node {source}, which is not there: {EXPORT}"
                 )
     return graph
+
+
+def saved_by_editor(text: str) -> dict[str, object] | None:
+    """A file as the editor saves it; None for any other text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    whole = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    return whole if isinstance(whole.get("nodes"), list) and isinstance(whole.get("links"), list) else None
 
 
 def _no(where: str, what: str) -> VideoError:
@@ -94,7 +105,7 @@ def named(graph: Graph, node: str) -> str:
 class Selector:
     """One value in a graph. node, kind (its class), title: what its node must be, as far as given. input: the value's
     name. plus: added to a number of frames. step: in which the frames of a whole
-    source clip go. points: of each track, where it takes tracks."""
+    source clip go. points: of each track, where it takes tracks (0: one a frame)."""
 
     input: str
     node: str = ""

@@ -16,6 +16,7 @@ from backends.comfyui.graph import Graph, class_of, inputs, link, named, title_o
 TEXTS = ("text", "prompt", "string", "value", "t5xxl")
 SEEDS = ("seed", "noise_seed")
 LENGTHS = ("length", "num_frames", "video_length", "frames")
+SOUND = "frames_number"
 IMAGES, CLIPS = ("LoadImage", "LoadImageOutput"), ("LoadVideo", "VHS_LoadVideo", "VHS_LoadVideoPath")
 LAST = ("end_image", "last_image", "last_frame", "end_frame", "image_end")
 SAVERS = ("SaveVideo", "SaveWEBM", "VHS_VideoCombine", "SaveAnimatedWEBP", "SaveAnimatedPNG")
@@ -101,6 +102,10 @@ def _numbers(graph: Graph) -> Iterator[Guess]:
                 node, own = _source(graph, name, key)
                 if own in _plain(graph, node):
                     yield Guess(field, node, own, f"node {shown} makes frames of that size")
+        if SOUND in given:
+            node, own = _source(graph, name, SOUND)
+            if own in _plain(graph, node):
+                yield Guess("frames", node, own, f"node {shown} makes the sound of so many frames")
         for key in SEEDS:
             if key in given and values.get("add_noise", "enable") in ("enable", True):
                 node, own = _source(graph, name, key)
@@ -159,10 +164,11 @@ def _media(graph: Graph) -> Iterator[Guess]:
 
 def _controls(graph: Graph) -> Iterator[Guess]:
     for name in graph:
-        values = _plain(graph, name)
-        for key, field in (("tracks", "tracks"), ("camera_pose", "camera_pose")):
-            if key in values:
-                yield Guess(field, name, key, f"node {named(graph, name)} takes {key}")
+        values, given = _plain(graph, name), inputs(graph[name])
+        for key, field in (("tracks", "tracks"), ("track_coords", "tracks"), ("camera_pose", "camera_pose")):
+            node, own = _source(graph, name, key) if key in given else (name, "")
+            if own in _plain(graph, node):
+                yield Guess(field, node, own, f"node {named(graph, name)} takes {key}")
                 if field == "camera_pose" and "speed" in values:
                     yield Guess("camera_speed", name, "speed", f"node {named(graph, name)} takes the speed")
 

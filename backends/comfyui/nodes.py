@@ -65,6 +65,10 @@ def read_class(name: str, told: object) -> NodeClass:
     )
 
 
+def read_all(told: Mapping[str, object]) -> dict[str, NodeClass]:
+    return {name: read_class(name, one) for name, one in told.items()}
+
+
 def _value(spec: object) -> Value:
     """["INT", {min, max, step}], [["a", "b"], {...}] or ["COMBO", {options: [...]}]."""
     kind, options = at(spec, 0), at(spec, 1)
@@ -97,9 +101,12 @@ class Nodes:
 
     async def all(self) -> dict[str, NodeClass]:
         """Every class that the server has."""
+        return read_all(await self.told())
+
+    async def told(self) -> Mapping[str, object]:
+        """The same in the server's own words."""
         await self.version()
-        answer = await self._channel.ask("GET", "object_info", charged="no")
-        return {name: read_class(name, told) for name, told in table(answer.json).items()}
+        return table((await self._channel.ask("GET", "object_info", charged="no")).json)
 
     async def _look(self, name: str) -> None:
         answer = await self._channel.ask(

@@ -23,6 +23,7 @@ FOLDERS: Mapping[str, str] = {
     "vae_name": "vae",
     "lora_name": "loras",
     "clip_name": "text_encoders",
+    "text_encoder": "text_encoders",
     "clip_name1": "text_encoders",
     "clip_name2": "text_encoders",
     "clip_name3": "text_encoders",

@@ -3,21 +3,26 @@ exact."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
 
-from backends.edit import copying, export, soundtrack
+from backends.edit import caption_track, copying, export, soundtrack
 from backends.edit.joiner import Joiner
-from backends.edit.plan import Plan, plan
+from backends.edit.plan import Plan, cut_ends, plan
 from backends.edit.request import FinishRequest
 from backends.edit.timeline import Frame, Timeline, picture_of
-from backends.edit.words import Cues, Painter, read_words, srt
+from backends.edit.words import Cue, Cues, Painter, read_words, srt
+from backends.facts import MediaFacts
 from backends.media.probe import probe_clip
 from backends.provider.protocol import Asset, JsonObject, Output, Prepared, Progress
-from backends.request import MediaFacts
+
+TRACK = (
+    "the captions of the file are a track of their own, which players switch on, and lie beside the film in `files`; "
+    "as lines FROM-TO TEXT they would be drawn into the picture"
+)
 
 
 class Editor:
@@ -30,17 +35,26 @@ class Editor:
         if "finish" not in prepared.wire:
             return await Joiner().run(prepared, dest, progress)
         request = FinishRequest.model_validate(prepared.wire["finish"])
-        return await anyio.to_thread.run_sync(finish, request, prepared.assets, dest, self._env, progress)
+        going_on = tuple(prepared.wire.get("going_on", ()))
+        return await anyio.to_thread.run_sync(finish, request, prepared.assets, dest, self._env, progress, going_on)
 
 
 def finish(
-    request: FinishRequest, assets: Mapping[str, Asset], dest: Path, env: Mapping[str, str], progress: Progress
+    request: FinishRequest,
+    assets: Mapping[str, Asset],
+    dest: Path,
+    env: Mapping[str, str],
+    progress: Progress,
+    going_on: Sequence[int] = (),
 ) -> Output:
-    """Make the film in `dest` (empty). assets: by the request's places. VideoError tells what cannot be done."""
+    """Make the film in `dest` (empty). assets: by the request's places. going_on: the numbers of clips that were made
+    from the last frame of the clip before. VideoError tells what cannot be done."""
     facts = {place: _measured(asset) for place, asset in assets.items()}
     files = {place: asset.path for place, asset in assets.items()}
-    planned, timeline, notes = _planned(request, facts, files)
+    planned, timeline, notes = _planned(request, facts, files, going_on)
     cues = _cues(request, planned, files)
+    spoken = [cue for cue in cues if cue.kind == "caption"]
+    apart = _has_track(request)
     progress(0.0, "mixing the sound")
     heard = soundtrack.mixed(request, planned, facts, files, dest, env, progress)
     notes += [*cues.notes, *heard.notes]
@@ -49,11 +63,16 @@ def finish(
         path = copied
         notes.append("joined without encoding anew: every picture is as it was")
     else:
-        painter = Painter(cues, planned.width, planned.height, planned.fps)
+        drawn = [cue for cue in cues if not (apart and cue.kind == "caption")]
+        painter = Painter(Cues(drawn), planned.width, planned.height, planned.fps)
         notes += painter.notes
         frames = (_painted(painter, frame, number) for number, frame in enumerate(timeline.frames()))
         path = export.write(request.format, planned, frames, heard.path, dest, progress)
     notes += timeline.notes
+    if apart and spoken:
+        progress(0.99, "putting the captions in")
+        caption_track.add(path, spoken)
+        notes.append(TRACK)
     shown, told = export.animated(request.format, path, dest, progress)
     notes += told
     if shown is not None and heard.path is not None:
@@ -66,7 +85,7 @@ def finish(
         "peak_db": heard.peak_db,
         "copied": copied is not None,
     }
-    beside = _subtitles(cues, dest)
+    beside = _subtitles(spoken, dest)
     return Output(path, facts=made, notes=tuple(dict.fromkeys(notes)), extras=beside, export=shown)
 
 
@@ -76,16 +95,29 @@ def _painted(painter: Painter, frame: Frame, number: int) -> Frame:
 
 
 def _planned(
-    request: FinishRequest, facts: Mapping[str, MediaFacts], files: Mapping[str, Path]
+    request: FinishRequest, facts: Mapping[str, MediaFacts], files: Mapping[str, Path], going_on: Sequence[int]
 ) -> tuple[Plan, Timeline, list[str]]:
-    """The plan, its frames, and what to tell. Nothing is blended for a loop that is one already."""
+    """The plan, its frames, and what to tell. A frame that stands on both sides of a cut is shown once, and nothing is
+    blended for a loop that is one already."""
     planned = plan(request, facts)
     timeline = Timeline(planned, files)
     notes = list(planned.notes)
+    if going_on and (doubled := timeline.doubled(going_on)):
+        planned = plan(request, facts, doubled)
+        timeline = Timeline(planned, files)
+        shown = ", ".join(f"clips[{number}]" for number in doubled)
+        notes.append(f"begun with the last frame of the clip before, which is shown once: {shown}")
     if planned.loop and timeline.loops_already():
         planned = replace(planned, loop=0, frames=planned.frames + planned.loop)
         timeline = Timeline(planned, files)
         notes.append("its end runs into its beginning already: nothing was blended for the loop")
+    elif planned.loop and not request.crossfade_s and (found := timeline.seam()) is not None:
+        planned = cut_ends(planned, *found)
+        timeline = Timeline(planned, files)
+        notes.append(
+            f"it loops by a cut where its end runs into its beginning: {found[0]} frames are left out at its start and "
+            f"{found[1]} at its end, and nothing is blended"
+        )
     return planned, timeline, notes
 
 
@@ -95,9 +127,14 @@ def _cues(request: FinishRequest, planned: Plan, files: Mapping[str, Path]) -> C
     return read_words(captions, request.titles, planned.duration_s)
 
 
-def _subtitles(cues: Cues, dest: Path) -> tuple[Path, ...]:
+def _has_track(request: FinishRequest) -> bool:
+    """Whether the captions are a track of the film, and not drawn into its pictures: a file's are, where the format can
+    hold one."""
+    return request.captions_file is not None and request.format in ("mp4", "mov")
+
+
+def _subtitles(spoken: Sequence[Cue], dest: Path) -> tuple[Path, ...]:
     """The captions as a file beside the film, for players and platforms that show their own."""
-    spoken = [cue for cue in cues if cue.kind == "caption"]
     if not spoken:
         return ()
     path = dest / "captions.srt"
@@ -122,7 +159,8 @@ def _copied(
     progress: Progress,
 ) -> Path | None:
     """The film by copying the clips' packets, None where that would not be exact."""
-    if not planned.plain or request.format != "mp4" or request.captions or request.titles:
+    drawn = request.titles or (request.captions and not _has_track(request))
+    if not planned.plain or request.format != "mp4" or drawn:
         return None
     path = dest / "clip.mp4"
     parts = [(files[one.place], one.frames) for one in planned.segments]

@@ -6,16 +6,17 @@ Pure: no file is opened. Times are seconds; frames are whole frames of the film,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from backends.catalog.rules.shape import CROP_LIMIT, SAME_RATIO, even, lost
 from backends.catalog.schema.span import lines_of, number_text, ratio_value
 from backends.edit.request import FinishRequest
 from backends.errors import Problem, VideoError, listing
+from backends.facts import MediaFacts
 from backends.media.rates import exact_rate
-from backends.request import Fit, MediaFacts, MediaName
+from backends.request import Fit, MediaName
 
 HOLD_S = 3.0
 """For how long a still is held that does not say it."""
@@ -38,7 +39,7 @@ SAME_RATE = 0.001
 class Segment:
     """A clip's part or a held still on the film. start, frames: on the film (a cross-fade overlaps the one before).
     from_s, to_s: of the source. fps: the clip's own rate (None for a still). between: frames are made between the
-    clip's own."""
+    clip's own. whole, to_end: it is all of the clip, it ends where the clip does."""
 
     place: str
     still: bool
@@ -50,6 +51,7 @@ class Segment:
     fps: float | None = None
     between: bool = False
     whole: bool = False
+    to_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Plan:
         return float(self.frames / self.fps)
 
 
-def forecast(request: FinishRequest, facts: Mapping[str, MediaFacts]) -> Plan | None:
+def forecast(request: FinishRequest, facts: Mapping[str, MediaFacts], doubled: Collection[int] = ()) -> Plan | None:
     """The plan, None while something is not known yet (a clip that is still to be fetched or made)."""
     for number in range(len(request.clips)):
         known = facts.get(f"clips[{number}]")
@@ -83,18 +85,26 @@ def forecast(request: FinishRequest, facts: Mapping[str, MediaFacts]) -> Plan | 
             return None
         if known.kind == "clip" and known.duration_s is None:
             return None
-    return plan(request, facts)
+    return plan(request, facts, doubled)
 
 
-def plan(request: FinishRequest, facts: Mapping[str, MediaFacts]) -> Plan:
-    """The plan. facts: of every place "clips[N]". VideoError("invalid_request" or "asset") tells what to change."""
+def plan(request: FinishRequest, facts: Mapping[str, MediaFacts], doubled: Collection[int] = ()) -> Plan:
+    """The plan. facts: of every place "clips[N]". doubled: the numbers of clips that begin with the last frame of the
+    clip before; where the two meet at a cut, that frame is shown once. VideoError("invalid_request" or "asset") tells
+    what to change."""
     media = [facts[f"clips[{number}]"] for number in range(len(request.clips))]
     notes: list[str] = []
     fps = _rate(request, media, notes)
     width, height = _size(request, media, notes)
     _judge_shapes(request, media, width, height, notes)
-    segments = _placed(request, _segments(request, media, fps, notes), fps)
     fade = _fade(request, fps, notes)
+    cuts = _segments(request, media, fps, notes)
+    if not fade:
+        cuts = [
+            _after_double(one, fps) if number in doubled and meets(cuts[number - 1], one) else one
+            for number, one in enumerate(cuts)
+        ]
+    segments = _placed(request, cuts, fps)
     _judge_fade(request, segments, fade, fps)
     end = segments[-1].start + segments[-1].frames
     loop = _loop(request, segments, fade, fps, notes)
@@ -121,6 +131,21 @@ def plan(request: FinishRequest, facts: Mapping[str, MediaFacts]) -> Plan:
         plain,
         tuple(dict.fromkeys(notes)),
     )
+
+
+def cut_ends(made: Plan, first: int, last: int) -> Plan:
+    """A looping plan without so many frames at its beginning and its end, which then needs no blending."""
+    segments = list(made.segments)
+    segments[0] = _shorter(segments[0], made.fps, first, 0)
+    segments[-1] = _shorter(segments[-1], made.fps, 0, last)
+    placed = [replace(one, start=max(0, one.start - first)) for one in segments]
+    return replace(made, segments=tuple(placed), loop=0, frames=made.frames + made.loop - first - last)
+
+
+def _shorter(one: Segment, fps: Fraction, first: int, last: int) -> Segment:
+    each = one.speed / float(fps)
+    start, end = one.from_s + first * each, one.to_s - last * each
+    return replace(one, from_s=start, to_s=end, frames=one.frames - first - last, whole=False)
 
 
 def _rate(request: FinishRequest, media: list[MediaFacts], notes: list[str]) -> Fraction:
@@ -254,7 +279,22 @@ def _cut(
             f"{place} has {number_text(own)} fps: each frame of the film ({number_text(float(fps))} a second) "
             "shows its nearest one"
         )
-    return Segment(place, False, start, end, request.speed, 0, frames, own, between, whole)
+    return Segment(place, False, start, end, request.speed, 0, frames, own, between, whole, end == length)
+
+
+def meets(before: Segment, one: Segment) -> bool:
+    """Whether the last frame of one clip and the first one of the next stand at their cut."""
+    return before.to_end and not one.still and one.from_s == 0
+
+
+def _after_double(one: Segment, fps: Fraction) -> Segment:
+    """Without its first frame, as long as another is left. Its sound begins with the second one too."""
+    if one.fps is None or one.frames < 2:
+        return one
+    start = 1 / one.fps
+    left = round((one.to_s - start) / one.speed * float(fps))
+    same_rate = one.speed == 1 and abs(one.fps / float(fps) - 1) < SAME_RATE
+    return replace(one, from_s=start, frames=one.frames - 1 if same_rate else max(1, left), whole=False)
 
 
 def _placed(request: FinishRequest, segments: list[Segment], fps: Fraction) -> list[Segment]:
@@ -262,11 +302,7 @@ def _placed(request: FinishRequest, segments: list[Segment], fps: Fraction) -> l
     placed: list[Segment] = []
     at = 0
     for one in segments:
-        placed.append(
-            Segment(
-                one.place, one.still, one.from_s, one.to_s, one.speed, at, one.frames, one.fps, one.between, one.whole
-            )
-        )
+        placed.append(replace(one, start=at))
         at += one.frames - fade
     return placed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from backends.edit.plan import Plan
 from backends.edit.request import FinishRequest
 from backends.edit.sound import CUT_FADE_S, Audio, Part, mix, speak
+from backends.facts import MediaFacts
 from backends.provider.protocol import Progress
-from backends.request import MediaFacts
 
 LOUDNESS = -16.0
 """LUFS: what platforms play at."""

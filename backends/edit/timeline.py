@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, repeat
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from backends.edit import seam
 from backends.edit.between import Between
-from backends.edit.plan import Plan, Segment
+from backends.edit.plan import Plan, Segment, meets
 from backends.edit.reframe import Reframe
 from backends.errors import OwnFault, VideoError
 from backends.media.frames import Timed, frame_at, last_frame, timed
@@ -22,6 +24,8 @@ SHORT = 1.5
 """Frames of a clip that may be missing at its end without a word."""
 SEAM = 1.5
 """A step so many times the clip's first is not seen at a loop's seam."""
+DOUBLE = 6.0
+"""Levels (of 255) that a picture and a model's rendering of it may differ by on average."""
 SAME = 0.5
 """Levels (of 255) that two encodings of one picture may differ by."""
 
@@ -83,6 +87,26 @@ class Timeline:
         if note not in self.notes:
             self.notes.append(note)
 
+    def doubled(self, going_on: Collection[int]) -> list[int]:
+        """Which of these clips begin, at a cut, with the very frame that the clip before ends with."""
+        if self.plan.fade:
+            return []
+        pairs = zip(self.plan.segments, self.plan.segments[1:], strict=False)
+        return [
+            number
+            for number, (before, one) in enumerate(pairs, 1)
+            if number in going_on and meets(before, one) and self._begins_as(before, one)
+        ]
+
+    def _begins_as(self, before: Segment, one: Segment) -> bool:
+        try:
+            ending = self._reframe(last_frame(self._files[before.place]))
+            return _apart(ending, self._reframe(frame_at(self._files[one.place], 0.0))) <= DOUBLE
+        except OwnFault:
+            raise
+        except VideoError:  # a broken tail is held and told when the film is made
+            return False
+
     def loops_already(self) -> bool:
         """Whether the film's end runs into its beginning as it is, so that nothing need be blended."""
         first, last = self.plan.segments[0], self.plan.segments[-1]
@@ -94,6 +118,19 @@ class Timeline:
         end = self._files[last.place]
         ending = self._reframe(last_frame(end) if last.whole else frame_at(end, max(last.from_s, last.to_s - step / 2)))
         return _apart(ending, opening) <= SEAM * _apart(opening, second) + SAME
+
+    def seam(self) -> tuple[int, int] | None:
+        """How many frames to leave out at the two ends so that the film is a loop; None where that cannot be had."""
+        first, last = self.plan.segments[0], self.plan.segments[-1]
+        if first.still or last.still or self.plan.fade:
+            return None
+        fps = self.plan.fps
+        count = min(int(seam.MOST_S * fps), min(first.frames, last.frames) // 4)
+        if count < 2:
+            return None
+        ending = replace(last, from_s=max(last.from_s, last.to_s - count / float(fps) * last.speed), frames=count)
+        head = seam.small(picture_of(frame) for frame in islice(self._of(first), count))
+        return seam.find(head, seam.small(map(picture_of, self._of(ending))))
 
 
 class _Source:

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from backends.errors import VideoError
 from backends.jobs import preferences, records, upkeep
+from backends.jobs.ancestry import made_from, without_ancestors
 from backends.jobs.files.artifacts import Artifacts, disk_errors
+from backends.jobs.files.places import Places
 from backends.jobs.files.signed import given_out
+from backends.jobs.files.sizes import about_bytes_of, bytes_of, forget
 from backends.jobs.store.database import Row, Store, Transaction, to_json
 from backends.jobs.upkeep import Leftover
 from backends.jobs.views import FINAL
@@ -59,12 +60,12 @@ class Plan:
         return sum(one.bytes for one in self.leftovers)
 
 
-def age(text: str) -> float:
-    """Seconds of "30d", "12h" or "2w". VideoError("invalid_request") for anything else."""
+def age(text: str, option: str = "--older") -> float:
+    """Seconds of "30d", "12h" or "2w". VideoError("invalid_request") for anything else, naming the option."""
     found = re.fullmatch(r"(\d{1,5})([hdw])", text.strip().lower())
     if found is None:
         raise VideoError(
-            "invalid_request", f"--older takes a number of hours, days or weeks, as 30d, not {text[:40]!r}"
+            "invalid_request", f"{option} takes a number of hours, days or weeks, as 30d, not {text[:40]!r}"
         )
     return int(found[1]) * UNITS[found[2]]
 
@@ -74,7 +75,8 @@ def plan(store: Store, artifacts: Artifacts, wish: Wish) -> Plan:
     with disk_errors("looking through the kept files"):
         jobs = {str(row["id"]): row for row in store.rows(f"SELECT {COLUMNS} FROM jobs")}
         old = _old(jobs, wish)
-        alone = set[str]() if wish.only_copies else {job for job in old if _is_only_copy(jobs[job], jobs, old)}
+        places = artifacts.places
+        alone = set[str]() if wish.only_copies else {job for job in old if _is_only_copy(jobs[job], jobs, places)}
         going = _without_ancestors(jobs, old - alone)
         leftovers = tuple(_leftovers(store, artifacts, jobs, going, wish))
         return Plan(
@@ -98,7 +100,9 @@ def clear(store: Store, artifacts: Artifacts, wish: Wish) -> int:
         return freed
 
     with disk_errors("removing old clips"):
-        return store.write(write, durable=True)
+        freed = store.write(write, durable=True)
+    forget(artifacts.root)
+    return freed
 
 
 def _mark(tx: Transaction, row: Row) -> None:
@@ -125,35 +129,22 @@ def _old(jobs: Mapping[str, Row], wish: Wish) -> set[str]:
     }
 
 
-def _is_only_copy(row: Row, jobs: Mapping[str, Row], old: set[str]) -> bool:
+def _is_only_copy(row: Row, jobs: Mapping[str, Row], places: Places) -> bool:
     """Whether no whole copy of its clip lies outside the store. A step's clip is part of the whole one's."""
     if row["state"] != "succeeded":
         return False
     parent = jobs.get(str(row["parent"])) if row["parent"] else None
     if parent is not None and parent["state"] == "succeeded":
-        return _is_only_copy(parent, jobs, old)
-    result = cast("dict[str, Any]", json.loads(row["result"]))
+        return _is_only_copy(parent, jobs, places)
+    result = places.result_of(row)
     published = str(result.get("published") or "")
     return not (published and is_intact(Path(published), given_out(result)[1]))
 
 
 def _without_ancestors(jobs: Mapping[str, Row], going: Collection[str]) -> frozenset[str]:
-    """Those of them that no job which stays was made from, at any remove."""
-    found = set(going)
-    open_ends = [job for job in jobs if job not in found and not upkeep.is_cleared(jobs[job])]
-    while open_ends:
-        for source in _made_from(jobs[open_ends.pop()]):
-            if source in found:
-                found.discard(source)
-                open_ends.append(source)
-    return frozenset(found)
-
-
-def _made_from(row: Row) -> set[str]:
-    entries = cast("dict[str, dict[str, Any]]", json.loads(row["inputs"]))
-    named = {str(entry[key]) for entry in entries.values() for key in ("from_job", "job") if entry.get(key)}
-    inside = {str(entry["still_of"].get("from_job")) for entry in entries.values() if "still_of" in entry}
-    return named | inside | {str(row["parent"] or "")} | set(json.loads(row["needs"]))
+    """Those of them that no job which stays, with its files, was made from, at any remove."""
+    staying = [job for job, row in jobs.items() if job not in going and not upkeep.is_cleared(row)]
+    return without_ancestors({job: made_from(row) for job, row in jobs.items()}, going, staying)
 
 
 def _leftovers(
@@ -175,26 +166,16 @@ def _has_files(artifacts: Artifacts, job: str) -> bool:
 
 def _folder(artifacts: Artifacts, job: str) -> Leftover:
     folder = artifacts.job(job)
-    return Leftover(f"the kept clip of job {job}", folder, sum(path.stat().st_size for path in folder.iterdir()))
+    return Leftover(f"the kept clip of job {job}", folder, bytes_of(folder))
 
 
-def kept_bytes(artifacts: Artifacts) -> int:
-    """What the store's files take, each counted once however many names it has."""
-    found: dict[tuple[int, int], int] = {}
-    for path in artifacts.root.rglob("*"):
-        with suppress(OSError):  # gone meanwhile: others work here
-            facts = path.lstat()
-            if stat.S_ISREG(facts.st_mode):
-                found[(facts.st_dev, facts.st_ino)] = facts.st_size
-    return sum(found.values())
-
-
-def warning(store: Store, artifacts: Artifacts) -> str:
-    """What to tell when more is kept than the person wants; "" while it is less, or they don't mind."""
+def warning(store: Store, artifacts: Artifacts, job: str = "") -> str:
+    """What to tell when more is kept than the person wants; "" while it is less, or they don't mind. By a figure that
+    may be some minutes old. job: whose clip has just come to it."""
     most = preferences.keep_bytes(store)
     if most is None:
         return ""
-    kept = kept_bytes(artifacts)
+    kept = about_bytes_of(artifacts.root, artifacts.job(job) if job else None)
     if kept <= most:
         return ""
     much, wished = f"{kept / preferences.GB:.1f} GB of clips and inputs", f"{most / preferences.GB:g} GB of keep_gb"

@@ -39,7 +39,7 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
         row = _decidable(tx, job)
         if other := records.holders(tx, row, [remote_id]).get(remote_id):
             raise VideoError("conflict", f"{remote_id} is job {other} already: each job has an id of its own")
-        _hold_again(tx, job)
+        settle.reopen(tx, job)
         records.note(tx, job, f"assigned by the user to the provider's {remote_id}")
         records.decide(
             tx,
@@ -69,10 +69,6 @@ def _handle(row: Row, remote_id: str) -> Handle:
     return Handle(remote_id, {"endpoint": endpoint} if endpoint else {})
 
 
-def _hold_again(tx: Transaction, job: str) -> None:
-    tx.run("UPDATE ledger SET state = 'reserved', settled = 0, basis = '', at = ? WHERE job = ?", (time.time(), job))
-
-
 def _on(tx: Transaction, row: Row, access: Access | None) -> JsonObject:
     """The columns that move a job to the credentials that are set now; none where they are its own, or missing."""
     if access is None or not access.available or access.lane == row["lane"]:
@@ -91,12 +87,7 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
 
     def write(tx: Transaction) -> None:
         row = _decidable(tx, job)
-        charges = tx.row("SELECT count(*) AS n FROM ledger WHERE job > ? || '#' AND job < ? || '$'", (job, job))
-        first = f"{job}#{int(charges['n']) + 1 if charges else 1}"
-        booked = ledger.reserved(tx, job)
-        tx.run("UPDATE ledger SET job = ? WHERE job = ?", (first, job))
-        ledger.settle(tx, first, booked, "reservation")
-        ledger.reserve(tx, job, row["provider"], row["lane"], row["label"], row["est_high"])
+        booked = settle.charge_again(tx, row)
         records.note(
             tx, job, f"requested again by the user; an earlier submit is booked at ${ledger.to_usd(booked):.2f}"
         )
@@ -122,35 +113,14 @@ def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
         row = _known(tx, job)
         _refuse_final(row)
         if row["state"] in UNSENT:
-            end_unsent(tx, job)
+            settle.end_unsent(tx, job)
         elif row["kind"] == "local":
             settle.cancel(tx, None, job, "no")
         else:
-            _write_off_paid(tx, row)
+            settle.write_off(tx, job)
         add_event(tx, job, "resolve", {"how": "write_off", "by": by}, wake=True)
 
     store.write(write, durable=True)
-
-
-def _write_off_paid(tx: Transaction, row: Row) -> None:
-    job, booked = str(row["id"]), ledger.reserved(tx, str(row["id"]))
-    ledger.settle(tx, job, booked, "written_off")
-    error = VideoError(
-        "submit_unknown",
-        f"written off by the user: it may have been charged, ${ledger.to_usd(booked):.2f} is booked. "
-        "take=2 asks for another one",
-        charged="unknown",
-    )
-    columns: JsonObject = {"error": to_json(error.to_json()), "cost": booked}
-    records.decide(tx, job, "failed", cost_basis="written off: the reservation", **columns)
-
-
-def end_unsent(tx: Transaction, job: str) -> None:
-    """End a job that waits or is queued; what its finished steps have cost stays told."""
-    ledger.release(tx, job)
-    cost = records.cost_of_steps(tx, job)
-    basis = "the sum of its steps" if cost else "not charged"
-    records.move(tx, None, job, "cancelled", matchable=0, cost=cost, cost_basis=basis)
 
 
 def fetch(store: Store, job: str, access: Access | None = None) -> str:
@@ -168,7 +138,7 @@ def fetch(store: Store, job: str, access: Access | None = None) -> str:
             state, said = "submitting", "what became of its request is looked up again"
         else:
             raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to ask for")
-        _hold_again(tx, job)
+        settle.reopen(tx, job)
         records.decide(tx, job, state, phase="requested again by the user", **_OPEN_AGAIN, **moved)
         add_event(tx, job, "resolve", {"how": "fetch"}, wake=True)
         return said
@@ -187,7 +157,7 @@ def finish(store: Store, job: str) -> str:
                 raise VideoError(
                     "conflict", f"nothing of job {job} has arrived: reelwright jobs fetch {job} asks for it"
                 )
-            _hold_again(tx, job)
+            settle.reopen(tx, job)
             again = _OPEN_AGAIN | {"result": row["result"], "remote_done_at": time.time()}
             records.decide(tx, job, "downloading", phase="to be finished", **again)
         elif row["state"] not in ("downloading", "finishing"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from backends.edit.request import FinishRequest
+from backends.jobs.files.places import Places
 from backends.jobs.files.signed import given_out
 from backends.jobs.order.cut import finish_of
 from backends.jobs.store.database import Row
 from backends.jobs.views import SETTLED
-from backends.provider.protocol import JsonObject
 from backends.request import VideoRequest
 
 
@@ -38,10 +37,10 @@ class Detail:
     film: FinishRequest | None = None
 
 
-def detail_of(row: Row) -> Detail:
+def detail_of(row: Row, places: Places) -> Detail:
     asked = VideoRequest.model_validate_json(row["request"])
-    result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
-    entries = json.loads(row["inputs"])
+    result = places.result_of(row) if row["state"] == "succeeded" else {}
+    entries = places.inputs_of(row)
     end = row["ended_at"] if row["state"] in SETTLED and row["ended_at"] else time.time()
     return Detail(
         asked=asked,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backends.errors import Next, VideoError
+from backends.facts import MediaFacts
 from backends.jobs.context import Context
 from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
@@ -19,7 +20,7 @@ from backends.jobs.origin import of_job, of_open
 from backends.jobs.store.database import Row
 from backends.media.provenance import words
 from backends.provider.protocol import JsonObject
-from backends.request import MediaFacts, MediaName
+from backends.request import MediaName
 
 
 @dataclass(frozen=True)

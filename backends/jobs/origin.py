@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from backends.errors import Next, VideoError
-from backends.jobs import preferences
+from backends.jobs import archive, preferences
 from backends.jobs.context import Context
 from backends.jobs.files.signed import given_out, record_of
 from backends.jobs.store.database import Row, Store
@@ -46,7 +46,7 @@ def origin_of(context: Context, name: MediaName, principal: str) -> Origin:
         raise VideoError("asset", "provenance looks at local files and jobs: save the clip first and give its path")
     if name.kind == "path":
         return _of_file(context, name.value)
-    row = context.store.row("SELECT * FROM jobs WHERE id = ? AND principal = ?", (name.value, principal))
+    row = archive.job_row(context.store, name.value, principal)
     if row is None:
         raise VideoError("not_found", f"there is no job {name.value[:80]}", next=Next("list_jobs"))
     if row["state"] != "succeeded":
@@ -56,7 +56,7 @@ def origin_of(context: Context, name: MediaName, principal: str) -> Origin:
 
 def of_job(context: Context, row: Row) -> Origin:
     """Of the clip that a finished job has given out: the published one while it is there."""
-    result = cast("dict[str, Any]", json.loads(row["result"]))
+    result = context.artifacts.places.result_of(row)
     published = Path(str(result.get("published") or ""))
     path = published if published.is_file() else given_out(result)[0]
     if not path.is_file():
@@ -124,10 +124,12 @@ def _changed(found: dict[str, Any]) -> dict[str, Any]:
 def _published_there(context: Context, text: str) -> str:
     """What to tell of a file without a manifest that lies where a signed clip was put; "" for any other."""
     with suppress(VideoError):
-        path = json.dumps(str(context.inputs.checked_path(text)))
+        path = context.inputs.checked_path(text)
+        names = (str(path), context.artifacts.places.outside(path))  # as earlier versions wrote it, and as it is now
         row = context.store.row(
-            "SELECT id, result FROM jobs WHERE state = 'succeeded' AND instr(result, ?) ORDER BY seq DESC LIMIT 1",
-            (f'"published":{path}',),
+            "SELECT id, result FROM jobs WHERE state = 'succeeded' AND (instr(result, ?) OR instr(result, ?)) "
+            "ORDER BY seq DESC LIMIT 1",
+            [f'"published":{json.dumps(name)}' for name in names],
         )
         if row is not None and record_of(json.loads(row["result"])).get("embedded"):
             return f"the signed clip of job {row['id']} was put there: it was changed or replaced since"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from backends.errors import VideoError
+from backends.jobs.files.places import Places, inputs_to_row
 from backends.jobs.files.signed import given_out
 from backends.jobs.lanes.lanes import Fenced, account_of, add_lane, fence
 from backends.jobs.money import ledger
@@ -86,6 +87,12 @@ def find_same(tx: Store | Transaction, principal: str, request_key: str, digest:
     return row
 
 
+def is_archived(tx: Store | Transaction, principal: str, request_key: str) -> bool:
+    """Whether the request was answered by a job whose rows lie in the archive."""
+    sql = "SELECT 1 FROM archived WHERE principal = ? AND request_key = ?"
+    return tx.row(sql, (principal, request_key)) is not None
+
+
 def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[Row, bool]:
     """The job's row, and whether it was there already. Reserves the money; "wall" when it may not be spent.
 
@@ -94,6 +101,8 @@ def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[
     same = find_same(tx, new.principal, new.request_key, new.digest, given=new.key_given)
     if same is not None:
         return same, True
+    if is_archived(tx, new.principal, new.request_key):  # in this very moment: whoever asks again is answered by it
+        raise VideoError("conflict", "the job of this request is being archived: repeat the call", retryable=True)
     _insert_one(tx, new, 0 if steps else new.est_high)
     for step in steps:
         _insert_one(tx, step, step.est_high)
@@ -125,7 +134,7 @@ def _insert_one(tx: Transaction, new: NewJob, reserved: int | None) -> None:
         "state": "waiting" if new.needs else "queued",
         "request": new.request.model_dump_json(),
         "prepared": to_json(codec.prepared_to_json(new.prepared)),
-        "inputs": to_json(new.inputs),
+        "inputs": inputs_to_row(new.inputs),
         "needs": to_json(list(new.needs)),
         "est_low": new.est_low,
         "est_high": new.est_high,
@@ -281,7 +290,7 @@ def poll_after(row: Row) -> float:
 def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False, offer: str = "") -> Job:
     """The public view. trouble: why nobody drives it, shown as its phase while it is open. offer: the next model
     after an uncharged failure, in words."""
-    result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
+    result = Places.of(store).result_of(row) if row["state"] == "succeeded" else {}
     facts: JsonObject = result.get("clip_facts", {})
     prepared: JsonObject = json.loads(row["prepared"])
     asked: JsonObject = prepared["request"]
@@ -355,8 +364,8 @@ def _parents(row: Row) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def to_row(row: Row) -> JobRow:
-    result: JsonObject = json.loads(row["result"]) if row["result"] and row["state"] == "succeeded" else {}
+def to_row(row: Row, places: Places) -> JobRow:
+    result = places.result_of(row) if row["state"] == "succeeded" else {}
     return JobRow(
         job_id=row["id"],
         state=row["state"],
@@ -426,6 +435,7 @@ def page(
         params.append(int(cursor))
     sql = f"SELECT * FROM jobs INDEXED BY {index} WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
     rows = store.rows(sql, (*params, limit + 1))
+    places = Places.of(store)
     more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
-    listed, folder = _without_folder([to_row(row) for row in rows[:limit]])
+    listed, folder = _without_folder([to_row(row, places) for row in rows[:limit]])
     return JobPage(jobs=listed, folder=folder, cursor=more, spend=spend(store))

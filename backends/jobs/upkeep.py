@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -14,13 +13,13 @@ from typing import Any, Literal, cast
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.signed import record_of
+from backends.jobs.files.sizes import bytes_of, forget
+from backends.jobs.store import archive_file
 from backends.jobs.store.database import Row, Store, Transaction
 from backends.media.hashing import is_intact, sha256_now
 
 OLD_S = 3600.0
 """Seconds after which an unfinished copy is nobody's: the largest input is copied in far less."""
-
-HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _kept(store: Store, artifacts: Artifacts) -> Iterator[_Kept]:
             continue
         needed |= _named(row)
         if row["state"] == "succeeded" and row["result"]:
-            yield from _of_job(artifacts, str(row["id"]), json.loads(row["result"]))
+            yield from _of_job(artifacts, str(row["id"]), artifacts.places.result_of(row))
     there = {path.name: path for path in _blobs(artifacts)}
     for sha256 in sorted(needed | there.keys()):
         yield _Kept("an input", there.get(sha256) or artifacts.blob(sha256), sha256)
@@ -124,12 +123,12 @@ def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterat
 
 
 def _blobs(artifacts: Artifacts) -> list[Path]:
-    return [path for path in (artifacts.root / "blobs").glob("*/*") if HASH.fullmatch(path.name)]
+    return [path for path in (artifacts.root / "blobs").glob("*/*") if archive_file.HASH.fullmatch(path.name)]
 
 
 def _named(row: Row) -> set[str]:
     """The blobs that a job's inputs name. The clip that a "from_job" entry names is kept as an input too."""
-    return set(HASH.findall(row["inputs"]))
+    return set(archive_file.HASH.findall(row["inputs"]))
 
 
 def leftovers(store: Store, artifacts: Artifacts) -> tuple[Leftover, ...]:
@@ -147,9 +146,10 @@ def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[
         row = jobs.get(folder.name)
         if row is not None and is_over(row):
             text = f"work folder of job {folder.name}, which is {row['state']}"
-            yield Leftover(text, folder, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
+            yield Leftover(text, folder, bytes_of(folder))
     staying = [row for job, row in jobs.items() if job not in going and not is_cleared(row)]
     named = {sha256 for row in staying for sha256 in _named(row)}
+    named.update(archive_file.inputs_of(artifacts.root.parent / archive_file.NAME))
     for path in sorted(_blobs(artifacts)):
         if path.name not in named:
             facts = path.stat()
@@ -192,7 +192,9 @@ def clean(store: Store, artifacts: Artifacts) -> int:
         return freed
 
     with disk_errors("removing what nothing needs"):
-        return store.write(write)
+        freed = store.write(write)
+    forget(artifacts.root)
+    return freed
 
 
 def remove(tx: Transaction, one: Leftover) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.media.container import decoding
 from backends.media.sound_file import TAKEN, open_sound, sound_mime
-from backends.request import MediaFacts
 
 
 def check_sound(path: Path) -> MediaFacts:

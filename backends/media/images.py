@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.media.blame import FILE_FAULTS, is_machines, own_fault
 from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_head, sniff_bytes
 from backends.media.pixels import Picture
-from backends.request import MediaFacts
 
 MAX_IMAGE_PIXELS = 40_000_000
 MIN_SIDE = 16

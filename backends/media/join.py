@@ -9,7 +9,7 @@ never do; so everything is decoded and encoded once more by the one encoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,16 +18,15 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 
 from backends.media.container import open_clip
 from backends.media.encode import ClipWriter
 from backends.media.fit import fit_image
 from backends.media.frames import decode
+from backends.media.listen import RATE, Listening
 from backends.media.pixels import Picture
 from backends.media.rates import exact_rate
 
-RATE = 48_000
 FADE_S = 0.02
 """Both sides of a join fade over so long, so that the cut does not click."""
 
@@ -58,32 +57,33 @@ def join(
     rate = exact_rate(fps)
     silent = dest.with_suffix(".silent.mp4")
     counts: list[int] = []
-    dropped = 0
+    doubles: list[int] = []
     last: Picture | None = None
     with ClipWriter(silent, width, height, rate) as writer:
         for number, part in enumerate(parts):
-            count = 0
+            count = doubled = 0
             for index, picture in enumerate(decode(part, fps=rate)):
                 frame = _sized(picture, width, height)
                 if index == 0 and last is not None and _same(last, frame):
-                    dropped += 1
+                    doubled = 1
                     continue
                 writer.write(frame)
                 last = frame
                 count += 1
             counts.append(count)
+            doubles.append(doubled)
             progress((number + 1) / len(parts), "joining")
     sounding = [_has_sound(part) for part in parts]
     if not any(sounding):
         silent.replace(dest)
-        return Joined(tuple(counts), dropped, False)
+        return Joined(tuple(counts), sum(doubles), False)
     pieces = [
-        _piece(part if has else None, Fraction(count) / rate)
-        for part, has, count in zip(parts, sounding, counts, strict=True)
+        _piece(part if has else None, Fraction(doubled) / rate, Fraction(count) / rate)
+        for part, has, doubled, count in zip(parts, sounding, doubles, counts, strict=True)
     ]
     _mux(silent, np.concatenate(pieces, axis=1), dest)
     silent.unlink()
-    return Joined(tuple(counts), dropped, True)
+    return Joined(tuple(counts), sum(doubles), True)
 
 
 def _sized(picture: Picture, width: int, height: int) -> Picture:
@@ -102,14 +102,15 @@ def _has_sound(part: Path) -> bool:
         return bool(clip.container.streams.audio)
 
 
-def _piece(part: Path | None, seconds: Fraction) -> Samples:
-    """A part's sound as stereo float32 samples (2 x n), cut or padded to its picture, faded at both ends."""
+def _piece(part: Path | None, from_s: Fraction, seconds: Fraction) -> Samples:
+    """A part's sound from its first picture that is shown on, as stereo float32 samples (2 x n), cut or padded to its
+    pictures, faded at both ends."""
     length = int(seconds * RATE)
     piece = np.zeros((2, length), np.float32)
     if part is None:
         return piece
     at = 0
-    for samples in _sound(part):
+    for samples in Listening(part, float(from_s)).blocks():
         take = min(samples.shape[1], length - at)
         if take <= 0:
             break
@@ -121,16 +122,6 @@ def _piece(part: Path | None, seconds: Fraction) -> Samples:
         piece[:, :fade] *= ramp
         piece[:, at - fade : at] *= ramp[::-1]
     return piece
-
-
-def _sound(part: Path) -> Iterator[Samples]:
-    resampler = AudioResampler(format="fltp", layout="stereo", rate=RATE)
-    with open_clip(part) as clip:
-        for frame in clip.container.decode(clip.container.streams.audio[0]):
-            for sounded in resampler.resample(frame):
-                yield sounded.to_ndarray().astype(np.float32, copy=False)
-        for sounded in resampler.resample(None):
-            yield sounded.to_ndarray().astype(np.float32, copy=False)
 
 
 def _mux(pictures: Path, samples: Samples, dest: Path) -> None:

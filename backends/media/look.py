@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from backends.facts import MediaFacts
 from backends.media.alike import difference
 from backends.media.measure import Watched, watch
 from backends.media.sheet import MAX_BYTES, Shot, check_count, pair_sheet, sheet_of, shot_side, shots_of
 from backends.media.stills import save_jpeg
-from backends.request import MediaFacts
 
 Found = dict[str, Any]
 """JSON: what the sandbox sends back."""

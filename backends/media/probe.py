@@ -7,11 +7,11 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.media.container import MAX_FRAMES, Clip, open_clip
 from backends.media.hdr import still_as_sdr, told_as_sdr, transfer_of
 from backends.media.magic import sniff
 from backends.media.pixels import upright_of
-from backends.request import MediaFacts
 
 __all__ = ["hdr_note", "probe_clip", "sniff"]
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from backends.errors import OwnFault, VideoError
+from backends.facts import MediaFacts
 from backends.media.provenance.manifest import Made, Part
-from backends.request import MediaFacts
 
 IDLE_S = 30.0
 CHECK_S = 60.0

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from backends.errors import OwnFault, VideoError
+from backends.facts import MediaFacts
 from backends.media.blame import own_fault
-from backends.request import MediaFacts
 
 MEMORY_BYTES = 3 * 1024**3
 CPU_S = 240  # a call: above what any legal input takes, below what a person waits for

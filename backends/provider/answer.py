@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import cast
 
@@ -9,6 +12,57 @@ from backends.provider import border
 
 LARGEST = 10**40
 """What is larger is no number of any service, and its text may be endless."""
+MAX_DEPTH = 64
+"""How deep the JSON of an answer may be nested; deeper is read as no JSON."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer. json: None when the body is none. text: its first characters, for errors."""
+
+    status: int
+    json: object
+    text: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The header's waiting time, at most a day; who asks again cuts it to what fits the question."""
+        return border.retry_after(self.headers.get("retry-after"), border.REFUSED_WAIT_MAX_S)
+
+
+def answer_of(status: int, content: bytes, headers: Mapping[str, str]) -> Answer:
+    """A whole response of any HTTP library."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    return Answer(status, _parsed(content), content[:2000].decode("utf-8", "replace"), lower)
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if _is_shallow(found) else None
+
+
+def _is_shallow(value: object) -> bool:
+    """Whether it is nested no deeper than any answer of these services: what reads it may call itself that often."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for part in level:
+            if isinstance(part, dict):
+                inner += cast("dict[str, object]", part).values()
+            elif isinstance(part, list):
+                inner += cast("list[object]", part)
+        if not inner:
+            return True
+        level = inner
+    return False
 
 
 def table(value: object) -> dict[str, object]:
@@ -32,12 +86,21 @@ def at(value: object, *path: str | int) -> object:
     return value
 
 
+def addresses(value: object) -> list[str]:
+    """Every http(s) address in a value, each once, in order: a text, an object with a `url`, or whatever holds such."""
+    if isinstance(value, str):
+        return [value] if value.startswith(("https://", "http://")) else []
+    fields = table(value)
+    parts = [fields["url"]] if "url" in fields else listed(value) or list(fields.values())
+    return list(dict.fromkeys(url for part in parts for url in addresses(part)))
+
+
 def text(value: object) -> str:
-    """A text, or a number as text; "" for anything else. Lone surrogates, which nothing can send or store, become
-    U+FFFD (no id holds one: see `border.is_id`)."""
+    """A text, or a whole number as text; "" for anything else: what a float was on its way here nobody knows. Lone
+    surrogates, which nothing can send or store, become U+FFFD (no id holds one: see `border.is_id`)."""
     if isinstance(value, str):
         return border.encodable(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not -LARGEST < value < LARGEST:
         return ""
     return str(value)
 

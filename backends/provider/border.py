@@ -60,8 +60,8 @@ def is_address(value: object) -> bool:
 
 
 def is_id(value: object) -> bool:
-    """Whether a service's id for a job can be kept and asked for again exactly as it is."""
-    if not isinstance(value, str) or not 0 < len(value) <= ID_MAX:
+    """Whether a service's id for a job can be kept and asked for exactly as it is; a number below zero is none."""
+    if not isinstance(value, str) or not 0 < len(value) <= ID_MAX or (value[0] == "-" and real(value) is not None):
         return False
     return value.isprintable() and " " not in value and REPLACED not in value
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from backends.errors import VideoError
 from backends.folders import unquoted
+from backends.provider.protocol import Registration
 from backends.provider.registry import registry
 from backends.settings import Settings, read_toml
 
@@ -15,22 +17,47 @@ ANY = "*"
 """How a name ends that stands for all that begin so: a person's own servers have as many keys as there are servers."""
 
 
+class _Named(NamedTuple):
+    """What the installed back ends name. begins: how the names of a person's own servers begin."""
+
+    back_ends: Mapping[str, Registration]
+    keys: tuple[str, ...]
+    begins: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+_last: _Named | None = None
+
+
+def _named() -> _Named:
+    """Made once for a registry: every submit asks for it."""
+    global _last
+    entries = registry()
+    if _last is None or _last.back_ends is not entries:
+        keys = [name for entry in entries.values() for name in entry.keys]
+        _last = _Named(
+            entries,
+            _unique(name for name in keys if not name.endswith(ANY)),
+            _unique(name.removesuffix(ANY) for name in keys if name.endswith(ANY)),
+            _unique(entry.address for entry in entries.values() if entry.address),
+        )
+    return _last
+
+
 def key_variables() -> tuple[str, ...]:
     """Every variable that a key file may hold: what the installed back ends name (`Registration.keys`)."""
-    return _unique(name for entry in registry().values() for name in entry.keys if not name.endswith(ANY))
+    return _named().keys
 
 
 def is_key(name: str) -> bool:
     """Whether a key file may hold a variable of that name: one that is named, or that begins as a back end says."""
-    if name in key_variables():
-        return True
-    begins = [key.removesuffix(ANY) for entry in registry().values() for key in entry.keys if key.endswith(ANY)]
-    return name.startswith(tuple(begins)) and name not in address_variables()
+    named = _named()
+    return name in named.keys or (name.startswith(named.begins) and name not in named.addresses)
 
 
 def address_variables() -> tuple[str, ...]:
     """Every variable that sets where a service is (`Registration.address`)."""
-    return _unique(entry.address for entry in registry().values() if entry.address)
+    return _named().addresses
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.provider import border
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 JsonObject = dict[str, Any]
 
 PREVIEW = "preview.jpg"
 """The file in a job's spool where a service's newest picture of a running job lies, where it gives one."""
+
+MADE_OF = "made_of"
+"""Where a prepared request's `wire` carries the `revision` of its row, where it has one."""
 
 
 @dataclass(frozen=True)
@@ -352,6 +356,8 @@ class Registration:
     address: the variable that sets another base URL.
     lacks(env, wire tables of a row's boxes, row id): why that row cannot be used although the back end can (its weights
     are not here); cheap.
+    revision(env, row id): a hash of what a row is made of that its id does not say, such as a workflow file of the
+    person's; it is a part of the key of the row's jobs, and each carries it (MADE_OF).
     For services of the person's own: lanes(env, row id or ""): everybody who can be asked, first whom `access` names;
     near(env): whether it runs on this machine, else its rows are no local ones; poll_s: how soon a job is
     asked for where its status does not say (None = by how long such jobs take); arrived(clip, env): what is done to a
@@ -367,6 +373,7 @@ class Registration:
     catalog: Path | None = None
     lacks: Callable[[Mapping[str, str], tuple[Mapping[str, object], ...], str], str | None] | None = None
     lanes: Callable[[Mapping[str, str], str], Sequence[Access]] | None = None
+    revision: Callable[[Mapping[str, str], str], str] | None = None
     near: Callable[[Mapping[str, str]], bool] | None = None
     poll_s: float | None = None
     arrived: Callable[[Path, Mapping[str, str]], str] | None = None

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from backends.errors import Charged, ErrorKind, VideoError
 from backends.provider import account
-from backends.provider.answer import at, share, text, whole
+from backends.provider.answer import Answer, addresses, at, dollars, share, text, whole
 from backends.provider.outcome import CHARGED_WORDS, Service, Told
 from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
 from backends.provider.protocol import (
@@ -36,11 +36,8 @@ from backends.provider.protocol import (
     Status,
 )
 from backends.provider.sending import Takes, data_uri
+from backends.provider.timing import Timing
 from backends.request import VideoRequest
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
-    from backends.provider.transport import Timing
 
 Place = tuple[str | int, ...]
 """Where an answer holds something: names and positions, such as ("data", 0, "url"); () = nowhere."""
@@ -55,7 +52,10 @@ class Rest:
 
     provider: of the catalogue rows. name: in words. key: the variable of its key. url: the service's own address.
     task: the path of a job, with {id}. start: the path of the paid POST where the rows' `wire.endpoint` is empty.
-    id, state, video, code, message, progress, queue, seed: where an answer holds them.
+    root: what stands before the path of the paid POST.
+    id, state, video, code, message, progress, queue, seed: where an answer holds them. At `video` lies the clip's
+    address, an object with its `url`, or a list of either, the clip first. cost, estimate: the same for US dollars, of
+    a job and of the reply to its POST.
     states: its words for the states. kinds: its error codes, as a whole or up to their first dot; a 429 is tried again
     only where its code is "rate_limited" or "concurrency" here.
     failed: whether a failed job is billed: "no" on the service's documented word alone.
@@ -70,6 +70,7 @@ class Rest:
     url: str
     task: str
     start: str = ""
+    root: str = ""
     id: Place = ("id",)
     state: Place = ("status",)
     video: Place = ("video", "url")
@@ -78,6 +79,8 @@ class Rest:
     progress: Place = ()
     queue: Place = ()
     seed: Place = ()
+    cost: Place = ()
+    estimate: Place = ()
     states: Mapping[str, RemoteState] = field(default_factory=dict[str, RemoteState])
     kinds: Mapping[str, ErrorKind] = field(default_factory=dict[str, ErrorKind])
     failed: Charged = "unknown"
@@ -111,12 +114,16 @@ class RestBackend(RemoteBackend):
     def __init__(self, env: Mapping[str, str], base_url: str) -> None:
         from backends.provider.channel import Channel
 
-        secret = self.rest.secret(env)
-        self._headers = self.headers(secret)
-        self.service = Service(self.rest.name, self.rest.key, self.secrets(secret) if secret else ())
-        self.channel = Channel(self.service, base_url, lambda: self._headers, self.told, self.timing(env))
+        self._headers = self.headers(self.rest.secret(env))
+        self.service = self.asked(env)
+        self.channel = Channel(self.service, base_url, self.media_headers, self.told, self.timing(env))
 
     # hooks
+
+    def asked(self, env: Mapping[str, str]) -> Service:
+        """Who is asked, as errors name it, and what they must never show."""
+        secret = self.rest.secret(env)
+        return Service(self.rest.name, self.rest.key, self.secrets(secret) if secret else ())
 
     def headers(self, key: str) -> Mapping[str, str]:
         """What goes with every request to the service."""
@@ -136,6 +143,10 @@ class RestBackend(RemoteBackend):
         place_media(body, prepared, inputs)
         return body
 
+    async def inline(self, prepared: Prepared, asset: Asset) -> str:
+        """An input as it goes inside the request."""
+        return await data_uri(prepared, asset, self.rest.takes)
+
     def check(self, inputs: Mapping[str, str]) -> None:
         """VideoError("asset") when the inputs, as they will be sent, are too large together."""
 
@@ -152,18 +163,20 @@ class RestBackend(RemoteBackend):
 
     def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
         """A job that was just taken, with what else is needed to ask for it again."""
-        return Handle(name)
+        estimate = dollars(at(answer.json, *self.rest.estimate)) if self.rest.estimate else None
+        return Handle(name, est_cost_usd=estimate)
 
     def files(self, answer: Answer) -> tuple[RemoteFile, ...]:
         """The outputs of a job that has succeeded, the clip first."""
-        url = text(at(answer.json, *self.rest.video))
-        if not url.startswith(("https://", "http://")):
-            return ()
-        return (RemoteFile(url=url, authorised=self.channel.own(url)),)
+        urls = addresses(at(answer.json, *self.rest.video))
+        return tuple(
+            RemoteFile(url=url, authorised=self.channel.own(url), role="extra" if further else "clip")
+            for further, url in enumerate(urls)
+        )
 
     def cost(self, answer: Answer) -> Decimal | None:
         """What the service says that the job costs, US dollars; None where it does not say."""
-        return None
+        return dollars(at(answer.json, *self.rest.cost)) if self.rest.cost else None
 
     def task(self, handle: Handle) -> str:
         """The path of a job."""
@@ -185,19 +198,18 @@ class RestBackend(RemoteBackend):
     async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
         places = marked(prepared.body)
         inline = {
-            place: refs[place].value
-            if self.rest.uploads
-            else await data_uri(prepared, prepared.assets[place], self.rest.takes)
+            place: refs[place].value if self.rest.uploads else await self.inline(prepared, prepared.assets[place])
             for place in places
         }
         self.check(inline)
         named = {self.rest.job_key: job_key} if self.rest.job_key else {}
         body = filled({**prepared.body, **named}, inline.__getitem__)
-        answer = await self.channel.post_paid(prepared.endpoint, body, self.rest.paid_headers)
+        answer = await self.channel.post_paid(self.rest.root + prepared.endpoint, body, self.rest.paid_headers)
         name = text(at(answer.json, *self.rest.id))
         if (said := self.refusal(answer)) is not None:
             if said.kind is None or name:
-                raise self.service.unknown(f"code {said.code}", answer.status, said.message)
+                why = f"code {said.code}" if said.code else "no code"
+                raise self.service.unknown(why, answer.status, said.message or answer.text)
             raise self.service.refused(answer.status, said)
         return self.handle(self.service.taken(name, "a job id", answer.status, answer.text), prepared, answer)
 

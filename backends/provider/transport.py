@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import socket
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import anyio
 import httpx
@@ -22,58 +22,65 @@ from backends.errors import VideoError
 from backends.media import network
 from backends.media.addresses import RESOLVE_S, Resolve, is_public, is_public_name, resolve_host
 from backends.media.network import authorities
+from backends.provider.timing import Timing
 
 if TYPE_CHECKING:
     import httpx2
 
 PAID_CONNECTIONS, FREE_CONNECTIONS = 3, 5
-CONNECT_S = 10.0
-PAID_TOTAL_S = 75.0
-"""For the whole paid POST. Below the 90 s after which a look-up of an unclear one is believed."""
-FREE_TOTAL_S = 60.0
-UPLOAD_TOTAL_S = 600.0
 MAX_ANSWER = 8 << 20
 """Bytes of an answer, as it comes and unpacked: JSON only, clips come through `media.fetch`."""
 MAX_INLINE = 256 << 20
 """The same where a clip may lie in the answer as base64 (Gemini Omni, Veo): four clips of 8 s at 50 Mbit/s."""
 UNPACKED_AT_ONCE = 64 << 10
 
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
-"""Failures of httpx before the first byte of a request: name, address, TLS, proxy."""
+
+class Closes(Protocol):
+    async def aclose(self) -> None: ...
 
 
-@dataclass
-class Timing:
-    """Seconds for a whole call. read: without a byte. Tests shorten them."""
-
-    paid_s: float = PAID_TOTAL_S
-    free_s: float = FREE_TOTAL_S
-    upload_s: float = UPLOAD_TOTAL_S
-    read_s: float = PAID_TOTAL_S
-    connect_s: float = CONNECT_S
+Client = TypeVar("Client", bound=Closes)
 
 
 class Unreadable(Exception):
     """An answer that is too large, or cannot be unpacked; its text says which."""
 
 
+class Response(Protocol):
+    """What the libraries' responses have in common."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def is_closed(self) -> bool: ...
+
+
 @dataclass(frozen=True)
-class Failures:
-    """A library's exceptions. not_sent: from before the first byte of a request. timeouts: its time-outs."""
+class Library(Generic[Client]):
+    """An HTTP library. client(base URL, timing, connections kept, bytes of an answer). response: its class. failures:
+    all its own exceptions. not_sent: those from before the first byte of a request: name, address, TLS, proxy.
+    timeouts: its time-outs."""
 
-    not_sent: tuple[type[BaseException], ...]
-    timeouts: tuple[type[BaseException], ...]
+    client: Callable[[str, Timing, int, int], Client]
+    response: type[Response]
+    failures: tuple[type[Exception], ...]
+    not_sent: tuple[type[Exception], ...]
+    timeouts: tuple[type[Exception], ...]
 
-
-HTTPX = Failures(NOT_SENT, (httpx.TimeoutException,))
-
-
-@cache
-def failures_of_httpx2() -> Failures:
-    import httpx2
-
-    not_sent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-    return Failures((*not_sent, httpx2.ProxyError), (httpx2.TimeoutException,))
+    def response_in(self, error: Exception) -> Response:
+        """The response that an SDK's exception names. Where there is none, what lies below it is raised: the library's
+        own exception, or one of ours from inside the client; else the exception itself."""
+        named = getattr(error, "response", None)
+        if isinstance(named, self.response) and named.is_closed:
+            return named
+        below: BaseException | None = error
+        while below is not None and not isinstance(below, (VideoError, Unreadable, *self.failures)):
+            below = below.__cause__
+        raise below or error from None
 
 
 class Routed(httpx.AsyncBaseTransport):
@@ -108,67 +115,68 @@ class Routed(httpx.AsyncBaseTransport):
         await self.aclose()
 
 
-def httpx_client(
-    base_url: str, timing: Timing, *, keep: int, connections: int = PAID_CONNECTIONS, most: int = MAX_ANSWER
-) -> httpx.AsyncClient:
+def httpx_client(base_url: str, timing: Timing, keep: int, most: int = MAX_ANSWER) -> httpx.AsyncClient:
     """For back ends of our own and Runway's SDK. keep: connections kept open for the next request; a paid POST takes
     none (0), since a service may close it just then, which would leave the POST unclear. most: bytes of an answer.
 
     httpx.InvalidURL for a base URL that is no address.
     """
-    base = httpx.URL(base_url)
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=keep, keepalive_expiry=20.0)
-
-    def way(proxy: network.Proxy | None) -> httpx.AsyncHTTPTransport:
-        try:
-            through = network.for_httpx(proxy, authorities())
-            return httpx.AsyncHTTPTransport(verify=authorities(), trust_env=False, limits=limits, proxy=through)
-        except (ImportError, ValueError, httpx.InvalidURL) as error:  # before anything is sent
-            raise httpx.UnsupportedProtocol(f"the proxy cannot be used: {error}") from None
-
-    authorities()  # a certificate file that is not there is told when the client is opened
-    return httpx.AsyncClient(
-        base_url=base,
-        transport=Routed(way),
-        # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
-        timeout=httpx.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
-        headers={"accept-encoding": "gzip, deflate"},
-        follow_redirects=False,  # an SDK's own client would send a POST again to wherever it is pointed
-        trust_env=False,
-        event_hooks={"request": [guard(base)], "response": [_limit(most, Counted)]},
-    )
+    return _client(httpx, Counted, base_url, timing, keep, most)
 
 
-def httpx2_client(base_url: str, timing: Timing, *, keep: int, most: int = MAX_ANSWER) -> httpx2.AsyncClient:
+def httpx2_client(base_url: str, timing: Timing, keep: int, most: int = MAX_ANSWER) -> httpx2.AsyncClient:
     """The same for the SDKs of OpenAI and Google. httpx2.InvalidURL for a base URL that is no address."""
     import httpx2
 
     class Counted2(Counted, httpx2.AsyncByteStream):
         """httpx2 takes its own kind of stream alone."""
 
-    base = httpx2.URL(base_url)
-    limits = httpx2.Limits(max_connections=PAID_CONNECTIONS, max_keepalive_connections=keep, keepalive_expiry=20.0)
+    return _client(httpx2, Counted2, base_url, timing, keep, most)
 
-    def way(proxy: network.Proxy | None) -> httpx2.AsyncHTTPTransport:
+
+def _client(library: Any, counted: type[Counted], base_url: str, timing: Timing, keep: int, most: int) -> Any:
+    """library: either module; the fork's classes have httpx's names and meanings."""
+    base = library.URL(base_url)
+    many = keep or PAID_CONNECTIONS
+    limits = library.Limits(max_connections=many, max_keepalive_connections=keep, keepalive_expiry=20.0)
+
+    def way(proxy: network.Proxy | None) -> Any:
         try:
             tls = authorities()
             of_its_own = tls if proxy and proxy.url.startswith("https:") else None
-            through = httpx2.Proxy(proxy.url, ssl_context=of_its_own) if proxy else None
-            return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, proxy=through)
-        except (ImportError, ValueError, httpx2.InvalidURL) as error:
-            raise httpx2.UnsupportedProtocol(f"the proxy cannot be used: {error}") from None
+            through = library.Proxy(proxy.url, ssl_context=of_its_own) if proxy else None
+            return library.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, proxy=through)
+        except (ImportError, ValueError, library.InvalidURL) as error:  # before anything is sent
+            raise library.UnsupportedProtocol(f"the proxy cannot be used: {error}") from None
 
-    authorities()
-    return httpx2.AsyncClient(
+    authorities()  # a certificate file that is not there is told when the client is opened
+    return library.AsyncClient(
         base_url=base,
-        transport=cast("httpx2.AsyncBaseTransport", Routed(way)),
-        timeout=httpx2.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
+        transport=Routed(way),
+        # Waiting for a free connection is our own crowd, not the service's silence: no time-out on it.
+        timeout=library.Timeout(connect=timing.connect_s, read=timing.read_s, write=timing.read_s, pool=None),
         headers={"accept-encoding": "gzip, deflate"},
-        follow_redirects=False,
+        follow_redirects=False,  # an SDK's own client would send a POST again to wherever it is pointed
         trust_env=False,
-        # The fork's requests, responses and URLs have httpx's names and meanings.
-        event_hooks={"request": [guard(cast("httpx.URL", base))], "response": [_limit(most, Counted2)]},
+        event_hooks={"request": [guard(base)], "response": [_limit(most, counted)]},
     )
+
+
+def _exceptions(library: Any) -> tuple[tuple[type[Exception], ...], ...]:
+    """(all of its failures, those from before the first byte, its time-outs)."""
+    failures = (library.HTTPError, library.InvalidURL, library.StreamError)
+    not_sent = (library.ConnectError, library.ConnectTimeout, library.PoolTimeout, library.UnsupportedProtocol)
+    return failures, (*not_sent, library.ProxyError), (library.TimeoutException,)
+
+
+HTTPX = Library(httpx_client, httpx.Response, *_exceptions(httpx))
+
+
+@cache
+def httpx2_library() -> Library[httpx2.AsyncClient]:
+    import httpx2
+
+    return Library(httpx2_client, httpx2.Response, *_exceptions(httpx2))
 
 
 # answers

@@ -16,8 +16,8 @@ from mcp_server.cli.request_options import Given
 from mcp_server.cli.shots import Shot
 
 if TYPE_CHECKING:
+    from backends.facts import MediaFacts
     from backends.jobs.views import Job
-    from backends.request import MediaFacts
     from backends.studio import Quote, Studio
 
 

@@ -217,6 +217,7 @@ def _network() -> Iterator[Finding]:
 def _store(context: Context) -> Iterator[Finding]:
     import apsw
 
+    from backends.jobs.money import books
     from backends.jobs.recovery import unlisted
     from backends.jobs.store import schema
     from backends.jobs.store.journal import IdLog
@@ -230,6 +231,8 @@ def _store(context: Context) -> Iterator[Finding]:
     yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
     for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
         yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
+    for fault in books.faults(context.store):
+        yield Finding("books", "FAIL", f"{fault}; nothing was changed")
     for job, lane, remote_id in unlisted(context.store, IdLog.of(context.settings.home))[:20]:
         words = "was accepted by the provider for an earlier store: look after it there"
         yield Finding("job", "note", f"{job} {words} ({lane.rpartition('|')[0]}, id {remote_id})")

@@ -12,14 +12,16 @@ import typer
 
 from backends.errors import VideoError
 from backends.request import Fit
+from backends.terms import Terms
 from mcp_server.cli import opening, show
 from mcp_server.cli.follow import follow
-from mcp_server.cli.outcome import leave, started, tell
+from mcp_server.cli.outcome import is_free, leave, price, priced, started, tell
 from mcp_server.cli.request_options import point
 
 if TYPE_CHECKING:
     from backends.edit.request import FinishRequest
     from backends.jobs.views import Job
+    from backends.studio import Quote
 
 SUFFIXES = ("mp4", "webm", "gif", "webp", "mov")
 
@@ -56,6 +58,7 @@ def finish(
     take: Annotated[int, typer.Option(min=1, max=99, help="2, 3 ...: make it once more.")] = 1,
     label: Annotated[str, typer.Option(help="Names the file.")] = "",
     request_key: Annotated[str | None, typer.Option(help="Your own name for this very job.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to that model's price; do not ask.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start and leave.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
@@ -84,15 +87,21 @@ def finish(
             format=chosen_format(out, format_),
         )
         check_out(out, force, no_wait=no_wait)
-    raise typer.Exit(_made(film, out, take, label, request_key, no_wait, as_json))
+    terms = Terms(take=take, label=label, request_key=request_key)
+    raise typer.Exit(_made(film, out, terms, yes, no_wait, as_json))
 
 
-def _made(
-    film: FinishRequest, out: Path | None, take: int, label: str, request_key: str | None, no_wait: bool, as_json: bool
-) -> int:
+def _made(film: FinishRequest, out: Path | None, terms: Terms, yes: bool, no_wait: bool, as_json: bool) -> int:
     say = show.aside if as_json else show.line
     with opening.studio(as_json) as studio:
-        ticket = studio.finish_clip(film, take=take, label=label, request_key=request_key)
+        confirmed = False
+        if film.upscaling_model is not None:
+            quote = studio.quote_finish(film, terms)
+            say(priced(quote))
+            if not is_free(quote) and not yes and not show.agreed(price(quote), "Make it?"):
+                raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
+            confirmed, film = not is_free(quote), _capped(film, quote)
+        ticket = studio.finish_clip(film, terms, confirmed=confirmed)
         say(started(ticket))
         if no_wait:
             if as_json:
@@ -105,6 +114,12 @@ def _made(
             say(f"written to {out}")
         show.as_json(job) if as_json else tell(job)
     return 0 if job.state == "succeeded" else 1
+
+
+def _capped(film: FinishRequest, quote: Quote) -> FinishRequest:
+    """With the price that was told as its limit."""
+    high = quote.estimate.usd_high if quote.estimate else None
+    return film if high is None else film.model_copy(update={"max_cost_usd": high})
 
 
 def chosen_format(out: Path | None, asked: str | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from backends.errors import VideoError
-from mcp_server.cli import clearing, opening, resolve, show
+from mcp_server.cli import archiving, clearing, opening, resolve, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 from mcp_server.text import money
@@ -52,11 +52,12 @@ def list_jobs(
     label: Label = None,
     limit: Limit = 20,
     by: By = None,
+    archived: Annotated[bool, typer.Option("--archived", help="The archived ones (see jobs archive) instead.")] = False,
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first, with total spend; --by prints a spending report."""
-    _list(state, label, limit, by, as_csv, as_json)
+    _list(state, label, limit, by, as_csv, as_json, archived=archived)
 
 
 def _list(
@@ -66,12 +67,14 @@ def _list(
     by: Literal["label", "day"] | None,
     as_csv: bool,
     as_json: bool,
+    *,
+    archived: bool = False,
 ) -> None:
     with opening.studio(as_json) as studio:
         if by is not None:
             _show_bill(_bill(studio, by), _differences(studio), by, as_csv, as_json)
             return
-        page = studio.list(state, label, limit)
+        page = studio.archived(state, label, limit) if archived else studio.list(state, label, limit)
         much = clearing.warned(studio)
     rows = [row.model_dump(mode="json") for row in page.jobs]
     if as_json:
@@ -330,14 +333,20 @@ def resume(
 
 @app.command()
 def verify(as_json: Json = False) -> None:
-    """Check every kept clip and input; list those that are damaged or missing. Exit code 1 when there are any."""
+    """Check every kept clip and input, and whether the ledger's sums agree with its lines. Lists what is damaged,
+    missing or wrong, and repairs nothing. Exit code 1 when there is anything."""
     from backends.jobs import upkeep
+    from backends.jobs.money import books
 
     with opening.studio(as_json) as studio:
         found = upkeep.verify(studio.context.store, studio.context.artifacts)
+        wrong = books.faults(studio.context.store)
     if as_json:
-        show.as_json(asdict(found))
-    elif not found.damage:
+        show.as_json(asdict(found) | {"books": wrong})
+        raise typer.Exit(1 if found.damage or wrong else 0)
+    for fault in wrong:
+        show.cells("books", fault)
+    if not found.damage:
         show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
     else:
         for one in found.damage:
@@ -348,7 +357,8 @@ def verify(as_json: Json = False) -> None:
             f"{len(found.damage)} of {found.files} kept files are damaged: put them back from a backup; published "
             "copies may be whole"
         )
-    raise typer.Exit(1 if found.damage else 0)
+    raise typer.Exit(1 if found.damage or wrong else 0)
 
 
 app.command("clean")(clearing.clean)
+app.command("archive")(archiving.archive)

@@ -14,8 +14,8 @@ from mcp_server.cli.request_options import Given
 
 if TYPE_CHECKING:
     from backends.edit.request import FinishRequest
+    from backends.facts import MediaFacts
     from backends.jobs.views import Job
-    from backends.request import MediaFacts
     from backends.studio import Quote, Studio
 
 

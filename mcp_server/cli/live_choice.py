@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
-from backends.request import MediaFacts, VideoRequest, build_request
+from backends.facts import MediaFacts
+from backends.request import VideoRequest, build_request
 from mcp_server.demo import STILLS
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from mcp_server.cli.request_options import Given, keyframe
 from mcp_server.cli.shot_table import Cells
 
 if TYPE_CHECKING:
-    from backends.request import MediaFacts, VideoRequest
+    from backends.facts import MediaFacts
+    from backends.request import VideoRequest
 
 
 @dataclass(frozen=True)

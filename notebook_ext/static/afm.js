@@ -2,15 +2,21 @@
 import { h, ownKeys, undoing } from "./core.js";
 import { clipUrl } from "./media.js";
 
+// Seconds without a sign of life: a message that was lost is sent once more, then the page says why nothing comes.
+const RESENT_S = 3, GIVEN_UP_S = 10;
+const GONE = "The kernel was restarted or has ended: run this cell again.";
+const SILENT = "No answer yet: if the kernel is busy with a cell, this is done when that ends; if it has ended, run this cell again.";
+
 export function adapter(view, name) {
 	return {
 		render({ model, el }) {
 			const all = undoing();
 			const waiting = new Map();
 			const hear = (message, buffers) => {
-				const asked = message.kind === "answer" && waiting.get(message.rid);
-				if (!asked) return;
-				waiting.delete(message.rid);
+				const asked = waiting.get(message.rid);
+				if (message.kind === "heard") asked?.alive();
+				if (!asked || message.kind !== "answer") return;
+				asked.done();
 				if (message.ok) asked.resolve({ body: message.body, buffers: buffers ?? [] });
 				else asked.reject(new Error(message.error));
 			};
@@ -30,13 +36,31 @@ export function adapter(view, name) {
 				act(action, body = {}, buffers = []) {
 					return new Promise((resolve, reject) => {
 						const rid = `${Math.random()}`; // several views of one model share its messages
-						waiting.set(rid, { resolve, reject });
-						model.send({ v: 1, kind: "act", rid, action, body }, undefined, buffers);
+						let resent, late;
+						const done = () => { clearTimeout(resent); clearTimeout(late); waiting.delete(rid); };
+						const fail = (words) => { done(); reject(new Error(words)); };
+						const alive = () => {
+							clearTimeout(resent);
+							clearTimeout(late);
+							late = setTimeout(() => fail(SILENT), GIVEN_UP_S * 1000);
+						};
+						const send = () => { // the same rid: it is done once, however often it arrives
+							try {
+								model.send({ v: 1, kind: "act", rid, action, body }, undefined, buffers);
+							} catch {
+								fail(GONE);
+							}
+						};
+						waiting.set(rid, { resolve, reject, alive, done });
+						alive();
+						resent = setTimeout(send, RESENT_S * 1000);
+						send();
 					});
 				},
 				media: (job_id) => clipUrl(host, job_id),
 				free: (url) => { if (url?.startsWith("blob:")) URL.revokeObjectURL(url); },
 			};
+			all(() => waiting.forEach(({ done }) => done()));
 			all(view(host));
 			all(() => place.remove());
 			return all.undo;

@@ -1,5 +1,5 @@
 // All jobs of the store, who started each, the money spent; a sweep as a grid.
-import { STATES, blobUrl, button, chip, clock, cost, h, isOpen, setBar, statusLine, undoing, usd } from "./core.js";
+import { STATES, blobUrl, button, chip, clock, cost, h, isOpen, played, setBar, statusLine, undoing, usd } from "./core.js";
 import { card } from "./card.js";
 
 const boardState = (row) => (isOpen(row.state) ? "In work" : STATES[row.state]);
@@ -9,7 +9,7 @@ export function board(host) {
 	const all = undoing();
 	const { el: status, say } = statusLine();
 	const lines = new Map(); // job id -> its line's parts
-	const posters = new Map(); // job id -> blob URL
+	const posters = new Map(); // job id -> which picture it is, and its blob URL
 	let opened = null;
 	let openId = "";
 
@@ -21,7 +21,7 @@ export function board(host) {
 	const filters = h("div.rw-row", { role: "search" }, state, who, label, words);
 	const money = h("div.rw-row");
 	const list = h("div.rw-list", { role: "list" });
-	const place = h("div.rw.rw-card.rw-inner", { hidden: true });
+	const place = h("div.rw.rw-card.rw-inner", { role: "listitem", hidden: true });
 	const picks = [[state, boardState], [who, (row) => row.client], [label, (row) => row.label]];
 	filters.oninput = () => draw();
 
@@ -39,16 +39,40 @@ export function board(host) {
 		const grid = host.get("data").grid;
 		parts.el = h(grid ? "div" : "div.rw-line", { role: "listitem" }, parts.picture,
 			h("div.rw-row", {}, parts.chip, parts.what, parts.who, parts.cost, parts.age, parts.open), parts.bar);
-		parts.el.rw = { id: row.job_id, picture: parts.picture };
+		parts.el.rw = { id: row.job_id, picture: parts.picture, of: "" };
+		if (grid) {
+			parts.el.onpointerenter = parts.open.onfocus = () => preview(row.job_id, parts);
+			parts.el.onpointerleave = parts.open.onblur = () => rest();
+		}
 		return parts;
 	}
 
-	const near = new IntersectionObserver((seen) => seen.forEach(async ({ isIntersecting, target: { rw: { id, picture } } }) => {
-		if (!isIntersecting || posters.has(id)) return;
-		posters.set(id, "");
+	let rest = () => {}; // ends the preview of a grid's cell
+	function preview(job_id, { picture }) {
+		rest();
+		if (host.get("data").rows.find((row) => row.job_id === job_id)?.state !== "succeeded") return;
+		const video = h("video", { loop: true, muted: true, playsInline: true, ariaLabel: "Preview" });
+		picture.before(video);
+		const away = played(video, () => host.media(job_id), host, ({ message }) => say(message));
+		picture.hidden = true;
+		rest = () => {
+			away();
+			video.remove();
+			picture.hidden = !picture.src;
+			rest = () => {};
+		};
+	}
+	all(() => rest());
+
+	const near = new IntersectionObserver((seen) => seen.forEach(async ({ isIntersecting, target: { rw: { id, picture, of } } }) => {
+		const had = posters.get(id);
+		if (!isIntersecting || !of || had?.of === of) return;
+		const mine = { of, url: had?.url };
+		posters.set(id, mine);
 		const { buffers } = await host.act("poster", { job_id: id }).catch(() => ({ buffers: [] }));
-		if (!buffers[0] || !posters.has(id)) return;
-		posters.set(id, picture.src = blobUrl(buffers, "image/jpeg"));
+		if (!buffers[0] || posters.get(id) !== mine) return;
+		host.free(mine.url);
+		picture.src = mine.url = blobUrl(buffers, "image/jpeg");
 		picture.hidden = false;
 	}));
 	all(() => near.disconnect());
@@ -84,7 +108,9 @@ export function board(host) {
 			const isIt = openId === row.job_id, word = isIt ? "Close" : "Open";
 			Object.assign(parts.open, { ariaLabel: `${word} ${row.label || row.model}, ${row.state}`, textContent: word, ariaExpanded: String(isIt) });
 			if (matches(row) || grid) wanted.push(parts.el);
-			if (row.has_poster && !posters.has(row.job_id)) near.observe(parts.el);
+			const of = parts.el.rw.of = row.has_poster ? "clip" : row.preview;
+			if (of && posters.get(row.job_id)?.of !== of) { near.unobserve(parts.el); near.observe(parts.el); }
+			if (!of && !isOpen(row.state)) parts.picture.hidden = true;
 		}
 		const at = wanted.indexOf(lines.get(openId)?.el);
 		if (at >= 0) wanted.splice(at + 1, 0, place);
@@ -109,6 +135,6 @@ export function board(host) {
 	all.every(10_000, draw);
 	host.el.append(money, filters, list, status);
 	draw();
-	all(() => { opened?.(); for (const url of posters.values()) host.free(url); posters.clear(); });
+	all(() => { opened?.(); for (const { url } of posters.values()) host.free(url); posters.clear(); });
 	return all.undo;
 }

@@ -1,5 +1,5 @@
 // The motion brush. Shapes are strokes in widths of the still, so that a mask can be drawn at any size.
-import { blobUrl, button, h, statusLine, undoing } from "./core.js";
+import { blobUrl, button, copyCode, h, keptNote, statusLine, undoing } from "./core.js";
 
 const BRUSH_STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const brushFit = (value, high) => Math.max(0, Math.min(high, value));
@@ -128,8 +128,8 @@ export function brush(host) {
 		},
 	});
 	view.style.maxWidth = `min(${width}px, ${80 / tall}vh)`;
-	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), h("div.rw-row", {}, ...buttons),
-		h("div.rw-row", {}, list, h("label", {}, "Size", sizes), h("label", {}, "Intensity", force)), view, status, h("div.rw-dim", {}, help));
+	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), keptNote(host, all), h("div.rw-row", {}, ...buttons),
+		h("div.rw-row", {}, list, h("label", {}, "Size", sizes), h("label", {}, "Intensity", force), copyCode(host, say)), view, status, h("div.rw-dim", {}, help));
 
 	function choose(next, pick) {
 		regions = next;

@@ -1,5 +1,5 @@
 // Camera: a slider a move, a live look at the path over the still, and the free engine's own clip of it.
-import { blobUrl, button, copyText, h, statusLine, still, undoing, unload } from "./core.js";
+import { blobUrl, button, copyText, h, keptNote, statusLine, still, undoing, unload } from "./core.js";
 
 export function camera(host) {
 	const all = undoing(), { el: status, say } = statusLine(), fail = ({ message }) => say(message);
@@ -95,14 +95,14 @@ export function camera(host) {
 		video.hidden = false;
 	}, say, { className: "rw-button rw-main" });
 	const copy = button("Copy", () => copyText(code.textContent, say));
-	const reset = button("Reset", () => {
+	const reset = button("Clear", () => {
 		for (const field of host.el.querySelectorAll("input")) field.value = field.type === "range" ? 0 : "";
 		changed();
 	});
 
 	scrub.className = "rw-grow";
 	scrub.oninput = () => { if (playing) turn(); live(); draw(); };
-	host.el.append(control && h("p.rw-dim", {}, control),
+	host.el.append(control && h("p.rw-dim", {}, control), keptNote(host, all),
 		h("div.camera-stage", { style: `aspect-ratio: ${ratio}; max-width: ${400 * ratio}px` }, img, h("span", {}, "approximation"), video),
 		h("div.rw-row", {}, play, scrub, render), ...lines, h("div.rw-row", {}, code, copy, reset), status);
 	all(() => { cancelAnimationFrame(playing); live(); host.free(picture); });

@@ -1,5 +1,5 @@
 // The job card: state, progress, money, the playing clip, and what can be done next.
-import { blobUrl, button, chip, clock, copyText, cost, h, isOpen, setBar, still, statusLine, undoing } from "./core.js";
+import { blobUrl, button, chip, clock, copyText, cost, h, isOpen, played, setBar, statusLine, undoing } from "./core.js";
 
 // data.jobs: the card's job, and the takes that were started here.
 export function card(host) {
@@ -24,7 +24,13 @@ export function card(host) {
 	const ask = (action, more = {}) => host.act(action, { job_id: job().job_id, ...more });
 	const look = (id) => { shown = id; draw(); };
 
-	const cancel = button("Cancel", async () => { tell("Asking to stop it…"); await ask("cancel"); }, tell);
+	const stopping = new Map(); // job id -> how many notes it had when it was asked to stop
+	const cancel = button("Cancel", async () => {
+		const { job_id, notes } = job();
+		stopping.set(job_id, notes.length);
+		tell("Asking to stop it…");
+		await ask("cancel").catch((error) => { stopping.delete(job_id); throw error; });
+	}, tell);
 	const again = priced("Next take", (cap) => ask("again", { cap }));
 	const seconds = h("input", { type: "number", min: 1, max: 60, value: 4, ariaLabel: "Seconds to add" });
 	const words = h("input", { style: "width: 100%", placeholder: "what happens next", ariaLabel: "Prompt of the extension" });
@@ -42,7 +48,8 @@ export function card(host) {
 	};
 	form.onchange = () => quoteExtension().catch((error) => tell(error.message));
 	const copy = button("Copy code", () => copyText(job().code, tell));
-	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy);
+	const keep = h("a.rw-button", { hidden: true }, "Download");
+	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy, keep);
 
 	// A button that says its price, and starts nothing dearer than it said.
 	function priced(label, work) {
@@ -57,28 +64,34 @@ export function card(host) {
 	}
 
 	let staged = ""; // the id of the job whose clip is on the stage
-	let url = null;
-	const clearStage = () => { host.free(url); url = null; stage.replaceChildren(); };
-	async function fillStage(now) {
-		const mine = now.state === "succeeded" ? now.job_id : "";
+	let url = null, player = null;
+	const clearStage = () => { player?.(); player = null; host.free(url); url = null; stage.replaceChildren(); keep.hidden = true; };
+	function fillStage(now) {
+		const mine = now.state === "succeeded" ? now.job_id : now.preview ? `${now.job_id} ${now.preview}` : "";
 		if (staged === mine) return;
 		staged = mine;
+		if (now.preview) return showPreview(mine);
 		clearStage();
 		if (!mine) return;
-		const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !still(), ariaLabel: now.prompt || now.task });
+		const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, ariaLabel: now.prompt || now.task });
+		video.addEventListener("error", () => video.src && tell(`This page cannot play it: open ${now.file}`));
+		stage.append(video);
 		if (now.has_poster) ask("poster").then(({ buffers }) => {
 			if (buffers[0] && mine === staged) video.poster = url = blobUrl(buffers);
 		}, () => {});
-		try {
-			stage.append(video);
+		player = played(video, async () => {
 			const found = await host.media(now.job_id);
-			if (mine !== staged) return host.free(found);
-			all(() => host.free(found));
-			video.src = found;
-			video.addEventListener("error", () => tell(`This page cannot play it: open ${now.file}`));
-		} catch (error) {
-			if (mine === staged) tell(`The clip cannot be shown here (${error.message}): open ${now.file}`);
-		}
+			Object.assign(keep, { href: found, hidden: mine !== staged, download: (now.file ?? "clip.mp4").split(/[\\/]/).pop() });
+			return found;
+		}, host, ({ message }) => mine === staged && tell(`The clip cannot be shown here (${message}): open ${now.file}`));
+	}
+
+	// What the model has so far; the picture before stays until the next one is here.
+	async function showPreview(mine) {
+		const { buffers } = await ask("poster").catch(() => ({ buffers: [] }));
+		if (mine !== staged) return;
+		clearStage();
+		if (buffers[0]) stage.append(h("img", { src: url = blobUrl(buffers, "image/jpeg"), alt: "What there is so far" }));
 	}
 
 	let quoted = "";
@@ -103,14 +116,14 @@ export function card(host) {
 		prompt.hidden = !now.prompt;
 		bar.hidden = !open;
 		setBar(bar, now.progress);
-		trouble.hidden = !now.error && now.state !== "uncertain";
-		const charged = { no: "was not", yes: "was", unknown: "may have been" }[now.error?.charged];
-		trouble.textContent = charged ? `${now.error.message} It ${charged} charged. ${now.next}` : now.next;
+		trouble.hidden = !now.trouble;
+		trouble.replaceChildren(now.trouble, ...(now.command ? [h("div.rw-row", {}, h("code.rw-grow", {}, now.command),
+			button("Copy command", () => copyText(now.command, tell)))] : []));
 		notes.hidden = !now.notes.length;
 		notes.lastChild.replaceChildren(...now.notes.map((note) => h("li", {}, note)));
 		const focused = actions.contains(document.activeElement) && document.activeElement;
-		cancel.hidden = !open || ["downloading", "finishing"].includes(now.state);
-		again.el.hidden = open || now.state === "uncertain";
+		cancel.hidden = !open || now.notes.length > stopping.get(now.job_id) || ["downloading", "finishing"].includes(now.state);
+		again.el.hidden = open || now.state === "uncertain" || now.error?.kind === "moderation_input"; // refused again
 		extend.hidden = !now.can_extend;
 		if (focused?.hidden) [...actions.children].find((one) => !one.hidden)?.focus();
 		const wanted = again.el.hidden ? "" : now.job_id;
@@ -126,6 +139,8 @@ export function card(host) {
 
 	function say(now, open) {
 		if (!open) return tell(now.state !== "succeeded" ? "" : `Done${now.replayed ? ": it was there already, nothing more was paid" : ""}. ${now.file}`);
+		const stop = stopping.get(now.job_id);
+		if (stop != null) return tell(now.notes.slice(stop).join(" ") || "Asking to stop it…"); // until it has ended
 		const quarter = Math.floor(now.progress * 4) * 25;
 		const ahead = now.queue_position ? `, ${now.queue_position} before it` : "";
 		const phase = now.phase && !/\d/.test(now.phase) ? `: ${now.phase}` : "";

@@ -1,5 +1,5 @@
 // Compare: takes that play as one, side by side or under a wipe, with what each cost and how its prompt differs.
-import { button, h, statusLine, undoing, unload } from "./core.js";
+import { button, copyCode, h, keptNote, statusLine, undoing, unload } from "./core.js";
 
 export function compare(host) {
 	const all = undoing(), { el: status, say } = statusLine(), { takes } = host.get("data");
@@ -95,7 +95,8 @@ export function compare(host) {
 		});
 	}
 
-	host.el.append(h("div.rw-row", {}, play, scrub, time, speed, loop, mute, wiped), stage, status);
+	host.el.append(keptNote(host, all), h("div.rw-row", {}, play, scrub, time, speed, loop, mute, wiped), stage,
+		h("div.rw-row", {}, button("Clear", () => host.act("clear"), say), copyCode(host, say)), status);
 	host.el.onkeydown = (event) => {
 		const { key, target } = event, to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: +scrub.max }[key];
 		if (key === " " && (target === stage || target.type === "range")) toggle();

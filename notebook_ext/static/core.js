@@ -69,6 +69,18 @@ export function statusLine() {
 	return { el, say: (text) => { if (el.textContent !== text) el.textContent = text; } };
 }
 
+// What the view has found again from before, until it is cleared.
+export function keptNote(host, all) {
+	const el = h("div.rw-dim", { role: "note" });
+	const draw = () => { el.textContent = host.get("data").kept ?? ""; el.hidden = !el.textContent; };
+	all(host.on("data", draw));
+	draw();
+	return el;
+}
+
+// The view's state as the argument of a call.
+export const copyCode = (host, tell) => button("Copy code", async () => copyText((await host.act("code")).body.code, tell), tell);
+
 // No shortcut of the notebook fires for keys that are typed in a view.
 export function ownKeys(el) {
 	for (const name of ["keydown", "keyup", "keypress"]) el.addEventListener(name, (event) => event.stopPropagation());
@@ -77,6 +89,30 @@ export function ownKeys(el) {
 export function unload(video) {
 	video.removeAttribute("src");
 	video.load();
+}
+
+// A muted clip that is fetched and plays when it is seen, and rests when it is not, or once a person has stopped it.
+// Returns what takes it away.
+export function played(video, fetched, host, fail) {
+	let src, seen = false, stopped = still(), resting = false, gone = false;
+	const play = () => { if (seen && !stopped && !gone) video.play().catch(() => {}); };
+	video.onplay = () => { stopped = false; };
+	video.onpause = () => { stopped ||= !resting; resting = false; };
+	const eye = new IntersectionObserver((changes) => {
+		seen = changes.at(-1).isIntersecting;
+		if (!seen && !video.paused) { resting = true; video.pause(); }
+		if (!seen) return;
+		src ??= fetched().then((url) => { if (!gone) video.src = url; return url; });
+		src.then(play, (error) => { src = null; fail(error); });
+	});
+	eye.observe(video);
+	return () => {
+		gone = true;
+		eye.disconnect();
+		video.pause();
+		unload(video);
+		src?.then((url) => host.free(url), () => {});
+	};
 }
 
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,5 +1,5 @@
 // The keyframe picker: the page sends times; what is picked is Python's.
-import { blobUrl, button, h, statusLine, undoing } from "./core.js";
+import { blobUrl, button, copyCode, h, keptNote, statusLine, undoing } from "./core.js";
 
 export function keyframes(host) {
 	const all = undoing(), status = statusLine(), cards = new Map(), { clips, note, text } = host.get("data");
@@ -72,7 +72,8 @@ export function keyframes(host) {
 		status.el.className = fits || !frames.length ? "rw-status" : "rw-error";
 		status.say(verdict);
 	}
-	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), scrub, line, list, status.el);
+	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), keptNote(host, all), scrub, line, list,
+		h("div.rw-row", {}, act("Clear", () => host.act("clear")), copyCode(host, status.say)), status.el);
 	all(() => host.el.querySelectorAll("img").forEach(({ src }) => host.free(src)));
 	all(host.on("data", draw));
 	if (clips.length) choose();

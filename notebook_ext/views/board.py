@@ -10,7 +10,8 @@ import anyio
 from anyio import to_thread
 
 from backends.jobs.views import Job as JobView
-from notebook_ext import kernel
+from notebook_ext import kernel, saved
+from notebook_ext.delivery import preview_of
 from notebook_ext.portal import portal
 from notebook_ext.view import Ask, JobAsk, View
 from notebook_ext.views.card import JobActions
@@ -31,6 +32,7 @@ class Board(JobActions, View):
     once."""
 
     NAME: ClassVar[str] = "board"
+    SAVED_S: ClassVar[float] = 10.0
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {**JobActions.JOB_ACTIONS, "open": JobAsk, "shut": Ask}
 
     def __init__(self, client: NotebookStudio, *, sweep: Sweep | None = None, limit: int = ROWS) -> None:
@@ -75,6 +77,13 @@ class Board(JobActions, View):
         if data != self.data:
             self.publish(data)
 
+    def figure(self) -> str:
+        if self._sweep is not None:
+            return ""  # its table stands for it
+        spend = self.client.inner.spend()
+        shown = self.client.table([row["job_id"] for row in self._rows])
+        return saved.figure(shown._repr_html_(), f"{len(self._rows)} jobs, ${spend.total_usd:.2f} spent in all")
+
     def do_open(self, ask: JobAsk, _: Sequence[bytes]) -> None:
         """Show one job's card inside the board."""
         self._forget()
@@ -110,7 +119,8 @@ def _row(view: JobView) -> dict[str, Any]:
         },
     )
     at = datetime.fromisoformat(view.created_at)
-    return {**kept, "at": at.timestamp(), "has_poster": view.poster is not None and view.state != "running"}
+    has_poster = view.poster is not None and view.state != "running"
+    return {**kept, "at": at.timestamp(), "has_poster": has_poster, "preview": preview_of(view)}
 
 
 def show_sweep(sweep: Sweep) -> Callable[[], None] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from backends.errors import VideoError
 from backends.request import DIRECTIONS, MotionRegion, Number, problems_of
 from backends.studio import Studio
+from notebook_ext import saved
 from notebook_ext.controls import Control, control
+from notebook_ext.kept import Kept, file_digest, kept
 from notebook_ext.masks import Painted, for_page, levels
-from notebook_ext.media_names import save_bytes
-from notebook_ext.sources import Source, page_bytes, source_of, still_name
-from notebook_ext.view import Answer, Ask, Buffers, View
+from notebook_ext.media_names import literal_path, save_bytes
+from notebook_ext.sources import Source, page_bytes, small, source_of, still_name
+from notebook_ext.view import Answer, Ask, Buffers, CodeAsk, View
 
 if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
@@ -95,12 +98,20 @@ class Brush(View):
     """What `brush` shows. image: the still's media name. motion: the regions as they are now."""
 
     NAME = "brush"
-    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {"open": OpenAsk, "regions": RegionsAsk}
+    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {"open": OpenAsk, "regions": RegionsAsk, "code": CodeAsk}
 
     def __init__(
-        self, studio: Studio, folder: Path, still: Source, has: Control, motion: Sequence[MotionRegion], width: int
+        self,
+        studio: Studio,
+        folder: Path,
+        still: Source,
+        has: Control,
+        motion: Sequence[MotionRegion],
+        width: int,
+        kept: Kept | None = None,
     ) -> None:
         self.image = still.name
+        self._kept = kept or Kept()
         self._folder, self._still, self._sandbox = folder, still, studio.context.sandbox
         self._lock = threading.Lock()
         self._regions = {number: self._given(region, studio) for number, region in enumerate(motion, 1)}
@@ -117,7 +128,36 @@ class Brush(View):
             "fresh": {"direction": [1, 0], "intensity": 0.5, "static": False},
         }
         self._changes = 0
-        super().__init__(data={**self._shown, "changes": 0, "by": ""})
+        self._first = self._kept_state(self._regions)
+        if self._kept.found is not None:
+            self._restore(self._kept.found, studio)
+        super().__init__(data={**self._shown, "kept": self._kept.told, "changes": 0, "by": ""})
+
+    def _restore(self, state: Mapping[str, Any], studio: Studio) -> None:
+        try:
+            regions: dict[int, _Region] = {}
+            for one in state["regions"]:
+                way = MotionRegion.model_validate(one["way"])
+                if (png := one.get("png")) is None:
+                    regions[int(one["id"])] = self._given(way, studio)
+                else:
+                    painted = Painted.checked(base64.b64decode(png), *self._size)
+                    regions[int(one["id"])] = _Region(way, painted)
+        except (VideoError, ValueError, KeyError, TypeError) as error:
+            self._kept.unfit(error.message if isinstance(error, VideoError) else "its file is damaged")
+        else:
+            self._regions = regions
+            self._kept.restored(f"{len(regions)} region{'s' if len(regions) != 1 else ''}")
+
+    def _kept_state(self, regions: Mapping[int, _Region]) -> dict[str, Any]:
+        """The regions as JSON, with the pixels of painted masks."""
+        found: list[dict[str, Any]] = []
+        for number, region in regions.items():
+            one: dict[str, Any] = {"id": number, "way": region.way.model_dump(mode="json", exclude_none=True)}
+            if isinstance(region.mask, Painted):
+                one["png"] = base64.b64encode(region.mask.png).decode()
+            found.append(one)
+        return {"regions": found}
 
     def _given(self, region: MotionRegion, studio: Studio) -> _Region:
         if region.mask is None:
@@ -140,9 +180,36 @@ class Brush(View):
         mask = save_bytes(region.mask.png, self._folder / "masks", ".png")
         return region.way.model_copy(update={"mask": str(mask)})
 
+    @property
+    def nothing_set(self) -> str:
+        """Why this cannot be used as `motion` yet; "" when it can."""
+        with self._lock:
+            empty = all(region.empty for region in self._regions.values())
+        return self._kept.lost or ("nothing is painted in the view: paint in it, or leave motion out" if empty else "")
+
     def clear(self) -> None:
         """Remove every region, here and on the page."""
         self._put({}, "")
+
+    def code(self) -> str:
+        """The argument of a call that says the same without this view."""
+        regions = [region.model_dump(exclude_defaults=True, exclude_none=True) for region in self.motion]
+        for region in regions:
+            if "mask" in region:
+                region["mask"] = literal_path(region["mask"])
+        return f"motion={regions!r}"
+
+    def figure(self) -> str:
+        with self._lock:
+            regions = [region for region in self._regions.values() if not region.empty]
+        words = [f"{number} {region.words(self._size[0])}" for number, region in enumerate(regions, 1)]
+        caption = f"brush on {Path(self.image).name}: {'; '.join(words) or 'nothing is painted'}"
+        shapes = [region.outline if region.mask is None else levels(region.mask) for region in regions]
+        picture = saved.painted(small(self._still.path, self._sandbox), shapes, caption)
+        return saved.figure(picture, caption, self.code() if regions else "")
+
+    def do_code(self, _: CodeAsk, __: Buffers) -> Answer:
+        return {"code": self.code()}
 
     def do_open(self, _: OpenAsk, __: Buffers) -> Answer:
         with self._lock:
@@ -190,7 +257,10 @@ class Brush(View):
         with self._lock:
             self._regions = regions
             self._changes += 1
-            data = {**self._shown, "changes": self._changes, "by": by}
+            if self._kept.keeps:
+                state = self._kept_state(regions)
+                self._kept.put(state if state != self._first else None)
+            data = {**self._shown, "kept": self._kept.told, "changes": self._changes, "by": by}
         self.publish(data)
 
     def _told(self, regions: Mapping[int, _Region]) -> dict[str, str]:
@@ -212,13 +282,19 @@ def brush(
     model: str | None = None,
     motion: Sequence[MotionRegion | Mapping[str, Any]] = (),
     width: int = 640,
+    name: str | None = None,
     client: NotebookStudio | None = None,
 ) -> Brush:
     """Paint on a still what should move, and where to; the result goes into image_to_video as `motion`.
 
     image: a path, an array, a PIL image, `video://jobs/ID/frame/T`, or a job (its last frame). model: whose brush it
     is; what that model makes of it is shown before anything is painted. motion: regions to begin with. width: of the
-    picture in CSS pixels, 200 to 1600. VideoError("asset") for what is no still, "not_found" for an unknown model.
+    picture in CSS pixels, 200 to 1600. What is painted is kept by still and cell, or by `name` where one is given, and
+    is there again when the cell is run again. VideoError("asset") for what is no still, "not_found" for an unknown
+    model.
+
+        painted = brush("lake.png", model="animatic")
+        await studio.image_to_video("lake.png", model="animatic", motion=painted)
     """
     if client is None:
         from notebook_ext.client import studio as client
@@ -233,4 +309,5 @@ def brush(
     still = source_of(still_name(image, folder), client.inner, folder)
     if still.is_clip:
         raise VideoError("asset", f"{still.name} is a clip, and an image is painted on: keyframes(clip) picks a frame")
-    return Brush(client.inner, folder, still, has, regions, width)
+    about = {"still": file_digest(still.path), "motion": [region.model_dump(mode="json") for region in regions]}
+    return Brush(client.inner, folder, still, has, regions, width, kept("brush", about, folder, name))

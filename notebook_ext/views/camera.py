@@ -18,12 +18,14 @@ from backends.errors import VideoError
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from backends.request import CameraMove, Fit, Number, build_request, problems_of
+from notebook_ext import saved
 from notebook_ext.camera_rows import Setting, crop_of, for_page, moves_of, rows_of
 from notebook_ext.controls import control
 from notebook_ext.delivery import Delivers
+from notebook_ext.kept import Kept, file_digest, kept
 from notebook_ext.media_names import save_still
-from notebook_ext.sources import Source, page_bytes, source_of, still_name
-from notebook_ext.view import Answer, Ask, Buffers, View
+from notebook_ext.sources import Source, page_bytes, small, source_of, still_name
+from notebook_ext.view import Answer, Ask, Buffers, CodeAsk, View
 
 if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
@@ -74,10 +76,18 @@ class Camera(Delivers, View):
         "picture": PictureAsk,
         "moves": RowsAsk,
         "previs": PrevisAsk,
+        "code": CodeAsk,
     }
 
     def __init__(
-        self, client: NotebookStudio, shot: Shot, moves: Sequence[CameraMove], *, model: str | None, grid: bool
+        self,
+        client: NotebookStudio,
+        shot: Shot,
+        moves: Sequence[CameraMove],
+        *,
+        model: str | None,
+        grid: bool,
+        kept: Kept | None = None,
     ) -> None:
         self.client = client
         self.image = None if grid else shot.still.name
@@ -87,6 +97,9 @@ class Camera(Delivers, View):
         self._rows = rows_of(moves)
         self._lock = threading.Lock()
         self._settings: list[Setting] = [row.start for row in self._rows]
+        self._kept = kept or Kept()
+        if self._kept.found is not None:
+            self._restore(self._kept.found)
         self._fixed = {
             "ratio": shot.aspect,
             "seconds": shot.seconds,
@@ -95,6 +108,18 @@ class Camera(Delivers, View):
         self.moves = self._moves(self._settings)
         self._crop, self._trouble = self._cropped(self.moves)
         super().__init__(data=self._data())
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        try:
+            settings = RowsAsk.model_validate(state).rows
+            moves = moves_of(self._rows, settings, self._shot.seconds)
+        except ValidationError:
+            self._kept.unfit("its file is damaged")
+        except VideoError as error:
+            self._kept.unfit(error.message)
+        else:
+            self._settings = list(settings)
+            self._kept.restored(", ".join(map(str, moves)) or "no move")
 
     def _moves(self, settings: Sequence[Setting]) -> tuple[CameraMove, ...]:
         return moves_of(self._rows, settings, self._shot.seconds) or self._rest
@@ -108,7 +133,35 @@ class Camera(Delivers, View):
 
     def _data(self) -> dict[str, Any]:
         rows = for_page(self._rows, self._settings, self._shot.aspect)
-        return {**self._fixed, "rows": rows, "text": as_text(self.moves), "crop": self._crop}
+        return {
+            **self._fixed,
+            "rows": rows,
+            "text": as_text(self.moves),
+            "crop": self._crop,
+            "kept": self._kept.told,
+        }
+
+    @property
+    def nothing_set(self) -> str:
+        """Why this cannot be used as `camera` yet; "" when it can."""
+        return self._kept.lost or ("" if self.moves else "no move is set in the view: set one, or leave camera out")
+
+    def clear(self) -> None:
+        """Every slider back to nothing, here and on a page that is opened from now on."""
+        self._set([(0.0, None, None) for _ in self._rows])
+
+    def code(self) -> str:
+        """The argument of a call that says the same without this view."""
+        return f"camera={[str(move) for move in self.moves]!r}"
+
+    def figure(self) -> str:
+        moves = ", ".join(map(str, self.moves)) or "no move is set"
+        caption = f"camera over {self._shot.seconds:g} s: {moves}"
+        jpeg = small(self._shot.still.path, self.client.inner.context.sandbox)
+        return saved.figure(saved.picture(jpeg, caption), caption, self.code() if self.moves else "")
+
+    def do_code(self, _: CodeAsk, __: Buffers) -> Answer:
+        return {"code": self.code()}
 
     def _set(self, settings: Sequence[Setting]) -> tuple[CameraMove, ...]:
         """Keep the sliders' places; illegal ones change nothing."""
@@ -118,6 +171,9 @@ class Camera(Delivers, View):
                 raise VideoError("invalid_request", f"a request holds at most {MOST} camera moves, not {len(moves)}")
             self.moves, self._settings = moves, list(settings)
             self._crop, self._trouble = self._cropped(moves)
+            if self._kept.keeps:
+                begun = self._settings == [row.start for row in self._rows]
+                self._kept.put({"rows": self._settings} if not begun else None)
             self.publish(self._data())
         return moves
 
@@ -206,16 +262,21 @@ def camera(
     duration_s: float = 5.0,
     model: str | None = None,
     moves: Sequence[CameraMove | str | Mapping[str, Any]] = (),
+    name: str | None = None,
 ) -> Camera:
     """Set camera moves by sliders over a moving look at a still; the result's `moves` goes in as `camera`.
 
     image: a path, an array, a PIL image, `video://jobs/ID/frame/T`, or a job (its last frame); a grid when left out.
     duration_s: of the clip, 1 to 60. model: who is to make it; what it makes of camera moves is shown. moves: to begin
-    with. VideoError("asset") for what is no still, "invalid_request" for a misspelt move, "not_found" for a model.
+    with. What is set is kept by still and cell, or by `name` where one is given, and is there again when the cell is
+    run again. VideoError("asset") for what is no still, "invalid_request" for a misspelt move, "not_found" for a model.
+
+        shot = camera("lake.png", duration_s=5, model="animatic")
+        await studio.image_to_video("lake.png", model="animatic", camera=shot, duration_s=5)
     """
     from notebook_ext.client import the_studio
 
-    return opened(the_studio(), image, duration_s=duration_s, model=model, moves=moves)
+    return opened(the_studio(), image, duration_s=duration_s, model=model, moves=moves, name=name)
 
 
 def opened(
@@ -225,6 +286,7 @@ def opened(
     duration_s: float = 5.0,
     model: str | None = None,
     moves: Sequence[CameraMove | str | Mapping[str, Any]] = (),
+    name: str | None = None,
 ) -> Camera:
     """`camera` over a given studio."""
     given = (moves,) if isinstance(moves, str | Mapping) else tuple(moves)
@@ -233,11 +295,14 @@ def opened(
     except ValidationError as error:
         raise VideoError("invalid_request", "; ".join(map(str, problems_of(error)))) from None
     folder = client.home.folder
-    name = str(save_still(grid(), folder / "stills")) if image is None else still_name(image, folder)
-    still = source_of(name, client.inner, folder)
+    of = str(save_still(grid(), folder / "stills")) if image is None else still_name(image, folder)
+    still = source_of(of, client.inner, folder)
     if still.is_clip:
         raise VideoError("asset", f"{still.name} is a clip, and an image is filmed: add /last_frame or /frame/SECONDS")
-    return Camera(client, shot_of(client, still, duration_s), parsed, model=model, grid=image is None)
+    about = {"still": file_digest(still.path), "moves": [str(move) for move in parsed]}
+    shot = shot_of(client, still, duration_s)
+    found = kept("camera", about, folder, name)
+    return Camera(client, shot, parsed, model=model, grid=image is None, kept=found)
 
 
 def shot_of(client: NotebookStudio, still: Source, seconds: float) -> Shot:

@@ -14,9 +14,10 @@ from backends.errors import VideoError
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel
-from notebook_ext.delivery import Delivers, place, proxy, relative_path
+from notebook_ext.delivery import Delivers, place, preview_of, proxy, relative_path
 from notebook_ext.figure import EMBEDDED, job_figure
 from notebook_ext.portal import portal
+from notebook_ext.telling import ended
 from notebook_ext.view import Ask, JobAsk, View
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ def entry(job: Job) -> dict[str, Any]:
     """What the page is told of one job."""
     view = job.view
     detail = job.client.inner.detail(view.job_id)
-    shown = view.model_dump(mode="json", exclude={"uri", "files", "poster", "poll_after_s", "timed_out", "prompt"})
+    left_out = {"uri", "files", "poster", "poll_after_s", "timed_out", "prompt", "next"}
+    shown = view.model_dump(mode="json", exclude=left_out)
+    trouble, command = ended(view) if view.state in ("failed", "uncertain") else ("", "")
     return {
         **shown,
         "prompt": detail.prompt,
@@ -151,7 +154,10 @@ def entry(job: Job) -> dict[str, Any]:
         "elapsed_s": round(detail.run_s if detail.run_s is not None else detail.elapsed_s, 1),
         "waited_s": round(detail.elapsed_s, 1),
         "has_poster": view.poster is not None,
+        "preview": preview_of(view),
         "code": job.code(),
+        "trouble": trouble,
+        "command": command,
         "can_extend": view.state == "succeeded",
     }
 

@@ -17,12 +17,14 @@ from backends.catalog.price import money
 from backends.errors import VideoError
 from backends.jobs.views import Job as JobView
 from backends.request import JOB_ID_PATTERN
+from notebook_ext import saved
 from notebook_ext.delivery import Delivers
 from notebook_ext.job import Job
-from notebook_ext.media_names import media_name
+from notebook_ext.kept import Kept, kept
+from notebook_ext.media_names import literal_path, media_name
 from notebook_ext.prompt_diff import Piece, prompt_diff
-from notebook_ext.sources import Source, source_of
-from notebook_ext.view import Answer, Ask, Buffers, View
+from notebook_ext.sources import Source, small, source_of
+from notebook_ext.view import Answer, Ask, Buffers, ClearAsk, CodeAsk, View
 
 if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
@@ -50,18 +52,32 @@ class Compare(Delivers, View):
     """What `compare` shows. picked: the take that was picked, as it was given; None before."""
 
     NAME: ClassVar[str] = "compare"
-    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {**Delivers.DELIVERY, "pick": PickAsk}
+    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
+        **Delivers.DELIVERY,
+        "pick": PickAsk,
+        "clear": ClearAsk,
+        "code": CodeAsk,
+    }
 
-    def __init__(self, client: NotebookStudio, takes: list[Take]) -> None:
+    def __init__(self, client: NotebookStudio, takes: list[Take], kept: Kept | None = None) -> None:
         self.client = client
         self._takes = takes
         self._picked: int | None = None
+        self._kept = kept or Kept()
+        if self._kept.found is not None:
+            self._restore(self._kept.found)
         self._lock = threading.Lock()
         self._off: list[Callable[[], None]] = []
         super().__init__(data=self._data())
         for take in takes:
             if isinstance(take.source, Job):
                 self._off.append(take.source.listen(lambda _: self._tell()))
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        index = state.get("picked")
+        if isinstance(index, int) and 0 <= index < len(self._takes):
+            self._picked = index
+            self._kept.restored(f"{chr(ord('A') + index)} is picked")
 
     @property
     def picked(self) -> Any:
@@ -79,9 +95,45 @@ class Compare(Delivers, View):
     def do_pick(self, ask: PickAsk, _: Buffers) -> Answer:
         if ask.index >= len(self._takes):
             raise VideoError("invalid_request", f"there are {len(self._takes)} takes")
-        self._picked = ask.index
-        self._tell()
+        self._pick(ask.index)
         return None
+
+    def do_clear(self, _: ClearAsk, __: Buffers) -> Answer:
+        self.clear()
+        return None
+
+    def do_code(self, _: CodeAsk, __: Buffers) -> Answer:
+        return {"code": self.code()}
+
+    def figure(self) -> str:
+        shown: list[tuple[bytes, str]] = []
+        for number, (take, told) in enumerate(zip(self._takes, self._data()["takes"], strict=True)):
+            mark = "\N{CHECK MARK} " if number == self._picked else ""
+            shown.append((self._poster(take), f"{mark}{told['title']}, {told['facts']}"))
+        best = "none is picked yet" if self._picked is None else f"{chr(ord('A') + self._picked)} is picked"
+        return saved.figure(saved.strip(shown), f"compare: {best}", "" if self._picked is None else self.code())
+
+    def _poster(self, take: Take) -> bytes:
+        if isinstance(take.source, Source):
+            return small(take.source.path, self.client.inner.context.sandbox, 0.0)
+        poster = self.client.inner.detail(take.source.job_id).poster
+        return poster.read_bytes() if poster is not None and poster.exists() else b""
+
+    def clear(self) -> None:
+        """Pick none."""
+        self._pick(None)
+
+    def code(self) -> str:
+        """The picked take as a call finds it without this view."""
+        if self._picked is None:
+            raise VideoError("invalid_request", "nothing is picked in the view yet")
+        source = self._takes[self._picked].source
+        return f"studio.job({source.job_id!r})" if isinstance(source, Job) else repr(literal_path(source.name))
+
+    def _pick(self, index: int | None) -> None:
+        self._picked = index
+        self._kept.put(None if index is None else {"picked": index})
+        self._tell()
 
     def _tell(self) -> None:
         with self._lock:
@@ -97,7 +149,7 @@ class Compare(Delivers, View):
             side = _of_job(take.source, name) if isinstance(take.source, Job) else _of_clip(take.source, name)
             pieces = _marked(prompts[0] if number else "", prompt)
             shown.append({"key": take.key, "name": name, "prompt": [list(piece) for piece in pieces], **side})
-        return {"takes": shown, "picked": self._picked}
+        return {"takes": shown, "picked": self._picked, "kept": self._kept.told}
 
     def _prompt(self, take: Take) -> str:
         return self.client.inner.detail(take.key).prompt if isinstance(take.source, Job) else ""
@@ -166,22 +218,25 @@ def clip_text(seconds: float | None, width: int | None, height: int | None, fps:
     return ", ".join(filter(None, (length, size, f"{fps:.5g} fps" if fps else "")))
 
 
-def compare(*takes: object) -> Compare:
+def compare(*takes: object, name: str | None = None) -> Compare:
     """Play two or more takes as one and pick the best: jobs, their ids, or paths of clips; the result's `picked`.
 
+    The pick is kept by takes and cell, or by `name` where one is given, and is there again when the cell is run again.
     VideoError("invalid_request") for fewer than two or more than twelve, "asset" for what is no clip.
     """
     from notebook_ext.client import the_studio
 
-    return opened(the_studio(), *takes)
+    return opened(the_studio(), *takes, name=name)
 
 
-def opened(client: NotebookStudio, *takes: object) -> Compare:
+def opened(client: NotebookStudio, *takes: object, name: str | None = None) -> Compare:
     """`compare` over a given studio."""
     given = list(takes[0]) if len(takes) == 1 and isinstance(takes[0], list | tuple) else list(takes)
     if not 2 <= len(given) <= MOST:
         raise VideoError("invalid_request", f"two to {MOST} takes are compared, not {len(given)}")
-    return Compare(client, [_take(client, one, number) for number, one in enumerate(given)])
+    found = [_take(client, one, number) for number, one in enumerate(given)]
+    about = {"takes": [str(one.source.path) if isinstance(one.source, Source) else one.key for one in found]}
+    return Compare(client, found, kept("compare", about, client.home.folder, name))
 
 
 def _take(client: NotebookStudio, given: object, number: int) -> Take:

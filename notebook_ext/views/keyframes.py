@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,15 @@ from backends.catalog.rules.check import Misfit, find
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.span import number_text
 from backends.errors import VideoError
-from backends.request import MAX_DURATION_S, MAX_PROMPT, Frame, MediaFacts, Number, Role, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import MAX_DURATION_S, MAX_PROMPT, Frame, Number, Role, VideoRequest
 from backends.studio import Studio
+from notebook_ext import saved
 from notebook_ext.controls import Control, control
-from notebook_ext.media_names import save_bytes
+from notebook_ext.kept import Kept, file_digest, kept
+from notebook_ext.media_names import literal_path, save_bytes
 from notebook_ext.sources import Source, frame_png, small, source_of
-from notebook_ext.view import Answer, Ask, Buffers, View
+from notebook_ext.view import Answer, Ask, Buffers, ClearAsk, CodeAsk, View
 
 if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
@@ -82,6 +86,8 @@ class Keyframes(View):
         "move": MoveAsk,
         "set": SetAsk,
         "drop": KeyAsk,
+        "clear": ClearAsk,
+        "code": CodeAsk,
     }
 
     def __init__(
@@ -92,6 +98,7 @@ class Keyframes(View):
         has: Control,
         duration_s: float | None,
         model: str | None,
+        kept: Kept | None = None,
     ) -> None:
         self.duration_s, self.model = duration_s, model
         self._studio, self._folder, self._has = studio, folder, has
@@ -104,7 +111,39 @@ class Keyframes(View):
         for source in sources:
             if not source.is_clip:
                 self._add(source.name, _short(source), source.facts, small(source.path, self._sandbox))
+        self._first = tuple(self._picks)
+        self._kept = kept or Kept()
+        if self._kept.found is not None:
+            self._restore(self._kept.found)
         super().__init__(data=self._state())
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        try:
+            picks = [self._picked_before(number, one) for number, one in enumerate(state["picks"][:MOST], 1)]
+        except VideoError as error:
+            self._kept.unfit(error.message)
+        except (ValueError, KeyError, TypeError):
+            self._kept.unfit("its file is damaged")
+        else:
+            self._picks, self._last_key = picks, max(self._last_key, len(picks))
+            self._kept.restored(f"{len(picks)} frame{'s' if len(picks) != 1 else ''}")
+
+    def _picked_before(self, key: int, one: Mapping[str, Any]) -> _Pick:
+        """VideoError("asset") where the image is not there any more."""
+        asked = SetAsk(key=key, at_s=one["at_s"], prompt=one["prompt"])
+        still = source_of(str(one["name"]), self._studio, self._folder)
+        jpeg = base64.b64decode(one["jpeg"])
+        return _Pick(key, still.name, str(one["label"]), still.facts, jpeg, asked.at_s, asked.prompt)
+
+    def _keep(self) -> None:
+        if not self._kept.keeps:
+            return
+        shown = ("name", "label", "at_s", "prompt")
+        picks = [
+            {**{name: getattr(pick, name) for name in shown}, "jpeg": base64.b64encode(pick.jpeg).decode()}
+            for pick in self._picks
+        ]
+        self._kept.put({"picks": picks} if tuple(self._picks) != self._first else None)
 
     def _add(self, name: str, label: str, facts: MediaFacts, jpeg: bytes) -> None:
         if len(self._picks) >= MOST:
@@ -118,6 +157,35 @@ class Keyframes(View):
         where that was given and the model lets times be chosen."""
         with self._lock:
             return self._frames()
+
+    @property
+    def nothing_set(self) -> str:
+        """Why this cannot be used as `frames` yet; "" when it can."""
+        return self._kept.lost or ("" if self._picks else "nothing is picked in the view: pick frames, or give images")
+
+    def clear(self) -> None:
+        """Back to the images that the call gave."""
+        with self._lock:
+            self._picks = list(self._first)
+            self._tell()
+
+    def code(self) -> str:
+        """The argument of a call that says the same without this view."""
+        said: list[dict[str, Any]] = []
+        for frame in self.frames:
+            given = frame.model_dump(include={"at_s", "prompt"}, exclude_defaults=True, exclude_none=True)
+            said.append({"image": literal_path(frame.image), **given})
+        return f"frames={said!r}"
+
+    def figure(self) -> str:
+        with self._lock:
+            picks = list(self._picks)
+            _, verdict, times = self._judged()
+        shown = [
+            (pick.jpeg, f"{number}. {pick.label}, at {time:g} s{f': {pick.prompt}' if pick.prompt else ''}")
+            for number, (pick, time) in enumerate(zip(picks, times, strict=True), 1)
+        ]
+        return saved.figure(saved.strip(shown), f"keyframes: {verdict}", self.code() if picks else "")
 
     def _frames(self) -> tuple[Frame, ...]:
         last = len(self._picks) - 1
@@ -198,6 +266,12 @@ class Keyframes(View):
             del self._picks[self._place(ask)]
             self._tell()
 
+    def do_clear(self, _: ClearAsk, __: Buffers) -> None:
+        self.clear()
+
+    def do_code(self, _: CodeAsk, __: Buffers) -> Answer:
+        return {"code": self.code()}
+
     def _place(self, ask: KeyAsk) -> int:
         for number, pick in enumerate(self._picks):
             if pick.key == ask.key:
@@ -207,6 +281,7 @@ class Keyframes(View):
     # what the page is told
 
     def _tell(self) -> None:
+        self._keep()
         self.publish(self._state())
 
     def _state(self) -> dict[str, Any]:
@@ -223,6 +298,7 @@ class Keyframes(View):
             "seconds": seconds,
             "fits": fits,
             "verdict": verdict,
+            "kept": self._kept.told,
         }
 
     def _judged(self) -> tuple[bool, str, list[float]]:
@@ -305,13 +381,15 @@ def keyframes(
     *sources: object,
     duration_s: float | None = None,
     model: str | None = None,
+    name: str | None = None,
     client: NotebookStudio | None = None,
 ) -> Keyframes:
-    """Pick keyframes; `studio.interpolate_keyframes(picker.frames)` makes the clip through them.
+    """Pick keyframes; `studio.interpolate_keyframes(picker)` makes the clip through them.
 
     sources: clips to scrub (paths, finished jobs) and pictures that are picked at once (paths, arrays, PIL images,
     `video://jobs/ID/last_frame`). duration_s: of the clip to be made; left out, the model's default. model: whose
-    limits they are held against; left out, those of every configured one.
+    limits they are held against; left out, those of every configured one. What is picked is kept by sources and cell,
+    or by `name` where one is given, and is there again when the cell is run again.
     VideoError("asset") for what cannot be read, "not_found" for an unknown model.
     """
     if client is None:
@@ -324,4 +402,6 @@ def keyframes(
     has = control(model, "keyframes", client.inner.context)
     folder = client.home.folder
     found = [source_of(source, client.inner, folder) for source in sources]
-    return Keyframes(client.inner, folder, found, has, None if duration_s is None else float(duration_s), model)
+    about = {"sources": [file_digest(source.path) for source in found]}
+    seconds = None if duration_s is None else float(duration_s)
+    return Keyframes(client.inner, folder, found, has, seconds, model, kept("keyframes", about, folder, name))

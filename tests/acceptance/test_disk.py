@@ -106,6 +106,25 @@ def test_a_full_disk_is_told_and_costs_nothing(place: Place, most: str, image: s
         assert job["job_id"] not in [failed["job_id"] for failed in jobs], "what failed unpaid is made anew"
 
 
+def test_a_film_that_fills_the_disk_in_mid_encode_loses_nothing(place: Place) -> None:
+    noise(place.work / "noise.jpg")
+    film = {"clips": ["noise.jpg#t=0,0.04", "coffee.png#t=0,0.04"] * 9, "fit": "crop", "label": "film"}
+    inputs = {path: path.read_bytes() for path in place.work.iterdir()}
+    with place.client(limits=("--files-up-to", "600000")) as client:
+        (job,) = finished(client, client.structured("finish_clip", **film)["job_id"])
+        assert job["state"] == "failed" and job["error"]["kind"] == "storage" and job["error"]["charged"] == "no", job
+        told = job["error"]["message"]
+        assert "file size limit below" in told and "then make the same request again" in told
+    left = [path for path in place.home.rglob("*") if "spool" in path.parts and path.is_file()]
+    assert left == [], "no half a film is left"
+    assert not list(place.videos.glob("*"))
+    rest(place)
+    with place.client() as client:
+        again = made(client, "finish_clip", **film)
+        assert Facts.of(again["file"]).frames == 18 and again["job_id"] != job["job_id"]
+    assert {path: path.read_bytes() for path in place.work.iterdir()} == inputs
+
+
 def noise(path: Path) -> None:
     """A still whose clip is far larger than the store and its log ever get, however long the making takes."""
     pixels = np.random.default_rng(1).integers(0, 256, (427, 640, 3), dtype=np.uint8)

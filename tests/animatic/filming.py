@@ -14,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 from backends.animatic.engine import Animatic
+from backends.facts import MediaFacts
 from backends.media.frames import decode
 from backends.media.images import check_image
 from backends.media.probe import probe_clip
 from backends.provider.protocol import Asset, JsonObject, Output, Prepared
-from backends.request import Frame, MediaFacts, VideoRequest
+from backends.request import Frame, VideoRequest
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 

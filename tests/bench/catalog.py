@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from backends.catalog import compact, load, loader, rank
 from backends.catalog.schema.row import Row
-from backends.request import MediaFacts, VideoRequest, build_request
+from backends.facts import MediaFacts
+from backends.request import VideoRequest, build_request
 
 RUNS = 50
 IMPORTS = 9

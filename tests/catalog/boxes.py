@@ -8,7 +8,8 @@ from typing import Any
 
 from backends.catalog.schema.row import Mode, Row
 from backends.catalog.schema.span import Size
-from backends.request import CAMERA_MOVES, MediaFacts, Task, VideoRequest, build_request
+from backends.facts import MediaFacts
+from backends.request import CAMERA_MOVES, Task, VideoRequest, build_request
 
 FROM_CLIP = ("extend", "edit", "upscale")
 

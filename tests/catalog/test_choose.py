@@ -12,7 +12,8 @@ from backends.catalog import Catalog, Choice, Ranking, Row, choose, load, rank
 from backends.catalog.availability import Available, Why
 from backends.catalog.choose import next_after
 from backends.errors import A_PERSON, VideoError
-from backends.request import MediaFacts, VideoRequest, build_request
+from backends.facts import MediaFacts
+from backends.request import VideoRequest, build_request
 from tests.catalog.boxes import still
 
 CATALOG = load()
@@ -74,7 +75,7 @@ def test_the_animatic_is_never_picked_while_a_generative_model_is_configured() -
         assert chosen(image(), "runway", prefer=prefer).row.engine == "generative"
     error = refused(image(motion=[{"box": [0, 0, 1, 1], "direction": "up"}]), "runway")
     assert error.kind == "unsupported"
-    assert "no configured model does exactly this. Others could: comfyui/wan-track free (" in error.message
+    assert "no configured model does exactly this. Others could: comfyui/wan-move free (" in error.message
     assert 'Free previsualisation, with no generative model: model="animatic".' in error.message
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from backends.catalog import Estimate, check, estimate, load
 from backends.catalog.price import money
-from backends.request import MediaFacts, build_request
+from backends.facts import MediaFacts
+from backends.request import build_request
 from tests.catalog.boxes import clip, still
 
 CATALOG = load([], [Path(__file__).parent / "invented.toml"])

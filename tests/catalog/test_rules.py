@@ -9,7 +9,8 @@ import pytest
 
 from backends.catalog import Checked, check, estimate, load
 from backends.errors import VideoError
-from backends.request import MediaFacts, build_request
+from backends.facts import MediaFacts
+from backends.request import build_request
 from tests.catalog.boxes import clip, still
 
 CATALOG = load()

@@ -8,7 +8,8 @@ import pytest
 
 from backends.catalog import Checked, check, load
 from backends.errors import VideoError
-from backends.request import MediaFacts, build_request
+from backends.facts import MediaFacts
+from backends.request import build_request
 from tests.catalog.boxes import clip, still
 
 CATALOG = load()

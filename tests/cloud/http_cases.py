@@ -53,6 +53,8 @@ UNCLEAR: tuple[dict[str, Any], ...] = (
     {"after_charge": True, "status": 200, "body": {"task_id": "", "id": None, "request_id": None}},
 )
 """After any of these nobody knows what became of the POST."""
+FATES: tuple[dict[str, Any], ...] = ({"status": 500}, {"lose": True}, {"status": 200, "body": {}})
+"""Those that a provider's own code can get wrong; `tests/provider` goes through all of them."""
 
 PLAIN: tuple[tuple[int, str], ...] = (
     (400, "invalid_request"),

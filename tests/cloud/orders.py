@@ -11,9 +11,10 @@ from PIL import Image
 
 from backends.catalog.rules.check import check
 from backends.catalog.schema.row import Mode, Option, Row
+from backends.facts import MediaFacts
 from backends.jobs.order.legal import prepare
 from backends.provider.protocol import Asset, Handle, Prepared
-from backends.request import MediaFacts, build_request
+from backends.request import build_request
 from tests.fakes import tiny_clip
 
 

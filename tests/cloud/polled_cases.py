@@ -15,9 +15,6 @@ from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station
 
-FATES: tuple[dict[str, Any], ...] = ({"status": 500}, {"lose": True}, {"status": 200, "body": {}})
-"""The fates of a POST that a provider's own code can get wrong; `test_rest` goes through all of them."""
-
 
 @contextmanager
 def fake(name: str) -> Iterator[FakeServer]:

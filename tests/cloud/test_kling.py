@@ -19,8 +19,8 @@ from backends.provider.protocol import Handle
 from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud.http_cases import (
+    FATES,
     JOB,
-    UNCLEAR,
     Subject,
     asked,
     boxes,
@@ -32,7 +32,6 @@ from tests.cloud.http_cases import (
     still,
     title,
     unclear,
-    unreachable,
 )
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
@@ -113,7 +112,7 @@ async def test_a_token_is_the_documented_one_and_is_renewed_in_time(monkeypatch:
     await backend.aclose()
 
 
-@pytest.mark.parametrize("outcome", [*UNCLEAR, {"status": 200, "body": {"code": 5001, "message": "busy"}}], ids=title)
+@pytest.mark.parametrize("outcome", [*FATES, {"status": 200, "body": {"code": 5001, "message": "busy"}}], ids=title)
 async def test_an_unclear_post_is_unknown_and_made_once(kling: Subject, outcome: dict[str, Any], job_key: str) -> None:
     ready = asked(kling.backend, TURBO)
     kling.script("submit", outcome)
@@ -153,16 +152,6 @@ async def test_a_refused_post_is_uncharged(kling: Subject, status: int, code: in
     error = await kling.refusal(asked(kling.backend, TURBO), {"status": status, "body": body})
     assert (error.kind, error.retryable, error.charged) == (kind, retryable, "no")
     assert error.provider_code == str(code) and f"Kling refused ({status} {code}): no; " in error.message
-
-
-async def test_what_was_never_sent_may_be_tried_again() -> None:
-    with unreachable() as addresses:
-        for url in addresses:
-            backend: Any = registered("kling").open(ENV, url)
-            with pytest.raises(VideoError, match="nothing was sent") as caught:
-                await backend.start(asked(backend, TURBO), {}, JOB)
-            assert (caught.value.kind, caught.value.retryable, caught.value.charged) == ("network", True, "no")
-            await backend.aclose()
 
 
 async def test_an_unclear_submit_is_found_by_its_key(kling: Subject, job_key: str) -> None:
@@ -420,15 +409,3 @@ def test_a_life_through_the_whole_program_outlives_its_worker(
     request = build_request(task="interpolate", model=TURBO, prompt="a fox", max_cost_usd=5, frames=frames)
     job = outlives(station, nursery, server, request, KEY, SECRET)
     assert server.jobs()[-1]["job_key"] == job.job_id
-
-
-def test_a_lost_answer_is_looked_up_and_paid_once(
-    server: FakeServer, stand: Callable[..., Station], nursery: Nursery
-) -> None:
-    """The whole program again, when the answer to the paid POST is lost: found by its key, not paid twice."""
-    station = stand(**ENV, REELWRIGHT_KLING_BASE_URL=server.url)
-    server.script("submit", {"lose": True})
-    job = outlives(station, nursery, server, build_request(
-        task="text_to_video", model=TURBO, prompt="an owl", max_cost_usd=5
-    ), KEY)  # fmt: skip
-    assert server.counters()["charges_by_key"][job.job_id] == 1

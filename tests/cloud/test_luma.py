@@ -11,7 +11,7 @@ import pytest
 from backends.errors import VideoError
 from backends.provider.registry import registered
 from tests.cloud import polled_cases
-from tests.cloud.http_cases import Subject, asked, boxes, still, title
+from tests.cloud.http_cases import FATES, Subject, asked, boxes, still, title
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station
@@ -48,7 +48,7 @@ async def test_the_account_comes_from_the_environment_alone() -> None:
     assert entry.access({}).missing == ("LUMAAI_API_KEY",) == entry.keys and KEY not in entry.access(ENV).lane
 
 
-@pytest.mark.parametrize("outcome", polled_cases.FATES, ids=title)
+@pytest.mark.parametrize("outcome", FATES, ids=title)
 async def test_an_unclear_post_is_unknown_and_made_once(luma: Subject, outcome: dict[str, Any]) -> None:
     await polled_cases.is_unclear(luma, MODEL, outcome)
 

@@ -12,7 +12,7 @@ from backends.errors import VideoError
 from backends.provider.protocol import Handle, Prepared
 from tests.cloud.http_cases import unclear
 from tests.cloud.spill import Spill, spilling
-from tests.cloud.test_transport import SERVICES, with_service
+from tests.provider.test_transport import SERVICES, with_service
 
 ID_FIELDS = '"id": {0}, "request_id": {0}, "task_id": {0}, "code": 0, "data": {{"task_id": {0}}}'
 STATUS = {

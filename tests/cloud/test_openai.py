@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +23,7 @@ from backends.provider.protocol import Handle, Prepared, Status
 from backends.provider.registry import registered
 from backends.request import build_request
 from tests.cloud import openai_rows
+from tests.cloud.http_cases import FATES, title
 from tests.cloud.orders import clip, every_order, leaves, order, still, with_files
 from tests.fakes import FakeServer, tiny_clip
 
@@ -169,27 +169,7 @@ async def test_a_refusal_is_uncharged_and_one_post(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        {"status": 500},
-        {"status": 500, "after_charge": True, "headers": {"x-should-retry": "true"}},
-        {"status": 502},
-        {"status": 503, "headers": {"retry-after": "0"}},
-        {"status": 408},
-        {"status": 307, "headers": {"location": "/v1/videos"}},
-        {"reset": "before"},
-        {"reset": "after"},
-        {"lose": True},
-        {"hang": True},
-        {"hang": True, "after_charge": True},
-        {"status": 200, "body": "taken"},
-        {"reply": {"ok": True}},
-        {"truncate": 10},
-        {"content_type": "text/html", "truncate": 10},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("outcome", FATES, ids=title)
 async def test_no_clear_answer_after_sending_is_unknown_and_one_post(
     server: FakeServer, rows: Catalog, outcome: dict[str, Any]
 ) -> None:
@@ -199,19 +179,6 @@ async def test_no_clear_answer_after_sending_is_unknown_and_one_post(
         error = await refusal(backend, rows)
     assert (error.kind, error.retryable, error.charged) == ("submit_unknown", False, "unknown")
     assert server.counters()["submit"] - before == 1
-
-
-@pytest.mark.anyio
-async def test_what_was_never_sent_may_be_tried_again(server: FakeServer, rows: Catalog) -> None:
-    before = server.counters().get("submit", 0)
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        for url in (nobody, server.url.replace("http:", "https:"), "http://videos.invalid"):
-            async with opened(url, QUICK) as backend:
-                error = await refusal(backend, rows)
-            assert (error.kind, error.retryable, error.charged) == ("network", True, "no"), url
-    assert server.counters().get("submit", 0) == before
 
 
 async def asked(server: FakeServer, rows: Catalog, spool: Path, *outcomes: dict[str, Any]) -> list[Status]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -21,6 +20,7 @@ from backends.errors import VideoError
 from backends.provider.channel import Timing
 from backends.provider.protocol import Handle, Prepared, Status
 from backends.provider.registry import registered
+from tests.cloud.http_cases import FATES, title
 from tests.cloud.orders import asset, clip, order, still
 from tests.cloud.runway_types import fields as variant_fields
 from tests.fakes import FakeServer, tiny_clip
@@ -140,28 +140,7 @@ async def test_a_429_that_names_no_limit_and_no_wait_is_not_tried_again(server: 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        {"status": 500},
-        {"status": 500, "after_charge": True, "headers": {"x-should-retry": "true"}},
-        {"status": 502},
-        {"status": 503, "headers": {"retry-after": "0"}},
-        {"status": 504, "after_charge": True},
-        {"status": 408},
-        {"status": 307, "headers": {"location": "/v1/text_to_video"}},
-        {"reset": "before"},
-        {"reset": "after"},
-        {"lose": True},
-        {"hang": True},
-        {"hang": True, "after_charge": True},
-        {"status": 200, "body": "taken"},
-        {"status": 200, "body": {"ok": True}},
-        {"truncate": 10},
-        {"content_type": "text/html", "truncate": 10},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("outcome", FATES, ids=title)
 async def test_no_clear_answer_after_sending_is_unknown_and_one_post(
     server: FakeServer, since: Callable[[str], int], outcome: dict[str, Any]
 ) -> None:
@@ -171,19 +150,6 @@ async def test_no_clear_answer_after_sending_is_unknown_and_one_post(
     assert (error.kind, error.retryable, error.charged) == ("submit_unknown", False, "unknown")
     assert "it must not be sent again" in error.message
     assert since("submit") == 1
-
-
-@pytest.mark.anyio
-async def test_what_was_never_sent_may_be_tried_again(server: FakeServer, since: Callable[[str], int]) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        for url in (nobody, server.url.replace("http:", "https:"), "http://runway.invalid"):
-            async with opened(url, QUICK) as backend:
-                error = await refusal(backend)
-            assert (error.kind, error.retryable, error.charged) == ("network", True, "no"), url
-            assert "nothing was sent" in error.message
-    assert since("submit") == 0
 
 
 @pytest.mark.anyio

@@ -100,16 +100,6 @@ def test_every_kind_of_work_outlives_its_worker_and_is_paid_once(
     assert media and not any("authorization" in entry["headers"] for entry in media)
 
 
-def test_an_unclear_submit_is_left_to_a_person_and_never_sent_again(server: FakeServer, station: Station) -> None:
-    server.script("submit", {"status": 502, "after_charge": True})
-    studio = station.studio()
-    job = studio.submit(build_request(max_cost_usd=5, **ORDERS[0])).job_id
-    (left,) = station.settled(studio, [job])
-    assert (left.state, left.error and left.error.kind) == ("uncertain", "submit_unknown")
-    assert f"reelwright jobs resolve {job} --bind" in " ".join(left.notes)
-    assert (server.counters()["submit"], station.books()[1] > 0) == (1, True)
-
-
 def test_a_refused_limit_is_tried_again_after_its_wait_with_the_same_upload(
     server: FakeServer, station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:

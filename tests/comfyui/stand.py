@@ -15,9 +15,10 @@ from backends.catalog.loader import Catalog, load
 from backends.catalog.rules.check import check
 from backends.comfyui.backend import ComfyBackend
 from backends.comfyui.servers import data_folder
+from backends.facts import MediaFacts
 from backends.jobs.order.legal import prepare
 from backends.provider.protocol import Asset, Handle, Prepared, Ref, Status
-from backends.request import MediaFacts, build_request
+from backends.request import build_request
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station
 

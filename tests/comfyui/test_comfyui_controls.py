@@ -28,15 +28,23 @@ def prepared(home: Path, model: str, picture: Asset, masks: dict[str, Asset] | N
 
 
 def tracks(ready: Prepared) -> list[list[dict[str, float]]]:
-    (node,) = [node for node in ready.body["graph"].values() if node["class_type"] == "WanTrackToVideo"]
-    return json.loads(node["inputs"]["tracks"])
+    graph = ready.body["graph"]
+    inputs = {node["class_type"]: node["inputs"] for node in graph.values()}
+    if "WanTrackToVideo" in inputs:
+        return json.loads(inputs["WanTrackToVideo"]["tracks"])
+    source, _ = inputs["WanMoveTracksFromCoords"]["track_coords"]
+    return json.loads(graph[source]["inputs"]["value"])
 
 
-def test_a_box_becomes_tracks_of_its_own_direction_and_length(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "points"), [("wan-track", 121), ("wan-move", 81)])
+def test_a_box_becomes_tracks_of_its_own_direction_and_length(
+    home: Path, tmp_path: Path, model: str, points: int
+) -> None:
+    """121 points whatever the length is, or one for each of the 81 frames of 5 seconds."""
     picture = still("frames[0].image", tmp_path / "still.png", (832, 480))
     region = {"box": [0.25, 0.25, 0.75, 0.75], "direction": "right", "intensity": 0.5}
-    made = tracks(prepared(home, "wan-track", picture, motion=[region], duration_s=5))
-    assert len(made) == 9 and {len(one) for one in made} == {121}
+    made = tracks(prepared(home, model, picture, motion=[region], duration_s=5))
+    assert len(made) == 9 and {len(one) for one in made} == {points}
     starts = sorted((one[0]["x"], one[0]["y"]) for one in made)
     across = [round(832 * (0.25 + 0.5 * part), 2) for part in (1 / 6, 0.5, 5 / 6)]
     down = [round(480 * (0.25 + 0.5 * part), 2) for part in (1 / 6, 0.5, 5 / 6)]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from backends.comfyui.backend import ComfyBackend
+from backends.errors import VideoError
+from backends.jobs.store.codec import prepared_from_json
+from backends.jobs.views import Ticket
 from backends.request import build_request
+from notebook_ext.delivery import preview_of
+from tests.comfyui.conftest import SLOW, own_workflow
 from tests.comfyui.stand import station
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, until
@@ -42,10 +49,46 @@ def test_a_job_shows_its_preview_its_node_and_its_place_while_it_runs(base: Stat
     shown = until(lambda: studio.get(first).poster, "the running job has a picture")
     second = studio.submit(smoke(fps=12)).job_id
     assert Path(shown).read_bytes().startswith(b"\xff\xd8") and studio.detail(first).poster == Path(shown)
+    before = preview_of(studio.get(first))
+    assert before and until(lambda: preview_of(studio.get(first)) not in ("", before), "the next picture is told")
     job = studio.get(first)
     assert job.state == "running" and 0 < (job.progress or 0) < 1 and str(job.phase).startswith("node ")
     assert until(lambda: studio.get(second).queue_position, "its place is told") == 1
     server.set(node_s=0.02)
     done = base.settled(studio, [first, second], 60)
     assert [job.state for job in done] == ["succeeded", "succeeded"]
-    assert done[0].poster and "spool" not in done[0].poster
+    assert done[0].poster and "spool" not in done[0].poster and preview_of(done[0]) == ""
+
+
+def test_a_changed_workflow_is_another_model_and_replays_nothing(base: Station, server: FakeServer) -> None:
+    workflow = own_workflow(base.home, "slow").with_name("slow.json")
+    studio = base.studio()
+
+    def ask() -> Ticket:
+        return studio.submit(build_request(task="text_to_video", model="comfyui/slow", duration_s=1, seed=5))
+
+    first = ask()
+    (done,) = base.settled(studio, [first.job_id], 60)
+    assert done.state == "succeeded" and ask().job_id == first.job_id
+    softer = {**SLOW, "2": {"class_type": "ImageBlur", "inputs": {**SLOW["2"]["inputs"], "sigma": 2.0}}}
+    workflow.write_text(json.dumps(softer))
+    second = ask()
+    assert not second.replayed and second.job_id != first.job_id
+    (again,) = base.settled(studio, [second.job_id], 60)
+    assert again.state == "succeeded"
+    assert [run["graph"]["2"]["inputs"]["sigma"] for run in server.jobs()] == [4.0, 2.0]
+    with pytest.raises(VideoError, match=r"comfyui/slow has been changed since job job_.* make the whole call again"):
+        studio.again(first.job_id)
+    workflow.write_text(json.dumps(SLOW, indent=2))
+    assert ask().job_id == first.job_id, "the old workflow, however its file is spaced, is the old job"
+
+
+def test_a_workflow_that_changes_while_its_job_waits_is_not_run(base: Station, server: FakeServer) -> None:
+    path = own_workflow(base.home, "slow")
+    ticket = base.studio().submit(build_request(task="text_to_video", model="comfyui/slow", duration_s=1, seed=6))
+    accepted = prepared_from_json({**json.loads(base.row(ticket.job_id)["prepared"]), "body": {}})
+    backend = ComfyBackend(base.environ(), server.url)
+    assert backend.prepare(accepted.request, accepted, None).body["sha256"]
+    path.write_text(path.read_text().replace('input = "width"', 'input = "height"', 1))
+    with pytest.raises(VideoError, match="workflow slow has been changed since this job was asked for"):
+        backend.prepare(accepted.request, accepted, None)

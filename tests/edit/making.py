@@ -14,6 +14,7 @@ import numpy as np
 
 from backends.edit.engine import finish
 from backends.edit.request import build_finish
+from backends.facts import MediaFacts
 from backends.media.encode import ClipWriter
 from backends.media.hear import check_sound
 from backends.media.images import check_image
@@ -21,7 +22,7 @@ from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, sniff
 from backends.media.probe import probe_clip
 from backends.media.sound import Samples
 from backends.provider.protocol import Asset, Output
-from backends.request import MediaFacts, MediaName
+from backends.request import MediaName
 
 SIZE = (96, 64)
 
@@ -65,8 +66,8 @@ def facts_of(path: Path) -> MediaFacts:
     return check_sound(path) if mime else MediaFacts("words", "text/plain", 0, 0, 1)
 
 
-def film(dest: Path, clips: Sequence[str | Path], **asked: Any) -> Output:
-    """The film, made in a new folder below dest."""
+def film(dest: Path, clips: Sequence[str | Path], going_on: Sequence[int] = (), **asked: Any) -> Output:
+    """The film, made in a new folder below dest. going_on: see `finish`."""
     request = build_finish(clips=[str(clip) for clip in clips], **asked)
     assets = {}
     for place, text in request.media().items():
@@ -74,7 +75,7 @@ def film(dest: Path, clips: Sequence[str | Path], **asked: Any) -> Output:
         assets[place] = Asset(place, "", path, facts_of(path))
     folder = dest / f"film{len(list(dest.glob('film*')))}"
     folder.mkdir()
-    return finish(request, assets, folder, dict(os.environ), lambda done, phase: None)
+    return finish(request, assets, folder, dict(os.environ), lambda done, phase: None, going_on)
 
 
 def pictures(path: Path) -> list[np.ndarray]:

@@ -9,46 +9,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.audio.frame import AudioFrame
 from PIL import Image
 
 from backends.edit import animation
 from backends.errors import VideoError
 from backends.media.encode import ClipWriter
-from backends.media.sound import Samples
-from tests.edit.making import film, grey_clip, pictures, times, tone_file
-
-FLASH, CLICK_S = 12, 0.5
-
-
-def flashing(path: Path, fps: int = 24) -> Path:
-    """One white frame half a second in, and a click at that very moment."""
-    sound = np.zeros((2, 48_000), np.float32)
-    sound[:, 24_000:24_240] = 0.8
-    with ClipWriter(path, 96, 64, fps, audio_from=Samples(sound, 48_000)) as writer:
-        for number in range(fps):
-            writer.write(np.full((64, 96, 3), 255 if number == fps // 2 else 10, np.uint8))
-    return path
-
-
-def left_of(frame: AudioFrame) -> np.ndarray:
-    """The left channel's samples."""
-    values = frame.to_ndarray().astype(np.float64)
-    return values[0] if frame.format.is_planar else values.reshape(-1, 2)[:, 0]
-
-
-def offsets(path: Path, flashes: int) -> list[float]:
-    """Seconds from each flash to its click."""
-    seen = [float(at) for at, picture in zip(times(path), pictures(path), strict=True) if picture.mean() > 120]
-    with av.open(str(path)) as clip:
-        stream = clip.streams.audio[0]
-        blocks = [(float(frame.pts * stream.time_base), left_of(frame)) for frame in clip.decode(stream)]
-    start = blocks[0][0]
-    wave = np.abs(np.concatenate([block for _, block in blocks]))
-    loud = np.flatnonzero(wave > 0.5 * wave.max()) / 48_000 + start
-    heard = [float(loud[np.argmin(np.abs(loud - at))]) for at in seen]
-    assert len(seen) == flashes
-    return [round(b - a, 4) for a, b in zip(seen, heard, strict=True)]
+from tests.edit.making import film, grey_clip, pictures, tone_file
+from tests.edit.moments import flashing, offsets
 
 
 @pytest.mark.parametrize("form", ["mp4", "webm", "mov"])
@@ -90,16 +57,54 @@ def test_a_loops_sound_is_as_long_as_its_picture(tmp_path: Path) -> None:
     assert len(pictures(made.path)) == 36 and abs(length - Fraction(36, 24)) < Fraction(1, 40)
 
 
+def bottoms(path: Path) -> list[int]:
+    """The brightest point of each frame's lower third."""
+    return [int(picture[120:].max()) for picture in pictures(path)]
+
+
 def test_words_are_on_the_picture_and_beside_it(tmp_path: Path) -> None:
     clip = grey_clip(tmp_path / "a.mp4", 48, size=(320, 180))
-    (tmp_path / "said.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nHello there\n")
-    made = film(tmp_path, [clip], captions=[str(tmp_path / "said.srt")], titles=["0-0.4 Title"])
-    shown = pictures(made.path)
-    bottom = [int(picture[120:].max()) for picture in shown]
-    assert min(bottom[12:36]) > 220 and max(bottom[:11] + bottom[37:]) < 200
+    made = film(tmp_path, [clip], captions=["0.5-1.5 Hello there"], titles=["0-0.4 Title"])
+    low = bottoms(made.path)
+    assert min(low[12:36]) > 220 and max(low[:11] + low[37:]) < 200
     assert [path.name for path in made.extras] == ["captions.srt"]
     assert "Hello there" in made.extras[0].read_text()
     assert not made.facts["copied"]
+
+
+SAID = "1\n00:00:00,500 --> 00:00:01,000\nHello there\n\n2\n00:00:01,250 --> 00:00:09,000\nÜber 灯台\n"
+
+
+@pytest.mark.parametrize("form", ["mp4", "mov"])
+def test_captions_of_a_file_are_a_track_and_the_pictures_stay_as_they_are(tmp_path: Path, form: str) -> None:
+    clip = grey_clip(tmp_path / "a.mp4", 48, size=(320, 180), tone=330)
+    (tmp_path / "said.srt").write_text(SAID, "utf-8")
+    made = film(tmp_path, [clip], captions=[str(tmp_path / "said.srt")], format=form)
+    with av.open(str(made.path)) as opened:
+        assert [stream.type for stream in opened.streams] == ["video", "audio", "subtitle"]
+        track = opened.streams.subtitles[0]
+        read = [
+            (
+                float(packet.pts * packet.time_base),
+                float(packet.duration * packet.time_base),
+                bytes(packet)[2:].decode(),
+            )
+            for packet in opened.demux(track)
+            if packet.pts is not None and packet.size > 2
+        ]
+    assert read == [(0.5, 0.5, "Hello there"), (1.25, 0.75, "Über 灯台")]
+    assert max(bottoms(made.path)) < 200 and len(pictures(made.path)) == 48
+    assert made.facts["copied"] is (form == "mp4") and [path.name for path in made.extras] == ["captions.srt"]
+    assert any("which players switch on" in note for note in made.notes)
+    assert sorted(path.name for path in made.path.parent.glob("clip*")) == [f"clip.{form}"]
+
+
+def test_captions_of_a_file_are_drawn_where_the_format_holds_no_track(tmp_path: Path) -> None:
+    clip = grey_clip(tmp_path / "a.mp4", 24, size=(320, 180))
+    (tmp_path / "said.srt").write_text(SAID, "utf-8")
+    made = film(tmp_path, [clip], captions=[str(tmp_path / "said.srt")], format="webm")
+    low = bottoms(made.path)
+    assert min(low[13:]) > 220 and max(low[:11]) < 200
 
 
 @pytest.mark.parametrize(("form", "fps"), [("gif", 12.5), ("webp", 20)])

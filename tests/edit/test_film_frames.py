@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +37,33 @@ def test_a_copied_film_is_bit_for_bit_its_clips(tmp_path: Path) -> None:
     wanted = pictures(two) + pictures(one)
     assert all((a == b).all() for a, b in zip(pictures(made.path), wanted, strict=True))
     assert any("without encoding" in note for note in made.notes)
+
+
+def test_a_frame_that_stands_on_both_sides_of_a_cut_is_shown_once(tmp_path: Path) -> None:
+    one, two = grey_clip(tmp_path / "a.mp4", 10), grey_clip(tmp_path / "b.mp4", 7, base=level(9))
+    three = grey_clip(tmp_path / "c.mp4", 5, base=level(6, level(9)))
+    made = film(tmp_path, [one, two, three], going_on=[1, 2])
+    assert near(greys(made.path), [level(n) for n in range(10 + 6 + 4)])
+    shown = [hashlib.sha256(picture.tobytes()).digest() for picture in pictures(made.path)]
+    assert len(set(shown)) == len(shown) == 20, "no frame comes twice"
+    assert times(made.path) == [Fraction(n, 24) for n in range(20)]
+    told = "begun with the last frame of the clip before, which is shown once: clips[1], clips[2]"
+    assert told in made.notes and made.facts["parts"] == [10, 6, 4]
+
+
+def test_a_frame_is_left_out_only_where_it_is_the_same_one(tmp_path: Path) -> None:
+    one, moved_on = grey_clip(tmp_path / "a.mp4", 10), grey_clip(tmp_path / "b.mp4", 7, base=level(12))
+    same = grey_clip(tmp_path / "c.mp4", 7, base=level(9))
+    for clips, going_on, asked, frames in (
+        ([one, moved_on], [1], {}, 17),  # the service has gone on at once
+        ([one, same], [], {}, 17),  # a still scene, cut in two: no model was asked to go on
+        ([one, same], [1], {"crossfade_s": 0.125}, 14),  # one runs into the other: nothing stands still
+        ([f"{one}#t=0,0.25", same], [1], {}, 13),  # its last frame is not on the film
+        ([one, f"{same}#t=0.125,0.25"], [1], {}, 13),
+    ):
+        made = film(tmp_path, clips, going_on, **asked)
+        assert len(pictures(made.path)) == frames, (clips, going_on, asked)
+        assert not any("shown once" in note for note in made.notes)
 
 
 def test_a_part_is_taken_to_the_frame(tmp_path: Path) -> None:
@@ -114,6 +143,28 @@ def test_what_loops_already_is_left_as_it_is(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "w.mp4", pictures=turning)
     made = film(tmp_path, [clip], loop=True)
     assert len(pictures(made.path)) == 24 and any("already" in note for note in made.notes)
+
+
+def waves(path: Path, steps: Sequence[int]) -> Path:
+    """A pattern that stands at 4 pixels a step, and is at its beginning again every 24 steps."""
+    wheel = np.abs(np.tile(np.linspace(0, 255, 96), (64, 1)) - 128) + 60
+    turned = [np.repeat(np.roll(wheel, 4 * step, 1)[..., None], 3, 2).astype(np.uint8) for step in steps]
+    return write_clip(path, pictures=turned)
+
+
+def test_a_loop_is_cut_where_the_motion_comes_round(tmp_path: Path) -> None:
+    made = film(tmp_path, [waves(tmp_path / "w.mp4", range(33))], loop=True)
+    shown = [picture.astype(int) for picture in pictures(made.path)]
+    assert len(shown) == 24, made.notes
+    steps = [float(np.abs(a - b).mean()) for a, b in pairwise([*shown, shown[0]])]
+    assert steps[-1] == pytest.approx(np.median(steps), rel=0.2), "the seam is a step like any other"
+    assert any("loops by a cut" in note and "nothing is blended" in note for note in made.notes)
+
+
+def test_a_motion_that_turns_back_is_not_cut_but_blended(tmp_path: Path) -> None:
+    there_and_back = [*range(17), *range(15, 2, -1)]
+    made = film(tmp_path, [waves(tmp_path / "w.mp4", there_and_back)], loop=True)
+    assert len(pictures(made.path)) == 30 - 6 and not any("a cut" in note for note in made.notes), made.notes
 
 
 def test_a_broken_tail_is_held_and_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from backends.edit.plan import plan
 from backends.edit.request import build_finish
 from backends.errors import VideoError
-from backends.request import MediaFacts
+from backends.facts import MediaFacts
 from tests.edit.making import film, grey_clip, pictures
 from tests.samples import quadrants, write_clip
 

@@ -22,8 +22,9 @@ from backends.catalog.loader import load
 from backends.catalog.price import estimate
 from backends.catalog.rules.check import check
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.provider.protocol import Asset, Handle, Prepared, Ref
-from backends.request import MediaFacts, build_request
+from backends.request import build_request
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 
 if TYPE_CHECKING:

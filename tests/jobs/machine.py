@@ -22,7 +22,7 @@ from backends.errors import VideoError
 from backends.jobs import admin, decisions
 from backends.jobs.context import Context
 from backends.jobs.lanes.process import ProcessId, is_alive
-from backends.jobs.money import limits
+from backends.jobs.money import books, limits
 from backends.jobs.records import ORDER
 from backends.jobs.views import FINAL, SETTLED
 from backends.studio import Studio
@@ -188,6 +188,11 @@ class JobMachine(RuleBasedStateMachine):
             elif old in ORDER and new in ORDER and ORDER.index(new) < ORDER.index(old):
                 assert (old, new) == ("submitting", "queued"), f"{job} went back from {old} to {new}"
             self.seen[job] = new
+
+    @invariant()
+    def the_kept_sums_are_the_sums(self) -> None:
+        if hasattr(self, "station"):
+            assert books.faults(self.station.store) == []
 
     # the end: all is settled, and both sides agree
 

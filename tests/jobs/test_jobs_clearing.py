@@ -13,6 +13,7 @@ from backends.errors import VideoError
 from backends.jobs import clearing, preferences, upkeep
 from backends.jobs.clearing import Wish
 from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.files.sizes import about_bytes_of, bytes_of, forget
 from backends.jobs.views import Job
 from backends.studio import Studio
 from tests.cli.shell import Shell
@@ -68,13 +69,13 @@ def test_old_clips_go_and_their_published_copies_stay(station: Station, studio: 
     age(studio, old.job_id)
     store, kept = studio.context.store, artifacts(station)
     planned = clearing.plan(store, kept, OLD)
-    before = clearing.kept_bytes(kept)
+    before = bytes_of(kept.root)
     assert planned.jobs == {old.job_id} and folders(station) == {old.job_id, new.job_id}, "a plan removes nothing"
     assert {one.what for one in planned.leftovers} == {
         f"the kept clip of job {old.job_id}",
         "an input that no job names",
     }
-    assert clearing.clear(store, kept, OLD) == planned.bytes == before - clearing.kept_bytes(kept) > 1000
+    assert clearing.clear(store, kept, OLD) == planned.bytes == before - bytes_of(kept.root) > 1000
     assert folders(station) == {new.job_id}
     job = studio.get(old.job_id)
     assert job.file == old.file and Path(job.file or "").exists() and studio.provenance(job.job_id).is_whole
@@ -183,3 +184,22 @@ def test_the_person_is_warned_above_what_they_want_to_keep(
     assert shell.done("jobs").lines[-1].startswith(told)
     preferences.put(studio.context.store, "keep_gb", "50", how="script", who="")
     assert not any("are kept" in line for line in shell.done("jobs").lines)
+
+
+def test_a_large_folder_is_not_looked_through_for_every_warning(tmp_path: Path) -> None:
+    def put(name: str, size: int) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * size)
+        return path
+
+    first = put("a/one", 1000)
+    (tmp_path / "a" / "again").hardlink_to(first)
+    (tmp_path / "link").symlink_to(first)
+    assert bytes_of(tmp_path) == about_bytes_of(tmp_path) == 1000, "each file once, whatever its names"
+    added = put("b/two", 500)
+    put("c/three", 70)
+    assert about_bytes_of(tmp_path) == 1000 and about_bytes_of(tmp_path, added.parent) == 1500
+    assert about_bytes_of(tmp_path) == 1500, "as it was noted; what others added is found some minutes later"
+    forget(tmp_path)
+    assert about_bytes_of(tmp_path) == 1570

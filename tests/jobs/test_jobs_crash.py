@@ -41,9 +41,9 @@ one that came earlier, so every second name is enough."""
 
 ELSEWHERE = frozenset(
     {"before-reconcile", "after-reconcile", "before-cancel", "after-cancel", "before-unlock", "before-input"}
-    | {"running", "finishing", "before-commit", "after-commit"}
+    | {"running", "finishing", "before-commit", "after-commit", "archive-copied"}
 )
-"""Tested by name below, or by number."""
+"""Tested by name below or (archive-copied) in `test_jobs_archive`, or by number."""
 
 
 def test_every_point_is_tested() -> None:

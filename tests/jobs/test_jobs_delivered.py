@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from backends.facts import MediaFacts
 from backends.jobs.context import Context
 from backends.jobs.run.comparison import Comparison, compare
-from backends.request import MediaFacts
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station, text_request
 

@@ -48,6 +48,16 @@ def test_one_bad_answer_is_looked_at_again(
     assert station.row(job.job_id)["doubt_at"] is None and server.left() == {}
 
 
+def test_an_end_that_follows_another_doubt_is_a_first_reading_too(
+    server: FakeServer, stand: Callable[..., Station]
+) -> None:
+    """Long enough unknown to the service that one FAILED, had it been heard then, would be believed."""
+    station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER="inline", REELWRIGHT_DOUBT_S="0.1")
+    server.script("status", *[{"status": 404}] * 4, ONCE[0])
+    (job,) = station.settled(station.studio(), [station.studio().submit(text_request("a kite")).job_id])
+    assert job.state == "succeeded" and server.counters()["charges"] == 1 and server.left() == {}
+
+
 def test_a_bad_end_that_stays_is_believed(server: FakeServer, station: Station, studio: Studio) -> None:
     server.script("submit", {"job": {"polls": 1, "outcome": "failed"}})
     (job,) = station.settled(studio, [studio.submit(text_request("a kite")).job_id])

@@ -13,8 +13,9 @@ import pytest
 from backends.catalog import choose, load
 from backends.catalog.availability import availability
 from backends.errors import A_PERSON, VideoError
+from backends.facts import MediaFacts
 from backends.jobs.order.offers import UNPRICED, Estimator, Market
-from backends.request import MediaFacts, VideoRequest, build_request
+from backends.request import VideoRequest, build_request
 from backends.studio import Studio
 from backends.terms import Prefer, Terms
 from tests.catalog.boxes import clip, still

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.chaos.evil import EvilPlan, run
 from tests.chaos.storm import MODES, Mode
 from tests.jobs.hostile_machine import explore
 from tests.jobs.nursery import Nursery
 
-BRIEF = settings(max_examples=2, stateful_step_count=8, derandomize=True, database=None)
+BRIEF = settings(max_examples=2, stateful_step_count=8, derandomize=True, database=None, phases=[Phase.generate])
 
 LONG = ("holes",)
 """Tricks of the long run: what they lead to takes a person, or a wait that a test would have to sit through."""

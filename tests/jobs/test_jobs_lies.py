@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -109,7 +110,9 @@ def test_a_job_waits_for_a_limit_of_the_day_that_came_closer(
     waiting = until(lambda: row if (row := station.row(job))["phase"] else None, "it is looked at")
     assert waiting["state"] == "queued" and waiting["phase"].startswith("waits for the day's limit"), waiting["error"]
     assert station.entry(job)["state"] == "reserved" and server.counters().get("submit", 0) == 0
-    decisions.write_off(station.store, job)
+    assert waiting["not_before"] > time.time() + 20, "it would look again in a minute"
+    station.wall(per_day_usd="1")
+    until(lambda: server.counters()["charges"] == 1, "there is room now, and it goes at once", 5.0)
     assert nursery.ended(worker) == 0
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.jobs.machine import explore
 from tests.jobs.nursery import Nursery
 
-BRIEF = settings(max_examples=3, stateful_step_count=16, derandomize=True, database=None)
+BRIEF = settings(max_examples=3, stateful_step_count=16, derandomize=True, database=None, phases=[Phase.generate])
 
 
 @pytest.mark.parametrize("mode", ["key", "lookup", "none"])

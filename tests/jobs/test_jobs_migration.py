@@ -13,7 +13,7 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs.context import Context
-from backends.jobs.money import ledger
+from backends.jobs.money import books, ledger
 from backends.jobs.store import schema
 from backends.jobs.store.database import Row, Store
 from backends.jobs.views import STATES
@@ -21,7 +21,8 @@ from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request
 from tests.patience import patient
 
-VERSION_1 = (Path(__file__).parent / "old_stores" / "version_1.sql").read_text("utf-8")
+OLD_STORES = Path(__file__).parent / "old_stores"
+VERSION_1, VERSION_3 = ((OLD_STORES / f"version_{number}.sql").read_text("utf-8") for number in (1, 3))
 TABLES = ("jobs", "events", "lanes", "ledger", "settings", "blobs")
 
 MONEY = {  # state of a job: state, reserved, settled of its ledger entry, micro-dollars
@@ -171,3 +172,24 @@ def test_processes_that_open_an_older_store_at_once_migrate_it_once(path: Path) 
     assert store.rows("SELECT count(*) AS n FROM ledger") == [{"n": len(STATES)}]
     assert ledger.totals(store).held == 7 * 400_000, "the sums were made once"
     store.close()
+
+
+def test_a_store_of_version_3_is_read_with_the_paths_in_it(stand: Callable[..., Station]) -> None:
+    """A file as that program left it: a clip, and the one that was made from its last frame."""
+    station = stand(REELWRIGHT_WORKER="inline")
+    station.home.mkdir()
+    connection = apsw.Connection(str(station.home / "reelwright.db"))
+    connection.execute(VERSION_3.replace("/ROOT", str(station.root)))
+    before = connection.execute("SELECT inputs, result FROM jobs ORDER BY seq").fetchall()
+    connection.close()
+    studio = station.studio()
+    second, first = studio.recent()
+    assert (first.state, second.state, second.parents) == ("succeeded", "succeeded", [first.job_id])
+    assert first.file == str(station.output / "fox_take01.mp4"), "where it was published"
+    assert second.poster == str(station.home / "artifacts" / "jobs" / second.job_id / "poster.jpg")
+    (taken,) = studio.detail(second.job_id).inputs.values()
+    assert taken.parent.parent == station.home / "artifacts" / "blobs"
+    assert books.faults(station.store) == [] and studio.spend().total_usd == 0.8
+    meta = {row["key"]: row["value"] for row in station.rows("SELECT * FROM meta")}
+    assert (meta["schema_version"], meta["min_reader"]) == ("4", "4")
+    assert [tuple(row.values()) for row in station.rows("SELECT inputs, result FROM jobs ORDER BY seq")] == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from backends.jobs import preferences, upkeep
+from backends.jobs.files.places import Places
 from backends.jobs.views import Job
 from backends.media.hashing import sha256_now
 from backends.request import VideoRequest, build_request
@@ -70,7 +70,7 @@ def test_a_whole_previs_job_is_signed_as_algorithmic_media(station: Station, stu
 
 def test_what_was_delivered_stays_byte_for_byte(station: Station, studio: Studio) -> None:
     job = made(station, studio, text_request("a fox"))
-    result = json.loads(station.row(job.job_id)["result"])
+    result = Places.of(station.store).result_of(station.row(job.job_id))
     assert Path(result["file"]).read_bytes() == tiny_clip().read_bytes()
     assert result["sha256"] == sha256_now(tiny_clip()) != result["signed"]["sha256"]
     assert (

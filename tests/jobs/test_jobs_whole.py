@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from backends.facts import MediaFacts
 from backends.jobs.run.join_extended import only_the_new_part
 from backends.media.probe import probe_clip
-from backends.request import MediaFacts, build_request
+from backends.request import build_request
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station
 

@@ -15,9 +15,11 @@ from mcp_server.consent import client_name
 from mcp_server.server import build_server
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import Station
+from tests.jobs.test_jobs_film import UPSCALER
 from tests.mcp_server.test_mcp_http import serving
 from tests.patience import patient
 from tests.rawclient import ERAS, MODERN, RawClient, text_of
+from tests.samples import write_clip
 
 ASKED = {"prompt": "a red kite over\nthe dunes", "model": "paid/basic", "duration_s": 4, "max_cost_usd": 1}
 YES = {"action": "accept", "content": {"agree": True}}
@@ -175,6 +177,31 @@ def test_nobody_is_asked_for_what_costs_less_or_what_a_wall_forbids(station: Sta
         text = client.refused("generate_video", **ASKED, take=2)
         assert text.startswith("wall: this may cost $0.40; $0.40 of the $0.70 a day (UTC) that the spending limit ")
     assert person.shown == []
+
+
+def test_a_model_that_makes_a_film_larger_is_asked_for_too(station: Station) -> None:
+    for folder in (station.home / "catalog", station.output):
+        folder.mkdir(parents=True)
+    (station.home / "catalog" / "larger.toml").write_text(UPSCALER)
+    clip = str(write_clip(station.output / "one.mp4"))
+    asked = {"clips": [clip, clip], "upscaler": "paid/larger"}
+    person = Asked({"action": "decline"})
+    with RawClient(station.environ(), era=MODERN, person=person) as client:
+        assert client.refused("finish_clip", **asked).startswith("needs_budget: ")
+        assert person.shown == [], "nobody is asked for what the call does not allow"
+        told = client.refused("finish_clip", **asked, max_cost_usd=1)
+        assert told.startswith("consent: the user was asked about $0.40 for paid/larger and said no"), told
+        station.wall(per_day_usd="0.35")
+        assert client.refused("finish_clip", **asked, max_cost_usd=1).startswith("wall: ")
+        assert len(person.shown) == 1 and jobs(station) == [], "not even the film itself was started"
+        station.wall(per_day_usd="20")
+        person.answer = YES
+        ticket = client.structured("finish_clip", **asked, max_cost_usd=1)
+        assert (ticket["model"], ticket["est_cost_usd"]) == ("paid/larger", 0.4)
+        assert "What: upscale a film of 2 clips\n" in person.shown[-1]["message"]
+        assert len(jobs(station)) == 2
+        replayed = client.structured("finish_clip", **asked, max_cost_usd=1)
+        assert replayed["job_id"] == ticket["job_id"] and len(person.shown) == 2
 
 
 def test_a_question_left_open_starts_nothing(station: Station) -> None:

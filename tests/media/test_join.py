@@ -12,6 +12,7 @@ from backends.media.encode import ClipWriter
 from backends.media.frames import decode
 from backends.media.join import join
 from backends.media.probe import probe_clip
+from tests.edit.moments import flashing, offsets
 from tests.samples import bunny
 
 
@@ -56,3 +57,10 @@ def test_sound_goes_with_its_picture_and_silence_with_a_silent_part(tmp_path: Pa
     assert np.abs(sound[:, int(1.1 * rate) :]).max() > 0.01, "the sounding part must sound"
     facts = probe_clip(out, count_frames=True)
     assert facts.duration_s == pytest.approx(sum(made.frames) / 12, abs=0.05)
+
+
+def test_sound_stays_with_its_picture_where_a_double_is_left_out(tmp_path: Path) -> None:
+    clip, out = flashing(tmp_path / "one.mp4"), tmp_path / "out.mp4"
+    made = join([clip, clip, clip], out, 96, 64, 24)
+    assert made.frames == (24, 23, 23)
+    assert max(map(abs, offsets(out, 3))) <= 0.02, offsets(out, 3)

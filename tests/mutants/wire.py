@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 C = "backends/cloud/"
 P = "backends/provider/"
-HTTP = ("tests/cloud/test_http.py",)
+HTTP = ("tests/provider/test_calls.py", "tests/provider/test_channel.py")
 
 MUTANTS = (
     Mutant(
@@ -27,17 +27,17 @@ MUTANTS = (
     ),
     Mutant(
         "timeout_not_sent",
-        P + "channel.py",
-        'raise self.service.unknown(f"no answer within {self.timing.paid_s:g} s") from None',
-        'raise self.service.not_sent(f"no answer within {self.timing.paid_s:g} s") from None',
+        P + "calls.py",
+        'raise self.service.unknown(f"no answer within {total:g} s") from None',
+        'raise self.service.not_sent(f"no answer within {total:g} s") from None',
         "a POST that was not answered in time is sent again",
         HTTP,
     ),
     Mutant(
         "reset_not_sent",
         P + "transport.py",
-        "NOT_SENT = (httpx.ConnectError,",
-        "NOT_SENT = (httpx.ReadError, httpx.RemoteProtocolError, httpx.ConnectError,",
+        "not_sent = (library.ConnectError,",
+        "not_sent = (library.ReadError, library.RemoteProtocolError, library.ConnectError,",
         "a POST whose connection broke is sent again",
         HTTP,
     ),
@@ -71,7 +71,7 @@ MUTANTS = (
     ),
     Mutant(
         "unreadable_is_taken",
-        P + "channel.py",
+        P + "calls.py",
         "        if answer.json is None:\n            raise",
         "        if False:\n            raise",
         "an unreadable answer is taken for a job without an id",
@@ -79,9 +79,9 @@ MUTANTS = (
     ),
     Mutant(
         "keepalive_paid",
-        P + "channel.py",
-        "self._paid = httpx_client(base_url, self.timing, keep=0)",
-        "self._paid = httpx_client(base_url, self.timing, keep=3)",
+        P + "calls.py",
+        "self.paid_client = library.client(base_url, self.timing, 0, MAX_ANSWER)",
+        "self.paid_client = library.client(base_url, self.timing, 3, MAX_ANSWER)",
         "a POST goes out on a connection that the service is closing",
         HTTP,
     ),

@@ -20,6 +20,8 @@ from tests.notebook_ext.mount import Widget
 from tests.patience import patient
 
 PATIENCE_S = 30
+RIDS = count(1)
+"""A view remembers the messages that it has heard, whoever sent them."""
 
 
 class Refused(Exception):
@@ -38,15 +40,17 @@ class Desk:
     def __init__(self, view: View) -> None:
         self.view = view
         self._sent: queue.SimpleQueue[tuple[dict[str, Any], list[bytes]]] = queue.SimpleQueue()
-        self._rid = count(1)
         view.send = lambda content, buffers=None: self._sent.put((content, [bytes(b) for b in buffers or ()]))
 
     def ask(self, action: str, body: Mapping[str, Any] = {}, buffers: Sequence[bytes] = ()) -> Answered:
         """One action, its buffers as memoryviews as they come from a socket. Refused when it is."""
-        rid = f"r{next(self._rid)}"
+        rid = f"r{next(RIDS)}"
         message = {"v": 1, "kind": "act", "rid": rid, "action": action, "body": dict(body)}
         self.view._handle_custom_msg(message, [memoryview(buffer) for buffer in buffers])
-        content, sent = self._sent.get(timeout=patient(PATIENCE_S))
+        content: dict[str, Any] = {}
+        sent: list[bytes] = []
+        while content.get("kind") != "answer":
+            content, sent = self._sent.get(timeout=patient(PATIENCE_S))
         assert (content["v"], content["kind"], content["rid"]) == (1, "answer", rid)
         if not content["ok"]:
             raise Refused(content["error"])

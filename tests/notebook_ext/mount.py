@@ -152,6 +152,14 @@ class Widget(_Stage):
         """A custom message from Python, its buffers as DataViews."""
         self._call("receive", content, [base64.b64encode(buffer).decode() for buffer in buffers])
 
+    def listen(self, on: bool) -> None:
+        """Whether what the browser sends arrives; a lost message is neither recorded nor heard."""
+        self._call("listen", on)
+
+    def die(self) -> None:
+        """The kernel is gone: nothing can be sent any more."""
+        self._call("die")
+
     def written(self) -> list[str]:
         """The traits that the browser set, which should be none."""
         return self._call("wrote")

@@ -39,6 +39,7 @@ def row(letter: str, **more: Any) -> dict[str, Any]:
         "engine": "generative",
         "at": 1.7e9,
         "has_poster": False,
+        "preview": "",
     }
     return base | more
 
@@ -111,6 +112,22 @@ def test_posters_are_asked_for_when_they_are_seen(bare: Bare) -> None:
     bare.answer({}, [POSTER], action="poster")
     bare.page.wait_for_function("() => document.querySelector('.rw-line img').naturalWidth === 1")
     assert len([act for act in bare.acts() if act.action == "poster"]) < len(many)
+    bare.unmount()
+
+
+def test_a_running_row_shows_its_newest_picture(bare: Bare) -> None:
+    board = bare.mount("board", state([row("a", state="running", preview="1")]))
+    picture = board.locator(".rw-line img")
+    bare.asked("poster")
+    bare.answer({}, [POSTER], action="poster")
+    expect(picture).to_be_visible()
+    before = picture.get_attribute("src")
+    bare.set("data", state([row("a", state="running", preview="2")]))
+    bare.asked("poster")
+    bare.answer({}, [POSTER], action="poster")
+    expect(picture).not_to_have_attribute("src", before or "")
+    bare.set("data", state([row("a", state="cancelled")]))
+    expect(picture).to_be_hidden()
     bare.unmount()
 
 

@@ -265,7 +265,7 @@ def test_times_show_beside_a_slider_that_is_moved(bare: Bare) -> None:
     view.get_by_role("spinbutton", name="Zoom to, seconds").fill("4")
     kept(bare)
     assert kept(bare)[7] == [1, 1.5, 4]
-    view.get_by_role("button", name="Reset").click()
+    view.get_by_role("button", name="Clear").click()
     assert kept(bare)[7] == [0, None, None]
     expect(start).to_be_hidden()
     expect(zoom).to_have_value("0")

@@ -37,7 +37,10 @@ JOB: dict[str, Any] = {
     "replayed": False,
     "elapsed_s": 3,
     "has_poster": False,
+    "preview": "",
     "code": "studio.generate_video('a fox')",
+    "trouble": "",
+    "command": "",
     "can_extend": False,
 }
 DONE = JOB | {
@@ -53,6 +56,9 @@ POSTER = bytes.fromhex(
     "242e2720222c231c1c2837292c30313434341f27393d38323c2e333432ffc0000b080001000101011100ffc4001f0000010501010101010100000000"
     "000000000102030405060708090a0bffda0008010100003f00d2cf20ffd9"
 )
+
+LOOKED = "() => new Promise((seen) => new IntersectionObserver(seen).observe(document.querySelector('video')))"
+"""Resolves once the browser has told every observer what is in view."""
 
 
 def data(*jobs: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +109,22 @@ def test_cancel_asks_once_and_the_focus_stays_on_the_card(bare: Bare) -> None:
     bare.unmount()
 
 
+def test_a_running_job_shows_what_there_is_so_far(bare: Bare) -> None:
+    card = bare.mount("card", data(JOB | {"state": "running", "preview": "1"}))
+    picture = card.get_by_alt_text("What there is so far")
+    bare.asked("poster")
+    bare.answer({}, [POSTER], action="poster")
+    expect(picture).to_be_visible()
+    before = picture.get_attribute("src")
+    bare.set("data", data(JOB | {"state": "running", "preview": "2", "progress": 0.5}))
+    bare.asked("poster")
+    bare.answer({}, [POSTER], action="poster")
+    expect(picture).not_to_have_attribute("src", before or "")
+    bare.set("data", data(JOB | {"state": "cancelled"}))
+    expect(picture).to_have_count(0)
+    bare.unmount()
+
+
 def test_the_clip_plays_and_the_next_take_says_its_price(bare: Bare, picture: Callable[..., Path]) -> None:
     bare.page.evaluate("0")
     card = bare.mount("card", data(JOB))
@@ -113,14 +135,9 @@ def test_the_clip_plays_and_the_next_take_says_its_price(bare: Bare, picture: Ca
     bare.asked("again_quote")
     bare.answer({"take": 2, "usd": 0.6, "text": "$0.60"}, action="again_quote")
     video = card.locator("video")
-    bare.page.wait_for_function("() => document.querySelector('video')?.readyState >= 3")
-    assert video.evaluate("v => [v.muted, v.loop, v.controls, v.autoplay, v.ariaLabel]") == [
-        True,
-        True,
-        True,
-        True,
-        DONE["prompt"],
-    ]
+    bare.page.wait_for_function("() => document.querySelector('video')?.currentTime > 0")
+    assert video.evaluate("v => [v.muted, v.loop, v.controls, v.ariaLabel]") == [True, True, True, DONE["prompt"]]
+    expect(card.get_by_role("link", name="Download")).to_have_attribute("download", "fox_take01.mp4")
     expect(card).to_contain_text("$0.58 (est. $0.60)")
     expect(card.get_by_role("status")).to_have_text("Done. /videos/fox_take01.mp4")
     button(card, "Next take · $0.60").click()
@@ -161,25 +178,75 @@ def test_extending_says_its_price_before_it_starts(bare: Bare) -> None:
     bare.unmount()
 
 
-@pytest.mark.parametrize(
-    ("charged", "words"), [("no", "was not charged"), ("yes", "was charged"), ("unknown", "may have been")]
-)
-def test_a_failure_tells_the_remedy_and_whether_it_was_billed(bare: Bare, charged: str, words: str) -> None:
-    error = {"kind": "moderation_input", "message": "change the prompt.", "retryable": False, "charged": charged}
-    failed = JOB | {"state": "failed", "error": error, "next": "call the tool again", "cost_usd": 0.0}
+def test_a_failure_tells_the_remedy_once_and_offers_no_second_refusal(bare: Bare) -> None:
+    error = {"kind": "provider", "message": "the service broke", "retryable": False, "charged": "no"}
+    words = "The service broke. It was not charged. Another model: model='x'."
+    failed = JOB | {"state": "failed", "error": error, "trouble": words, "cost_usd": 0.0}
     card = bare.mount("card", data(failed))
-    box = card.locator(".rw-error")
-    expect(box).to_contain_text("change the prompt.")
-    expect(box).to_contain_text(words)
-    expect(box).to_contain_text("call the tool again")
+    expect(card.locator(".rw-error")).to_have_text(words)
+    expect(button(card, "Next take")).to_be_visible()
+    refused = failed | {"error": error | {"kind": "moderation_input"}}
+    bare.set("data", data(refused))
+    expect(button(card, "Next take")).to_be_hidden()
     bare.unmount()
 
 
-def test_what_is_uncertain_offers_no_further_payment(bare: Bare) -> None:
-    card = bare.mount("card", data(JOB | {"state": "uncertain", "next": "reelwright jobs resolve"}))
-    expect(card.locator(".rw-error")).to_have_text("reelwright jobs resolve")
+def test_what_is_uncertain_offers_no_further_payment_and_a_command_to_copy(bare: Bare) -> None:
+    bare.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    command = f"reelwright jobs resolve {ID}"
+    card = bare.mount("card", data(JOB | {"state": "uncertain", "trouble": "Nobody knows", "command": command}))
+    expect(card.locator(".rw-error code")).to_have_text(command)
+    button(card, "Copy command").click()
+    expect(card.get_by_role("status")).to_have_text("Copied")
+    assert bare.page.evaluate("navigator.clipboard.readText()") == command
     expect(button(card, "Next take")).to_be_hidden()
     assert not bare.acts()
+    bare.unmount()
+
+
+def test_what_came_of_a_cancel_stands_until_the_job_has_ended(bare: Bare) -> None:
+    card = bare.mount("card", data(JOB))
+    status = card.get_by_role("status")
+    button(card, "Cancel").click()
+    bare.answer({}, action="cancel")
+    bare.set("data", data(JOB | {"progress": 0.3}))
+    expect(status).to_have_text("Asking to stop it…")
+    told = "Kling cannot stop a job: it runs on, and is still billed"
+    bare.set("data", data(JOB | {"progress": 0.4, "notes": [told]}))
+    expect(status).to_have_text(told)
+    expect(button(card, "Cancel")).to_be_hidden()
+    bare.set("data", data(JOB | {"state": "cancelled", "notes": [told]}))
+    expect(status).to_have_text("")
+    bare.unmount()
+
+
+def test_a_clip_is_fetched_when_it_is_seen_rests_when_it_is_not_and_stays_stopped(bare: Bare) -> None:
+    page = bare.page
+    card = bare.mount("card", data(JOB))
+    page.evaluate("document.getElementById('stage').style.marginTop = '5000px'")
+    bare.lend(ID, tiny_clip())
+    bare.set("data", data(DONE | {"has_poster": False}))
+    video = card.locator("video")
+    page.evaluate(
+        "() => new Promise((seen) => new IntersectionObserver(seen).observe(document.querySelector('video')))"
+    )
+    assert video.evaluate("v => v.src") == ""
+    video.scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0")
+    page.evaluate("scrollTo(0, 0)")
+    expect(video).to_have_js_property("paused", True)
+    video.scroll_into_view_if_needed()
+    expect(video).to_have_js_property("paused", False)
+    video.evaluate("v => v.pause()")
+    page.evaluate("scrollTo(0, 0)")
+    page.evaluate(
+        "() => new Promise((seen) => new IntersectionObserver(seen).observe(document.querySelector('video')))"
+    )
+    video.scroll_into_view_if_needed()
+    page.evaluate(
+        "() => new Promise((seen) => new IntersectionObserver(seen).observe(document.querySelector('video')))"
+    )
+    expect(video).to_have_js_property("paused", True)
     bare.unmount()
 
 

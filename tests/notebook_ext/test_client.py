@@ -140,8 +140,10 @@ def test_an_interrupted_wait_leaves_the_job_alone(studio: NotebookStudio) -> Non
         waiting = asyncio.ensure_future(job._waiting())
         await asyncio.sleep(0)
         waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError) as caught:
             await waiting
+        told = caught.value._render_traceback_()  # pyright: ignore[reportAttributeAccessIssue]  what a cell shows
+        assert told == [f"stopped waiting; {job.job_id} goes on (free): await it again, or .cancel() it"]
         assert not job._follow().cancelled()
         assert (await job).state == "succeeded"
 
@@ -152,7 +154,9 @@ def test_a_failed_job_raises_its_words_and_whether_it_was_charged(station: Stati
     station.server.script("submit", {"status": 422})  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(VideoError) as caught:
         studio.generate_video("a fox", max_cost_usd=1, **PAID).result()
-    assert caught.value.charged == "no" and "it was not charged" in caught.value.message
+    words = caught.value.message
+    assert caught.value.charged == "no" and "It was not charged." in words and words.count("charged") == 1
+    assert 'Another model: model="paid/basic", max_cost_usd=0.4 ($0.40).' in words and "tool" not in words
 
 
 def test_a_wait_that_takes_too_long_says_that_the_job_goes_on(station: Station, studio: NotebookStudio) -> None:
@@ -161,6 +165,20 @@ def test_a_wait_that_takes_too_long_says_that_the_job_goes_on(station: Station, 
     with pytest.raises(VideoError, match="it goes on: ask again"):
         job.result(timeout_s=0.2)
     job.cancel()
+
+
+def test_a_failure_is_a_few_lines_in_a_cell_and_in_a_script(studio: NotebookStudio) -> None:
+    with pytest.raises(VideoError) as caught:
+        studio.generate_video("x", model="paid/quick", duration_s=99)
+    assert len(caught.value._render_traceback_()) < 5  # pyright: ignore[reportAttributeAccessIssue]
+    frames = [entry.path.name for entry in caught.traceback if "notebook_ext" in str(entry.path.parent)]
+    assert frames == ["test_client.py", "telling.py"], "the frames below the call are cut"
+    job = studio.generate_video("x", model="tiny", duration_s=4)
+    with pytest.raises(AttributeError) as lacking:
+        job.nosuch  # noqa: B018
+    (line,) = lacking.value._render_traceback_()  # pyright: ignore[reportAttributeAccessIssue]
+    assert line.startswith("AttributeError: a job has no 'nosuch'; it has job_id")
+    job.result()
 
 
 # ------------------------------------------------------------------ media and arguments

@@ -98,6 +98,7 @@ let asked = 0;
 export default { render({ model, el }) {
   const waiting = new Map();
   const hear = (message, buffers) => {
+    if (message.kind !== "answer") return;
     const { resolve, reject } = waiting.get(message.rid);
     message.ok ? resolve({ body: message.body, buffers }) : reject(new Error(message.error));
   };

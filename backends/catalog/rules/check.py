@@ -23,7 +23,8 @@ from backends.catalog.rules.wire import wire_fields
 from backends.catalog.rules.wishes import given_up
 from backends.catalog.schema.row import Mode, Row
 from backends.errors import VideoError, listing
-from backends.request import CameraMove, Frame, Lora, MediaFacts, Reference, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import CameraMove, Frame, Lora, Reference, VideoRequest
 
 JUDGES = (
     media.judge_source,

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from backends.catalog.schema.row import Mode, Row
 from backends.catalog.schema.span import number_text
-from backends.request import MediaFacts, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import VideoRequest
 
 
 @dataclass(frozen=True)

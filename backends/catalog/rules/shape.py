@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from backends.catalog.rules.fitting import Fitting
 from backends.catalog.schema.span import Size, lines_of, ratio_value
-from backends.request import MediaFacts
+from backends.facts import MediaFacts
 
 CROP_LIMIT = 0.25
 """The largest share of an image that may be cut away unasked."""

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from backends.cloud.fal import failures
 from backends.errors import VideoError
-from backends.provider.answer import at, listed, table, text, whole
+from backends.provider.answer import Answer, at, listed, table, text, whole
 from backends.provider.outcome import CHARGED_WORDS, Told
 from backends.provider.placing import inputs_by_field, named, place_media, plain_body, put, wire_text
 from backends.provider.protocol import (
@@ -33,9 +33,6 @@ from backends.provider.protocol import RemoteFile as File
 from backends.provider.rest import Rest, RestBackend
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
 
 STORAGE_URL = "https://rest.fal.ai"
 KEPT_S = 6 * 86_400.0
@@ -100,18 +97,13 @@ class FalBackend(RestBackend):
             body={"file_name": f"{asset.sha256[:16]}.{mime.rpartition('/')[2]}", "content_type": mime},
             headers=self.media_headers(),
         )
+        self.channel.granted(asked, "no")
         target, address = text(at(asked.json, "upload_url")), text(at(asked.json, "file_url"))
-        if not asked.ok:
-            raise self.service.free_answer(asked.status, self.channel.reading(asked), "no")
         # An upload is called by an address over TLS, or on the service's own (loopback) host.
         if not target or not (address.startswith("https://") or self.channel.own(address)):
             raise self.service.unanswered("provider", "its storage gave no usable address", "no")
         # Wherever `target` leads, the transport sends the bytes only to a public address over TLS.
-        put_there = await self.channel.exchange(
-            "PUT", target, charged="no", content=data, headers={"content-type": mime}, upload=True
-        )
-        if not put_there.ok:
-            raise self.service.free_answer(put_there.status, self.channel.reading(put_there), "no")
+        await self.channel.upload(target, data, mime, method="PUT", key=False)
         return Ref(address, time.time() + KEPT_S)
 
     def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:

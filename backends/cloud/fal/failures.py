@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from backends.errors import Charged, ErrorKind, VideoError
-from backends.provider.answer import at, listed, text
+from backends.provider.answer import Answer, at, listed, text
 from backends.provider.outcome import Service, Told
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
 
 BY_TYPE: Mapping[str, ErrorKind] = {
     "content_policy_violation": "moderation_input",

@@ -10,8 +10,7 @@ import re
 
 from backends.errors import ErrorKind
 from backends.provider import border
-from backends.provider.answer import at, listed, number, table, text
-from backends.provider.channel import Answer
+from backends.provider.answer import Answer, at, listed, number, table, text
 from backends.provider.outcome import Told
 
 MODERATION = re.compile(

@@ -7,23 +7,21 @@ import binascii
 import io
 import re
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import anyio
-from google.genai import errors, types
+from google.genai import types
 
-from backends.cloud.google.side import STORAGE_URL, GoogleSide, VertexSide, answered
+from backends.cloud.google.side import STORAGE_URL, GoogleSide, VertexSide
 from backends.errors import VideoError
-from backends.provider.channel import Answer, answer_of
+from backends.provider.calls import into
 from backends.provider.protocol import Asset, JsonObject, Prepared, Ref, RemoteFile
 from backends.provider.sending import Takes, sendable
 from backends.provider.transport import same_origin
 
 UPLOAD_TAKES = Takes(image_bytes=20 << 20, clip_bytes=500 << 20)
-UPLOAD_S = 600.0
 UPLOAD_LIFE_S = 47 * 3600.0
 """Files are deleted after 48 hours (ai.google.dev/gemini-api/docs/files); an hour is left for the queue."""
 READY_EVERY_S, READY_S = 0.5, 120.0
@@ -52,16 +50,11 @@ async def upload_file(side: GoogleSide, prepared: Prepared, asset: Asset) -> Ref
     """Put an input into the Files API and wait until it can be used. The ref holds its MIME type and its address."""
     data, mime = await sendable(prepared, asset, UPLOAD_TAKES)
     files = (await side.free()).aio.files
-    made: list[types.File] = []
     # With the base URL named here, the bytes go there whatever host the first answer names.
     config = types.UploadFileConfig(mime_type=mime, http_options=types.HttpOptions(base_url=side.base_url))
-
-    async def put() -> Answer:
-        made.append(await files.upload(file=io.BytesIO(data), config=config))
-        return Answer(200, {}, "", {})
-
-    await side.calls.free(lambda: listing(put), charged="no", total_s=UPLOAD_S)
-    file = made[0]
+    file = await side.calls.free_value(
+        lambda: files.upload(file=io.BytesIO(data), config=config), charged="no", upload=True
+    )
     until = time.monotonic() + READY_S
     while _word(file) == "PROCESSING" and time.monotonic() < until:
         await anyio.sleep(READY_EVERY_S)
@@ -114,25 +107,12 @@ def spool_file(data: str | bytes, target: Path) -> Path | None:
     return target
 
 
-async def listing(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """A typed call of the SDK, whose refusal is the answer that it got."""
-    try:
-        return await call()
-    except errors.APIError as error:
-        response = answered(error)
-        return answer_of(response.status_code, response.content, response.headers)
-
-
 async def _look(side: GoogleSide, name: str) -> types.File | None:
     """What the Files API says of a file; None when it does not know it or will not tell."""
     files = (await side.free()).aio.files
     found: list[types.File] = []
-
-    async def get() -> Answer:
-        found.append(await files.get(name=name))
-        return Answer(200, {}, "", {})
-
-    await side.calls.free(lambda: listing(get), charged="unknown", accept=frozenset({403, 404}))
+    ask = into(found, lambda: files.get(name=name))
+    await side.calls.free(ask, charged="unknown", accept=frozenset({403, 404}))
     return found[0] if found else None
 
 

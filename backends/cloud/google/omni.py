@@ -18,12 +18,11 @@ from typing import Any, Literal, cast
 from anyio import to_thread
 
 from backends.cloud.google.failures import said_of_failure
-from backends.cloud.google.files import File, as_block, listing, spool_file, stored_file, upload_file
+from backends.cloud.google.files import File, as_block, spool_file, stored_file, upload_file
 from backends.cloud.google.omni_wire import MADE_HERE, omni_body
-from backends.cloud.google.side import GoogleSide, exchange
+from backends.cloud.google.side import GoogleSide, raw
 from backends.errors import Charged, VideoError
-from backends.provider.answer import at, listed, number, table, text
-from backends.provider.channel import Answer
+from backends.provider.answer import Answer, at, listed, number, table, text
 from backends.provider.outcome import CHARGED_WORDS, Told
 from backends.provider.placing import filled, marked
 from backends.provider.protocol import (
@@ -96,7 +95,7 @@ class OmniBackend(RemoteBackend):
         # What the types of the SDK know of a body is less than what a row may name: it goes out as it is.
         known = {"model": text(body.pop("model")), "input": "-", "background": True}
         interactions = _raw((await self._side.paid()).aio.interactions)
-        answer = await self._calls.paid(lambda: exchange(interactions.create(**known, extra_body=body)))
+        answer = await self._calls.paid(lambda: raw(interactions.create(**known, extra_body=body)))
         name = text(at(answer.json, "id"))
         name = self._calls.service.taken(name, "an interaction's id", answer.status, answer.text)
         return Handle(name, {"api": MADE_HERE, "born": time.time()})
@@ -170,16 +169,14 @@ class OmniBackend(RemoteBackend):
     async def account(self) -> dict[str, str]:
         """The video models that the key may use; there is no endpoint for money."""
         models = (await self._side.free()).aio.models
-        names: list[str] = []
 
-        async def ask() -> Answer:
-            async for model in await models.list(config={"page_size": 1000}):
-                name = (model.name or "").rpartition("/")[2]
-                if re.search(r"omni|veo", name):
-                    names.append(name)
-            return Answer(200, {}, "", {})
+        async def ask() -> list[str]:
+            found = [
+                (model.name or "").rpartition("/")[2] async for model in await models.list(config={"page_size": 1000})
+            ]
+            return [name for name in found if re.search(r"omni|veo", name)]
 
-        await self._calls.free(lambda: listing(ask), charged="no")
+        names = await self._calls.free_value(ask, charged="no")
         return {"video models": self._calls.service.clean(", ".join(sorted(names))) or "none"}
 
     def media_headers(self) -> Mapping[str, str]:
@@ -193,7 +190,7 @@ class OmniBackend(RemoteBackend):
     ) -> Answer:
         interactions = _raw((await self._side.free()).aio.interactions)
         call = interactions.get if what == "get" else interactions.cancel
-        return await self._calls.free(lambda: exchange(call(id=handle.remote_id)), charged="unknown", accept=accept)
+        return await self._calls.free(lambda: raw(call(id=handle.remote_id)), charged="unknown", accept=accept)
 
 
 def _raw(interactions: object) -> Any:

@@ -24,29 +24,23 @@ from backends.cloud.google.settings import (
     PROJECT,
     VERTEX_ADDRESS,
 )
-from backends.errors import VideoError
 from backends.media.network import authorities, is_loopback
-from backends.provider.channel import Answer, answer_of
+from backends.provider.calls import Calls
 from backends.provider.outcome import Service
-from backends.provider.sdk_call import SdkCalls, checked_key
-from backends.provider.transport import (
-    MAX_ANSWER,
-    MAX_INLINE,
-    PAID_CONNECTIONS,
-    Timing,
-    failures_of_httpx2,
-    httpx2_client,
-)
+from backends.provider.timing import Timing
+from backends.provider.transport import MAX_INLINE, httpx2_library
 
 GEMINI_VERSION, VERTEX_VERSION = "v1", "v1beta1"
 """API versions that google-genai 3.4.0 asks for."""
 STORAGE_URL = "https://storage.googleapis.com"
 
+GoogleCalls = Calls[httpx2.AsyncClient]
+
 
 class GoogleSide(Protocol):
     """Where requests go, as whom, and what files this side can keep."""
 
-    calls: SdkCalls
+    calls: GoogleCalls
     base_url: str
     has_files: bool
     """Whether inputs can be uploaded (the Files API of the Gemini API)."""
@@ -69,13 +63,10 @@ class GeminiSide:
 
     def __init__(self, key: str, base_url: str, timing: Timing | None = None) -> None:
         service = Service("Google's Gemini API", KEYS[0], (key,) if key else ())
-        checked_key(service)
         self._key = key
         self.base_url = base_url.rstrip("/") or GEMINI_URL
-        self.calls = _calls(service, timing)
-        self._clients = _Clients(
-            self.base_url, GEMINI_ADDRESS, GEMINI_VERSION, self.calls.timing, vertexai=False, api_key=key
-        )
+        self.calls = _calls(service, self.base_url, GEMINI_ADDRESS, timing)
+        self._clients = _Clients(self.calls, self.base_url, GEMINI_VERSION, vertexai=False, api_key=key)
 
     async def paid(self) -> genai.Client:
         return self._clients.paid
@@ -87,7 +78,8 @@ class GeminiSide:
         return {"x-goog-api-key": self._key}
 
     async def aclose(self) -> None:
-        await self._clients.aclose()
+        self._clients.close()
+        await self.calls.aclose()
 
 
 class VertexSide:
@@ -99,7 +91,7 @@ class VertexSide:
         service = Service("Vertex AI", "the Google Cloud credentials")
         self.project, self.location = env.get(PROJECT, "").strip(), env.get(LOCATION, "").strip()
         self.base_url = base_url.rstrip("/")
-        self.calls = _calls(service, timing)
+        self.calls = _calls(service, self.base_url, VERTEX_ADDRESS, timing)
         self._credentials = CloudCredentials(service, env)
         self._clients: _Clients | None = None
 
@@ -114,10 +106,9 @@ class VertexSide:
         credentials = await self._credentials.fresh()
         if self._clients is None:
             self._clients = _Clients(
+                self.calls,
                 self.base_url,
-                VERTEX_ADDRESS,
                 VERTEX_VERSION,
-                self.calls.timing,
                 vertexai=True,
                 project=self.project,
                 location=self.location,
@@ -134,23 +125,16 @@ class VertexSide:
 
     async def aclose(self) -> None:
         if self._clients is not None:
-            await self._clients.aclose()
+            self._clients.close()
+        await self.calls.aclose()
 
 
 class _Clients:
-    """The SDK's two clients and the HTTP clients below them."""
+    """The SDK's two clients, over the HTTP clients of `calls`."""
 
-    def __init__(self, base_url: str, variable: str, version: str, timing: Timing, **account: Any) -> None:
-        try:
-            self._http = [
-                httpx2_client(base_url, timing, keep=0, most=MAX_ANSWER),
-                # A finished clip may lie in the answer to a question.
-                httpx2_client(base_url, timing, keep=PAID_CONNECTIONS, most=MAX_INLINE),
-            ]
-        except (httpx2.InvalidURL, ValueError):
-            raise VideoError("invalid_request", f"{variable} cannot be read as an address") from None
+    def __init__(self, calls: GoogleCalls, base_url: str, version: str, **account: Any) -> None:
         self._unused = httpx2.Client(verify=authorities(), trust_env=False)
-        made = [
+        self.paid, self.free = (
             genai.Client(
                 **account,
                 http_options=types.HttpOptions(
@@ -162,37 +146,20 @@ class _Clients:
                     retry_options=types.HttpRetryOptions(attempts=1),
                 ),
             )
-            for http in self._http
-        ]
-        self.paid, self.free = made
+            for http in (calls.paid_client, calls.free_client)
+        )
 
-    async def aclose(self) -> None:
-        for http in self._http:
-            await http.aclose()
+    def close(self) -> None:
         self._unused.close()
 
 
-def _calls(service: Service, timing: Timing | None) -> SdkCalls:
-    return SdkCalls(service, told_by, failures_of_httpx2(), timing or Timing())
+def _calls(service: Service, base_url: str, address: str, timing: Timing | None) -> GoogleCalls:
+    """A finished clip may lie in the answer to a question."""
+    return Calls(service, base_url, told_by, httpx2_library(), timing, address=address, most=MAX_INLINE)
 
 
-async def exchange(call: Awaitable[object]) -> Answer:
-    """The raw answer to one of the Interactions calls (`with_raw_response`), whatever its status.
-
-    The SDK has two families of exceptions, one of them private: both name the response they came from, or have the
-    HTTP library's exception as their cause, which is let out.
-    """
-    try:
-        reply = cast("Any", await call).http_response
-    except Exception as error:
-        reply = answered(error)
+async def raw(call: Awaitable[object]) -> httpx2.Response:
+    """The response under one of the Interactions calls (`with_raw_response`)."""
+    reply = cast("Any", await call).http_response
     assert isinstance(reply, httpx2.Response)
-    return answer_of(reply.status_code, reply.content, reply.headers)
-
-
-def answered(error: Exception) -> httpx2.Response:
-    """The response that an exception of the SDK speaks of; its cause, or itself, is raised when there is none."""
-    response = getattr(error, "response", None)
-    if isinstance(response, httpx2.Response) and response.is_closed:
-        return response
-    raise error.__cause__ or error from None
+    return reply

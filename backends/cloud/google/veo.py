@@ -19,12 +19,11 @@ from anyio import to_thread
 from google.genai import types
 
 from backends.cloud.google.failures import said_of_failure
-from backends.cloud.google.files import listing, spool_file, stored_file
+from backends.cloud.google.files import spool_file, stored_file
 from backends.cloud.google.omni_wire import EXTENDED
 from backends.cloud.google.side import VertexSide
 from backends.errors import VideoError
-from backends.provider.answer import at, listed, table, text
-from backends.provider.channel import Answer
+from backends.provider.answer import Answer, at, listed, table, text
 from backends.provider.outcome import Told
 from backends.provider.placing import filled, inputs_by_field, marked, named, place_media, plain_body, put, wire_text
 from backends.provider.protocol import (
@@ -79,7 +78,7 @@ class VeoBackend(RemoteBackend):
             )
             return Answer(200, {"name": operation.name}, "", {})
 
-        answer = await self._calls.paid(lambda: listing(post))
+        answer = await self._calls.paid(post)
         name = text(at(answer.json, "name"))
         known = name if re.search(r"[^/]/operations/[^/]", name) else ""
         name = self._calls.service.taken(known, "an operation's name", answer.status, name)
@@ -147,14 +146,7 @@ class VeoBackend(RemoteBackend):
     async def _ask(self, handle: Handle) -> types.GenerateVideosOperation:
         operations = (await self._side.free()).aio.operations
         asked = types.GenerateVideosOperation.model_validate({"name": handle.remote_id})
-        found: list[types.GenerateVideosOperation] = []
-
-        async def fetch() -> Answer:
-            found.append(await operations.get(asked))
-            return Answer(200, {}, "", {})
-
-        await self._calls.free(lambda: listing(fetch), charged="unknown")
-        return found[0]
+        return await self._calls.free_value(lambda: operations.get(asked), charged="unknown")
 
 
 def veo_body(request: VideoRequest, prepared: Prepared) -> tuple[JsonObject, tuple[str, ...]]:

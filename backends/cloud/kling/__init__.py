@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from backends.cloud.kling.settings import ADDRESS, KEY, PAIR, access
-from backends.provider.protocol import Registration, RemoteBackend
-
-
-def open_backend(env: Mapping[str, str], base_url: str) -> RemoteBackend:
-    from backends.cloud.kling.backend import KlingBackend
-
-    return KlingBackend(env, base_url)
+from backends.cloud.kling.backend import KlingBackend
+from backends.cloud.kling.settings import KEY, PAIR, access
+from backends.provider.protocol import Registration
 
 
 def register() -> Registration:
-    rows = Path(__file__).with_name("models.toml")
-    return Registration("kling", "remote", access, open_backend, rows, keys=(KEY, *PAIR), address=ADDRESS)
+    entry = KlingBackend.registration(Path(__file__).with_name("models.toml"))
+    return replace(entry, access=access, keys=(KEY, *PAIR))

@@ -16,7 +16,6 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -24,25 +23,12 @@ from urllib.parse import quote
 from backends.cloud.kling import settings
 from backends.errors import ErrorKind, VideoError
 from backends.provider import border
-from backends.provider.answer import at, dollars, listed, number, text
-from backends.provider.channel import Answer, Channel
+from backends.provider.answer import Answer, at, dollars, listed, number, text
 from backends.provider.outcome import Service, Told, clock_lead_s, made_at
-from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
-from backends.provider.protocol import (
-    Asset,
-    Cancelled,
-    Handle,
-    Listing,
-    Prepared,
-    Ref,
-    RemoteBackend,
-    RemoteFile,
-    Sighting,
-    Status,
-)
+from backends.provider.protocol import Asset, Handle, Listing, Prepared, Ref, Sighting, Status
 from backends.provider.protocol import RemoteState as State
+from backends.provider.rest import Rest, RestBackend
 from backends.provider.sending import Takes, sendable
-from backends.request import VideoRequest
 
 TOKEN_S, REFRESH_S = 1800, 1500
 """How long a token is valid, and after how long the next one is made; seconds."""
@@ -56,25 +42,25 @@ STATES: Mapping[str, State] = {
     "failed": "failed",
 }
 
-KINDS: Mapping[int, ErrorKind] = {
-    **dict.fromkeys((1000, 1001, 1002, 1003, 1004), "auth"),
-    1100: "auth",
-    1101: "balance",
-    1102: "quota",
-    1103: "auth",
-    1200: "invalid_request",
-    1201: "invalid_request",
-    1202: "unsupported",
-    1203: "unsupported",
-    1300: "moderation_input",
-    1301: "moderation_input",
-    1302: "rate_limited",
-    1303: "concurrency",
-    1304: "auth",
+KINDS: Mapping[str, ErrorKind] = {
+    **dict.fromkeys(("1000", "1001", "1002", "1003", "1004"), "auth"),
+    "1100": "auth",
+    "1101": "balance",
+    "1102": "quota",
+    "1103": "auth",
+    "1200": "invalid_request",
+    "1201": "invalid_request",
+    "1202": "unsupported",
+    "1203": "unsupported",
+    "1300": "moderation_input",
+    "1301": "moderation_input",
+    "1302": "rate_limited",
+    "1303": "concurrency",
+    "1304": "auth",
 }
 """Kling's codes; only 1302 and 1303 are limits that pass by themselves, though 1100 to 1102 come with HTTP 429 too."""
 
-NO_SUCH_THING = 1203
+NO_SUCH_THING = "1203"
 KINDS_OF_TASK = ("videos/text2video", "videos/image2video")
 
 BLOCKED = re.compile(r"risk control|sensitive|content polic|violat", re.IGNORECASE)
@@ -96,121 +82,103 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-class KlingBackend(RemoteBackend):
+class KlingBackend(RestBackend):
     """One Kling account."""
 
+    rest = Rest(
+        provider=settings.PROVIDER,
+        name="Kling",
+        key=settings.KEY,
+        url=settings.DEFAULT_URL,
+        task="",  # the path of a job begins with that of its POST
+        root="v1/",
+        id=("data", "task_id"),
+        state=("data", "task_status"),
+        video=("data", "task_result", "videos"),
+        code=("code",),
+        message=("message",),
+        states=STATES,
+        kinds=KINDS,
+        takes=TAKES,
+        job_key="external_task_id",
+    )
     submit_dedupe: Literal["key", "lookup", "none"] = "key"
 
     def __init__(self, env: Mapping[str, str], base_url: str) -> None:
         self._keys = settings.keys(env)
         self._token, self._made = "", float("-inf")
-        variable = settings.KEY if len(self._keys) < 2 else " and ".join(settings.PAIR)
-        self.service = Service("Kling", variable, self._keys)
-        self.channel = Channel(self.service, base_url, self._headers, told)
+        super().__init__(env, base_url)
 
-    def _headers(self) -> Mapping[str, str]:
+    def asked(self, env: Mapping[str, str]) -> Service:
+        variable = settings.KEY if len(self._keys) < 2 else " and ".join(settings.PAIR)
+        return Service(self.rest.name, variable, self._keys)
+
+    def media_headers(self) -> Mapping[str, str]:
         if len(self._keys) == 2 and time.monotonic() - self._made > REFRESH_S:
             self._token, self._made = signed_token(*self._keys, time.time()), time.monotonic()
         return {"authorization": f"Bearer {self._token or ''.join(self._keys[:1])}"}
 
-    def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
-        body = plain_body(prepared)
-        place_media(body, prepared, inputs_by_field(request, prepared))
-        return replace(prepared, request=request, body=body, endpoint=wire_text(prepared, "endpoint"))
+    async def inline(self, prepared: Prepared, asset: Asset) -> str:
+        data, _ = await sendable(prepared, asset, TAKES)
+        return base64.b64encode(data).decode()
 
-    async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
-        raise VideoError("unsupported", "Kling has no uploads: images go inside the request")
+    def refusal(self, answer: Answer) -> Told | None:
+        """A code in a 2xx."""
+        return None if number(at(answer.json, "code")) == 0 else self.told(answer)
 
-    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
-        inline: dict[str, str] = {}
-        for place in marked(prepared.body):
-            data, _ = await sendable(prepared, prepared.assets[place], TAKES)
-            inline[place] = base64.b64encode(data).decode()
-        body = filled({**prepared.body, "external_task_id": job_key}, inline.__getitem__)
-        try:
-            answer = await self.channel.post_paid(f"v1/{prepared.endpoint}", body)
-        except VideoError as error:
-            raise self._taken_before(error) from None
-        if number(at(answer.json, "code")) != 0:
-            self._refuse(answer)
-        name = text(at(answer.json, "data", "task_id"))
-        name = self.service.taken(name, "a task id", answer.status, answer.text)
+    def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
         return Handle(name, {"endpoint": prepared.endpoint})
 
-    def _taken_before(self, error: VideoError) -> VideoError:
+    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
         """A refusal of the job's own key means that Kling holds the job already: it is looked up, not failed."""
-        if error.charged == "no" and re.search(r"external_?task_?id", error.message, re.IGNORECASE):
-            return self.service.unknown("it holds a job of this key already", error.http_status)
-        return error
+        try:
+            return await super().start(prepared, refs, job_key)
+        except VideoError as error:
+            if error.charged == "no" and re.search(r"external_?task_?id", error.message, re.IGNORECASE):
+                raise self.service.unknown("it holds a job of this key already", error.http_status) from None
+            raise
 
-    def _refuse(self, answer: Answer) -> None:
-        """A code in a 2xx: refused where the code is a documented refusal, else nobody knows."""
-        said = told(answer)
-        if said.kind is None:
-            words = said.message or answer.text
-            raise self.service.unknown(f"code {said.code}" if said.code else "no code", answer.status, words)
-        raise self._taken_before(self.service.refused(answer.status, said))
+    def task(self, handle: Handle) -> str:
+        return f"v1/{text(handle.data.get('endpoint')) or KINDS_OF_TASK[0]}/{quote(handle.remote_id, safe='')}"
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        if endpoint := text(handle.data.get("endpoint")):
-            return await self._ask(endpoint, handle.remote_id)
-        try:  # bound by a person, by its id alone
-            return await self._ask(KINDS_OF_TASK[0], handle.remote_id)
+        try:
+            answer = await self.channel.ask("GET", self.task(handle), charged="unknown")
+            self._check(answer)
         except VideoError as error:
-            if error.kind != "not_found":
+            if error.kind != "not_found" or text(handle.data.get("endpoint")):
                 raise
-            return await self._ask(KINDS_OF_TASK[1], handle.remote_id)
-
-    async def _ask(self, endpoint: str, name: str) -> Status:
-        answer = await self.channel.ask("GET", f"v1/{endpoint}/{quote(name, safe='')}", charged="unknown")
-        self._check(answer)
-        return self._reading(at(answer.json, "data"))
+            # Bound by a person, by its id alone.
+            return await self.status(Handle(handle.remote_id, {"endpoint": KINDS_OF_TASK[1]}), spool)
+        return self.reading(answer)
 
     def _check(self, answer: Answer) -> None:
         """A code in the answer to a question: the same as its HTTP status would be."""
-        code = number(at(answer.json, "code"))
+        code, said = number(at(answer.json, "code")), self.told(answer)
         if code is None or code == 0:
             return
-        status = 404 if code == NO_SUCH_THING else 429 if code in (1302, 1303) else 500 if code >= 5000 else 400
-        raise self.service.free_answer(status, told(answer), "unknown")
+        limited = said.kind in ("rate_limited", "concurrency")
+        status = 404 if said.code == NO_SUCH_THING else 429 if limited else 500 if code >= 5000 else 400
+        raise self.service.free_answer(status, said, "unknown")
 
-    def _reading(self, data: object) -> Status:
-        word = text(at(data, "task_status"))
-        state = STATES.get(word, "unknown")
-        if state == "failed":
-            return Status("failed", word, error=self._failure(data))
-        if state != "succeeded":
-            return Status(state, self.service.clean(word, 60))
-        urls = [text(at(video, "url")) for video in listed(at(data, "task_result", "videos"))]
-        files = [
-            RemoteFile(url=url, authorised=self.channel.own(url), role="extra" if index else "clip")
-            for index, url in enumerate(url for url in urls if url)
-        ]
-        if not files:
-            return Status("failed", word, error=self.service.no_video("unknown"))
-        return Status("succeeded", word, files=tuple(files))
-
-    def _failure(self, data: object) -> VideoError:
+    def failure(self, answer: Answer) -> VideoError:
         """Whether a failed task is billed is told by its `final_unit_deduction` (the units taken for the task; API
         reference, Query Task), where there is one."""
+        data = at(answer.json, "data")
         message = text(at(data, "task_status_msg"))
         units = dollars(at(data, "final_unit_deduction"))
         charged = "unknown" if units is None or units < 0 else "yes" if units > 0 else "no"
         kind: ErrorKind | None = "moderation_output" if BLOCKED.search(message) else None
         return self.service.failed(Told(message, kind=kind), charged=charged, retryable=kind is None)
 
-    async def cancel(self, handle: Handle) -> Cancelled:
-        return Cancelled("unsupported", "yes", "Kling cannot stop a job: it runs on, and the clip will be kept")
-
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
         """The task of this key, which Kling's query takes in place of its own id. Only Kling's own code for "no such
         thing" says that there is none: a gateway's 404, or another's task, says nothing."""
         path = f"v1/{prepared.endpoint}/{quote(job_key, safe='')}"
         answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
-        if number(at(answer.json, "code")) == NO_SUCH_THING:
+        if self.told(answer).code == NO_SUCH_THING:
             return Listing(complete=f"Kling's: it knows no task of this key (code {NO_SUCH_THING})")
-        if not answer.ok:
-            raise self.service.free_answer(answer.status, told(answer), "unknown")
+        self.channel.granted(answer, "unknown")
         self._check(answer)
         data = at(answer.json, "data")
         name, owner = text(at(data, "task_id")), text(at(data, "task_info", "external_task_id"))
@@ -236,16 +204,3 @@ class KlingBackend(RemoteBackend):
             for pack in packs
         }
         return shown or {"resource packs": "none"}
-
-    def media_headers(self) -> Mapping[str, str]:
-        return self._headers()
-
-    async def aclose(self) -> None:
-        await self.channel.aclose()
-
-
-def told(answer: Answer) -> Told:
-    """Kling's {code, message}."""
-    code = number(at(answer.json, "code"))
-    word = "" if code is None else f"{code:g}"
-    return Told(text(at(answer.json, "message")), word, None if code is None else KINDS.get(int(code)))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from backends.provider import account
 from backends.provider.protocol import Access
 
+PROVIDER = "kling"
 KEY = "KLING_API_KEY"
 PAIR = ("KLING_ACCESS_KEY", "KLING_SECRET_KEY")
 ADDRESS = "REELWRIGHT_KLING_BASE_URL"
@@ -28,4 +29,4 @@ def keys(env: Mapping[str, str]) -> tuple[str, ...]:
 def access(env: Mapping[str, str]) -> Access:
     """An account is named by its key, or by its access key (whose secret may be renewed)."""
     address = account.base_url(env, ADDRESS, DEFAULT_URL)
-    return account.access("kling", address, keys(env)[:1], f"{KEY} or {' and '.join(PAIR)}")
+    return account.access(PROVIDER, address, keys(env)[:1], f"{KEY} or {' and '.join(PAIR)}")

@@ -9,15 +9,11 @@ generation is billed, and whether HTTP 429 may be tried again.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from backends.provider.answer import at, text
+from backends.provider.answer import Answer, at, text
 from backends.provider.outcome import Told
 from backends.provider.protocol import Registration
 from backends.provider.rest import Rest, RestBackend
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
 
 
 class LumaBackend(RestBackend):

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backends.errors import ErrorKind, VideoError
-from backends.provider.answer import at, number, table, text
+from backends.provider.answer import Answer, at, number, table, text
 from backends.provider.outcome import Told
 from backends.provider.placing import (
     asset_mark,
@@ -33,11 +32,8 @@ from backends.provider.protocol import (
 )
 from backends.provider.rest import Rest, RestBackend
 from backends.provider.sending import Takes
+from backends.provider.timing import Timing
 from backends.request import VideoRequest
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
-    from backends.provider.transport import Timing
 
 PAID_S = 300.0
 """For one POST: it may carry 60 MB of inputs, and no look-up waits for its end."""
@@ -90,8 +86,6 @@ class MiniMaxBackend(RestBackend):
     )
 
     def timing(self, env: Mapping[str, str]) -> Timing:
-        from backends.provider.transport import Timing
-
         return Timing(paid_s=PAID_S, read_s=120.0)
 
     def body(self, request: VideoRequest, prepared: Prepared, inputs: Mapping[str, tuple[str, ...]]) -> JsonObject:

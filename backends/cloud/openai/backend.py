@@ -9,7 +9,7 @@ costs nothing (`repeat`) may it be sent again on that word.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +23,8 @@ from backends.cloud.openai.settings import ADDRESS, BASE_URL, KEY
 from backends.cloud.openai.wire import Dialect, other_prompt, proves, videos_body, wanted
 from backends.errors import Charged, VideoError
 from backends.provider import border
-from backends.provider.answer import at, listed, number, share, table, text
-from backends.provider.channel import Answer, answer_of
+from backends.provider.answer import Answer, at, listed, number, share, table, text
+from backends.provider.calls import Calls
 from backends.provider.outcome import Service, Told, clock_lead_s, made_at
 from backends.provider.placing import filled, marked
 from backends.provider.protocol import (
@@ -42,9 +42,9 @@ from backends.provider.protocol import (
     Sighting,
     Status,
 )
-from backends.provider.sdk_call import SdkCalls, checked_key
 from backends.provider.sending import Takes, data_uri, sendable
-from backends.provider.transport import PAID_CONNECTIONS, Timing, failures_of_httpx2, httpx2_client, same_origin
+from backends.provider.timing import Timing
+from backends.provider.transport import httpx2_library, same_origin
 from backends.request import VideoRequest
 
 STATES: Mapping[str, RemoteState] = {
@@ -80,15 +80,10 @@ class OpenAIBackend(RemoteBackend):
     def __init__(self, key: str, base_url: str, timing: Timing | None = None) -> None:
         name = "OpenAI" if base_url == BASE_URL else "the /v1/videos server"
         service = Service(name, KEY, (key,) if key else ())
-        checked_key(service)
         self._key, self._base = key, base_url.rstrip("/")
-        timing = timing or Timing()
-        self._calls = SdkCalls(service, self._told, failures_of_httpx2(), timing)
-        try:
-            self._paid = _sdk(key, self._base, httpx2_client(self._base, timing, keep=0))
-            self._free = _sdk(key, self._base, httpx2_client(self._base, timing, keep=PAID_CONNECTIONS))
-        except (httpx2.InvalidURL, ValueError):
-            raise VideoError("invalid_request", f"{ADDRESS} cannot be read as an address") from None
+        self._calls = Calls(service, self._base, self._told, httpx2_library(), timing, address=ADDRESS)
+        self._paid = _sdk(key, self._base, self._calls.paid_client)
+        self._free = _sdk(key, self._base, self._calls.free_client)
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         Dialect.read(prepared.wire, prepared.model)
@@ -108,16 +103,14 @@ class OpenAIBackend(RemoteBackend):
         # Where a repeat costs nothing a large file may take its time; else a look-up must be able to trust the clock.
         extra_s = sum(len(file[1][1]) for file in files) / UPLOAD_BYTES_PER_S if dialect.repeat else 0.0
         answer = await self._calls.paid(
-            lambda: _exchange(
-                self._paid.post(
-                    f"/{prepared.endpoint}",
-                    cast_to=httpx2.Response,
-                    body=body,
-                    files=files or None,
-                    options=_typed(options),
-                )
+            lambda: self._paid.post(
+                f"/{prepared.endpoint}",
+                cast_to=httpx2.Response,
+                body=body,
+                files=files or None,
+                options=_typed(options),
             ),
-            self._calls.timing.paid_s + extra_s,
+            extra_s,
         )
         job = self._calls.service.taken(text(at(answer.json, "id")), "a job id", answer.status, answer.text)
         return Handle(job, dialect.to_json())
@@ -244,9 +237,7 @@ class OpenAIBackend(RemoteBackend):
             query = {"limit": str(LIST_LIMIT), "order": "desc", **({"after": after} if after else {})}
             options = self._options(dialect, query)
             answer = await self._calls.free(
-                lambda sent=options: _exchange(
-                    self._free.get("/videos", cast_to=httpx2.Response, options=_typed(sent))
-                ),
+                lambda sent=options: self._free.get("/videos", cast_to=httpx2.Response, options=_typed(sent)),
                 charged="unknown",
             )
             lead = clock_lead_s(answer.headers) if not page_number else lead
@@ -268,7 +259,7 @@ class OpenAIBackend(RemoteBackend):
         """The models that the server names; it has no endpoint for money."""
         options = self._options(Dialect())
         answer = await self._calls.free(
-            lambda: _exchange(self._free.get("/models", cast_to=httpx2.Response, options=_typed(options))), charged="no"
+            lambda: self._free.get("/models", cast_to=httpx2.Response, options=_typed(options)), charged="no"
         )
         names = [text(at(model, "id")) for model in listed(at(answer.json, "data"))]
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
@@ -278,8 +269,7 @@ class OpenAIBackend(RemoteBackend):
         return {"authorization": f"Bearer {self._key}"} if self._key else {}
 
     async def aclose(self) -> None:
-        await self._paid.close()
-        await self._free.close()
+        await self._calls.aclose()
 
     def _options(self, dialect: Dialect, query: Mapping[str, str] = {}) -> dict[str, Any]:
         headers: dict[str, object] = {} if self._key else {"Authorization": openai.Omit()}
@@ -292,7 +282,7 @@ class OpenAIBackend(RemoteBackend):
         ask = self._free.get if verb == "GET" else self._free.delete
         options = self._options(Dialect.read(handle.data))
         return await self._calls.free(
-            lambda: _exchange(ask(path, cast_to=httpx2.Response, options=_typed(options))),
+            lambda: ask(path, cast_to=httpx2.Response, options=_typed(options)),
             charged="unknown",
             accept=accept,
         )
@@ -319,17 +309,6 @@ def _sdk(key: str, base_url: str, http: httpx2.AsyncClient) -> openai.AsyncOpenA
     return openai.AsyncOpenAI(
         api_key=key or "none", base_url=base_url, max_retries=0, timeout=http.timeout, http_client=http
     )
-
-
-async def _exchange(call: Awaitable[httpx2.Response]) -> Answer:
-    """The raw answer whatever its status; httpx2's own exception where there is none."""
-    try:
-        response = await call
-    except openai.APIStatusError as error:
-        response = error.response
-    except openai.APIConnectionError as error:
-        raise error.__cause__ or error from None
-    return answer_of(response.status_code, response.content, response.headers)
 
 
 def _parts(value: object) -> list[str]:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 
 from backends.errors import ErrorKind
-from backends.provider.answer import at, listed, table, text
-from backends.provider.channel import Answer
+from backends.provider.answer import Answer, at, listed, table, text
 from backends.provider.outcome import Told
 
 BY_CODE: Mapping[str, ErrorKind] = {

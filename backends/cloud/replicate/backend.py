@@ -9,15 +9,14 @@ Sources: Replicate's HTTP API reference (2026-11), replicate 1.0.7 for files and
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from backends.errors import ErrorKind, VideoError
 from backends.provider import border
-from backends.provider.answer import at, listed, number, table, text
+from backends.provider.answer import Answer, at, listed, number, table, text
 from backends.provider.outcome import Told, clock_lead_s, made_at
 from backends.provider.placing import inputs_by_field, marked, place_media, plain_body, wire_text
 from backends.provider.protocol import (
@@ -27,7 +26,6 @@ from backends.provider.protocol import (
     Listing,
     Prepared,
     Ref,
-    RemoteFile,
     Sighting,
     Status,
 )
@@ -35,9 +33,6 @@ from backends.provider.protocol import RemoteState as State
 from backends.provider.rest import Rest, RestBackend
 from backends.provider.sending import Takes, sendable
 from backends.request import VideoRequest
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
 
 TAKES = Takes(image_bytes=20 << 20, clip_bytes=95 << 20)
 """Replicate's files hold 100 MB at most."""
@@ -68,7 +63,9 @@ class ReplicateBackend(RestBackend):
         key="REPLICATE_API_TOKEN",
         url="https://api.replicate.com",
         task="v1/predictions/{id}",
+        video=("output",),
         states=STATES,
+        root="v1/",
         uploads=True,
     )
     submit_dedupe: Literal["key", "lookup", "none"] = "lookup"
@@ -89,29 +86,12 @@ class ReplicateBackend(RestBackend):
     async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
         """Replicate's own files; they can be read by its models only."""
         data, mime = await sendable(prepared, asset, TAKES)
-        edge = secrets.token_hex(16)
         name = f"{asset.sha256[:16]}.{mime.rpartition('/')[2]}"
-        head = (
-            f'--{edge}\r\nContent-Disposition: form-data; name="content"; filename="{name}"\r\n'
-            f"Content-Type: {mime}\r\n\r\n"
-        )
-        answer = await self.channel.exchange(
-            "POST",
-            self.channel.url("v1/files"),
-            charged="no",
-            content=head.encode() + data + f"\r\n--{edge}--\r\n".encode(),
-            headers={**self.media_headers(), "content-type": f"multipart/form-data; boundary={edge}"},
-            upload=True,
-        )
-        if not answer.ok:
-            raise self.service.free_answer(answer.status, self.channel.reading(answer), "no")
+        answer = await self.channel.upload("v1/files", data, mime, form=name)
         address = text(at(answer.json, "urls", "get"))
         if not address:
             raise self.service.unanswered("provider", "its files gave no address", "no")
         return Ref(address, _moment(text(at(answer.json, "expires_at"))))
-
-    async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle:
-        return await super().start(replace(prepared, endpoint=f"v1/{prepared.endpoint}"), refs, job_key)
 
     def reading(self, answer: Answer) -> Status:
         reply = answer.json
@@ -128,15 +108,10 @@ class ReplicateBackend(RestBackend):
             return Status(state, shown, error=error)
         if state != "succeeded":
             return Status(state, shown, progress=_progress(text(at(reply, "logs"))))
-        urls = _addresses(at(reply, "output"))
-        if not urls:
+        if not (files := self.files(answer)):
             gone = "its data is deleted an hour after it was made" if at(reply, "data_removed") is True else ""
             return Status("failed", word, error=self.service.no_video("yes", gone))
-        files = [
-            RemoteFile(url=url, authorised=self.channel.own(url), role="extra" if index else "clip")
-            for index, url in enumerate(urls)
-        ]
-        return Status("succeeded", word, files=tuple(files))
+        return Status("succeeded", word, files=files)
 
     def _failure(self, reply: object) -> VideoError:
         message = text(at(reply, "error"))
@@ -228,14 +203,6 @@ def _progress(logs: str) -> float | None:
     """The last line of a progress bar in the logs, where the model prints one."""
     found = PERCENT.findall(logs)
     return min(100, int(found[-1])) / 100 if found else None
-
-
-def _addresses(output: object) -> list[str]:
-    """Every address in an output: a text, a list, or an object of them."""
-    if isinstance(output, str):
-        return [output] if output.startswith(("https://", "http://")) else []
-    parts = listed(output) or list(table(output).values())
-    return list(dict.fromkeys(url for part in parts for url in _addresses(part)))
 
 
 def told(answer: Answer) -> Told:

@@ -9,7 +9,7 @@ There is no list and no idempotency key: on nobody's word may an unclear POST be
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -20,11 +20,11 @@ import httpx
 import runwayml
 
 from backends.cloud.runway.failures import charged_by, failed_task, told_by
-from backends.cloud.runway.settings import KEY
+from backends.cloud.runway.settings import ADDRESS, KEY
 from backends.cloud.runway.wire import INLINE_BYTES, UPLOAD_MAX, runway_body, too_large_inline
 from backends.errors import Charged, VideoError
-from backends.provider.answer import at, dollars, listed, share, table, text, whole
-from backends.provider.channel import Answer, answer_of
+from backends.provider.answer import Answer, at, dollars, listed, share, table, text, whole
+from backends.provider.calls import Calls
 from backends.provider.outcome import Service
 from backends.provider.placing import filled, marked
 from backends.provider.protocol import (
@@ -40,16 +40,15 @@ from backends.provider.protocol import (
     RemoteState,
     Status,
 )
-from backends.provider.sdk_call import SdkCalls, checked_key
 from backends.provider.sending import Takes, data_uri, sendable
-from backends.provider.transport import HTTPX, PAID_CONNECTIONS, Timing, httpx_client
+from backends.provider.timing import Timing
+from backends.provider.transport import HTTPX
 from backends.request import VideoRequest
 
 CREDIT_USD = Decimal("0.01")
 """US dollars for one credit (docs.dev.runwayml.com, Pricing)."""
 UPLOAD_LIFE_S = 23 * 3600.0
 """runway:// addresses live for 24 h (same site, Uploads); an hour is left for the queue."""
-UPLOAD_S = 600.0
 SLOW_BYTES_PER_S = 100_000.0
 
 STATES: Mapping[str, RemoteState] = {
@@ -71,15 +70,9 @@ class RunwayBackend(RemoteBackend):
 
     def __init__(self, key: str, base_url: str, timing: Timing | None = None) -> None:
         service = Service("Runway", KEY, (key,) if key else ())
-        checked_key(service)
-        timing = timing or Timing()
-        self._calls = SdkCalls(service, told_by, HTTPX, timing)
-        try:
-            self._plain = httpx_client(base_url, timing, keep=PAID_CONNECTIONS)
-            self._paid = _sdk(key, base_url, httpx_client(base_url, timing, keep=0))
-            self._free = _sdk(key, base_url, self._plain)
-        except (httpx.InvalidURL, ValueError):
-            raise VideoError("invalid_request", "REELWRIGHT_RUNWAY_BASE_URL cannot be read as an address") from None
+        self._calls = Calls(service, base_url, told_by, HTTPX, timing, address=ADDRESS)
+        self._paid = _sdk(key, base_url, self._calls.paid_client)
+        self._free = _sdk(key, base_url, self._calls.free_client)
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         body, notes = runway_body(request, prepared)
@@ -96,8 +89,8 @@ class RunwayBackend(RemoteBackend):
         data, mime = await sendable(prepared, asset, Takes(image_bytes=UPLOAD_MAX, clip_bytes=UPLOAD_MAX))
         name = f"{asset.sha256[:16]}{SUFFIX.get(mime, '.mp4')}"
         begun = await self._calls.free(
-            lambda: _exchange(
-                self._free.post("/v1/uploads", cast_to=httpx.Response, body={"filename": name, "type": "ephemeral"})
+            lambda: self._free.post(
+                "/v1/uploads", cast_to=httpx.Response, body={"filename": name, "type": "ephemeral"}
             ),
             charged="no",
         )
@@ -105,11 +98,9 @@ class RunwayBackend(RemoteBackend):
         if not target or not uri:
             raise self._calls.service.unanswered("provider", "the upload has no address", "no")
         fields = {key: text(value) for key, value in table(at(begun.json, "fields")).items()}
-
-        async def put() -> Answer:
-            return _answer(await self._plain.post(target, data=fields, files={"file": (name, data, mime)}))
-
-        await self._calls.free(put, charged="no", total_s=UPLOAD_S)
+        # Without the SDK, whose key the other host must not see.
+        plain, files = self._calls.free_client, {"file": (name, data, mime)}
+        await self._calls.free(lambda: plain.post(target, data=fields, files=files), charged="no", upload=True)
         return Ref(uri, time.time() + UPLOAD_LIFE_S)
 
     async def start(self, prepared: Prepared, refs: Mapping[str, Ref], job_key: str) -> Handle | Done:
@@ -122,8 +113,7 @@ class RunwayBackend(RemoteBackend):
         # No look-up depends on when the POST ends, so a slow line gets the time that its files need.
         extra_s = sum(map(len, uris.values())) / SLOW_BYTES_PER_S
         answer = await self._calls.paid(
-            lambda: _exchange(self._paid.post(prepared.endpoint, cast_to=httpx.Response, body=table(body))),
-            self._calls.timing.paid_s + extra_s,
+            lambda: self._paid.post(prepared.endpoint, cast_to=httpx.Response, body=table(body)), extra_s
         )
         task = self._calls.service.taken(text(at(answer.json, "id")), "a task id", answer.status, answer.text)
         return Handle(task, est_cost_usd=_usd(at(answer.json, "estimatedCost", "credits")))
@@ -174,7 +164,7 @@ class RunwayBackend(RemoteBackend):
     async def account(self) -> dict[str, str]:
         """Balance, monthly limit, and each model's concurrency and daily limits, in words."""
         answer = await self._calls.free(
-            lambda: _exchange(self._free.get("/v1/organization", cast_to=httpx.Response)), charged="no"
+            lambda: self._free.get("/v1/organization", cast_to=httpx.Response), charged="no"
         )
         credits = whole(at(answer.json, "creditBalance"))
         monthly = whole(at(answer.json, "tier", "maxMonthlyCreditSpend"))
@@ -194,35 +184,18 @@ class RunwayBackend(RemoteBackend):
         return {}  # outputs are signed addresses on another host
 
     async def aclose(self) -> None:
-        await self._paid.close()
-        await self._free.close()
+        await self._calls.aclose()
 
     async def _ask(
         self, verb: Literal["GET", "DELETE"], handle: Handle, accept: frozenset[int] = frozenset()
     ) -> Answer:
         path = f"/v1/tasks/{quote(handle.remote_id, safe='')}"
         ask = self._free.get if verb == "GET" else self._free.delete
-        return await self._calls.free(
-            lambda: _exchange(ask(path, cast_to=httpx.Response)), charged="unknown", accept=accept
-        )
+        return await self._calls.free(lambda: ask(path, cast_to=httpx.Response), charged="unknown", accept=accept)
 
 
 def _sdk(key: str, base_url: str, http: httpx.AsyncClient) -> runwayml.AsyncRunwayML:
     return runwayml.AsyncRunwayML(api_key=key, base_url=base_url, max_retries=0, timeout=http.timeout, http_client=http)
-
-
-async def _exchange(call: Awaitable[httpx.Response]) -> Answer:
-    """The raw answer whatever its status; httpx's own exception where there is none."""
-    try:
-        return _answer(await call)
-    except runwayml.APIStatusError as error:
-        return _answer(error.response)
-    except runwayml.APIConnectionError as error:
-        raise error.__cause__ or error from None
-
-
-def _answer(response: httpx.Response) -> Answer:
-    return answer_of(response.status_code, response.content, response.headers)
 
 
 def _usd(credits: object) -> Decimal | None:

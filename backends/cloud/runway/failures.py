@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from backends.errors import Charged, ErrorKind, VideoError
-from backends.provider.answer import at, listed, text
-from backends.provider.channel import Answer
+from backends.provider.answer import Answer, at, listed, text
 from backends.provider.outcome import Service, Told
 
 BY_WORDS: tuple[tuple[str, ErrorKind], ...] = (

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from backends.provider.answer import at, dollars
+from backends.provider.answer import Answer, at, dollars
 from backends.provider.outcome import Told
 from backends.provider.protocol import Registration, Status
 from backends.provider.rest import Rest, RestBackend
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
 
 TICKS = Decimal(10) ** 10
 """Of one US dollar, in `usage.cost_in_usd_ticks`."""

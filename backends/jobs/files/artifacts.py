@@ -26,6 +26,7 @@ from backends.errors import VideoError
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import copies
 from backends.jobs.files.names import stem_of
+from backends.jobs.files.places import Places
 from backends.jobs.files.private import new_private_file, private_folder
 from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import PREVIEW, JsonObject
@@ -80,8 +81,13 @@ class Artifacts:
     root: Path
     output: Path
 
+    @property
+    def places(self) -> Places:
+        """How rows name the files that lie here, and those that were published."""
+        return Places(self.root)
+
     def blob(self, sha256: str) -> Path:
-        return self.root / "blobs" / sha256[:2] / sha256
+        return self.places.blob(sha256)
 
     def job(self, job_id: str) -> Path:
         return self.root / "jobs" / job_id

@@ -141,7 +141,9 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, job
     for where, params, limit, words, name in checks:
         if limit is None:
             continue
-        spent = _spent(tx, where, params) - (_gives_way(tx, job, where, params) if job else 0)
+        spent = _spent(tx, where, params) - (_own(tx, job) if job else 0)
+        if job and spent + high > to_micro(limit):  # only then: it looks at every job that is queued
+            spent -= _gives_way(tx, job, where, params)
         if spent + high > to_micro(limit):
             raise VideoError(
                 "wall",
@@ -172,11 +174,16 @@ def recheck(source: Store | Transaction, job: str, provider: str, high: int | No
     check_walls(source, provider, high, job=job)
 
 
-def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[object, ...]) -> int:
-    """Micro-dollars held today that do not count against a job: its own, and those of jobs that were ordered later and
-    are not sent yet. Else, under a limit that was lowered, all jobs would wait for one another."""
+def _own(source: Store | Transaction, job: str) -> int:
+    """Micro-dollars that a job holds today itself."""
     own = source.row("SELECT reserved FROM ledger WHERE job = ? AND day = ?", (job, utc_day()))
-    if own is None:
+    return int(own["reserved"]) if own else 0
+
+
+def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[object, ...]) -> int:
+    """Micro-dollars held today by jobs that were ordered later and are not sent yet: they do not count against one that
+    was ordered today. Else, under a limit that was lowered, all jobs would wait for one another."""
+    if source.row("SELECT 1 FROM ledger WHERE job = ? AND day = ?", (job, utc_day())) is None:
         return 0
     later = source.row(
         "SELECT coalesce(sum(booked.reserved), 0) AS held FROM jobs JOIN ledger AS booked ON booked.job = jobs.id "
@@ -184,7 +191,7 @@ def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[
         f"AND jobs.seq > (SELECT seq FROM jobs WHERE id = ?) AND booked.state = 'reserved' AND {where}",
         (job, *params),
     )
-    return int(own["reserved"]) + (int(later["held"]) if later else 0)
+    return int(later["held"]) if later else 0
 
 
 def pay_today(tx: Transaction, job: str) -> None:
@@ -246,10 +253,12 @@ def totals(store: Store) -> Totals:
 
 
 def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
-    """Rows of the bill: the label or day, jobs, settled and held micro-dollars; biggest days or labels by name."""
+    """Rows of the bill: the label or day, jobs, settled and held micro-dollars, by name; archived jobs count too."""
     return store.rows(
-        f"SELECT {by} AS name, count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
-        f"sum(CASE WHEN {_HELD} THEN reserved ELSE 0 END) AS held FROM ledger GROUP BY {by} ORDER BY {by}"
+        f"SELECT name, sum(jobs) AS jobs, sum(settled) AS settled, sum(held) AS held FROM (SELECT {by} AS name, "
+        "count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
+        f"sum(CASE WHEN {_HELD} THEN reserved ELSE 0 END) AS held FROM ledger GROUP BY {by} UNION ALL "
+        f"SELECT {by}, lines, settled, 0 FROM archived_spent) GROUP BY name ORDER BY name"
     )
 
 

@@ -42,6 +42,9 @@ DEFAULTS: Mapping[str, str] = {
 KIND = "limit"
 """The kind of the events that record changes."""
 
+WAITS = "waits for the day's limit"
+"""How the phase of a job begins that has no room today."""
+
 SHOWN_S = 86_400.0
 """For so long a change is told wherever money is shown, seconds."""
 
@@ -190,8 +193,12 @@ def unset_wall(store: Store, key: str, *, how: How = "terminal", who: str = "") 
 
 
 def _record(tx: Transaction, key: str, old: str, new: str, how: How, who: str) -> None:
-    if old != new:
-        add_event(tx, "", KIND, {"key": key, "from": old, "to": new, "how": how, "who": who})
+    if old == new:
+        return
+    add_event(tx, "", KIND, {"key": key, "from": old, "to": new, "how": how, "who": who})
+    for row in tx.rows("SELECT id FROM jobs WHERE state = 'queued' AND phase LIKE ?", (f"{WAITS}%",)):
+        tx.run("UPDATE jobs SET not_before = 0 WHERE id = ?", (row["id"],))  # there may be room now
+        add_event(tx, row["id"], KIND, wake=True)
 
 
 def walls_as_set(store: Store) -> dict[str, tuple[str, bool]]:

@@ -1,16 +1,54 @@
-"""How a job ends without a clip: failed or cancelled, its money released, booked as reported, or booked in full."""
+"""How a job's money ends. Every end of a job, and only this file, books its line of the ledger:
+
+    succeed       the clip is here: the bill is booked as reported, computed from the list price, or as reserved
+    fail, cancel  no clip: released where nothing was charged, else booked as reported or in full
+    end_unsent    nothing was ever sent: released
+    leave_to_person   nobody knows: held, until a person decides (`write_off`, `charge_again`, `reopen`)
+
+Each moves the job and books its money in the one transaction that it is given.
+"""
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from typing import Any
 
 from backends.errors import Charged, VideoError
 from backends.jobs import records
 from backends.jobs.money import ledger, reported_cost
-from backends.jobs.money.reported_cost import Bill
+from backends.jobs.money.reported_cost import Bill, judge
 from backends.jobs.records import Hold
-from backends.jobs.store.database import Transaction, to_json
+from backends.jobs.store.database import Row, Transaction, to_json
+
+
+def succeed(
+    tx: Transaction, hold: Hold, row: Row, reported: Decimal | None, *, differs: str = "", **columns: Any
+) -> None:
+    """End a job whose clip is kept. reported: what the provider says that it costs. differs: what came otherwise than
+    asked, in words. columns: of its row."""
+    bill = _bill(tx, row, reported)
+    if row["kind"] == "local":  # what its steps have cost stands in their own lines
+        ledger.settle(tx, row["id"], 0, bill.basis)
+    else:
+        reported_cost.settle(tx, row, bill)
+    words = f"{bill.words}; {differs}" if differs else bill.words
+    columns |= {"progress": 1.0, "cost": bill.cost, "cost_basis": words, "error": None, "doubt_at": None}
+    records.move(tx, hold, row["id"], "succeeded", **columns)
+
+
+def _bill(tx: Transaction, row: Row, reported: Decimal | None) -> Bill:
+    """What a finished job cost, and where the figure comes from."""
+    if row["kind"] == "local":
+        steps = records.cost_of_steps(tx, row["id"])
+        return Bill(steps, "free", "the sum of its steps") if steps else Bill(0, "free", "free")
+    if (said := judge(reported, ledger.reserved(tx, row["id"]))) is not None:
+        return said
+    if row["est_high"] is None:
+        return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
+    if row["est_low"] is None:  # there is no price, and what the asker would pay at most was held
+        return Bill(int(row["est_high"]), "reservation", "the most that was allowed: the provider reports no cost")
+    return Bill(int(row["est_high"]), "computed", "computed from the list price")
 
 
 def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError, cost_usd: Decimal | None = None) -> None:
@@ -29,7 +67,7 @@ def _booked(tx: Transaction, job: str, charged: Charged, cost_usd: Decimal | Non
     row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
         return {}
-    said = reported_cost.judge(cost_usd, ledger.reserved(tx, job))
+    said = judge(cost_usd, ledger.reserved(tx, job))
     if charged == "no" and (said is None or said.cost == 0):
         ledger.release(tx, job)
         return {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
@@ -38,3 +76,54 @@ def _booked(tx: Transaction, job: str, charged: Charged, cost_usd: Decimal | Non
         said = Bill(ledger.reserved(tx, job), "reservation", words)
     reported_cost.settle(tx, row, said)
     return {"cost": said.cost, "cost_basis": said.words}
+
+
+def end_unsent(tx: Transaction, job: str) -> None:
+    """End a job that waits or is queued; what its finished steps have cost stays told."""
+    ledger.release(tx, job)
+    cost = records.cost_of_steps(tx, job)
+    basis = "the sum of its steps" if cost else "not charged"
+    records.move(tx, None, job, "cancelled", matchable=0, cost=cost, cost_basis=basis)
+
+
+def leave_to_person(tx: Transaction, hold: Hold, job: str, why: str) -> None:
+    """Nobody knows whether the job is paid: its money stays held, and a person decides at a terminal."""
+    ledger.hold(tx, job)
+    records.note(tx, job, why)
+    error = VideoError("submit_unknown", why, charged="unknown")
+    records.move(tx, hold, job, "uncertain", phase="needs a person", error=to_json(error.to_json()))
+
+
+# what the person decides
+
+
+def write_off(tx: Transaction, job: str) -> None:
+    """Give a job up whose request may have been sent: it ends as failed, its reservation booked as spent."""
+    booked = ledger.reserved(tx, job)
+    ledger.settle(tx, job, booked, "written_off")
+    error = VideoError(
+        "submit_unknown",
+        f"written off by the user: it may have been charged, ${ledger.to_usd(booked):.2f} is booked. "
+        "take=2 asks for another one",
+        charged="unknown",
+    )
+    told = {"error": to_json(error.to_json()), "cost": booked}
+    records.decide(tx, job, "failed", cost_basis="written off: the reservation", **told)
+
+
+def charge_again(tx: Transaction, row: Row) -> int:
+    """Book a first request as charged at its reservation, under JOB#N, and reserve a second one; the micro-dollars that
+    were booked. VideoError("wall") when the second passes a limit."""
+    job = str(row["id"])
+    charges = tx.row("SELECT count(*) AS n FROM ledger WHERE job > ? || '#' AND job < ? || '$'", (job, job))
+    first = f"{job}#{int(charges['n']) + 1 if charges else 1}"
+    booked = ledger.reserved(tx, job)
+    tx.run("UPDATE ledger SET job = ? WHERE job = ?", (first, job))
+    ledger.settle(tx, first, booked, "reservation")
+    ledger.reserve(tx, job, row["provider"], row["lane"], row["label"], row["est_high"])
+    return booked
+
+
+def reopen(tx: Transaction, job: str) -> None:
+    """The job goes on: what was booked for it is only reserved again."""
+    tx.run("UPDATE ledger SET state = 'reserved', settled = 0, basis = '', at = ? WHERE job = ?", (time.time(), job))

@@ -14,6 +14,7 @@ from decimal import Decimal
 from backends.catalog.choose import Choice
 from backends.catalog.rules.checked import Checked
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs import records
 from backends.jobs.money import ledger
 from backends.jobs.order import legal
@@ -21,7 +22,7 @@ from backends.jobs.order.inputs import Resolved, is_pending
 from backends.jobs.records import NewJob
 from backends.provider.protocol import JsonObject
 from backends.provider.registry import registered
-from backends.request import Frame, MediaFacts, VideoRequest
+from backends.request import Frame, VideoRequest
 
 Facts = Mapping[str, MediaFacts]
 Pick = Callable[[VideoRequest, Facts, Decimal | None, Decimal | None], Choice]

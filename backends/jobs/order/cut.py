@@ -17,15 +17,16 @@ from backends.edit.cues import Kind, read_lines, within
 from backends.edit.plan import Plan, forecast
 from backends.edit.request import FinishRequest
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs import records
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.order.order import Order, key_of_take
 from backends.jobs.records import NewJob
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row
+from backends.jobs.store.database import Row, Store
 from backends.provider.protocol import Prepared
 from backends.provider.registry import registered
-from backends.request import MediaFacts, VideoRequest
+from backends.request import MediaName, VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
 EDITOR = "edit"
@@ -43,8 +44,10 @@ class Cut(Order):
     before: Row | None = None
 
     @classmethod
-    def of(cls, finish: FinishRequest, terms: Terms = DEFAULT_TERMS, *, client: str = "") -> Self:
-        return cls(carrier(finish), terms, client=client, finish=finish)
+    def of(
+        cls, finish: FinishRequest, terms: Terms = DEFAULT_TERMS, *, confirmed: bool = False, client: str = ""
+    ) -> Self:
+        return cls(carrier(finish), terms, confirmed=confirmed, client=client, finish=finish)
 
     @classmethod
     def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
@@ -72,7 +75,7 @@ def upscaled(cut: Cut, model: str) -> tuple[Cut, Order]:
     if cut.finish.format != "mp4":
         raise VideoError("invalid_request", f"upscaler {model[:80]} takes an MP4 film: leave format out, or upscaler")
     finish = cut.finish.model_copy(update={"upscaler": None, "resolution": None, "max_cost_usd": None})
-    film = Cut.of(finish, client=cut.client)
+    film = replace(Cut.of(finish, client=cut.client), promised=cut.promised)
     wanted = VideoRequest(
         task="upscale",
         model=model,
@@ -80,7 +83,7 @@ def upscaled(cut: Cut, model: str) -> tuple[Cut, Order]:
         resolution=cut.finish.resolution,
         max_cost_usd=cut.finish.max_cost_usd,
     )
-    return film, Order(wanted, cut.terms, client=cut.client)
+    return film, Order(wanted, cut.terms, confirmed=cut.confirmed, client=cut.client)
 
 
 def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
@@ -104,9 +107,30 @@ def finish_of(row: Row) -> FinishRequest:
     return FinishRequest.model_validate(json.loads(row["prepared"])["wire"]["finish"])
 
 
-def cut_job(order: Cut, inputs: Resolved, principal: str, client: str) -> NewJob:
-    """The job of a film. VideoError tells what of it can never be made, as far as its media are known."""
-    plan = forecast(order.finish, inputs.facts)
+def going_on(store: Store, inputs: Resolved) -> tuple[int, ...]:
+    """The numbers of the film's clips that were made from the last frame of the clip before."""
+    found: list[int] = []
+    made_by = {place: entry.get("from_job") or entry.get("job") for place, entry in inputs.entries.items()}
+    for number in range(1, len(made_by)):
+        before, job = made_by.get(f"clips[{number - 1}]"), made_by.get(f"clips[{number}]")
+        row = store.row("SELECT request FROM jobs WHERE id = ?", (job,)) if before and job else None
+        if row is not None and _starts_from(row, str(before)):
+            found.append(number)
+    return tuple(found)
+
+
+def _starts_from(row: Row, before: str) -> bool:
+    frames = VideoRequest.model_validate_json(row["request"]).frames
+    if not frames or frames[0].role != "first":
+        return False
+    name = MediaName.parse(frames[0].image)
+    return (name.kind, name.value, name.part) == ("job", before, "last_frame")
+
+
+def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on: Sequence[int] = ()) -> NewJob:
+    """The job of a film. going_on: which clips go on from the last frame of the one before. VideoError tells what of it
+    can never be made, as far as its media are known."""
+    plan = forecast(order.finish, inputs.facts, going_on)
     notes = (*inputs.notes, *(plan.notes if plan else ()), *(_words(order.finish, plan) if plan else ()))
     digest = order.digest(inputs)
     key = order.key(digest)
@@ -116,7 +140,7 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str) -> NewJob
         model=EDITOR,
         width=plan.width if plan else 0,
         height=plan.height if plan else 0,
-        wire={"finish": order.finish.model_dump(mode="json")},
+        wire={"finish": order.finish.model_dump(mode="json"), "going_on": list(going_on)},
     )
     return NewJob(
         id=records.new_job_id(),

@@ -3,8 +3,9 @@
 At submit local files and finished jobs are resolved at once; https inputs and unfinished jobs become pending entries
 that the lane's driver resolves (`settle`) before the claim. An entry is JSON, by the place it stands in:
 
-    {"sha256", "path", "facts", "sidecar"}                    resolved (+ "original": the hash of the clip that it is
-                                                              the signed copy of; "from_job": the job that made it)
+    {"sha256", "path", "facts", "sidecar"}                    resolved; the row leaves the path out (+ "original": the
+                                                              hash of the clip that it is the signed copy of;
+                                                              "from_job": the job that made it)
     {"url"} | {"job", "part", "t"} | {"still_of", "part", "t"} (+ "facts" as predicted)   pending
 
 A file is opened once: the descriptor that was checked is what is decoded, hashed and copied. Its name is never read a
@@ -24,6 +25,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from backends.errors import Next, OwnFault, Problem, VideoError
+from backends.facts import MediaFacts
+from backends.jobs import archive
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.held import held
@@ -38,7 +41,7 @@ from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
 from backends.provider.network import check_download
 from backends.provider.protocol import Asset, JsonObject
-from backends.request import MediaFacts, MediaName, VideoRequest
+from backends.request import MediaName, VideoRequest
 
 MAX_INPUT = 2 << 30
 """Bytes of one input."""
@@ -62,7 +65,7 @@ class Resolved:
     """The inputs of one request. entries: as kept in the row. hashes: by place, what stands for the content in the
     request's digest. facts: what is known (or predicted) of each. needs: unfinished jobs to wait for. added: the blobs
     that this very look has put into the store. notes: what to tell of how files were found. loras: the files among the
-    request's LoRAs, by place."""
+    request's LoRAs, by place. made_of: the revision of the model that the request names, "" for most."""
 
     entries: dict[str, JsonObject]
     hashes: dict[str, str]
@@ -71,6 +74,7 @@ class Resolved:
     added: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loras: Mapping[str, LoraFile] = field(default_factory=dict[str, LoraFile])
+    made_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,7 @@ class Inputs:
         found: dict[str, JsonObject] = {}
         added: list[str] = []
         notes: list[str] = []
-        for place, entry in entries.items():
+        for place, entry in self.artifacts.places.entries(entries).items():
             if "job" in entry and is_pending(entry):
                 name = MediaName("job", entry["job"], entry["part"], entry["t"])
                 found[place] = self.job_entry(name, principal, keep=keep, added=added)
@@ -325,7 +329,7 @@ class Inputs:
 
         added: takes the hash of a blob that this call has put into the store.
         """
-        row = self.store.row("SELECT * FROM jobs WHERE id = ? AND principal = ?", (name.value, principal))
+        row = archive.job_row(self.store, name.value, principal)
         if row is None:
             raise VideoError("asset", f"there is no job {name.value}", next=Next("list_jobs"))
         if row["state"] in ("failed", "cancelled"):
@@ -336,7 +340,7 @@ class Inputs:
 
     def from_job(self, row: Row, name: MediaName, keep: Keep, added: list[str]) -> JsonObject:
         """The clip of a finished job, or a still of it, as a resolved entry."""
-        result = json.loads(row["result"])
+        result = self.artifacts.places.result_of(row)
         clip, sha256 = Path(result["file"]), str(result["sha256"])
         what = f"the kept clip of job {name.value}"
         if "cleared_at" in result:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from backends.catalog.rules.check import check
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row as ModelRow
+from backends.facts import MediaFacts
 from backends.provider.protocol import Prepared
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 
 def prepare(checked: Checked) -> Prepared:

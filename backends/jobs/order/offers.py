@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -22,7 +22,8 @@ from backends.catalog.rules.tags import check_tags
 from backends.catalog.staleness import end_text
 from backends.catalog.views import money_field
 from backends.errors import A_PERSON, VideoError
-from backends.request import MediaFacts, VideoRequest
+from backends.facts import MediaFacts
+from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
 UNPRICED = (
@@ -55,7 +56,7 @@ class Estimator:
     """Ranks the models for a request and puts their prices into words. Pure; the last answers are remembered."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[object, ...], dict[str, Any]] = OrderedDict()
+        self._known: OrderedDict[tuple[object, ...], str] = OrderedDict()
 
     def estimate(
         self,
@@ -77,10 +78,10 @@ class Estimator:
             check_tags(request)
             ranked = request.model == "auto" or members(market.catalog, request.model) is not None
             ask = _ranked if ranked else _one
-            found = self._known[key] = ask(request, facts, market, count, limit, terms)
+            found = self._known[key] = json.dumps(ask(request, facts, market, count, limit, terms))
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        return deepcopy(found)
+        return json.loads(found)  # each caller's own
 
 
 def _one(

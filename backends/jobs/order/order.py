@@ -1,7 +1,7 @@
 """Orders: a request and how it is to be treated, and the key by which the same request is the same job.
 
-The key is the given request_key, or is made from the request as asked (inputs by hash, before `auto` chooses) and the
-take.
+The key is the given request_key, or is made from the request as asked (inputs by hash, a model of the person's own by
+what it is made of, before `auto` chooses) and the take.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from decimal import Decimal
 from typing import Any, Self
 
 from backends.catalog.rules.tags import check_tags
+from backends.facts import MediaFacts
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.store.database import Row
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
 
@@ -47,7 +48,8 @@ class Order:
 
     def digest(self, inputs: Resolved) -> str:
         chosen = f"{self.terms.prefer} {self.terms.where}"
-        return hashlib.sha256(f"{self.request.digest(inputs.hashes)} {chosen}".encode()).hexdigest()
+        asked = f"{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}".rstrip()
+        return hashlib.sha256(asked.encode()).hexdigest()
 
     def key(self, digest: str) -> str:
         given, take = self.terms.request_key, self.terms.take

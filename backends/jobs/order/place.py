@@ -5,6 +5,7 @@ Same request = same job: the order's key says which (see `order`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,14 +15,15 @@ from backends.catalog.choose import Choice, choose
 from backends.catalog.price import Estimate, money
 from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
-from backends.jobs import admin, records
+from backends.facts import MediaFacts
+from backends.jobs import admin, archive, records
 from backends.jobs.context import Context
 from backends.jobs.files.names import stem_of
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
-from backends.jobs.order import chain, legal, lora_files
-from backends.jobs.order.cut import Cut, cut_job, promise_of_film, upscaled
-from backends.jobs.order.inputs import BlobGone, Resolved, check_there
+from backends.jobs.order import chain, legal, lora_files, made_of
+from backends.jobs.order.cut import Cut, cut_job, going_on, promise_of_film, upscaled
+from backends.jobs.order.inputs import BlobGone, Keep, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
 from backends.jobs.records import NewJob
@@ -30,7 +32,7 @@ from backends.jobs.store.filesystems import check_paid, why_lost
 from backends.plain import one_line, quoted
 from backends.provider.protocol import Access
 from backends.provider.registry import registered
-from backends.request import MediaFacts, MediaName, VideoRequest
+from backends.request import MediaName, VideoRequest
 
 PREVIS = "PREVIS is in it: clips that no generative model made"
 """What is told of a film of previsualisations."""
@@ -75,13 +77,13 @@ class Orders:
 
     def is_there(self, order: Order) -> bool:
         """Whether the order is a job already."""
-        return self._same(order, order.resolve(self.context.inputs, self.principal, "hash")) is not None
+        return self._same(order, self._resolved(order, "hash")) is not None
 
     def quote(self, order: Order) -> Quote:
         """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
         order.check()
         order = self.with_part(order)
-        inputs = order.resolve(self.context.inputs, self.principal, "hash")
+        inputs = self._resolved(order, "hash")
         same = self._same(order, inputs)
         key = order.key(order.digest(inputs))
         if same is not None:
@@ -111,7 +113,7 @@ class Orders:
             self.quote(order)  # what cannot be made is told before its part is cut out
             order = self.with_part(order, start=True)
         for last in (False,) * (TRIES - 1) + (True,):
-            inputs = order.resolve(self.context.inputs, self.principal)
+            inputs = self._resolved(order)
             try:
                 return self._place(order, inputs)
             except BlobGone:  # see `check_there`: the file is there to be copied again
@@ -124,6 +126,14 @@ class Orders:
                 self.context.inputs.forget(inputs)
                 raise
         raise AssertionError("the last try returns or raises")
+
+    def _resolved(self, order: Order, keep: Keep = "copy") -> Resolved:
+        """The order's inputs, and what the model that it names is made of."""
+        row = None if isinstance(order, Cut) else self.context.catalog.find(order.request.model)
+        now = made_of.revision(self.context.env, row.provider, row.id) if row else ""
+        if isinstance(order, Again):
+            made_of.check_same(now, json.loads(order.of["prepared"])["wire"], order.of["model"], order.of["id"])
+        return replace(order.resolve(self.context.inputs, self.principal, keep), made_of=now)
 
     def _place(self, order: Order, inputs: Resolved) -> Placed:
         same = self._same(order, inputs)
@@ -145,14 +155,38 @@ class Orders:
         if model is None:
             return self.place(cut)
         film, larger = upscaled(cut, model)
-        quote = self.quote(film)
-        if quote.job is None and quote.promise is not None:
-            self.quote(replace(larger, promised={"source_clip": quote.promise}))  # a refusal starts nothing
-        elif quote.job is None:
-            raise VideoError(
-                "asset", f"what {model} would cost is known when the clips are: save them, give their paths"
-            )
+        self._check_spend(self._of_film(larger, self.quote(film)))  # a refusal starts nothing
         return self.place(_from_clip(larger, str(self.place(film).row["id"])))
+
+    def quote_film(self, cut: Cut) -> Quote:
+        """What `place_film` would choose and what that may cost: of a film that a model makes larger, that model's
+        price. Starts nothing."""
+        if cut.finish.upscaling_model is None:
+            return self.quote(cut)
+        film, larger = upscaled(cut, cut.finish.upscaling_model)
+        return self.quote(self._of_film(larger, self.quote(film)))
+
+    def _of_film(self, larger: Order, film: Quote) -> Order:
+        """The order that makes a film larger, named by the film's job, or by what the film will be."""
+        if film.job is not None:
+            return _from_clip(larger, film.job)
+        if film.promise is None:
+            raise VideoError(
+                "asset",
+                f"what {larger.request.model} would cost is known when the clips are: save them, give their paths",
+            )
+        return replace(_from_clip(larger, f"film {film.key}"), promised={"source_clip": film.promise})
+
+    def _check_spend(self, order: Order) -> None:
+        """Every refusal that `place` would have for its price, before anything that it needs is started."""
+        order.check()
+        inputs = order.resolve(self.context.inputs, self.principal, "hash")
+        if self._same(order, inputs) is not None:
+            return
+        choice, _ = self._choose(order, inputs)
+        if not order.confirmed:
+            self._ask_consent(choice)
+        ledger.check_walls(self.context.store, choice.row.provider, _micro(choice.estimate.usd_high))
 
     def with_part(self, order: Order, *, start: bool = False) -> Order:
         """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
@@ -170,7 +204,7 @@ class Orders:
         return replace(order, promised={**order.promised, "source_clip": quote.promise})
 
     def _film(self, order: Cut, inputs: Resolved) -> NewJob:
-        job = cut_job(order, inputs, self.principal, self.client)
+        job = cut_job(order, inputs, self.principal, self.client, going_on(self.context.store, inputs))
         parents = [entry.get("from_job") or entry.get("job") for entry in inputs.entries.values()]
         ids = [parent for parent in parents if parent]
         sketches = self.context.store.rows(
@@ -200,6 +234,7 @@ class Orders:
         for digest in digests:
             key = order.key(digest)
             try:
+                archive.bring_back_same(self.context.store, self.principal, key)
                 found = records.find_same(
                     self.context.store, self.principal, key, digest, given=key.startswith("given ")
                 )
@@ -295,7 +330,10 @@ class Orders:
         )
         whole = self._on_lane(whole, paid=cost.usd_high != 0)
         jobs = chain.jobs(whole, steps) if steps else [whole]
-        return [replace(job, prepared=lora_files.put(job.prepared, inputs.loras)) for job in jobs]
+        now = inputs.made_of or made_of.revision(self.context.env, row.provider, row.id)
+        jobs = [replace(job, prepared=lora_files.put(job.prepared, inputs.loras)) for job in jobs]
+        own = [now if job.provider == row.provider else "" for job in jobs]  # joining is the editor's
+        return [replace(job, prepared=made_of.put(job.prepared, of)) for job, of in zip(jobs, own, strict=True)]
 
     def _server(self, job: NewJob) -> Access:
         """Who is asked: of several servers one that is not paused, and of those the one with the fewest open jobs."""

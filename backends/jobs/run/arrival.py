@@ -22,7 +22,7 @@ from backends.jobs.run.finish import finish
 from backends.jobs.run.join_extended import whole_clip
 from backends.jobs.run.submission import cost_of
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, to_json
+from backends.jobs.store.database import Row
 from backends.media.fetch import FileTooLarge
 from backends.provider.protocol import RemoteFile
 from backends.provider.registry import registered
@@ -41,7 +41,7 @@ async def arrive(run: RemoteRun) -> None:
     """Until the clip is kept, or there is surely none. Retried with back-off for as long as the provider holds it."""
     back_off, refreshed = BackOff(), 0
     while (row := run.row())["state"] in ("downloading", "finishing"):
-        result = json.loads(row["result"])
+        result = run.lane.context.artifacts.places.result_of(row)
         files = [codec.file_from_json(file) for file in result["files"]]
         try:
             await _fetch_and_finish(run, row, files, result)
@@ -141,8 +141,9 @@ async def _refresh(run: RemoteRun, row: Row) -> bool:
         return False
     if status.state != "succeeded" or not status.files:
         return False
-    result = json.loads(row["result"]) | {"files": [codec.file_to_json(file) for file in status.files]}
+    places = run.lane.context.artifacts.places
+    result = places.result_of(row) | {"files": [codec.file_to_json(file) for file in status.files]}
     if status.cost_usd is not None:
         result["cost_usd"] = str(status.cost_usd)
-    run.move(run.row()["state"], result=to_json(result))
+    run.move(run.row()["state"], result=places.result_to_row(result))
     return True

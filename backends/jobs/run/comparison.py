@@ -15,12 +15,13 @@ from backends.catalog.price import estimate, money
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row as ModelRow
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs.order import legal
 from backends.jobs.order.inputs import source_seconds
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
 from backends.provider.protocol import JsonObject, Prepared
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 SIDE = 0.05
 """A side may differ by this share: services round to multiples of 8 or 16 pixels."""

@@ -22,16 +22,17 @@ not know it (two minutes: lists and reads lag behind writes)."""
 
 
 def left_s(run: RemoteRun, times: float) -> float:
-    """Seconds until what the service says is believed; 0.0 when it is. The first call begins the doubt, so that there
-    is a second look at least."""
+    """Seconds until what the service says is believed; 0.0 when it is. The first call begins the doubt, and only a
+    second reading of the same kind ends it: a 404 and then one FAILED are two first readings."""
     span = run.lane.context.number("DOUBT_S", DOUBT_S) * times
     row, now = run.row(), time.time()
+    again, run.doubted = run.doubted == times, times
     if row["doubt_at"] is None:
         run.move(row["state"], doubt_at=now)
         return span
-    if not 0.0 <= now - row["doubt_at"] < span:
-        return 0.0
-    return span - (now - row["doubt_at"])
+    if 0.0 <= now - row["doubt_at"] < span:
+        return span - (now - row["doubt_at"])
+    return 0.0 if again else span
 
 
 def look_again_s(run: RemoteRun, left: float) -> float:
@@ -41,6 +42,7 @@ def look_again_s(run: RemoteRun, left: float) -> float:
 
 def over(run: RemoteRun) -> None:
     """The service speaks well of it again."""
+    run.doubted = 0.0
     row = run.row()
     if row["doubt_at"] is not None:
         run.move(row["state"], doubt_at=None)

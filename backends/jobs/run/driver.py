@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -22,12 +24,18 @@ from backends.jobs.records import Hold
 from backends.jobs.run.engines import Engines
 from backends.jobs.run.local import LocalRun
 from backends.jobs.run.remote import RemoteRun
-from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.database import Row, Store, Transaction
 from backends.jobs.store.schema import OPEN
 from backends.provider.protocol import RemoteBackend
 from backends.provider.registry import registered
 
 log = logging.getLogger("reelwright.worker")
+
+LOOK_AT_ALL_S, LOOK_SHARE = 0.9, 50.0
+"""All open jobs are looked at so often (seconds) at most, and in 1 / LOOK_SHARE of the time at most."""
+
+CHUNK = 500
+_LOOK = "seq, id, state, cancel, needs FROM jobs WHERE"
 
 
 class _Run(Protocol):
@@ -54,6 +62,9 @@ class LaneDriver:
         self._tasks: dict[str, _Task] = {}
         self._group: anyio.abc.TaskGroup | None = None
         self._remote: LaneState | None = None
+        self._looked_at: int | None = None
+        self._look_at_all = 0.0
+        self._waiting: dict[str, set[str]] = {}
 
     async def run(self) -> None:
         """Until stopped or fenced. Adopts every open job of the lane first."""
@@ -104,48 +115,89 @@ class LaneDriver:
                 print(f"lane {self.lease.key}: {error.message}", flush=True)  # noqa: T201 - the worker's log
             await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
 
-    def refresh(self, *, told: bool = True) -> None:
+    def refresh(self) -> None:
         """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled.
 
-        told: an event has asked for it. Without one nobody's waiting time is cut short.
+        Only jobs that events since the last look name, and those that wait for one of them. All of them at first, and
+        now and then, by a time that follows what a look at all has cost.
         """
         if self._group is None:  # `run` has not begun yet, and will look itself
             return
-        rows = self.context.store.rows(
-            f"SELECT id, state, cancel, needs FROM jobs WHERE lane = ? AND {OPEN} ORDER BY seq", (self.lease.key,)
-        )
-        for job in self._tasks.keys() - {row["id"] for row in rows}:  # cancelled while they waited, or moved away
+        begun = time.monotonic()
+        whole = begun >= self._look_at_all
+        changed, resumed = self._changed()
+        rows = self._open() if whole or resumed else self._open_of(changed)
+        unseen = self._tasks.keys() if whole else self._tasks.keys() & changed
+        for job in unseen - {row["id"] for row in rows}:  # cancelled while they waited, or moved away
             if isinstance(run := self._tasks[job].run, RemoteRun):
                 run.wake()
+        if whole:
+            self._waiting.clear()
         for row in rows:
-            if row["state"] == "waiting" and not self._inputs_done(row):
-                continue
-            task = self._tasks.get(row["id"]) or self._start(row)
-            if isinstance(task.run, RemoteRun):
-                if told and (row["cancel"] or row["state"] == "queued"):  # the others have their own time to ask
-                    task.run.wake()
-            elif row["cancel"] and not cast(LocalRun, task.run).finishing:
-                task.scope.cancel()
+            self._look_at(row, told=resumed or row["id"] in changed)
+        if whole:
+            now = time.monotonic()
+            self._look_at_all = now + max(LOOK_AT_ALL_S, LOOK_SHARE * (now - begun))
+
+    def _look_at(self, row: Row, *, told: bool) -> None:
+        """told: something has happened to this job. Without that nobody's waiting time is cut short."""
+        if row["state"] == "waiting" and not self._inputs_done(row):
+            return
+        task = self._tasks.get(row["id"]) or self._start(row)
+        if isinstance(task.run, RemoteRun):
+            if told and (row["cancel"] or row["state"] == "queued"):  # the others have their own time to ask
+                task.run.wake()
+        elif row["cancel"] and not cast(LocalRun, task.run).finishing:
+            task.scope.cancel()
+
+    def _changed(self) -> tuple[set[str], bool]:
+        """The jobs, of whatever lane, that something has happened to since the last look; and whether the lane's queue
+        was let go on. Events are numbered in the order in which they were committed: the store has one writer."""
+        if self._looked_at is None:
+            row = self.context.store.row("SELECT max(seq) AS seq FROM events WHERE wake = 1")
+            self._looked_at = int(row["seq"] or 0) if row else 0
+            return set(), False
+        events = self.context.store.rows(
+            "SELECT seq, job, kind, data FROM events WHERE wake = 1 AND seq > ? ORDER BY seq", (self._looked_at,)
+        )
+        if events:
+            self._looked_at = int(events[-1]["seq"])
+        resumed = any(one["kind"] == "resume" and json.loads(one["data"])["lane"] == self.lease.key for one in events)
+        return {str(one["job"]) for one in events}, resumed
+
+    def _open(self) -> list[Row]:
+        return self.context.store.rows(f"SELECT {_LOOK} lane = ? AND {OPEN} ORDER BY seq", (self.lease.key,))
+
+    def _open_of(self, changed: set[str]) -> list[Row]:
+        """Those of the jobs that are open here, and the ones that wait for any of them."""
+        ids = list(changed.union(*(self._waiting.pop(job, ()) for job in changed)))
+        found: list[Row] = []
+        for first in range(0, len(ids), CHUNK):
+            some = ids[first : first + CHUNK]
+            # The plus keeps SQLite from walking through all that is open in the lane instead.
+            sql = f"SELECT {_LOOK} id IN ({', '.join('?' * len(some))}) AND +lane = ? AND {OPEN}"
+            found += self.context.store.rows(sql, (*some, self.lease.key))
+        return sorted(found, key=lambda row: row["seq"])
 
     def _inputs_done(self, row: Row) -> bool:
         """Let a waiting job into the queue once the jobs it needs have succeeded; fail it, unpaid, when one has not."""
         needs: list[str] = json.loads(row["needs"])
-        marks = ", ".join("?" * len(needs))
 
         def write(tx: Transaction) -> bool:
-            states = {str(need["id"]): str(need["state"]) for need in tx.rows(
-                f"SELECT id, state FROM jobs WHERE id IN ({marks})", tuple(needs)
-            )}  # fmt: skip
-            broken = [need for need in needs if states.get(need, "gone") in ("failed", "cancelled", "gone")]
-            if broken:
-                settle.fail(tx, self.hold, row["id"], _why_not_made(tx, row["id"], broken[0]))
-                return False
-            if all(state == "succeeded" for state in states.values()):
+            found = _states(tx, needs)
+            if (broken := _broken(found)) is not None:
+                settle.fail(tx, self.hold, row["id"], _why_not_made(tx, row["id"], broken))
+            elif _ready(found):
                 records.move(tx, self.hold, row["id"], "queued", phase="")
                 return True
             return False
 
-        return self.context.store.write(write)
+        states = _states(self.context.store, needs)
+        if (_ready(states) or _broken(states) is not None) and self.context.store.write(write):
+            return True
+        for need in needs:
+            self._waiting.setdefault(need, set()).add(row["id"])
+        return False
 
     def _start(self, row: Row) -> _Task:
         assert self._group is not None
@@ -184,6 +236,21 @@ class LaneDriver:
         if row["kind"] == "local":
             failure = VideoError("provider", f"an unexpected failure: {text}")
             self.context.store.write(lambda tx: settle.fail(tx, self.hold, job, failure), durable=True)
+
+
+def _states(source: Store | Transaction, needs: Sequence[str]) -> dict[str, str]:
+    """The state of each job that is needed; "gone" of one that there is not."""
+    rows = source.rows(f"SELECT id, state FROM jobs WHERE id IN ({', '.join('?' * len(needs))})", needs)
+    return dict.fromkeys(needs, "gone") | {str(row["id"]): str(row["state"]) for row in rows}
+
+
+def _ready(states: Mapping[str, str]) -> bool:
+    return all(state == "succeeded" for state in states.values())
+
+
+def _broken(states: Mapping[str, str]) -> str | None:
+    """The first job that will never give what is needed of it."""
+    return next((need for need, state in states.items() if state in ("failed", "cancelled", "gone")), None)
 
 
 def _why_not_made(tx: Transaction, job: str, need: str) -> VideoError:

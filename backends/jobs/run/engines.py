@@ -220,14 +220,18 @@ class Engines:
             await child.kill()
 
     async def _start(self) -> anyio.abc.Process:
-        return await anyio.open_process(
-            [sys.executable, "-P", "-m", "backends.jobs.run.engine_child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=self._env,
-            start_new_session=True,
-        )
+        started: anyio.abc.Process | None = None
+        with anyio.CancelScope(shield=True):  # a process whose start is broken off would be nobody's
+            started = await anyio.open_process(
+                [sys.executable, "-P", "-m", "backends.jobs.run.engine_child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=self._env,
+                start_new_session=True,
+            )
+        assert started is not None
+        return started
 
     async def close(self) -> None:
         while self._idle:

@@ -8,20 +8,19 @@ from decimal import Decimal
 from pathlib import Path
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
-from backends.jobs.money import ledger, reported_cost
-from backends.jobs.money.reported_cost import Bill, judge
+from backends.jobs.money import settle
 from backends.jobs.order.inputs import remember
 from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
 from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Transaction, to_json
+from backends.jobs.store.database import Row, Transaction
 from backends.media.hashing import sha256_now
 from backends.provider.protocol import JsonObject
-from backends.request import MediaFacts
 
 
 def finish(
@@ -98,6 +97,7 @@ def finish(
         result["export"] = str(placed[f"export{export.suffix}"])
     if row["parent"] is None:
         told += leave(context, row, result, [Path(path) for path in result["extras"][:joined]])
+    kept = artifacts.places.result_to_row(result)
     crash_point("before-succeeded")
 
     def write(tx: Transaction) -> None:
@@ -105,24 +105,7 @@ def finish(
         remember(tx, sha256, blob)
         remember_copy(tx, job, result)
         records.note(tx, job, *told)
-        booked = _bill(tx, row, cost_usd)
-        if row["kind"] == "local":  # what its steps have cost stands in their own lines
-            ledger.settle(tx, job, 0, booked.basis)
-        else:
-            reported_cost.settle(tx, row, booked)
-        words = f"{booked.words}; {compared.difference}" if compared.difference else booked.words
-        records.move(
-            tx,
-            hold,
-            job,
-            "succeeded",
-            result=to_json(result),
-            progress=1.0,
-            cost=booked.cost,
-            cost_basis=words,
-            error=None,
-            doubt_at=None,
-        )
+        settle.succeed(tx, hold, row, cost_usd, differs=compared.difference, result=kept)
 
     context.store.write(write, durable=True)
     artifacts.clear_spool(job)
@@ -134,17 +117,3 @@ def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) 
         return compare(row, came, context.catalog.find(row["model"]), further_clips)
     except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         return Comparison(notes=(f"what came could not be compared with what was asked ({type(error).__name__})",))
-
-
-def _bill(tx: Transaction, row: Row, reported: Decimal | None) -> Bill:
-    """What the job cost, and where the figure comes from."""
-    if row["kind"] == "local":
-        steps = records.cost_of_steps(tx, row["id"])
-        return Bill(steps, "free", "the sum of its steps") if steps else Bill(0, "free", "free")
-    if (said := judge(reported, ledger.reserved(tx, row["id"]))) is not None:
-        return said
-    if row["est_high"] is None:
-        return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
-    if row["est_low"] is None:  # there is no price, and what the asker would pay at most was held
-        return Bill(int(row["est_high"]), "reservation", "the most that was allowed: the provider reports no cost")
-    return Bill(int(row["est_high"]), "computed", "computed from the list price")

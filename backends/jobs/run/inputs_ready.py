@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
 
 from anyio import to_thread
 
@@ -13,8 +12,9 @@ from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.files.places import inputs_to_row
 from backends.jobs.money import ledger
-from backends.jobs.order import legal, lora_files
+from backends.jobs.order import legal, lora_files, made_of
 from backends.jobs.order.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending, told_of
 from backends.jobs.records import Hold
 from backends.jobs.store import codec
@@ -28,7 +28,7 @@ FETCH_TIMEOUT_S = 300.0
 
 async def ready(context: Context, hold: Hold, row: Row) -> Prepared:
     """The prepared request with all its files. VideoError (uncharged) when an input turns out unusable."""
-    entries = cast("dict[str, JsonObject]", json.loads(row["inputs"]))
+    entries = context.artifacts.places.inputs_of(row)
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     if any(is_pending(entry) for entry in entries.values()):
         try:
@@ -74,7 +74,7 @@ async def _settle(
             "now that the input is known, the clip would cost more than was reserved for it "
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
-    fresh = lora_files.carry(prepared, legal.prepare(checked))
+    fresh = made_of.carry(prepared, lora_files.carry(prepared, legal.prepare(checked)))
     _keep(context, hold, row, entries, fresh, told)
     return entries, fresh
 
@@ -84,7 +84,7 @@ def _keep(
 ) -> None:
     def write(tx: Transaction) -> None:
         check_there(entries)
-        columns = {"inputs": to_json(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
+        columns = {"inputs": inputs_to_row(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
         records.move(tx, hold, row["id"], row["state"], **columns)
         records.note(tx, row["id"], *prepared.notes, *told)
 

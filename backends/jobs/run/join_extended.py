@@ -11,6 +11,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.jobs.context import Context
 from backends.jobs.order.chain import JOINER
 from backends.jobs.order.inputs import assets_of
@@ -18,7 +19,6 @@ from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
 from backends.provider.protocol import Asset, Prepared
-from backends.request import MediaFacts
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -
     if row["task"] != "extend":
         return Whole(clip)
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
-    source = assets_of(json.loads(row["inputs"])).get("source_clip")
+    source = assets_of(context.artifacts.places.inputs_of(row)).get("source_clip")
     facts = await to_thread.run_sync(context.sandbox.check, clip)
     if source is None or not only_the_new_part(facts, source.facts, prepared.request.duration_s or 0.0):
         return Whole(clip)

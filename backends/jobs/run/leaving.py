@@ -28,7 +28,7 @@ from backends.jobs.files.private import private_folder
 from backends.jobs.files.signed import copy_of, given_out, record_of, unsigned
 from backends.jobs.order.inputs import remember
 from backends.jobs.run import sources
-from backends.jobs.store.database import Row, Transaction, to_json
+from backends.jobs.store.database import Row, Transaction
 from backends.media.hashing import is_intact, sha256_now
 from backends.media.provenance.manifest import Made, Part, name_of
 from backends.provider.protocol import JsonObject
@@ -46,7 +46,7 @@ def leave(context: Context, row: Row, result: JsonObject, joined: Sequence[Path]
     told = sign(context, row, result, joined)
     told += publish(context, row, result)
     with suppress(VideoError, OSError, ArithmeticError):  # a warning ends no job
-        told += filter(None, [clearing.warning(context.store, context.artifacts)])
+        told += filter(None, [clearing.warning(context.store, context.artifacts, row["id"])])
     return told
 
 
@@ -86,7 +86,7 @@ def give_again(context: Context, row: Row) -> str:
 
     VideoError("storage") when it cannot be written or the kept clip is gone.
     """
-    result = cast("JsonObject", json.loads(row["result"]))
+    result = context.artifacts.places.result_of(row)
     if not given_out(result)[0].exists():
         raise VideoError("storage", f"its kept clip is gone from {Path(result['file']).parent}, and the job has ended")
     if not record_of(result) and "cleared_at" not in result:
@@ -98,8 +98,10 @@ def give_again(context: Context, row: Row) -> str:
         if "published" not in result:
             raise VideoError("storage", told[0])
 
+    kept = context.artifacts.places.result_to_row(result)
+
     def write(tx: Transaction) -> None:
-        tx.run("UPDATE jobs SET result = ? WHERE id = ? AND state = 'succeeded'", (to_json(result), row["id"]))
+        tx.run("UPDATE jobs SET result = ? WHERE id = ? AND state = 'succeeded'", (kept, row["id"]))
         remember_copy(tx, row["id"], result)
 
     context.store.write(write)

@@ -18,7 +18,7 @@ from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.run.finish import finish
 from backends.jobs.run.inputs_ready import ready
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Transaction, to_json
+from backends.jobs.store.database import Row, Transaction
 
 MAX_ATTEMPTS = 3
 _PROGRESS_EVERY_S = 0.5
@@ -68,7 +68,8 @@ class LocalRun:
             await self._make(self._row())
             return
         self.finishing = True
-        self._move("finishing", phase="saving the clip", result=to_json({"output": codec.output_to_json(output)}))
+        result = self.context.artifacts.places.result_to_row({"output": codec.output_to_json(output)})
+        self._move("finishing", phase="saving the clip", result=result)
         crash_point("finishing")
         work = partial(
             finish,

@@ -24,7 +24,7 @@ from backends.jobs import records, recovery
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.lanes.state import LaneState
-from backends.jobs.money import ledger, settle
+from backends.jobs.money import ledger, limits, settle
 from backends.jobs.run import arrival, cancelling, doubt, lookup, submission
 from backends.jobs.run.download import BackOff, pause
 from backends.jobs.run.inputs_ready import ready
@@ -59,6 +59,7 @@ class RemoteRun:
         self.cancel_sent = False
         self.unclear_since: float | None = None
         self.looks = 0
+        self.doubted = 0.0
         self._inside = False
         self._surprises = BackOff()
         self._cancel_at = 0.0
@@ -273,7 +274,7 @@ class RemoteRun:
             self.fail(error)
             return
         wait = min(60.0, error.retry_after_s or 60.0)
-        self.move("queued", not_before=time.time() + wait, phase=f"waits for the day's limit: {error.message}"[:200])
+        self.move("queued", not_before=time.time() + wait, phase=f"{limits.WAITS}: {error.message}"[:200])
 
     async def _post(self, prepared: Prepared, refs: dict[str, Ref]) -> None:
         """The one paid POST, shielded: whatever happens here, its answer is written down."""
@@ -302,7 +303,8 @@ class RemoteRun:
         columns: dict[str, Any] = {}
         if done.handle is not None:
             columns = {"handle": to_json(codec.handle_to_json(done.handle)), "remote_id": done.handle.remote_id}
-        result = to_json({"files": [codec.file_to_json(file) for file in done.files], "cost_usd": _text(done.cost_usd)})
+        files = [codec.file_to_json(file) for file in done.files]
+        result = self.lane.context.artifacts.places.result_to_row({"files": files, "cost_usd": _text(done.cost_usd)})
         self.move("downloading", durable=True, accepted_at=now, remote_done_at=now, result=result, **columns)
 
     # submitting
@@ -396,7 +398,7 @@ class RemoteRun:
                 "downloading",
                 durable=True,
                 remote_done_at=time.time(),
-                result=to_json(result),
+                result=self.lane.context.artifacts.places.result_to_row(result),
                 phase="downloading the clip",
                 **columns,
             )

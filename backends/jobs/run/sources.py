@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from backends.jobs.files.places import Places
+from backends.jobs.files.signed import record_of
 from backends.jobs.store.database import Row, Store
 from backends.media.provenance.manifest import TRAINED, WITH_TRAINED, Part, SourceType
 
@@ -56,7 +58,7 @@ def parts_of(store: Store, row: Row, joined: Sequence[Path] = ()) -> tuple[list[
 
     The clip of a job is named by its signed copy, so that what is known of that one comes with it.
     """
-    entries = cast("dict[str, dict[str, Any]]", json.loads(row["inputs"]))
+    entries = Places.of(store).inputs_of(row)
     parts: list[Part] = []
     for number, (place, entry) in enumerate(entries.items()):
         if path := _file(store, entry):
@@ -71,7 +73,7 @@ def _file(store: Store, entry: Mapping[str, Any]) -> str:
     job = entry.get("from_job") or entry.get("job")
     row = store.row("SELECT result FROM jobs WHERE id = ?", (job,)) if job else None
     if row is not None and row["result"]:
-        signed = cast("Mapping[str, Any]", json.loads(row["result"]).get("signed") or {})
+        signed = record_of(Places.of(store).result_of(row))
         if signed.get("embedded") and Path(str(signed["file"])).exists():
             return str(signed["file"])
     return str(entry.get("path") or "")

@@ -22,7 +22,7 @@ from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.lanes.state import LaneState
-from backends.jobs.money import ledger, reported_cost
+from backends.jobs.money import reported_cost, settle
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json
 from backends.provider.protocol import Handle
@@ -164,13 +164,7 @@ def make_uncertain(run: RemoteRun, why: str) -> None:
         f"{'. ' + said if said else ''}"
     )
 
-    def write(tx: Transaction) -> None:
-        ledger.hold(tx, run.job)
-        records.note(tx, run.job, text)
-        error = VideoError("submit_unknown", text, charged="unknown")
-        records.move(tx, run.lane.hold, run.job, "uncertain", phase="needs a person", error=to_json(error.to_json()))
-
-    run.lane.context.store.write(write, durable=True)
+    run.lane.context.store.write(lambda tx: settle.leave_to_person(tx, run.lane.hold, run.job, text), durable=True)
 
 
 def may_ask_again(error: VideoError) -> bool:

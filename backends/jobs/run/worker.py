@@ -23,6 +23,7 @@ from backends.jobs.context import Context, program_version
 from backends.jobs.lanes import lanes, rotation
 from backends.jobs.lanes.lanes import Lease
 from backends.jobs.lanes.pulse import Pulse
+from backends.jobs.money import books
 from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
@@ -60,6 +61,7 @@ class Worker:
         self._pruner = Pruner(context.store)
         self._refused: dict[str, float] = {}
         self._stopping = False
+        self._books_checked = False
 
     def stop(self) -> None:
         self._stopping = True
@@ -87,16 +89,17 @@ class Worker:
                         latest = self._latest_wake()
                         if due:
                             await self.engines.tidy()
-                        if (told := latest != waked) or due:
+                        if latest != waked or due:
                             waked, looked = latest, now
                             await self._take_lanes(group, START_WAIT_S if first else 0.0)
                             first = False
                             self._hand_over()
                             for driver in list(self.drivers.values()):
-                                driver.refresh(told=told)
+                                driver.refresh()
                     if self._quiet():
                         if due:
                             await to_thread.run_sync(self._pruner.step)
+                            await to_thread.run_sync(self._check_books)
                         patience = idle_s if self.drivers else min(idle_s, EMPTY_S)
                         if now - quiet_since >= patience:
                             if self._leave():
@@ -112,6 +115,14 @@ class Worker:
                 for driver in list(self.drivers.values()):
                     self._let_go(driver.lease)
                 self.drivers.clear()
+
+    def _check_books(self) -> None:
+        """Once in this worker's life: what does not agree is told in the log, and by `reelwright jobs verify`."""
+        if self._books_checked:
+            return
+        self._books_checked = True
+        for fault in books.faults(self.context.store):
+            log.error("the money's books do not agree (reelwright jobs verify): %s", fault)
 
     def _latest_wake(self) -> int:
         row = self.context.store.row("SELECT max(seq) AS seq FROM events WHERE wake = 1")

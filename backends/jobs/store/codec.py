@@ -8,8 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+from backends.facts import MediaFacts
 from backends.provider.protocol import Asset, Handle, JsonObject, Output, Prepared, Ref, RemoteFile
-from backends.request import MediaFacts, VideoRequest
+from backends.request import VideoRequest
 
 
 def facts_to_json(facts: MediaFacts) -> JsonObject:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from backends.errors import VideoError
@@ -21,12 +22,17 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 def file_system(path: Path, mounts: Path = MOUNTS) -> str:
     """The type of the file system that holds `path` ("ext4", "nfs4", "fuse.sshfs"); "" where it can't be known."""
     try:
-        lines = mounts.read_bytes().splitlines()
+        listed = mounts.read_bytes()
     except OSError:
         return ""
-    place = os.path.realpath(path)
+    return _kind(listed, os.path.realpath(path))
+
+
+@lru_cache(16)
+def _kind(listed: bytes, place: str) -> str:
+    """The same, of the kernel's list as it was read: every submit asks for it."""
     best, kind = "", ""
-    for line in lines:
+    for line in listed.splitlines():
         left, _, right = line.partition(b" - ")
         fields = left.split()
         if len(fields) < 5 or not right:

@@ -5,11 +5,13 @@ Money is kept in whole micro-dollars (INTEGER), so that sums are exact; times ar
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 """The version this program writes."""
 
-MIN_READER = 1
-"""The oldest program version that may still use a store of VERSION; an older one says so and writes nothing."""
+MIN_READER = 4
+"""The oldest program version that may still use a store of VERSION; an older one says so and writes nothing. Version 4
+knows files by their names and jobs that were moved into the archive; earlier ones would look for paths, and would pay
+again for a request that the archive answers."""
 
 OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
 """SQL: jobs that a driver still has to do something for. Word for word the condition of the index `jobs_open`, since
@@ -66,6 +68,25 @@ def _sums(row: str, sign: str) -> str:
 
 
 SPENT = _SPENT.format(add_new=_sums("new", ""), take_old=_sums("old", "-"))
+
+ARCHIVE = """
+CREATE TABLE archived(                  -- what stays here of a job whose rows were moved into the archive
+  id TEXT PRIMARY KEY,
+  principal TEXT NOT NULL,
+  request_key TEXT,                     -- NULL where the key may be used again
+  at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX archived_key ON archived(principal, request_key) WHERE request_key IS NOT NULL;
+CREATE TABLE archived_spent(            -- the sums of the ledger's lines that were moved there
+  day TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  label TEXT NOT NULL,
+  lines INTEGER NOT NULL,
+  settled INTEGER NOT NULL,
+  PRIMARY KEY(day, provider, label)
+) STRICT, WITHOUT ROWID;
+"""
+"""The table `spent` counts the money of archived jobs too."""
 
 INDEXES = f"""
 CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
@@ -176,6 +197,7 @@ CREATE TABLE blobs(sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL, at REAL NOT NUL
 """
     + LEDGER
     + SPENT
+    + ARCHIVE
     + INDEXES
 )
 
@@ -200,5 +222,6 @@ INSERT INTO ledger SELECT job, provider, lane, label, day, state, max(0, reserve
 DROP TABLE ledger_1;
 """,
     2: "ALTER TABLE lanes ADD COLUMN trouble_kind TEXT NOT NULL DEFAULT '';",
+    3: ARCHIVE,
 }
 """From version N to N + 1: the statements to run, all in one transaction."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from backends.errors import Charged, VideoError
-from backends.provider.answer import at, dollars, listed, number, table, text
+from backends.provider.answer import Answer, at, dollars, listed, number, table, text
 from backends.provider.outcome import clock_lead_s, made_at
 from backends.provider.placing import marked
 from backends.provider.protocol import (
@@ -29,17 +28,15 @@ from backends.provider.protocol import (
     Sighting,
 )
 from backends.provider.rest import Rest, RestBackend
+from backends.provider.timing import Timing
 from backends.request import VideoRequest
-
-if TYPE_CHECKING:
-    from backends.provider.channel import Answer
-    from backends.provider.transport import Timing
 
 
 class PaidBackend(RestBackend):
     rest = Rest(
         provider="paid", name="the paid service", key="PAID_API_KEY", address="PAID_BASE_URL", url="",
-        task="jobs/{id}", progress=("progress",), queue=("queue_position",), seed=("seed",),
+        task="jobs/{id}", progress=("progress",), queue=("queue_position",), seed=("seed",), cost=("cost_usd",),
+        estimate=("est_cost_usd",),
         states={word: word for word in ("queued", "running", "succeeded", "failed", "cancelled")},
         kinds={
             "not_found": "invalid_request", "rate_limited": "rate_limited", "concurrency": "concurrency",
@@ -57,8 +54,6 @@ class PaidBackend(RestBackend):
         super().__init__(env, base_url)
 
     def timing(self, env: Mapping[str, str]) -> Timing:
-        from backends.provider.transport import Timing
-
         wait = _seconds(env, "PAID_TIMEOUT_S", 30.0)
         return Timing(wait, wait, wait, wait, _seconds(env, "PAID_CONNECT_TIMEOUT_S", 5.0))
 
@@ -70,15 +65,8 @@ class PaidBackend(RestBackend):
         return replace(made, body={**body, "source_job": parent.remote_id}, uploads=marked(body))
 
     async def upload(self, prepared: Prepared, asset: Asset) -> Ref:
-        headers = {**self.media_headers(), "content-type": asset.facts.mime}
-        url, content = self.channel.url("uploads"), asset.path.read_bytes()
-        answer = await self.channel.exchange("POST", url, charged="no", content=content, headers=headers, upload=True)
-        if not answer.ok:
-            raise self.service.free_answer(answer.status, self.channel.reading(answer), "no")
+        answer = await self.channel.upload("uploads", asset.path.read_bytes(), asset.facts.mime)
         return Ref(text(at(answer.json, "ref")), number(at(answer.json, "expires_at")))
-
-    def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
-        return Handle(name, est_cost_usd=dollars(at(answer.json, "est_cost_usd")))
 
     def files(self, answer: Answer) -> tuple[RemoteFile, ...]:
         found: list[RemoteFile] = []
@@ -87,9 +75,6 @@ class PaidBackend(RestBackend):
             url, own = text(file.get("url")), file.get("authorised") is True
             found.append(RemoteFile(url, mime=text(file.get("mime")), authorised=own, role=role))
         return tuple(found)
-
-    def cost(self, answer: Answer) -> Decimal | None:
-        return dollars(at(answer.json, "cost_usd"))
 
     def failure(self, answer: Answer) -> VideoError:
         charged: Charged = "no" if at(answer.json, "charged") is False else "yes"
@@ -100,9 +85,7 @@ class PaidBackend(RestBackend):
         answer = await self.channel.ask("POST", path, charged="unknown", accept=frozenset({404, 409}))
         if self.told(answer).code in ("already_ended", "cancel_unsupported"):
             return Cancelled("unsupported", "yes", self.told(answer).message)
-        if not answer.ok:
-            raise self.service.free_answer(answer.status, self.channel.reading(answer), "unknown")
-        billed = cast("Charged", text(at(answer.json, "billed")))
+        billed = cast("Charged", text(at(self.channel.granted(answer, "unknown").json, "billed")))
         return Cancelled("stopped" if at(answer.json, "outcome") == "stopped" else "requested", billed)
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:

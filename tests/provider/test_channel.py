@@ -14,13 +14,14 @@ import pytest
 
 from backends.errors import VideoError
 from backends.provider.answer import at, dollars, number, share, text, whole
+from backends.provider.border import is_id
 from backends.provider.channel import Answer, Channel, Timing
 from backends.provider.outcome import Service, Told
 from backends.provider.placing import filled, inputs_by_field, marked, place_media
 from backends.provider.protocol import Prepared
 from backends.provider.sending import Takes, sendable
 from backends.request import build_request
-from tests.cloud.http_cases import HURRY_S, PATIENCE_S, PLAIN, UNCLEAR, asset, still, title, unclear, unreachable
+from tests.cloud.http_cases import HURRY_S, PATIENCE_S, asset, still, unclear, unreachable
 from tests.fakes import FakeServer, tiny_clip
 
 KEY = "sk-http-alpha-987654"
@@ -71,24 +72,11 @@ async def refusal(server: FakeServer, outcome: dict[str, Any]) -> VideoError:
     return caught.value
 
 
-@pytest.mark.parametrize("outcome", UNCLEAR, ids=title)
-async def test_a_paid_post_without_a_clear_answer_is_unknown(server: FakeServer, outcome: dict[str, Any]) -> None:
-    unclear(await refusal(server, outcome))
-
-
 async def test_an_answer_that_cannot_be_read_is_told_as_such(server: FakeServer) -> None:
     """Not JSON: it is not handed on as a job without an id."""
     error = await refusal(server, {"truncate": 12, "no_length": True})
     unclear(error)
     assert "an answer that is not JSON" in error.message
-
-
-@pytest.mark.parametrize(("status", "kind"), [*PLAIN, (429, "quota"), (418, "invalid_request")])
-async def test_a_refused_post_is_uncharged(server: FakeServer, status: int, kind: str) -> None:
-    error = await refusal(server, {"status": status, "code": "x1"})
-    assert (error.kind, error.retryable, error.charged, error.http_status) == (kind, False, "no", status)
-    assert error.message.startswith(f"Acme refused ({status} x1): the service says x1; ")
-    assert error.provider_code == "x1"
 
 
 async def test_only_a_limit_that_is_documented_as_one_is_tried_again(server: FakeServer) -> None:
@@ -137,36 +125,6 @@ async def test_a_paid_post_never_uses_a_kept_connection(server: FakeServer) -> N
     assert len(set(posts)) == 3 and len(set(asked)) == 1
 
 
-@pytest.mark.parametrize(
-    ("outcome", "kind", "retryable"),
-    [
-        ({"status": 500}, "provider", True),
-        ({"status": 302}, "provider", True),
-        ({"status": 429}, "rate_limited", True),
-        ({"status": 401}, "auth", False),
-        ({"status": 404}, "not_found", False),
-        ({"status": 410}, "not_found", False),
-        ({"status": 422}, "invalid_request", False),
-        ({"reset": "before"}, "network", True),
-        ({"lose": True}, "network", True),
-        ({"hang": True}, "timeout", True),
-        ({"truncate": 3}, "network", True),
-        ({"truncate": 5, "no_length": True}, "provider", True),
-    ],
-    ids=str,
-)
-async def test_a_free_question_says_nothing_of_the_charge(
-    server: FakeServer, outcome: dict[str, Any], kind: str, retryable: bool
-) -> None:
-    async with channel(server.url, free_s=HURRY_S if outcome.get("hang") else PATIENCE_S) as open_:
-        job = text(at((await open_.post_paid("jobs", BODY)).json, "id"))
-        server.script("status", outcome)
-        with pytest.raises(VideoError) as caught:
-            await open_.ask("GET", f"jobs/{job}", charged="unknown")
-    error = caught.value
-    assert (error.kind, error.retryable, error.charged) == (kind, retryable, "unknown")
-
-
 async def test_the_services_own_words_in_an_unclear_answer_are_told(server: FakeServer) -> None:
     for outcome, words in (
         (
@@ -210,13 +168,6 @@ async def test_a_key_goes_to_its_own_host_alone(server: FakeServer) -> None:
             await open_.ask("GET", "https://elsewhere.invalid/jobs", charged="no")
 
 
-async def test_a_key_that_no_header_can_hold_is_told_without_it() -> None:
-    for key in ("sk-\nnew", "sk-ü-long", "sk with space"):
-        with pytest.raises(VideoError, match="ACME_KEY holds characters") as caught:
-            Channel(Service("Acme", "ACME_KEY", (key,)), "https://acme.invalid", dict, told)
-        assert caught.value.kind == "auth" and key not in caught.value.message
-
-
 async def test_the_persons_proxy_holds_but_not_on_this_machine(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +188,8 @@ async def test_reading_is_tolerant() -> None:
         0.4, 0.4, 0.4, 0.45, 1.0, 1.0, 0.0, None, None, None, None,
     ]  # fmt: skip
     assert (number("1e999"), whole("3.5"), whole(4.0), text(True), text(3)) == (None, None, 4, "", "3")
+    assert (text(1e30), text(-0.01), text(10**39)) == ("", "", str(10**39)), "an id that was a float is no id"
+    assert [is_id(name) for name in ("-1000", "1000", "-a1", "")] == [False, True, True, False]
     assert dollars("0.35") == Decimal("0.35") and dollars("NaN") is None and dollars(None) is None
 
 

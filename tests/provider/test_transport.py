@@ -210,6 +210,7 @@ async def test_googles_upload_stays_on_its_own_host(spill: Spill, tmp_path: Path
 
 
 def test_both_libraries_fail_by_the_same_names() -> None:
-    ours, theirs = transport.HTTPX, transport.failures_of_httpx2()
+    ours, theirs = transport.HTTPX, transport.httpx2_library()
+    assert [error.__name__ for error in ours.failures] == [error.__name__ for error in theirs.failures]
     assert [error.__name__ for error in ours.not_sent] == [error.__name__ for error in theirs.not_sent]
     assert ours.timeouts == (httpx.TimeoutException,) and theirs.timeouts == (httpx2.TimeoutException,)

@@ -1,4 +1,4 @@
-"""`provider.rest`: every fate of a POST, and what a provider over it gets without a line of its own."""
+"""`provider.rest`: the fates of a POST, and what a provider over it gets without a line of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backends.provider.outcome import Told
 from backends.provider.protocol import Handle
 from backends.provider.rest import Rest, RestBackend
 from tests.cloud import polled_cases
-from tests.cloud.http_cases import JOB, PLAIN, UNCLEAR, Subject, asked, title, unreachable
+from tests.cloud.http_cases import FATES, JOB, PLAIN, Subject, asked, title, unreachable
 from tests.fakes import FakeServer
 
 ENV = {"LUMAAI_API_KEY": "luma-key-0123456789-secret"}
@@ -69,7 +69,7 @@ async def bare(server: FakeServer) -> AsyncIterator[Subject]:
     await backend.aclose()
 
 
-@pytest.mark.parametrize("outcome", UNCLEAR, ids=title)
+@pytest.mark.parametrize("outcome", FATES, ids=title)
 async def test_an_unclear_post_is_unknown_and_made_once(bare: Subject, outcome: dict[str, Any]) -> None:
     await polled_cases.is_unclear(bare, MODEL, outcome)
 

@@ -1,0 +1,257 @@
+"""Old jobs out of the way: their rows move into the archive, a second store beside the first (`archive.db`).
+
+What a job cost stays in the sums, its key still answers the same request, and whoever names the job brings its rows
+back. Its files stay where they are. Never moved: a job that is open, uncertain, or failed though it may be paid; one
+that a job which stays was made from; one whose money is not settled.
+
+Two files cannot be changed in one transaction. So the rows are copied first; then, in one transaction of the store that
+looks at each row again, they are taken out. A copy whose rows stay there after all, or were brought back, is passed
+over: the store's table `archived` says which jobs the archive holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.errors import VideoError
+from backends.jobs import records, upkeep
+from backends.jobs.ancestry import made_from, without_ancestors
+from backends.jobs.crashpoints import crash_point
+from backends.jobs.store import archive_file
+from backends.jobs.store.database import Row, Store, Transaction
+from backends.jobs.store.moving import put
+from backends.jobs.views import FINAL, JobPage
+
+YOUNGEST_S = 7 * 86400.0
+"""Younger jobs stay: a service's own list may still show them, and they are looked for there."""
+
+PAGE, BATCH = 5000, 200
+LINES = "job = :job OR (job > :job || '#' AND job < :job || '$')"
+"""SQL: the ledger's lines of a job, those of its earlier requests (JOB#1) too."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """path: of the file. jobs: how many were moved, or would be."""
+
+    path: Path
+    jobs: int
+
+
+def plan(store: Store, older_s: float) -> frozenset[str]:
+    """The jobs that `archive` would move: those that ended so many seconds ago and that nothing here needs.
+
+    VideoError("invalid_request") for less than a week.
+    """
+    return _plan(store, older_s).jobs
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """jobs: those that go. before: their ends lie before that (POSIX seconds). newest: the last job (its seq) that was
+    looked at."""
+
+    jobs: frozenset[str]
+    before: float
+    newest: int
+
+
+def _plan(store: Store, older_s: float) -> _Plan:
+    if older_s < YOUNGEST_S:
+        raise VideoError("invalid_request", "jobs that ended within the last 7 days stay: --older-than is 7d or more")
+    before = time.time() - older_s
+    going: set[str] = set()
+    sources: dict[str, frozenset[str]] = {}
+    newest = 0
+    for row in _every_job(store):
+        newest = int(row["seq"])
+        sources[row["id"]] = made_from(row)
+        if _may_go(row, before):
+            going.add(row["id"])
+    unsettled = store.rows("SELECT job FROM ledger WHERE state NOT IN ('settled', 'released')")
+    going -= {str(row["job"]).partition("#")[0] for row in unsettled}
+    return _Plan(without_ancestors(sources, going, sources.keys() - going), before, newest)
+
+
+def _every_job(store: Store) -> Iterator[Row]:
+    """Each job by its order, a few thousand read at a time."""
+    columns, after = "seq, id, parent, state, cost, error, inputs, needs, ended_at", 0
+    while rows := store.rows(f"SELECT {columns} FROM jobs WHERE seq > ? ORDER BY seq LIMIT {PAGE}", (after,)):
+        yield from rows
+        after = int(rows[-1]["seq"])
+
+
+def _may_go(row: Row, before: float) -> bool:
+    return row["state"] in FINAL and (row["ended_at"] or time.time()) < before and upkeep.is_over(row)
+
+
+def archive(store: Store, older_s: float) -> Archive:
+    """Move them. May be ended at any moment and run again: nothing is lost or counted twice."""
+    planned, moved = _plan(store, older_s), 0
+    ids = sorted(planned.jobs)
+    if not ids:
+        return Archive(archive_file.path_of(store), 0)
+    with _opened(store) as kept:
+        for first in range(0, len(ids), BATCH):
+            moved += _move(store, kept, ids[first : first + BATCH], planned)
+        return Archive(kept.path, moved)
+
+
+def _move(store: Store, kept: Store, ids: Sequence[str], planned: _Plan) -> int:
+    copies = {job: _rows_of(store, job) for job in ids}
+
+    def copy(tx: Transaction) -> None:
+        for job, rows in copies.items():
+            _delete(tx, job)  # a copy from before it was brought back
+            for table, found in rows.items():
+                put(tx, table, found)
+
+    kept.write(copy, durable=True)
+    crash_point("archive-copied")
+    return store.write(lambda tx: _take_out(tx, copies, planned), durable=True)
+
+
+Rows = Mapping[str, list[Row]]
+"""Everything that a store holds of one job, by table."""
+
+
+def _rows_of(source: Store | Transaction, job: str) -> Rows:
+    return {
+        "jobs": source.rows("SELECT * FROM jobs WHERE id = ?", (job,)),
+        "events": source.rows("SELECT * FROM events WHERE job = ? ORDER BY seq", (job,)),
+        "ledger": source.rows(f"SELECT * FROM ledger WHERE {LINES} ORDER BY job", {"job": job}),
+    }
+
+
+def _take_out(tx: Transaction, copies: Mapping[str, Rows], planned: _Plan) -> int:
+    """Remove the jobs that are still what was copied, and over, and that no job which came meanwhile was made from."""
+    added = tx.rows("SELECT id, parent, inputs, needs FROM jobs WHERE seq > ?", (planned.newest,))
+    needed = {source for row in added for source in made_from(row)}
+    going = [
+        job
+        for job, rows in copies.items()
+        if job not in needed and _is_over(rows, planned.before) and _rows_of(tx, job) == rows
+    ]
+    for job in going:
+        _remove(tx, copies[job])
+    return len(going)
+
+
+def _is_over(rows: Rows, before: float) -> bool:
+    """Whether the job (if it is there at all) may go by itself, and its money is settled."""
+    settled = all(line["state"] in ("settled", "released") for line in rows["ledger"])
+    return settled and any(_may_go(row, before) for row in rows["jobs"])
+
+
+def _remove(tx: Transaction, rows: Rows) -> None:
+    (job,) = rows["jobs"]
+    _delete(tx, job["id"])
+    key = job["request_key"] if job["matchable"] else None
+    tx.run("INSERT INTO archived VALUES (?, ?, ?, ?)", (job["id"], job["principal"], key, time.time()))
+    _count(tx, rows["ledger"], 1)
+
+
+def _delete(tx: Transaction, job: str) -> None:
+    tx.run(f"DELETE FROM ledger WHERE {LINES}", {"job": job})
+    tx.run("DELETE FROM events WHERE job = ?", (job,))
+    tx.run("DELETE FROM jobs WHERE id = ?", (job,))
+
+
+def _count(tx: Transaction, lines: Sequence[Row], sign: int) -> None:
+    """Let the ledger's lines, which have gone (sign 1) or come back (-1), stand in both sums as before."""
+    for line in lines:
+        settled = sign * int(line["settled"]) if line["state"] == "settled" else 0
+        tx.run(
+            "INSERT INTO archived_spent VALUES (?, ?, ?, ?, ?) ON CONFLICT(day, provider, label) DO UPDATE SET "
+            "lines = lines + excluded.lines, settled = settled + excluded.settled",
+            (line["day"], line["provider"], line["label"], sign, settled),
+        )
+        tx.run(
+            "UPDATE spent SET settled = settled + ? WHERE day = ? AND provider = ?",
+            (settled, line["day"], line["provider"]),
+        )
+    if sign < 0:
+        tx.run("DELETE FROM archived_spent WHERE lines = 0 AND settled = 0")
+
+
+# back again
+
+
+def job_row(store: Store, job: str, principal: str) -> Row | None:
+    """A job's row; one that was archived is brought back first. None where there is no such job of that person.
+
+    VideoError("storage") when it was archived and the archive cannot be read.
+    """
+    sql, params = "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job, principal)
+    row = store.row(sql, params)
+    if row is None and store.row("SELECT 1 FROM archived WHERE id = ? AND principal = ?", params) is not None:
+        bring_back(store, [job])
+        row = store.row(sql, params)
+    return row
+
+
+def bring_back_same(store: Store, principal: str, request_key: str) -> bool:
+    """Bring the job back that a request's key names; whether there is one in the archive."""
+    row = store.row("SELECT id FROM archived WHERE principal = ? AND request_key = ?", (principal, request_key))
+    if row is not None:
+        bring_back(store, [str(row["id"])])
+    return row is not None
+
+
+def bring_back(store: Store, jobs: Collection[str]) -> None:
+    """Put the rows of archived jobs back into the store, each with its steps and the job that it is a step of."""
+    if not archive_file.path_of(store).exists():
+        raise VideoError(
+            "storage",
+            f"job {next(iter(jobs))} was archived, and {archive_file.path_of(store)} is gone: put that file back",
+        )
+    with _opened(store) as kept:
+        copies = {job: _rows_of(kept, job) for job in _families(kept, jobs)}
+        if missing := [job for job in jobs if not copies.get(job, {}).get("jobs")]:
+            raise VideoError("storage", f"job {missing[0]} was archived, and {kept.path} does not hold it")
+        store.write(lambda tx: _put_back(tx, copies), durable=True)
+
+
+def _families(kept: Store, jobs: Collection[str]) -> list[str]:
+    marks = ", ".join("?" * len(jobs))
+    rows = kept.rows(
+        f"SELECT id FROM jobs WHERE id IN ({marks}) OR parent IN ({marks}) OR id IN "
+        f"(SELECT parent FROM jobs WHERE id IN ({marks}))",
+        (*jobs, *jobs, *jobs),
+    )
+    return [str(row["id"]) for row in rows]
+
+
+def _put_back(tx: Transaction, copies: Mapping[str, Rows]) -> None:
+    for job, rows in copies.items():
+        if not tx.run("DELETE FROM archived WHERE id = ?", (job,)):
+            continue  # somebody else has brought it back
+        for table, found in rows.items():
+            put(tx, table, found)
+        _count(tx, rows["ledger"], -1)
+
+
+def page(
+    store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
+) -> JobPage:
+    """Archived jobs, newest first, and the money of all jobs, as `records.page` gives those that are not archived."""
+    spend = records.spend(store)
+    if not archive_file.path_of(store).exists():
+        return JobPage(jobs=[], folder=None, cursor=None, spend=spend)
+    with _opened(store) as kept:
+        found = records.page(kept, principal, state=state, label=label, limit=limit, cursor=cursor)
+    there = [row for row in found.jobs if store.row("SELECT 1 FROM archived WHERE id = ?", (row.job_id,)) is not None]
+    return found.model_copy(update={"jobs": there, "spend": spend})
+
+
+@contextmanager
+def _opened(store: Store) -> Generator[Store]:
+    kept = Store(archive_file.path_of(store))
+    try:
+        yield kept
+    finally:
+        kept.close()

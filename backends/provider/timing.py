@@ -1,0 +1,22 @@
+"""How long the calls to a paid service may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONNECT_S = 10.0
+PAID_TOTAL_S = 75.0
+"""For the whole paid POST. Below the 90 s after which a look-up of an unclear one is believed."""
+FREE_TOTAL_S = 60.0
+UPLOAD_TOTAL_S = 600.0
+
+
+@dataclass
+class Timing:
+    """Seconds for a whole call. read: without a byte. Tests shorten them."""
+
+    paid_s: float = PAID_TOTAL_S
+    free_s: float = FREE_TOTAL_S
+    upload_s: float = UPLOAD_TOTAL_S
+    read_s: float = PAID_TOTAL_S
+    connect_s: float = CONNECT_S
