@@ -16,7 +16,6 @@ from backends.provider.answer import Answer, at, dollars, listed, number, table,
 from backends.provider.outcome import clock_lead_s, made_at
 from backends.provider.placing import marked
 from backends.provider.protocol import (
-    Access,
     Asset,
     Cancelled,
     Handle,
@@ -31,6 +30,8 @@ from backends.provider.rest import Rest, RestBackend
 from backends.provider.timing import Timing
 from backends.request import VideoRequest
 
+WAITS = {"TIMEOUT": 30.0, "CONNECT_TIMEOUT": 5.0}
+
 
 class PaidBackend(RestBackend):
     rest = Rest(
@@ -43,7 +44,8 @@ class PaidBackend(RestBackend):
             "moderation": "moderation_input", "moderation_output": "moderation_output", "asset": "asset",
             "quota": "quota", "insufficient_balance": "balance", "model_not_found": "unsupported",
         },
-        uploads=True, job_key="job_key",
+        uploads=True, job_key="job_key", by_key="jobs/by-key/{key}", no_such=frozenset({"not_found"}),
+        created=("created_at",),
     )  # fmt: skip
 
     def __init__(self, env: Mapping[str, str], base_url: str) -> None:
@@ -54,8 +56,10 @@ class PaidBackend(RestBackend):
         super().__init__(env, base_url)
 
     def timing(self, env: Mapping[str, str]) -> Timing:
-        wait = _seconds(env, "PAID_TIMEOUT_S", 30.0)
-        return Timing(wait, wait, wait, wait, _seconds(env, "PAID_CONNECT_TIMEOUT_S", 5.0))
+        wait, connect = (number(env.get(f"PAID_{name}_S") or usual) for name, usual in WAITS.items())
+        if wait is None or connect is None:
+            raise VideoError("invalid_request", "PAID_TIMEOUT_S and PAID_CONNECT_TIMEOUT_S take numbers, such as 30")
+        return Timing(wait, wait, wait, wait, connect)
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         made = super().prepare(request, prepared, parent)
@@ -89,33 +93,13 @@ class PaidBackend(RestBackend):
         return Cancelled("stopped" if at(answer.json, "outcome") == "stopped" else "requested", billed)
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        if self.submit_dedupe == "key":
-            return await self._by_key(job_key)
-        if self.submit_dedupe == "none":
+        if self.submit_dedupe != "lookup":
             return await super().reconcile(prepared, job_key, since)
         answer = await self.channel.ask("GET", "jobs", charged="unknown", params={"since": repr(since)})
         jobs, lead = [table(job) for job in listed(at(answer.json, "jobs"))], clock_lead_s(answer.headers)
         matches = [job for job in jobs if _matches(prepared.body, table(job.get("request")))]
         newest = sorted(jobs, key=lambda job: number(job.get("created_at")) or 0.0, reverse=True)[:50]
         return Listing(tuple(_sighting(job, lead) for job in matches), tuple(_sighting(job, lead) for job in newest))
-
-    async def _by_key(self, job_key: str) -> Listing:
-        """The service itself says whether it holds the job: on its word it does not."""
-        try:
-            answer = await self.channel.ask("GET", f"jobs/by-key/{job_key}", charged="unknown")
-        except VideoError as error:
-            if error.kind == "not_found" and error.provider_code == "not_found":
-                return Listing(complete="the paid service's: it holds no job of this key")
-            raise
-        if not text(at(answer.json, "id")):
-            raise self.service.unanswered("provider", "its answer has no job id", "unknown")
-        return Listing((_sighting(table(answer.json), 0.0),))
-
-
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
-    if (found := number(env.get(name) or default)) is None:
-        raise VideoError("invalid_request", f"{name} takes a number, such as {default:g}")
-    return found
 
 
 def _sighting(job: dict[str, object], lead: float) -> Sighting:
@@ -128,10 +112,5 @@ def _matches(body: Mapping[str, object], shown: Mapping[str, object]) -> bool:
     return body.keys() == shown.keys() and all(marked(part) or shown[name] == part for name, part in body.items())
 
 
-def access(env: Mapping[str, str]) -> Access:
-    missing = tuple(name for name in ("PAID_API_KEY", "PAID_BASE_URL") if not env.get(name))
-    return replace(PaidBackend.rest.access(env), missing=missing)
-
-
 def register() -> Registration:
-    return replace(PaidBackend.registration(Path(__file__).with_name("paid.toml")), access=access)
+    return PaidBackend.registration(Path(__file__).with_name("paid.toml"))
