@@ -560,4 +560,39 @@ CLIPS = (
     ),
 )
 
-MUTANTS = (*PAYING, *KEYS, *BOOKS, *LANES, *CLIPS)
+ARCHIVING = (
+    Mutant(
+        "archive_takes_reopened",
+        J + "archive.py",
+        "if job not in needed and _is_over(rows, planned.before) and",
+        "if job not in needed and",
+        "a job that goes on is taken out of the store while it is driven",
+        (T + "archive.py::test_what_changed_since_the_look_stays",),
+    ),
+    Mutant(
+        "archive_forgets_keys",
+        J + "archive.py",
+        'key = job["request_key"] if job["matchable"] else None',
+        "key = None",
+        "a request that was answered once is paid for again",
+        (T + "archive.py",),
+    ),
+    Mutant(
+        "archive_forgets_money",
+        J + "archive.py",
+        '    _count(tx, rows["ledger"], 1)\n',
+        "    pass\n",
+        "what old jobs cost is in no sum: a spending report is too low",
+        (T + "archive.py", T + "books.py"),
+    ),
+    Mutant(
+        "one_reading_is_enough",
+        J + "run/doubt.py",
+        "return 0.0 if again else span",
+        "return 0.0",
+        "one FAILED after another doubt gives a paid clip up",
+        (T + "doubt.py",),
+    ),
+)
+
+MUTANTS = (*PAYING, *KEYS, *BOOKS, *LANES, *CLIPS, *ARCHIVING)
