@@ -14,11 +14,12 @@ from backends.jobs.views import JobPage
 from backends.request import VideoRequest
 from backends.settings import Settings
 from backends.studio import Inspection, Quote, Studio
-from backends.verbs import Terms
+from backends.terms import Named, Terms, build_terms
 from notebook_ext.asking import Options, as_code, asked, film_code
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
 from notebook_ext.media_names import media_name
+from notebook_ext.signatures import with_options
 from notebook_ext.telling import boundary
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 NOTHING = Decimal(0)
 
 
+@with_options
 @boundary
 class NotebookStudio:
     """Starting calls return a Job at once; its card shows itself, and `await job` waits.
@@ -135,29 +137,21 @@ class NotebookStudio:
 
     def _start(self, verb: str, given: Mapping[str, Any]) -> Job:
         request, terms = asked(verb, given, self.home.folder, cap=NOTHING)
-        return self.make(request, **terms)
+        return self.make(request, terms)
 
-    def make(
-        self,
-        request: VideoRequest,
-        *,
-        prefer: Any = "quality",
-        where: Any = "any",
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
-    ) -> Job:
-        """Start a request that is there already as a `backends.request.VideoRequest`."""
-        terms = Terms(prefer=prefer, where=where, take=take, request_key=request_key, label=label)
-        if self.home.free_only and not _is_free(self.inner.quote(request, **terms)):
+    def make(self, request: VideoRequest, terms: Terms | None = None, **named: Unpack[Named]) -> Job:
+        """Start a request that is there already as a `backends.request.VideoRequest`. Its terms: as a whole, or each
+        as a keyword (`label="boat"`)."""
+        terms = build_terms(terms, **named)
+        if self.home.free_only and not _is_free(self.inner.quote(request, terms)):
             self.home.refuse_paid()
-        ticket = self.inner.submit(request, **terms)
+        ticket = self.inner.submit(request, terms)
         return self._job(self.inner.get(ticket.job_id), replayed=ticket.replayed)
 
     def quote(self, verb: str, **given: Any) -> Quote:
         """What a starting call would choose and cost at most, or the job that it already is. Starts nothing."""
         request, terms = asked(verb, given, self.home.folder, cap=None)
-        return self.inner.quote(request, **terms)
+        return self.inner.quote(request, terms)
 
     def next_take(self, job: Job, max_cost_usd: float | Decimal | None = None) -> Job:
         """The first take of a job's request that is not there yet, by the same model."""
@@ -169,11 +163,11 @@ class NotebookStudio:
 
     # asking
 
-    def estimate_cost(self, prompt: str = "", **given: Any) -> Prices:
+    def estimate_cost(self, prompt: str = "", *, count: int = 1, limit: int = 50, **given: Any) -> Prices:
         """The models that can do exactly this, ranked, with their prices. Spends nothing, starts nothing."""
-        from notebook_ext.prices import estimate
+        from notebook_ext.prices import prices
 
-        return estimate(prompt, client=self, **given)
+        return prices(self, prompt, given, count, limit)
 
     def list_models(
         self, task: str | None = None, query: str | None = None, include_retired: bool = False, limit: int = 20
@@ -234,16 +228,19 @@ class NotebookStudio:
         models: Sequence[str] | None = None,
         seeds: Sequence[int] | None = None,
         *,
+        takes: int = 1,
         max_cost_usd: float | Decimal = 0,
         label: str = "sweep",
     ) -> Sweep:
-        """The same shot by every model and seed. The total price is told first and held under one cap.
+        """The same shot by every model and seed, `takes` times each. The total price is told first and held under one
+        cap.
 
-        request: a VideoRequest, or the arguments of a starting call as a mapping.
+        request: a VideoRequest, or the arguments of a starting call as a mapping. A model that takes no seed gets as
+        many takes instead, which is told.
         """
         from notebook_ext.sweep import sweep
 
-        return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label)
+        return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label, takes)
 
     def table(self, jobs: Sequence[str | Job] | None = None) -> JobTable:
         """Seconds, cost, memory, steps, revision and facts of jobs (the newest 50 when left out)."""

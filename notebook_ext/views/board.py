@@ -71,7 +71,7 @@ class Board(JobActions, View):
             "rows": self._rows,
             "spend": self.client.inner.spend().model_dump(mode="json"),
             "jobs": self._entries(),
-            "grid": None if sweep is None else {"cost": sweep.cost, "columns": len(sweep.seeds)},
+            "grid": None if sweep is None else {"cost": sweep.cost, "columns": sweep.columns},
             "note": self.client.home.free_only,
         }
         if data != self.data:
@@ -121,18 +121,6 @@ def _row(view: JobView) -> dict[str, Any]:
     at = datetime.fromisoformat(view.created_at)
     has_poster = view.poster is not None and view.state != "running"
     return {**kept, "at": at.timestamp(), "has_poster": has_poster, "preview": preview_of(view)}
-
-
-def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board | str:
-    """All jobs of the store: who started each, its state and cost, filters, and the spend against your walls.
-
-    Outside of a kernel the rows as text.
-    """
-    if client is None:
-        from notebook_ext.client import studio as client
-    if kernel.shell() is None:
-        return repr(client.table())
-    return Board(client, limit=limit)
 
 
 def show_sweep(sweep: Sweep) -> Callable[[], None] | None:

@@ -20,11 +20,13 @@ from backends.jobs.money import limits
 from backends.media.images import load_image
 from backends.provider.registry import registry
 from backends.request import VideoRequest
+from backends.terms import Terms
 from notebook_ext import kernel
 from notebook_ext.asking import as_code, asked
 from notebook_ext.client import NotebookStudio
 from notebook_ext.home import FOLDER, notebook_home
-from notebook_ext.prices import break_even, estimate
+from notebook_ext.prices import break_even
+from notebook_ext.shortcuts import estimate
 from notebook_ext.views.board import Board
 from notebook_ext.views.card import Card
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
@@ -232,7 +234,7 @@ def test_arguments_in_their_many_forms(tmp_path: Path) -> None:
         ("c.png", "last", None),
     ]
     assert str(request.camera[0]) == "dolly-in:0.4@0-2" and str(request.references[0]) == "hero=h.png"
-    assert terms == {"prefer": "motion", "where": "any", "take": 2, "request_key": None, "label": ""}
+    assert terms == Terms(prefer="motion", take=2)
     assert request.max_cost_usd == 0
 
 
@@ -309,6 +311,55 @@ def test_a_sweep_is_priced_as_a_whole_first(
     assert "<table" in table._repr_html_() and "paid/quick" in repr(table)
     frame = table.to_frame()
     assert list(frame["seed"]) == [1, 2, 3] * 2
+
+
+def test_a_sweep_of_takes_and_of_a_model_without_seeds(
+    station: Station, studio: NotebookStudio, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = station.home / "catalog"
+    own.mkdir(parents=True)
+    (own / "unseeded.toml").write_text(
+        """provider = "paid"
+[sizes.small]
+"180p" = { "16:9" = "320x180" }
+[[model]]
+id = "paid/unseeded"
+like = "paid/basic"
+title = "Paid without seeds (loopback test service)"
+tier = 4
+[model.box]
+durations = [4]
+sizes = "small"
+seed = false
+prompt_max = 2000
+[model.wire]
+model = "basic"
+endpoint = "/jobs"
+fields = { model = "model", prompt = "prompt", duration_s = "seconds", size = "size" }
+[model.price]
+unit = "per_second"
+rates = [{ usd = 0.10 }]
+date = 2026-11-23
+source = "invented for tests"
+[[model.mode]]
+tasks = ["text_to_video"]
+"""
+    )
+    shot = {"prompt": "a fox", "duration_s": 4, "resolution": "180p"}
+    settings = station.settings(REELWRIGHT_CATALOG=str(own))
+    mixed = NotebookStudio(settings)
+    try:
+        found = mixed.sweep(shot, ["paid/basic", "paid/unseeded"], [7, 8], max_cost_usd=2).result()
+        assert capsys.readouterr().out == "4 clips: $1.60 at most; paid/unseeded: no seeds, 2 takes instead\n"
+        named = [(job.model, job.seed, job.take) for job in found.jobs]
+        assert named[:2] == [("paid/basic", 7, 1), ("paid/basic", 8, 1)]
+        assert [(model, take) for model, _, take in named[2:]] == [("paid/unseeded", 1), ("paid/unseeded", 2)]
+        assert charges(station) == 4
+        twice = mixed.sweep(shot, ["paid/basic"], [7], takes=2, max_cost_usd=1).result()
+        assert [job.take for job in twice.jobs] == [1, 2] and twice.columns == 2
+        assert charges(station) == 5 and "(1 are there already)" in twice.cost
+    finally:
+        mixed.close()
 
 
 def test_a_sweep_that_cannot_be_made_whole_starts_nothing(station: Station, studio: NotebookStudio) -> None:
