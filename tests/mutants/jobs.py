@@ -280,7 +280,7 @@ KEYS = (
     Mutant(
         "digest_no_prefer",
         J + "order/order.py",
-        "{self.request.digest(inputs.hashes)} {self.prefer} {self.where} {inputs.made_of}",
+        "{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}",
         "{self.request.digest(inputs.hashes)} {inputs.made_of}",
         "a call with another preference silently replays the first one's job",
         (T + "keys.py",),
@@ -288,7 +288,7 @@ KEYS = (
     Mutant(
         "key_no_take",
         J + "order/order.py",
-        'else f"made {digest} {self.take}"',
+        'else f"made {digest} {take}"',
         'else f"made {digest}"',
         "take=2 replays take 1",
         (T + "studio.py",),
@@ -296,8 +296,8 @@ KEYS = (
     Mutant(
         "given_key_no_take",
         J + "order/order.py",
-        'f"given {self.request_key} {self.take}" if',
-        'f"given {self.request_key}" if',
+        'f"given {given} {take}" if',
+        'f"given {given}" if',
         "take=2 under a given key replays take 1",
         (T + "studio.py",),
     ),
