@@ -280,7 +280,7 @@ KEYS = (
     Mutant(
         "digest_no_prefer",
         J + "order/order.py",
-        "{self.request.digest(inputs.hashes)} {self.prefer} {self.where} {inputs.made_of}",
+        "{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}",
         "{self.request.digest(inputs.hashes)} {inputs.made_of}",
         "a call with another preference silently replays the first one's job",
         (T + "keys.py",),
@@ -288,7 +288,7 @@ KEYS = (
     Mutant(
         "key_no_take",
         J + "order/order.py",
-        'else f"made {digest} {self.take}"',
+        'else f"made {digest} {take}"',
         'else f"made {digest}"',
         "take=2 replays take 1",
         (T + "studio.py",),
@@ -296,8 +296,8 @@ KEYS = (
     Mutant(
         "given_key_no_take",
         J + "order/order.py",
-        'f"given {self.request_key} {self.take}" if',
-        'f"given {self.request_key}" if',
+        'f"given {given} {take}" if',
+        'f"given {given}" if',
         "take=2 under a given key replays take 1",
         (T + "studio.py",),
     ),
@@ -560,4 +560,39 @@ CLIPS = (
     ),
 )
 
-MUTANTS = (*PAYING, *KEYS, *BOOKS, *LANES, *CLIPS)
+ARCHIVING = (
+    Mutant(
+        "archive_takes_reopened",
+        J + "archive.py",
+        "if job not in needed and _is_over(rows, planned.before) and",
+        "if job not in needed and",
+        "a job that goes on is taken out of the store while it is driven",
+        (T + "archive.py::test_what_changed_since_the_look_stays",),
+    ),
+    Mutant(
+        "archive_forgets_keys",
+        J + "archive.py",
+        'key = job["request_key"] if job["matchable"] else None',
+        "key = None",
+        "a request that was answered once is paid for again",
+        (T + "archive.py",),
+    ),
+    Mutant(
+        "archive_forgets_money",
+        J + "archive.py",
+        '    _count(tx, rows["ledger"], 1)\n',
+        "    pass\n",
+        "what old jobs cost is in no sum: a spending report is too low",
+        (T + "archive.py", T + "books.py"),
+    ),
+    Mutant(
+        "one_reading_is_enough",
+        J + "run/doubt.py",
+        "return 0.0 if again else span",
+        "return 0.0",
+        "one FAILED after another doubt gives a paid clip up",
+        (T + "doubt.py",),
+    ),
+)
+
+MUTANTS = (*PAYING, *KEYS, *BOOKS, *LANES, *CLIPS, *ARCHIVING)
