@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def video_options() -> list[str]:
+    """The options of %%video, for completion."""
+    return [option for action in _parser()._actions for option in action.option_strings if option.startswith("--")]
+
+
 def video(line: str, cell: str | None = None) -> Any:
     """%%video [--model M] [--seconds S] [--max-cost USD] [--dry-run] ...: the cell's text is the prompt.
 
@@ -104,12 +109,23 @@ def video_jobs(line: str = "") -> Any:
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Register the magics."""
+    """Register the magics, and what Tab completes."""
+    from notebook_ext.completing import matcher
+
     ipython.register_magic_function(video, "line_cell", "video")
     ipython.register_magic_function(video_jobs, "line", "video_jobs")
+    unload_matchers(ipython)
+    ipython.Completer.custom_matchers.append(matcher())
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Take the magics away again."""
+    """Take the magics and the completions away again."""
+    unload_matchers(ipython)
     for kind, name in (("cell", "video"), ("line", "video"), ("line", "video_jobs")):
         ipython.magics_manager.magics[kind].pop(name, None)
+
+
+def unload_matchers(ipython: Any) -> None:
+    """Loading the extension twice completes once."""
+    ours = ipython.Completer.custom_matchers
+    ours[:] = [one for one in ours if getattr(one, "__name__", "") != "reelwright"]

@@ -41,12 +41,13 @@ BUNDLED = Path(__file__).parent / "workflows"
 SUFFIX = ".bind.toml"
 
 TEXTS = ("prompt", "negative_prompt")
-NUMBERS = ("width", "height", "frames", "seconds", "fps", "seed")
+NUMBERS = ("width", "height", "frames", "seconds", "fps", "multiplier", "seed")
 MEDIA = ("first", "last", "source_clip", *(f"reference_{number}" for number in range(1, 9)))
 CONTROLS = ("tracks", "camera_pose", "camera_speed")
 LORAS = tuple(f"lora_{number}" for number in range(1, 9))
 FIELDS = (*TEXTS, *NUMBERS, *MEDIA, *CONTROLS, *LORAS, *(f"{name}_strength" for name in LORAS))
-"""What [bind.inputs] may name. lora_1 is the file's name, lora_1_strength its weight."""
+"""What [bind.inputs] may name. lora_1 is the file's name, lora_1_strength its weight; multiplier is how many times the
+source's frame rate the clip has."""
 
 
 @dataclass(frozen=True)

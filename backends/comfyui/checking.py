@@ -135,6 +135,8 @@ def promises(binding: Binding, row: Row) -> Iterator[str]:
             (mode.prompt_followed and mode.prompt_required, "prompt", "a prompt that is followed"),
             (mode.negative_max > 0, "negative_prompt", "negative_max"),
             (mode.seed, "seed", "seed"),
+            (mode.fps_times > 0, "multiplier", "fps_times"),
+            (mode.fps_times > 0, "fps", "fps_times"),
             (mode.frames.high >= 1, "first", "frames"),
             (mode.frames.high >= 2 or mode.loop != "none", "last", "a last frame or a loop"),
             (mode.motion > 0, "tracks", "motion"),

@@ -66,6 +66,7 @@ def fill(binding: Binding, request: VideoRequest, prepared: Prepared) -> Filling
     _size(filling, prepared)
     _length(filling, request)
     _source_length(filling, request, prepared)
+    _times(filling, request, prepared)
     _seed(filling, request)
     _media(filling, request, prepared)
     if request.motion:
@@ -126,6 +127,16 @@ def _source_length(filling: Filling, request: VideoRequest, prepared: Prepared) 
         if kept < there:
             text = f"the last {there - kept} of the source's {there} frames are left out: the model makes {kept}"
             filling.notes.append(text)
+
+
+def _times(filling: Filling, request: VideoRequest, prepared: Prepared) -> None:
+    """How many times the source's frame rate is made."""
+    source = prepared.assets.get("source_clip")
+    if source is None or not filling.has("multiplier"):
+        return
+    if not request.fps or not source.facts.fps:
+        raise VideoError("asset", "source_clip: its frame rate is not known, so that no frames can be put between")
+    filling.put("multiplier", round(request.fps / source.facts.fps))
 
 
 def _seed(filling: Filling, request: VideoRequest) -> None:

@@ -116,6 +116,10 @@ def _numbers(graph: Graph) -> Iterator[Guess]:
                 node, own = _source(graph, name, key)
                 if own in _plain(graph, node):
                     yield Guess("fps", node, own, f"node {shown} writes the clip with it")
+        if "multiplier" in given and "images" in given:
+            node, own = _source(graph, name, "multiplier")
+            if own in _plain(graph, node):
+                yield Guess("multiplier", node, own, f"node {shown} puts frames between")
         for key, option in (("steps", "steps"), ("cfg", "guidance")):
             if key in values and "model" in given:
                 yield Guess(option_field(option), name, key, f"node {shown} has it")

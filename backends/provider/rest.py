@@ -16,9 +16,9 @@ from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from backends.errors import Charged, ErrorKind, VideoError
-from backends.provider import account
-from backends.provider.answer import Answer, addresses, at, dollars, share, text, whole
-from backends.provider.outcome import CHARGED_WORDS, Service, Told
+from backends.provider import account, border
+from backends.provider.answer import Answer, addresses, at, dollars, number, share, text, whole
+from backends.provider.outcome import CHARGED_WORDS, Service, Told, clock_lead_s, made_at
 from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
 from backends.provider.protocol import (
     Access,
@@ -33,6 +33,7 @@ from backends.provider.protocol import (
     RemoteBackend,
     RemoteFile,
     RemoteState,
+    Sighting,
     Status,
 )
 from backends.provider.sending import Takes, data_uri
@@ -60,8 +61,11 @@ class Rest:
     only where its code is "rate_limited" or "concurrency" here.
     failed: whether a failed job is billed: "no" on the service's documented word alone.
     takes: the inputs it reads inside a request. uploads: inputs go up first, by `upload`.
-    job_key: the body's field for the job's key, where the service keeps one. paid_headers: of the paid POST alone.
-    address: the variable of another base URL; "" = REELWRIGHT_<PROVIDER>_BASE_URL.
+    job_key: the body's field for the job's key, where the service keeps one. by_key: the path by which that {key} is
+    looked up (with the {endpoint} of its POST), for submit_dedupe "key". no_such: the codes by which the service itself
+    says that it holds no such job. created: where such an answer holds the time of the POST, POSIX seconds.
+    paid_headers: of the paid POST alone.
+    address: the variable of another base URL; "" = REELWRIGHT_<PROVIDER>_BASE_URL. It must be set where `url` is "".
     """
 
     provider: str
@@ -87,6 +91,9 @@ class Rest:
     takes: Takes = field(default_factory=Takes)
     uploads: bool = False
     job_key: str = ""
+    by_key: str = ""
+    no_such: frozenset[str] = frozenset()
+    created: Place = ()
     paid_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     address: str = ""
 
@@ -102,7 +109,8 @@ class Rest:
         """The account of the key, at the address that is set."""
         secret = self.secret(env)
         address = account.base_url(env, self.variable, self.url)
-        return account.access(self.provider, address, (secret,) if secret else (), self.key)
+        found = account.access(self.provider, address, (secret,) if secret else (), self.key)
+        return found if address else replace(found, missing=(*found.missing, self.variable))
 
 
 class RestBackend(RemoteBackend):
@@ -178,6 +186,18 @@ class RestBackend(RemoteBackend):
         """What the service says that the job costs, US dollars; None where it does not say."""
         return dollars(at(answer.json, *self.rest.cost)) if self.rest.cost else None
 
+    def check_answer(self, answer: Answer) -> None:
+        """The VideoError in a 2xx answer to a question, for services that refuse so."""
+
+    def is_ours(self, answer: Answer, job_key: str) -> bool:
+        """Whether a job that was asked for by its key does not say that it has another."""
+        return True
+
+    def created(self, answer: Answer) -> float | None:
+        """When the service took a job that was asked for by its key, POSIX seconds of its own clock; None where it does
+        not say."""
+        return number(at(answer.json, *self.rest.created)) if self.rest.created else None
+
     def task(self, handle: Handle) -> str:
         """The path of a job."""
         return self.rest.task.format(id=quote(handle.remote_id, safe=""))
@@ -214,7 +234,9 @@ class RestBackend(RemoteBackend):
         return self.handle(self.service.taken(name, "a job id", answer.status, answer.text), prepared, answer)
 
     async def status(self, handle: Handle, spool: Path) -> Status:
-        return self.reading(await self.channel.ask("GET", self.task(handle), charged="unknown"))
+        answer = await self.channel.ask("GET", self.task(handle), charged="unknown")
+        self.check_answer(answer)
+        return self.reading(answer)
 
     def reading(self, answer: Answer) -> Status:
         """What an answer about a job says of it."""
@@ -245,7 +267,20 @@ class RestBackend(RemoteBackend):
         return Cancelled("unsupported", "yes", f"{self.rest.name} cannot stop a job: it runs on, and the clip is kept")
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        raise VideoError("unsupported", f"{self.rest.name} cannot be asked which jobs it has taken")
+        """The job of this key. Only the service's own code for "no such job" says that there is none: a gateway's 404
+        says nothing."""
+        if self.submit_dedupe != "key" or not self.rest.by_key:
+            raise VideoError("unsupported", f"{self.rest.name} cannot be asked which jobs it has taken")
+        path = self.rest.by_key.format(endpoint=prepared.endpoint, key=quote(job_key, safe=""))
+        answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
+        if (code := self.told(answer).code) in self.rest.no_such:
+            return Listing(complete=f"{self.rest.name}'s: it knows no job of this key (code {code})")
+        self.check_answer(self.channel.granted(answer, "unknown"))
+        name = text(at(answer.json, *self.rest.id))
+        if not border.is_id(name) or not self.is_ours(answer, job_key):
+            return Listing()
+        made = made_at(self.created(answer), clock_lead_s(answer.headers))
+        return Listing((Sighting(self.handle(name, prepared, answer), made),))
 
     def media_headers(self) -> Mapping[str, str]:
         return self._headers

@@ -66,6 +66,8 @@ def plain(mode: Mode, task: Task) -> Draft:
         fields["resolution"] = None if size.resolution == "as the clip" else size.resolution
     if mode.durations is not None:
         fields["duration_s"] = mode.durations.default
+    if mode.fps_times:
+        fields["fps"] = 2 * (inputs["source_clip"].fps or 24.0)
     if mode.effect_required:
         fields["effect"] = mode.effects[0]
     return Draft(fields, inputs)

@@ -476,3 +476,17 @@ def test_frame_rates_stay_what_was_asked() -> None:
     assert "fps: runway/gen4_turbo does not let you set it" in refused("runway/gen4_turbo", **image(fps=24)).message
     faster = checked("runway/enhance_frame_rate", {"source_clip": clip()}, task="upscale", source_clip="c", fps=59.94)
     assert faster.wire["body"] == {"targetFramerate": "59_94"}
+
+
+def test_frames_between_are_a_whole_number_of_times_the_sources() -> None:
+    def asked(**more: object) -> Any:
+        return {"task": "upscale", "source_clip": "c", **more}
+
+    model = "comfyui/interpolate-rife"
+    assert checked(model, {"source_clip": clip(fps=23.976)}, **asked(fps=47.952)).request.fps == 47.952
+    error = refused(model, {"source_clip": clip(fps=25)}, **asked(fps=60))
+    assert "fps 60: comfyui/interpolate-rife makes 2 to 8 times the source clip's 25" in error.message
+    assert error.nearest is not None and error.nearest["fps"] == 50
+    assert (
+        "say fps: comfyui/interpolate-rife makes 2 to 8" in refused(model, {"source_clip": clip()}, **asked()).message
+    )

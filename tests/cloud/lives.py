@@ -16,13 +16,13 @@ PRICE = 'price = { unit = "per_clip", rates = [{ usd = 0.5 }], date = 2026-11-23
 
 
 def quick_rows(folder: Path, models: Iterable[str], unpriced: Iterable[str] = ()) -> str:
-    """A catalogue folder in which these models take a second, so that their jobs are soon asked for, and in which
+    """A catalogue folder in which these models take no time, so that their jobs are soon asked for, and in which
     those without a known price have one, as a person would add it."""
     unpriced = set(unpriced)
     folder.mkdir()
+    quick = "typical = { base_s = 0.2, per_second = 0 }"
     rows = [
-        f'[[model]]\nid = "{model}"\ntypical = {{ base_s = 1 }}\n{PRICE if model in unpriced else ""}\n'
-        for model in sorted(set(models))
+        f'[[model]]\nid = "{model}"\n{quick}\n{PRICE if model in unpriced else ""}\n' for model in sorted(set(models))
     ]
     (folder / "quick.toml").write_text("\n".join(rows))
     return str(folder)

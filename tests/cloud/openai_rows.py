@@ -29,5 +29,13 @@ def save(folder: Path) -> Path:
     return folder
 
 
+def save_quick(folder: Path) -> Path:
+    """The same, of models that take no time, so that their jobs are soon asked for."""
+    for file in save(folder).glob("*.toml"):
+        quick = "typical = { base_s = 0.2, per_second = 0 }"
+        file.write_text(re.sub(r"^typical = .*$", quick, file.read_text(), flags=re.MULTILINE))
+    return folder
+
+
 def catalog(folder: Path) -> Catalog:
     return load([save(folder)])

@@ -158,7 +158,7 @@ async def test_an_unclear_submit_is_found_by_its_key(kling: Subject, job_key: st
     ready = asked(kling.backend, TURBO)
     assert kling.backend.submit_dedupe == "key"
     none = await kling.backend.reconcile(ready, job_key, 0.0)
-    assert none.matches == () and none.complete == "Kling's: it knows no task of this key (code 1203)"
+    assert none.matches == () and none.complete == "Kling's: it knows no job of this key (code 1203)"
     kling.server.script("submit", {"lose": True})
     with pytest.raises(VideoError, match="must not be sent again"):
         await kling.start(ready, job_key)
@@ -373,10 +373,7 @@ async def test_successes_without_a_video_and_unknown_words(kling: Subject, job_k
         ({"status": 200, "body": {"code": 1303, "message": "x"}}, "concurrency", True),
         ({"status": 200, "body": {"code": 5000, "message": "x"}}, "provider", True),
         ({"status": 200, "body": {"code": 1203, "message": "x"}}, "not_found", False),
-        ({"status": 401}, "auth", False),
         ({"status": 404}, "not_found", False),
-        ({"hang": True}, "timeout", True),
-        ({"reset": "before"}, "network", True),
     ],
     ids=str,
 )
@@ -391,7 +388,7 @@ async def test_a_failed_question_says_nothing_of_the_charge(
 
 async def test_the_account_shows_its_packs(kling: Subject) -> None:
     told = await kling.backend.account()
-    assert told == {"Video Generation - 10,000 entries": "118.0 of 200.0 left, online"}
+    assert told == {"Video Generation - 10,000 entries": "118 of 200 left, online"}
     kling.server.script("account", {"status": 200, "body": {"code": 0, "data": {"resource_pack_subscribe_infos": []}}})
     assert await kling.backend.account() == {"resource packs": "none"}
 

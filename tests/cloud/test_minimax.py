@@ -334,8 +334,6 @@ async def test_states_that_are_no_clip(
         ("status", {"status": 200, "body": {"base_resp": {"status_code": 1002}}}, "rate_limited", True),
         ("status", {"status": 200, "body": {"base_resp": {"status_code": 1004}}}, "auth", False),
         ("status", {"status": 200, "body": {"base_resp": {"status_code": 1000}}}, "provider", True),
-        ("status", {"hang": True}, "timeout", True),
-        ("status2", {"reset": "before"}, "network", True),
         ("status2", {"status": 429}, "rate_limited", True),
         ("status2", {"status": 200, "body": {"base_resp": {"status_code": 1002}}}, "rate_limited", True),
         ("status2", {"status": 200, "body": {"error": {"code": "1004"}}}, "auth", False),

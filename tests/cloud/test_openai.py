@@ -225,14 +225,7 @@ async def test_success_shaped_failures_are_failures(server: FakeServer, rows: Ca
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("outcome", "kind", "retryable"),
-    [
-        ({"status": 500}, "provider", True),
-        ({"status": 429}, "rate_limited", True),
-        ({"status": 401}, "auth", False),
-        ({"status": 404}, "not_found", False),
-        ({"reset": "before"}, "network", True),
-        ({"hang": True}, "timeout", True),
-    ],
+    [({"status": 500}, "provider", True), ({"status": 404}, "not_found", False)],
     ids=str,
 )
 async def test_a_failed_question_is_asked_once_and_says_nothing_of_the_charge(

@@ -32,10 +32,7 @@ def server() -> Iterator[FakeServer]:
 def stand(server: FakeServer, tmp_path: Path) -> Iterator[Callable[..., Station]]:
     """A home with the documented rows, in which jobs are soon asked for."""
     made: list[Station] = []
-    rows = openai_rows.save(tmp_path / "rows")
-    for file in rows.glob("*.toml"):
-        lines = file.read_text().splitlines()
-        file.write_text("\n".join("typical = { base_s = 1 }" if line.startswith("typical") else line for line in lines))
+    rows = openai_rows.save_quick(tmp_path / "rows")
     shutil.copy(photo("coffee"), tmp_path / "coffee.png")
     shutil.copy(tiny_clip(1280, 720, 3.5), tmp_path / "clip.mp4")
 

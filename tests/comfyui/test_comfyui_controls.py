@@ -14,6 +14,7 @@ from backends.catalog.choose import choose
 from backends.comfyui.backend import ComfyBackend
 from backends.comfyui.seen import Looks
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.provider.protocol import Asset, Prepared
 from backends.request import build_request
 from tests.comfyui.stand import catalog, environ, ordered, still
@@ -55,6 +56,17 @@ def test_a_box_becomes_tracks_of_its_own_direction_and_length(
         assert one[-1]["y"] == one[0]["y"]
         steps = [later["x"] - earlier["x"] for earlier, later in pairwise(one)]
         assert max(steps) - min(steps) <= 0.021, "evenly over the clip"
+
+
+def test_frames_between_are_counted_from_the_sources_own(home: Path, tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9"
+    path = tmp_path / "clip.mp4"
+    facts = MediaFacts("clip", "video/mp4", 640, 360, 1000, 2.0, 25.0, 50, False, "h264")
+    source = Asset("source_clip", "0" * 64, path, facts)
+    backend = ComfyBackend(environ(home, url), url)
+    ready = ordered(backend, "interpolate-film", {"source_clip": source}, task="upscale", source_clip=str(path), fps=75)
+    inputs = {node["class_type"]: node["inputs"] for node in ready.body["graph"].values()}
+    assert inputs["FrameInterpolate"]["multiplier"] == 3 and inputs["CreateVideo"]["fps"] == 75
 
 
 def test_a_still_region_keeps_its_points_and_a_moving_one_goes_its_way(home: Path, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def run_copy(notebook: Path, station: Station, monkeypatch: pytest.MonkeyPatch) 
     nbmake's own runner in this process: the plugin would take the environment, and run in the source tree, as they are.
     AssertionError with the cell and its traceback when one fails.
     """
-    env = station.environ(**jupyter_folders(station.root))
+    stay = {"REELWRIGHT_WORKER_IDLE_S": "60"}  # one worker for all cells; it ends with the station
+    env = station.environ(**jupyter_folders(station.root), **stay)
     for name in os.environ.keys() - env.keys():
         if not name.startswith("PYTEST_"):
             monkeypatch.delenv(name)

@@ -155,3 +155,9 @@ def test_what_is_painted_while_a_cell_awaits_arrives_whole(notebook: LabPage, pi
     assert facts == [[[360, 640], 1.0, 1.0, 0.0], [[360, 640], 0.0, 0.0, 1.0]]
     dx, dy = notebook.value("list(painted.motion[1].vector())")
     assert abs(dx) < 0.1 and dy < -0.99, "up, with y down"
+    figure = notebook.output(1).locator(".rw-figure")
+    expect(figure).to_contain_text("2 up 3.9 %")  # what stays in the notebook follows what is painted
+    expect(figure).to_be_hidden()
+    notebook.run(1)  # the cell again: what was painted is there
+    expect(view).to_contain_text("Restored as it was set before (2 regions). Clear starts anew.")
+    assert notebook.value("[region.words(640) for region in painted._regions.values()]") == ["right 5.0 %", "up 3.9 %"]

@@ -36,7 +36,7 @@ def storable(text: str, most: int) -> None:
     text.encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(state=ANY, number=ANY, cost=ANY, wait=ANY, told=ANY)
 @example(state="RUNN\ud800ING", number=1e30, cost=Decimal("1e999999"), wait=86400, told=["a\nb"] * 100)
 @example(state="failed", number=2**63, cost=Decimal("-1000"), wait=float("nan"), told="no list")
@@ -139,7 +139,7 @@ def test_an_error_can_always_be_written_down() -> None:
     assert str(error).encode() and VideoError("provider", "x", retry_after_s=float("nan")).retry_after_s is None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(ANY)
 @example(10**4200)
 @example(1e308)

@@ -161,6 +161,9 @@ def _judge_total(fit: Fitting, before: float, added: float) -> None:
 
 def judge_fps(fit: Fitting) -> None:
     request, span = fit.request, fit.mode.fps
+    if fit.mode.fps_times:
+        _judge_times(fit, fit.mode.fps_times)
+        return
     same = request.task == "extend" and fit.mode.sizes[0].rule == "same"
     follows = same or (span is None and request.task in ("extend", "edit", "upscale"))
     if follows:
@@ -182,6 +185,18 @@ def judge_fps(fit: Fitting) -> None:
             {"fps": span.nearest(fps)},
         )
     fit.settled["fps"] = fps
+
+
+def _judge_times(fit: Fitting, most: int) -> None:
+    """A whole number of times the source's frame rate, which has to be asked for: new frames between its own."""
+    own, asked = fit.clip.fps if fit.clip else None, fit.request.fps
+    fit.settled["fps"] = asked
+    shown = f" {number_text(own)}" if own else ""
+    nearest = round(own * max(2, min(most, round((asked or 0) / own))), 3) if own else None
+    if asked is None or (nearest is not None and abs(asked - nearest) > 0.01):
+        said = "say fps" if asked is None else f"fps {number_text(asked)}"
+        text = f"{said}: {fit.row.id} makes 2 to {most} times the source clip's{shown}"
+        fit.wrong("fps", text, None if nearest is None else {"fps": nearest})
 
 
 def judge_audio(fit: Fitting) -> None:

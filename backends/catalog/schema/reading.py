@@ -109,6 +109,7 @@ def _mode(table: Table, price: Price) -> Mode:
         durations=None if follows else _span(table, "durations"),
         sizes=_sizes(table),
         fps=_span(table, "fps") if "fps" in table else None,
+        fps_times=table.whole("fps_times", 0),
         audio=table.word("audio", get_args(Audio), "never"),
         audio_default=table.flag("audio_default", True),
         frames=_frames(table.table("frames")),

@@ -29,6 +29,7 @@ class Mode:
 
     styles: the model's own named styles; a style that it has no control for goes into the prompt as words.
     durations None: the clip lasts as long as its source. fps None: the service chooses and says nothing.
+    fps_times: how many times the source's frames a second can be asked for, at most; 0: none are put between.
     resolution_wire: the service's words for resolutions. wire: the back end's data (see the provider's TOML file).
     """
 
@@ -36,6 +37,7 @@ class Mode:
     durations: Span | None
     sizes: tuple[Size, ...]
     fps: Span | None = None
+    fps_times: int = 0
     audio: Audio = "never"
     audio_default: bool = True
     frames: FrameRule = field(default_factory=FrameRule)

@@ -22,10 +22,9 @@ from urllib.parse import quote
 
 from backends.cloud.kling import settings
 from backends.errors import ErrorKind, VideoError
-from backends.provider import border
 from backends.provider.answer import Answer, at, dollars, listed, number, text
-from backends.provider.outcome import Service, Told, clock_lead_s, made_at
-from backends.provider.protocol import Asset, Handle, Listing, Prepared, Ref, Sighting, Status
+from backends.provider.outcome import Service, Told
+from backends.provider.protocol import Asset, Handle, Prepared, Ref, Status
 from backends.provider.protocol import RemoteState as State
 from backends.provider.rest import Rest, RestBackend
 from backends.provider.sending import Takes, sendable
@@ -101,6 +100,8 @@ class KlingBackend(RestBackend):
         kinds=KINDS,
         takes=TAKES,
         job_key="external_task_id",
+        by_key="v1/{endpoint}/{key}",  # in place of its own id
+        no_such=frozenset({NO_SUCH_THING}),
     )
     submit_dedupe: Literal["key", "lookup", "none"] = "key"
 
@@ -143,16 +144,14 @@ class KlingBackend(RestBackend):
 
     async def status(self, handle: Handle, spool: Path) -> Status:
         try:
-            answer = await self.channel.ask("GET", self.task(handle), charged="unknown")
-            self._check(answer)
+            return await super().status(handle, spool)
         except VideoError as error:
             if error.kind != "not_found" or text(handle.data.get("endpoint")):
                 raise
             # Bound by a person, by its id alone.
-            return await self.status(Handle(handle.remote_id, {"endpoint": KINDS_OF_TASK[1]}), spool)
-        return self.reading(answer)
+            return await super().status(Handle(handle.remote_id, {"endpoint": KINDS_OF_TASK[1]}), spool)
 
-    def _check(self, answer: Answer) -> None:
+    def check_answer(self, answer: Answer) -> None:
         """A code in the answer to a question: the same as its HTTP status would be."""
         code, said = number(at(answer.json, "code")), self.told(answer)
         if code is None or code == 0:
@@ -171,36 +170,24 @@ class KlingBackend(RestBackend):
         kind: ErrorKind | None = "moderation_output" if BLOCKED.search(message) else None
         return self.service.failed(Told(message, kind=kind), charged=charged, retryable=kind is None)
 
-    async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        """The task of this key, which Kling's query takes in place of its own id. Only Kling's own code for "no such
-        thing" says that there is none: a gateway's 404, or another's task, says nothing."""
-        path = f"v1/{prepared.endpoint}/{quote(job_key, safe='')}"
-        answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
-        if self.told(answer).code == NO_SUCH_THING:
-            return Listing(complete=f"Kling's: it knows no task of this key (code {NO_SUCH_THING})")
-        self.channel.granted(answer, "unknown")
-        self._check(answer)
-        data = at(answer.json, "data")
-        name, owner = text(at(data, "task_id")), text(at(data, "task_info", "external_task_id"))
-        if not border.is_id(name) or owner not in ("", job_key):
-            return Listing()
-        made = number(at(data, "created_at"))  # milliseconds
-        when = made_at(None if made is None else made / 1000, clock_lead_s(answer.headers))
-        return Listing((Sighting(Handle(name, {"endpoint": prepared.endpoint}), when),))
+    def is_ours(self, answer: Answer, job_key: str) -> bool:
+        return text(at(answer.json, "data", "task_info", "external_task_id")) in ("", job_key)
+
+    def created(self, answer: Answer) -> float | None:
+        made = number(at(answer.json, "data", "created_at"))  # milliseconds
+        return None if made is None else made / 1000
 
     async def account(self) -> dict[str, str]:
         """The resource packs with what is left in them (Kling's own figures lag by up to half a day)."""
         now = int(time.time() * 1000)
         params = {"start_time": str(now - 365 * 86_400_000), "end_time": str(now)}
         answer = await self.channel.ask("GET", "account/costs", charged="no", params=params)
-        self._check(answer)
+        self.check_answer(answer)
         packs = listed(at(answer.json, "data", "resource_pack_subscribe_infos"))
-        shown = {
-            self.service.clean(text(at(pack, "resource_pack_name")), 60): self.service.clean(
-                f"{text(at(pack, 'remaining_quantity'))} of {text(at(pack, 'total_quantity'))} left, "
-                f"{text(at(pack, 'status'))}",
-                100,
-            )
-            for pack in packs
-        }
+        shown: dict[str, str] = {}
+        for pack in packs:
+            left, whole = (number(at(pack, f"{which}_quantity")) for which in ("remaining", "total"))
+            figures = "" if left is None or whole is None else f"{left:.10g} of {whole:.10g} left, "
+            name = self.service.clean(text(at(pack, "resource_pack_name")), 60)
+            shown[name] = self.service.clean(f"{figures}{text(at(pack, 'status'))}", 100)
         return shown or {"resource packs": "none"}
