@@ -63,7 +63,7 @@ def _tell(server: object) -> None:
 
 @app.command()
 def bind(
-    workflow: Annotated[Path, typer.Argument(help="A workflow in API form: menu Workflow > Export (API).")],
+    workflow: Annotated[Path, typer.Argument(help="A workflow: exported (Workflow > Export (API)), or as saved.")],
     name: Annotated[str, typer.Option("--name", help="What the model is called; the file's name when left out.")] = "",
     title: Annotated[str, typer.Option("--title", help="The model's title for people.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace a binding of that name.")] = False,
