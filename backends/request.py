@@ -32,6 +32,7 @@ from pydantic import (
 
 from backends import spelling
 from backends.errors import Problem, VideoError, listing
+from backends.written import Verb, Written
 
 Task = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -45,6 +46,10 @@ MAX_PROMPT = 32_000
 MAX_STYLE = 500
 """Characters: a style is named, not told."""
 MAX_DURATION_S = 3600.0
+
+FREE_SIZE: tuple[Verb, ...] = ("generate_video", "image_to_video", "interpolate_keyframes")
+"""A clip that is made longer keeps its length, shape and rate."""
+OF_STILLS: tuple[Verb, ...] = ("image_to_video", "interpolate_keyframes")
 
 CAMERA_MOVES: dict[str, str] = {
     "pan-left": "turn left on the spot",
@@ -299,44 +304,131 @@ class Lora(Part):
         return f"{self.name}:{self.weight:g}"
 
 
+ALWAYS_DIGESTED = frozenset(
+    [
+        "task",
+        "model",
+        "prompt",
+        "negative_prompt",
+        "duration_s",
+        "aspect_ratio",
+        "resolution",
+        "fps",
+        "seed",
+        "audio",
+        "frames",
+        "references",
+        "source_clip",
+        "camera",
+        "motion",
+        "fit",
+        "loop",
+        "effect",
+        "loras",
+        "provider_options",
+    ]
+)
+"""The fields of the first version: they enter a request's digest also where they are left out."""
+
+
 class VideoRequest(Part):
     """What to make, in the field's own terms. One clip a request.
 
-    task: what kind of work. model: a catalogue id or alias, or "auto".
-    duration_s: seconds of the clip; for task "extend", the seconds to add.
-    aspect_ratio: "16:9"; left out with an image: the legal ratio nearest to the image. resolution: "720p", "1080p",
-    "4k"; left out: the model's default. fps: frames a second. seed: 0..2**32-1. audio: true, false, or left to the
-    model. frames: stills the clip must show. source_clip: what extend, edit and upscale start from.
-    loop: the last frame runs into the first. style: the look, in words ("watercolour, muted colours").
-    fit: how an image whose ratio is not the clip's is put into it: crop, pad (black bars), blur (the whole image over a
-    blurred copy of itself) or refuse; left out: crop, refused where more than a quarter of the image would be lost.
-    focus: [x, y] of the image, 0..1 from its top left, that a crop is made around (left out: its middle).
-    max_cost_usd: refuse above this high estimate; 0 = nothing that costs money. None = the person's walls alone.
+    Each field's description is what every front end tells of it; its `Written` says how they write it
+    (`backends.vocabulary`). source_clip: what extend, edit and upscale start from. loop: the last frame runs into the
+    first. fit: how an image whose ratio is not the clip's is put into it: crop, pad (black bars), blur (the whole image
+    over a blurred copy of itself) or refuse. max_cost_usd: compared with the high estimate.
     """
 
-    task: Work
-    model: str = Field(default="auto", min_length=1, max_length=200)
-    prompt: str = Field(default="", max_length=MAX_PROMPT)
-    negative_prompt: str = Field(default="", max_length=MAX_PROMPT)
-    duration_s: Annotated[Number, Field(gt=0, le=MAX_DURATION_S)] | None = None
-    aspect_ratio: str | None = Field(default=None, pattern=r"^[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}$")
-    resolution: str | None = Field(default=None, max_length=16)
-    fps: Annotated[Number, Field(gt=0, le=240)] | None = None
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None = None
-    audio: bool | None = Field(default=None, strict=True)
-    frames: tuple[Frame, ...] = Field(default=(), max_length=100)
-    references: tuple[Reference, ...] = Field(default=(), max_length=50)
-    source_clip: str | None = Field(default=None, min_length=1, max_length=4096)
-    camera: tuple[CameraMove, ...] = Field(default=(), max_length=20)
-    motion: tuple[MotionRegion, ...] = Field(default=(), max_length=20)
-    fit: Fit | None = None
-    focus: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
-    style: str = Field(default="", max_length=MAX_STYLE)
-    loop: bool = Field(default=False, strict=True)
-    effect: str | None = Field(default=None, max_length=100)
-    loras: tuple[Lora, ...] = Field(default=(), max_length=20)
-    provider_options: dict[str, JsonValue] = Field(default_factory=dict)
-    max_cost_usd: Usd | None = None
+    task: Annotated[Work, Field(description="kind of work; left out: inferred from the inputs")]
+    model: Annotated[str, Field(description="a model's id or alias, or a family; left out: chosen for you")] = Field(
+        default="auto", min_length=1, max_length=200
+    )
+    prompt: Annotated[str, Field(description="what happens in the clip")] = Field(default="", max_length=MAX_PROMPT)
+    negative_prompt: Annotated[
+        str, Field(description="what must not be in the clip", max_length=MAX_PROMPT), Written("negative")
+    ] = ""
+    duration_s: Annotated[
+        Annotated[Number, Field(gt=0, le=MAX_DURATION_S)] | None,
+        Field(description="seconds of the clip"),
+        Written("duration", also=("seconds", "length"), verbs=FREE_SIZE),
+    ] = None
+    aspect_ratio: Annotated[
+        str | None,
+        Field(description="such as 16:9; left out with an image: the legal ratio nearest to the image"),
+        Written("aspect", also=("ratio",), verbs=FREE_SIZE),
+    ] = Field(default=None, pattern=r"^[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}$")
+    resolution: Annotated[
+        str | None,
+        Field(description="such as 720p or 1080p; left out: the model's default"),
+        Written(verbs=FREE_SIZE),
+    ] = Field(default=None, max_length=16)
+    fps: Annotated[
+        Annotated[Number, Field(gt=0, le=240)] | None, Field(description="frames a second"), Written(verbs=FREE_SIZE)
+    ] = None
+    seed: Annotated[Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None, Field(description="0 to 4294967295")] = (
+        None
+    )
+    audio: Annotated[
+        bool | None, Field(description="with or without sound; left out: the model's default"), Written(also=("sound",))
+    ] = Field(default=None, strict=True)
+    frames: Annotated[
+        tuple[Frame, ...], Field(description="images that the clip starts from or passes through", max_length=100)
+    ] = ()
+    references: Annotated[
+        tuple[Reference, ...],
+        Field(description="images or clips, each TAG=PATH, named @TAG in the prompt", max_length=50),
+        Written("ref", "TAG=PATH", ("reference", "refs")),
+    ] = ()
+    source_clip: Annotated[str | None, Field(description="the clip that extend, edit and upscale start from")] = Field(
+        default=None, min_length=1, max_length=4096
+    )
+    camera: Annotated[
+        tuple[CameraMove, ...],
+        Field(description="camera moves, such as dolly-in:0.4@0-2", max_length=20),
+        Written(form="MOVE[:amount][@from-to]"),
+    ] = ()
+    motion: Annotated[
+        tuple[MotionRegion, ...],
+        Field(
+            description='regions that move, or stay still, such as {"box": [0, 0, 0.5, 1], "direction": "up"}',
+            max_length=20,
+        ),
+        Written(form="JSON", verbs=("image_to_video", "extend_clip")),
+    ] = ()
+    fit: Annotated[
+        Fit | None,
+        Field(
+            description="what to do when the image's aspect ratio differs; left out: crop, refused where more than a "
+            "quarter would be lost"
+        ),
+        Written(verbs=OF_STILLS),
+    ] = None
+    focus: Annotated[
+        Annotated[list[Share], Field(min_length=2, max_length=2)] | None,
+        Field(description="the point that a crop keeps, 0 to 1 from the image's top left, such as 0.5,0.3"),
+        Written(form="X,Y", verbs=OF_STILLS),
+    ] = None
+    style: Annotated[str, Field(description="the look, in words, such as 'watercolour'", max_length=MAX_STYLE)] = ""
+    loop: Annotated[bool, Field(description="make the clip loop seamlessly", strict=True), Written(verbs=OF_STILLS)] = (
+        False
+    )
+    effect: Annotated[str | None, Field(description="a model's named effect")] = Field(default=None, max_length=100)
+    loras: Annotated[
+        tuple[Lora, ...],
+        Field(description="LoRA files or hub ids for local models, each with its weight", max_length=20),
+        Written("lora", "NAME[:weight]"),
+    ] = ()
+    provider_options: Annotated[
+        dict[str, JsonValue],
+        Field(description="a model's own options, by name"),
+        Written("option", "NAME=VALUE", ("options",)),
+    ] = Field(default_factory=dict)
+    max_cost_usd: Annotated[
+        Usd | None,
+        Field(description="refuse above this estimate in US dollars; 0: nothing that costs money"),
+        Written("max-cost"),
+    ] = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -356,14 +448,23 @@ class VideoRequest(Part):
             named["source_clip"] = self.source_clip
         return named
 
+    def _unused_later(self) -> set[str]:
+        """Fields of a later version that are not used. They don't enter the digest, so that a paid job is still found
+        by the same request after an update."""
+        fields = VideoRequest.model_fields.items()
+        later = {name: field for name, field in fields if name not in ALWAYS_DIGESTED}
+        return {
+            name for name, field in later.items() if getattr(self, name) == field.get_default(call_default_factory=True)
+        }
+
     def digest(self, inputs: Mapping[str, str] = {}) -> str:
         """sha256 of the request as asked, with each media name, and each LoRA file's ("loras[0]"), replaced by its
         content's hash where `inputs` has it.
 
         max_cost_usd is left out: it is a limit on the asking, not a part of what is asked for.
         """
-        body = self.model_dump(mode="json", exclude={"max_cost_usd"})
-        _drop_unset(body)
+        body = self.model_dump(mode="json", exclude={"max_cost_usd"} | self._unused_later())
+        body["fit"] = body["fit"] or "crop"  # as a fit left out was written before that was possible
         body["media"] = {place: inputs.get(place, name) for place, name in self.media().items()}
         for frame in body["frames"]:
             del frame["image"]
@@ -378,15 +479,6 @@ class VideoRequest(Part):
         for number, lora in enumerate(body["loras"]):
             lora["name"] = inputs.get(f"loras[{number}]", lora["name"])
         return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _drop_unset(body: dict[str, Any]) -> None:
-    """Makes a request that uses no field of a later version digest as it did before that version, so that a paid job
-    is still found by the same request after an update. A fit left out is written as the crop that it is."""
-    body["fit"] = body["fit"] or "crop"
-    for name in ("focus", "style"):
-        if not body[name]:
-            del body[name]
 
 
 @dataclass(frozen=True)

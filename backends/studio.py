@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, Unpack, cast
 
 import anyio
 from anyio import to_thread
 
 from backends.catalog.availability import availability
-from backends.catalog.choose import Prefer
 from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
@@ -29,7 +28,7 @@ from backends.jobs.money.cancel_terms import in_general, is_told
 from backends.jobs.order.cut import EDITOR, Cut
 from backends.jobs.order.next_model import next_model
 from backends.jobs.order.offers import Estimator, Market, in_steps
-from backends.jobs.order.order import Again, Order, Where
+from backends.jobs.order.order import Again, Order
 from backends.jobs.order.place import Orders, Quote
 from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
@@ -37,8 +36,9 @@ from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
 from backends.request import TASKS, MediaName, VideoRequest
 from backends.settings import Settings, load_settings
+from backends.terms import Named, Terms, build_terms
 
-__all__ = ["Inspection", "Prefer", "Quote", "Studio", "Where"]
+__all__ = ["Inspection", "Quote", "Studio"]
 
 WAIT_LOOK_S = 0.025
 """How often a waiting client looks whether the store has changed: a look costs about 10 us."""
@@ -115,18 +115,18 @@ class Studio:
     def estimate(
         self,
         request: VideoRequest,
+        terms: Terms | None = None,
         *,
         count: int = 1,
         limit: int = 5,
-        prefer: Prefer = "quality",
-        where: Where = "any",
+        **named: Unpack[Named],
     ) -> dict[str, Any]:
         """The models that can do exactly this for at most its max_cost_usd, ranked, with their prices. Spends nothing,
         starts nothing.
 
         VideoError, as `submit` would raise it, when no model can; so for a named model that cannot.
         """
-        order = self.orders.with_part(Order(request))
+        order = self.orders.with_part(Order(request, build_terms(terms, **named)))
         request = order.request
         inputs = order.resolve(self.context.inputs, self.principal, "look")
         walls = ledger.walls(self.context.store)
@@ -134,11 +134,11 @@ class Studio:
             self.context.catalog, self.context.env, walls.allow_providers, walls.per_job, walls.allow_unknown_price
         )
         try:
-            return self.estimator.estimate(request, inputs.facts, market, count, limit, prefer, where)
+            return self.estimator.estimate(request, inputs.facts, market, count, limit, order.terms)
         except VideoError as error:
             if request.task != "extend" or error.kind not in ("unsupported", "invalid_request"):
                 raise
-            quote = self.orders.quote(Order(request, prefer, where))  # in steps; else it says what stands in the way
+            quote = self.orders.quote(Order(request, order.terms))  # in steps; else it says what stands in the way
             if quote.estimate is None:
                 raise
             return in_steps(request, quote.model, quote.estimate, quote.notes, count)
@@ -148,72 +148,63 @@ class Studio:
     def submit(
         self,
         request: VideoRequest,
+        terms: Terms | None = None,
         *,
-        prefer: Prefer = "quality",
-        where: Where = "any",
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
         confirmed: bool = False,
         client: str = "",
+        **named: Unpack[Named],
     ) -> Ticket:
         """Put a job into the store and make sure that a worker runs; returns the job's ticket at once.
 
         The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
-        twice. confirmed: the user has agreed to the price, where `confirm_above_usd` wants that. client: who asks,
+        twice. terms: as a whole, or each as a keyword. confirmed: the user has agreed to the price, where
+        `confirm_above_usd` wants that. client: who asks,
         where that is not the one that this Studio was opened for (one server may serve several).
         """
-        placed = self.orders.place(Order(request, prefer, where, take, request_key, label, confirmed, client))
+        placed = self.orders.place(Order(request, build_terms(terms, **named), confirmed, client))
         return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
 
     def finish_clip(
         self,
         finish: FinishRequest,
+        terms: Terms | None = None,
         *,
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
         confirmed: bool = False,
         client: str = "",
+        **named: Unpack[Named],
     ) -> Ticket:
         """Put a film of clips and stills into the store (see `backends.edit.request`) and see to its worker; its
         ticket, at once. Free, unless a model is named that makes it larger. Clips may be jobs that are not finished
         yet: the film waits for them, and fails, unpaid, when one of them does. The same request with the same take is
         the same job. confirmed: the user has agreed to that model's price."""
-        placed = self.orders.place_film(
-            Cut.of(finish, take=take, request_key=request_key, label=label, confirmed=confirmed, client=client)
-        )
+        cut = Cut.of(finish, build_terms(terms, **named), confirmed=confirmed, client=client)
+        placed = self.orders.place_film(cut)
         return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
 
     def quote_finish(
         self,
         finish: FinishRequest,
+        terms: Terms | None = None,
         *,
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
         promised: Mapping[str, MediaFacts] | None = None,
+        **named: Unpack[Named],
     ) -> Quote:
         """What `finish_clip` would make and what that may cost, or the job that is there already. Starts nothing.
         promised: what clips will be that are not even ordered yet, by place ("clips[0]")."""
-        cut = Cut.of(finish, take=take, request_key=request_key, label=label)
+        cut = Cut.of(finish, build_terms(terms, **named))
         return self.orders.quote_film(replace(cut, promised=promised or {}))
 
     def quote(
         self,
         request: VideoRequest,
+        terms: Terms | None = None,
         *,
-        prefer: Prefer = "quality",
-        where: Where = "any",
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
         promised: Mapping[str, MediaFacts] | None = None,
+        **named: Unpack[Named],
     ) -> Quote:
         """What `submit` would choose and what that may cost, or the job that is there already. Starts nothing.
         promised: what inputs will be that are not even ordered yet, by place."""
-        order = Order(request, prefer, where, take, request_key, label, promised=promised or {})
-        return self.orders.quote(order)
+        return self.orders.quote(Order(request, build_terms(terms, **named), promised=promised or {}))
 
     def again(self, job_id: str, *, max_cost_usd: Decimal | None = None, confirmed: bool = False) -> Ticket:
         """Another take of a job, by the model that made it: the first take that is not there yet.
@@ -227,7 +218,7 @@ class Studio:
     def quote_again(self, job_id: str) -> tuple[int, Quote]:
         """The number of the take that `again` would make, and what it may cost. Starts nothing."""
         order = self._next_take(job_id, None)
-        return order.take, self.orders.quote(order)
+        return order.terms.take, self.orders.quote(order)
 
     def _next_take(self, job_id: str, max_cost_usd: Decimal | None) -> Order:
         row = self._row(job_id)

@@ -4,58 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import cast
 
+from backends import vocabulary
 from backends.edit.request import FinishRequest, build_finish
 from backends.request import Task, VideoRequest, build_request
-
-if TYPE_CHECKING:
-    from backends.studio import Prefer, Where
+from backends.terms import Terms, build_terms
 
 Arguments = Mapping[str, object]
 
 
-class FilmTerms(TypedDict):
-    """How a film is named, as `Studio.quote_finish` and `Studio.finish_clip` take it."""
-
-    take: int
-    request_key: str | None
-    label: str
-
-
-class Terms(TypedDict):
-    """How an order is chosen and named, as `Studio.quote` and `Studio.submit` take it."""
-
-    prefer: Prefer
-    where: Where
-    take: int
-    request_key: str | None
-    label: str
-
-
-SAME = (
-    "model",
-    "prompt",
-    "negative_prompt",
-    "duration_s",
-    "aspect_ratio",
-    "resolution",
-    "fps",
-    "seed",
-    "audio",
-    "references",
-    "camera",
-    "motion",
-    "fit",
-    "focus",
-    "style",
-    "loop",
-    "effect",
-    "loras",
-    "provider_options",
-    "max_cost_usd",
-)
-"""Arguments that a VideoRequest holds under the same name."""
+def same() -> list[str]:
+    """Arguments that a VideoRequest holds under the same name."""
+    return [name for name in VideoRequest.model_fields if name not in vocabulary.OWN_NAMES]
 
 
 def task_of(verb: str, given: Arguments) -> Task:
@@ -84,7 +45,7 @@ def _task_by_inputs(given: Arguments) -> Task:
 
 def request_of(verb: str, given: Arguments) -> VideoRequest:
     """The request that a verb's arguments mean. VideoError("invalid_request") tells every problem."""
-    fields: dict[str, object] = {name: given[name] for name in SAME if name in given}
+    fields: dict[str, object] = {name: given[name] for name in same() if name in given}
     if "frames" in given:
         fields["frames"] = _keyframes(cast("list[dict[str, object]]", given["frames"]))
     elif "image" in given:
@@ -94,6 +55,11 @@ def request_of(verb: str, given: Arguments) -> VideoRequest:
     if "add_s" in given:
         fields["duration_s"] = given["add_s"]
     return build_request(task=task_of(verb, given), **fields)
+
+
+def terms_of(given: Arguments) -> Terms:
+    """How a verb's arguments order it. VideoError("invalid_request") tells every problem."""
+    return build_terms(None, **{name: given[name] for name in Terms.model_fields if name in given})
 
 
 def finish_of(given: Arguments) -> FinishRequest:

@@ -11,10 +11,6 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
 
 
 def main() -> None:
@@ -23,14 +19,20 @@ def main() -> None:
         sys.exit(f"reelwright: {hidden}")
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
-        sys.exit(serve(words[1:]))
+        sys.exit(_serve(words[1:]))
     piped = sys.stdin is not None and not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
     if not words and piped and "_REELWRIGHT_COMPLETE" not in os.environ:  # a shell that completes names no word either
-        sys.exit(serve([]))
+        sys.exit(_serve([]))
     _encodable(words)
     from mcp_server.cli import app
 
     app(prog_name="reelwright")
+
+
+def _serve(words: Sequence[str]) -> int:
+    from mcp_server.serving import serve
+
+    return serve(words)
 
 
 def hidden_by() -> str:
@@ -59,44 +61,6 @@ def _encodable(words: Sequence[str]) -> None:
         if isinstance(stream, TextIOWrapper):
             utf8 = "utf-8" if "--json" in words and stream is told[0] and not stream.isatty() else None
             stream.reconfigure(encoding=utf8, errors="backslashreplace")
-
-
-def serve_words() -> ArgumentParser:
-    """What `reelwright serve` takes."""
-    import argparse
-
-    from mcp_server import transports
-
-    parser = argparse.ArgumentParser("reelwright serve", description="Serve MCP on stdin and stdout, or on HTTP.")
-    where = f"streamable HTTP at /mcp instead of stdio (default {transports.DEFAULT_HOST}:{transports.DEFAULT_PORT})"
-    parser.add_argument("--http", nargs="?", const="", metavar="HOST:PORT", help=where)
-    parser.add_argument("--host", default=transports.DEFAULT_HOST, help="address to bind, where --http names none")
-    parser.add_argument("--port", type=int, default=transports.DEFAULT_PORT, help="port to bind, likewise")
-    return parser
-
-
-def serve(words: Sequence[str]) -> int:
-    """Serve until the client leaves or the person interrupts. The exit code: 2 when it cannot start as asked."""
-    from backends.errors import VideoError
-    from backends.jobs.run import platform
-    from mcp_server import transports
-
-    asked = serve_words().parse_args(words)
-    try:
-        platform.refuse()
-        if asked.http is not None:
-            host, port = transports.address(asked.http, asked.host, asked.port)
-            transports.run_http(host, port, transports.token_from(os.environ), transports.idle_from(os.environ))
-        else:
-            if sys.stdin.isatty():
-                print("serving MCP on stdin: an MCP client starts this; Ctrl-D ends it", file=sys.stderr)  # noqa: T201
-            transports.run_stdio()
-    except VideoError as error:
-        print(f"reelwright serve: {error.message}", file=sys.stderr)  # noqa: T201
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The published schemas of tool arguments, as data: flat, closed at every depth, without titles or null branches.
 
+The names are those of `backends.vocabulary`: a field that a request gains is in these schemas by itself.
+
 Every byte here is read by an agent before its first call, so a sentence is kept only where it prevents a mistake,
 and once: generate_video explains the arguments that all starting tools share, image_to_video the camera and motion.
 Ranges that `VideoRequest` holds stay there, since its refusal comes together with this one's (`asked.every_problem`).
@@ -8,35 +10,33 @@ Ranges that `VideoRequest` holds stay there, since its refusal comes together wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import get_args
+from collections.abc import Iterable, Mapping
+from typing import cast, get_args
 
+from backends import vocabulary
 from backends.edit.request import Format
 from backends.request import CAMERA_MOVES, TASKS
+from backends.terms import CHOOSING, MOST_LABEL, MOST_TAKES
+from backends.written import Verb
 
 Schema = dict[str, object]
 
-DEFAULTS: Mapping[str, object] = {
-    "model": "auto",
-    "prompt": "",
-    "prefer": "quality",
-    "where": "any",
-    "take": 1,
-    "loop": False,
-    "include_retired": False,
-    "count": 1,
+DEFAULTS: Mapping[str, object] = {"include_retired": False, "count": 1} | {
+    one.name: one.default
+    for one in (*vocabulary.asked().values(), *vocabulary.terms().values())
+    if isinstance(one.default, str | int | float)
 }
 """What an argument is when it is left out, whatever the tool, where the schema names no default itself."""
 
 RANGES: Mapping[str, tuple[int, int]] = {
-    "take": (1, 99),
+    "take": (1, MOST_TAKES),
     "count": (1, 1000),
     "limit": (1, 200),
     "frames": (1, 32),
 }
 """The legal values of whole numbers that no `VideoRequest` holds; unpublished, since no agent needs to know them."""
 
-LENGTHS: Mapping[str, int] = {"label": 80, "request_key": 200, "query": 200, "cursor": 500, "job_id": 200}
+LENGTHS: Mapping[str, int] = {"label": MOST_LABEL, "request_key": 200, "query": 200, "cursor": 500, "job_id": 200}
 """The longest such texts, in characters."""
 
 
@@ -85,115 +85,121 @@ def _moves() -> str:
     return ", ".join(f"{word}-{'/'.join(ways)}" if ways[0] else word for word, ways in pairs.items())
 
 
-MODEL = text()
-CLIP = text("path, https URL or job id")
-CAMERA = listed(text())
-CAMERA_TAUGHT = listed(text(), f"MOVE[:amount 0-1][@from-to s], as dolly-in:0.4@0-2. Moves: {_moves()}")
-SIZE: dict[str, Schema] = {"duration_s": number(), "aspect_ratio": text(), "resolution": text(), "fps": number()}
-SIZE_TAUGHT = SIZE | {"aspect_ratio": text("as 16:9"), "resolution": text("as 720p")}
-LOOK: dict[str, Schema] = {
-    "audio": flag(),
-    "seed": whole(),
-    "negative_prompt": text(),
-    "references": listed(text()),
-    "camera": CAMERA,
-    "style": text(),
-    "effect": text(),
-    "loras": listed(text()),
-}
-LOOK_TAUGHT = LOOK | {
-    "camera": listed(text(), "as dolly-in:0.4@0-2"),
-    "references": listed(text(), "tag=path; the prompt says @tag"),
-    "loras": listed(text(), "name[:weight]"),
-}
-CHOOSING: dict[str, Schema] = {
-    "prefer": choice("quality", "cheapest", "fastest", "consistency", "motion"),
-    "where": choice("any", "local"),
-}
-ORDER: dict[str, Schema] = {
-    "max_cost_usd": number(default=0),
-    "take": whole(),
-    "request_key": text(),
-    "label": text(),
-    "provider_options": {"type": "object"},
-}
-"""How a started job is paid and named. provider_options alone is open: its fields are the provider's own."""
-ORDER_TAUGHT = ORDER | {
-    "max_cost_usd": number("refuse above this; 0 = free models only", default=0),
-    "take": whole("2, 3.. = another variant of the same request", default=1),
-    "request_key": text("your own idempotency key"),
-    "label": text("names the file"),
-}
-
-# A list of types would be shorter than anyOf, but hosts that turn schemas into another dialect drop or refuse it.
 REGION: dict[str, Schema] = {
     "box": listed({"type": "number"}),
     "polygon": listed(listed({"type": "number"})),
     "mask": text(),
+    # A list of types would be shorter than anyOf, but hosts that turn schemas into another dialect drop or refuse it.
     "direction": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}]},
     "intensity": number(),
     "static": flag(),
 }
-MOTION = listed(closed(REGION))
-MOTION_TAUGHT = listed(
-    closed(
-        REGION
-        | {
-            "box": listed({"type": "number"}, "[left,top,right,bottom] 0-1 from the top left"),
-            "mask": text("image path; white moves"),
-            "direction": REGION["direction"] | {"description": "up, left, ... or [dx,dy], y down"},
-            "intensity": number("0-1"),
-            "static": flag("freeze it"),
-        }
-    )
-)
-FRAME: dict[str, Schema] = {"image": text(), "at_s": number(), "hold_s": number(), "camera": CAMERA, "prompt": text()}
-FRAMES = listed(closed(FRAME, "image"), minItems=2)
-FRAMES_TAUGHT = listed(
-    closed(FRAME | {"hold_s": number("stands so long; camera moves in it")}, "image"),
-    "in time order; evenly spaced without at_s",
-    minItems=2,
-)
-LOOP = flag()
-FIT: dict[str, Schema] = {"fit": choice("crop", "pad", "blur", "refuse"), "focus": listed({"type": "number"})}
-FIT_TAUGHT = FIT | {
-    "fit": choice("crop", "pad", "blur", "refuse", description="blur = whole, over a blurred copy"),
-    "focus": listed({"type": "number"}, "[x,y] 0-1 to crop around"),
+REGION_TAUGHT = REGION | {
+    "box": listed({"type": "number"}, "[left,top,right,bottom] 0-1 from the top left"),
+    "mask": text("image path; white moves"),
+    "direction": REGION["direction"] | {"description": "up, left, ... or [dx,dy], y down"},
+    "intensity": number("0-1"),
+    "static": flag("freeze it"),
 }
+FRAME: dict[str, Schema] = {
+    "image": text(),
+    "at_s": number(),
+    "hold_s": number(),
+    "camera": listed(text()),
+    "prompt": text(),
+}
+FRAME_TAUGHT = FRAME | {"hold_s": number("stands so long; camera moves in it")}
+
+KINDS: Mapping[vocabulary.Kind, Schema] = {
+    "text": text(),
+    "number": number(),
+    "whole": whole(),
+    "flag": flag(),
+    "list": listed(text()),
+    "point": listed({"type": "number"}),
+    "frames": listed(closed(FRAME, "image"), minItems=2),
+    "regions": listed(closed(REGION)),
+    "options": {"type": "object"},
+}
+"""A schema by the kind of an argument (a choice lists its words). "options" alone is open: its fields are the
+provider's own."""
+
+FREE = {"max_cost_usd": {"default": 0}}
+"""What every starting tool shows: nothing is spent unless that is raised."""
+TAUGHT: Mapping[str, Mapping[str, Schema]] = {
+    "generate_video": {
+        "model": {"description": "list_models id", "default": "auto"},
+        "clip": {"description": "path, https URL or job id"},
+        "aspect_ratio": {"description": "as 16:9"},
+        "resolution": {"description": "as 720p"},
+        "camera": {"description": "as dolly-in:0.4@0-2"},
+        "references": {"description": "tag=path; the prompt says @tag"},
+        "loras": {"description": "name[:weight]"},
+        "max_cost_usd": {"description": "refuse above this; 0 = free models only"},
+        "take": {"description": "2, 3.. = another variant of the same request", "default": 1},
+        "request_key": {"description": "your own idempotency key"},
+        "label": {"description": "names the file"},
+    },
+    "image_to_video": {
+        "image": {"description": "path, https URL or video://jobs/ID/last_frame"},
+        "camera": {"description": f"MOVE[:amount 0-1][@from-to s], as dolly-in:0.4@0-2. Moves: {_moves()}"},
+        "motion": {"items": closed(REGION_TAUGHT)},
+        "fit": {"description": "blur = whole, over a blurred copy"},
+        "focus": {"description": "[x,y] 0-1 to crop around"},
+    },
+    "interpolate_keyframes": {
+        "frames": {
+            "items": closed(FRAME_TAUGHT, "image"),
+            "description": "in time order; evenly spaced without at_s",
+        },
+    },
+    # Its motion regions are open, to be short: the vocabulary closes them.
+    "estimate_cost": {"motion": {"items": {"type": "object"}}},
+}
+"""What one tool's schema says of an argument beside its kind: each is explained once, where it is met first."""
 
 
-def generate_video() -> Schema:
-    asked = {"prompt": text(), "model": text("list_models id", default="auto"), "clip": CLIP}
-    return closed(asked | SIZE_TAUGHT | LOOK_TAUGHT | CHOOSING | ORDER_TAUGHT, "prompt")
+def of(argument: vocabulary.Argument) -> Schema:
+    """The bare schema of an argument."""
+    return choice(*argument.choices) if argument.kind == "choice" else dict(KINDS[argument.kind])
 
 
-def image_to_video() -> Schema:
-    asked = {"image": text("path, https URL or video://jobs/ID/last_frame"), "prompt": text(), "model": MODEL}
-    moved = {"camera": CAMERA_TAUGHT, "motion": MOTION_TAUGHT, "loop": LOOP} | FIT_TAUGHT
-    return closed(asked | SIZE | LOOK | moved | CHOOSING | ORDER, "image")
+def _taught(tool: str, arguments: Iterable[vocabulary.Argument], *required: str) -> Schema:
+    """A tool's schema, what it needs first."""
+    taught = TAUGHT.get(tool, {})
+    found = {one.name: of(one) | taught.get(one.name, {}) for one in arguments}
+    order = (*required, *(name for name in found if name not in required))
+    return closed({name: found[name] for name in order}, *required)
 
 
-def interpolate_keyframes() -> Schema:
-    asked = {"frames": FRAMES_TAUGHT, "prompt": text(), "model": MODEL}
-    return closed(asked | SIZE | LOOK | {"loop": LOOP} | FIT | CHOOSING | ORDER, "frames")
+def starting(verb: Verb, *required: str) -> Schema:
+    """What a starting tool takes: every argument that means something for it, and all terms."""
+    arguments = (one for one in vocabulary.asked().values() if verb in one.written.verbs)
+    schema = _taught(verb, (*arguments, *vocabulary.terms().values()), *required)
+    properties = cast("dict[str, Schema]", schema["properties"])
+    for name, more in FREE.items():
+        properties[name] = properties[name] | more
+    return schema
 
 
-def extend_clip() -> Schema:
-    """Size, ratio and frame rate are the clip's own."""
-    asked = {"clip": text(), "add_s": number(), "prompt": text(), "model": MODEL, "motion": MOTION}
-    return closed(asked | LOOK | CHOOSING | ORDER, "clip", "add_s")
+def estimate_cost() -> Schema:
+    """Any starting tool's request, and nothing of how it is ordered."""
+    choosing = (vocabulary.terms()[name] for name in CHOOSING)
+    schema = _taught("estimate_cost", (*vocabulary.asked().values(), *choosing))
+    told = {"count": whole("how many such clips"), "limit": whole(default=5)}
+    cast("dict[str, Schema]", schema["properties"]).update(told)
+    return schema
 
 
 def finish_clip() -> Schema:
     """Its own vocabulary (`backends.edit.request`); size, fit and the ticket's terms are as everywhere."""
-    asked = {
+    asked = vocabulary.asked()
+    film = {
         "clips": listed(
             text(), "in order: jobs, also unfinished, paths, stills; #t=FROM,TO takes a part or holds a still"
         ),
         "crossfade_s": number(),
-        **{name: SIZE[name] for name in ("aspect_ratio", "resolution", "fps")},
-        **FIT,
-        "loop": LOOP,
+        **{name: of(asked[name]) for name in ("aspect_ratio", "resolution", "fps", "fit", "focus", "loop")},
         "speed": number(),
         "upscaler": text(),
         "narration": text("to speak, or a sound file"),
@@ -204,22 +210,8 @@ def finish_clip() -> Schema:
         "titles": listed(text()),
         "format": choice(*get_args(Format)),
     }
-    named = {name: ORDER[name] for name in ("max_cost_usd", "take", "request_key", "label")}
-    return closed(asked | named, "clips")
-
-
-def estimate_cost() -> Schema:
-    """Any starting tool's request, and nothing of how it is ordered. Its motion regions are open here, to be short:
-    the vocabulary closes them."""
-    asked = {"prompt": text(), "model": MODEL, "image": text(), "frames": FRAMES, "clip": text(), "add_s": number()}
-    shape = SIZE | LOOK | {"motion": listed({"type": "object"}), "loop": LOOP} | FIT
-    told = {
-        "max_cost_usd": number(),
-        "provider_options": ORDER["provider_options"],
-        "count": whole("how many such clips"),
-        "limit": whole(default=5),
-    }
-    return closed(asked | shape | CHOOSING | told)
+    named = {one.name: of(one) for one in vocabulary.terms().values() if one.name not in CHOOSING}
+    return closed(film | {"max_cost_usd": of(asked["max_cost_usd"]) | FREE["max_cost_usd"]} | named, "clips")
 
 
 def list_models() -> Schema:

@@ -32,6 +32,7 @@ from pydantic import ValidationError
 from backends.errors import VideoError
 from backends.plain import quoted
 from backends.request import VideoRequest
+from backends.terms import Terms
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from backends.edit.request import FinishRequest
     from backends.jobs.views import Spend
     from backends.studio import Quote, Studio
-    from backends.verbs import FilmTerms, Terms
 
 STATELESS_FROM = "2026-07-28"
 """The first protocol version in which a server sends no requests of its own."""
@@ -135,19 +135,19 @@ async def leave_to_spend(
     refusal: what the Studio said without their leave; raised as it is when the client cannot ask them.
     VideoError("consent") when they said no, or nothing.
     """
-    agreed = await _agreed(person, studio, partial(studio.quote, request, **terms), _what(request), refusal)
+    agreed = await _agreed(person, studio, partial(studio.quote, request, terms), _what(request), refusal)
     if isinstance(agreed, InputRequiredResult):
         return agreed
     return request if agreed is None else request.model_copy(update={"max_cost_usd": agreed})
 
 
 async def leave_to_enlarge(
-    person: Person, studio: Studio, film: FinishRequest, terms: FilmTerms, refusal: VideoError
+    person: Person, studio: Studio, film: FinishRequest, terms: Terms, refusal: VideoError
 ) -> FinishRequest | InputRequiredResult:
     """The same for a film that a model makes larger."""
     clips = "a clip" if len(film.clips) == 1 else f"{len(film.clips)} clips"
     what = f"upscale a film of {clips}{f' to {film.resolution}' if film.resolution else ''}"
-    agreed = await _agreed(person, studio, partial(studio.quote_finish, film, **terms), what, refusal)
+    agreed = await _agreed(person, studio, partial(studio.quote_finish, film, terms), what, refusal)
     if isinstance(agreed, InputRequiredResult):
         return agreed
     return film if agreed is None else film.model_copy(update={"max_cost_usd": agreed})

@@ -12,14 +12,14 @@ from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextCon
 
 from backends import plain
 from backends.errors import VideoError
-from backends.verbs import FilmTerms, Terms, finish_of, request_of
+from backends.verbs import finish_of, request_of, terms_of
 from mcp_server import text, waits
 from mcp_server.consent import Person, leave_to_enlarge, leave_to_spend
 from mcp_server.told import Told
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
-    from backends.studio import Inspection, Prefer, Studio, Where
+    from backends.studio import Inspection, Studio
 
 
 LOOK_NOTE_S = 5
@@ -73,10 +73,9 @@ async def estimate_cost(call: Call) -> CallToolResult:
         partial(
             call.studio.estimate,
             request_of(call.tool, call.given),
+            terms_of(call.given),
             count=call.whole("count"),
             limit=call.whole("limit"),
-            prefer=cast("Prefer", call.given["prefer"]),
-            where=cast("Where", call.given["where"]),
         )
     )
     return answer(text.estimate_text(found), found)
@@ -86,14 +85,8 @@ async def start(call: Call) -> Answer:
     """The starting tools that a model works for. Never waits for the clip; only for the person, where they want to be
     asked."""
     request = request_of(call.tool, call.given)
-    terms = Terms(
-        prefer=cast("Prefer", call.given["prefer"]),
-        where=cast("Where", call.given["where"]),
-        take=call.whole("take"),
-        request_key=call.words("request_key"),
-        label=call.words("label") or "",
-    )
-    submit = partial(call.studio.submit, client=call.person.client, **terms)
+    terms = terms_of(call.given)
+    submit = partial(call.studio.submit, terms=terms, client=call.person.client)
     try:
         ticket = await to_thread.run_sync(submit, request)
     except VideoError as error:
@@ -109,9 +102,8 @@ async def start(call: Call) -> Answer:
 
 async def finish_clip(call: Call) -> Answer:
     """A film, from clips that are there or are still to come. The person may be asked where a model is to be paid."""
-    film = finish_of(call.given)
-    terms = FilmTerms(take=call.whole("take"), request_key=call.words("request_key"), label=call.words("label") or "")
-    submit = partial(call.studio.finish_clip, client=call.person.client, **terms)
+    film, terms = finish_of(call.given), terms_of(call.given)
+    submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
     try:
         ticket = await to_thread.run_sync(submit, film)
     except VideoError as error:

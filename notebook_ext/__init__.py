@@ -15,9 +15,9 @@ if _typing.TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio as NotebookStudio
     from notebook_ext.job import Job as Job
     from notebook_ext.magics import load_ipython_extension as load_ipython_extension
-    from notebook_ext.prices import estimate as estimate
+    from notebook_ext.shortcuts import board as board
+    from notebook_ext.shortcuts import estimate as estimate
     from notebook_ext.showing import show as show
-    from notebook_ext.views.board import board as board
     from notebook_ext.views.brush import brush as brush
     from notebook_ext.views.camera import camera as camera
     from notebook_ext.views.compare import compare as compare
@@ -46,9 +46,9 @@ _PLACES = {
     "studio": "client",
     "NotebookStudio": "client",
     "Job": "job",
-    "estimate": "prices",
+    "estimate": "shortcuts",
     "show": "showing",
-    "board": "views.board",
+    "board": "shortcuts",
     "brush": "views.brush",
     "camera": "views.camera",
     "compare": "views.compare",

@@ -7,18 +7,22 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
+from backends import vocabulary
 from backends.edit.request import FinishRequest
 from backends.request import CameraMove, VideoRequest, plain_decimal, refuse
-from backends.studio import Prefer, Where
-from backends.verbs import Terms, contradictions, keyframe_order, request_of
+from backends.terms import Prefer, Terms, Where
+from backends.verbs import contradictions, keyframe_order, request_of, terms_of
 from notebook_ext.media_names import media_name
 
 
 class Options(TypedDict, total=False):
-    """What every starting call takes, as the MCP tools name it. duration_s, at_s: seconds; max_cost_usd: US dollars,
-    0 unless given, so that nothing is bought by accident; take: 2, 3 ... for another attempt at the same request."""
+    """What every starting call takes, for editors and type checkers: the names of `backends.vocabulary`.
+
+    duration_s, at_s: seconds; max_cost_usd: US dollars, 0 unless given, so that nothing is bought by accident; take: 2,
+    3 ... for another attempt at the same request.
+    """
 
     model: str
     duration_s: float
@@ -46,7 +50,6 @@ class Options(TypedDict, total=False):
     label: str
 
 
-TERMS = ("prefer", "where", "take", "request_key", "label")
 VERBS = {
     "text_to_video": "generate_video",
     "reference_to_video": "generate_video",
@@ -62,10 +65,10 @@ def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | N
 
     cap: max_cost_usd where the call gives none. VideoError("invalid_request") tells every problem.
     """
-    known = {*Options.__annotations__, "prompt", "image", "frames", "clip", "add_s"}
+    known = vocabulary.known()
     problems = [_unknown(name, known) for name in given if name not in known]
     fields = {name: value for name, value in given.items() if value is not None and name in known}
-    terms = {name: fields.pop(name) for name in TERMS if name in fields}
+    terms = {name: fields.pop(name) for name in Terms.model_fields if name in fields}
     problems += _unset(fields)
     fields = _named(fields, folder)
     problems += [f"{place}: {told}" for place, told in contradictions(fields).items()]
@@ -75,8 +78,7 @@ def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | N
         raise refuse(problems)
     if cap is not None:
         fields.setdefault("max_cost_usd", cap)
-    defaults: dict[str, Any] = {"prefer": "quality", "where": "any", "take": 1, "request_key": None, "label": ""}
-    return request_of(verb, fields), cast(Terms, defaults | terms)
+    return request_of(verb, fields), terms_of(terms)
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
@@ -153,9 +155,9 @@ def as_code(request: VideoRequest, label: str = "", take: int = 1) -> str:
         value = getattr(request, name)
         if name in skipped or value == getattr(defaults, name):
             continue
-        if name in ("camera", "references", "loras"):
+        if vocabulary.asked()[name].kind == "list":
             value = [str(part) for part in value]
-        elif name == "motion":
+        elif vocabulary.asked()[name].kind == "regions":
             value = [region.model_dump(exclude_defaults=True) for region in value]
         named[name] = value
     if request.max_cost_usd:

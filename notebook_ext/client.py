@@ -14,7 +14,7 @@ from backends.jobs.views import JobPage
 from backends.request import VideoRequest
 from backends.settings import Settings
 from backends.studio import Inspection, Quote, Studio
-from backends.verbs import Terms
+from backends.terms import Named, Terms, build_terms
 from notebook_ext.asking import Options, as_code, asked, film_code
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
@@ -137,29 +137,21 @@ class NotebookStudio:
 
     def _start(self, verb: str, given: Mapping[str, Any]) -> Job:
         request, terms = asked(verb, given, self.home.folder, cap=NOTHING)
-        return self.make(request, **terms)
+        return self.make(request, terms)
 
-    def make(
-        self,
-        request: VideoRequest,
-        *,
-        prefer: Any = "quality",
-        where: Any = "any",
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
-    ) -> Job:
-        """Start a request that is there already as a `backends.request.VideoRequest`."""
-        terms = Terms(prefer=prefer, where=where, take=take, request_key=request_key, label=label)
-        if self.home.free_only and not _is_free(self.inner.quote(request, **terms)):
+    def make(self, request: VideoRequest, terms: Terms | None = None, **named: Unpack[Named]) -> Job:
+        """Start a request that is there already as a `backends.request.VideoRequest`. Its terms: as a whole, or each
+        as a keyword (`label="boat"`)."""
+        terms = build_terms(terms, **named)
+        if self.home.free_only and not _is_free(self.inner.quote(request, terms)):
             self.home.refuse_paid()
-        ticket = self.inner.submit(request, **terms)
+        ticket = self.inner.submit(request, terms)
         return self._job(self.inner.get(ticket.job_id), replayed=ticket.replayed)
 
     def quote(self, verb: str, **given: Any) -> Quote:
         """What a starting call would choose and cost at most, or the job that it already is. Starts nothing."""
         request, terms = asked(verb, given, self.home.folder, cap=None)
-        return self.inner.quote(request, **terms)
+        return self.inner.quote(request, terms)
 
     def next_take(self, job: Job, max_cost_usd: float | Decimal | None = None) -> Job:
         """The first take of a job's request that is not there yet, by the same model."""
@@ -171,11 +163,11 @@ class NotebookStudio:
 
     # asking
 
-    def estimate_cost(self, prompt: str = "", **given: Any) -> Prices:
+    def estimate_cost(self, prompt: str = "", *, count: int = 1, limit: int = 50, **given: Any) -> Prices:
         """The models that can do exactly this, ranked, with their prices. Spends nothing, starts nothing."""
-        from notebook_ext.prices import estimate
+        from notebook_ext.prices import prices
 
-        return estimate(prompt, client=self, **given)
+        return prices(self, prompt, given, count, limit)
 
     def list_models(
         self, task: str | None = None, query: str | None = None, include_retired: bool = False, limit: int = 20

@@ -62,7 +62,8 @@ def video(line: str, cell: str | None = None) -> Any:
     Tells the price, starts the job (or finds it: re-running the cell pays nothing) and shows its card.
     """
     from notebook_ext.client import studio
-    from notebook_ext.prices import estimate, verb_of
+    from notebook_ext.prices import verb_of
+    from notebook_ext.shortcuts import estimate
 
     try:
         parsed = vars(_parser().parse_args(shlex.split(line)))
@@ -103,7 +104,7 @@ def _keep(name: str, job: Job) -> None:
 
 def video_jobs(line: str = "") -> Any:
     """%video_jobs: the board of all jobs."""
-    from notebook_ext.views.board import board
+    from notebook_ext.shortcuts import board
 
     return board()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
 from backends.request import VideoRequest
+from backends.terms import DEFAULT_TERMS, Terms
 from backends.verbs import task_of
 from notebook_ext.asking import asked
 from notebook_ext.listing import Drawing, Listing, new_figure
@@ -75,39 +76,32 @@ class Prices(Listing):
         return Drawing(figure)
 
 
-def estimate(
-    what: str | VideoRequest | Mapping[str, Any] = "",
-    *,
-    client: NotebookStudio | None = None,
+def prices(
+    client: NotebookStudio,
+    what: str | VideoRequest | Mapping[str, Any],
+    given: Mapping[str, Any],
     count: int = 1,
     limit: int = 50,
-    **given: Any,
 ) -> Prices:
-    """The price of a request by every model that can do exactly it, before anything is spent.
-
-    what: a prompt (with the arguments of the starting call beside it), a VideoRequest, or those arguments as a mapping.
-    """
-    if client is None:
-        from notebook_ext.client import studio as client
-    request, prefer, where = meant(client, what, given)
-    found = client.inner.estimate(request, count=count, limit=limit, prefer=prefer, where=where)
+    """The price of a request by every model that can do exactly it. what, given: as `estimate` takes them."""
+    request, terms = meant(client, what, given)
+    found = client.inner.estimate(request, terms, count=count, limit=limit)
     return Prices(found, count, limit)
 
 
 def meant(
     client: NotebookStudio, what: str | VideoRequest | Mapping[str, Any], given: Mapping[str, Any]
-) -> tuple[VideoRequest, Any, Any]:
-    """The request, and what a model is chosen for and where it may run."""
+) -> tuple[VideoRequest, Terms]:
+    """The request and its terms."""
     if isinstance(what, VideoRequest):
         if given:
             raise VideoError("invalid_request", f"a VideoRequest says all itself: leave out {', '.join(given)}")
-        return what, "quality", "any"
+        return what, DEFAULT_TERMS
     if isinstance(what, Mapping):
         fields = {**what, **given}
     else:
         fields = {**({"prompt": what} if what else {}), **given}
-    request, terms = asked(verb_of(fields), fields, client.home.folder, cap=None)
-    return request, terms["prefer"], terms["where"]
+    return asked(verb_of(fields), fields, client.home.folder, cap=None)
 
 
 def verb_of(fields: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from backends.errors import VideoError
 from backends.plain import one_line
 from backends.request import VideoRequest
 from backends.studio import Quote
+from backends.terms import Terms
 from notebook_ext import kernel
 from notebook_ext.job import Job
 from notebook_ext.prices import meant
@@ -86,7 +87,7 @@ def sweep(
     """Price all, hold the sum under the cap, start each under its own price. Nothing is started when any of them
     cannot be made as asked, or when the sum is above the cap: VideoError. A model that takes no seed gets a take of its
     own for each of several seeds, which is told."""
-    asked, prefer, where = meant(client, request, {})
+    asked, terms = meant(client, request, {})
     wanted = list(dict.fromkeys(models or [asked.model]))
     grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [asked.seed]
     if not wanted or not grains:
@@ -104,7 +105,7 @@ def sweep(
             )
             first = 0 if seeded else number * takes
             each += [(one, first + take) for take in range(1, takes + 1)]
-    terms: dict[str, Any] = {"prefer": prefer, "where": where, "request_key": None, "label": label}
+    terms = Terms(prefer=terms.prefer, where=terms.where, label=label)
     quotes = _quotes(client, each, terms)
     fresh = [_high(quote) for quote in quotes if quote.job is None]
     total = sum(fresh, Decimal(0))
@@ -122,7 +123,9 @@ def sweep(
     for (one, take), quote in zip(each, quotes, strict=True):
         limit = quote.estimate.usd_high if quote.estimate else None
         try:
-            jobs.append(client.make(one.model_copy(update={"max_cost_usd": limit}), take=take, **terms))
+            jobs.append(
+                client.make(one.model_copy(update={"max_cost_usd": limit}), terms.model_copy(update={"take": take}))
+            )
         except VideoError as error:  # a wall that was reached meanwhile: what was started goes on
             skipped.append(f"{_named(one, take)}: {error.message}")
     return Sweep(client, wanted, grains, columns, jobs, told, skipped)
@@ -140,13 +143,13 @@ def _named(one: VideoRequest, take: int) -> str:
     return f"{one.model}{seed}{f', take {take}' if take > 1 else ''}"
 
 
-def _quotes(client: NotebookStudio, each: Sequence[tuple[VideoRequest, int]], terms: Mapping[str, Any]) -> list[Quote]:
+def _quotes(client: NotebookStudio, each: Sequence[tuple[VideoRequest, int]], terms: Terms) -> list[Quote]:
     """The price of every clip; all that stand in the way at once, once a model where its words are the same."""
     quotes: list[Quote] = []
     problems: list[str] = []
     for one, take in each:
         try:
-            quote = client.inner.quote(one, take=take, **terms)
+            quote = client.inner.quote(one, terms.model_copy(update={"take": take}))
             if quote.job is None and (quote.estimate is None or quote.estimate.usd_high is None):
                 raise VideoError("needs_budget", f"the price of {quote.model} is unknown")
             quotes.append(quote)

@@ -3,7 +3,7 @@
 from backends.catalog.choose import Choice, choose
 from backends.catalog.loader import Catalog, load
 from backends.catalog.price import Estimate, estimate
-from backends.catalog.ranking import Offer, Prefer, Ranking, rank
+from backends.catalog.ranking import Offer, Ranking, rank
 from backends.catalog.rules.check import check
 from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Mode, Row
@@ -16,7 +16,6 @@ __all__ = [
     "Estimate",
     "Mode",
     "Offer",
-    "Prefer",
     "Ranking",
     "Row",
     "check",

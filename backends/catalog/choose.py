@@ -18,7 +18,7 @@ from backends.catalog.family import choose_member, members, of_family
 from backends.catalog.loader import Catalog
 from backends.catalog.names import gone, guesses, normal, unknown
 from backends.catalog.price import Estimate, estimate
-from backends.catalog.ranking import Anywhere, Offer, Prefer, Ranking, barred, rank
+from backends.catalog.ranking import Offer, Ranking, barred, rank
 from backends.catalog.remedy import by_model, likest, offered, proved, with_model
 from backends.catalog.rules.check import Change, Misfit, find, refusal, ways_out
 from backends.catalog.rules.checked import Checked
@@ -27,6 +27,7 @@ from backends.catalog.staleness import end_text
 from backends.errors import A_PERSON, Next, VideoError, listing
 from backends.facts import MediaFacts
 from backends.request import VideoRequest
+from backends.terms import Prefer, Where
 
 CONSTRAINTS = ("where", "allow_providers")
 
@@ -51,7 +52,7 @@ class _Terms:
     inputs: Mapping[str, MediaFacts]
     available: Available
     prefer: Prefer
-    where: Anywhere
+    where: Where
     allow_providers: Collection[str] | None
     budget: Decimal | None
     wall: Decimal | None
@@ -88,7 +89,7 @@ def choose(
     available: Available,
     *,
     prefer: Prefer = "quality",
-    where: Anywhere = "any",
+    where: Where = "any",
     allow_providers: Collection[str] | None = None,
     max_cost_usd: Decimal | None = None,
     per_job_usd: Decimal | None = None,

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, get_args
 
 from backends.catalog.availability import Available, Why
 from backends.catalog.loader import Catalog
@@ -16,10 +15,7 @@ from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.row import Row
 from backends.facts import MediaFacts
 from backends.request import VideoRequest
-
-Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
-PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
-Anywhere = Literal["any", "local"]
+from backends.terms import Prefer, Where
 
 NEVER = 1e12
 
@@ -64,7 +60,7 @@ def rank(
     available: Available,
     *,
     prefer: Prefer = "quality",
-    where: Anywhere = "any",
+    where: Where = "any",
     allow_providers: Collection[str] | None = None,
     unknown_price: bool = False,
     today: date | None = None,

@@ -38,7 +38,7 @@ def reelwright(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def serve(context: typer.Context) -> None:
     """Serve MCP on stdin and stdout, or with --http [HOST:PORT] on HTTP. An agent's host starts this."""
-    from mcp_server.__main__ import serve as run
+    from mcp_server.serving import serve as run
 
     raise typer.Exit(run(context.args))
 

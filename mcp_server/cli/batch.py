@@ -11,7 +11,7 @@ from backends.errors import A_PERSON, VideoError
 from mcp_server.cli import joining, shots, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.joining import Cut
-from mcp_server.cli.make import capped, is_free, leave
+from mcp_server.cli.outcome import capped, is_free, leave
 from mcp_server.cli.request_options import Given
 from mcp_server.cli.shots import Shot
 
@@ -35,7 +35,6 @@ def run(
     studio: Studio,
     path: Path,
     base: Given,
-    label: str,
     limit: Decimal | None,
     yes: bool,
     no_wait: bool,
@@ -46,10 +45,10 @@ def run(
     """Make every shot of a file; the exit code: 0 when each has its clip (or, with no_wait, its job). join: the file of
     one film of them all, in their order; force: whatever lies there is replaced."""
     say = show.aside if as_json else show.line
-    cut = None if join is None else Cut(join, base, label, force=force)
+    cut = None if join is None else Cut(join, base, force=force)
     if cut is not None:
         cut.check(studio, no_wait=no_wait)
-    priced = _priced(studio, path, shots.read(path, base, label, lambda note: say(f"note: {note}")))
+    priced = _priced(studio, path, shots.read(path, base, lambda note: say(f"note: {note}")))
     if cut is not None:
         cut.judge(studio, [line.quote for line in priced])
     total = _total(priced)
@@ -118,14 +117,7 @@ def _quoted(studio: Studio, shot: Shot, before: Line | None) -> Quote:
         else:
             promised = shot.promised(before.quote.promise)
     with shot.given.named():
-        return studio.quote(
-            shot.request,
-            prefer=shot.given.prefer,
-            where=shot.given.where,
-            take=shot.take,
-            label=shot.label,
-            promised=promised,
-        )
+        return studio.quote(shot.request, shot.terms, promised=promised)
 
 
 def _started(studio: Studio, priced: list[Line], confirmed: bool) -> list[Line]:
@@ -190,14 +182,7 @@ def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> No
 def _start(studio: Studio, line: Line, confirmed: bool) -> Line:
     shot = line.shot
     try:
-        ticket = studio.submit(
-            capped(shot.request, line.quote),
-            prefer=shot.given.prefer,
-            where=shot.given.where,
-            take=shot.take,
-            label=shot.label,
-            confirmed=confirmed,
-        )
+        ticket = studio.submit(capped(shot.request, line.quote), shot.terms, confirmed=confirmed)
     except VideoError as error:
         return Line(shot, line.quote, trouble=error)
     return Line(shot, line.quote, ticket.job_id)
@@ -239,8 +224,8 @@ def _row(line: Line, job: Job | None) -> dict[str, Any]:
     error = line.trouble.message if line.trouble else job.error.message if job and job.error else ""
     return {
         "line": line.shot.line,
-        "label": line.shot.label,
-        "take": line.shot.take,
+        "label": line.shot.terms.label,
+        "take": line.shot.terms.take,
         "job_id": line.job_id,
         "there_already": line.quote.job is not None,
         "state": job.state if job else "not started",

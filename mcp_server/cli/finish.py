@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backends.errors import VideoError
-from backends.verbs import FilmTerms
+from backends.request import Fit
+from backends.terms import Terms
 from mcp_server.cli import opening, show
 from mcp_server.cli.follow import follow
-from mcp_server.cli.make import is_free, leave, price, priced, started, tell
-from mcp_server.cli.request_options import FitName, focus_point
+from mcp_server.cli.outcome import is_free, leave, price, priced, started, tell
+from mcp_server.cli.request_options import point
 
 if TYPE_CHECKING:
     from backends.edit.request import FinishRequest
@@ -37,7 +38,7 @@ def finish(
     aspect: Annotated[str | None, typer.Option(help="Aspect ratio, as 9:16.")] = None,
     resolution: Annotated[str | None, typer.Option(help="As 720p or 1080p.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
-    fit: Annotated[FitName | None, typer.Option(help="A clip of another shape than the film.")] = None,
+    fit: Annotated[Fit | None, typer.Option(help="A clip of another shape than the film.")] = None,
     focus: Annotated[str | None, typer.Option(metavar="X,Y", help="What a crop is made around, as 0.5,0.3.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
     speed: Annotated[float, typer.Option(help="0.5 is slow motion, 2 is twice as fast.")] = 1.0,
@@ -54,6 +55,7 @@ def finish(
     ] = None,
     title: Annotated[list[str] | None, typer.Option(metavar="'FROM-TO TEXT'", help="Repeat.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(SUFFIXES)}.")] = None,
+    codec: Annotated[str | None, typer.Option(help="Of an mp4: h264, hevc or av1.")] = None,
     take: Annotated[int, typer.Option(min=1, max=99, help="2, 3 ...: make it once more.")] = 1,
     label: Annotated[str, typer.Option(help="Names the file.")] = "",
     request_key: Annotated[str | None, typer.Option(help="Your own name for this very job.")] = None,
@@ -72,7 +74,7 @@ def finish(
             resolution=resolution,
             fps=fps,
             fit=fit,
-            focus=focus_point(focus) if focus else None,
+            focus=point("focus", focus) if focus else None,
             loop=loop,
             speed=speed,
             upscaler=upscaler,
@@ -84,23 +86,24 @@ def finish(
             captions=caption,
             titles=title,
             format=chosen_format(out, format_),
+            codec=codec,
         )
         check_out(out, force, no_wait=no_wait)
-    named = FilmTerms(take=take, label=label, request_key=request_key)
-    raise typer.Exit(_made(film, out, named, yes, no_wait, as_json))
+    terms = Terms(take=take, label=label, request_key=request_key)
+    raise typer.Exit(_made(film, out, terms, yes, no_wait, as_json))
 
 
-def _made(film: FinishRequest, out: Path | None, named: FilmTerms, yes: bool, no_wait: bool, as_json: bool) -> int:
+def _made(film: FinishRequest, out: Path | None, terms: Terms, yes: bool, no_wait: bool, as_json: bool) -> int:
     say = show.aside if as_json else show.line
     with opening.studio(as_json) as studio:
         confirmed = False
         if film.upscaling_model is not None:
-            quote = studio.quote_finish(film, **named)
+            quote = studio.quote_finish(film, terms)
             say(priced(quote))
             if not is_free(quote) and not yes and not show.agreed(price(quote), "Make it?"):
                 raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
             confirmed, film = not is_free(quote), _capped(film, quote)
-        ticket = studio.finish_clip(film, confirmed=confirmed, **named)
+        ticket = studio.finish_clip(film, terms, confirmed=confirmed)
         say(started(ticket))
         if no_wait:
             if as_json:

@@ -25,7 +25,6 @@ class Cut:
 
     out: Path
     base: Given
-    label: str
     force: bool = False
 
     def check(self, studio: Studio, *, no_wait: bool) -> None:
@@ -45,11 +44,11 @@ class Cut:
                 return
             if quote.job is None and quote.promise is not None:
                 promised[f"clips[{number}]"] = quote.promise
-        studio.quote_finish(self._film(names), label=self.label, promised=promised)
+        studio.quote_finish(self._film(names), label=self.base.terms.label, promised=promised)
 
     def start(self, studio: Studio, job_ids: Sequence[str]) -> str:
         """The film's job: it waits for the shots."""
-        return studio.finish_clip(self._film(job_ids), label=self.label or self.out.stem).job_id
+        return studio.finish_clip(self._film(job_ids), label=self.base.terms.label or self.out.stem).job_id
 
     def deliver(self, film: Job) -> bool:
         """Copy the finished film to its place; whether there is one."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from backends.request import Task
 from mcp_server.cli import break_even, opening, show
-from mcp_server.cli.request_options import Given, TaskName, takes_request
+from mcp_server.cli.request_options import Given, takes_request
 
 if TYPE_CHECKING:
     from backends.studio import Studio
@@ -20,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 def models(
     context: typer.Context,
-    task: Annotated[TaskName | None, typer.Option(help="Only models that do this.")] = None,
+    task: Annotated[Task | None, typer.Option(help="Only models that do this.")] = None,
     query: Annotated[str | None, typer.Option(help="Words in names, strengths, licences, notes.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Retired models too, without a limit.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Check the catalogue: prices, dates, files.")] = False,
@@ -137,7 +138,7 @@ def estimate(
     with opening.studio(as_json) as studio, given.named():
         budget = None if max_cost is None else Decimal(str(max_cost))
         request = given.request().model_copy(update={"max_cost_usd": budget})
-        found = studio.estimate(request, count=count, limit=limit, prefer=given.prefer, where=given.where)
+        found = studio.estimate(request, given.terms, count=count, limit=limit)
     if as_json:
         show.as_json(found)
         return

@@ -1,4 +1,4 @@
-"""The options that mean a request, once for `estimate`, `make` and the rows of a batch."""
+"""The options of `estimate` and `make` that mean a request, made from the one list of names (`backends.vocabulary`)."""
 
 from __future__ import annotations
 
@@ -6,37 +6,36 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_type_hints
 
 import typer
 
+from backends import vocabulary
 from backends.errors import VideoError, listing
+from backends.request import TASKS, VideoRequest, refuse
+from backends.terms import CHOOSING, DEFAULT_TERMS, Terms, build_terms
+from backends.vocabulary import Argument, Kind
 
-if TYPE_CHECKING:
-    from backends.request import VideoRequest
-
-Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]
-Where = Literal["any", "local"]
-TaskName = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
-FitName = Literal["crop", "pad", "blur", "refuse"]
+TOGETHER = "max_cost_usd"
+"""Each command's own option: for one clip, or for all of them together."""
+BARE = "prompt"
+"""The one argument that is written without its option."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a person asked for, under the names that tools and batch columns use. Left out = not in `fields`."""
+    """What a person asked for, under the names of `backends.vocabulary`. Left out = not in `fields`."""
 
     fields: Mapping[str, object] = field(default_factory=dict[str, object])
     task: str | None = None
-    prefer: Prefer = "quality"
-    where: Where = "any"
+    terms: Terms = DEFAULT_TERMS
 
     def request(self) -> VideoRequest:
         """The request. VideoError("invalid_request") with every problem, each under the option's field name."""
-        from backends.request import refuse
         from backends.verbs import contradictions, request_of
         from mcp_server.asked import called
 
@@ -48,8 +47,8 @@ class Given:
             raise refuse(problem.named(called(self.fields)) for problem in error.problems) from None
         if self.task is None:
             return request
-        if self.task not in get_args(TaskName):
-            raise refuse([f"task: one of {', '.join(get_args(TaskName))}, not {self.task[:40]!r}"])
+        if self.task not in TASKS:
+            raise refuse([f"task: one of {', '.join(TASKS)}, not {self.task[:40]!r}"])
         return request.model_copy(update={"task": self.task})
 
     @contextmanager
@@ -85,16 +84,16 @@ def keyframe(text: str) -> dict[str, object]:
     return frame | {name: float(shape[n]) for n, name in ((2, "at_s"), (3, "hold_s")) if shape[n] is not None}
 
 
-def focus_point(text: str) -> list[float]:
-    """--focus X,Y: both 0 to 1."""
+def point(name: str, text: str) -> list[float]:
+    """X,Y: both 0 to 1."""
     parts = text.split(",")
     try:
-        point = [float(part) for part in parts]
+        found = [float(part) for part in parts]
     except ValueError:
-        point = []
-    if len(point) != 2:
-        raise VideoError("invalid_request", f"focus {text[:40]!r} is not X,Y: write for example 0.5,0.3")
-    return point
+        found = list[float]()
+    if len(found) != 2:
+        raise VideoError("invalid_request", f"{name} {text[:40]!r} is not X,Y: write for example 0.5,0.3")
+    return found
 
 
 def from_json(name: str, text: str) -> object:
@@ -105,11 +104,11 @@ def from_json(name: str, text: str) -> object:
         raise VideoError("invalid_request", f"{name}: not JSON ({error}): {text[:60]!r}") from None
 
 
-def regions(texts: list[str]) -> list[object]:
-    """--motion: each a region as JSON, or a list of them."""
+def regions(name: str, texts: list[str]) -> list[object]:
+    """Each a region as JSON, or a list of them."""
     found: list[object] = []
     for text in texts:
-        value = from_json("motion", text)
+        value = from_json(name, text)
         found += cast("list[object]", value) if isinstance(value, list) else [value]
     return found
 
@@ -128,74 +127,98 @@ def provider_options(texts: list[str]) -> dict[str, object]:
     return found
 
 
-def given_by_options(
-    prompt: Annotated[str, typer.Argument(help="What happens in the clip.")] = "",
-    model: Annotated[str | None, typer.Option(help="A model's id or alias. Default: chosen for you.")] = None,
-    task: Annotated[TaskName | None, typer.Option(help="Task. Default: inferred from the inputs.")] = None,
-    image: Annotated[str | None, typer.Option(help="The image that the clip starts from: a path or https URL.")] = None,
-    frame: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH[@s][+s]", help="A keyframe, its time, how long it is held; repeatable."),
-    ] = None,
-    clip: Annotated[str | None, typer.Option(help="A clip to extend (with --add) or restyle: path, URL, job.")] = None,
-    add: Annotated[float | None, typer.Option(help="Seconds to add to --clip.")] = None,
-    ref: Annotated[list[str] | None, typer.Option(metavar="TAG=PATH", help="A reference, @TAG in the prompt.")] = None,
-    duration: Annotated[float | None, typer.Option(help="Seconds of the clip.")] = None,
-    aspect: Annotated[str | None, typer.Option(help="Aspect ratio, such as 16:9.")] = None,
-    resolution: Annotated[str | None, typer.Option(help="Such as 720p or 1080p.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
-    audio: Annotated[bool | None, typer.Option("--audio/--no-audio", help="With or without sound.")] = None,
-    seed: Annotated[int | None, typer.Option(help="0 to 4294967295.")] = None,
-    negative: Annotated[str, typer.Option(help="What must not be in the clip.")] = "",
-    camera: Annotated[
-        list[str] | None, typer.Option(metavar="MOVE[:amount][@from-to]", help="Such as dolly-in:0.4@0-2; repeatable.")
-    ] = None,
-    motion: Annotated[list[str] | None, typer.Option(metavar="JSON", help="A motion region; repeatable.")] = None,
-    fit: Annotated[FitName | None, typer.Option(help="What to do when the image's aspect ratio differs.")] = None,
-    focus: Annotated[str | None, typer.Option(metavar="X,Y", help="The point a crop keeps, such as 0.5,0.3.")] = None,
-    style: Annotated[str | None, typer.Option(help="The look, in words, such as 'watercolour'.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Make the clip loop seamlessly.")] = False,
-    effect: Annotated[str | None, typer.Option(help="A model's named effect.")] = None,
-    lora: Annotated[list[str] | None, typer.Option(metavar="NAME[:weight]", help="A LoRA; repeatable.")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A model's own option; repeatable.")
-    ] = None,
-    prefer: Annotated[Prefer, typer.Option(help="How to rank models when none is named.")] = "quality",
-    where: Annotated[Where, typer.Option(help="any, or this machine alone.")] = "any",
-) -> Given:
-    """What the options mean. VideoError for one that is not written as it must be."""
-    fields: dict[str, object] = {
-        "prompt": prompt or None,
-        "model": model,
-        "image": image,
-        "frames": [keyframe(text) for text in frame] if frame else None,
-        "clip": clip,
-        "add_s": add,
-        "references": ref,
-        "duration_s": duration,
-        "aspect_ratio": aspect,
-        "resolution": resolution,
-        "fps": fps,
-        "audio": audio,
-        "seed": seed,
-        "negative_prompt": negative or None,
-        "camera": camera,
-        "motion": regions(motion) if motion else None,
-        "fit": fit,
-        "focus": focus_point(focus) if focus else None,
-        "style": style,
-        "loop": loop or None,
-        "effect": effect,
-        "loras": lora,
-        "provider_options": provider_options(option) if option else None,
-    }
-    kept = {name: value for name, value in fields.items() if value not in (None, [])}
-    return Given(kept, task, prefer, where)
+HINTS: Mapping[Kind, object] = {
+    "text": str | None,
+    "number": float | None,
+    "whole": int | None,
+    "point": str | None,
+    **dict.fromkeys(("list", "frames", "regions", "options"), list[str] | None),
+}
+"""How an option of each kind is given. A flag, and a choice of words, have their own."""
+
+
+def meaning(argument: Argument, given: Any) -> object:
+    """What an option means; None for one that was left out. VideoError where it is not written as it must be."""
+    if given is None or given in ([], ""):
+        return None
+    match argument.kind:
+        case "frames":
+            return [keyframe(text) for text in given]
+        case "regions":
+            return regions(argument.name, given)
+        case "options":
+            return provider_options(given)
+        case "point":
+            return point(argument.name, given)
+        case "flag":
+            return given or (None if argument.default is False else False)
+        case _:
+            return given
+
+
+def offered() -> list[Argument]:
+    """What is to be made, in the order of the help text: the words, the model, the task, then all else."""
+    known = dict(vocabulary.asked())
+    first = [known.pop(BARE), known.pop("model"), vocabulary.task()]
+    return [*first, *(one for one in known.values() if one.name != TOGETHER)]
+
+
+def given_by(values: dict[str, Any]) -> Given:
+    """What a command's options mean; they are taken out of `values`."""
+    fields = {one.name: meaning(one, values.pop(_key(one))) for one in offered()}
+    task = cast("str | None", fields.pop("task"))
+    named = {one.name: values.pop(_key(one)) for one in vocabulary.terms().values() if _key(one) in values}
+    terms = build_terms(**named)
+    return Given({name: value for name, value in fields.items() if value is not None}, task, terms)
+
+
+def _key(argument: Argument) -> str:
+    """The name under which typer hands an option on."""
+    return argument.option.replace("-", "_")
+
+
+def _parameter(argument: Argument) -> inspect.Parameter:
+    about = f"{argument.about[:1].upper()}{argument.about[1:]}"
+    hint = _hint(argument)
+    if argument.kind in ("list", "frames", "regions", "options"):
+        about = f"{about}; repeatable"
+    if argument.name == BARE:
+        said = typer.Argument(help=f"{about}.")
+    else:
+        names = [f"--{argument.option}"]
+        if argument.kind == "flag" and argument.default is None:
+            names = [f"--{argument.option}/--no-{argument.option}"]
+        said = typer.Option(*names, help=f"{about}.", metavar=argument.written.form or None)
+    default = argument.default if argument.kind == "choice" or argument.name == BARE else None
+    if argument.default is False:
+        default = False
+    return inspect.Parameter(
+        _key(argument), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, said]
+    )
+
+
+def _hint(argument: Argument) -> Any:
+    if argument.kind == "choice":
+        words: Any = Literal[argument.choices]  # pyright: ignore[reportInvalidTypeForm]  as data
+        return words if argument.default else words | None
+    if argument.kind == "flag":
+        return bool if argument.default is False else bool | None
+    return HINTS[argument.kind]
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all of these options: it gets their meaning as its first argument, `given`."""
-    shared = inspect.signature(given_by_options).parameters
+    """Give a command the options that say what is to be made, and how a model is chosen for it: it gets their meaning
+    as its first argument, `given`."""
+    return _takes(command, [vocabulary.terms()[name] for name in CHOOSING])
+
+
+def takes_order(command: Callable[..., None]) -> Callable[..., None]:
+    """The same with all terms of an order."""
+    return _takes(command, vocabulary.terms().values())
+
+
+def _takes(command: Callable[..., None], terms: Iterable[Argument]) -> Callable[..., None]:
+    shared = [_parameter(one) for one in (*offered(), *terms)]
     own = [one for name, one in inspect.signature(command).parameters.items() if name != "given"]
 
     @functools.wraps(command)
@@ -203,13 +226,12 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
         from mcp_server.cli.opening import failures
 
         with failures(bool(values.get("as_json"))):
-            given = given_by_options(**{name: values.pop(name) for name in shared})
+            given = given_by(values)
         command(given, **values)
 
-    hints = get_type_hints(given_by_options, include_extras=True) | get_type_hints(command, include_extras=True)
-    parameters = [
-        one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in (*shared.values(), *own)
-    ]
+    hints = get_type_hints(command, include_extras=True)
+    kept = [one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    parameters = [*shared, *kept]
     wrapper.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
     wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
     return wrapper

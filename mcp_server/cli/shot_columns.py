@@ -1,87 +1,46 @@
-"""The columns of a table of shots: their names as people write them, what they hold, and the value in a cell."""
+"""The columns of a table of shots: their names as people write them, what they hold, and the value in a cell.
+
+The names are those of `backends.vocabulary`.
+"""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args, get_type_hints
 
+from backends import vocabulary
 from backends.errors import VideoError
-from mcp_server.cli.request_options import given_by_options, provider_options
+from backends.vocabulary import Argument, Kind
+from mcp_server.cli.request_options import provider_options
 
-Kind = Literal["text", "number", "whole", "flag", "list", "object", "choice", "point"]
+CONTINUE = "continue"
+"""The column that no request holds: whether a shot goes on from the one before."""
+SEVERAL = "several are separated by ; or , or are a JSON list"
+HOW: Mapping[Kind, str] = {
+    "flag": "yes or no: {}",
+    "list": f"{{}}; {SEVERAL}",
+    "frames": f"{{}}: each PATH, PATH@second or PATH@second+seconds held; {SEVERAL}",
+    "regions": "{}, as JSON",
+    "options": "{}: JSON, or NAME=VALUE separated by ;",
+}
+"""What a cell of some kinds looks like, around what it means."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """name: the field's own, as the tools have it. what: an explanation. also: other names, the command's option
-    among them. examples: a cell of each row of the template."""
+    """name: the field's own. kind: how its cells are read. what: an explanation. also: other names, the command's
+    option among them."""
 
     name: str
     kind: Kind
     what: str
     also: tuple[str, ...] = ()
-    examples: tuple[str, str, str] = ("", "", "")
 
-
-LISTED = "several are separated by ; or , or are a JSON list"
-
-KNOWN = (
-    Column("label", "text", "names the file", ("name",), ("opening", "portrait", "journey")),
-    Column(
-        "prompt",
-        "text",
-        "what happens in the clip",
-        (),
-        ("a red kite over dunes", "the sea behind her moves slowly", ""),
-    ),
-    Column("model", "text", "a model's id or alias; empty: chosen for you", (), ("animatic", "animatic", "animatic")),
-    Column("duration_s", "number", "seconds of the clip", ("duration", "seconds", "length"), ("4", "3.5", "6")),
-    Column("aspect_ratio", "text", "as 16:9 or 9:16", ("aspect", "ratio"), ("16:9", "", "")),
-    Column("resolution", "text", "as 720p or 1080p", (), ("720p", "720p", "720p")),
-    Column("image", "text", "the image that the clip starts from: a path or an https URL", (), ("", "photo.jpg", "")),
-    Column(
-        "frames",
-        "list",
-        f"keyframes in order, each PATH, PATH@second or PATH@second+seconds held; {LISTED}",
-        ("frame", "keyframes"),
-        ("", "", "a.jpg; b.jpg@2.5; c.jpg"),
-    ),
-    Column(
-        "camera",
-        "list",
-        f"moves as dolly-in:0.4@0-2 (move:amount@from-to); {LISTED}",
-        (),
-        ("", "dolly-in:0.4@0-2; pan-left@2-3.5", ""),
-    ),
-    Column("continue", "flag", "yes: starts from the last frame of the shot before", ("continues", "continued")),
-    Column("motion", "object", 'a motion region as JSON: {"box": [0, 0, 0.5, 1], "direction": "up"}'),
-    Column("clip", "text", "a clip to extend (with add_s) or restyle: a path, URL or job"),
-    Column("add_s", "number", "seconds to add to the clip", ("add",)),
-    Column("references", "list", f"TAG=PATH, written @TAG in the prompt; {LISTED}", ("reference", "ref", "refs")),
-    Column("fps", "number", "frames a second"),
-    Column("audio", "flag", "yes or no: with or without sound", ("sound",)),
-    Column("seed", "whole", "0 to 4294967295"),
-    Column("negative_prompt", "text", "what must not be in the clip", ("negative",)),
-    Column("fit", "text", "when the image's aspect ratio differs: crop, pad, blur or refuse"),
-    Column("loop", "flag", "yes: the clip loops seamlessly"),
-    Column("effect", "text", "a model's named effect"),
-    Column("loras", "list", f"NAME:weight; {LISTED}", ("lora",)),
-    Column(
-        "provider_options", "object", "the provider's own: JSON, or NAME=VALUE separated by ;", ("option", "options")
-    ),
-    Column("max_cost_usd", "number", "US dollars for this shot", ("max_cost",)),
-    Column("task", "choice", "the kind of work; empty: inferred from the inputs"),
-    Column("prefer", "choice", "how to rank models when none is named: quality, cheapest, fastest ..."),
-    Column("where", "choice", "any, or local for this machine only"),
-    Column("take", "whole", "2, 3 ...: another variant of the same shot", ("takes",)),
-)
 
 _ASIDE = """note notes comment comments remark remarks shot scene id nr no number status owner todo who date link
 anmerkung anmerkungen bemerkung kommentar notiz notizen szene remarque remarques commentaire nota notas comentario"""
@@ -92,33 +51,34 @@ _ON = "true yes y on 1 x wahr ja vrai oui verdadero vero si sí истина д�
 _OFF = "false no n off 0 falsch nein faux non falso ложь нет"
 ON, OFF = frozenset(_ON.split()), frozenset(_OFF.split())
 """Spreadsheets write TRUE and FALSE in the language of their person."""
-UNITS = {
-    "duration_s": r"\s*(?:s|sec|secs|seconds?)",
-    "add_s": r"\s*(?:s|sec|secs|seconds?)",
-    "fps": r"\s*fps",
-    "max_cost_usd": r"\s*(?:\$|usd)",
-}
+_SECONDS, _DOLLARS, _RATE = r"\s*(?:s|sec|secs|seconds?)", r"\s*(?:\$|usd)", r"\s*fps"
+
+
+def _unit(name: str) -> str:
+    """What may stand behind a number in a cell, as a pattern."""
+    if name == "fps":
+        return _RATE
+    return _SECONDS if name.endswith("_s") else _DOLLARS if name.endswith("_usd") else ""
 
 
 @cache
 def columns() -> Mapping[str, Column]:
-    """By name: the known ones, and each further option of the command under its own name."""
-    found = {one.name: one for one in KNOWN}
-    taken = {name for one in KNOWN for name in (one.name, *one.also)}
-    hints = get_type_hints(given_by_options, include_extras=True)
-    for name in inspect.signature(given_by_options).parameters:
-        if name not in taken:
-            kind, *about = get_args(hints[name])
-            point = getattr(about[0], "metavar", None) == "X,Y"
-            what = str(getattr(about[0], "help", "")).rstrip(".")
-            found[name] = Column(name, "point" if point else _kind(str(kind)), what)
-    return found
+    """By name, in the order of the template: what every shot has stands first."""
+    arguments = {**vocabulary.asked(), "task": vocabulary.task(), **vocabulary.terms()}
+    first = ("label", "prompt", "model", "duration_s", "aspect_ratio", "resolution")
+    order = (*first, *(name for name in arguments if name not in first))
+    found = {name: _column(arguments[name]) for name in order}
+    what = "yes: starts from the last frame of the shot before"
+    return found | {CONTINUE: Column(CONTINUE, "flag", what, ("continues", "continued"))}
 
 
-def _kind(hint: str) -> Kind:
-    kinds: dict[str, Kind] = {"list": "list", "float": "number", "int": "whole", "bool": "flag"}
-    found: list[Kind] = [kind for word, kind in kinds.items() if word in hint]
-    return found[0] if found else "text"
+def _column(argument: Argument) -> Column:
+    what = HOW.get(argument.kind, "{}").format(argument.about)
+    if argument.kind == "choice" and not all(word in argument.about for word in argument.choices):
+        what = f"{what} ({', '.join(argument.choices)})"
+    option = argument.option.replace("-", "_")
+    also = argument.written.also if option == argument.name else (option, *argument.written.also)
+    return Column(argument.name, argument.kind, what, also)
 
 
 def plain(name: str) -> str:
@@ -165,29 +125,48 @@ def unknown(names: Iterable[str]) -> VideoError:
 
 def value(name: str, text: str) -> object:
     """One cell as the value that JSONL would hold. ValueError in words."""
-    kind = columns()[name].kind
-    if kind in ("number", "whole"):
-        return _number(text, UNITS.get(name, ""), kind == "whole")
-    if kind == "flag":
-        if text.casefold() not in ON | OFF:
-            raise ValueError(f"yes or no, not {text[:40]!r}")
-        return text.casefold() in ON
-    if kind == "point":
-        found = re.findall(r"\d*\.?\d+", text)
-        if len(found) != 2:
-            raise ValueError(f"two numbers as 0.5; 0.3, not {text[:40]!r}")
-        return [float(number) for number in found]
-    if kind == "object" and name == "provider_options" and not text.startswith("{"):
-        try:
-            return provider_options([part.strip() for part in text.split(";") if part.strip()])
-        except VideoError as error:
-            raise ValueError(error.message) from None
-    if kind == "object" or (kind == "list" and text.startswith("[")):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not JSON ({error})") from None
-    return _listed(name, text) if kind == "list" else text
+    match columns()[name].kind:
+        case "number" | "whole" as kind:
+            return _number(text, _unit(name), kind == "whole")
+        case "flag":
+            return _flag(text)
+        case "point":
+            return _point(text)
+        case "options" if not text.startswith("{"):
+            return _options(text)
+        case "options" | "regions":
+            return _json(text)
+        case "list" | "frames":
+            return _json(text) if text.startswith("[") else _listed(name, text)
+        case _:
+            return text
+
+
+def _flag(text: str) -> bool:
+    if text.casefold() not in ON | OFF:
+        raise ValueError(f"yes or no, not {text[:40]!r}")
+    return text.casefold() in ON
+
+
+def _point(text: str) -> list[float]:
+    found = re.findall(r"\d*\.?\d+", text)
+    if len(found) != 2:
+        raise ValueError(f"two numbers as 0.5; 0.3, not {text[:40]!r}")
+    return [float(number) for number in found]
+
+
+def _options(text: str) -> dict[str, object]:
+    try:
+        return provider_options([part.strip() for part in text.split(";") if part.strip()])
+    except VideoError as error:
+        raise ValueError(error.message) from None
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error})") from None
 
 
 def _number(text: str, unit: str, whole: bool) -> float | int:

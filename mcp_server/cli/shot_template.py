@@ -10,6 +10,34 @@ from pathlib import Path
 from backends.errors import VideoError
 from mcp_server.cli import shot_columns, show
 
+SHOTS: tuple[dict[str, str], ...] = (
+    {
+        "label": "opening",
+        "prompt": "a red kite over dunes",
+        "model": "animatic",
+        "duration_s": "4",
+        "aspect_ratio": "16:9",
+        "resolution": "720p",
+    },
+    {
+        "label": "portrait",
+        "prompt": "the sea behind her moves slowly",
+        "model": "animatic",
+        "duration_s": "3.5",
+        "resolution": "720p",
+        "image": "photo.jpg",
+        "camera": "dolly-in:0.4@0-2; pan-left@2-3.5",
+    },
+    {
+        "label": "journey",
+        "model": "animatic",
+        "duration_s": "6",
+        "resolution": "720p",
+        "frames": "a.jpg; b.jpg@2.5; c.jpg",
+    },
+)
+"""The cells of the template's rows."""
+
 
 def write(path: Path) -> None:
     """Write the table to a file that is not there yet (JSONL where its name says so, else CSV), or with - to standard
@@ -23,7 +51,7 @@ def write(path: Path) -> None:
     try:
         # Excel takes a CSV file for UTF-8 only when it begins with this mark.
         with path.open("x", encoding="utf-8" if jsonl else "utf-8-sig", newline="") as file:
-            file.write(_jsonl(columns) if jsonl else _csv(columns, "\t" if path.suffix.lower() == ".tsv" else ","))
+            file.write(_jsonl() if jsonl else _csv(columns, "\t" if path.suffix.lower() == ".tsv" else ","))
     except FileExistsError:
         raise VideoError("invalid_request", f"{path} is there already: name a new file for --template") from None
     except OSError as error:
@@ -37,14 +65,11 @@ def _csv(columns: list[shot_columns.Column], separator: str = ",") -> str:
     writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
     writer.writerow(one.name for one in columns)
     writer.writerow(f"{'# ' if number == 0 else ''}{one.what}" for number, one in enumerate(columns))
-    for shot in range(3):
-        writer.writerow(one.examples[shot] for one in columns)
+    for shot in SHOTS:
+        writer.writerow(shot.get(one.name, "") for one in columns)
     return out.getvalue()
 
 
-def _jsonl(columns: list[shot_columns.Column]) -> str:
-    rows = [
-        {one.name: shot_columns.value(one.name, cell) for one in columns if (cell := one.examples[shot])}
-        for shot in range(3)
-    ]
+def _jsonl() -> str:
+    rows = [{name: shot_columns.value(name, cell) for name, cell in shot.items()} for shot in SHOTS]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

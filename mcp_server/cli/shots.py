@@ -1,4 +1,4 @@
-"""A list of shots from a file: each row a request with its label and take. Every bad row is told, by its line."""
+"""A list of shots from a file: each row a request with its terms. Every bad row is told, by its line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from backends import vocabulary
 from backends.errors import VideoError
-from backends.plain import trouble
+from backends.terms import Terms, build_terms
 from mcp_server.cli import shot_table
 from mcp_server.cli.request_options import Given, keyframe
 from mcp_server.cli.shot_table import Cells
@@ -26,9 +27,11 @@ class Shot:
     line: int
     request: VideoRequest
     given: Given
-    label: str
-    take: int
     continues: bool = False
+
+    @property
+    def terms(self) -> Terms:
+        return self.given.terms
 
     def after(self, job_id: str) -> Shot:
         """The same, from the last frame of that job."""
@@ -56,7 +59,7 @@ def refused(path: Path, problems: Mapping[int, str]) -> VideoError:
     return VideoError("invalid_request", text, problems=listed)
 
 
-def read(path: Path, base: Given, label: str, tell: Callable[[str], None] = lambda _: None) -> list[Shot]:
+def read(path: Path, base: Given, tell: Callable[[str], None] = lambda _: None) -> list[Shot]:
     """The shots of a file, with the options of the command where a row says nothing. tell: takes what a person should
     know of how the file was read.
 
@@ -66,7 +69,7 @@ def read(path: Path, base: Given, label: str, tell: Callable[[str], None] = lamb
     problems: dict[int, str] = {}
     for line, cells in shot_table.rows(path, tell):
         try:
-            shots.append(_shot(line, cells, base, label))
+            shots.append(_shot(line, cells, base))
         except VideoError as error:
             problems[line] = "; ".join(map(str, error.problems)) or error.message
     if shots and shots[0].continues:
@@ -78,7 +81,7 @@ def read(path: Path, base: Given, label: str, tell: Callable[[str], None] = lamb
     return shots
 
 
-def _shot(line: int, cells: Cells | VideoError, base: Given, label: str) -> Shot:
+def _shot(line: int, cells: Cells | VideoError, base: Given) -> Shot:
     if isinstance(cells, VideoError):
         raise cells
     own = dict(cells)
@@ -89,16 +92,11 @@ def _shot(line: int, cells: Cells | VideoError, base: Given, label: str) -> Shot
         if twice := sorted(own.keys() & {"image", "frames", "clip"}):
             raise VideoError("invalid_request", f"continue starts from the shot before: leave {twice[0]} empty")
         own["image"] = BEFORE
-    take, name = own.pop("take", 1), own.pop("label", label)
-    task, prefer, where = own.pop("task", base.task), own.pop("prefer", base.prefer), own.pop("where", base.where)
-    if isinstance(take, bool) or not isinstance(take, int) or not 1 <= take <= 99:
-        raise VideoError("invalid_request", f"take is a whole number of 1 to 99, not {str(take)[:40]!r}")
-    if not isinstance(name, str) or len(name) > 80:
-        raise VideoError("invalid_request", "label is a text of 80 characters at most")
-    if why := trouble(name):
-        raise VideoError("invalid_request", f"label is one line of plain text: it holds {why}")
-    chosen = replace(base, fields=_with_base(own, base), task=_word("task", task), **_choosing(prefer, where))
-    return Shot(line, chosen.request(), chosen, name, take, goes_on)
+    task = _word("task", own.pop("task", base.task))
+    terms = build_terms(base.terms, **{name: own.pop(name) for name in vocabulary.terms() if name in own})
+    terms.check()
+    chosen = replace(base, fields=_with_base(own, base), task=task, terms=terms)
+    return Shot(line, chosen.request(), chosen, goes_on)
 
 
 def _with_base(own: Cells, base: Given) -> Cells:
@@ -114,17 +112,6 @@ def _with_base(own: Cells, base: Given) -> Cells:
     if isinstance(region := fields.get("motion"), dict):
         fields["motion"] = [region]
     return fields
-
-
-def _choosing(prefer: object, where: object) -> dict[str, str]:
-    from typing import get_args
-
-    from mcp_server.cli.request_options import Prefer, Where
-
-    for name, value, legal in (("prefer", prefer, get_args(Prefer)), ("where", where, get_args(Where))):
-        if value not in legal:
-            raise VideoError("invalid_request", f"{name} is one of {', '.join(legal)}, not {str(value)[:40]!r}")
-    return {"prefer": str(prefer), "where": str(where)}
 
 
 def _word(name: str, value: object) -> str | None:

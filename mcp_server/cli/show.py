@@ -15,7 +15,7 @@ from typing import IO, Any, NoReturn, cast
 import typer
 from pydantic import BaseModel
 
-from backends import plain
+from backends import plain, vocabulary
 from backends.errors import VideoError, listing
 
 SHOWS = {
@@ -27,32 +27,11 @@ SHOWS = {
 }
 """What a person at a terminal is told of the call that a failure names."""
 
+_REQUESTED = {one.name: f"--{one.option}" for one in (*vocabulary.asked().values(), *vocabulary.terms().values())}
 OPTIONS = {
-    "frames[0].image": "--image",
-    "image": "--image",
-    "clip": "--clip",
-    "frames": "--frame",
-    "source_clip": "--clip",
-    "references": "--ref",
-    "duration_s": "--duration",
-    "add_s": "--add",
-    "aspect_ratio": "--aspect",
-    "resolution": "--resolution",
-    "fps": "--fps",
-    "audio": "--audio",
-    "seed": "--seed",
-    "negative_prompt": "--negative",
-    "camera": "--camera",
-    "motion": "--motion",
-    "fit": "--fit",
-    "focus": "--focus",
-    "style": "--style",
-    "loop": "--loop",
-    "effect": "--effect",
-    "loras": "--lora",
-    "provider_options": "--option",
-    "model": "--model",
-    "max_cost_usd": "--max-cost",
+    **_REQUESTED,
+    "frames[0].image": _REQUESTED["image"],
+    "source_clip": _REQUESTED["clip"],
     "crossfade_s": "--crossfade",
     "captions": "--caption",
     "titles": "--title",
@@ -63,7 +42,7 @@ OPTIONS = {
     "upscaler": "--upscaler",
     "format": "--format",
 }
-"""The options that ask for a request's fields."""
+"""The options that ask for a request's fields, and for a film's own."""
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:

@@ -123,18 +123,6 @@ def _row(view: JobView) -> dict[str, Any]:
     return {**kept, "at": at.timestamp(), "has_poster": has_poster, "preview": preview_of(view)}
 
 
-def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board | str:
-    """All jobs of the store: who started each, its state and cost, filters, and the spend against your walls.
-
-    Outside of a kernel the rows as text.
-    """
-    if client is None:
-        from notebook_ext.client import studio as client
-    if kernel.shell() is None:
-        return repr(client.table())
-    return Board(client, limit=limit)
-
-
 def show_sweep(sweep: Sweep) -> Callable[[], None] | None:
     """Display a sweep's grid of results, and its table as what stays in a saved notebook; how to write that anew."""
     if kernel.shell() is None:

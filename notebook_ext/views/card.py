@@ -16,13 +16,13 @@ from backends.jobs.views import Job as JobView
 from notebook_ext import kernel
 from notebook_ext.delivery import Delivers, place, preview_of, proxy, relative_path
 from notebook_ext.figure import EMBEDDED, job_figure
-from notebook_ext.job import Job
 from notebook_ext.portal import portal
 from notebook_ext.telling import ended
 from notebook_ext.view import Ask, JobAsk, View
 
 if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Job
 
 
 class AgainAsk(JobAsk):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from mcp_server.__main__ import serve_words
 from mcp_server.cli import app
+from mcp_server.serving import serve_words
 from tests.docs import PAGES
 
 SPAN = re.compile(r"`((?:\.venv/bin/)?reelwright(?: [^`\n]*)?)`")

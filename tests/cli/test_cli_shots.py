@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
+from backends.terms import Terms
 from mcp_server.cli import shots
 from mcp_server.cli.request_options import Given
 from tests.cli.shell import Shell
@@ -33,7 +34,7 @@ def written(folder: Path, text: str, name: str = "shots.csv") -> Path:
 
 def bad_rows(path: Path, base: Given | None = None) -> list[str]:
     with pytest.raises(VideoError) as caught:
-        shots.read(path, base or Given(), "")
+        shots.read(path, base or Given())
     assert caught.value.kind == "invalid_request"
     assert "nothing was started" in caught.value.message
     return [str(problem) for problem in caught.value.problems]
@@ -45,11 +46,11 @@ def test_a_row_is_a_request_with_its_line_label_and_take(tmp_path: Path) -> None
         '"first\nof two lines",dolly-in:0.4@0-2; pan-left,,,,7,one,\n'
         '\nsecond,,a.png; b.png@1.5 ;c.png,"[{""box"": [0, 0, 0.5, 1], ""direction"": ""up""}]",no,,two,3\n'
     )
-    first, second = shots.read(written(tmp_path, text), Given({"resolution": "360p"}), "")
-    assert (first.line, first.label, first.take, first.request.seed) == (2, "one", 1, 7)
+    first, second = shots.read(written(tmp_path, text), Given({"resolution": "360p"}))
+    assert (first.line, first.terms.label, first.terms.take, first.request.seed) == (2, "one", 1, 7)
     assert [str(move) for move in first.request.camera] == ["dolly-in:0.4@0-2", "pan-left:0.5"]
     assert first.request.resolution == "360p" and first.request.task == "text_to_video"
-    assert (second.line, second.label, second.take, second.request.audio) == (5, "two", 3, False)
+    assert (second.line, second.terms.label, second.terms.take, second.request.audio) == (5, "two", 3, False)
     frames = [(frame.image, frame.at_s, frame.role) for frame in second.request.frames]
     assert frames == [("a.png", None, "first"), ("b.png", 1.5, "middle"), ("c.png", None, "last")]
     assert second.request.motion[0].direction == "up" and second.request.task == "interpolate"
@@ -61,15 +62,16 @@ def test_jsonl_holds_the_same_fields(tmp_path: Path) -> None:
         {"image": "a.png", "model": None, "provider_options": {"shot": "12A"}, "task": "image_to_video"},
     ]
     text = "\n\n".join(json.dumps(row) for row in rows)
-    first, second = shots.read(written(tmp_path, text, "shots.jsonl"), Given({"clip": "x.mp4", "add_s": 1.0}), "all")
-    assert (first.given.prefer, first.label, first.request.task) == ("cheapest", "all", "extend")
+    base = Given({"clip": "x.mp4", "add_s": 1.0}, terms=Terms(label="all"))
+    first, second = shots.read(written(tmp_path, text, "shots.jsonl"), base)
+    assert (first.terms.prefer, first.terms.label, first.request.task) == ("cheapest", "all", "extend")
     assert (second.line, second.request.model, second.request.source_clip) == (3, "auto", None)
     assert second.request.provider_options == {"shot": "12A"}
 
 
 def test_a_rows_own_cell_stands_over_the_commands_option(tmp_path: Path) -> None:
     text = "prompt,resolution\nx,720p\ny,\n"
-    found = shots.read(written(tmp_path, text), Given({"resolution": "360p", "model": "animatic"}), "")
+    found = shots.read(written(tmp_path, text), Given({"resolution": "360p", "model": "animatic"}))
     assert [shot.request.resolution for shot in found] == ["720p", "360p"]
     assert {shot.request.model for shot in found} == {"animatic"}
 
@@ -78,7 +80,7 @@ def test_every_bad_row_is_told_by_its_line(tmp_path: Path) -> None:
     text = HEAD + "ok,,4,,,\nx,,four,,,\ny,,4,,,0\nz,,-1,,,\nu,,4,,,,,one cell too many\nv,,,,,1.5\n"
     assert bad_rows(written(tmp_path, text)) == [
         "line 3: duration_s: a number, not 'four'",
-        "line 4: take is a whole number of 1 to 99, not '0'",
+        "line 4: take is 1 to 99, not 0: it numbers attempts at one request",
         "line 5: duration_s: input should be greater than 0, not -1.0",
         "line 6: 8 cells under 6 columns: quote texts with commas",
         "line 7: take: a whole number, not '1.5'",
@@ -92,7 +94,7 @@ def test_every_bad_object_is_told_by_its_line(tmp_path: Path) -> None:
     assert told[1].startswith("line 3: not JSON: ")
     assert told[2].startswith("line 4: no column is called 'promt': did you mean prompt? (the columns are add_s, ")
     assert told[3].startswith("line 5: duration_s: input should be a valid number, not '8'")
-    assert told[4] == "line 6: where is one of any, local, not 'here'"
+    assert told[4] == "line 6: where: input should be 'any' or 'local', not 'here'"
 
 
 @pytest.mark.parametrize(
@@ -107,18 +109,18 @@ def test_every_bad_object_is_told_by_its_line(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_list_of_shots(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(VideoError, match=told):
-        shots.read(written(tmp_path, text), Given(), "")
+        shots.read(written(tmp_path, text), Given())
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_bytes("prompt\nСобака бежит\n".encode("cp1251"))
     with pytest.raises(VideoError, match="not UTF-8 text: save it as CSV UTF-8"):
-        shots.read(tmp_path / "other.csv", Given(), "")
+        shots.read(tmp_path / "other.csv", Given())
     (tmp_path / "shots.xlsx").write_bytes(b"PK\x03\x04...")
     with pytest.raises(VideoError, match="is a spreadsheet's own file: save it as CSV UTF-8, or as JSONL"):
-        shots.read(tmp_path / "shots.xlsx", Given(), "")
+        shots.read(tmp_path / "shots.xlsx", Given())
     with pytest.raises(VideoError, match="No such file"):
-        shots.read(tmp_path / "nosuch.csv", Given(), "")
+        shots.read(tmp_path / "nosuch.csv", Given())
 
 
 def test_the_whole_batch_is_priced_capped_made_and_resumed(shell: Make, serve: Serve) -> None:
@@ -177,4 +179,4 @@ def test_one_row_that_fails_leaves_the_others_made(shell: Make, serve: Serve) ->
 def test_take_belongs_into_the_file(shell: Make) -> None:
     used = shell()
     told = used.refused("make", "--from", written(used.folder, SHOTS), "--take", "2")
-    assert "--from has a take column" in told
+    assert "--take and --request-key name one clip: --from has a column for each" in told

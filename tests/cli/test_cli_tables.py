@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from backends.errors import VideoError
 from mcp_server.cli import shot_columns, shots
-from mcp_server.cli.request_options import Given, given_by_options
+from mcp_server.cli.request_options import Given
 from mcp_server.cli.shots import Shot
 from tests.cli.shell import Shell
 
@@ -21,7 +20,7 @@ def read(folder: Path, text: str | bytes, name: str = "shots.csv") -> tuple[list
     """The shots, and what was told of the file."""
     path, told = folder / name, list[str]()
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return shots.read(path, Given(), "", told.append), told
+    return shots.read(path, Given(), told.append), told
 
 
 def refusal(folder: Path, text: str, name: str = "shots.csv") -> str:
@@ -61,11 +60,6 @@ def test_columns_go_by_the_options_names_and_any_capitals(header: str, tmp_path:
         [],
     )
     assert str(request.max_cost_usd) == "1.5"
-
-
-def test_every_option_of_the_command_is_a_column() -> None:
-    for name in inspect.signature(given_by_options).parameters:
-        assert shot_columns.known(name), name
 
 
 def test_numbers_of_other_countries(tmp_path: Path) -> None:
@@ -143,9 +137,9 @@ def test_the_letters_of_the_file_are_found_out_and_told(tmp_path: Path) -> None:
     text = "prompt;label\nça va, café;été\n"
     for code in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
         ((shot,), told) = read(tmp_path, text.encode(code))
-        assert (shot.request.prompt, shot.label, told) == ("ça va, café", "été", []), code
+        assert (shot.request.prompt, shot.terms.label, told) == ("ça va, café", "été", []), code
     ((shot,), told) = read(tmp_path, text.encode("cp1252"))
-    assert (shot.request.prompt, shot.label) == ("ça va, café", "été")
+    assert (shot.request.prompt, shot.terms.label) == ("ça va, café", "été")
     assert told == [
         "shots.csv is not UTF-8: read as Windows-1252, with words such as 'ça'; save it as CSV UTF-8",
     ]
@@ -170,8 +164,8 @@ def test_the_template_explains_every_column_and_is_a_list_of_shots(shell: Make, 
     assert [line.split("\t")[0] for line in ended.lines[1:-1]] == list(shot_columns.columns())
     assert all(line.split("\t")[2] for line in ended.lines[1:-1])
     assert ended.lines[-1] == f"{name} has these columns and three shots to try: reelwright make --from {name}"
-    found = shots.read(used.folder / name, Given(), "")
-    assert [shot.label for shot in found] == ["opening", "portrait", "journey"]
+    found = shots.read(used.folder / name, Given())
+    assert [shot.terms.label for shot in found] == ["opening", "portrait", "journey"]
     assert [shot.request.task for shot in found] == ["text_to_video", "image_to_video", "interpolate"]
     assert "is there already: name a new file" in used.refused("make", "--from", name, "--template")
 

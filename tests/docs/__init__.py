@@ -51,6 +51,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "tuning": settings.tuning,
     "commands": commands.page,
     "request": api.request,
+    "terms": api.terms,
     "studio": api.studio,
     "layers": layout.layers,
     "rooms": layout.rooms,
@@ -69,5 +70,6 @@ def with_parts(text: str) -> str:
     return text
 
 
+SCHEMA = ROOT / "docs" / "catalogue.schema.json"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
 """Every document that a user or contributor reads."""

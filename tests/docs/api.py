@@ -8,8 +8,11 @@ import typing
 from collections.abc import Callable
 from decimal import Decimal
 
+from pydantic import BaseModel
+
 from backends.request import CameraMove, Frame, Lora, MotionRegion, Reference, VideoRequest
 from backends.studio import Studio
+from backends.terms import Terms
 
 WORDS: dict[object, str] = {
     str: "text",
@@ -23,32 +26,6 @@ WORDS: dict[object, str] = {
     MotionRegion: "`{box, direction, intensity}`",
     Lora: "`name:weight`",
 }
-FIELDS = {
-    "task": "what kind of work; needed",
-    "model": "an id or alias of the catalogue, a family, or `auto`",
-    "prompt": "what happens in the clip",
-    "negative_prompt": "what must not be in the clip",
-    "duration_s": "seconds of the clip; for `extend`, the seconds to add",
-    "aspect_ratio": "such as `16:9`; left out with an image: the legal ratio nearest to the image",
-    "resolution": "such as `720p`; left out: the model's default",
-    "fps": "frames a second",
-    "seed": "0 to 4294967295",
-    "audio": "with or without sound; left out: the model's default",
-    "frames": "images that the clip starts from or passes through",
-    "references": "images or clips, used as `@tag` in the prompt",
-    "source_clip": "what `extend`, `edit` and `upscale` start from",
-    "camera": "camera moves, such as `dolly-in:0.4@0-2`",
-    "motion": "regions that move, or stay still",
-    "fit": "what to do when an image's aspect ratio is not the clip's; left out: crop, refused above a quarter",
-    "focus": "`[x, y]` of the image, 0 to 1 from its top left, that a crop is made around",
-    "style": "the look, in words",
-    "loop": "make the clip loop seamlessly",
-    "effect": "a model's named effect",
-    "loras": "LoRA files of local models",
-    "provider_options": "options of this one model, by name",
-    "max_cost_usd": "refuse above this estimate; 0: nothing that costs money; left out: the spending limits alone",
-}
-"""What each field of a request means."""
 
 
 def methods() -> dict[str, Callable[..., object]]:
@@ -81,6 +58,9 @@ def _signature(name: str, method: Callable[..., object]) -> str:
         if one.kind is one.KEYWORD_ONLY and not starred:
             given.append("*")
             starred = True
+        if one.kind is one.VAR_KEYWORD:
+            given.append(f"**{one.name}: {one.annotation}")
+            continue
         default = "" if one.default is one.empty else f" = {one.default!r}"
         given.append(f"{one.name}: {one.annotation}{default}")
     owner = "Studio" if name == "open" else "studio"
@@ -94,11 +74,20 @@ def _text(docstring: str) -> str:
 
 def request() -> str:
     """The fields of a request."""
+    return _fields(VideoRequest)
+
+
+def terms() -> str:
+    """The terms of an order."""
+    return _fields(Terms)
+
+
+def _fields(model: type[BaseModel]) -> str:
     lines = ["| field | takes | default | meaning |", "|---|---|---|---|"]
-    hints = typing.get_type_hints(VideoRequest)
-    for name, field in VideoRequest.model_fields.items():
+    hints = typing.get_type_hints(model)
+    for name, field in model.model_fields.items():
         default = "" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
-        lines.append(f"| `{name}` | {_takes(hints[name])} | {default} | {FIELDS[name]} |")
+        lines.append(f"| `{name}` | {_takes(hints[name])} | {default} | {field.description} |")
     return "\n".join(lines)
 
 

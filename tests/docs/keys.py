@@ -28,6 +28,8 @@ TYPES = {
     "raw": "",
 }
 """What the reader's methods take."""
+NEEDED = ("text", "word", "number", "whole", "money")
+"""Methods that fail without a value, unless they are given a default."""
 
 
 @dataclass(frozen=True)
@@ -275,11 +277,15 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class Key:
-    """A key as the code reads it. takes: its type and values, in words. default: "" = it must be given or has none."""
+    """A key as the code reads it. takes: its type and values, in words. default: "" = it must be given or has none.
+    method: the reader's. legal: the words that it may be. needed: it must be given."""
 
     name: str
     takes: str
     default: str
+    method: str = ""
+    legal: tuple[str, ...] = ()
+    needed: bool = False
 
 
 def read_keys() -> dict[tuple[str, str], dict[str, Key]]:
@@ -303,8 +309,14 @@ def _calls(function: ast.FunctionDef) -> Iterator[tuple[str, Key]]:
         of, args = node.func, node.args
         if isinstance(of, ast.Attribute) and isinstance(of.value, ast.Name) and of.attr in TYPES:
             if isinstance(args[0], ast.Constant) and isinstance(args[0].value, str):
-                takes, default = _said(of.attr, args[1:])
-                yield of.value.id, Key(args[0].value, takes, "" if args[0].value in looked_for else default)
+                takes, default, legal = _said(of.attr, args[1:])
+                optional = args[0].value in looked_for
+                given = [*args[1:], *node.keywords][1 if of.attr in ("word", "words") else 0 :]
+                needed = of.attr in NEEDED and not given and not optional
+                yield (
+                    of.value.id,
+                    Key(args[0].value, takes, "" if optional else default, of.attr, tuple(legal), needed),
+                )
         elif isinstance(of, ast.Name) and of.id == "_span" and isinstance(args[1], ast.Constant):
             yield ast.unparse(args[0]), Key(str(args[1].value), "", "")
 
@@ -316,9 +328,9 @@ def _key_looked_for(node: ast.AST) -> str:
     return ""
 
 
-def _said(method: str, args: list[ast.expr]) -> tuple[str, str]:
-    """Type and default in words."""
-    takes = TYPES[method]
+def _said(method: str, args: list[ast.expr]) -> tuple[str, str, list[str]]:
+    """Type and default in words, and the legal ones where it is one of some."""
+    takes, legal = TYPES[method], list[str]()
     if method in ("word", "words"):
         legal = list(eval(ast.unparse(args[0]), vars(reading)))
         takes = f"{takes} {', '.join(f'`{word}`' for word in legal)}"
@@ -328,17 +340,23 @@ def _said(method: str, args: list[ast.expr]) -> tuple[str, str]:
     except NameError:  # another key's value, which the meaning tells
         default = ""
     shown = str(default).lower() if isinstance(default, bool) else str(default)
-    return takes, f"`{shown}`" if shown else ""
+    return takes, f"`{shown}`" if shown else "", legal
 
 
-def table_of(section: Section) -> str:
-    """The keys of one table, in the order of the meanings."""
+def keys_of(section: Section) -> dict[str, Key]:
+    """The keys of one table."""
     read = read_keys()
     keys: dict[str, Key] = {}
     for reader in section.readers:
         for name, key in read[reader].items():
             if not keys.get(name) or not keys[name].takes:
                 keys[name] = key
+    return keys
+
+
+def table_of(section: Section) -> str:
+    """The keys of one table, in the order of the meanings."""
+    keys = keys_of(section)
     lines = ["| key | takes | default | meaning |", "|---|---|---|---|"]
     for name, meaning in section.meanings.items():
         takes = section.shapes.get(name) or keys[name].takes

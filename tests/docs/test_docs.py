@@ -13,6 +13,7 @@ from backends.errors import ErrorKind
 from backends.jobs.views import STATES
 from backends.provider.keys import address_variables, key_variables
 from backends.request import VideoRequest
+from backends.terms import Terms
 from tests.docs import PAGES, PARTS, ROOT, api, commands, keys, layout, settings, with_parts
 
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
@@ -84,7 +85,8 @@ def test_every_command_has_its_section() -> None:
 
 def test_every_method_and_field_of_the_python_interface_is_on_its_page() -> None:
     text = page("docs/python-api.md")
-    assert set(api.FIELDS) == set(VideoRequest.model_fields)
+    for name in (*VideoRequest.model_fields, *Terms.model_fields):
+        assert f"| `{name}` |" in text
     assert {"open", "submit", "wait", "inspect"} <= set(api.methods())
     assert headings(text, "Studio") == [f"`{name}`" for name in api.methods()]
 

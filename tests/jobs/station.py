@@ -28,6 +28,7 @@ from backends.jobs.views import Job
 from backends.request import VideoRequest, build_request
 from backends.settings import Settings, load_settings
 from backends.studio import Studio
+from backends.terms import Terms
 from tests.fakes import PLUGIN
 from tests.patience import patient
 
@@ -121,7 +122,7 @@ class Station:
 
     def place(self, context: Context, request: VideoRequest, *, take: int = 1) -> str:
         """Put a job into the store without starting a worker for it; its id."""
-        return str(Orders(context, "test", "local").place(Order(request, take=take)).row["id"])
+        return str(Orders(context, "test", "local").place(Order(request, Terms(take=take))).row["id"])
 
     @property
     def store(self) -> Store:

@@ -12,12 +12,12 @@ import pytest
 
 from backends.catalog import choose, load
 from backends.catalog.availability import availability
-from backends.catalog.ranking import Prefer
 from backends.errors import A_PERSON, VideoError
 from backends.facts import MediaFacts
 from backends.jobs.order.offers import UNPRICED, Estimator, Market
 from backends.request import VideoRequest, build_request
 from backends.studio import Studio
+from backends.terms import Prefer, Terms
 from tests.catalog.boxes import clip, still
 from tests.jobs.station import Station, text_request
 
@@ -41,7 +41,7 @@ def estimated(
     inputs: Mapping[str, MediaFacts] | None = None,
 ) -> dict[str, Any]:
     facts = inputs or {place: still(1600, 900) for place in request.media()}
-    return Estimator().estimate(request, facts, market, count, 50, prefer, "any")
+    return Estimator().estimate(request, facts, market, count, 50, Terms(prefer=prefer))
 
 
 def text(**fields: Any) -> VideoRequest:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from backends.jobs.context import Context
 from backends.jobs.order.order import Order
 from backends.jobs.order.place import Orders
+from backends.terms import Terms
 from tests.jobs.station import Station, text_request
 
 
@@ -18,10 +19,10 @@ def test_another_preference_or_place_or_take_is_another_job(stand: Callable[...,
         orders, asked = Orders(context, "test", "local"), text_request("a fox")
         first = orders.quote(Order(asked)).key
         assert orders.quote(Order(asked)).key == first
-        others = [Order(asked, prefer="cheapest"), Order(asked, prefer="fastest"), Order(asked, take=2)]
+        others = [Order(asked, terms) for terms in (Terms(prefer="cheapest"), Terms(prefer="fastest"), Terms(take=2))]
         keys = {orders.quote(order).key for order in others}
         digests = {order.digest(order.resolve(context.inputs, "local")) for order in (Order(asked), *others)}
-        elsewhere = Order(asked, where="local")
+        elsewhere = Order(asked, Terms(where="local"))
         assert len(keys) == 3 and first not in keys
         assert elsewhere.digest(elsewhere.resolve(context.inputs, "local")) not in digests
     finally:

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 
 from backends.errors import VideoError
-from mcp_server.__main__ import serve
+from mcp_server.serving import serve
 from mcp_server.transports import (
     IDLE_VARIABLE,
     TOKEN_VARIABLE,

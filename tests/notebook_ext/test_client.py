@@ -20,11 +20,13 @@ from backends.jobs.money import limits
 from backends.media.images import load_image
 from backends.provider.registry import registry
 from backends.request import VideoRequest
+from backends.terms import Terms
 from notebook_ext import kernel
 from notebook_ext.asking import as_code, asked
 from notebook_ext.client import NotebookStudio
 from notebook_ext.home import FOLDER, notebook_home
-from notebook_ext.prices import break_even, estimate
+from notebook_ext.prices import break_even
+from notebook_ext.shortcuts import estimate
 from notebook_ext.views.board import Board
 from notebook_ext.views.card import Card
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
@@ -232,7 +234,7 @@ def test_arguments_in_their_many_forms(tmp_path: Path) -> None:
         ("c.png", "last", None),
     ]
     assert str(request.camera[0]) == "dolly-in:0.4@0-2" and str(request.references[0]) == "hero=h.png"
-    assert terms == {"prefer": "motion", "where": "any", "take": 2, "request_key": None, "label": ""}
+    assert terms == Terms(prefer="motion", take=2)
     assert request.max_cost_usd == 0
 
 

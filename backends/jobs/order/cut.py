@@ -27,6 +27,7 @@ from backends.jobs.store.database import Row, Store
 from backends.provider.protocol import Prepared
 from backends.provider.registry import registered
 from backends.request import MediaName, VideoRequest
+from backends.terms import DEFAULT_TERMS, Terms
 
 EDITOR = "edit"
 """The provider, the engine and the model's name of every film."""
@@ -44,29 +45,14 @@ class Cut(Order):
 
     @classmethod
     def of(
-        cls,
-        finish: FinishRequest,
-        *,
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
-        confirmed: bool = False,
-        client: str = "",
+        cls, finish: FinishRequest, terms: Terms = DEFAULT_TERMS, *, confirmed: bool = False, client: str = ""
     ) -> Self:
-        return cls(
-            carrier(finish),
-            take=take,
-            request_key=request_key,
-            label=label,
-            confirmed=confirmed,
-            client=client,
-            finish=finish,
-        )
+        return cls(carrier(finish), terms, confirmed=confirmed, client=client, finish=finish)
 
     @classmethod
     def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
         """Another take of a film that is there."""
-        return replace(cls.of(finish_of(row), take=take, label=row["label"]), before=row)
+        return replace(cls.of(finish_of(row), Terms(take=take, label=row["label"])), before=row)
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
         if self.before is not None:
@@ -75,7 +61,7 @@ class Cut(Order):
 
     def key(self, digest: str) -> str:
         if self.before is not None:
-            return key_of_take(self.before, self.take)
+            return key_of_take(self.before, self.terms.take)
         return super().key(digest)
 
     def digest(self, inputs: Resolved) -> str:
@@ -97,14 +83,7 @@ def upscaled(cut: Cut, model: str) -> tuple[Cut, Order]:
         resolution=cut.finish.resolution,
         max_cost_usd=cut.finish.max_cost_usd,
     )
-    return film, Order(
-        wanted,
-        take=cut.take,
-        request_key=cut.request_key,
-        label=cut.label,
-        confirmed=cut.confirmed,
-        client=cut.client,
-    )
+    return film, Order(wanted, cut.terms, confirmed=cut.confirmed, client=cut.client)
 
 
 def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
@@ -174,8 +153,8 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on:
         key_given=key.startswith("given "),
         principal=principal,
         client=order.client or client,
-        take=order.take,
-        label=order.label,
+        take=order.terms.take,
+        label=order.terms.label,
         engine=EDITOR,
         provider=EDITOR,
         kind="local",

@@ -16,7 +16,7 @@ from backends.catalog.choose import choose
 from backends.catalog.family import members
 from backends.catalog.loader import Catalog
 from backends.catalog.price import Estimate, estimate, money
-from backends.catalog.ranking import Anywhere, Available, Offer, Prefer, rank
+from backends.catalog.ranking import Available, Offer, rank
 from backends.catalog.rules.check import check
 from backends.catalog.rules.tags import check_tags
 from backends.catalog.staleness import end_text
@@ -24,6 +24,7 @@ from backends.catalog.views import money_field
 from backends.errors import A_PERSON, VideoError
 from backends.facts import MediaFacts
 from backends.request import VideoRequest
+from backends.terms import DEFAULT_TERMS, Terms
 
 UNPRICED = (
     "its price is unknown: it starts only where the setting allow_unknown_price is true, with max_cost_usd "
@@ -64,21 +65,20 @@ class Estimator:
         market: Market,
         count: int,
         limit: int,
-        prefer: Prefer,
-        where: Anywhere,
+        terms: Terms,
     ) -> dict[str, Any]:
         """The models that can do exactly this for at most the request's max_cost_usd, in order, with the price of
         `count` clips each. A family name lists its members.
 
         VideoError when nothing is left, with what the starting tool would say; so for a named model that cannot.
         """
-        key = (request.model_dump_json(), tuple(facts.items()), *market.key(), count, limit, prefer, where)
+        key = (request.model_dump_json(), tuple(facts.items()), *market.key(), count, limit, terms.prefer, terms.where)
         found = self._known.get(key)
         if found is None:
             check_tags(request)
             ranked = request.model == "auto" or members(market.catalog, request.model) is not None
             ask = _ranked if ranked else _one
-            found = self._known[key] = json.dumps(ask(request, facts, market, count, limit, prefer, where))
+            found = self._known[key] = json.dumps(ask(request, facts, market, count, limit, terms))
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return json.loads(found)  # each caller's own
@@ -113,8 +113,7 @@ def _ranked(
     market: Market,
     count: int,
     limit: int,
-    prefer: Prefer,
-    where: Anywhere,
+    terms: Terms,
 ) -> dict[str, Any]:
     """Every model, or every member of the named family, that holds the request."""
     available = availability(market.env)
@@ -123,14 +122,14 @@ def _ranked(
         members(market.catalog, request.model) or market.catalog,
         facts,
         available,
-        prefer=prefer,
-        where=where,
+        prefer=terms.prefer,
+        where=terms.where,
         allow_providers=market.allow_providers,
         unknown_price=_held(request, market),
         today=market.today,
     )
     inside = [offer for offer in ranking.fits if not _above(request, offer.estimate.usd_high)]
-    refusal = partial(_refusal, request, facts, market, available, prefer, where)
+    refusal = partial(_refusal, request, facts, market, available, terms)
     if not inside:
         raise refusal() or VideoError("unsupported", "no model can do this request: list_models shows what there is")
     dear = len(ranking.fits) - len(inside)
@@ -158,8 +157,7 @@ def _refusal(
     facts: Mapping[str, MediaFacts],
     market: Market,
     available: Available,
-    prefer: Prefer = "quality",
-    where: Anywhere = "any",
+    terms: Terms = DEFAULT_TERMS,
 ) -> VideoError | None:
     """Why the starting tool would not start it; None when it would."""
     try:
@@ -168,8 +166,8 @@ def _refusal(
             market.catalog,
             facts,
             available,
-            prefer=prefer,
-            where=where,
+            prefer=terms.prefer,
+            where=terms.where,
             allow_providers=market.allow_providers,
             per_job_usd=market.per_job_usd,
             allow_unknown_price=market.allow_unknown_price,

@@ -11,46 +11,31 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from backends.catalog.choose import Prefer
 from backends.catalog.rules.tags import check_tags
-from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.jobs.order.inputs import Inputs, Keep, Resolved
 from backends.jobs.store.database import Row
-from backends.plain import trouble
 from backends.request import VideoRequest
-
-Where = Literal["any", "local"]
+from backends.terms import DEFAULT_TERMS, Terms
 
 
 @dataclass(frozen=True)
 class Order:
-    """A request and how it is to be treated. take: which attempt at it (1, 2, 3 ...). request_key: the caller's own
-    name for the job. label: for people and the bill. confirmed: the person has agreed to the price. client: who asks,
-    where one process asks for several ("" = the client that `Orders` was made for). promised: for a quote alone, what
-    inputs will be that are not even ordered yet, by place."""
+    """A request and its terms. confirmed: the person has agreed to the price. client: who asks, where one process asks
+    for several ("" = the client that `Orders` was made for). promised: for a quote alone, what inputs will be that are
+    not even ordered yet, by place."""
 
     request: VideoRequest
-    prefer: Prefer = "quality"
-    where: Where = "any"
-    take: int = 1
-    request_key: str | None = None
-    label: str = ""
+    terms: Terms = DEFAULT_TERMS
     confirmed: bool = False
     client: str = ""
     promised: Mapping[str, MediaFacts] = field(default_factory=dict[str, MediaFacts])
 
     def check(self) -> None:
         check_tags(self.request)
-        if not 1 <= self.take <= 99:
-            raise VideoError("invalid_request", f"take is 1 to 99, not {self.take}: it numbers attempts at one request")
-        if len(self.label) > 80:
-            raise VideoError("invalid_request", "label is longer than 80 characters")
-        for name, text in (("label", self.label), ("request_key", self.request_key or "")):
-            if why := trouble(text):
-                raise VideoError("invalid_request", f"{name} is one line of plain text: it holds {why}")
+        self.terms.check()
 
     @property
     def asked(self) -> VideoRequest:
@@ -62,11 +47,13 @@ class Order:
         return inputs.resolve(self.request, principal, keep, self.promised)
 
     def digest(self, inputs: Resolved) -> str:
-        asked = f"{self.request.digest(inputs.hashes)} {self.prefer} {self.where} {inputs.made_of}".rstrip()
+        chosen = f"{self.terms.prefer} {self.terms.where}"
+        asked = f"{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}".rstrip()
         return hashlib.sha256(asked.encode()).hexdigest()
 
     def key(self, digest: str) -> str:
-        return f"given {self.request_key} {self.take}" if self.request_key else f"made {digest} {self.take}"
+        given, take = self.terms.request_key, self.terms.take
+        return f"given {given} {take}" if given else f"made {digest} {take}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +67,7 @@ class Again(Order):
     def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
         request = VideoRequest.model_validate_json(row["request"])
         changes = {"model": row["model"], "max_cost_usd": max_cost_usd}
-        return cls(request.model_copy(update=changes), take=take, label=row["label"], of=row)
+        return cls(request.model_copy(update=changes), Terms(take=take, label=row["label"]), of=row)
 
     @property
     def asked(self) -> VideoRequest:
@@ -96,7 +83,7 @@ class Again(Order):
         return str(self.of["digest"])
 
     def key(self, digest: str) -> str:
-        return key_of_take(self.of, self.take)
+        return key_of_take(self.of, self.terms.take)
 
 
 def key_of_take(of: Row, take: int) -> str:

@@ -257,8 +257,8 @@ class Orders:
                 self.context.catalog,
                 facts,
                 availability(self.context.env),
-                prefer=order.prefer,
-                where=order.where,
+                prefer=order.terms.prefer,
+                where=order.terms.where,
                 allow_providers=limits.allow_providers,
                 max_cost_usd=budget,
                 per_job_usd=wall,
@@ -275,7 +275,7 @@ class Orders:
 
     def _like(self, order: Order, inputs: Resolved, choice: Choice) -> tuple[str, ...]:
         """The job that asked the same by another name for the model. A given key or another take means a new job."""
-        if order.request_key or order.take > 1 or choice.estimate.basis == "free":
+        if order.terms.request_key or order.terms.take > 1 or choice.estimate.basis == "free":
             return ()
 
         def key_of(name: str) -> str:
@@ -316,8 +316,8 @@ class Orders:
             key_given=key.startswith("given "),
             principal=self.principal,
             client=order.client or self.client,
-            take=order.take,
-            label=order.label,
+            take=order.terms.take,
+            label=order.terms.label,
             engine=row.engine,
             provider=row.provider,
             kind=registered(row.provider).kind,
@@ -372,11 +372,12 @@ def _from_clip(order: Order, job: str) -> Order:
 
 def _label_notes(order: Order, row: Row) -> tuple[str, ...]:
     """Where the job was there already, its label stays, and with it the clip's file name."""
-    if not order.label or order.label == row["label"]:
+    label = order.terms.label
+    if not label or label == row["label"]:
         return ()
     stem = stem_of(row["label"]) or row["id"][:12]
     kept = f"kept as {stem}_take{row['take']:02d}.mp4"
-    return (f"the label {quoted(order.label)} was not taken: the job was there already, {kept}",)
+    return (f"the label {quoted(label)} was not taken: the job was there already, {kept}",)
 
 
 def _promise(choice: Choice) -> MediaFacts | None:
