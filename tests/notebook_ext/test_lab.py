@@ -18,7 +18,10 @@ from notebook_ext import studio, show, board, brush
 rng = np.random.default_rng(1)
 still = np.kron(rng.integers(40, 220, (9, 16, 3)), np.ones((40, 40, 1))).astype(np.uint8)
 """
-MAKE = "studio.image_to_video(still, 'a slow push', model='animatic', camera=['dolly-in:0.4'], duration_s={seconds})"
+MAKE = (
+    "studio.image_to_video(still, 'a slow push', model='animatic', camera=['dolly-in:0.4'], duration_s={seconds}, "
+    "resolution='360p')"
+)
 PLAYS = """(css) => [...document.querySelectorAll(css)]
   .some((video) => video.readyState >= 3 && video.currentTime > 0 && !video.error)"""
 
@@ -85,7 +88,12 @@ def test_the_board_shows_what_an_agent_started(notebook: LabPage, picture: Calla
         board = notebook.output(1).locator(".rw-board")
         expect(board).to_be_visible()
         ticket = agent.structured(
-            "generate_video", prompt="a boat in the rain", model="animatic", duration_s=2, label="boat"
+            "generate_video",
+            prompt="a boat in the rain",
+            model="animatic",
+            duration_s=2,
+            resolution="360p",
+            label="boat",
         )
         line = board.get_by_role("listitem").filter(has_text="boat")
         expect(line).to_contain_text("an-agent")

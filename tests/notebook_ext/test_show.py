@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from notebook_ext.media_names import pictures
 from notebook_ext.prices import Prices
 from notebook_ext.showing import _html, show
 from notebook_ext.view import STATIC, inside, module_text, plain
+from tests.fakes import tiny_clip
 from tests.notebook_ext.desk import notebook_studio
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (6, 45, 63, 3), np.uint8)
@@ -89,6 +92,13 @@ def test_a_file_below_the_notebook_is_linked_and_another_embedded(
     assert 'src="a &quot;b&quot;.png"' in linked
     assert 'src="data:image/jpeg;base64,' in embedded
     assert "<script>" not in linked + embedded
+
+
+def test_a_clip_can_be_written_into_the_notebook_whole(studio: NotebookStudio, tmp_path: Path) -> None:
+    clip = Path(shutil.copy(tiny_clip(), tmp_path / "near.mp4"))
+    assert 'src="near.mp4"' in _html(clip, "a clip", studio)
+    whole = _html(clip, "a clip", studio, embed=True)
+    assert f'src="data:video/mp4;base64,{base64.b64encode(clip.read_bytes()).decode()}"' in whole
 
 
 def test_a_figure_escapes_what_people_write() -> None:
