@@ -113,7 +113,7 @@ def sweep(
         limit = quote.estimate.usd_high if quote.estimate else None
         try:
             jobs.append(client.make(one.model_copy(update={"max_cost_usd": limit}), terms))
-        except VideoError as error:  # a wall that was reached meanwhile: what was started goes on
+        except VideoError as error:  # a spending limit was reached meanwhile: what was started goes on
             skipped.append(f"{one.model}, seed {one.seed}: {error.message}")
     return Sweep(client, wanted, grains, jobs, told, skipped)
 
