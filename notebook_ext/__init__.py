@@ -6,14 +6,12 @@
 Nothing heavy is imported before it is used.
 """
 
-from __future__ import annotations
+import typing as _typing  # under names that completion does not offer
+from importlib import import_module as _import_module
+from importlib.util import find_spec as _find_spec
+from pathlib import Path as _Path
 
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio as NotebookStudio
     from notebook_ext.job import Job as Job
     from notebook_ext.magics import load_ipython_extension as load_ipython_extension
@@ -31,10 +29,10 @@ if TYPE_CHECKING:
 def _refuse_hidden() -> None:
     """ImportError when Python would import another package instead of our back end: what that one lacks would fail in
     words that explain nothing."""
-    own = Path(__file__).resolve().parents[1] / "backends"
-    found = find_spec("backends")
+    own = _Path(__file__).resolve().parents[1] / "backends"
+    found = _find_spec("backends")
     places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]
-    place = next((Path(place).resolve() for place in places if place), own)
+    place = next((_Path(place).resolve() for place in places if place), own)
     if not place.is_relative_to(own):
         raise ImportError(
             f"another package named backends ({place}) hides Reelwright's own: rename it, or start the kernel in "
@@ -73,11 +71,11 @@ __all__ = [  # noqa: RUF022  as a person meets them
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name not in _PLACES:
         raise AttributeError(f"notebook_ext has no {name!r}: it has {', '.join(__all__)}")
     try:
-        found = getattr(import_module(f"notebook_ext.{_PLACES[name]}"), name)
+        found = getattr(_import_module(f"notebook_ext.{_PLACES[name]}"), name)
     except ModuleNotFoundError as error:
         if error.name not in ("anywidget", "ipywidgets", "traitlets", "IPython"):
             raise

@@ -19,6 +19,7 @@ from notebook_ext.asking import Options, as_code, asked, film_code
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
 from notebook_ext.media_names import media_name
+from notebook_ext.signatures import with_options
 from notebook_ext.telling import boundary
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 NOTHING = Decimal(0)
 
 
+@with_options
 @boundary
 class NotebookStudio:
     """Starting calls return a Job at once; its card shows itself, and `await job` waits.
@@ -226,16 +228,19 @@ class NotebookStudio:
         models: Sequence[str] | None = None,
         seeds: Sequence[int] | None = None,
         *,
+        takes: int = 1,
         max_cost_usd: float | Decimal = 0,
         label: str = "sweep",
     ) -> Sweep:
-        """The same shot by every model and seed. The total price is told first and held under one cap.
+        """The same shot by every model and seed, `takes` times each. The total price is told first and held under one
+        cap.
 
-        request: a VideoRequest, or the arguments of a starting call as a mapping.
+        request: a VideoRequest, or the arguments of a starting call as a mapping. A model that takes no seed gets as
+        many takes instead, which is told.
         """
         from notebook_ext.sweep import sweep
 
-        return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label)
+        return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label, takes)
 
     def table(self, jobs: Sequence[str | Job] | None = None) -> JobTable:
         """Seconds, cost, memory, steps, revision and facts of jobs (the newest 50 when left out)."""

@@ -26,12 +26,13 @@ MOST = 200
 
 @dataclass
 class Sweep:
-    """The jobs of a sweep, by model and then by seed. `await sweep` waits for all and raises nothing: a job that
-    failed says so itself. skipped: what was not started, and why."""
+    """The jobs of a sweep, by model, then by seed, then by take. columns: how many each model has. `await sweep` waits
+    for all and raises nothing: a job that failed says so itself. skipped: what was not started, and why."""
 
     client: NotebookStudio
     models: Sequence[str]
     seeds: Sequence[int | None]
+    columns: int
     jobs: list[Job]
     cost: str
     skipped: list[str] = field(default_factory=list[str])
@@ -81,21 +82,29 @@ def sweep(
     seeds: Sequence[int] | None,
     cap: Decimal,
     label: str,
+    takes: int = 1,
 ) -> Sweep:
     """Price all, hold the sum under the cap, start each under its own price. Nothing is started when any of them
-    cannot be made as asked, or when the sum is above the cap: VideoError."""
+    cannot be made as asked, or when the sum is above the cap: VideoError. A model that takes no seed gets a take of its
+    own for each of several seeds, which is told."""
     asked, terms = meant(client, request, {})
     wanted = list(dict.fromkeys(models or [asked.model]))
     grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [asked.seed]
     if not wanted or not grains:
         raise VideoError("invalid_request", "a sweep needs a model and a seed: models=[...], seeds=[...]")
-    if len(wanted) * len(grains) > MOST:
-        raise VideoError("invalid_request", f"{len(wanted) * len(grains)} clips: a sweep is {MOST} at most")
-    each = [
-        asked.model_copy(update={"model": model, "seed": seed, "max_cost_usd": None})
-        for model in wanted
-        for seed in grains
-    ]
+    columns = len(grains) * takes
+    if takes < 1 or len(wanted) * columns > MOST:
+        raise VideoError("invalid_request", f"{len(wanted) * columns} clips: a sweep is 1 to {MOST}")
+    unseeded = [model for model in wanted if seeds is not None and not _takes_seeds(client, model)]
+    each: list[tuple[VideoRequest, int]] = []
+    for model in wanted:
+        for number, seed in enumerate(grains):
+            seeded = model not in unseeded
+            one = asked.model_copy(
+                update={"model": model, "seed": seed if seeded else None, "max_cost_usd": None},
+            )
+            first = 0 if seeded else number * takes
+            each += [(one, first + take) for take in range(1, takes + 1)]
     terms = Terms(prefer=terms.prefer, where=terms.where, label=label)
     quotes = _quotes(client, each, terms)
     fresh = [_high(quote) for quote in quotes if quote.job is None]
@@ -103,36 +112,53 @@ def sweep(
     told = f"{len(each)} clips: {'free' if total == 0 else f'{money(total)} at most'}"
     if len(fresh) < len(each):
         told += f" ({len(each) - len(fresh)} are there already)"
+    if unseeded:
+        told += f"; {', '.join(unseeded)}: no seeds, {columns} take{'s' if columns > 1 else ''} instead"
     if total > cap:
         text = f"{told}, above max_cost_usd {money(cap)}: nothing was started; repeat with max_cost_usd={total}"
         raise VideoError("needs_budget", text, nearest={"max_cost_usd": str(total)})
     print(told)  # noqa: T201  the price comes first
     jobs: list[Job] = []
     skipped: list[str] = []
-    for one, quote in zip(each, quotes, strict=True):
+    for (one, take), quote in zip(each, quotes, strict=True):
         limit = quote.estimate.usd_high if quote.estimate else None
         try:
-            jobs.append(client.make(one.model_copy(update={"max_cost_usd": limit}), terms))
+            jobs.append(
+                client.make(one.model_copy(update={"max_cost_usd": limit}), terms.model_copy(update={"take": take}))
+            )
         except VideoError as error:  # a spending limit was reached meanwhile: what was started goes on
-            skipped.append(f"{one.model}, seed {one.seed}: {error.message}")
-    return Sweep(client, wanted, grains, jobs, told, skipped)
+            skipped.append(f"{_named(one, take)}: {error.message}")
+    return Sweep(client, wanted, grains, columns, jobs, told, skipped)
 
 
-def _quotes(client: NotebookStudio, each: Sequence[VideoRequest], terms: Terms) -> list[Quote]:
-    """The price of every clip; all that stand in the way at once."""
+def _takes_seeds(client: NotebookStudio, model: str) -> bool:
+    """Whether any box of a model takes a seed; True for "auto" and for an unknown one, whose own error is told."""
+    row = client.inner.context.catalog.find(model)
+    return row is None or any(mode.seed for mode in row.modes)
+
+
+def _named(one: VideoRequest, take: int) -> str:
+    """ "kling-v3, seed 2, take 2" """
+    seed = "" if one.seed is None else f", seed {one.seed}"
+    return f"{one.model}{seed}{f', take {take}' if take > 1 else ''}"
+
+
+def _quotes(client: NotebookStudio, each: Sequence[tuple[VideoRequest, int]], terms: Terms) -> list[Quote]:
+    """The price of every clip; all that stand in the way at once, once a model where its words are the same."""
     quotes: list[Quote] = []
     problems: list[str] = []
-    for one in each:
+    for one, take in each:
         try:
-            quote = client.inner.quote(one, terms)
+            quote = client.inner.quote(one, terms.model_copy(update={"take": take}))
             if quote.job is None and (quote.estimate is None or quote.estimate.usd_high is None):
                 raise VideoError("needs_budget", f"the price of {quote.model} is unknown")
             quotes.append(quote)
         except VideoError as error:
-            problems.append(f"{one.model}{'' if one.seed is None else f', seed {one.seed}'}: {error.message}")
+            problems.append(f"{one.model}: {error.message}")
     if problems:
+        failed = len(problems)
         problems = list(dict.fromkeys(problems))
-        text = f"{len(problems)} of {len(each)} clips cannot be made, so nothing was started:\n"
+        text = f"{failed} of {len(each)} clips cannot be made, so nothing was started:\n"
         raise VideoError("invalid_request", text + "\n".join(f"- {one}" for one in problems), problems=problems)
     return quotes
 

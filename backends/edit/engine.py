@@ -51,6 +51,7 @@ def finish(
     from the last frame of the clip before. VideoError tells what cannot be done."""
     facts = {place: _measured(asset) for place, asset in assets.items()}
     files = {place: asset.path for place, asset in assets.items()}
+    form = export.form_of(request.format, request.codec)
     planned, timeline, notes = _planned(request, facts, files, going_on)
     cues = _cues(request, planned, files)
     spoken = [cue for cue in cues if cue.kind == "caption"]
@@ -67,7 +68,7 @@ def finish(
         painter = Painter(Cues(drawn), planned.width, planned.height, planned.fps)
         notes += painter.notes
         frames = (_painted(painter, frame, number) for number, frame in enumerate(timeline.frames()))
-        path = export.write(request.format, planned, frames, heard.path, dest, progress)
+        path = export.write(form, planned, frames, heard.path, dest, progress)
     notes += timeline.notes
     if apart and spoken:
         progress(0.99, "putting the captions in")
@@ -160,7 +161,7 @@ def _copied(
 ) -> Path | None:
     """The film by copying the clips' packets, None where that would not be exact."""
     drawn = request.titles or (request.captions and not _has_track(request))
-    if not planned.plain or request.format != "mp4" or drawn:
+    if not planned.plain or (request.format, request.codec) != ("mp4", "h264") or drawn:
         return None
     path = dest / "clip.mp4"
     parts = [(files[one.place], one.frames) for one in planned.segments]

@@ -1,16 +1,19 @@
-"""The film as a file: H.264 in MP4, VP9 in WebM, ProRes in MOV; and as an animated picture (GIF, WebP) of a bounded
-size."""
+"""The film as a file: H.264, HEVC or AV1 in MP4, VP9 in WebM, ProRes in MOV; and as an animated picture (GIF, WebP)
+of a bounded size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from av.codec import codecs_available
+
 from backends.edit.plan import Plan
-from backends.edit.request import Format
+from backends.edit.request import Codec, Format
 from backends.edit.timeline import Frame
+from backends.errors import Problem, VideoError
 from backends.media.encode import ClipWriter
-from backends.media.forms import MOV, MP4, WEBM, Form
+from backends.media.forms import AV1, HEVC, MOV, MP4, WEBM, Form
 from backends.media.frames import Timed
 from backends.media.sound import SoundFile
 from backends.provider.protocol import Progress
@@ -19,14 +22,23 @@ FORMS: dict[Format, Form] = {"mp4": MP4, "webm": WEBM, "mov": MOV, "gif": MP4, "
 """An animated picture is made of an MP4, which stays beside it: a job's clip can always be used again."""
 
 
-def write(
-    form: Format, plan: Plan, frames: Iterator[Frame], sound: Path | None, dest: Path, progress: Progress
-) -> Path:
+CODECS: dict[Codec, Form] = {"h264": MP4, "hevc": HEVC, "av1": AV1}
+
+
+def form_of(form: Format, codec: Codec) -> Form:
+    """How a film is written. VideoError("unsupported") where the encoder is not in this machine's build of FFmpeg."""
+    chosen = CODECS[codec] if form == "mp4" else FORMS[form]
+    if chosen.codec not in codecs_available:
+        text = f"codec {codec} cannot be written here: av has no {chosen.codec}; leave codec out for H.264"
+        raise VideoError("unsupported", text, problems=[Problem("codec", text)])
+    return chosen
+
+
+def write(form: Form, plan: Plan, frames: Iterator[Frame], sound: Path | None, dest: Path, progress: Progress) -> Path:
     """Encode the film's frames with the sound of a WAV file; where it is."""
-    chosen = FORMS[form]
-    path = dest / f"clip{chosen.suffix}"
+    path = dest / f"clip{form.suffix}"
     heard = None if sound is None else SoundFile(sound)
-    with ClipWriter(path, plan.width, plan.height, plan.fps, audio_from=heard, form=chosen) as writer:
+    with ClipWriter(path, plan.width, plan.height, plan.fps, audio_from=heard, form=form) as writer:
         for picture in _counted(frames, plan.frames, progress):
             writer.write(picture.frame if isinstance(picture, Timed) else picture)
     return path

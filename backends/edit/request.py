@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from backends.request import Fit, MediaName, Number, Part, Share, Usd, problems_of, refuse
 
@@ -21,6 +21,7 @@ MOST_WORDS = 5000
 """Characters of narration: about six minutes of speech."""
 
 Format = Literal["mp4", "webm", "gif", "webp", "mov"]
+Codec = Literal["h264", "hevc", "av1"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
 Line = Annotated[str, Field(min_length=1, max_length=LINE)]
 
@@ -38,7 +39,7 @@ class FinishRequest(Part):
     (Lanczos, as resolution asks), or a model that makes the finished film larger, for max_cost_usd at most. narration:
     text to speak, or the name of a sound file. music: of a sound file. mute: none of the clips' own sound. loudness:
     LUFS, -40..-5 (-16 when left out). captions: each `FROM-TO TEXT`, or one .srt or .vtt file. titles: each
-    `FROM-TO TEXT`.
+    `FROM-TO TEXT`. codec: of an MP4; HEVC and AV1 are smaller, and not every player knows them.
     """
 
     clips: tuple[Name, ...] = Field(min_length=1)
@@ -58,6 +59,7 @@ class FinishRequest(Part):
     captions: tuple[Line, ...] = Field(default=(), max_length=MOST_LINES)
     titles: tuple[Line, ...] = Field(default=(), max_length=MOST_LINES)
     format: Format = "mp4"
+    codec: Codec = "h264"
     max_cost_usd: Usd | None = None
 
     @field_validator("clips")
@@ -69,6 +71,12 @@ class FinishRequest(Part):
                 "finish again with that job and the rest"
             )
         return clips
+
+    @model_validator(mode="after")
+    def _codec_of_an_mp4(self) -> Self:
+        if self.codec != "h264" and self.format != "mp4":
+            raise ValueError(f"codec {self.codec} is for format mp4: leave codec out, or make it an mp4")
+        return self
 
     @property
     def upscaling_model(self) -> str | None:
@@ -97,6 +105,8 @@ class FinishRequest(Part):
         """sha256 of the request, with each media name replaced by its content's hash where `inputs` has it. A job's
         clip goes by the job, which is the same before the clip is there and after. max_cost_usd is left out."""
         body = self.model_dump(mode="json", exclude={"max_cost_usd", "clips", "music"})
+        if self.codec == "h264":  # the digests of films that were made before there was a choice
+            del body["codec"]
         names = {place: MediaName.parse(text) for place, text in self.media().items()}
         if self.narration_file:
             del body["narration"]

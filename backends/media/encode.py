@@ -112,6 +112,8 @@ class ClipWriter:
         video = cast(VideoStream, self._output.add_stream(form.codec, rate=self.fps, options=self._options))
         video.width, video.height, video.pix_fmt = self.width, self.height, form.pix_fmt
         context = video.codec_context
+        if form.tag:
+            context.codec_tag = form.tag
         context.time_base = 1 / self.fps
         context.color_range = context.colorspace = context.color_primaries = context.color_trc = 1
         self._video = video

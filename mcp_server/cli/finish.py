@@ -55,6 +55,7 @@ def finish(
     ] = None,
     title: Annotated[list[str] | None, typer.Option(metavar="'FROM-TO TEXT'", help="Repeat.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(SUFFIXES)}.")] = None,
+    codec: Annotated[str | None, typer.Option(help="Of an mp4: h264, hevc or av1.")] = None,
     take: Annotated[int, typer.Option(min=1, max=99, help="2, 3 ...: make it once more.")] = 1,
     label: Annotated[str, typer.Option(help="Names the file.")] = "",
     request_key: Annotated[str | None, typer.Option(help="Your own name for this very job.")] = None,
@@ -85,6 +86,7 @@ def finish(
             captions=caption,
             titles=title,
             format=chosen_format(out, format_),
+            codec=codec,
         )
         check_out(out, force, no_wait=no_wait)
     terms = Terms(take=take, label=label, request_key=request_key)

@@ -18,7 +18,8 @@ export function board(host) {
 	const who = choice("Started by", "Anyone");
 	const label = choice("Label", "Any label");
 	const words = h("input", { type: "search", placeholder: "model or prompt", ariaLabel: "Model or prompt" });
-	const filters = h("div.rw-row", { role: "search" }, state, who, label, words);
+	const order = h("select", { ariaLabel: "Sort" }, ...["Newest first", "Dearest first", "By model"].map((word) => h("option", {}, word)));
+	const filters = h("div.rw-row", { role: "search" }, state, who, label, order, words);
 	const money = h("div.rw-row");
 	const list = h("div.rw-list", { role: "list" });
 	const place = h("div.rw.rw-card.rw-inner", { role: "listitem", hidden: true });
@@ -86,7 +87,7 @@ export function board(host) {
 		filters.hidden = !!grid;
 		const wall = (most) => (most == null ? "no limit" : `of ${usd(most)}`);
 		money.replaceChildren(
-			h("b.rw-grow", {}, grid ? grid.cost : `${rows.length} jobs`),
+			h("b.rw-grow", {}, grid ? grid.cost : `${rows.length} job${rows.length === 1 ? "" : "s"}`),
 			h("span", {}, `today ${usd(spend.today_usd ?? 0)} ${wall(spend.per_day_wall_usd)}`),
 			h("span.rw-dim", {}, `held ${usd(spend.reserved_usd ?? 0)}, in all ${usd(spend.total_usd ?? 0)}, a job ${wall(spend.per_job_wall_usd)}`),
 			h("span", {}, (spend.limits_changed ?? []).join("; ")),
@@ -95,11 +96,13 @@ export function board(host) {
 		list.classList.toggle("rw-grid", !!grid);
 		const now = Date.now() / 1000;
 		const wanted = [];
-		for (const row of rows) {
+		const price = (row) => row.cost_usd ?? row.est_cost_usd ?? 0;
+		const by = [() => 0, (a, b) => price(b) - price(a), (a, b) => a.model.localeCompare(b.model)][order.selectedIndex];
+		for (const row of grid ? rows : rows.toSorted(by)) {
 			if (!lines.has(row.job_id)) lines.set(row.job_id, line(row));
 			const parts = lines.get(row.job_id);
 			parts.chip.replaceChildren(chip(row.state), row.engine === "previs" ? " PREVIS" : "");
-			parts.what.textContent = grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}` : [row.label, row.model, row.prompt].filter(Boolean).join(" · ");
+			parts.what.textContent = grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}${row.take > 1 ? `, take ${row.take}` : ""}` : [row.label, row.model, row.prompt].filter(Boolean).join(" · ");
 			parts.who.textContent = grid ? "" : row.client;
 			parts.cost.textContent = cost(row);
 			parts.age.textContent = grid ? "" : `${clock(now - row.at)} ago`;

@@ -71,7 +71,7 @@ class Board(JobActions, View):
             "rows": self._rows,
             "spend": self.client.inner.spend().model_dump(mode="json"),
             "jobs": self._entries(),
-            "grid": None if sweep is None else {"cost": sweep.cost, "columns": len(sweep.seeds)},
+            "grid": None if sweep is None else {"cost": sweep.cost, "columns": sweep.columns},
             "note": self.client.home.free_only,
         }
         if data != self.data:

@@ -61,9 +61,9 @@ def own_workflow(home: Path, name: str, graph: object = SLOW, bind: str = BIND) 
     return path
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    """A server: the person's own, or the fake with nodes that take a moment."""
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server that a module's tests share: the person's own, or the fake with nodes that take a moment."""
     if REAL:
         yield REAL
         return

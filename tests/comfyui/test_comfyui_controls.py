@@ -14,8 +14,9 @@ from backends.catalog.choose import choose
 from backends.comfyui.backend import ComfyBackend
 from backends.comfyui.seen import Looks
 from backends.errors import VideoError
+from backends.facts import MediaFacts
 from backends.provider.protocol import Asset, Prepared
-from backends.request import MediaFacts, build_request
+from backends.request import build_request
 from tests.comfyui.stand import catalog, environ, ordered, still
 from tests.fakes import FakeServer
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends.edit import animation
+from backends.edit import animation, export
 from backends.errors import VideoError
 from backends.media.encode import ClipWriter
-from tests.edit.making import film, grey_clip, pictures, tone_file
+from backends.media.probe import probe_clip
+from tests.edit.making import film, grey_clip, pictures, times, tone_file
 from tests.edit.moments import flashing, offsets
 
 
@@ -55,6 +56,30 @@ def test_a_loops_sound_is_as_long_as_its_picture(tmp_path: Path) -> None:
     with av.open(str(made.path)) as opened:
         length = opened.streams.audio[0].duration * opened.streams.audio[0].time_base
     assert len(pictures(made.path)) == 36 and abs(length - Fraction(36, 24)) < Fraction(1, 40)
+
+
+@pytest.mark.parametrize(("codec", "tag"), [("hevc", "hvc1"), ("av1", "av01")])
+def test_other_codecs_are_written_where_their_encoders_are(tmp_path: Path, codec: str, tag: str) -> None:
+    clip = flashing(tmp_path / "a.mp4")
+    made = film(tmp_path, [clip, clip], codec=codec)
+    with av.open(str(made.path)) as opened:
+        context = opened.streams.video[0].codec_context
+        assert (context.codec.canonical_name, context.codec_tag) == (codec, tag)
+        assert (context.color_range, context.colorspace) == (1, 1)
+    assert times(made.path) == [Fraction(number, 24) for number in range(48)]
+    assert max(map(abs, offsets(made.path, 2))) <= 0.02 and not made.facts["copied"]
+    assert probe_clip(made.path).codec == codec
+    again = film(tmp_path, [made.path], speed=2)
+    assert len(pictures(again.path)) == 24, "it can be used again"
+
+
+def test_a_codec_is_of_an_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = grey_clip(tmp_path / "a.mp4", 6)
+    with pytest.raises(VideoError, match="codec hevc is for format mp4"):
+        film(tmp_path, [clip], codec="hevc", format="webm")
+    monkeypatch.setattr(export, "codecs_available", export.codecs_available - {"libsvtav1"})
+    with pytest.raises(VideoError, match="codec av1 cannot be written here: av has no libsvtav1"):
+        film(tmp_path, [clip], codec="av1")
 
 
 def bottoms(path: Path) -> list[int]:

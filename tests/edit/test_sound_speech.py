@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from backends.edit.sound import mix, speak
-from backends.edit.speech import voice_of
+from backends.edit.speech import SCRATCH, SPEAKERS, voice_of
 from backends.errors import VideoError
 from tests.edit.hearing import heard, level_at
 
@@ -65,6 +66,26 @@ def test_without_a_speaker_it_says_what_to_do(tmp_path: Path) -> None:
         "narration cannot be spoken, because espeak-ng is not installed here: install it (apt install espeak-ng, brew "
         "install espeak-ng), or give a sound file as narration"
     )
+
+
+def test_this_machines_own_program_speaks_or_its_absence_is_told(tmp_path: Path) -> None:
+    """apt install espeak-ng (or brew install espeak-ng) brings it."""
+    path = os.environ.get("PATH", "")
+    if not any(shutil.which(name, path=path) for name in SPEAKERS):
+        with pytest.raises(VideoError, match="apt install espeak-ng"):
+            speak("The boat leaves at dawn.", tmp_path / "voice.wav", dict(os.environ))
+        return
+    lengths = []
+    for number, text in enumerate(
+        ("Dawn.", "The boat leaves at dawn, and nobody on the shore waves.", "夜明けの灯台で")
+    ):
+        voice = speak(text, tmp_path / f"voice{number}.wav", dict(os.environ))
+        made = mix([], 8, tmp_path / "mix.wav", narration=voice, spoken=True)
+        assert made.audio == "tts" and made.notes[0] == SCRATCH and made.lufs is not None
+        assert made.lufs == pytest.approx(-16, abs=1)
+        loud = np.flatnonzero(np.abs(heard(tmp_path / "mix.wav")[0]) > 0.02)
+        lengths.append((loud[-1] - loud[0]) / 48_000)
+    assert 0.2 < lengths[0] < 1.5 < lengths[1] < 6, lengths
 
 
 @pytest.mark.parametrize("path", ["", None])

@@ -27,6 +27,7 @@ from backends.jobs.records import ORDER
 from backends.jobs.views import FINAL, SETTLED
 from backends.studio import Studio
 from tests.fakes import FakeServer, tiny_clip
+from tests.jobs import truth as checks
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, end, text_request, until
 
@@ -219,12 +220,10 @@ class JobMachine(RuleBasedStateMachine):
         assert {row["state"] for row in rows} <= SETTLED, [(row["state"], row["phase"]) for row in rows]
         self.nothing_is_paid_twice()
         self.no_job_is_lost_or_goes_back()
-        costs = {job["job_key"]: Decimal(job["cost_usd"]) for job in self.server.jobs()}
-        uncertain = [row for row in rows if row["state"] == "uncertain"]
-        if self.mode == "key":  # what got no clear answer twice is a person's to decide
-            assert not [row for row in uncertain if row["posts"] < 2]
-        elif self.mode == "lookup":  # that a list does not show a job proves nothing; one that it shows is found
-            assert not [row for row in uncertain if row["id"] in costs]
+        truth = {job["id"]: job for job in self.server.jobs()}
+        costs = {name: Decimal(job["cost_usd"]) for name, job in truth.items()}
+        costs |= {job["job_key"]: costs[name] for name, job in truth.items()}
+        assert not (wrong := checks.unsure(self.mode, rows, truth, checks.accepted([self.station.home]))), wrong
         for row in rows:
             entry = self.station.entry(row["id"])
             if row["state"] == "uncertain":
@@ -232,7 +231,10 @@ class JobMachine(RuleBasedStateMachine):
             elif entry["basis"] == "written_off":
                 assert entry["settled"] == 400_000
             else:
-                assert Decimal(entry["settled"]) / 1_000_000 == costs.get(row["id"], 0), (dict(row), entry)
+                assert Decimal(entry["settled"]) / 1_000_000 == costs.get(row["remote_id"] or row["id"], 0), (
+                    row,
+                    entry,
+                )
             if row["state"] == "succeeded":
                 assert (self.station.home / "artifacts" / "jobs" / row["id"] / "clip.mp4").exists()
 

@@ -43,7 +43,7 @@ HOT = {
     "LaneDriver._requeue_local",
     "LaneState.durations",
     "Launcher.ensure",
-    "RemoteRun.row",
+    "OpenJob.read",
     "LocalRun._row",
     "job_row",
     "Studio.recent",

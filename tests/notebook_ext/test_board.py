@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.fakes import tiny_clip
 from tests.notebook_ext.browser import Look
 from tests.notebook_ext.mount import Bare
 from tests.notebook_ext.test_card import JOB, POSTER
@@ -83,6 +84,35 @@ def test_filters(bare: Bare) -> None:
     board.get_by_label("Model or prompt").fill("nothing such")
     expect(lines).to_have_count(0)
     expect(board.get_by_role("status")).to_have_text("No job matches")
+    bare.unmount()
+
+
+def test_the_order_can_be_changed(bare: Bare) -> None:
+    board = bare.mount("board", state([row("a", model="z"), row("b", model="a", cost_usd=2.0), row("c", model="m")]))
+    lines = board.get_by_role("listitem")
+    for order, first in (("Dearest first", "shot b"), ("By model", "shot b"), ("Newest first", "shot a")):
+        board.get_by_label("Sort").select_option(order)
+        expect(lines.nth(0)).to_contain_text(first)
+    board.get_by_label("Sort").select_option("By model")
+    expect(lines.nth(2)).to_contain_text("shot a")
+    bare.unmount()
+
+
+def test_a_grid_plays_what_the_pointer_or_the_focus_is_on(bare: Bare) -> None:
+    rows = [row("a", seed=1), row("b", seed=2, state="running"), row("c", seed=2, take=2)]
+    board = bare.mount("board", state(rows, grid={"cost": "3 clips: free", "columns": 3}))
+    cells, video = board.get_by_role("listitem"), board.locator("video")
+    expect(cells.nth(2)).to_contain_text("seed 2, take 2")
+    for one in rows:
+        bare.lend(one["job_id"], tiny_clip())
+    cells.nth(0).hover()
+    bare.page.wait_for_function("() => document.querySelector('video')?.currentTime > 0")
+    cells.nth(1).hover()
+    expect(video).to_have_count(0)  # there is no clip of it yet
+    cells.nth(2).get_by_role("button").focus()
+    expect(video).to_have_count(1)
+    cells.nth(2).get_by_role("button").blur()
+    expect(video).to_have_count(0)
     bare.unmount()
 
 

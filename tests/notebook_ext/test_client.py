@@ -313,6 +313,55 @@ def test_a_sweep_is_priced_as_a_whole_first(
     assert list(frame["seed"]) == [1, 2, 3] * 2
 
 
+def test_a_sweep_of_takes_and_of_a_model_without_seeds(
+    station: Station, studio: NotebookStudio, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = station.home / "catalog"
+    own.mkdir(parents=True)
+    (own / "unseeded.toml").write_text(
+        """provider = "paid"
+[sizes.small]
+"180p" = { "16:9" = "320x180" }
+[[model]]
+id = "paid/unseeded"
+like = "paid/basic"
+title = "Paid without seeds (loopback test service)"
+tier = 4
+[model.box]
+durations = [4]
+sizes = "small"
+seed = false
+prompt_max = 2000
+[model.wire]
+model = "basic"
+endpoint = "/jobs"
+fields = { model = "model", prompt = "prompt", duration_s = "seconds", size = "size" }
+[model.price]
+unit = "per_second"
+rates = [{ usd = 0.10 }]
+date = 2026-11-23
+source = "invented for tests"
+[[model.mode]]
+tasks = ["text_to_video"]
+"""
+    )
+    shot = {"prompt": "a fox", "duration_s": 4, "resolution": "180p"}
+    settings = station.settings(REELWRIGHT_CATALOG=str(own))
+    mixed = NotebookStudio(settings)
+    try:
+        found = mixed.sweep(shot, ["paid/basic", "paid/unseeded"], [7, 8], max_cost_usd=2).result()
+        assert capsys.readouterr().out == "4 clips: $1.60 at most; paid/unseeded: no seeds, 2 takes instead\n"
+        named = [(job.model, job.seed, job.take) for job in found.jobs]
+        assert named[:2] == [("paid/basic", 7, 1), ("paid/basic", 8, 1)]
+        assert [(model, take) for model, _, take in named[2:]] == [("paid/unseeded", 1), ("paid/unseeded", 2)]
+        assert charges(station) == 4
+        twice = mixed.sweep(shot, ["paid/basic"], [7], takes=2, max_cost_usd=1).result()
+        assert [job.take for job in twice.jobs] == [1, 2] and twice.columns == 2
+        assert charges(station) == 5 and "(1 are there already)" in twice.cost
+    finally:
+        mixed.close()
+
+
 def test_a_sweep_that_cannot_be_made_whole_starts_nothing(station: Station, studio: NotebookStudio) -> None:
     with pytest.raises(VideoError) as caught:
         studio.sweep(

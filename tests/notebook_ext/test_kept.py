@@ -214,6 +214,13 @@ CELLS = (
     "print([str(move) for move in shot.moves], len(painted.motion))",
 )
 
+TAB = """\
+%load_ext notebook_ext
+lines = ["studio.generate_video('x', dur", "camera(x, model='anim", "camera(x, moves=['pan-", "%%video --se"]
+print([get_ipython().complete(None, line, len(line))[1] for line in lines])
+"""
+"""What Tab offers, asked of the same kernel."""
+
 
 def press(client: NotebookClient, cell: Any, action: str, body: dict[str, Any], buffers: list[bytes]) -> None:
     """What a page sends to the view that a cell has shown."""
@@ -256,10 +263,15 @@ def test_restart_and_run_all_pays_nothing_and_finds_what_was_set(
                         rows = [[0.6 if row == 2 else 0, None, None] for row in range(9)]
                         press(client, made.cells[1], "moves", {"rows": rows}, [])
                         press(client, cell, "regions", said(region(mask=0)), [png(320, 180)])
-            return [printed(made.cells[-2]), printed(made.cells[-1]), str(made.cells[2].outputs)]
+            return [
+                printed(made.cells[-2]),
+                printed(made.cells[-1]),
+                str(made.cells[2].outputs),
+                printed(made.cells[4]),
+            ]
 
         try:
-            first = run("import asyncio\nwhile not (shot.moves and painted.motion): await asyncio.sleep(0.02)")
+            first = run("import asyncio\nwhile not (shot.moves and painted.motion): await asyncio.sleep(0.02)", TAB)
             second = run()
         finally:
             station.close()
@@ -270,3 +282,4 @@ def test_restart_and_run_all_pays_nothing_and_finds_what_was_set(
     assert first[1] == second[1] == "['dolly-in:0.6'] 1\n"
     assert "Restored as it was set before (1 region)" in second[2], "what stays in the notebook says so too"
     assert "Restored" not in first[2]
+    assert first[3] == "[['duration_s='], ['animatic'], ['pan-left', 'pan-right'], ['--seconds', '--seed']]\n"

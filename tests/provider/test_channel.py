@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from backends.errors import VideoError
-from backends.provider.answer import at, dollars, number, share, text, whole
+from backends.provider.answer import addresses, at, dollars, number, share, text, whole
 from backends.provider.border import is_id
 from backends.provider.channel import Answer, Channel, Timing
 from backends.provider.outcome import Service, Told
@@ -168,6 +168,20 @@ async def test_a_key_goes_to_its_own_host_alone(server: FakeServer) -> None:
             await open_.ask("GET", "https://elsewhere.invalid/jobs", charged="no")
 
 
+async def test_a_file_goes_up_with_the_key_to_the_services_own_host_alone(server: FakeServer) -> None:
+    async with channel(server.url) as open_:
+        assert text(at((await open_.upload("uploads", b"png", "image/png")).json, "ref")).startswith("up_")
+        with pytest.raises(VideoError, match="another host"):
+            await open_.upload("https://elsewhere.invalid/uploads", b"png", "image/png")
+        with pytest.raises(VideoError, match="401") as caught:
+            await open_.upload(f"{server.url}/uploads", b"png", "image/png", key=False)
+        assert (caught.value.kind, caught.value.charged) == ("auth", "no")
+        await open_.upload("uploads", b"png", "image/png", form="a.png")
+    first, bare, form = server.log("upload")[-3:]
+    assert first["headers"]["content-type"] == "image/png" and "authorization" not in bare["headers"]
+    assert form["headers"]["content-type"].startswith("multipart/form-data; boundary=") and form["body_bytes"] > 100
+
+
 async def test_the_persons_proxy_holds_but_not_on_this_machine(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +204,9 @@ async def test_reading_is_tolerant() -> None:
     assert (number("1e999"), whole("3.5"), whole(4.0), text(True), text(3)) == (None, None, 4, "", "3")
     assert (text(1e30), text(-0.01), text(10**39)) == ("", "", str(10**39)), "an id that was a float is no id"
     assert [is_id(name) for name in ("-1000", "1000", "-a1", "")] == [False, True, True, False]
+    one, two = "https://a.test/1.mp4", "http://a.test/2.mp4"
+    assert addresses([{"url": one, "cover": two}, two, one, 7, {"url": "file:///x"}]) == [one, two]
+    assert addresses({"a": one, "b": [two]}) == [one, two] and addresses(None) == addresses("soon") == []
     assert dollars("0.35") == Decimal("0.35") and dollars("NaN") is None and dollars(None) is None
 
 

@@ -8,10 +8,8 @@ that a worker that takes over goes on with it.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from backends.jobs.run.remote import RemoteRun
+from backends.jobs.run.open_job import OpenJob
 
 DOUBT_S = 5.0
 """Seconds between the first word of a bad end and the last look at it."""
@@ -21,28 +19,30 @@ ENDED, UNUSABLE, GONE = 1.0, 12.0, 24.0
 not know it (two minutes: lists and reads lag behind writes)."""
 
 
-def left_s(run: RemoteRun, times: float) -> float:
-    """Seconds until what the service says is believed; 0.0 when it is. The first call begins the doubt, and only a
-    second reading of the same kind ends it: a 404 and then one FAILED are two first readings."""
-    span = run.lane.context.number("DOUBT_S", DOUBT_S) * times
-    row, now = run.row(), time.time()
-    again, run.doubted = run.doubted == times, times
-    if row["doubt_at"] is None:
-        run.move(row["state"], doubt_at=now)
-        return span
-    if 0.0 <= now - row["doubt_at"] < span:
-        return span - (now - row["doubt_at"])
-    return 0.0 if again else span
+class Doubt:
+    """Of one job."""
 
+    def __init__(self, job: OpenJob) -> None:
+        self._job = job
+        self._doubted = 0.0
 
-def look_again_s(run: RemoteRun, left: float) -> float:
-    """When to look again within a doubt."""
-    return min(left, max(0.05, run.lane.context.number("DOUBT_S", DOUBT_S) / 2))
+    @property
+    def _span_s(self) -> float:
+        return self._job.context.number("DOUBT_S", DOUBT_S)
 
+    def left_s(self, times: float) -> float:
+        """Seconds until what the service says is believed; 0.0 when it is. The first call begins the doubt, and only a
+        second reading of the same kind ends it: a 404 and then one FAILED are two first readings."""
+        span = self._span_s * times
+        job, now = self._job.read(), time.time()
+        again, self._doubted = self._doubted == times, times
+        if job.doubt_at is None:
+            self._job.move(job.state, doubt_at=now)
+            return span
+        if 0.0 <= now - job.doubt_at < span:
+            return span - (now - job.doubt_at)
+        return 0.0 if again else span
 
-def over(run: RemoteRun) -> None:
-    """The service speaks well of it again."""
-    run.doubted = 0.0
-    row = run.row()
-    if row["doubt_at"] is not None:
-        run.move(row["state"], doubt_at=None)
+    def look_again_s(self, left: float) -> float:
+        """When to look again within a doubt."""
+        return min(left, max(0.05, self._span_s / 2))

@@ -12,21 +12,17 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.money import other_folders
-from backends.jobs.run.download import BackOff, pause
-from backends.jobs.run.submission import bind, make_uncertain, may_ask_again, requeue
-from backends.jobs.store import codec
-from backends.jobs.store.database import Row
+from backends.jobs.run.download import BackOff
+from backends.jobs.run.open_job import OpenJob, may_ask_again
+from backends.jobs.run.submission import Submission
 from backends.jobs.store.journal import IdLog
+from backends.jobs.store.stored_job import StoredJob
 from backends.provider.protocol import Handle, Listing, Sighting
-
-if TYPE_CHECKING:
-    from backends.jobs.run.remote import RemoteRun
 
 SETTLE_S = 90.0
 """How long after an ambiguous POST the first look is taken: longer than any POST's time-out."""
@@ -59,165 +55,170 @@ class Candidate:
     handle: Handle
 
 
-async def resolve(run: RemoteRun, row: Row) -> None:
-    """A job that is `submitting` with no POST under way: find out what became of its POST."""
-    lane = run.lane
-    known = lane.ids.find(run.job)
-    if known is not None:
-        bind(run, known)
-        return
-    if lane.backend.submit_dedupe == "none":
-        make_uncertain(run, "the submit has no clear answer, and this provider offers no way to look it up")
-        return
-    back_off, begun = BackOff(), time.monotonic()
-    while run.row()["state"] == "submitting":
-        if not await _due(run):
-            continue
-        try:
-            async with lane.posts.alone():
-                if run.row()["state"] == "submitting":
-                    await _look(run, row)
-        except VideoError as error:
-            if error.kind == "storage":
-                raise
-            if not may_ask_again(error):
-                make_uncertain(run, f"checking an unclear submit failed: {error.message}")
-            elif time.monotonic() - begun > ASKED_FOR_S:
-                make_uncertain(run, f"the provider could not be asked for a day: {error.message}")
-            else:
-                await pause(back_off.next_s(error), run.woken)
+class Lookup:
+    """Of one job. The doubt about its request begins with the first look that is due."""
 
+    def __init__(self, job: OpenJob, submission: Submission) -> None:
+        self._job = job
+        self._submission = submission
+        self._unclear_since: float | None = None
+        self._looks = 0
 
-async def _due(run: RemoteRun) -> bool:
-    """Wait until the next look is worth it; whether it is now. A wall clock put forward shortens nothing."""
-    if run.unclear_since is None:
-        run.unclear_since, run.looks = time.monotonic(), 0
-    settle = run.lane.context.number("SETTLE_S", SETTLE_S)
-    at = run.unclear_since + settle * LOOKS[min(run.looks, len(LOOKS) - 1)]
-    await pause(at - time.monotonic(), run.woken)
-    return at <= time.monotonic()
+    async def step(self, now: StoredJob) -> None:
+        """A job that is `submitting` with no POST under way: find out what became of its POST."""
+        job, lane = self._job, self._job.lane
+        known = lane.ids.find(job.id)
+        if known is not None:
+            self._submission.bind(known)
+            return
+        if job.backend.submit_dedupe == "none":
+            job.leave_to_person("the submit has no clear answer, and this provider offers no way to look it up")
+            return
+        back_off, begun = BackOff(), time.monotonic()
+        while job.read().state == "submitting":
+            if not await self._due():
+                continue
+            try:
+                async with lane.posts.alone():
+                    if job.read().state == "submitting":
+                        await self._look(now)
+            except VideoError as error:
+                if error.kind == "storage":
+                    raise
+                if not may_ask_again(error):
+                    job.leave_to_person(f"checking an unclear submit failed: {error.message}")
+                elif time.monotonic() - begun > ASKED_FOR_S:
+                    job.leave_to_person(f"the provider could not be asked for a day: {error.message}")
+                else:
+                    await job.pause(back_off.next_s(error))
 
+    @property
+    def _settle_s(self) -> float:
+        return self._job.context.number("SETTLE_S", SETTLE_S)
 
-async def _look(run: RemoteRun, row: Row) -> None:
-    """One look: bind the job, send its request again on evidence, wait for the next look, or leave it to a person."""
-    listing, free = await _listed(run, row)
-    run.looks += 1
-    if free and (free[0].apart <= NEAR_S or run.looks >= len(LOOKS)):
-        bind(run, free[0].handle)
-        return
-    proof = _not_taken(run, row, listing)
-    if proof and int(run.row()["posts"]) <= 1:
-        run.unclear_since = None
-        text = f"the first request got no clear answer and was not taken ({proof}): it is sent once more"
-        run.lane.context.store.write(lambda tx: records.note(tx, run.job, text))
-        requeue(run, row, VideoError("network", f"not taken: {proof}", retryable=True), counted=True)
-        return
-    if proof:
-        make_uncertain(run, f"a second request got no clear answer either; {proof}, but none is sent a third time")
-        return
-    if run.looks >= len(LOOKS):
-        make_uncertain(
-            run,
-            f"the submit has no clear answer, and {run.looks} looks at what the provider lists did not show the job, "
-            "which proves nothing",
+    async def _due(self) -> bool:
+        """Wait until the next look is worth it; whether it is now. A wall clock put forward shortens nothing."""
+        if self._unclear_since is None:
+            self._unclear_since, self._looks = time.monotonic(), 0
+        at = self._unclear_since + self._settle_s * LOOKS[min(self._looks, len(LOOKS) - 1)]
+        await self._job.pause(at - time.monotonic())
+        return at <= time.monotonic()
+
+    async def _look(self, now: StoredJob) -> None:
+        """One look: bind the job, send its request again on evidence, wait for the next look, or leave it to a
+        person."""
+        job = self._job
+        listing, free = await self._listed(now)
+        self._looks += 1
+        if free and (free[0].apart <= NEAR_S or self._looks >= len(LOOKS)):
+            self._submission.bind(free[0].handle)
+            return
+        proof = self._not_taken(now, listing)
+        if proof and job.read().posts <= 1:
+            self._unclear_since = None
+            text = f"the first request got no clear answer and was not taken ({proof}): it is sent once more"
+            job.note(text)
+            self._submission.requeue(now, VideoError("network", f"not taken: {proof}", retryable=True), counted=True)
+            return
+        if proof:
+            job.leave_to_person(f"a second request got no clear answer either; {proof}, but none is sent a third time")
+            return
+        if self._looks >= len(LOOKS):
+            job.leave_to_person(
+                f"the submit has no clear answer, and {self._looks} looks at what the provider lists did not show the "
+                "job, which proves nothing"
+            )
+            return
+        wait = self._settle_s * (LOOKS[self._looks] - LOOKS[self._looks - 1])
+        job.say(f"the provider does not list it yet, which proves nothing: looking again in {wait:.0f} s")
+
+    async def _listed(self, now: StoredJob) -> tuple[Listing, list[Candidate]]:
+        """What the service shows, and those of it that may be this job, the likeliest first."""
+        job, since = self._job, now.requested_at
+        # A key has no clock. A list is asked for what is not older than the request, or for a day where our own clock
+        # was set back since: the time of the request is still to come.
+        keyed = job.backend.submit_dedupe == "key"
+        backwards = keyed or since > time.time()
+        crash_point("before-reconcile")
+        back = since - (LOOK_BACK_S if backwards else EARLIER_S)
+        found = _read(await job.backend.reconcile(now.prepared, job.id, back))
+        if keyed:
+            found = replace(found, matches=tuple(replace(match, made_at=None) for match in found.matches))
+        crash_point("after-reconcile")
+        return found, self._ours(now, found.matches, backwards)
+
+    def _ours(self, now: StoredJob, matches: Sequence[Sighting], backwards: bool) -> list[Candidate]:
+        """The matches that are no other job's, nearest to this job's own request first. One that is older than the
+        request is none of ours: another home on this account may have asked for the same earlier.
+
+        One that lies nearer to the request of another job of ours that is being looked up too is left to that one.
+        """
+        since = now.requested_at
+        known = self._known(now, matches) | self._elsewhere([match.handle.remote_id for match in matches])
+        others = self._requests_alike(now)
+        free: list[Candidate] = []
+        for match in matches:
+            if match.handle.remote_id in known:
+                continue
+            apart = 0.0 if match.made_at is None else abs(match.made_at - since)
+            if match.made_at is not None and match.made_at < since - EARLIER_S and not backwards:
+                continue
+            if match.made_at is not None and any(abs(match.made_at - posted) < apart for posted in others):
+                continue
+            free.append(Candidate(apart, match.handle))
+        return sorted(free, key=lambda one: one.apart)
+
+    def _requests_alike(self, now: StoredJob) -> list[float]:
+        """When the same was asked for by other jobs of ours that are being looked up too."""
+        rows = self._job.store.rows(
+            "SELECT posted_at, prepared FROM jobs WHERE lane IN (SELECT key FROM lanes WHERE provider = ?) "
+            "AND state = 'submitting' AND id <> ? AND posted_at IS NOT NULL",
+            (now.provider, now.id),
         )
-        return
-    settle = run.lane.context.number("SETTLE_S", SETTLE_S)
-    wait = settle * (LOOKS[run.looks] - LOOKS[run.looks - 1])
-    run.say(f"the provider does not list it yet, which proves nothing: looking again in {wait:.0f} s")
+        return [float(row["posted_at"]) for row in rows if json.loads(row["prepared"])["body"] == now.prepared.body]
 
+    def _known(self, now: StoredJob, sightings: Sequence[Sighting]) -> set[str]:
+        """The ids among these that are some other job's already."""
+        return set(records.holders(self._job.store, now.row, [sighting.handle.remote_id for sighting in sightings]))
 
-async def _listed(run: RemoteRun, row: Row) -> tuple[Listing, list[Candidate]]:
-    """What the service shows, and those of it that may be this job, the likeliest first."""
-    lane = run.lane
-    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
-    since = float(row["posted_at"] or row["created_at"])
-    # A key has no clock. A list is asked for what is not older than the request, or for a day where our own clock was
-    # set back since: the time of the request is still to come.
-    keyed = lane.backend.submit_dedupe == "key"
-    backwards = keyed or since > time.time()
-    crash_point("before-reconcile")
-    found = _read(await lane.backend.reconcile(prepared, run.job, since - (LOOK_BACK_S if backwards else EARLIER_S)))
-    if keyed:
-        found = replace(found, matches=tuple(replace(match, made_at=None) for match in found.matches))
-    crash_point("after-reconcile")
-    return found, _ours(run, row, since, found.matches, backwards)
+    def _elsewhere(self, remote_ids: Collection[str]) -> set[str]:
+        """Those of the ids that another data folder of this person on this machine has, by its journal, read once."""
+        settings = self._job.context.settings
+        left, found = set(remote_ids), set[str]()
+        if left:
+            for home in other_folders.others(settings.home, settings.env):
+                found |= IdLog.of(home).holding(left - found)
+        return found
+
+    def _not_taken(self, now: StoredJob, listing: Listing) -> str:
+        """On what evidence the request was surely not taken; "" where there is none."""
+        known = self._known(now, listing.matches)
+        names = {match.handle.remote_id for match in listing.matches} - known
+        if names - self._elsewhere(names):
+            return ""  # something that looks like it is nobody's, or nearer to another's request: nothing is sure
+        if listing.complete:
+            return f"by {listing.complete}"
+        model = self._job.context.catalog.find(now.model)
+        if model is not None and model.list_complete:
+            return f"its list is complete, by {model.list_complete}"
+        since = now.requested_at
+        newer = [one for one in listing.shown if one.made_at is not None and one.made_at > since + CLOCKS_APART_S]
+        for name in sorted(self._known(now, newer)):
+            return f"the provider's list shows {name}, a newer job of ours, and not this one"
+        return ""
+
+    async def tell_of_both(self, now: StoredJob) -> None:
+        """After a request that was sent a second time: tell the person when the first is there too. Best effort."""
+        try:
+            _, free = await self._listed(now)
+        except VideoError:
+            return
+        if free:
+            names = ", ".join(one.handle.remote_id for one in free[:3])
+            text = f"the provider shows another job just like it ({names}), which may be its first request: it may be "
+            self._job.note(f"{text}charged too; look at the account")
 
 
 def _read(said: Listing | Sequence[Handle]) -> Listing:
     """A back end of a third party may still answer with a plain list, which can only prove that a job is there."""
     return said if isinstance(said, Listing) else Listing(tuple(Sighting(handle) for handle in said))
-
-
-def _ours(run: RemoteRun, row: Row, since: float, matches: Sequence[Sighting], backwards: bool) -> list[Candidate]:
-    """The matches that are no other job's, nearest to this job's own request first. One that is older than the request
-    is none of ours: another home on this account may have asked for the same earlier.
-
-    One that lies nearer to the request of another job of ours that is being looked up too is left to that one.
-    """
-    known = _known(run, row, matches) | _elsewhere(run, [match.handle.remote_id for match in matches])
-    others = [
-        float(other["posted_at"])
-        for other in run.lane.context.store.rows(
-            "SELECT posted_at, prepared FROM jobs WHERE lane IN (SELECT key FROM lanes WHERE provider = ?) "
-            "AND state = 'submitting' AND id <> ? AND posted_at IS NOT NULL",
-            (row["provider"], run.job),
-        )
-        if json.loads(other["prepared"])["body"] == json.loads(row["prepared"])["body"]
-    ]
-    free: list[Candidate] = []
-    for match in matches:
-        if match.handle.remote_id in known:
-            continue
-        apart = 0.0 if match.made_at is None else abs(match.made_at - since)
-        if match.made_at is not None and match.made_at < since - EARLIER_S and not backwards:
-            continue
-        if match.made_at is not None and any(abs(match.made_at - posted) < apart for posted in others):
-            continue
-        free.append(Candidate(apart, match.handle))
-    return sorted(free, key=lambda one: one.apart)
-
-
-def _known(run: RemoteRun, row: Row, sightings: Sequence[Sighting]) -> set[str]:
-    """The ids among these that are some other job's already."""
-    return set(records.holders(run.lane.context.store, row, [sighting.handle.remote_id for sighting in sightings]))
-
-
-def _elsewhere(run: RemoteRun, remote_ids: Collection[str]) -> set[str]:
-    """Those of the ids that another data folder of this person on this machine has, by its journal, read once."""
-    context = run.lane.context
-    left, found = set(remote_ids), set[str]()
-    if left:
-        for home in other_folders.others(context.settings.home, context.settings.env):
-            found |= IdLog.of(home).holding(left - found)
-    return found
-
-
-def _not_taken(run: RemoteRun, row: Row, listing: Listing) -> str:
-    """On what evidence the request was surely not taken; "" where there is none."""
-    known = _known(run, row, listing.matches)
-    names = {match.handle.remote_id for match in listing.matches} - known
-    if names - _elsewhere(run, names):
-        return ""  # something that looks like it is nobody's, or nearer to another's request: nothing is sure
-    if listing.complete:
-        return f"by {listing.complete}"
-    model = run.lane.context.catalog.find(row["model"])
-    if model is not None and model.list_complete:
-        return f"its list is complete, by {model.list_complete}"
-    since = float(row["posted_at"] or row["created_at"])
-    newer = [one for one in listing.shown if one.made_at is not None and one.made_at > since + CLOCKS_APART_S]
-    for name in sorted(_known(run, row, newer)):
-        return f"the provider's list shows {name}, a newer job of ours, and not this one"
-    return ""
-
-
-async def tell_of_both(run: RemoteRun, row: Row) -> None:
-    """After a request that was sent a second time: tell the person when the first is there too. Best effort."""
-    try:
-        _, free = await _listed(run, row)
-    except VideoError:
-        return
-    if free:
-        names = ", ".join(one.handle.remote_id for one in free[:3])
-        text = f"the provider shows another job just like it ({names}), which may be its first request: it may be "
-        run.lane.context.store.write(lambda tx: records.note(tx, run.job, f"{text}charged too; look at the account"))

@@ -1,0 +1,206 @@
+"""From `queued` to the one paid POST: the wait for its time and its place, the inputs, the claim, the request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio
+
+from backends.errors import VideoError
+from backends.jobs import records, recovery
+from backends.jobs.crashpoints import crash_point
+from backends.jobs.money import ledger, limits, settle
+from backends.jobs.run.inputs_ready import ready
+from backends.jobs.run.open_job import OpenJob, Presence
+from backends.jobs.run.submission import MAX_TRIES, Submission
+from backends.jobs.store import codec
+from backends.jobs.store.database import Transaction, to_json
+from backends.jobs.store.stored_job import StoredJob
+from backends.provider.protocol import Done, Handle, Prepared, Ref
+
+log = logging.getLogger("reelwright.worker")
+
+MAX_WAIT_S = 3600.0
+
+
+class Purchase:
+    """Of one job. presence: its place among those of its model."""
+
+    def __init__(self, job: OpenJob, presence: Presence, submission: Submission) -> None:
+        self._job = job
+        self._presence = presence
+        self._submission = submission
+        self._again = (0.0, 0.0)
+
+    async def step(self, now: StoredJob) -> None:
+        """One try of a job that is queued."""
+        if now.cancel:
+            self._job.write(lambda tx: settle.cancel(tx, self._job.lane.hold, self._job.id, "no"), durable=True)
+            return
+        if (wait := self._wait_s(now.not_before)) > 0:
+            await self._job.pause(wait)
+            return
+        if await self._paused():
+            return
+        # The gate comes before the uploads: what a provider keeps for an hour must not wait for hours in our queue.
+        await self._presence.enter(now.model)
+        try:
+            await self._buy(self._job.read())
+        finally:
+            if self._job.read().state in ("queued", "submitting", *records.FINAL):
+                self._presence.leave()
+
+    def _wait_s(self, not_before: float) -> float:
+        """Seconds until it may be tried; counted from the first look, so that no clock set back makes them an hour."""
+        if self._again[0] != not_before:
+            self._again = (not_before, time.monotonic() + min(MAX_WAIT_S, not_before - time.time()))
+        return self._again[1] - time.monotonic()
+
+    async def _paused(self) -> bool:
+        """Whether nothing may be bought now; if so, after a while of waiting."""
+        closed_for, why = self._job.lane.breaker.open_for()
+        if closed_for > 0:
+            self._job.say(f"paused: {why}")
+            self._presence.leave()
+            await self._job.pause(min(closed_for, 30.0))
+        return closed_for > 0
+
+    async def _buy(self, now: StoredJob) -> None:
+        """Inside the gate: prepare, claim, and send the one POST."""
+        if now.state != "queued" or now.cancel:
+            return
+        job = self._job
+        try:  # before the first byte of an input leaves this machine
+            ledger.recheck(job.store, job.id, now.provider, now.est_high)
+        except VideoError as error:
+            self._not_now(error)
+            return
+        try:
+            prepared, refs = await self._prepare(now)
+        except VideoError as error:
+            if error.kind == "storage":
+                raise
+            if error.retryable and error.charged == "no" and now.attempts < MAX_TRIES:
+                self._submission.requeue(now, error)
+            else:
+                job.fail(error)
+            return
+        if await self._paused():  # others have failed meanwhile
+            return
+        async with job.lane.posts.posting():
+            if self._claim():
+                with suppress(OSError):  # a full disk: the row has it
+                    recovery.journal_asked(job.lane.ids, job.store, job.id)
+                await self._post(prepared, refs)
+
+    async def _prepare(self, now: StoredJob) -> tuple[Prepared, dict[str, Ref]]:
+        """Inputs as files, the wire body fixed in the row, uploads done and remembered."""
+        job = self._job
+        prepared = await ready(job.context, job.lane.hold, now.row)
+        if not prepared.body:
+            assets, told = prepared.assets, prepared.notes
+            prepared = job.backend.prepare(prepared.request, prepared, self._parent_handle(now))
+            prepared = codec.with_assets(prepared, assets)
+            job.move(now.state, prepared=to_json(codec.prepared_to_json(prepared)))
+            if notes := [note for note in prepared.notes if note not in told]:
+                job.note(*notes)
+        refs = dict(job.read().refs)
+        for place in prepared.uploads:
+            known = refs.get(place)
+            if known is not None and (known.expires_at is None or known.expires_at > time.time() + 600):
+                continue
+            crash_point("before-upload")
+            refs[place] = await job.backend.upload(prepared, prepared.assets[place])
+            crash_point("after-upload")
+            job.move(now.state, refs=to_json({name: codec.ref_to_json(ref) for name, ref in refs.items()}))
+        return prepared, refs
+
+    def _parent_handle(self, now: StoredJob) -> Handle | None:
+        """The provider's job that the source clip came from, when it is one of this very lane."""
+        entry = json.loads(now.row["inputs"]).get("source_clip", {})
+        source = entry.get("from_job") or entry.get("job")
+        if not source:
+            return None
+        lane = self._job.lane.hold.lane
+        parent = self._job.store.row("SELECT handle FROM jobs WHERE id = ? AND lane = ?", (source, lane))
+        if parent is None or parent["handle"] is None:
+            return None
+        return codec.handle_from_json(json.loads(parent["handle"]))
+
+    def _claim(self) -> bool:
+        """The intent on disk, with the limits looked at once more; False when the job is to be left alone."""
+        job = self._job
+
+        def write(tx: Transaction) -> bool:
+            row = tx.row("SELECT state, cancel, provider, est_high, posts FROM jobs WHERE id = ?", (job.id,))
+            if row is None or row["state"] != "queued" or row["cancel"]:
+                return False
+            ledger.recheck(tx, job.id, row["provider"], row["est_high"])
+            ledger.pay_today(tx, job.id)
+            now, posts = time.time(), int(row["posts"]) + 1
+            records.move(
+                tx,
+                job.lane.hold,
+                job.id,
+                "submitting",
+                posts=posts,
+                posted_at=now,
+                started_at=now,
+                phase="sending the request",
+            )
+            return True
+
+        try:
+            return job.write(write, durable=True)
+        except VideoError as error:
+            self._not_now(error)
+            return False
+
+    def _not_now(self, error: VideoError) -> None:
+        """A limit stands in the way: one of a day has room again tomorrow, and the job waits; any other ends it."""
+        if error.kind != "wall":
+            raise error
+        if not error.retryable:
+            self._job.fail(error)
+            return
+        wait = min(60.0, error.retry_after_s or 60.0)
+        phase = f"{limits.WAITS}: {error.message}"[:200]
+        self._job.move("queued", not_before=time.time() + wait, phase=phase)
+
+    async def _post(self, prepared: Prepared, refs: dict[str, Ref]) -> None:
+        """The one paid POST, shielded: whatever happens here, its answer is written down."""
+        submission = self._submission
+        with anyio.CancelScope(shield=True):
+            crash_point("before-post")
+            try:
+                started = await self._job.backend.start(prepared, refs, self._job.id)
+            except VideoError as error:
+                await submission.written_down(partial(submission.refused, error))
+                return
+            except Exception as error:  # the one place where it leaves in doubt whether the request was taken
+                log.error("job %s: the paid request", self._job.id, exc_info=error)
+                text = f"an unexpected failure of this program ({type(error).__name__}: {error})"[:200]
+                unclear = VideoError("submit_unknown", text, charged="unknown")
+                await submission.written_down(partial(submission.refused, unclear))
+                return
+            crash_point("after-post")
+            if isinstance(started, Done):
+                await submission.written_down(partial(self._took_done, started))
+            else:
+                await submission.written_down(partial(submission.taken, started))
+
+    def _took_done(self, done: Done) -> None:
+        """A service that answers with the clip itself."""
+        now = time.time()
+        columns: dict[str, Any] = {}
+        if done.handle is not None:
+            columns = {"handle": to_json(codec.handle_to_json(done.handle)), "remote_id": done.handle.remote_id}
+        files = [codec.file_to_json(file) for file in done.files]
+        cost = None if done.cost_usd is None else str(done.cost_usd)
+        result = self._job.result_to_row({"files": files, "cost_usd": cost})
+        self._job.move("downloading", durable=True, accepted_at=now, remote_done_at=now, result=result, **columns)

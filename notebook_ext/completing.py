@@ -1,0 +1,109 @@
+"""Tab in a cell: models, moves, resolutions and effects by the catalogue, and the options of %%video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from notebook_ext.asking import Options
+from notebook_ext.signatures import VERBS, options_of
+
+VALUE = re.compile(r"""\b(\w+)\s*=\s*[\[(]?(?:\s*["'][^"']*["']\s*,)*\s*["']([^"'\n]*)$""")
+"""The argument whose text is being written, and what stands of it."""
+FLAG = re.compile(r"^\s*%%?video\b.*?(?:^|\s)(--?[\w-]*)$")
+FLAG_VALUE = re.compile(r"^\s*%%?video\b.*\s--([\w-]+)[ =]([^\s]*)$")
+
+CALL = re.compile(r"\b(generate_video|image_to_video|interpolate_keyframes|extend_clip|estimate|estimate_cost)\(")
+KEYWORD = re.compile(r"(?:^|,)\s*([a-z]\w*)$")
+"""The beginning of an argument's name."""
+
+
+def keywords(text: str) -> tuple[str, list[str]]:
+    """The arguments of the starting call that is being written at the end of the text, over several lines too."""
+    for call in reversed(list(CALL.finditer(text))):
+        rest = text[call.end() :]
+        if rest.count("(") < rest.count(")"):
+            continue
+        found = KEYWORD.search(rest)
+        if found is None:
+            return "", []
+        names = options_of(call[1]) if call[1] in VERBS else tuple(Options.__annotations__)
+        own = ("prompt", "image", "frames", "clip", "add_s")
+        return found[1], _beginning(found[1], (f"{name}=" for name in (*own, *names)))
+    return "", []
+
+
+def completions(line: str) -> tuple[str, list[str]]:
+    """What is being written at the end of the line, and what it may become; ("", []) for what is not ours."""
+    if found := FLAG_VALUE.match(line):
+        named = {"aspect": "aspect_ratio"}.get(found[1], found[1])
+        return found[2], _beginning(found[2], values(named))
+    if found := FLAG.match(line):
+        return found[1], _beginning(found[1], _flags())
+    if found := VALUE.search(line):
+        return found[2], _beginning(found[2], values(found[1]))
+    return "", []
+
+
+def values(name: str) -> Iterable[str]:
+    """The words that an argument of this name takes; none where it is free text."""
+    from backends.request import CAMERA_MOVES, VideoRequest
+
+    match name:
+        case "camera" | "moves":
+            return CAMERA_MOVES
+        case "prefer" | "where":
+            from typing import get_args, get_type_hints
+
+            return map(str, get_args(get_type_hints(Options)[name]))
+        case "fit":
+            schema = VideoRequest.model_json_schema()["properties"]["fit"]
+            return next(part["enum"] for part in schema["anyOf"] if "enum" in part)
+        case "model" | "models" | "resolution" | "aspect_ratio" | "effect" | "style":
+            return sorted(_of_catalogue(name))
+        case _:
+            return ()
+
+
+def _of_catalogue(name: str) -> set[str]:
+    from notebook_ext.client import the_studio
+
+    rows = [row for row in the_studio().inner.context.catalog.rows if row.state != "retired"]
+    if name in ("model", "models"):
+        return {"auto", *(row.id for row in rows)}
+    modes = [mode for row in rows for mode in row.modes]
+    if name == "effect":
+        return {effect for mode in modes for effect in mode.effects}
+    if name == "style":
+        return {style for mode in modes for style in mode.styles}
+    shown = "resolution" if name == "resolution" else "ratio"
+    return {getattr(size, shown) for mode in modes for size in mode.sizes if size.rule == "fixed"}
+
+
+def _flags() -> list[str]:
+    from notebook_ext.magic_options import video_options
+
+    return video_options()
+
+
+def _beginning(written: str, words: Iterable[str]) -> list[str]:
+    return [word for word in words if word.startswith(written)]
+
+
+def matcher() -> Any:
+    """The same as a matcher of IPython's."""
+    from IPython.core.completer import SimpleCompletion, context_matcher
+
+    @context_matcher()
+    def reelwright(context: Any) -> Any:
+        line = context.line_with_cursor[: context.cursor_position]
+        written, words = completions(line)
+        ours = bool(words)
+        if not ours:
+            above = context.full_text.split("\n")[: context.cursor_line]
+            written, words = keywords("\n".join([*above, line])[-4000:])
+        found = [SimpleCompletion(text=word, type="param") for word in words]
+        return {"completions": found, "matched_fragment": written, "suppress": ours}
+
+    return reelwright

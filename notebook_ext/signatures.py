@@ -1,0 +1,122 @@
+"""What `studio.generate_video?` and Shift+Tab show: real signatures, and every option with its unit and range.
+
+Both are read from `VideoRequest`'s own fields, so that a new field is shown too.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from backends.request import VideoRequest
+from notebook_ext.asking import Options
+
+C = TypeVar("C", bound=type)
+VERBS = ("generate_video", "image_to_video", "interpolate_keyframes", "extend_clip")
+SIZED = ("duration_s", "aspect_ratio", "resolution", "fps")
+"""What a clip that is made longer takes from the clip."""
+OF_STILLS = ("loop", "fit", "focus")
+DEFAULTS: Mapping[str, object] = {
+    "model": "auto",
+    "prefer": "quality",
+    "where": "any",
+    "take": 1,
+    "label": "",
+    "max_cost_usd": 0,
+}
+"""Where left out; every other option is the model's own then (None)."""
+TERMS: Mapping[str, str] = {
+    "prefer": "how to rank models when none is named",
+    "where": "any, or local for this machine only",
+    "take": "2, 3 ...: another attempt at the same request",
+    "request_key": "your own key: the same key is the same job",
+    "label": "names the file",
+}
+UNITS: Mapping[str, str] = {"duration_s": "seconds", "fps": "frames a second", "max_cost_usd": "US dollars"}
+FORMS: Mapping[str, str] = {
+    "camera": 'moves such as "dolly-in:0.4@0-2" (MOVE[:amount][@from-to]), or a camera view',
+    "motion": 'regions such as {"box": [0, 0, 0.5, 1], "direction": "up"}, or a brush view',
+    "references": '{"tag": image}, or "TAG=PATH", each named @tag in the prompt',
+    "loras": '"NAME[:weight]"',
+    "focus": "[x, y], 0 to 1 from the image's top left",
+}
+EXAMPLES: Mapping[str, str] = {
+    "generate_video": 'clip = await studio.generate_video("a fox in the snow", duration_s=5, max_cost_usd=1)',
+    "image_to_video": 'clip = await studio.image_to_video("lake.png", "rain begins", camera=["dolly-in:0.3"])',
+    "interpolate_keyframes": 'clip = await studio.interpolate_keyframes(["a.png", ("b.png", 2.5)], "day to night")',
+    "extend_clip": 'longer = await studio.extend_clip(clip, 4, "it walks on", max_cost_usd=1)',
+}
+
+
+def options_of(verb: str) -> tuple[str, ...]:
+    """The options that mean something for a starting call."""
+    left_out: tuple[str, ...] = ()
+    if verb == "extend_clip":
+        left_out = (*SIZED, *OF_STILLS)
+    elif verb != "image_to_video":
+        left_out = ("motion",) if verb == "interpolate_keyframes" else ("motion", *OF_STILLS)
+    return tuple(name for name in Options.__annotations__ if name not in left_out)
+
+
+def with_options(cls: C) -> C:
+    """A class decorator: the starting calls show every option instead of `**options`."""
+    hints = typing.get_type_hints(Options)
+    for verb in VERBS:
+        work: Any = getattr(cls, verb)
+        own = [one for one in inspect.signature(work).parameters.values() if one.kind is not one.VAR_KEYWORD]
+        given = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=DEFAULTS.get(name),
+                annotation=hints[name] if name in DEFAULTS else typing.Optional[hints[name]],  # noqa: UP045  a value, not an annotation
+            )
+            for name in options_of(verb)
+            if all(name != one.name for one in own)
+        ]
+        work.__signature__ = inspect.Signature([*own, *given])
+        work.__doc__ = f"{inspect.getdoc(work)}\n\n    {EXAMPLES[verb]}\n\nOptions:\n" + "\n".join(
+            f"    {name}: {about(name)}" for name in options_of(verb)
+        )
+    return cls
+
+
+def about(name: str) -> str:
+    """An option in a line: what it means, its form, unit and range, and what it is when it is left out."""
+    if name in TERMS:
+        said = [TERMS[name]]
+    else:
+        field = _fields()[name]
+        unit = UNITS.get(name, "")
+        described = VideoRequest.model_fields[name].description or ""
+        said = [described, "" if unit and unit in described else unit, FORMS.get(name, ""), *_range(field)]
+    default = DEFAULTS.get(name)
+    return "; ".join(filter(None, [*said, f"{default!r} when left out" if default not in (None, "") else ""]))
+
+
+@cache
+def _fields() -> Mapping[str, Any]:
+    return VideoRequest.model_json_schema()["properties"]
+
+
+def _range(field: Mapping[str, Any]) -> Iterator[str]:
+    """ "above 0, at most 3600", "crop, pad, blur or refuse", "at most 20"."""
+    one = next((part for part in field.get("anyOf", ()) if part.get("type") != "null"), field)
+    if "enum" in one:
+        *most, last = map(str, one["enum"])
+        yield f"{', '.join(most)} or {last}"
+    low = f"above {one['exclusiveMinimum']:g}" if "exclusiveMinimum" in one else ""
+    low = f"{one['minimum']:g} or more" if "minimum" in one else low
+    high = f"at most {one['maximum']:g}" if "maximum" in one else ""
+    high = f"below {one['exclusiveMaximum']}" if "exclusiveMaximum" in one else high
+    if low or high:
+        yield ", ".join(filter(None, (low, high)))
+    if one.get("type") == "string" and "maxLength" in one and one["maxLength"] > 300:
+        yield f"at most {one['maxLength']} characters"
+    if one.get("type") == "array" and "minItems" not in one and "maxItems" in one:
+        yield f"at most {one['maxItems']}"
+    if one.get("type") == "boolean":
+        yield "True or False"
