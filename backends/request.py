@@ -340,8 +340,8 @@ class VideoRequest(Part):
     over a blurred copy of itself) or refuse. max_cost_usd: compared with the high estimate.
     """
 
-    task: Annotated[Work, Field(description="kind of work; left out: inferred from the inputs")]
-    model: Annotated[str, Field(description="a model's id or alias, or a family; left out: chosen for you")] = Field(
+    task: Annotated[Work, Field(description="kind of work")]
+    model: Annotated[str, Field(description="a model's id or alias, or a family; default: chosen for you")] = Field(
         default="auto", min_length=1, max_length=200
     )
     prompt: Annotated[str, Field(description="what happens in the clip")] = Field(default="", max_length=MAX_PROMPT)
@@ -355,12 +355,12 @@ class VideoRequest(Part):
     ] = None
     aspect_ratio: Annotated[
         str | None,
-        Field(description="such as 16:9; left out with an image: the legal ratio nearest to the image"),
+        Field(description="aspect ratio, such as 16:9; default with an image: the legal ratio nearest to it"),
         Written("aspect", also=("ratio",), verbs=FREE_SIZE),
     ] = Field(default=None, pattern=r"^[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}$")
     resolution: Annotated[
         str | None,
-        Field(description="such as 720p or 1080p; left out: the model's default"),
+        Field(description="such as 720p or 1080p; default: the model's"),
         Written(verbs=FREE_SIZE),
     ] = Field(default=None, max_length=16)
     fps: Annotated[
@@ -370,7 +370,7 @@ class VideoRequest(Part):
         None
     )
     audio: Annotated[
-        bool | None, Field(description="with or without sound; left out: the model's default"), Written(also=("sound",))
+        bool | None, Field(description="with or without sound; default: the model's"), Written(also=("sound",))
     ] = Field(default=None, strict=True)
     frames: Annotated[
         tuple[Frame, ...], Field(description="images that the clip starts from or passes through", max_length=100)
@@ -399,7 +399,7 @@ class VideoRequest(Part):
     fit: Annotated[
         Fit | None,
         Field(
-            description="what to do when the image's aspect ratio differs; left out: crop, refused where more than a "
+            description="what to do when the image's aspect ratio differs; default: crop, refused where more than a "
             "quarter would be lost"
         ),
         Written(verbs=OF_STILLS),

@@ -86,8 +86,8 @@ def terms() -> Mapping[str, Argument]:
 @cache
 def task() -> Argument:
     """The kind of work, where it is given by hand: one that a model does."""
-    about = VideoRequest.model_fields["task"].description or ""
-    return Argument("task", "choice", about, choices=TASKS)
+    about = VideoRequest.model_fields["task"].description
+    return Argument("task", "choice", f"{about}; default: inferred from the inputs", choices=TASKS)
 
 
 def known() -> frozenset[str]:

@@ -4,7 +4,7 @@ The names are those of `backends.vocabulary`: a field that a request gains is in
 
 Every byte here is read by an agent before its first call, so a sentence is kept only where it prevents a mistake,
 and once: generate_video explains the arguments that all starting tools share, image_to_video the camera and motion.
-Ranges that `VideoRequest` holds stay there, since its refusal comes together with this one's (`asked.every_problem`).
+Ranges that `VideoRequest` holds stay there, since its refusal comes together with this one's (`problems`).
 `tests/mcp_server/test_mcp_surface.py` holds the sum under its limits.
 """
 
@@ -21,10 +21,10 @@ from backends.written import Verb
 
 Schema = dict[str, object]
 
-DEFAULTS: Mapping[str, object] = {"include_retired": False, "count": 1} | {
+DEFAULTS: Mapping[str, object] = {"prompt": "", "include_retired": False, "count": 1} | {
     one.name: one.default
     for one in (*vocabulary.asked().values(), *vocabulary.terms().values())
-    if isinstance(one.default, str | int | float)
+    if isinstance(one.default, str | int | float) and one.default != ""
 }
 """What an argument is when it is left out, whatever the tool, where the schema names no default itself."""
 

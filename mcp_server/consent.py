@@ -1,9 +1,9 @@
-"""The person's leave to spend, asked through the client that the agent works in, in whichever way its era has.
+"""The user's approval of a price, requested through the client that the agent works in, in whichever way its era has.
 
-Where the person wants to be asked (the wall confirm_above_usd), a starting call asks them by form elicitation: on a
+Where the user wants to be asked (the setting confirm_above_usd), a starting call asks them by form elicitation: on a
 handshake connection as a request of our own while the call waits, on a stateless one as an `input_required` result
 whose answer comes with the call repeated. Only the client can show the question, so only its word can be taken for
-the answer; the hard walls are checked before and after.
+the answer; the spending limits are checked before and after.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def client_name(told: str) -> str:
     return " ".join(kept.split())[:CLIENT_LETTERS].strip() or "mcp"
 
 
-async def leave_to_spend(
+async def approve_spending(
     person: Person, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
 ) -> VideoRequest | InputRequiredResult:
     """The request as the person agreed to it: with the price that they were told as its limit.
@@ -141,7 +141,7 @@ async def leave_to_spend(
     return request if agreed is None else request.model_copy(update={"max_cost_usd": agreed})
 
 
-async def leave_to_enlarge(
+async def approve_enlarging(
     person: Person, studio: Studio, film: FinishRequest, terms: Terms, refusal: VideoError
 ) -> FinishRequest | InputRequiredResult:
     """The same for a film that a model makes larger."""

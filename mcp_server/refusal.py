@@ -12,8 +12,8 @@ from mcp_types import CallToolResult, TextContent
 from backends import plain
 from backends.errors import Next, Problem, VideoError, listing
 from backends.request import refuse
-from mcp_server.asked import called, changed
 from mcp_server.consent import Declined
+from mcp_server.problems import called, changed
 
 Accepts = Callable[[Mapping[str, object]], bool]
 """Whether a tool's schema and the vocabulary take a whole call."""

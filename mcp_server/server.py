@@ -29,13 +29,13 @@ from mcp_types import (
 from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 from mcp_server import prompts, resources
-from mcp_server.asked import added_to, every_problem
 from mcp_server.consent import Person
 from mcp_server.dialect import published
+from mcp_server.memory import Sessions, session_of
+from mcp_server.problems import added_to, every_problem
 from mcp_server.refusal import crashed, illegal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
-from mcp_server.told import Sessions, session_of
 from mcp_server.tools import HANDLERS, Call
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from backends import plain
 from backends.errors import VideoError
 from backends.verbs import finish_of, request_of, terms_of
 from mcp_server import text, waits
-from mcp_server.consent import Person, leave_to_enlarge, leave_to_spend
-from mcp_server.told import Told
+from mcp_server.consent import Person, approve_enlarging, approve_spending
+from mcp_server.memory import Told
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
@@ -92,7 +92,7 @@ async def start(call: Call) -> Answer:
     except VideoError as error:
         if error.kind != "consent":
             raise
-        agreed = await leave_to_spend(call.person, call.studio, request, terms, error)
+        agreed = await approve_spending(call.person, call.studio, request, terms, error)
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
@@ -109,7 +109,7 @@ async def finish_clip(call: Call) -> Answer:
     except VideoError as error:
         if error.kind != "consent":
             raise
-        agreed = await leave_to_enlarge(call.person, call.studio, film, terms, error)
+        agreed = await approve_enlarging(call.person, call.studio, film, terms, error)
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)

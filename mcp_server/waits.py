@@ -14,8 +14,8 @@ from typing import cast
 from backends.jobs.views import SETTLED, Job
 from backends.plain import one_line, said
 from mcp_server import text
+from mcp_server.memory import Told
 from mcp_server.text import Plain
-from mcp_server.told import Told
 
 
 def report(jobs: Sequence[Job], told: Told) -> tuple[str, Plain]:

@@ -1,4 +1,4 @@
-"""`studio`: what a cell can ask for. The same verbs, names, store and walls as the MCP server's."""
+"""`studio`: what a cell can ask for. The same verbs, names, store and spending limits as the MCP server's."""
 
 from __future__ import annotations
 

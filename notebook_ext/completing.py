@@ -82,7 +82,7 @@ def _of_catalogue(name: str) -> set[str]:
 
 
 def _flags() -> list[str]:
-    from notebook_ext.magics import video_options
+    from notebook_ext.magic_options import video_options
 
     return video_options()
 

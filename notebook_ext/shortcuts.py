@@ -7,7 +7,7 @@ from typing import Any
 
 from backends.request import VideoRequest
 from notebook_ext import kernel
-from notebook_ext.client import NotebookStudio, studio
+from notebook_ext.client import NotebookStudio, the_studio
 from notebook_ext.prices import Prices, prices
 from notebook_ext.views.board import ROWS, Board
 
@@ -24,7 +24,7 @@ def estimate(
 
     what: a prompt (with the arguments of the starting call beside it), a VideoRequest, or those arguments as a mapping.
     """
-    return prices(client or studio, what, given, count, limit)
+    return prices(client or the_studio(), what, given, count, limit)
 
 
 def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board | str:
@@ -32,7 +32,7 @@ def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board |
 
     Outside of a kernel the rows as text.
     """
-    client = client or studio
+    client = client or the_studio()
     if kernel.shell() is None:
         return repr(client.table())
     return Board(client, limit=limit)

@@ -126,7 +126,7 @@ def sweep(
             jobs.append(
                 client.make(one.model_copy(update={"max_cost_usd": limit}), terms.model_copy(update={"take": take}))
             )
-        except VideoError as error:  # a wall that was reached meanwhile: what was started goes on
+        except VideoError as error:  # a spending limit was reached meanwhile: what was started goes on
             skipped.append(f"{_named(one, take)}: {error.message}")
     return Sweep(client, wanted, grains, columns, jobs, told, skipped)
 

@@ -81,7 +81,7 @@ LOOK = """
 import json, pathlib, typer
 from backends.verbs import request_of
 from mcp_server import arguments
-from mcp_server.asked import every_problem
+from mcp_server.problems import every_problem
 from mcp_server.cli import app, show
 from mcp_server.cli.shot_columns import columns, value
 from mcp_server.strict import StrictArguments

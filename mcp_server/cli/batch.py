@@ -158,7 +158,7 @@ def _told(lines: list[Line], total: Decimal | None) -> str:
 
 
 def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> None:
-    """The cap, and the person's wall of the day: half a batch is nobody's wish."""
+    """The cap, and the spending limit of the day: half a batch is nobody's wish."""
     from backends.jobs.money import ledger
 
     store = studio.context.store

@@ -1,7 +1,7 @@
 """`doctor --live`: one cheapest real clip with a provider, through the whole program, priced first and put on record.
 
-It is a paid job like any other: the walls hold, the price is told and agreed to, and a repeat after a crash or a
-Ctrl-C follows the job that is there instead of buying another.
+It is a paid job like any other: the spending limits hold, the price is shown and agreed to, and a repeat after a crash
+or a Ctrl-C follows the job that is there instead of buying another.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Given:
     def request(self) -> VideoRequest:
         """The request. VideoError("invalid_request") with every problem, each under the option's field name."""
         from backends.verbs import contradictions, request_of
-        from mcp_server.asked import called
+        from mcp_server.problems import called
 
         if found := contradictions(self.fields):
             raise refuse(f"{name}: {sentence}" for name, sentence in found.items())
@@ -54,7 +54,7 @@ class Given:
     @contextmanager
     def named(self) -> Generator[None]:
         """A VideoError inside calls each field by the name that the person wrote."""
-        from mcp_server.asked import called
+        from mcp_server.problems import called
 
         try:
             yield

@@ -161,7 +161,7 @@ def test_a_previsualisation_alone_is_no_answer_where_a_model_is_configured() -> 
     request = animate(motion=[{"box": [0, 0, 1, 1], "direction": "up"}])
     found = estimated(request)
     assert [row["model"] for row in found["fits"] if row["available"]] == ["animatic"]
-    assert found["next"].startswith("no configured model does exactly this. Others could: comfyui/wan-track free (")
+    assert found["next"].startswith("no configured model does exactly this. Others could: comfyui/wan-move free (")
     assert found["next"].endswith('Free previsualisation, with no generative model: model="animatic".')
     assert estimated(request, NOBODY)["next"] == 'image_to_video(..., model="animatic")'
     assert (

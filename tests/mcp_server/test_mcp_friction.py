@@ -19,7 +19,7 @@ from mcp.types import TextContent
 
 from backends.settings import load_settings
 from backends.verbs import request_of
-from mcp_server.asked import every_problem
+from mcp_server.problems import every_problem
 from mcp_server.refusal import illegal
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import tools

@@ -26,7 +26,7 @@ from backends.errors import VideoError
 from backends.settings import load_settings
 from backends.studio import Studio
 from backends.verbs import request_of
-from mcp_server.asked import every_problem
+from mcp_server.problems import every_problem
 from mcp_server.refusal import illegal, refused
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import tools
