@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from mcp_server.cli import comfyui, config, demo, doctor, finish, inspect, jobs, make, models, provenance, pull, show
+from mcp_server.cli import (
+    comfyui,
+    config,
+    demo,
+    doctor,
+    finish,
+    inspect,
+    jobs,
+    make,
+    models,
+    provenance,
+    pull,
+    show,
+    worker,
+)
 
 app = typer.Typer(
     name="reelwright",
@@ -55,5 +69,6 @@ app.command("finish")(finish.finish)
 app.command("inspect")(inspect.inspect)
 app.command("provenance")(provenance.provenance)
 app.add_typer(jobs.app, name="jobs")
+app.command("worker")(worker.worker)
 app.add_typer(comfyui.app, name="comfyui")
 app.add_typer(config.app, name="config")

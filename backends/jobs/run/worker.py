@@ -1,7 +1,7 @@
 """The worker: takes the lanes that it has credentials for, drives their open jobs, and leaves when all is quiet.
 
-As a process of its own: `python -P -m backends.jobs.run.worker`, started by a client (see `launch`). Inline: the same
-code on a thread of the client.
+As a process of its own: `python -P -m backends.jobs.run.worker`, started by a client (see `launch`), or by a person
+(`reelwright worker`). Inline: the same code on a thread of the client.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, Literal, cast
 
 import anyio
@@ -28,6 +29,7 @@ from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.pruning import Pruner
+from backends.provider.registry import registry
 from backends.settings import load_settings
 
 log = logging.getLogger("reelwright.worker")
@@ -44,12 +46,39 @@ EMPTY_S = 2.0
 """A worker that drives nothing at all (another took the lanes) leaves after so many seconds."""
 
 
+DEVICES = ("cpu", "gpu")
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What a person wants of a worker. only: providers and devices ("runway", "cpu", "gpu", "gpu:UUID"), () = all.
+    stay: it does not leave when all is quiet."""
+
+    only: tuple[str, ...] = ()
+    stay: bool = False
+
+    def check(self) -> None:
+        """VideoError("invalid_request") for a name that no lane can have."""
+        known = (*DEVICES, *sorted(name for name, entry in registry().items() if entry.kind == "remote"))
+        for name in self.only:
+            if name not in known and not name.startswith("gpu:"):
+                raise VideoError("invalid_request", f"there is no lane {name[:60]!r}: choose of {', '.join(known)}")
+
+    def takes(self, lane: Row) -> bool:
+        key = str(lane["key"])
+        names = (lane["provider"], key) if lane["kind"] == "remote" else (key, key.partition(":")[0])
+        return not self.only or any(name in names for name in self.only)
+
+
 class Worker:
     """Watches the store and drives every lane it can. `stop` lets it end; paid jobs stay adoptable in their rows."""
 
-    def __init__(self, context: Context, engine_log: IO[bytes] | int, *, detached: bool) -> None:
+    def __init__(
+        self, context: Context, engine_log: IO[bytes] | int, *, detached: bool, duty: Duty | None = None
+    ) -> None:
         self.context = context
         self.detached = detached
+        self.duty = duty or Duty()
         self.engines = Engines(
             context.env,
             engine_log,
@@ -101,7 +130,7 @@ class Worker:
                             await to_thread.run_sync(self._pruner.step)
                             await to_thread.run_sync(self._check_books)
                         patience = idle_s if self.drivers else min(idle_s, EMPTY_S)
-                        if now - quiet_since >= patience:
+                        if now - quiet_since >= patience and not self.duty.stay:
                             if self._leave():
                                 break
                             quiet_since = now  # jobs that wait for others: no reason to try on every look
@@ -160,7 +189,7 @@ class Worker:
         """Become the driver of lanes that have open jobs, that we have credentials for, and that nobody drives."""
         for lane in lanes.undriven_open(self.context.store):
             key = str(lane["key"])
-            if key in self.drivers or self._refused.get(key, 0.0) > time.monotonic():
+            if key in self.drivers or self._refused.get(key, 0.0) > time.monotonic() or not self.duty.takes(lane):
                 continue
             if not self._can_drive(lane):
                 if rotation.adoptable(self.context, lane) and not lanes.is_driven(self.context.locks, lane):
@@ -246,8 +275,8 @@ class Worker:
         self.context.store.write(write)
 
 
-async def _main(context: Context, engine_log: IO[bytes]) -> None:
-    worker = Worker(context, engine_log, detached=True)
+async def _main(context: Context, engine_log: IO[bytes], duty: Duty) -> None:
+    worker = Worker(context, engine_log, detached=True, duty=duty)
     async with anyio.create_task_group() as group:
 
         async def on_signal() -> None:
@@ -261,8 +290,8 @@ async def _main(context: Context, engine_log: IO[bytes]) -> None:
         group.cancel_scope.cancel()
 
 
-def main() -> None:
-    """The detached worker's process; its standard output and error are the log file."""
+def main(duty: Duty | None = None) -> None:
+    """The worker's process; its standard output and error are the log."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     for noisy in ("httpx", "httpcore", "httpx2", "openai", "google_genai"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -271,7 +300,7 @@ def main() -> None:
     log.info("worker %s started, version %s", os.getpid(), program_version())
     try:
         with os.fdopen(os.dup(2), "wb") as engine_log:
-            anyio.run(_main, context, engine_log)
+            anyio.run(_main, context, engine_log, duty or Duty())
     except* VideoError as failures:  # the disk or the home, told in one line; the launcher tries again, more rarely
         log.error("%s", in_words(failures))
         sys.exit(1)
