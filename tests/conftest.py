@@ -11,13 +11,14 @@ those tests to `--torch only` (make local): importing torch takes longer than mo
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -121,10 +122,19 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 
 class _Kept(Sandbox):
-    """Stays open when a data folder is closed."""
+    """Stays open when a data folder is closed, but not in another environment than it was started in."""
+
+    _started_in: Mapping[str, str] | None = None
 
     def close(self) -> None:
         pass
+
+    def _call(self, name: str, timeout_s: float, **arguments: object) -> dict[str, Any]:
+        now = {name: os.environ.get(name, "") for name in ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")}
+        if self._started_in != now:
+            self._started_in = now
+            super().close()
+        return super()._call(name, timeout_s, **arguments)
 
 
 @pytest.fixture(scope="session", autouse=True)

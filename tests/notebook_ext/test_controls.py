@@ -55,10 +55,12 @@ def test_a_model_that_has_it_says_how_much(context: Context) -> None:
 
 def test_one_that_has_not_says_what_happens_and_who_has(context: Context) -> None:
     brush = control("runway/gen4_turbo", "motion", context)
-    assert brush.kind == "none" and brush.most == 0 and brush.models == ("animatic", "comfyui/wan-track")
+    assert brush.kind == "none" and brush.most == 0
+    assert brush.models == ("animatic", "comfyui/wan-move", "comfyui/wan-track")
     assert brush.text == (
         "runway/gen4_turbo has no motion brush: regions would be refused; say the motion in the prompt. "
-        "Models that have one: animatic (free), comfyui/wan-track (free, not configured)."
+        "Models that have one: animatic (free), comfyui/wan-move (free, not configured), "
+        "comfyui/wan-track (free, not configured)."
     )
     frames = control("runway/gen4_turbo", "keyframes", context)
     assert frames.kind == "none" and len(frames.models) == 3 and frames.models[0] == "animatic"
