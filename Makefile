@@ -8,7 +8,7 @@ BARE   := $(VENV)-without-torch
 BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
 # More workers than cores where a test mostly waits for the processes that it has started.
-WORKERS ?= 6
+WORKERS ?= 5
 TESTS   := bin/pytest --dist loadfile --no-loadscope-reorder -q
 
 .PHONY: demo demo-kill test quick fresh lint types layers unit local pages unit-without-torch slow browser bench chaos mutants examples docs clean

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backends.jobs.files.private import private_home, rights_of_others, why_not_narrowed
+from backends.jobs.lanes import pulse
 from backends.jobs.store.database import Store
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
@@ -26,6 +27,11 @@ def open_umask() -> Iterator[None]:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_sign_of_life_is_its_owners_too(open_umask: None, tmp_path: Path) -> None:
+    pulse.touch(tmp_path / "lane.pulse")
+    assert mode(tmp_path / "lane.pulse") == 0o600
 
 
 def test_nothing_in_the_home_is_for_others(

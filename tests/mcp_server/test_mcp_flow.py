@@ -67,7 +67,7 @@ def test_a_photo_becomes_a_clip(host: Callable[..., RawClient], work: Path, tmp_
         asked = {"image": "coffee.png", "camera": ["dolly-in:0.3"], "label": "cup"} | SMALL
         started = time.monotonic()
         result = client.call("image_to_video", **asked)
-        assert time.monotonic() - started < 3  # 0.6 s on a busy machine; the benchmark holds the bound of 1 s
+        assert time.monotonic() - started < patient(1)  # it starts and waits for nothing; the benchmark holds 1 s
         ticket = result["structuredContent"]
         jsonschema.validate(ticket, schemas["image_to_video"])
         assert ticket["model"] == "animatic" and ticket["est_cost_usd"] == 0

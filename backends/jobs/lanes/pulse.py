@@ -66,7 +66,7 @@ class Pulse:
 def touch(path: Path) -> None:
     """Move the file's time on; it needs no room on the disk once the file is there."""
     try:
-        path.touch()
+        path.touch(0o600)  # the owner's alone, whatever the umask
     except OSError as error:  # the folder is gone or cannot be written: the store's own beats are left
         log.debug("%s: %s", path, error)
 
