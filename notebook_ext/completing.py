@@ -48,18 +48,16 @@ def completions(line: str) -> tuple[str, list[str]]:
 
 def values(name: str) -> Iterable[str]:
     """The words that an argument of this name takes; none where it is free text."""
-    from backends.request import CAMERA_MOVES, VideoRequest
+    from backends import vocabulary
+    from backends.request import CAMERA_MOVES
 
     match name:
         case "camera" | "moves":
             return CAMERA_MOVES
         case "prefer" | "where":
-            from typing import get_args, get_type_hints
-
-            return map(str, get_args(get_type_hints(Options)[name]))
+            return vocabulary.terms()[name].choices
         case "fit":
-            schema = VideoRequest.model_json_schema()["properties"]["fit"]
-            return next(part["enum"] for part in schema["anyOf"] if "enum" in part)
+            return vocabulary.asked()[name].choices
         case "model" | "models" | "resolution" | "aspect_ratio" | "effect" | "style":
             return sorted(_of_catalogue(name))
         case _:

@@ -7,7 +7,9 @@ import difflib
 import re
 from typing import NoReturn
 
+from backends import vocabulary
 from backends.errors import VideoError
+from backends.terms import CHOOSING
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
     add("--camera", action="append", help="MOVE[:amount][@from-to]; repeat")
     add("--audio", action=argparse.BooleanOptionalAction)
     add("--negative", dest="negative_prompt")
-    add("--prefer", choices=("quality", "cheapest", "fastest", "consistency", "motion"))
-    add("--where", choices=("any", "local"))
+    for name in CHOOSING:
+        add(f"--{name}", choices=vocabulary.terms()[name].choices)
     add("--max-cost", dest="max_cost_usd", help="US dollars; 0 unless given")
     add("--take", type=int)
     add("--label")

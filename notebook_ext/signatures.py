@@ -1,6 +1,6 @@
 """What `studio.generate_video?` and Shift+Tab show: real signatures, and every option with its unit and range.
 
-Both are read from `VideoRequest`'s own fields, so that a new field is shown too.
+Both are read from `backends.vocabulary`, so that a new field is shown too.
 """
 
 from __future__ import annotations
@@ -11,30 +11,18 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
+from backends import vocabulary
 from backends.request import VideoRequest
 from notebook_ext.asking import Options
 
 C = TypeVar("C", bound=type)
 VERBS = ("generate_video", "image_to_video", "interpolate_keyframes", "extend_clip")
-SIZED = ("duration_s", "aspect_ratio", "resolution", "fps")
-"""What a clip that is made longer takes from the clip."""
-OF_STILLS = ("loop", "fit", "focus")
 DEFAULTS: Mapping[str, object] = {
-    "model": "auto",
-    "prefer": "quality",
-    "where": "any",
-    "take": 1,
-    "label": "",
+    "model": vocabulary.asked()["model"].default,
+    **{one.name: one.default for one in vocabulary.terms().values() if one.default is not None},
     "max_cost_usd": 0,
 }
 """Where left out; every other option is the model's own then (None)."""
-TERMS: Mapping[str, str] = {
-    "prefer": "how to rank models when none is named",
-    "where": "any, or local for this machine only",
-    "take": "2, 3 ...: another attempt at the same request",
-    "request_key": "your own key: the same key is the same job",
-    "label": "names the file",
-}
 UNITS: Mapping[str, str] = {"duration_s": "seconds", "fps": "frames a second", "max_cost_usd": "US dollars"}
 FORMS: Mapping[str, str] = {
     "camera": 'moves such as "dolly-in:0.4@0-2" (MOVE[:amount][@from-to]), or a camera view',
@@ -53,12 +41,11 @@ EXAMPLES: Mapping[str, str] = {
 
 def options_of(verb: str) -> tuple[str, ...]:
     """The options that mean something for a starting call."""
-    left_out: tuple[str, ...] = ()
-    if verb == "extend_clip":
-        left_out = (*SIZED, *OF_STILLS)
-    elif verb != "image_to_video":
-        left_out = ("motion",) if verb == "interpolate_keyframes" else ("motion", *OF_STILLS)
-    return tuple(name for name in Options.__annotations__ if name not in left_out)
+    return tuple(
+        name
+        for name in Options.__annotations__
+        if name in vocabulary.terms() or verb in vocabulary.asked()[name].written.verbs
+    )
 
 
 def with_options(cls: C) -> C:
@@ -86,12 +73,12 @@ def with_options(cls: C) -> C:
 
 def about(name: str) -> str:
     """An option in a line: what it means, its form, unit and range, and what it is when it is left out."""
-    if name in TERMS:
-        said = [TERMS[name]]
+    if name in vocabulary.terms():
+        said = [vocabulary.terms()[name].about]
     else:
         field = _fields()[name]
         unit = UNITS.get(name, "")
-        described = VideoRequest.model_fields[name].description or ""
+        described = vocabulary.asked()[name].about
         said = [described, "" if unit and unit in described else unit, FORMS.get(name, ""), *_range(field)]
     default = DEFAULTS.get(name)
     return "; ".join(filter(None, [*said, f"{default!r} when left out" if default not in (None, "") else ""]))

@@ -7,11 +7,12 @@ import inspect
 import pytest
 
 import notebook_ext
+from backends import vocabulary
 from backends.request import VideoRequest
 from notebook_ext.asking import Options
 from notebook_ext.client import NotebookStudio
 from notebook_ext.completing import completions, keywords
-from notebook_ext.signatures import EXAMPLES, TERMS, VERBS
+from notebook_ext.signatures import EXAMPLES, VERBS
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -28,7 +29,7 @@ def test_a_starting_call_shows_every_option_with_its_default_and_range(verb: str
 
 def test_every_field_of_a_request_is_an_option() -> None:
     by_other_names = {"task", "prompt", "frames", "source_clip"}
-    assert set(VideoRequest.model_fields) - by_other_names == set(Options.__annotations__) - set(TERMS)
+    assert set(VideoRequest.model_fields) - by_other_names == set(Options.__annotations__) - set(vocabulary.terms())
     assert "duration_s: " in NotebookStudio.generate_video.__doc__  # pyright: ignore
     assert "above 0, at most 3600" in NotebookStudio.generate_video.__doc__  # pyright: ignore
 
