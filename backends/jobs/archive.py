@@ -196,10 +196,10 @@ def job_row(store: Store, job: str, principal: str) -> Row | None:
 
 def bring_back_same(store: Store, principal: str, request_key: str) -> bool:
     """Bring the job back that a request's key names; whether there is one in the archive."""
-    row = store.row("SELECT id FROM archived WHERE principal = ? AND request_key = ?", (principal, request_key))
-    if row is not None:
-        bring_back(store, [str(row["id"])])
-    return row is not None
+    job = records.archived_as(store, principal, request_key)
+    if job is not None:
+        bring_back(store, [job])
+    return job is not None
 
 
 def bring_back(store: Store, jobs: Collection[str]) -> None:

@@ -87,10 +87,10 @@ def find_same(tx: Store | Transaction, principal: str, request_key: str, digest:
     return row
 
 
-def is_archived(tx: Store | Transaction, principal: str, request_key: str) -> bool:
-    """Whether the request was answered by a job whose rows lie in the archive."""
-    sql = "SELECT 1 FROM archived WHERE principal = ? AND request_key = ?"
-    return tx.row(sql, (principal, request_key)) is not None
+def archived_as(tx: Store | Transaction, principal: str, request_key: str) -> str | None:
+    """The job that answers the request and whose rows lie in the archive."""
+    row = tx.row("SELECT id FROM archived WHERE principal = ? AND request_key = ?", (principal, request_key))
+    return None if row is None else str(row["id"])
 
 
 def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[Row, bool]:
@@ -101,7 +101,9 @@ def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[
     same = find_same(tx, new.principal, new.request_key, new.digest, given=new.key_given)
     if same is not None:
         return same, True
-    if is_archived(tx, new.principal, new.request_key):  # in this very moment: whoever asks again is answered by it
+    if (
+        archived_as(tx, new.principal, new.request_key) is not None
+    ):  # in this very moment: whoever asks again is answered by it
         raise VideoError("conflict", "the job of this request is being archived: repeat the call", retryable=True)
     _insert_one(tx, new, 0 if steps else new.est_high)
     for step in steps:

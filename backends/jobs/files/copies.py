@@ -96,6 +96,14 @@ def part_beside(target: Path) -> Path:
     return target.with_name(f".{secrets.token_hex(8)}.part")
 
 
+def write_whole(target: Path, content: bytes) -> None:
+    """A private file of this content: whoever reads it sees the old one or the new one, never a part."""
+    temporary = part_beside(target)
+    with new_private_file(temporary) as file:
+        file.write(content)
+    put_in_place(temporary, target)
+
+
 def put_in_place(temporary: Path, target: Path) -> None:
     """Rename over whatever is there. Windows refuses that over a read-only file, so it is made writable first."""
     if os.name == "nt" and target.exists():

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from backends.jobs.files.copies import part_beside
-from backends.jobs.files.private import new_private_file, private_folder
+from backends.jobs.files.copies import write_whole
+from backends.jobs.files.private import private_folder
 from backends.jobs.store.database import Row, Store, to_json
 from backends.provider.protocol import JsonObject
 
@@ -101,10 +101,7 @@ class Places:
         known = self.folders / name[1:13]
         if not known.exists():
             private_folder(self.folders)
-            part = part_beside(known)
-            with new_private_file(part) as file:
-                file.write(str(folder).encode())
-            part.replace(known)
+            write_whole(known, str(folder).encode())
 
     def _path(self, name: str) -> str | None:
         """Where a file lies that a row names; None where this machine does not know its folder."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from backends.jobs.files.copies import part_beside
-from backends.jobs.files.private import new_private_file, private_folder
+from backends.jobs.files.copies import write_whole
+from backends.jobs.files.private import private_folder
 
 FRESH_S = 600.0
 """For so long a figure of a whole store is good enough for a warning: to find it anew every file is looked at."""
@@ -50,10 +50,7 @@ def about_bytes_of(folder: Path, added: Path | None = None) -> int:
         size, at = known[0] + bytes_of(added), known[1]
     with suppress(OSError):
         private_folder(folder)
-        part = part_beside(folder / NOTED)
-        with new_private_file(part) as file:
-            file.write(json.dumps([size, at]).encode())
-        part.replace(folder / NOTED)
+        write_whole(folder / NOTED, json.dumps([size, at]).encode())
     return size
 
 
