@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backends.local.device import INSTALL, NEEDED
+from backends.media import sandbox
 from backends.media.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class _Kept(Sandbox):
         pass
 
     def _call(self, name: str, timeout_s: float, **arguments: object) -> dict[str, Any]:
-        now = {name: os.environ.get(name, "") for name in ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")}
+        now = {name: os.environ.get(name, "") for name in sandbox._ENVIRONMENT}
         if self._started_in != now:
             self._started_in = now
             super().close()

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs.context import Context
 from backends.jobs.run.worker import Duty
 from tests.fakes import FakeServer
-from tests.jobs.station import Station, text_request, until
+from tests.jobs.station import Station, until
 from tests.patience import patient
 
 WORKER = (sys.executable, "-P", "-m", "mcp_server", "worker")
@@ -27,17 +26,8 @@ def station(serve: Callable[..., FakeServer], tmp_path: Path) -> Iterator[Statio
     station.close()
 
 
-def placed(station: Station, prompt: str) -> str:
-    """A job that no worker has seen yet."""
-    context = Context.open(station.settings())
-    try:
-        return station.place(context, text_request(prompt))
-    finally:
-        context.close()
-
-
 def test_it_drives_the_lanes_that_it_is_given_and_leaves(station: Station) -> None:
-    job = placed(station, "a kite")
+    job = station.placed("a kite")
     for lanes, state in (("cpu", "queued"), ("paid", "succeeded")):
         command = (*WORKER, "--lanes", lanes)
         ended = subprocess.run(command, env=station.environ(), capture_output=True, text=True, timeout=patient(30))
@@ -48,7 +38,7 @@ def test_it_drives_the_lanes_that_it_is_given_and_leaves(station: Station) -> No
 def test_it_stays_for_jobs_to_come_until_it_is_ended(station: Station) -> None:
     with subprocess.Popen((*WORKER, "--stay"), env=station.environ(), stderr=subprocess.DEVNULL) as running:
         for prompt in ("the first", "the second, after a quiet time"):
-            job = placed(station, prompt)
+            job = station.placed(prompt)
             until(lambda: station.row(job)["state"] == "succeeded", "it is made", 30)  # noqa: B023
             with pytest.raises(subprocess.TimeoutExpired):
                 running.wait(0.6)

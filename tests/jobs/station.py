@@ -124,6 +124,14 @@ class Station:
         """Put a job into the store without starting a worker for it; its id."""
         return str(Orders(context, "test", "local").place(Order(request, Terms(take=take))).row["id"])
 
+    def placed(self, prompt: str) -> str:
+        """A job that no worker has seen yet, of these words alone; its id."""
+        context = Context.open(self.settings())
+        try:
+            return self.place(context, text_request(prompt))
+        finally:
+            context.close()
+
     @property
     def store(self) -> Store:
         """The store, opened once, for a look from outside."""

@@ -16,14 +16,6 @@ from tests.patience import patient
 HOUR = 3600.0
 
 
-def placed(station: Station, prompt: str) -> str:
-    context = Context.open(station.settings())
-    try:
-        return station.place(context, text_request(prompt))
-    finally:
-        context.close()
-
-
 def shift(station: Station, job: str, seconds: float) -> None:
     """The row as it would be had the clock been so much further on when it was written."""
     names = ("created_at", "started_at", "posted_at", "accepted_at", "remote_done_at", "not_before")
@@ -39,7 +31,7 @@ def test_an_unclear_request_is_found_whatever_the_clock_said(
     """Our clock was an hour off when the intent was written: the look-up must still find what was charged."""
     server = serve(mode=mode)
     station = stand(server, PAID_MODE=mode, REELWRIGHT_SETTLE_S="0.3", REELWRIGHT_WORKER_IDLE_S="0")
-    job = placed(station, "an unclear request")
+    job = station.placed("an unclear request")
     assert nursery.ended(nursery.worker(station.environ(), "after-post:1")) == -9
     shift(station, job, hours * HOUR)
     begun = time.monotonic()
@@ -56,7 +48,7 @@ def test_an_identical_clip_of_today_is_not_taken_for_ours(
     no proof that the second request was not taken: the person decides."""
     server = serve(mode="lookup")
     station = stand(server, PAID_MODE="lookup", REELWRIGHT_SETTLE_S="0.1", REELWRIGHT_WORKER_IDLE_S="0")
-    first = placed(station, "the same words")
+    first = station.placed("the same words")
     assert nursery.ended(nursery.worker(station.environ())) == 0
     context = Context.open(station.settings())
     second = station.place(context, text_request("the same words"), take=2)
@@ -75,7 +67,7 @@ def test_a_running_job_ends_whatever_the_clock_said(
     """-1, -10: the machine slept, or the clock was put forward; 1: it was set back. The provider is asked at once."""
     server = serve(mode="none")
     station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER_IDLE_S="0")
-    job = placed(station, "the clock moves")
+    job = station.placed("the clock moves")
     assert nursery.ended(nursery.worker(station.environ(), "after-id:1")) == -9
     shift(station, job, hours * HOUR)
     begun = time.monotonic()

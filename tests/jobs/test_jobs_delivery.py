@@ -9,18 +9,9 @@ from typing import Any
 
 import pytest
 
-from backends.jobs.context import Context
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, text_request, until
-
-
-def placed(station: Station, prompt: str) -> str:
-    context = Context.open(station.settings())
-    try:
-        return station.place(context, text_request(prompt))
-    finally:
-        context.close()
 
 
 def test_a_download_that_breaks_off_goes_on(serve: Callable[..., FakeServer], stand: Callable[..., Station]) -> None:
@@ -71,7 +62,7 @@ def test_a_disk_that_is_full_when_the_id_comes(
     """The service cannot be asked again, so the id is held on to until it can be written."""
     server = serve(mode="none")
     station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER_IDLE_S="0")
-    job = placed(station, "the disk fills up")
+    job = station.placed("the disk fills up")
     server.script("submit", {"delay_after_s": 0.6})
     worker = nursery.worker(station.environ())
     server.wait("charges", 1)
@@ -93,7 +84,7 @@ def test_the_id_log_is_believed_when_the_row_is_not_written(
 ) -> None:
     server = serve(mode="none")
     station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER_IDLE_S="0")
-    job = placed(station, "the id is in the log")
+    job = station.placed("the id is in the log")
     assert nursery.ended(nursery.worker(station.environ(), "after-id-log:1")) == -9
     lines: list[dict[str, Any]] = [
         json.loads(line) for line in (station.home / "accepted.jsonl").read_text().splitlines() if line

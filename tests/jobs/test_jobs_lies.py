@@ -10,7 +10,6 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs import decisions
-from backends.jobs.context import Context
 from backends.jobs.money import ledger
 from backends.jobs.store.schema import OPEN
 from backends.studio import Studio
@@ -92,19 +91,10 @@ def test_a_price_announced_above_the_reservation_is_held_and_stops_the_account(
     assert done.state == "succeeded" and server.counters()["charges"] == 1
 
 
-def placed(station: Station, *prompts: str) -> list[str]:
-    """Jobs that no worker has seen yet."""
-    context = Context.open(station.settings())
-    try:
-        return [station.place(context, text_request(prompt)) for prompt in prompts]
-    finally:
-        context.close()
-
-
 def test_a_job_waits_for_a_limit_of_the_day_that_came_closer(
     server: FakeServer, station: Station, nursery: Nursery
 ) -> None:
-    (job,) = placed(station, "accepted before")
+    job = station.placed("accepted before")
     station.wall(per_day_usd="0.1")
     worker = nursery.worker(station.environ())
     waiting = until(lambda: row if (row := station.row(job))["phase"] else None, "it is looked at")
@@ -119,7 +109,7 @@ def test_a_job_waits_for_a_limit_of_the_day_that_came_closer(
 def test_under_a_limit_that_was_lowered_the_first_jobs_go_and_the_later_wait(
     server: FakeServer, station: Station, nursery: Nursery
 ) -> None:
-    first, second, third, fourth = placed(station, "one", "two", "three", "four")
+    first, second, third, fourth = map(station.placed, ("one", "two", "three", "four"))
     station.wall(per_day_usd="1")
     worker = nursery.worker(station.environ())
     until(lambda: server.counters()["charges"] == 2 and station.row(fourth)["phase"], "two are sent, the last waits")
@@ -132,7 +122,7 @@ def test_under_a_limit_that_was_lowered_the_first_jobs_go_and_the_later_wait(
 
 
 def test_what_is_paid_today_counts_today(server: FakeServer, station: Station, nursery: Nursery) -> None:
-    (job,) = placed(station, "reserved long ago")
+    job = station.placed("reserved long ago")
     station.store.write(lambda tx: tx.run("UPDATE ledger SET day = '2001-01-01'"))
     assert nursery.ended(nursery.worker(station.environ())) == 0
     assert station.row(job)["state"] == "succeeded" and server.counters()["charges"] == 1
@@ -143,7 +133,7 @@ STATES = ("waiting", "queued", "submitting", "running", "downloading", "finishin
 
 
 def test_a_person_can_end_every_job_with_no_key_at_all(station: Station) -> None:
-    jobs = placed(station, *STATES)
+    jobs = list(map(station.placed, STATES))
     for job, state in zip(jobs, STATES, strict=True):
         station.store.write(
             lambda tx, job=job, state=state: tx.run(

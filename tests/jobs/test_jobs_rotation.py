@@ -9,7 +9,6 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs import admin, decisions
-from backends.jobs.context import Context
 from backends.jobs.store.journal import IdLog
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
@@ -19,20 +18,12 @@ from tests.jobs.station import KEY, Station, text_request, until
 NEW_KEY = "sk-station-beta-9876543210"
 
 
-def placed(station: Station, prompt: str) -> str:
-    context = Context.open(station.settings())
-    try:
-        return station.place(context, text_request(prompt))
-    finally:
-        context.close()
-
-
 def test_a_running_job_is_adopted_by_another_key_of_its_account(
     serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
 ) -> None:
     server = serve(mode="none", accounts={fingerprint(KEY): "one", fingerprint(NEW_KEY): "one"})
     station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER_IDLE_S="0")
-    job = placed(station, "begun with the old key")
+    job = station.placed("begun with the old key")
     assert nursery.ended(nursery.worker(station.environ(), "after-id:1")) == -9
     studio = station.studio(PAID_API_KEY=NEW_KEY, REELWRIGHT_WORKER="inline")
     (done,) = station.settled(studio, [job])
@@ -45,7 +36,7 @@ def test_a_running_job_of_another_account_is_left_alone(
 ) -> None:
     server = serve(mode="none")
     station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER_IDLE_S="0")
-    job = placed(station, "of the old account")
+    job = station.placed("of the old account")
     assert nursery.ended(nursery.worker(station.environ(), "after-id:1")) == -9
     studio = station.studio(PAID_API_KEY=NEW_KEY, REELWRIGHT_WORKER="inline")
     told = until(
@@ -62,7 +53,7 @@ def test_a_queued_job_moves_only_by_the_persons_word(
 ) -> None:
     server = serve(mode="none")
     station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER="inline")
-    job = placed(station, "queued with the old key")
+    job = station.placed("queued with the old key")
     studio = station.studio(PAID_API_KEY=NEW_KEY)
     assert studio.get(job).phase.startswith("no_credentials") and studio.get(job).state == "queued"
     admin.rebind(station.store, job, studio.context.access("paid"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from backends.provider.outcome import Service, Told
 from backends.provider.timing import Timing
 from backends.provider.transport import HTTPX, httpx2_library
 from tests.cloud.http_cases import HURRY_S, PATIENCE_S, PLAIN, UNCLEAR, title, unclear, unreachable
-from tests.fakes import FakeServer, tiny_clip
+from tests.fakes import FakeServer
 
 KEY = "sk-calls-alpha-987654"
 SERVICE = Service("Acme", "ACME_KEY", (KEY,))
@@ -96,19 +96,6 @@ async def opened(make: Callable[[str, Timing], Client], url: str, wait_s: float 
         yield client
     finally:
         await client.calls.aclose()
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[FakeServer]:
-    with FakeServer("paid", clips={"": tiny_clip()}) as running:
-        yield running
-
-
-@pytest.fixture
-def server(shared: FakeServer) -> Iterator[FakeServer]:
-    yield shared
-    shared.release()
-    shared.clear()
 
 
 async def refusal(make: Callable[[str, Timing], Client], server: FakeServer, outcome: dict[str, Any]) -> VideoError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from email.utils import formatdate
@@ -29,19 +29,6 @@ SERVICE = Service("Acme", "ACME_KEY", (KEY,))
 BODY = {"model": "basic", "prompt": "a fox", "seconds": 4, "size": "320x180"}
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[FakeServer]:
-    with FakeServer("paid", clips={"": tiny_clip()}) as running:
-        yield running
-
-
-@pytest.fixture
-def server(shared: FakeServer) -> Iterator[FakeServer]:
-    yield shared
-    shared.release()
-    shared.clear()
 
 
 def told(answer: Answer) -> Told:
