@@ -15,11 +15,9 @@ import anyio
 from backends.errors import Charged, VideoError
 from backends.provider.answer import Answer, answer_of
 from backends.provider.outcome import Service, Told
-from backends.provider.timing import Timing
+from backends.provider.timing import FREE_AT_ONCE, PAID_AT_ONCE, Timing
 from backends.provider.transport import (
-    FREE_CONNECTIONS,
     MAX_ANSWER,
-    PAID_CONNECTIONS,
     Client,
     Library,
     Response,
@@ -58,10 +56,10 @@ class Calls(Generic[Client]):
                 raise VideoError("auth", f"{service.key} holds characters that no key has: set it again")
         self.service, self.timing = service, timing or Timing()
         self._told, self._library = told, library
-        self._room = anyio.CapacityLimiter(PAID_CONNECTIONS)
+        self._room = anyio.CapacityLimiter(PAID_AT_ONCE)
         try:
             self.paid_client = library.client(base_url, self.timing, 0, MAX_ANSWER)
-            self.free_client = library.client(base_url, self.timing, FREE_CONNECTIONS, most)
+            self.free_client = library.client(base_url, self.timing, FREE_AT_ONCE, most)
         except (*library.failures, ValueError):
             whose = address or f"{service.name}'s base URL"
             raise VideoError("invalid_request", f"{whose} cannot be read as an address") from None

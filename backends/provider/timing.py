@@ -1,4 +1,4 @@
-"""How long the calls to a paid service may take."""
+"""How long the calls to a paid service may take, and how many are under way at a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ PAID_TOTAL_S = 75.0
 """For the whole paid POST. Below the 90 s after which a look-up of an unclear one is believed."""
 FREE_TOTAL_S = 60.0
 UPLOAD_TOTAL_S = 600.0
+
+PAID_AT_ONCE = 4
+"""Paid POSTs on one lane: what a kill can leave unclear. A back end has a connection for each, so that none waits for
+one with its intent already written down."""
+FREE_AT_ONCE = 8
+"""Questions on one lane, each with a connection: a client's own queue of thousands is looked through anew for each."""
 
 
 @dataclass

@@ -22,12 +22,11 @@ from backends.errors import VideoError
 from backends.media import network
 from backends.media.addresses import RESOLVE_S, Resolve, is_public, is_public_name, resolve_host
 from backends.media.network import authorities
-from backends.provider.timing import Timing
+from backends.provider.timing import PAID_AT_ONCE, Timing
 
 if TYPE_CHECKING:
     import httpx2
 
-PAID_CONNECTIONS, FREE_CONNECTIONS = 3, 5
 MAX_ANSWER = 8 << 20
 """Bytes of an answer, as it comes and unpacked: JSON only, clips come through `media.fetch`."""
 MAX_INLINE = 256 << 20
@@ -137,7 +136,7 @@ def httpx2_client(base_url: str, timing: Timing, keep: int, most: int = MAX_ANSW
 def _client(library: Any, counted: type[Counted], base_url: str, timing: Timing, keep: int, most: int) -> Any:
     """library: either module; the fork's classes have httpx's names and meanings."""
     base = library.URL(base_url)
-    many = keep or PAID_CONNECTIONS
+    many = keep or PAID_AT_ONCE
     limits = library.Limits(max_connections=many, max_keepalive_connections=keep, keepalive_expiry=20.0)
 
     def way(proxy: network.Proxy | None) -> Any:

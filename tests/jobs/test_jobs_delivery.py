@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 
+from backends.errors import VideoError
+from backends.jobs.run.download import deliver
+from backends.provider.protocol import RemoteFile
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, text_request, until
@@ -37,6 +45,26 @@ def test_a_url_that_has_expired_is_asked_for_anew(
     assert done.state == "succeeded" and server.counters()["media"] == 2
     paths = {entry["path"] for entry in server.log("media")}
     assert len(paths) == 2, "another address"
+
+
+def test_bytes_that_are_not_the_services_are_not_kept(
+    serve: Callable[..., FakeServer], stand: Callable[..., Station], tmp_path: Path
+) -> None:
+    """Where a service tells the checksum of its clip."""
+    server = serve(mode="none")
+    station = stand(server, PAID_MODE="none", REELWRIGHT_WORKER="inline")
+    station.settled(studio := station.studio(), [studio.submit(text_request("whole")).job_id])
+    (url,) = {server.url + entry["path"] for entry in server.log("media")}
+
+    def fetched(sha256: str) -> Path:
+        files = [RemoteFile(url, sha256=sha256)]
+        return anyio.run(partial(deliver, files, tmp_path, tmp_path / "kept", server.url, {}, 30.0))
+
+    with pytest.raises(VideoError, match="checksum is not the provider's: fetching it again") as caught:
+        fetched("0" * 64)
+    assert caught.value.retryable and not any(tmp_path.glob("output*"))
+    digest = hashlib.sha256(httpx.get(url).content).hexdigest()
+    assert hashlib.sha256(fetched(digest).read_bytes()).hexdigest() == digest
 
 
 def test_what_is_no_video_is_fetched_again_and_then_kept_for_a_look(

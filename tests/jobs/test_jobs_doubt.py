@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import pytest
 
 from backends.jobs import decisions
+from backends.jobs.context import Context
+from backends.jobs.lanes.state import LaneState
+from backends.jobs.records import Hold
+from backends.jobs.run.remote import RemoteRun
 from backends.studio import Studio
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station, end, text_request, until
@@ -107,6 +112,21 @@ def test_an_odd_value_on_the_way_ends_nothing(
     server.script("status", {"patch": {"status": "running", "files": [], **value}})
     (job,) = station.settled(studio, [studio.submit(text_request("a kite")).job_id])
     assert (job.state, job.cost_usd) == ("succeeded", 0.4) and server.counters()["charges"] == 1
+
+
+def test_a_failure_that_no_step_foresaw_is_no_verdict(station: Station) -> None:
+    job = station.placed("a kite")
+    context = Context.open(station.settings())
+    lane = station.row(job)["lane"]
+    context.store.write(lambda tx: tx.run("UPDATE jobs SET state = 'running' WHERE id = ?", (job,)))
+    hold = Hold(lane, station.rows("SELECT epoch FROM lanes WHERE key = ?", (lane,))[0]["epoch"])
+    run = RemoteRun(LaneState.open(context, hold, cast(Any, None), cast(Any, None)), job)
+    run.wake()
+    anyio.run(run._surprised, RecursionError("nobody thought of it"))
+    row = station.row(job)
+    assert row["state"] == "running" and "RecursionError: nobody thought of it" in row["phase"]
+    assert row["phase"].endswith("trying again in 1 s")
+    context.close()
 
 
 def test_an_extra_file_that_cannot_be_had_holds_nothing_back(

@@ -13,8 +13,9 @@ from backends.catalog.schema.row import Limits
 from backends.errors import ErrorKind, VideoError
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.gates import FAILURES_TO_TRIP, PRICE_STOP_S, Breaker, Gate
-from backends.jobs.lanes.state import POSTS_AT_ONCE, Posts
+from backends.jobs.lanes.state import Posts
 from backends.jobs.store.database import Store
+from backends.provider.timing import PAID_AT_ONCE
 
 
 @pytest.fixture
@@ -96,15 +97,15 @@ async def test_a_look_up_is_alone_and_posts_are_few() -> None:
             looked.append(1)
 
     async with anyio.create_task_group() as group:
-        for number in range(POSTS_AT_ONCE + 2):
+        for number in range(PAID_AT_ONCE + 2):
             group.start_soon(post, number)
         await anyio.wait_all_tasks_blocked()
-        assert len(running) == POSTS_AT_ONCE
+        assert len(running) == PAID_AT_ONCE
         group.start_soon(look_up)
         await anyio.wait_all_tasks_blocked()
         assert not looked, "it waits for the requests under way"
         go_on.set()
-    assert sorted(running) == list(range(POSTS_AT_ONCE + 2)) and looked == [1]
+    assert sorted(running) == list(range(PAID_AT_ONCE + 2)) and looked == [1]
 
 
 @pytest.mark.parametrize("kind", ["auth", "balance", "quota"])

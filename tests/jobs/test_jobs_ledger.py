@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs.money import ledger, limits
+from backends.jobs.lanes import lanes
+from backends.jobs.money import ledger, limits, reported_cost
 from backends.jobs.store.database import Store
 from tests.patience import patient
 
@@ -136,6 +138,18 @@ def test_a_bill_above_the_reservation_is_told(store: Store) -> None:
     reserve(store, "j", "1")
     assert store.write(lambda tx: ledger.settle(tx, "j", 900_000, "reported")) == 0
     assert store.write(lambda tx: ledger.settle(tx, "j", 1_250_000, "reported")) == 250_000
+
+
+@pytest.mark.parametrize(("billed", "stops"), [("1.00", False), ("1.25", True), ("-3", True), ("1e9", True)])
+def test_a_bill_that_was_not_announced_stops_its_account(store: Store, billed: str, stops: bool) -> None:
+    store.write(lambda tx: lanes.add_lane(tx, "paid|x|y", "paid", "remote"))
+    reserve(store, "j", "1")
+    job = {"id": "j", "provider": "paid", "model": "paid/model", "lane": "paid|x|y", "est_high": 1_000_000}
+    bill = reported_cost.judge(Decimal(billed), 1_000_000)
+    assert bill is not None
+    store.write(lambda tx: reported_cost.settle(tx, job, bill))
+    lane = store.row("SELECT breaker, breaker_until FROM lanes")
+    assert lane is not None and (lane["breaker_until"] > time.time()) is stops and bool(lane["breaker"]) is stops
 
 
 def test_no_interleaving_of_clients_passes_a_wall(store: Store) -> None:

@@ -10,6 +10,7 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs import admin, decisions
 from backends.jobs.store.journal import IdLog
+from backends.provider.protocol import Handle
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
 from tests.jobs.nursery import Nursery
@@ -95,8 +96,10 @@ def test_bound_by_the_person(server: FakeServer, station: Station) -> None:
 
 def test_asked_for_again_by_the_person(server: FakeServer, station: Station) -> None:
     """Both charges are in the books, and the second request is bound to its own id."""
-    job = uncertain(station, server)
-    decisions.retry(station.store, IdLog(station.home / "accepted.jsonl"), job)
+    job, ids = uncertain(station, server), IdLog(station.home / "accepted.jsonl")
+    ids.append(job, station.row(job)["lane"], Handle("job_of_the_first"))
+    decisions.retry(station.store, ids, job)
+    assert ids.find(job) is None, "an unclear answer to the second is not taken for the first one's"
     (done,) = station.settled(station.studio(), [job])
     assert done.state == "succeeded" and server.counters()["charges"] == 2
     assert station.books() == (Decimal("0.8"), 0)

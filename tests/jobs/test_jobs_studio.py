@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -11,7 +12,9 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs.context import Context
+from backends.jobs.money import settle
 from backends.jobs.views import Job
+from backends.provider.timing import PAID_AT_ONCE
 from backends.studio import Studio
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
@@ -56,6 +59,7 @@ def test_the_same_request_is_the_same_job(server: FakeServer, station: Station, 
 def test_a_given_key_names_one_request(studio: Studio) -> None:
     first = studio.submit(text_request("a fox"), request_key="mine")
     assert studio.submit(text_request("a fox"), request_key="mine").job_id == first.job_id
+    assert studio.submit(text_request("a fox"), request_key="mine", take=2).job_id != first.job_id
     with pytest.raises(VideoError) as caught:
         studio.submit(text_request("a wolf"), request_key="mine")
     assert caught.value.kind == "conflict" and caught.value.nearest == {"job_id": first.job_id}
@@ -114,11 +118,33 @@ def test_a_computed_cost(server: FakeServer, station: Station, studio: Studio) -
     assert station.entry(job.job_id)["basis"] == "computed"
 
 
+def test_a_failure_that_may_be_billed_books_the_reservation(station: Station) -> None:
+    job = station.placed("nobody says what it cost")
+    error = VideoError("provider", "it broke", charged="unknown")
+    station.store.write(lambda tx: settle.fail(tx, None, job, error))
+    assert station.books() == (Decimal("0.4"), 0)
+
+
 # jobs as input
 
 
 def still_of(job: str, prompt: str) -> object:
     return text_request(prompt, task="image_to_video", frames=[{"image": f"video://jobs/{job}/last_frame"}])
+
+
+def test_a_job_that_its_input_makes_more_expensive_is_not_sent(
+    server: FakeServer, station: Station, studio: Studio
+) -> None:
+    """What was reserved for it is put below its price while its input is still made."""
+    server.set(life={"until_told": True})
+    first = studio.submit(text_request("the first")).job_id
+    second = studio.submit(still_of(first, "the second")).job_id
+    station.store.write(lambda tx: tx.run("UPDATE jobs SET est_high = 100000 WHERE id = ?", (second,)))
+    until_state(studio, first, "running")
+    server.tell()
+    (job,) = station.settled(studio, [second])
+    assert job.error is not None and (job.error.kind, job.error.charged) == ("needs_budget", "no")
+    assert server.counters()["charges"] == 1
 
 
 def test_a_job_waits_for_its_input(server: FakeServer, station: Station, studio: Studio) -> None:
@@ -168,6 +194,20 @@ def test_cancel_before_it_is_sent(station: Station, server: FakeServer) -> None:
         assert keyless.cancel(job).state == "cancelled", "again is no error"
         assert station.entry(job)["state"] == "released"
     assert server.counters()["charges"] == 0
+
+
+def test_cancel_while_it_waits_for_the_requests_of_others(server: FakeServer, station: Station, studio: Studio) -> None:
+    """Its turn to be claimed comes after it was cancelled."""
+    for _ in range(PAID_AT_ONCE):
+        server.script("submit", {"hang": True})
+    before = [studio.submit(text_request(f"sent {number}")).job_id for number in range(PAID_AT_ONCE)]
+    server.wait("submit", PAID_AT_ONCE, 5.0)
+    job = studio.submit(text_request("cancelled before its turn")).job_id
+    until(lambda: json.loads(station.row(job)["prepared"])["body"], "it is ready to be sent")
+    assert studio.cancel(job).state == "cancelled"
+    server.release()
+    station.settled(studio, before)
+    assert studio.get(job).state == "cancelled" and server.counters()["submit"] == PAID_AT_ONCE
 
 
 def test_cancel_while_it_is_being_sent(server: FakeServer, station: Station, studio: Studio) -> None:

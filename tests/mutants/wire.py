@@ -115,7 +115,7 @@ MUTANTS = (
         "                if max(came, given) > self._most:\n",
         "                if False:\n",
         "one answer fills the memory",
-        HTTP,
+        ("tests/provider/test_transport.py",),
     ),
     Mutant(
         "proxy_on_loopback",
@@ -155,6 +155,6 @@ MUTANTS = (
         "    if (found := seconds(text, most)) is not None:\n        return found\n    stamp",
         "    if (found := seconds(text, 1e12)) is not None:\n        return found\n    stamp",
         "a paid job waits for as long as a header says",
-        (*HTTP, "tests/cloud/test_http_any_answer.py"),
+        ("tests/provider/test_border.py",),
     ),
 )

@@ -19,6 +19,7 @@ from backends.jobs.run.engines import Engines
 from backends.jobs.store.database import Row
 from backends.jobs.store.journal import IdLog
 from backends.provider.protocol import RemoteBackend
+from backends.provider.timing import FREE_AT_ONCE, PAID_AT_ONCE
 
 PAST = 20
 """How many finished jobs of a model the schedule looks at."""
@@ -27,21 +28,12 @@ POLL_EVERY_S = 6.0
 """The budget: on average at most one question every so many seconds."""
 
 
-POSTS_AT_ONCE = 4
-"""Paid POSTs under way at a time on one lane: what a kill can leave unclear, and fewer than a back end's connections,
-so that none waits for one with its intent already written down."""
-
-ASKS_AT_ONCE = 8
-"""Questions under way at a time on one lane, as many as a back end has connections: a client's own queue of thousands
-is looked through anew for each of them."""
-
-
 class Posts:
     """A few paid POSTs may run side by side; a look-up of unbound jobs runs alone, so that it can't take the id of one
     whose reply is still on its way."""
 
     def __init__(self) -> None:
-        self._room = anyio.Semaphore(POSTS_AT_ONCE)
+        self._room = anyio.Semaphore(PAID_AT_ONCE)
         self._alone = anyio.Lock()
         self._running = 0
         self._none_running = anyio.Event()
@@ -77,7 +69,7 @@ class LaneState:
     breaker: Breaker
     ids: IdLog
     posts: Posts = field(default_factory=Posts)
-    asking: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(ASKS_AT_ONCE))
+    asking: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(FREE_AT_ONCE))
     gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
     poll_s: float | None = None
 
