@@ -31,15 +31,22 @@ _WORD = re.compile(r"[\w./@+-]{1,200}")
 _NAMES = ((_SURROGATES, "half of a character"), ("\n\r\x0b\x0c\x85" + _BREAKS, "a line break"))
 
 
+def _is_plain(text: str) -> bool:
+    """Whether nothing in it can steer, found ten times as fast as by an expression: most texts are plain ASCII."""
+    return text.isascii() and text.isprintable()
+
+
 def one_line(text: str, most: int = LINE_MOST) -> str:
     """The text as one line of visible characters, at most `most` of them; longer ones end in an ellipsis."""
+    if len(text) <= most and _is_plain(text):
+        return text
     shown = _STEERING.sub(" ", text[: most * 2])
     return shown if len(shown) <= most and len(text) <= most * 2 else f"{shown[: most - 1]}…"
 
 
 def lines(text: str) -> str:
     """A text of ours with its own line breaks and tabs, and nothing else that steers."""
-    return _HARMFUL.sub(" ", text)
+    return text if _is_plain(text) else _HARMFUL.sub(" ", text)
 
 
 def listed(text: str) -> str:
@@ -66,7 +73,9 @@ def cleaned(value: object) -> object:
     """A JSON value whose every text, at any depth, is rid of what steers; line breaks stay, since JSON escapes them."""
     if isinstance(value, str):
         return lines(value)
-    if isinstance(value, Mapping):
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, dict | Mapping):  # dict first: to be a Mapping takes a slow look
         return {lines(name): cleaned(item) for name, item in cast("Mapping[str, object]", value).items()}
     if isinstance(value, list | tuple):
         return [cleaned(item) for item in cast("list[object]", value)]

@@ -54,7 +54,9 @@ class OpenedLater:
         self.sessions = Sessions()
 
     async def studio(self) -> Studio:
-        """VideoError when the home folder cannot be used."""
+        """VideoError when the data folder cannot be used."""
+        if self._studio is not None:
+            return self._studio
         async with self._opening:
             if self._studio is None:
                 self._studio = await to_thread.run_sync(self._open)

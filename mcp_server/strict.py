@@ -30,7 +30,19 @@ NAMES = ("label", "request_key")
 CURSOR = re.compile("[0-9A-Za-z_.:-]{1,100}")
 ECHO = 60
 """Characters of a value that are repeated to the caller."""
-SLOW_FORMAT = "rfc3987_syntax"
+FORMATS = (
+    "fqdn",
+    "rfc3987",
+    "rfc3986_validator",
+    "rfc3987_syntax",
+    "rfc3339_validator",
+    "webcolors",
+    "jsonpointer",
+    "uri_template",
+    "isoduration",
+)
+"""Packages that jsonschema imports where they are installed (JupyterLab brings them), for formats that no schema here
+names."""
 
 KINDS = {
     "string": "a string",
@@ -339,16 +351,16 @@ def _is_whole(_: object, value: object) -> bool:
 def _checker(schema: Schema) -> Checker:
     """A JSON Schema validator that knows no NaN. Imported here: 50 ms that a server's start does not need.
 
-    Where JupyterLab is installed too, jsonschema would import rfc3987_syntax, which builds a grammar for 2 s, for a
-    format that no schema here names; so for this import it counts as absent.
+    For this import the packages of formats count as absent: one of them builds a grammar for 2 s, and together they
+    take 3 MB.
     """
     modules = cast("dict[str, object]", sys.modules)
-    hidden = modules.setdefault(SLOW_FORMAT, None) is None
+    hidden = [name for name in FORMATS if modules.setdefault(name, None) is None]
     try:
         from jsonschema import Draft202012Validator, validators
     finally:
-        if hidden:
-            del modules[SLOW_FORMAT]
+        for name in hidden:
+            del modules[name]
 
     kinds = Draft202012Validator.TYPE_CHECKER.redefine_many({"number": _is_number, "integer": _is_whole})
     made: object = validators.extend(Draft202012Validator, type_checker=kinds)(schema)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

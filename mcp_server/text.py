@@ -255,7 +255,9 @@ def _row_text(row: Mapping[str, object]) -> str:
 
 
 def _words(value: object) -> str:
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict | Mapping):  # dict first: to be a Mapping takes a slow look
         return "; ".join(f"{name} {_words(item)}" for name, item in cast("Mapping[str, object]", value).items())
     if isinstance(value, list | tuple):
         words = [_words(item) for item in cast("Sequence[object]", value)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from anyio import create_task_group, sleep, to_thread
@@ -78,7 +79,15 @@ async def estimate_cost(call: Call) -> CallToolResult:
             limit=call.whole("limit"),
         )
     )
-    return answer(text.estimate_text(found), found)
+    return _priced(json.dumps(found))
+
+
+@lru_cache(maxsize=64)
+def _priced(found: str) -> CallToolResult:
+    """An estimate in words and as structure. Kept as long as the Studio keeps estimates: agents ask for the same price
+    again and again, and its words cost more than its figures."""
+    offers = json.loads(found)
+    return answer(text.estimate_text(offers), offers)
 
 
 async def start(call: Call) -> Answer:
