@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from backends.request import TASKS, Frame, MotionRegion, VideoRequest
+from backends.regions import MotionRegion
+from backends.request import TASKS, Frame, VideoRequest
 from backends.terms import Terms
 from backends.written import AS_IT_IS, Written
 

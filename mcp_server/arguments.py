@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from backends import vocabulary
+from backends.camera import CAMERA_MOVES
 from backends.edit import vocabulary as film
-from backends.request import CAMERA_MOVES, TASKS
+from backends.request import TASKS
 from backends.terms import CHOOSING, MOST_LABEL, MOST_TAKES
 from backends.written import Verb
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from backends import vocabulary
+from backends.camera import CameraMove
 from backends.edit import vocabulary as film
 from backends.edit.request import Codec, FinishRequest, Format
-from backends.request import CameraMove, Fit, VideoRequest, plain_decimal, refuse
+from backends.problems import refuse
+from backends.request import Fit, VideoRequest
 from backends.terms import Prefer, Terms, Where
+from backends.values import plain_decimal
 from backends.verbs import contradictions, finish_of, keyframe_order, request_of, terms_of
 from notebook_ext.media_names import media_name
 

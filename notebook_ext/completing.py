@@ -49,8 +49,8 @@ def completions(line: str) -> tuple[str, list[str]]:
 def values(name: str) -> Iterable[str]:
     """The words that an argument of this name takes; none where it is free text."""
     from backends import vocabulary
+    from backends.camera import CAMERA_MOVES
     from backends.edit import vocabulary as film
-    from backends.request import CAMERA_MOVES
 
     match name:
         case "camera" | "moves":

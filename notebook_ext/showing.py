@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
-from backends.request import JOB_ID_PATTERN, MediaName
+from backends.media_name import JOB_ID_PATTERN, MediaName
 from notebook_ext import kernel
 from notebook_ext.delivery import proxy, relative_path
 from notebook_ext.figure import EMBEDDED

@@ -10,7 +10,7 @@ from typing import Literal
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.media.sandbox import Sandbox
-from backends.request import MediaName
+from backends.media_name import MediaName
 from backends.studio import Studio
 from notebook_ext.media_names import media_name
 

@@ -10,7 +10,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from backends.request import Fit, MediaName, Number, Part, Share, Usd, problems_of, refuse
+from backends.media_name import MediaName
+from backends.problems import problems_of, refuse
+from backends.request import Fit
+from backends.values import Number, Part, Share, Usd
 from backends.written import Written
 
 MOST_CLIPS = 50

@@ -19,8 +19,8 @@ from backends.jobs.order.inputs import told_of
 from backends.jobs.origin import of_job, of_open
 from backends.jobs.store.database import Row
 from backends.media.provenance import words
+from backends.media_name import MediaName
 from backends.provider.protocol import JsonObject
-from backends.request import MediaName
 
 
 @dataclass(frozen=True)

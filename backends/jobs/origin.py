@@ -20,7 +20,7 @@ from backends.jobs.files.signed import given_out, record_of
 from backends.jobs.store.database import Row, Store
 from backends.media.hashing import sha256_now
 from backends.media.provenance import ROOT, words
-from backends.request import MediaName
+from backends.media_name import MediaName
 
 CHANGED = "file.changed"
 """The fault of a clip of ours whose bytes are not those that were signed here."""

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from backends import vocabulary
 from backends.errors import VideoError, listing
-from backends.request import TASKS, VideoRequest, refuse
+from backends.problems import refuse
+from backends.request import TASKS, VideoRequest
 from backends.terms import CHOOSING, DEFAULT_TERMS, Terms, build_terms
 from backends.vocabulary import Argument
 from mcp_server.cli.options import key, meanings, taking

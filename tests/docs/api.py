@@ -10,8 +10,10 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
+from backends.camera import CameraMove
 from backends.edit.request import FinishRequest
-from backends.request import CameraMove, Frame, Lora, MotionRegion, Reference, VideoRequest
+from backends.regions import MotionRegion
+from backends.request import Frame, Lora, Reference, VideoRequest
 from backends.studio import Studio
 from backends.terms import Terms
 

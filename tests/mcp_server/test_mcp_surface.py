@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from backends.camera import CAMERA_MOVES
 from backends.edit import vocabulary as film
 from backends.jobs.views import Job, JobPage, JobRow, Ticket
-from backends.request import CAMERA_MOVES
 from backends.verbs import same
 from mcp_server import outputs
 from mcp_server.arguments import DEFAULTS, UNTOLD

@@ -16,7 +16,7 @@ from PIL import Image
 from backends.animatic import brush as engine
 from backends.errors import VideoError
 from backends.media.images import load_mask
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 from notebook_ext.client import NotebookStudio
 from notebook_ext.views.brush import FULL, Brush, brush
 from tests.notebook_ext.desk import Desk, Refused, notebook_studio

@@ -24,9 +24,10 @@ from backends.jobs.order.order import Order, key_of_take
 from backends.jobs.records import NewJob
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Store
+from backends.media_name import MediaName
 from backends.provider.protocol import Prepared
 from backends.provider.registry import registered
-from backends.request import MediaName, VideoRequest
+from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
 EDITOR = "edit"

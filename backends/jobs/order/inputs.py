@@ -39,9 +39,10 @@ from backends.media.addresses import refuse_known
 from backends.media.hashing import sha256_of
 from backends.media.paths import find_input
 from backends.media.sandbox import Sandbox
+from backends.media_name import MediaName
 from backends.provider.network import check_download
 from backends.provider.protocol import Asset, JsonObject
-from backends.request import MediaName, VideoRequest
+from backends.request import VideoRequest
 
 MAX_INPUT = 2 << 30
 """Bytes of one input."""

@@ -29,10 +29,11 @@ from backends.jobs.order.order import Again, Order
 from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
+from backends.media_name import MediaName
 from backends.plain import one_line, quoted
 from backends.provider.protocol import Access
 from backends.provider.registry import registered
-from backends.request import MediaName, VideoRequest
+from backends.request import VideoRequest
 
 PREVIS = "PREVIS is in it: clips that no generative model made"
 """What is told of a film of previsualisations."""
