@@ -19,7 +19,8 @@ from backends.edit.request import FinishRequest
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.jobs import records
-from backends.jobs.order.inputs import Inputs, Keep, Resolved
+from backends.jobs.order.entries import Keep, Resolved
+from backends.jobs.order.inputs import Inputs
 from backends.jobs.order.order import Order, key_of_take
 from backends.jobs.records import NewJob
 from backends.jobs.store import codec
