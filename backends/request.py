@@ -1,37 +1,24 @@
 """VideoRequest and its parts: the one vocabulary of the whole program.
 
-Media are named here, never carried: a path, an https URL, a job id or `video://jobs/ID[/last_frame|/frame/T]`;
-`#t=FROM,TO` behind a clip's name takes that part of it (W3C Media Fragments, seconds).
-Camera moves and references have string forms, since an agent writes those with fewer mistakes than objects.
+Media are named here, never carried (`backends.media_name`). References, LoRAs and camera moves have string forms, since
+an agent writes those with fewer mistakes than objects.
 Nothing here knows a model's limits (`backends.catalog.rules` does): only what no model could ever mean is refused.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
-from urllib.parse import unquote, urlsplit
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    PlainSerializer,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from backends import spelling
-from backends.errors import Problem, VideoError, listing
+from backends.camera import CameraMove
+from backends.problems import problems_of, refuse
+from backends.regions import MotionRegion
+from backends.values import MAX_DURATION_S, Number, Part, Share, Usd
 from backends.written import Verb, Written
 
 Task = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
@@ -45,86 +32,10 @@ MAX_PROMPT = 32_000
 """Characters; the longest prompt that any known model takes (OpenAI's Videos API)."""
 MAX_STYLE = 500
 """Characters: a style is named, not told."""
-MAX_DURATION_S = 3600.0
 
 FREE_SIZE: tuple[Verb, ...] = ("generate_video", "image_to_video", "interpolate_keyframes")
 """A clip that is made longer keeps its length, shape and rate."""
 OF_STILLS: tuple[Verb, ...] = ("image_to_video", "interpolate_keyframes")
-
-CAMERA_MOVES: dict[str, str] = {
-    "pan-left": "turn left on the spot",
-    "pan-right": "turn right on the spot",
-    "tilt-up": "look up on the spot",
-    "tilt-down": "look down on the spot",
-    "dolly-in": "move towards the subject",
-    "dolly-out": "move away from the subject",
-    "truck-left": "slide left",
-    "truck-right": "slide right",
-    "crane-up": "rise",
-    "crane-down": "sink",
-    "orbit-left": "circle the subject to the left",
-    "orbit-right": "circle the subject to the right",
-    "roll-cw": "roll clockwise (Dutch)",
-    "roll-ccw": "roll counter-clockwise (Dutch)",
-    "zoom-in": "narrow the lens",
-    "zoom-out": "widen the lens",
-    "handheld": "small, seeded shake",
-    "static": "locked off",
-}
-"""Every camera move, with what it means. amount 1 = a quarter of the frame, or 30 degrees."""
-
-CAMERA_ALIASES = {
-    "push-in": "dolly-in",
-    "pull-out": "dolly-out",
-    "pedestal-up": "crane-up",
-    "pedestal-down": "crane-down",
-    "dutch-cw": "roll-cw",
-    "dutch-ccw": "roll-ccw",
-    "dutch": "roll-cw",
-}
-
-DIRECTIONS: dict[str, tuple[float, float]] = {
-    "up": (0.0, -1.0),
-    "down": (0.0, 1.0),
-    "left": (-1.0, 0.0),
-    "right": (1.0, 0.0),
-    "up-left": (-0.7071, -0.7071),
-    "up-right": (0.7071, -0.7071),
-    "down-left": (-0.7071, 0.7071),
-    "down-right": (0.7071, 0.7071),
-}
-"""Motion words as unit vectors, x to the right and y down."""
-
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-"""A place along a picture's width or height: 0 = left or top, 1 = right or bottom."""
-
-
-def _money(value: object) -> object:
-    """Decimal from what a caller writes; a float goes by its shortest text, so 0.1 is 0.1."""
-    if isinstance(value, bool):
-        raise ValueError("give an amount in US dollars, such as 2.50")
-    if isinstance(value, int | float):
-        return Decimal(str(value))
-    return value
-
-
-def plain_decimal(value: Decimal) -> str:
-    """1E+1 is 10 and 1.50 is 1.5: one text for one amount, so that equal requests digest alike."""
-    return format(value.normalize(), "f")
-
-
-Usd = Annotated[
-    Decimal,
-    BeforeValidator(_money),
-    Field(ge=0, allow_inf_nan=False),
-    PlainSerializer(plain_decimal, return_type=str, when_used="json"),
-]
-"""US dollars."""
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Reference(Part):
@@ -155,64 +66,6 @@ class Reference(Part):
         return value
 
 
-class CameraMove(Part):
-    """One move of the camera: `MOVE[:amount][@from-to]`.
-
-    amount: 0..1 (0.5 when left out); 1 = a quarter of the frame or 30 degrees. from_s, to_s: seconds (the whole
-    clip when left out).
-    """
-
-    move: str
-    amount: Annotated[Number, Field(ge=0, le=1)] = 0.5
-    from_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] | None = None
-    to_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """From the string form; a misspelt word is answered with the nearest one."""
-        shape = re.fullmatch(
-            r"\s*([A-Za-z][A-Za-z _-]*?)\s*(?::\s*([0-9.]+))?\s*(?:@\s*([0-9.]+)\s*-\s*([0-9.]+))?\s*",
-            text,
-        )
-        if shape is None:
-            raise ValueError(f"camera {text[:60]!r} is not MOVE[:amount][@from-to]; write for example dolly-in:0.4@0-2")
-        word, amount, start, end = shape.groups()
-        word = re.sub(r"[ _]+", "-", word.lower())
-        word = CAMERA_ALIASES.get(word, word)
-        if word not in CAMERA_MOVES:
-            near = difflib.get_close_matches(word, [*CAMERA_MOVES, *CAMERA_ALIASES], n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(f"camera move {word[:40]!r} is unknown: {hint}The moves are {', '.join(CAMERA_MOVES)}")
-        values: dict[str, Any] = {"move": word}
-        try:
-            if amount is not None:
-                values["amount"] = float(amount)
-            if start is not None:
-                values["from_s"], values["to_s"] = float(start), float(end)
-        except ValueError:
-            raise ValueError(
-                f"camera {text[:60]!r}: amount and times are plain numbers, as in pan-left:0.3@0-2"
-            ) from None
-        if not 0 <= values.get("amount", 0.5) <= 1:
-            raise ValueError(
-                f"camera {text[:60]!r}: amount is 0 to 1 (1 = a quarter of the frame or 30 degrees), not {amount}"
-            )
-        if start is not None and values["to_s"] <= values["from_s"]:
-            raise ValueError(f"camera {text[:60]!r}: the move must end after it starts (@from-to, in seconds)")
-        return cls(**values)
-
-    def __str__(self) -> str:
-        span = "" if self.from_s is None else f"@{self.from_s:g}-{self.to_s:g}"
-        return f"{self.move}:{self.amount:g}{span}"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        if isinstance(value, str):
-            return dict(cls.parse(value))
-        return value
-
-
 class Frame(Part):
     """A still that the clip must show.
 
@@ -227,61 +80,6 @@ class Frame(Part):
     prompt: str = Field(default="", max_length=MAX_PROMPT)
     hold_s: Annotated[Number, Field(ge=0, le=MAX_DURATION_S)] = 0.0
     camera: tuple[CameraMove, ...] = Field(default=(), max_length=20)
-
-
-class MotionRegion(Part):
-    """A part of the picture that moves on its own (the motion brush), or is frozen.
-
-    Exactly one of box = [left, top, right, bottom], polygon = [[x, y], ...] (both 0..1 from the top left) or
-    mask = a media name (white moves). direction = [dx, dy] with y down, or a word (up, left, down-right ...).
-    intensity 0..1: 1 = 10 % of the width over the clip. static=true freezes the region.
-    """
-
-    box: Annotated[list[Number], Field(min_length=4, max_length=4)] | None = None
-    polygon: (
-        Annotated[
-            list[Annotated[list[Number], Field(min_length=2, max_length=2)]],
-            Field(min_length=3, max_length=200),
-        ]
-        | None
-    ) = None
-    mask: str | None = Field(default=None, min_length=1, max_length=4096)
-    direction: Annotated[list[Number], Field(min_length=2, max_length=2)] | str | None = None
-    intensity: Annotated[Number, Field(ge=0, le=1)] = 0.5
-    static: bool = Field(default=False, strict=True)
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Self:
-        given = [name for name in ("box", "polygon", "mask") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"a motion region takes exactly one of box, polygon or mask, not {given or 'none'}")
-        if self.static and self.direction is not None:
-            raise ValueError("a static region has no direction: leave one of the two out")
-        if not self.static and self.direction is None:
-            raise ValueError("a motion region needs a direction ([dx, dy] with y down, or a word) or static=true")
-        if isinstance(self.direction, str) and self.direction not in DIRECTIONS:
-            near = difflib.get_close_matches(self.direction, DIRECTIONS, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(
-                f"direction {self.direction[:40]!r} is unknown: {hint}The words are {', '.join(DIRECTIONS)}"
-            )
-        if isinstance(self.direction, list) and not any(self.direction):
-            raise ValueError("direction [0, 0] points nowhere: use static=true to freeze the region")
-        points = [self.box[:2], self.box[2:]] if self.box else self.polygon or []
-        if any(value < 0 for point in points for value in point):
-            raise ValueError("box and polygon values are 0..1 from the top left; a negative one is outside the picture")
-        if self.box and (self.box[2] <= self.box[0] or self.box[3] <= self.box[1]):
-            raise ValueError(f"box {self.box} is [left, top, right, bottom]: right > left and bottom > top")
-        return self
-
-    def vector(self) -> tuple[float, float]:
-        """The direction as a unit vector (0, 0 for a static region)."""
-        if self.direction is None:
-            return (0.0, 0.0)
-        if isinstance(self.direction, str):
-            return DIRECTIONS[self.direction]
-        length = math.hypot(*self.direction)
-        return (self.direction[0] / length, self.direction[1] / length)
 
 
 class Lora(Part):
@@ -479,159 +277,6 @@ class VideoRequest(Part):
         for number, lora in enumerate(body["loras"]):
             lora["name"] = inputs.get(f"loras[{number}]", lora["name"])
         return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class MediaName:
-    """A parsed media name.
-
-    kind: "path", "url" or "job". value: the path, the URL or the job id.
-    part: "clip", "last_frame" or "frame" (with t in seconds); "clip" for paths and URLs.
-    from_s, to_s: the part of the clip that `#t=FROM,TO` takes, None where it is not said; of a still that is held,
-    to_s - from_s is for how long.
-    """
-
-    kind: Literal["path", "url", "job"]
-    value: str
-    part: Literal["clip", "last_frame", "frame"] = "clip"
-    t: float = 0.0
-    from_s: float | None = None
-    to_s: float | None = None
-
-    @property
-    def is_part(self) -> bool:
-        """Whether a part of the clip is meant."""
-        return self.from_s is not None or self.to_s is not None
-
-    @property
-    def fragment(self) -> str:
-        """What stands behind the name: "#t=1.5,4", or ""."""
-        if not self.is_part:
-            return ""
-        end = "" if self.to_s is None else f",{self.to_s:g}"
-        return f"#t={self.from_s or 0:g}{end}"
-
-    @classmethod
-    def parse(cls, text: str) -> MediaName:
-        """From what a caller writes; a form that can never work is a VideoError("asset")."""
-        bare, from_s, to_s = _without_fragment(text)
-        return replace(cls._parse(bare), from_s=from_s, to_s=to_s)
-
-    @classmethod
-    def _parse(cls, text: str) -> MediaName:
-        if re.fullmatch(JOB_ID_PATTERN, text):
-            return cls("job", text)
-        if text.startswith("video:"):
-            shape = re.fullmatch(
-                rf"video://jobs/({JOB_ID_PATTERN.strip('^$')})(?:/(last_frame|clip)|/frame/([0-9]+(?:\.[0-9]+)?))?",
-                text,
-            )
-            if shape is None:
-                raise VideoError(
-                    "asset",
-                    f"{text[:120]!r} names no clip: write video://jobs/JOB_ID, video://jobs/JOB_ID/last_frame or "
-                    "video://jobs/JOB_ID/frame/SECONDS (list_jobs shows the ids)",
-                )
-            job, word, t = shape.groups()
-            if t is not None:
-                return cls("job", job, "frame", float(t))
-            return cls("job", job, "last_frame" if word == "last_frame" else "clip")
-        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
-        if scheme is None or re.match(r"[A-Za-z]:[\\/]", text):
-            if "\0" in text:
-                raise VideoError("asset", "a path cannot hold a NUL character")
-            return cls("path", text)
-        if scheme[1].lower() == "https":
-            if "@" in re.split(r"[/?#\\]", text[8:], maxsplit=1)[0]:  # a password must not even reach the store
-                raise VideoError(
-                    "asset", "an address with a user name or password in it is not fetched: leave them out"
-                )
-            return cls("url", text)
-        if scheme[1].lower() == "file":
-            return cls("path", _path_of(text))
-        if scheme[1].lower() == "data":
-            raise VideoError(
-                "asset",
-                "media are named, not carried: save the data to a file and give its path, or give an https URL",
-            )
-        raise VideoError(
-            "asset",
-            f"{scheme[1].lower()}: addresses are not fetched: give an https URL or the path of a local file",
-        )
-
-
-_TIME = r"(?:\d+:)?(?:\d+:)?\d+(?:\.\d+)?"
-_FRAGMENT = re.compile(rf"#t=(?:npt:)?({_TIME})?s?(?:,({_TIME})s?)?$")
-
-
-def _without_fragment(text: str) -> tuple[str, float | None, float | None]:
-    """A media name without its #t=FROM,TO, and the two times in seconds. VideoError("asset") for times that are none:
-    only a name that goes on as a file's does (`take#t=1.mov`) is left as it is."""
-    start = text.rfind("#t=")
-    if start < 0 or re.search(r"[/\\]|\.[A-Za-z]\w{1,4}$", text[start:]):
-        return text, None, None
-    found = _FRAGMENT.fullmatch(text[start:])
-    if found is None or not any(found.groups()):
-        raise VideoError(
-            "asset", f"{text[start:][:40]!r} is no part of a clip: write #t=FROM,TO in seconds, as clip.mp4#t=1.5,4"
-        )
-    from_s, to_s = (None if part is None else _seconds(part) for part in found.groups())
-    if to_s is not None and to_s <= (from_s or 0):
-        raise VideoError("asset", f"{text[start:][:40]!r} ends before it begins: write #t=FROM,TO with TO after FROM")
-    return text[:start], from_s, to_s
-
-
-def _seconds(text: str) -> float:
-    """1.5, 0:01.5 or 0:00:01.5 in seconds."""
-    total = 0.0
-    for part in text.split(":"):
-        total = total * 60 + float(part)
-    return total
-
-
-def _path_of(text: str) -> str:
-    """The path that a file: address of this machine names. VideoError("asset") for any other."""
-    parts = urlsplit(text)
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or parts.query or parts.fragment:
-        raise VideoError(
-            "asset",
-            f"{text[:120]!r} names no file of this machine: write file:///FOLDER/NAME (with %20 for a space, %23 for "
-            "#, %3F for ?), or the path itself",
-        )
-    try:
-        path = unquote(parts.path, errors="strict")
-    except UnicodeDecodeError:
-        path = "\0"
-    if "\0" in path:
-        raise VideoError("asset", f"{text[:120]!r} holds letters that no path has: give the path itself")
-    return path[1:] if re.match(r"/[A-Za-z]:/", path) else path
-
-
-JOB_ID_PATTERN = r"^job_[a-z2-7]{26}$"
-"""A job id: 130 random bits in base32, so that an id cannot be guessed."""
-
-
-def problems_of(error: ValidationError) -> list[Problem]:
-    """pydantic's findings, one plain sentence each: where, what is wrong, what came in (bounded), what to write."""
-    found: list[Problem] = []
-    for item in error.errors(include_url=False):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]).lstrip(".")
-        text = item["msg"].removeprefix("Value error, ")
-        if better := spelling.corrected(place, item["input"]):
-            text = better
-        elif item["type"] == "extra_forbidden":
-            text = "no such argument"
-        elif item["type"] != "value_error":
-            shown = repr(item["input"])
-            text = f"{text[:1].lower()}{text[1:]}, not {shown[:60]}{'…' if len(shown) > 60 else ''}"
-        found.append(Problem(place, f"{place}: {text}" if place else text))
-    return list(dict.fromkeys(found))
-
-
-def refuse(problems: Iterable[Problem | str]) -> VideoError:
-    """One invalid_request that tells every problem at once."""
-    listed = [one if isinstance(one, Problem) else Problem("", one) for one in problems]
-    return VideoError("invalid_request", listing("", listed), problems=listed, lead="")
 
 
 def build_request(**fields: Any) -> VideoRequest:

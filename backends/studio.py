@@ -34,7 +34,8 @@ from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
-from backends.request import TASKS, MediaName, VideoRequest
+from backends.media_name import MediaName
+from backends.request import TASKS, VideoRequest
 from backends.settings import Settings, load_settings
 from backends.terms import Named, Terms, build_terms
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backends.errors import VideoError
 from backends.plain import trouble
-from backends.request import problems_of, refuse
+from backends.problems import problems_of, refuse
 from backends.written import Written
 
 Prefer = Literal["quality", "cheapest", "fastest", "consistency", "motion"]

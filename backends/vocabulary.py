@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from backends.request import TASKS, Frame, MotionRegion, VideoRequest
+from backends.regions import MotionRegion
+from backends.request import TASKS, Frame, VideoRequest
 from backends.terms import Terms
 from backends.written import AS_IT_IS, Written
 
@@ -28,7 +29,7 @@ motion regions, options = a table whose names are a model's own."""
 @dataclass(frozen=True)
 class Argument:
     """One name. about: what it means, in a phrase. choices: the legal words of a "choice". default: what it is when it
-    is left out; None where the model's own holds."""
+    is left out; None where the model's own holds. required: there is no call without it."""
 
     name: str
     kind: Kind
@@ -36,6 +37,7 @@ class Argument:
     written: Written = AS_IT_IS
     choices: tuple[str, ...] = ()
     default: object = None
+    required: bool = False
 
     @property
     def option(self) -> str:
@@ -102,7 +104,7 @@ def read(model: type[BaseModel]) -> Iterator[Argument]:
         default: object = None if field.is_required() else field.get_default(call_default_factory=True)
         hint = _bare(field.annotation)
         choices = get_args(hint) if get_origin(hint) is Literal else ()
-        yield Argument(name, _kind(name, hint), _about(name, field), written, choices, default)
+        yield Argument(name, _kind(name, hint), _about(name, field), written, choices, default, field.is_required())
 
 
 def _about(name: str, field: FieldInfo) -> str:

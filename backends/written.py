@@ -1,4 +1,4 @@
-"""How those who ask write a field of `VideoRequest` or `Terms`: metadata that every front end reads."""
+"""How a field of `VideoRequest`, `Terms` or `FinishRequest` is written: metadata that every front end reads."""
 
 from __future__ import annotations
 

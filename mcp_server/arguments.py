@@ -11,11 +11,12 @@ Ranges that `VideoRequest` holds stay there, since its refusal comes together wi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import cast, get_args
+from typing import cast
 
 from backends import vocabulary
-from backends.edit.request import Format
-from backends.request import CAMERA_MOVES, TASKS
+from backends.camera import CAMERA_MOVES
+from backends.edit import vocabulary as film
+from backends.request import TASKS
 from backends.terms import CHOOSING, MOST_LABEL, MOST_TAKES
 from backends.written import Verb
 
@@ -124,8 +125,10 @@ KINDS: Mapping[vocabulary.Kind, Schema] = {
 """A schema by the kind of an argument (a choice lists its words). "options" alone is open: its fields are the
 provider's own."""
 
-FREE = {"max_cost_usd": {"default": 0}}
+FREE: Mapping[str, Schema] = {"max_cost_usd": {"default": 0}}
 """What every starting tool shows: nothing is spent unless that is raised."""
+UNTOLD = ("codec",)
+"""Arguments of a film that an agent is not offered: a choice for people, made at a terminal or in a notebook."""
 TAUGHT: Mapping[str, Mapping[str, Schema]] = {
     "generate_video": {
         "model": {"description": "list_models id", "default": "auto"},
@@ -152,6 +155,16 @@ TAUGHT: Mapping[str, Mapping[str, Schema]] = {
             "items": closed(FRAME_TAUGHT, "image"),
             "description": "in time order; evenly spaced without at_s",
         },
+    },
+    "finish_clip": {
+        "clips": {
+            "description": "in order: jobs, also unfinished, paths, stills; #t=FROM,TO takes a part or holds a still"
+        },
+        "narration": {"description": "to speak, or a sound file"},
+        "music": {"description": "sound file"},
+        "loudness": {"description": "LUFS"},
+        "captions": {"description": "FROM-TO TEXT, or one .srt"},
+        "max_cost_usd": FREE["max_cost_usd"],
     },
     # Its motion regions are open, to be short: the vocabulary closes them.
     "estimate_cost": {"motion": {"items": {"type": "object"}}},
@@ -192,26 +205,9 @@ def estimate_cost() -> Schema:
 
 
 def finish_clip() -> Schema:
-    """Its own vocabulary (`backends.edit.request`); size, fit and the ticket's terms are as everywhere."""
-    asked = vocabulary.asked()
-    film = {
-        "clips": listed(
-            text(), "in order: jobs, also unfinished, paths, stills; #t=FROM,TO takes a part or holds a still"
-        ),
-        "crossfade_s": number(),
-        **{name: of(asked[name]) for name in ("aspect_ratio", "resolution", "fps", "fit", "focus", "loop")},
-        "speed": number(),
-        "upscaler": text(),
-        "narration": text("to speak, or a sound file"),
-        "music": text("sound file"),
-        "mute": flag(),
-        "loudness": number("LUFS"),
-        "captions": listed(text(), "FROM-TO TEXT, or one .srt"),
-        "titles": listed(text()),
-        "format": choice(*get_args(Format)),
-    }
-    named = {one.name: of(one) for one in vocabulary.terms().values() if one.name not in CHOOSING}
-    return closed(film | {"max_cost_usd": of(asked["max_cost_usd"]) | FREE["max_cost_usd"]} | named, "clips")
+    """Its own vocabulary (`backends.edit.vocabulary`); of how it is ordered, all but the choice of a model."""
+    arguments = (one for name, one in film.asked().items() if name not in UNTOLD)
+    return _taught("finish_clip", (*arguments, *film.terms().values()), "clips")
 
 
 def list_models() -> Schema:

@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, TextContent
 
 from backends import plain
 from backends.errors import Next, Problem, VideoError, listing
-from backends.request import refuse
+from backends.problems import refuse
 from mcp_server.consent import Declined
 from mcp_server.problems import called, changed
 

@@ -21,8 +21,8 @@ from mcp_types import (
 )
 
 from backends.errors import VideoError
+from backends.media_name import JOB_ID_PATTERN
 from backends.plain import cleaned, escaped
-from backends.request import JOB_ID_PATTERN
 from mcp_server.text import plain
 
 if TYPE_CHECKING:

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from backends import vocabulary
-from backends.edit.request import FinishRequest
-from backends.request import CameraMove, VideoRequest, plain_decimal, refuse
+from backends.camera import CameraMove
+from backends.edit import vocabulary as film
+from backends.edit.request import Codec, FinishRequest, Format
+from backends.problems import refuse
+from backends.request import Fit, VideoRequest
 from backends.terms import Prefer, Terms, Where
-from backends.verbs import contradictions, keyframe_order, request_of, terms_of
+from backends.values import plain_decimal
+from backends.verbs import contradictions, finish_of, keyframe_order, request_of, terms_of
 from notebook_ext.media_names import media_name
 
 
@@ -50,6 +54,32 @@ class Options(TypedDict, total=False):
     label: str
 
 
+class FilmOptions(TypedDict, total=False):
+    """What finish_clip takes beside its clips: the names of `backends.edit.vocabulary`."""
+
+    crossfade_s: float
+    aspect_ratio: str
+    resolution: str
+    fps: float
+    fit: Fit
+    focus: Sequence[float]
+    loop: bool
+    speed: float
+    upscaler: str
+    narration: object
+    music: object
+    mute: bool
+    loudness: float
+    captions: str | Sequence[str]
+    titles: str | Sequence[str]
+    format: Format
+    codec: Codec
+    max_cost_usd: float | str | Decimal
+    take: int
+    request_key: str
+    label: str
+
+
 VERBS = {
     "text_to_video": "generate_video",
     "reference_to_video": "generate_video",
@@ -79,6 +109,26 @@ def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | N
     if cap is not None:
         fields.setdefault("max_cost_usd", cap)
     return request_of(verb, fields), terms_of(terms)
+
+
+def film_asked(clips: object, given: Mapping[str, Any], folder: Path, *, cap: Decimal) -> tuple[FinishRequest, Terms]:
+    """The film and the terms of a call of finish_clip; pictures among its clips are saved in `folder`.
+
+    cap: max_cost_usd where the call gives none. VideoError("invalid_request") tells every problem.
+    """
+    known = film.known()
+    if unknown := [_unknown(name, known) for name in given if name not in known]:
+        raise refuse(unknown)
+    fields: dict[str, Any] = {"max_cost_usd": cap} | {name: value for name, value in given.items() if value is not None}
+    names = [clips] if isinstance(clips, str | Mapping) or not isinstance(clips, Sequence) else clips
+    fields["clips"] = [media_name(clip, folder) for clip in names]
+    for place in ("narration", "music"):
+        if place in fields:
+            fields[place] = media_name(fields[place], folder)
+    for name in ("captions", "titles", "focus"):
+        if name in fields:
+            fields[name] = [fields[name]] if isinstance(fields[name], str) else list(fields[name])
+    return finish_of(fields), terms_of(fields)
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

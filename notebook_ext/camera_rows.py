@@ -13,8 +13,8 @@ from typing import Any
 
 from backends.animatic import camera as engine
 from backends.animatic.shake import Shake
+from backends.camera import CameraMove
 from backends.errors import VideoError
-from backends.request import CameraMove
 
 FPS = 24
 """Of the animatic, unless one is asked for; the page's preview has as many pictures."""

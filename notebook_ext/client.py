@@ -8,14 +8,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
-from backends.edit.request import build_finish
 from backends.jobs.views import Job as JobView
 from backends.jobs.views import JobPage
 from backends.request import VideoRequest
 from backends.settings import Settings
 from backends.studio import Inspection, Quote, Studio
 from backends.terms import Named, Terms, build_terms
-from notebook_ext.asking import Options, as_code, asked, film_code
+from notebook_ext.asking import FilmOptions, Options, as_code, asked, film_asked, film_code
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
 from notebook_ext.media_names import media_name
@@ -75,64 +74,16 @@ class NotebookStudio:
         """Start a clip that continues `clip` by add_s seconds; the result holds the whole clip."""
         return self._start("extend_clip", {"clip": clip, "add_s": add_s, "prompt": prompt, **options})
 
-    def finish_clip(
-        self,
-        clips: object | Sequence[object],
-        *,
-        crossfade_s: float = 0,
-        aspect_ratio: str | None = None,
-        resolution: str | None = None,
-        fps: float | None = None,
-        fit: str | None = None,
-        focus: Sequence[float] | None = None,
-        loop: bool = False,
-        speed: float = 1,
-        upscaler: str | None = None,
-        narration: object | None = None,
-        music: object | None = None,
-        mute: bool = False,
-        loudness: float | None = None,
-        captions: str | Sequence[str] | None = None,
-        titles: str | Sequence[str] | None = None,
-        format: str = "mp4",
-        max_cost_usd: float | Decimal = 0,
-        take: int = 1,
-        request_key: str | None = None,
-        label: str = "",
-    ) -> Job:
-        """Start one film of clips (also jobs that are not finished yet) and stills. Free, and made on this machine.
+    def finish_clip(self, clips: object | Sequence[object], **options: Unpack[FilmOptions]) -> Job:
+        """Start one film of clips (also jobs that are not finished yet) and images. Free, and made on this machine.
 
-        clips: 1 to 50 paths, URLs, jobs, pictures; `#t=FROM,TO` (seconds) takes a part, or says how long a still is
-        held. crossfade_s: 0 to 10. fit: crop, pad, blur or refuse, for a picture of another shape; focus: [x, y], 0..1.
-        upscaler: "local" or a model, for max_cost_usd at most. narration: words to speak, or a sound file. loudness:
-        LUFS (-16). captions, titles: lines `FROM-TO TEXT`; captions also as one .srt or .vtt file. format: mp4, webm,
-        mov, gif or webp.
+        clips: 1 to 50 paths, URLs, jobs or pictures, in order; `#t=FROM,TO` (seconds) takes a part, or says how long
+        an image is held.
         """
-        names = [clips] if isinstance(clips, str | Mapping) or not isinstance(clips, Sequence) else clips
-        folder = self.home.folder
-        finish = build_finish(
-            clips=[media_name(clip, folder) for clip in names],
-            crossfade_s=crossfade_s,
-            aspect_ratio=aspect_ratio,
-            resolution=resolution,
-            fps=fps,
-            fit=fit,
-            focus=None if focus is None else list(focus),
-            loop=loop,
-            speed=speed,
-            upscaler=upscaler,
-            narration=None if narration is None else media_name(narration, folder),
-            music=None if music is None else media_name(music, folder),
-            mute=mute,
-            loudness=loudness,
-            captions=_lines(captions),
-            titles=_lines(titles),
-            format=format,
-            max_cost_usd=Decimal(str(max_cost_usd)),
-        )
-        if self.home.free_only and not _is_free(self.inner.quote_finish(finish, label=label)):
+        film, terms = film_asked(clips, options, self.home.folder, cap=NOTHING)
+        if self.home.free_only and not _is_free(self.inner.quote_finish(film, terms)):
             self.home.refuse_paid()
-        ticket = self.inner.finish_clip(finish, take=take, request_key=request_key, label=label)
+        ticket = self.inner.finish_clip(film, terms)
         return self._job(self.inner.get(ticket.job_id), replayed=ticket.replayed)
 
     def _start(self, verb: str, given: Mapping[str, Any]) -> Job:
@@ -253,10 +204,6 @@ class NotebookStudio:
         """Let go of the store. Jobs go on by themselves."""
         if "inner" in self.__dict__:
             self.inner.close()
-
-
-def _lines(given: str | Sequence[str] | None) -> list[str] | None:
-    return [given] if isinstance(given, str) else None if given is None else list(given)
 
 
 def _is_free(quote: Quote) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from notebook_ext.asking import Options
-from notebook_ext.signatures import VERBS, options_of
+from notebook_ext.signatures import FILM, VERBS, options_of
 
 VALUE = re.compile(r"""\b(\w+)\s*=\s*[\[(]?(?:\s*["'][^"']*["']\s*,)*\s*["']([^"'\n]*)$""")
 """The argument whose text is being written, and what stands of it."""
 FLAG = re.compile(r"^\s*%%?video\b.*?(?:^|\s)(--?[\w-]*)$")
 FLAG_VALUE = re.compile(r"^\s*%%?video\b.*\s--([\w-]+)[ =]([^\s]*)$")
 
-CALL = re.compile(r"\b(generate_video|image_to_video|interpolate_keyframes|extend_clip|estimate|estimate_cost)\(")
+CALL = re.compile(rf"\b({'|'.join((*VERBS, FILM))}|estimate|estimate_cost)\(")
 KEYWORD = re.compile(r"(?:^|,)\s*([a-z]\w*)$")
 """The beginning of an argument's name."""
 
@@ -28,8 +28,8 @@ def keywords(text: str) -> tuple[str, list[str]]:
         found = KEYWORD.search(rest)
         if found is None:
             return "", []
-        names = options_of(call[1]) if call[1] in VERBS else tuple(Options.__annotations__)
-        own = ("prompt", "image", "frames", "clip", "add_s")
+        names = options_of(call[1]) if call[1] in (*VERBS, FILM) else tuple(Options.__annotations__)
+        own = ("clips",) if call[1] == FILM else ("prompt", "image", "frames", "clip", "add_s")
         return found[1], _beginning(found[1], (f"{name}=" for name in (*own, *names)))
     return "", []
 
@@ -49,7 +49,8 @@ def completions(line: str) -> tuple[str, list[str]]:
 def values(name: str) -> Iterable[str]:
     """The words that an argument of this name takes; none where it is free text."""
     from backends import vocabulary
-    from backends.request import CAMERA_MOVES
+    from backends.camera import CAMERA_MOVES
+    from backends.edit import vocabulary as film
 
     match name:
         case "camera" | "moves":
@@ -58,6 +59,8 @@ def values(name: str) -> Iterable[str]:
             return vocabulary.terms()[name].choices
         case "fit":
             return vocabulary.asked()[name].choices
+        case "format" | "codec":
+            return film.asked()[name].choices
         case "model" | "models" | "resolution" | "aspect_ratio" | "effect" | "style":
             return sorted(_of_catalogue(name))
         case _:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
-from backends.request import JOB_ID_PATTERN, MediaName
+from backends.media_name import JOB_ID_PATTERN, MediaName
 from notebook_ext import kernel
 from notebook_ext.delivery import proxy, relative_path
 from notebook_ext.figure import EMBEDDED
@@ -50,7 +50,7 @@ def show(
         what._ipython_display_() if kernel.shell() is not None else print(repr(what))  # noqa: T201
         return
     if isinstance(what, str) and what.startswith("video://"):
-        entry = client.inner.context.inputs.job_entry(MediaName.parse(what), client.inner.principal)
+        entry = client.inner.context.inputs.clips.entry(MediaName.parse(what), client.inner.principal)
         if "path" not in entry:
             raise VideoError("asset", "that job is not finished yet: await it first")
         file = save_bytes(Path(entry["path"]).read_bytes(), client.home.folder / "stills", ".png")

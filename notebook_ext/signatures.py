@@ -11,12 +11,18 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from backends import vocabulary
+from backends.edit import vocabulary as film
+from backends.edit.request import FinishRequest
 from backends.request import VideoRequest
-from notebook_ext.asking import Options
+from notebook_ext.asking import FilmOptions, Options
 
 C = TypeVar("C", bound=type)
 VERBS = ("generate_video", "image_to_video", "interpolate_keyframes", "extend_clip")
+FILM = "finish_clip"
+"""The call whose options are a film's own."""
 DEFAULTS: Mapping[str, object] = {
     "model": vocabulary.asked()["model"].default,
     **{one.name: one.default for one in vocabulary.terms().values() if one.default is not None},
@@ -35,12 +41,15 @@ EXAMPLES: Mapping[str, str] = {
     "generate_video": 'clip = await studio.generate_video("a fox in the snow", duration_s=5, max_cost_usd=1)',
     "image_to_video": 'clip = await studio.image_to_video("lake.png", "rain begins", camera=["dolly-in:0.3"])',
     "interpolate_keyframes": 'clip = await studio.interpolate_keyframes(["a.png", ("b.png", 2.5)], "day to night")',
+    "finish_clip": 'film = await studio.finish_clip([clip, "logo.png#t=0,2"], crossfade_s=0.5, music="bed.wav")',
     "extend_clip": 'longer = await studio.extend_clip(clip, 4, "it walks on", max_cost_usd=1)',
 }
 
 
 def options_of(verb: str) -> tuple[str, ...]:
     """The options that mean something for a starting call."""
+    if verb == FILM:
+        return tuple(FilmOptions.__annotations__)
     return tuple(
         name
         for name in Options.__annotations__
@@ -48,45 +57,54 @@ def options_of(verb: str) -> tuple[str, ...]:
     )
 
 
+def default_of(verb: str, name: str) -> object:
+    """What an option is where it is left out; None: the model's own, or the first clip's."""
+    if verb == FILM and name in film.asked() and name not in DEFAULTS:
+        default = film.asked()[name].default
+        return None if default == () else default
+    return DEFAULTS.get(name)
+
+
 def with_options(cls: C) -> C:
     """A class decorator: the starting calls show every option instead of `**options`."""
-    hints = typing.get_type_hints(Options)
-    for verb in VERBS:
+    for verb in (*VERBS, FILM):
+        hints = typing.get_type_hints(FilmOptions if verb == FILM else Options)
         work: Any = getattr(cls, verb)
         own = [one for one in inspect.signature(work).parameters.values() if one.kind is not one.VAR_KEYWORD]
         given = [
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=DEFAULTS.get(name),
-                annotation=hints[name] if name in DEFAULTS else typing.Optional[hints[name]],  # noqa: UP045  a value, not an annotation
+                default=default_of(verb, name),
+                annotation=hints[name] if default_of(verb, name) is not None else typing.Optional[hints[name]],  # noqa: UP045  a value, not an annotation
             )
             for name in options_of(verb)
             if all(name != one.name for one in own)
         ]
         work.__signature__ = inspect.Signature([*own, *given])
         work.__doc__ = f"{inspect.getdoc(work)}\n\n    {EXAMPLES[verb]}\n\nOptions:\n" + "\n".join(
-            f"    {name}: {about(name)}" for name in options_of(verb)
+            f"    {name}: {about(verb, name)}" for name in options_of(verb)
         )
     return cls
 
 
-def about(name: str) -> str:
+def about(verb: str, name: str) -> str:
     """An option in a line: what it means, its form, unit and range, and what it is when it is left out."""
     if name in vocabulary.terms():
         said = [vocabulary.terms()[name].about]
     else:
-        field = _fields()[name]
+        model, known = (FinishRequest, film.asked()) if verb == FILM else (VideoRequest, vocabulary.asked())
         unit = UNITS.get(name, "")
-        described = vocabulary.asked()[name].about
-        said = [described, "" if unit and unit in described else unit, FORMS.get(name, ""), *_range(field)]
-    default = DEFAULTS.get(name)
+        described = known[name].about
+        form = FORMS.get(name, "")
+        said = [described, "" if unit and unit in described else unit, form, *_range(_fields(model)[name])]
+    default = default_of(verb, name)
     return "; ".join(filter(None, [*said, f"{default!r} when left out" if default not in (None, "") else ""]))
 
 
 @cache
-def _fields() -> Mapping[str, Any]:
-    return VideoRequest.model_json_schema()["properties"]
+def _fields(model: type[BaseModel]) -> Mapping[str, Any]:
+    return model.model_json_schema()["properties"]
 
 
 def _range(field: Mapping[str, Any]) -> Iterator[str]:

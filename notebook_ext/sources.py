@@ -10,7 +10,7 @@ from typing import Literal
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.media.sandbox import Sandbox
-from backends.request import MediaName
+from backends.media_name import MediaName
 from backends.studio import Studio
 from notebook_ext.media_names import media_name
 
@@ -43,9 +43,9 @@ def source_of(value: object, studio: Studio, folder: Path) -> Source:
     if name.kind == "url":
         raise VideoError("asset", f"{text[:120]} is not fetched for a view: save it to a file and give its path")
     if name.kind == "path":
-        path = studio.context.inputs.checked_path(text)
+        path = studio.context.inputs.files.checked_path(text)
         return Source(text, path, studio.context.sandbox.check(path))
-    entry = studio.context.inputs.job_entry(name, studio.principal)
+    entry = studio.context.inputs.clips.entry(name, studio.principal)
     if "path" not in entry:
         raise VideoError("asset", f"job {name.value} is not finished yet: await it first")
     uri = text if text.startswith("video:") else f"video://jobs/{text}"

@@ -21,7 +21,7 @@ from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backends.errors import VideoError
-from backends.request import problems_of
+from backends.problems import problems_of
 from notebook_ext import kernel
 from notebook_ext.portal import PUBLISHING, portal
 

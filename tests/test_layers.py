@@ -45,7 +45,7 @@ def graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
 
 def test_imports_go_round_nowhere() -> None:
     found = graph(modules(ROOT))
-    assert len(found) > 300 and "backends.request" in found["backends.terms"]
+    assert len(found) > 300 and "backends.values" in found["backends.request"]
     try:
         TopologicalSorter(found).prepare()
     except CycleError as error:

@@ -6,17 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.camera import CAMERA_MOVES, CameraMove
 from backends.errors import VideoError
-from backends.request import (
-    CAMERA_MOVES,
-    CameraMove,
-    Lora,
-    MediaName,
-    MotionRegion,
-    Reference,
-    VideoRequest,
-    build_request,
-)
+from backends.media_name import MediaName
+from backends.regions import MotionRegion
+from backends.request import Lora, Reference, VideoRequest, build_request
 
 JOB = "job_" + "a2" * 13
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from backends.camera import CAMERA_MOVES, CameraMove
 from backends.errors import VideoError
-from backends.request import CAMERA_MOVES, CameraMove, build_request
+from backends.request import build_request
 from backends.spelling import CAMERA_WORDS, RATIO_WORDS, Kind, camera_moves, corrected
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from backends.animatic.lens import Rgb
 from backends.errors import VideoError
 from backends.media.fit import MIDDLE, Focus
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 
 Plane = npt.NDArray[np.float32]
 Cover = npt.NDArray[np.bool_]

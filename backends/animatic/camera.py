@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from backends.animatic.ease import DRIFT, out_and_back, smoothstep, travel
 from backends.animatic.shake import Shake
-from backends.request import CameraMove
+from backends.camera import CameraMove
 
 QUARTER = 0.25
 """What amount 1 is of the frame: a pan's or truck's way, and how much narrower a dolly or zoom ends."""

@@ -20,13 +20,13 @@ from backends.animatic.onward import HAND_OVER_S, Onward
 from backends.animatic.still import brush_of
 from backends.animatic.take import Take
 from backends.animatic.timing import frame_count
+from backends.camera import CameraMove
 from backends.errors import VideoError
 from backends.media.container import open_clip
 from backends.media.frames import decode, last_frame
 from backends.media.probe import hdr_note
 from backends.media.rates import exact_rate
 from backends.provider.protocol import Asset, JsonObject, Prepared
-from backends.request import CameraMove
 
 UNSTEADY = Fraction(1, 3)
 """Of a frame: times that stray farther from an even rate are a phone's varying rate, not a container's rounding."""

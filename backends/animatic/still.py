@@ -17,7 +17,7 @@ from backends.errors import VideoError
 from backends.media.images import load_image, load_mask
 from backends.media.rates import exact_rate
 from backends.provider.protocol import Asset, Prepared
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 
 
 def still_take(prepared: Prepared) -> Take:

@@ -31,11 +31,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
+from backends.camera import CAMERA_MOVES
 from backends.comfyui import graph as graphs
 from backends.comfyui.graph import Graph, Selector
 from backends.comfyui.servers import data_folder
 from backends.errors import VideoError
-from backends.request import CAMERA_MOVES
 
 BUNDLED = Path(__file__).parent / "workflows"
 SUFFIX = ".bind.toml"

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.camera import CameraMove
 from backends.comfyui.graph import inputs
 from backends.errors import VideoError
 from backends.provider.protocol import Prepared
-from backends.request import CameraMove, MotionRegion, VideoRequest
+from backends.regions import MotionRegion
+from backends.request import VideoRequest
 
 if TYPE_CHECKING:
     from backends.comfyui.fill import Filling

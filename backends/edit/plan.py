@@ -16,7 +16,8 @@ from backends.edit.request import FinishRequest
 from backends.errors import Problem, VideoError, listing
 from backends.facts import MediaFacts
 from backends.media.rates import exact_rate
-from backends.request import Fit, MediaName
+from backends.media_name import MediaName
+from backends.request import Fit
 
 HOLD_S = 3.0
 """For how long a still is held that does not say it."""

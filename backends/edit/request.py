@@ -10,7 +10,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from backends.request import Fit, MediaName, Number, Part, Share, Usd, problems_of, refuse
+from backends.media_name import MediaName
+from backends.problems import problems_of, refuse
+from backends.request import Fit
+from backends.values import Number, Part, Share, Usd
+from backends.written import Written
 
 MOST_CLIPS = 50
 MOST_LINES = 500
@@ -19,6 +23,15 @@ LINE = 500
 """Characters of one caption or title, its times included."""
 MOST_WORDS = 5000
 """Characters of narration: about six minutes of speech."""
+
+FIRST_VERSION = frozenset(
+    [
+        *("clips", "crossfade_s", "aspect_ratio", "resolution", "fps", "fit", "focus", "loop", "speed", "upscaler"),
+        *("narration", "music", "mute", "loudness", "captions", "titles", "format"),
+    ]
+)
+"""The fields that enter a film's digest also where they are left out; a later one enters only where it is used, so that
+a film that is there is still found."""
 
 Format = Literal["mp4", "webm", "gif", "webp", "mov"]
 Codec = Literal["h264", "hevc", "av1"]
@@ -30,37 +43,80 @@ WORDS_FILE = re.compile(r"\.(srt|vtt)$", re.IGNORECASE)
 
 
 class FinishRequest(Part):
-    """One film of several clips and stills.
+    """One film of several clips and images.
 
-    clips: 1 to 50 media names in their order; `#t=FROM,TO` takes a part of a clip, and says of a still for how long it
-    is held (3 s without it). crossfade_s: 0..10, how long one runs into the next. aspect_ratio, resolution, fps: of the
-    film (the first clip's own when left out). fit, focus: how a picture of another ratio is put into it, as in
-    VideoRequest. loop: the end runs into the beginning. speed: 0.1..10, of the clips and their sound. upscaler: "local"
-    (Lanczos, as resolution asks), or a model that makes the finished film larger, for max_cost_usd at most. narration:
-    text to speak, or the name of a sound file. music: of a sound file. mute: none of the clips' own sound. loudness:
-    LUFS, -40..-5 (-16 when left out). captions: each `FROM-TO TEXT`, or one .srt or .vtt file. titles: each
-    `FROM-TO TEXT`. codec: of an MP4; HEVC and AV1 are smaller, and not every player knows them.
+    Each field's description is what every front end tells of it; its `Written` says how they write it
+    (`backends.edit.vocabulary`). An image is held for 3 s where its name says nothing else. fit, focus: as in
+    VideoRequest. speed: of the clips and their sound. codec: of an MP4 alone.
     """
 
-    clips: tuple[Name, ...] = Field(min_length=1)
-    crossfade_s: Annotated[Number, Field(ge=0, le=10)] = 0.0
-    aspect_ratio: str | None = Field(default=None, pattern=r"^[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}$")
-    resolution: str | None = Field(default=None, max_length=16)
-    fps: Annotated[Number, Field(ge=1, le=120)] | None = None
-    fit: Fit | None = None
-    focus: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
-    loop: bool = Field(default=False, strict=True)
-    speed: Annotated[Number, Field(ge=0.1, le=10)] = 1.0
-    upscaler: str | None = Field(default=None, min_length=1, max_length=200)
-    narration: str | None = Field(default=None, min_length=1, max_length=MOST_WORDS)
-    music: Name | None = None
-    mute: bool = Field(default=False, strict=True)
-    loudness: Annotated[Number, Field(ge=-40, le=-5)] | None = None
-    captions: tuple[Line, ...] = Field(default=(), max_length=MOST_LINES)
-    titles: tuple[Line, ...] = Field(default=(), max_length=MOST_LINES)
-    format: Format = "mp4"
-    codec: Codec = "h264"
-    max_cost_usd: Usd | None = None
+    clips: Annotated[
+        tuple[Name, ...],
+        Field(
+            description="clips and images in order: paths, https URLs or jobs, also unfinished ones; #t=FROM,TO "
+            "takes a part, or says how long an image is held"
+        ),
+        Written(form="CLIP..."),
+    ] = Field(min_length=1)
+    crossfade_s: Annotated[
+        Annotated[Number, Field(ge=0, le=10)],
+        Field(description="seconds for which one clip fades into the next"),
+        Written("crossfade", "SECONDS"),
+    ] = 0.0
+    aspect_ratio: Annotated[
+        str | None,
+        Field(description="aspect ratio, such as 9:16; default: the first clip's"),
+        Written("aspect"),
+    ] = Field(default=None, pattern=r"^[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}$")
+    resolution: Annotated[str | None, Field(description="such as 720p or 1080p; default: the first clip's")] = Field(
+        default=None, max_length=16
+    )
+    fps: Annotated[
+        Annotated[Number, Field(ge=1, le=120)] | None, Field(description="frames a second; default: the first clip's")
+    ] = None
+    fit: Annotated[Fit | None, Field(description="what to do when a clip's aspect ratio differs from the film's")] = (
+        None
+    )
+    focus: Annotated[
+        Annotated[list[Share], Field(min_length=2, max_length=2)] | None,
+        Field(description="the point that a crop keeps, 0 to 1 from the image's top left, such as 0.5,0.3"),
+        Written(form="X,Y"),
+    ] = None
+    loop: Annotated[bool, Field(description="make the film loop seamlessly", strict=True)] = False
+    speed: Annotated[
+        Annotated[Number, Field(ge=0.1, le=10)], Field(description="0.5 is slow motion, 2 is twice as fast")
+    ] = 1.0
+    upscaler: Annotated[
+        str | None,
+        Field(description="'local' (Lanczos), or a model that makes the finished film larger"),
+    ] = Field(default=None, min_length=1, max_length=200)
+    narration: Annotated[str | None, Field(description="words to speak, or a sound file")] = Field(
+        default=None, min_length=1, max_length=MOST_WORDS
+    )
+    music: Annotated[Name | None, Field(description="a sound file, played under everything")] = None
+    mute: Annotated[bool, Field(description="leave out the clips' own sound", strict=True)] = False
+    loudness: Annotated[
+        Annotated[Number, Field(ge=-40, le=-5)] | None,
+        Field(description="loudness in LUFS; default where there is sound: -16"),
+        Written(form="LUFS"),
+    ] = None
+    captions: Annotated[
+        tuple[Line, ...],
+        Field(description="lines FROM-TO TEXT, or one .srt or .vtt file", max_length=MOST_LINES),
+        Written("caption", "'FROM-TO TEXT'"),
+    ] = ()
+    titles: Annotated[
+        tuple[Line, ...],
+        Field(description="lines FROM-TO TEXT", max_length=MOST_LINES),
+        Written("title", "'FROM-TO TEXT'"),
+    ] = ()
+    format: Annotated[Format, Field(description="the file's format")] = "mp4"
+    codec: Annotated[
+        Codec, Field(description="of an mp4: hevc and av1 are smaller, and not every player knows them")
+    ] = "h264"
+    max_cost_usd: Annotated[
+        Usd | None, Field(description="US dollars that a paid upscaler may cost"), Written("max-cost")
+    ] = None
 
     @field_validator("clips")
     @classmethod
@@ -105,8 +161,9 @@ class FinishRequest(Part):
         """sha256 of the request, with each media name replaced by its content's hash where `inputs` has it. A job's
         clip goes by the job, which is the same before the clip is there and after. max_cost_usd is left out."""
         body = self.model_dump(mode="json", exclude={"max_cost_usd", "clips", "music"})
-        if self.codec == "h264":  # the digests of films that were made before there was a choice
-            del body["codec"]
+        for name in body.keys() - FIRST_VERSION:
+            if getattr(self, name) == FinishRequest.model_fields[name].get_default(call_default_factory=True):
+                del body[name]
         names = {place: MediaName.parse(text) for place, text in self.media().items()}
         if self.narration_file:
             del body["narration"]

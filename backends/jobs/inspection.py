@@ -15,12 +15,12 @@ from backends.jobs.context import Context
 from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
-from backends.jobs.order.inputs import told_of
+from backends.jobs.order.entries import told_of
 from backends.jobs.origin import of_job, of_open
 from backends.jobs.store.database import Row
 from backends.media.provenance import words
+from backends.media_name import MediaName
 from backends.provider.protocol import JsonObject
-from backends.request import MediaName
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def _origin(context: Context, one: _Named) -> list[str]:
 @contextmanager
 def _named(context: Context, name: MediaName, principal: str) -> Generator[_Named]:
     if name.kind == "path":
-        with context.inputs.opened(name.value) as opened:
+        with context.inputs.files.opened(name.value) as opened:
             yield _Named(opened.path, f"{name.value} {opened.changed_ns}", None, opened.note, name.value)
         return
-    entry = context.inputs.job_entry(name, principal, keep="look" if name.part == "clip" else "copy")
+    entry = context.inputs.clips.entry(name, principal, keep="look" if name.part == "clip" else "copy")
     if "path" not in entry:
         raise VideoError("asset", f"job {name.value} is not finished yet", next=Next("wait_for_job"))
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None

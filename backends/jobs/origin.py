@@ -20,7 +20,7 @@ from backends.jobs.files.signed import given_out, record_of
 from backends.jobs.store.database import Row, Store
 from backends.media.hashing import sha256_now
 from backends.media.provenance import ROOT, words
-from backends.request import MediaName
+from backends.media_name import MediaName
 
 CHANGED = "file.changed"
 """The fault of a clip of ours whose bytes are not those that were signed here."""
@@ -68,7 +68,7 @@ def of_job(context: Context, row: Row) -> Origin:
 
 
 def _of_file(context: Context, text: str) -> Origin:
-    with context.inputs.opened(text) as opened:
+    with context.inputs.files.opened(text) as opened:
         found = of_open(context, opened.path, text)
         return replace(found, text=f"{found.text}\n{opened.note}") if opened.note else found
 
@@ -79,7 +79,7 @@ def of_open(context: Context, path: Path, text: str) -> Origin:
         sidecar = None
         with suppress(VideoError):
             beside = str(Path(text).with_suffix(".c2pa"))
-            sidecar = stack.enter_context(context.inputs.opened(beside)).path
+            sidecar = stack.enter_context(context.inputs.files.opened(beside)).path
         found = _read(context, path, sidecar)
         job = _signer_of(context.store, str(found.get("manifest") or ""))
         if job is not None:
@@ -124,7 +124,7 @@ def _changed(found: dict[str, Any]) -> dict[str, Any]:
 def _published_there(context: Context, text: str) -> str:
     """What to tell of a file without a manifest that lies where a signed clip was put; "" for any other."""
     with suppress(VideoError):
-        path = context.inputs.checked_path(text)
+        path = context.inputs.files.checked_path(text)
         names = (str(path), context.artifacts.places.outside(path))  # as earlier versions wrote it, and as it is now
         row = context.store.row(
             "SELECT id, result FROM jobs WHERE state = 'succeeded' AND (instr(result, ?) OR instr(result, ?)) "

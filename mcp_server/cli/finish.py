@@ -5,92 +5,76 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from backends.edit import vocabulary
+from backends.edit.request import FinishRequest, build_finish
 from backends.errors import VideoError
-from backends.request import Fit
-from backends.terms import Terms
+from backends.terms import Terms, build_terms
+from backends.vocabulary import Argument
 from mcp_server.cli import opening, show
 from mcp_server.cli.follow import follow
+from mcp_server.cli.options import key, meanings, taking
 from mcp_server.cli.outcome import is_free, leave, price, priced, started, tell
-from mcp_server.cli.request_options import point
 
 if TYPE_CHECKING:
-    from backends.edit.request import FinishRequest
     from backends.jobs.views import Job
     from backends.studio import Quote
 
-SUFFIXES = ("mp4", "webm", "gif", "webp", "mov")
+OWN = ("max_cost_usd",)
+SUFFIXES: tuple[str, ...] = vocabulary.asked()["format"].choices
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a person asked for. fields: by the names of a film's vocabulary; left out = not there."""
+
+    fields: Mapping[str, object]
+    terms: Terms
+
+
+def offered() -> list[Argument]:
+    """What is to be made. The command has an option of its own for the money, and the suffix of --out says the format
+    too, so that none is assumed."""
+    named = vocabulary.asked()
+    return [replace(one, default=None) if name == "format" else one for name, one in named.items() if name not in OWN]
+
+
+def given_by(values: dict[str, Any]) -> Given:
+    """What the options mean; they are taken out of `values`."""
+    fields = meanings(offered(), values)
+    named = {one.name: values.pop(key(one)) for one in vocabulary.terms().values()}
+    return Given(fields, build_terms(**named))
+
+
+def takes_film(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each argument of a film: it gets their meaning as its first argument, `given`."""
+    return taking(command, [*offered(), *vocabulary.terms().values()], given_by)
+
+
+@takes_film
 def finish(
-    clips: Annotated[
-        list[str], typer.Argument(metavar="CLIP...", help="Files, jobs, stills; #t=FROM,TO takes a part.")
-    ],
+    given: Given,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Copy the film there too; its suffix says the format.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --out.")] = False,
-    crossfade: Annotated[float, typer.Option(metavar="SECONDS", help="How long one clip runs into the next.")] = 0.0,
-    aspect: Annotated[str | None, typer.Option(help="Aspect ratio, as 9:16.")] = None,
-    resolution: Annotated[str | None, typer.Option(help="As 720p or 1080p.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
-    fit: Annotated[Fit | None, typer.Option(help="A clip of another shape than the film.")] = None,
-    focus: Annotated[str | None, typer.Option(metavar="X,Y", help="What a crop is made around, as 0.5,0.3.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
-    speed: Annotated[float, typer.Option(help="0.5 is slow motion, 2 is twice as fast.")] = 1.0,
-    upscaler: Annotated[
-        str | None, typer.Option(help="local (Lanczos), or a model that makes the film larger.")
-    ] = None,
-    max_cost: Annotated[float, typer.Option(help="US dollars that such a model may cost.")] = 0.0,
-    narration: Annotated[str | None, typer.Option(help="Words to speak, or a sound file.")] = None,
-    music: Annotated[str | None, typer.Option(help="A sound file, under everything.")] = None,
-    mute: Annotated[bool, typer.Option("--mute", help="Leave out the clips' own sound.")] = False,
-    loudness: Annotated[float | None, typer.Option(metavar="LUFS", help="Left out: -16.")] = None,
-    caption: Annotated[
-        list[str] | None, typer.Option(metavar="'FROM-TO TEXT'", help="Repeat; or one .srt or .vtt file.")
-    ] = None,
-    title: Annotated[list[str] | None, typer.Option(metavar="'FROM-TO TEXT'", help="Repeat.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(SUFFIXES)}.")] = None,
-    codec: Annotated[str | None, typer.Option(help="Of an mp4: h264, hevc or av1.")] = None,
-    take: Annotated[int, typer.Option(min=1, max=99, help="2, 3 ...: make it once more.")] = 1,
-    label: Annotated[str, typer.Option(help="Names the file.")] = "",
-    request_key: Annotated[str | None, typer.Option(help="Your own name for this very job.")] = None,
+    max_cost: Annotated[float, typer.Option(help="US dollars that a paid upscaler may cost.")] = 0.0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to that model's price; do not ask.")] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start and leave.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the job and return at once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Make one film of clips and stills: cut, reframe, loop, sound, words, export. Free; Ctrl-C stops no job."""
-    from backends.edit.request import build_finish
-
+    """Make one film of clips and images: cut, reframe, loop, sound, words, export. Free; Ctrl-C stops no job."""
     with opening.failures(as_json):
-        film = build_finish(
-            clips=clips,
-            crossfade_s=crossfade,
-            aspect_ratio=aspect,
-            resolution=resolution,
-            fps=fps,
-            fit=fit,
-            focus=point("focus", focus) if focus else None,
-            loop=loop,
-            speed=speed,
-            upscaler=upscaler,
-            max_cost_usd=max_cost,
-            narration=narration,
-            music=music,
-            mute=mute,
-            loudness=loudness,
-            captions=caption,
-            titles=title,
-            format=chosen_format(out, format_),
-            codec=codec,
-        )
+        format_ = chosen_format(out, cast("str | None", given.fields.get("format")))
+        film = build_finish(**{**given.fields, "format": format_, "max_cost_usd": max_cost})
         check_out(out, force, no_wait=no_wait)
-    terms = Terms(take=take, label=label, request_key=request_key)
-    raise typer.Exit(_made(film, out, terms, yes, no_wait, as_json))
+    raise typer.Exit(_made(film, out, given.terms, yes, no_wait, as_json))
 
 
 def _made(film: FinishRequest, out: Path | None, terms: Terms, yes: bool, no_wait: bool, as_json: bool) -> int:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import json
-import re
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_type_hints
-
-import typer
+from typing import Any, cast
 
 from backends import vocabulary
 from backends.errors import VideoError, listing
-from backends.request import TASKS, VideoRequest, refuse
+from backends.problems import refuse
+from backends.request import TASKS, VideoRequest
 from backends.terms import CHOOSING, DEFAULT_TERMS, Terms, build_terms
-from backends.vocabulary import Argument, Kind
+from backends.vocabulary import Argument
+from mcp_server.cli.options import key, meanings, taking
 
 TOGETHER = "max_cost_usd"
 """Each command's own option: for one clip, or for all of them together."""
-BARE = "prompt"
-"""The one argument that is written without its option."""
 
 
 @dataclass(frozen=True)
@@ -68,170 +61,27 @@ class Given:
             raise
 
 
-def keyframe(text: str) -> dict[str, object]:
-    """PATH[@s][+s]: a still, the second at which the clip shows it, and for how many it stands. Or the tools' object as
-    JSON, with a camera of its own."""
-    if text.startswith("{") and not Path(text).exists():
-        value = from_json("frame", text)
-        if not isinstance(value, dict):
-            raise VideoError("invalid_request", f"frame: not an object: {text[:60]!r}")
-        return cast("dict[str, object]", value)
-    number = r"[0-9]+(?:\.[0-9]+)?"
-    shape = re.fullmatch(rf"(.+?)(?:@({number}))?(?:\+({number}))?", text)
-    if shape is None or Path(text).expanduser().exists():
-        return {"image": text}
-    frame: dict[str, object] = {"image": shape[1]}
-    return frame | {name: float(shape[n]) for n, name in ((2, "at_s"), (3, "hold_s")) if shape[n] is not None}
-
-
-def point(name: str, text: str) -> list[float]:
-    """X,Y: both 0 to 1."""
-    parts = text.split(",")
-    try:
-        found = [float(part) for part in parts]
-    except ValueError:
-        found = list[float]()
-    if len(found) != 2:
-        raise VideoError("invalid_request", f"{name} {text[:40]!r} is not X,Y: write for example 0.5,0.3")
-    return found
-
-
-def from_json(name: str, text: str) -> object:
-    """The value of an option that is written as JSON."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise VideoError("invalid_request", f"{name}: not JSON ({error}): {text[:60]!r}") from None
-
-
-def regions(name: str, texts: list[str]) -> list[object]:
-    """Each a region as JSON, or a list of them."""
-    found: list[object] = []
-    for text in texts:
-        value = from_json(name, text)
-        found += cast("list[object]", value) if isinstance(value, list) else [value]
-    return found
-
-
-def provider_options(texts: list[str]) -> dict[str, object]:
-    """--option NAME=VALUE: the value as JSON where it is JSON, else as text."""
-    found: dict[str, object] = {}
-    for text in texts:
-        name, sep, value = text.partition("=")
-        if not sep or not name:
-            raise VideoError("invalid_request", f"option {text[:60]!r} is not NAME=VALUE")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found
-
-
-HINTS: Mapping[Kind, object] = {
-    "text": str | None,
-    "number": float | None,
-    "whole": int | None,
-    "point": str | None,
-    **dict.fromkeys(("list", "frames", "regions", "options"), list[str] | None),
-}
-"""How an option of each kind is given. A flag, and a choice of words, have their own."""
-
-
-def meaning(argument: Argument, given: Any) -> object:
-    """What an option means; None for one that was left out. VideoError where it is not written as it must be."""
-    if given is None or given in ([], ""):
-        return None
-    match argument.kind:
-        case "frames":
-            return [keyframe(text) for text in given]
-        case "regions":
-            return regions(argument.name, given)
-        case "options":
-            return provider_options(given)
-        case "point":
-            return point(argument.name, given)
-        case "flag":
-            return given or (None if argument.default is False else False)
-        case _:
-            return given
-
-
 def offered() -> list[Argument]:
     """What is to be made, in the order of the help text: the words, the model, the task, then all else."""
     known = dict(vocabulary.asked())
-    first = [known.pop(BARE), known.pop("model"), vocabulary.task()]
+    first = [known.pop("prompt"), known.pop("model"), vocabulary.task()]
     return [*first, *(one for one in known.values() if one.name != TOGETHER)]
 
 
 def given_by(values: dict[str, Any]) -> Given:
     """What a command's options mean; they are taken out of `values`."""
-    fields = {one.name: meaning(one, values.pop(_key(one))) for one in offered()}
-    task = cast("str | None", fields.pop("task"))
-    named = {one.name: values.pop(_key(one)) for one in vocabulary.terms().values() if _key(one) in values}
-    terms = build_terms(**named)
-    return Given({name: value for name, value in fields.items() if value is not None}, task, terms)
-
-
-def _key(argument: Argument) -> str:
-    """The name under which typer hands an option on."""
-    return argument.option.replace("-", "_")
-
-
-def _parameter(argument: Argument) -> inspect.Parameter:
-    about = f"{argument.about[:1].upper()}{argument.about[1:]}"
-    hint = _hint(argument)
-    if argument.kind in ("list", "frames", "regions", "options"):
-        about = f"{about}; repeatable"
-    if argument.name == BARE:
-        said = typer.Argument(help=f"{about}.")
-    else:
-        names = [f"--{argument.option}"]
-        if argument.kind == "flag" and argument.default is None:
-            names = [f"--{argument.option}/--no-{argument.option}"]
-        said = typer.Option(*names, help=f"{about}.", metavar=argument.written.form or None)
-    default = argument.default if argument.kind == "choice" or argument.name == BARE else None
-    if argument.default is False:
-        default = False
-    return inspect.Parameter(
-        _key(argument), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, said]
-    )
-
-
-def _hint(argument: Argument) -> Any:
-    if argument.kind == "choice":
-        words: Any = Literal[argument.choices]  # pyright: ignore[reportInvalidTypeForm]  as data
-        return words if argument.default else words | None
-    if argument.kind == "flag":
-        return bool if argument.default is False else bool | None
-    return HINTS[argument.kind]
+    fields = meanings(offered(), values)
+    task = cast("str | None", fields.pop("task", None))
+    named = {one.name: values.pop(key(one)) for one in vocabulary.terms().values() if key(one) in values}
+    return Given(fields, task, build_terms(**named))
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say what is to be made, and how a model is chosen for it: it gets their meaning
     as its first argument, `given`."""
-    return _takes(command, [vocabulary.terms()[name] for name in CHOOSING])
+    return taking(command, [*offered(), *(vocabulary.terms()[name] for name in CHOOSING)], given_by)
 
 
 def takes_order(command: Callable[..., None]) -> Callable[..., None]:
     """The same with all terms of an order."""
-    return _takes(command, vocabulary.terms().values())
-
-
-def _takes(command: Callable[..., None], terms: Iterable[Argument]) -> Callable[..., None]:
-    shared = [_parameter(one) for one in (*offered(), *terms)]
-    own = [one for name, one in inspect.signature(command).parameters.items() if name != "given"]
-
-    @functools.wraps(command)
-    def wrapper(**values: Any) -> None:
-        from mcp_server.cli.opening import failures
-
-        with failures(bool(values.get("as_json"))):
-            given = given_by(values)
-        command(given, **values)
-
-    hints = get_type_hints(command, include_extras=True)
-    kept = [one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    parameters = [*shared, *kept]
-    wrapper.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
-    wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
-    return wrapper
+    return taking(command, [*offered(), *vocabulary.terms().values()], given_by)

@@ -16,7 +16,7 @@ from pathlib import Path
 from backends import vocabulary
 from backends.errors import VideoError
 from backends.vocabulary import Argument, Kind
-from mcp_server.cli.request_options import provider_options
+from mcp_server.cli.options import provider_options
 
 CONTINUE = "continue"
 """The column that no request holds: whether a shot goes on from the one before."""

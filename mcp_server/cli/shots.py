@@ -11,7 +11,8 @@ from backends import vocabulary
 from backends.errors import VideoError
 from backends.terms import Terms, build_terms
 from mcp_server.cli import shot_table
-from mcp_server.cli.request_options import Given, keyframe
+from mcp_server.cli.options import keyframe
+from mcp_server.cli.request_options import Given
 from mcp_server.cli.shot_table import Cells
 
 if TYPE_CHECKING:

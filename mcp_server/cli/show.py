@@ -16,6 +16,7 @@ import typer
 from pydantic import BaseModel
 
 from backends import plain, vocabulary
+from backends.edit import vocabulary as film
 from backends.errors import VideoError, listing
 
 SHOWS = {
@@ -29,18 +30,10 @@ SHOWS = {
 
 _REQUESTED = {one.name: f"--{one.option}" for one in (*vocabulary.asked().values(), *vocabulary.terms().values())}
 OPTIONS = {
+    **{one.name: f"--{one.option}" for one in film.asked().values()},
     **_REQUESTED,
     "frames[0].image": _REQUESTED["image"],
     "source_clip": _REQUESTED["clip"],
-    "crossfade_s": "--crossfade",
-    "captions": "--caption",
-    "titles": "--title",
-    "narration": "--narration",
-    "music": "--music",
-    "loudness": "--loudness",
-    "speed": "--speed",
-    "upscaler": "--upscaler",
-    "format": "--format",
 }
 """The options that ask for a request's fields, and for a film's own."""
 

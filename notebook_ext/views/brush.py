@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from backends.errors import VideoError
-from backends.request import DIRECTIONS, MotionRegion, Number, problems_of
+from backends.problems import problems_of
+from backends.regions import DIRECTIONS, MotionRegion
 from backends.studio import Studio
+from backends.values import Number
 from notebook_ext import saved
 from notebook_ext.controls import Control, control
 from notebook_ext.kept import Kept, file_digest, kept

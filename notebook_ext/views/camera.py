@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
+from backends.camera import CameraMove
 from backends.catalog.rules.check import check
 from backends.catalog.rules.controls import judge_camera
 from backends.catalog.rules.fitting import Fitting
 from backends.errors import VideoError
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
-from backends.request import CameraMove, Fit, Number, build_request, problems_of
+from backends.problems import problems_of
+from backends.request import Fit, build_request
+from backends.values import Number
 from notebook_ext import saved
 from notebook_ext.camera_rows import Setting, crop_of, for_page, moves_of, rows_of
 from notebook_ext.controls import control

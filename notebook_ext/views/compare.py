@@ -16,7 +16,7 @@ from pydantic import Field
 from backends.catalog.price import money
 from backends.errors import VideoError
 from backends.jobs.views import Job as JobView
-from backends.request import JOB_ID_PATTERN
+from backends.media_name import JOB_ID_PATTERN
 from notebook_ext import saved
 from notebook_ext.delivery import Delivers
 from notebook_ext.job import Job

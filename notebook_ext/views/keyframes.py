@@ -19,8 +19,9 @@ from backends.catalog.rules.checked import Checked
 from backends.catalog.schema.span import number_text
 from backends.errors import VideoError
 from backends.facts import MediaFacts
-from backends.request import MAX_DURATION_S, MAX_PROMPT, Frame, Number, Role, VideoRequest
+from backends.request import MAX_PROMPT, Frame, Role, VideoRequest
 from backends.studio import Studio
+from backends.values import MAX_DURATION_S, Number
 from notebook_ext import saved
 from notebook_ext.controls import Control, control
 from notebook_ext.kept import Kept, file_digest, kept

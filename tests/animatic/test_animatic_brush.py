@@ -14,7 +14,7 @@ from backends.animatic.still import still_take
 from backends.errors import VideoError
 from backends.media.fit import fit_image
 from backends.media.images import load_image
-from backends.request import DIRECTIONS, MotionRegion
+from backends.regions import DIRECTIONS, MotionRegion
 from tests.animatic.filming import WIDE, Picture, film, flow, prepared, save
 from tests.samples import photo
 

@@ -14,8 +14,8 @@ from backends.animatic.camera import CameraPath
 from backends.animatic.drift import from_json, logarithm, moved, to_json, velocity
 from backends.animatic.lens import Overscan, homography, inverse, project, rim, shoot, to_pixels
 from backends.animatic.stage import camera_matrices
+from backends.camera import CAMERA_MOVES, CameraMove
 from backends.errors import VideoError
-from backends.request import CAMERA_MOVES, CameraMove
 
 ASPECT = 16 / 9
 MOVES = [move for move in CAMERA_MOVES if move != "static"]

@@ -16,7 +16,7 @@ from backends.animatic.engine import Animatic
 from backends.errors import VideoError
 from backends.media.frames import decode
 from backends.provider.registry import registered
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 from tests.animatic.filming import film, prepared
 from tests.patience import patient
 from tests.samples import photo

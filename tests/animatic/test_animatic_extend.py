@@ -16,9 +16,10 @@ from backends.animatic.drift import moved, velocity
 from backends.animatic.extend import extend_take
 from backends.animatic.lens import homography, project, rim
 from backends.animatic.onward import Onward
+from backends.camera import CameraMove
 from backends.errors import VideoError
 from backends.media.probe import probe_clip
-from backends.request import CameraMove, MotionRegion
+from backends.regions import MotionRegion
 from tests.animatic.filming import Film, film, flow, growth, prepared, psnr
 from tests.samples import bunny, photo, write_clip
 

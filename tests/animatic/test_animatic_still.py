@@ -14,7 +14,7 @@ from backends.media.fit import fit_image
 from backends.media.images import load_image
 from backends.media.measure import measure
 from backends.media.probe import probe_clip
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 from tests.animatic.filming import WIDE, Picture, film, flow, prepared, save
 from tests.samples import photo
 

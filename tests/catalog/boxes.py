@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from backends.camera import CAMERA_MOVES
 from backends.catalog.schema.row import Mode, Row
 from backends.catalog.schema.span import Size
 from backends.facts import MediaFacts
-from backends.request import CAMERA_MOVES, Task, VideoRequest, build_request
+from backends.request import Task, VideoRequest, build_request
 
 FROM_CLIP = ("extend", "edit", "upscale")
 

@@ -178,7 +178,7 @@ def test_a_label_is_one_line_of_plain_text(shell: Make) -> None:
 )
 def test_changes_are_told_as_the_options_that_ask_for_them(changes: dict[str, object], options: str) -> None:
     assert show.as_options(changes) == options
-    from mcp_server.cli.request_options import keyframe, point
+    from mcp_server.cli.options import keyframe, point
 
     words = shlex.split(options)
     for option, text in zip(words[::2], words[1::2], strict=True):

@@ -51,6 +51,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "tuning": settings.tuning,
     "commands": commands.page,
     "request": api.request,
+    "film": api.film,
     "terms": api.terms,
     "studio": api.studio,
     "layers": layout.layers,

@@ -1,4 +1,4 @@
-"""The tables of docs/python-api.md: the public methods of Studio and the fields of a request, from the code."""
+"""The tables of docs/python-api.md: the public methods of Studio, the fields of a request and a film, from the code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from backends.request import CameraMove, Frame, Lora, MotionRegion, Reference, VideoRequest
+from backends.camera import CameraMove
+from backends.edit.request import FinishRequest
+from backends.regions import MotionRegion
+from backends.request import Frame, Lora, Reference, VideoRequest
 from backends.studio import Studio
 from backends.terms import Terms
 
@@ -75,6 +78,11 @@ def _text(docstring: str) -> str:
 def request() -> str:
     """The fields of a request."""
     return _fields(VideoRequest)
+
+
+def film() -> str:
+    """The fields of a film."""
+    return _fields(FinishRequest)
 
 
 def terms() -> str:

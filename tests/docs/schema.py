@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from backends.request import CAMERA_MOVES
+from backends.camera import CAMERA_MOVES
 from tests.docs import keys
 from tests.docs.keys import Section
 

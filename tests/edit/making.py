@@ -21,8 +21,8 @@ from backends.media.images import check_image
 from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, sniff
 from backends.media.probe import probe_clip
 from backends.media.sound import Samples
+from backends.media_name import MediaName
 from backends.provider.protocol import Asset, Output
-from backends.request import MediaName
 
 SIZE = (96, 64)
 

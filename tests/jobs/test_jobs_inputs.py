@@ -18,7 +18,8 @@ from PIL import Image
 
 from backends.errors import VideoError
 from backends.jobs.files.held import copied
-from backends.jobs.order.inputs import Inputs, Keep, Resolved, told_of
+from backends.jobs.order.entries import Keep, Resolved, told_of
+from backends.jobs.order.inputs import Inputs
 from backends.jobs.order.order import Order
 from backends.jobs.order.place import Orders
 from backends.media.frames import decode
@@ -88,7 +89,7 @@ def test_the_open_file_is_what_is_decoded(station: Station, studio: Studio) -> N
     """Whatever its name leads to by then."""
     outside = picture(station.root.parent / "outside" / "secret.png", RED)
     inside = picture(station.root / "swap.png")
-    with studio.context.inputs.opened("swap.png") as opened:
+    with studio.context.inputs.files.opened("swap.png") as opened:
         inside.unlink()
         inside.symlink_to(outside)
         sheet = station.root / "sheet.jpg"

@@ -14,7 +14,7 @@ from backends.media.encode import ClipWriter
 from backends.media.fit import fit_image, resize, whole_window
 from backends.media.images import load_image
 from backends.media.measure import Measures, measure
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 from tests.animatic.filming import Picture, film, prepared
 from tests.samples import bunny, made, photo, write_clip
 

@@ -16,7 +16,7 @@ from PIL import Image
 from backends.animatic import brush as engine
 from backends.errors import VideoError
 from backends.media.images import load_mask
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 from notebook_ext.client import NotebookStudio
 from notebook_ext.views.brush import FULL, Brush, brush
 from tests.notebook_ext.desk import Desk, Refused, notebook_studio
@@ -79,7 +79,7 @@ def test_a_painted_mask_is_a_png_of_the_same_pixels_in_the_notebooks_folder(
     share = load_mask(path)
     assert share.shape == (HIGH, WIDE) and share[100:200, 150:300].min() == 1 and share.sum() == 150 * 100
     assert painted.motion == (found,) and len(list(path.parent.iterdir())) == 1
-    assert studio.inner.context.inputs.checked_path(found.mask) == path.resolve()  # and a request may use it
+    assert studio.inner.context.inputs.files.checked_path(found.mask) == path.resolve()  # and a request may use it
 
 
 def test_a_shape_that_has_not_changed_is_not_sent_again(painted: Brush) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, expect
 from backends.media.fit import fit_image
 from backends.media.frames import decode
 from backends.media.images import load_image, load_mask
-from backends.request import MotionRegion
+from backends.regions import MotionRegion
 from notebook_ext.client import NotebookStudio
 from notebook_ext.views.brush import Brush, brush
 from tests.animatic.filming import flow

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from backends.camera import CAMERA_MOVES, CameraMove
 from backends.errors import VideoError
-from backends.request import CAMERA_MOVES, CameraMove
 from backends.settings import Settings
 from notebook_ext import kernel
 from notebook_ext.camera_rows import PAIRS, crop_of, for_page, moves_of, rows_of

@@ -14,7 +14,7 @@ from backends.animatic.camera import CameraPath
 from backends.animatic.lens import Matrix, Overscan, inverse, project, rim
 from backends.animatic.stage import camera_matrices
 from backends.animatic.still import still_take
-from backends.request import CAMERA_MOVES, CameraMove
+from backends.camera import CAMERA_MOVES, CameraMove
 from notebook_ext.camera_rows import PAIRS, crop_of
 from tests.animatic.filming import prepared
 from tests.notebook_ext.browser import Look

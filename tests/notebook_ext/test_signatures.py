@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
 import notebook_ext
 from backends import vocabulary
 from backends.request import VideoRequest
-from notebook_ext.asking import Options
+from notebook_ext.asking import FilmOptions, Options
 from notebook_ext.client import NotebookStudio
 from notebook_ext.completing import completions, keywords
 from notebook_ext.signatures import EXAMPLES, VERBS
@@ -27,6 +28,17 @@ def test_a_starting_call_shows_every_option_with_its_default_and_range(verb: str
     assert "US dollars" in work.__doc__ and "0 or more, below 4294967296" in work.__doc__
 
 
+def test_finish_clip_shows_every_option_of_a_film() -> None:
+    work: Any = NotebookStudio.finish_clip
+    shown = inspect.signature(work).parameters
+    assert list(shown) == ["self", "clips", *FilmOptions.__annotations__]
+    assert (shown["codec"].default, shown["max_cost_usd"].default, shown["mute"].default) == ("h264", 0, False)
+    assert (
+        "    speed: 0.5 is slow motion, 2 is twice as fast; 0.1 or more, at most 10; 1.0 when left out" in work.__doc__
+    )
+    assert "h264, hevc or av1" in work.__doc__ and EXAMPLES["finish_clip"] in work.__doc__
+
+
 def test_every_field_of_a_request_is_an_option() -> None:
     by_other_names = {"task", "prompt", "frames", "source_clip"}
     assert set(VideoRequest.model_fields) - by_other_names == set(Options.__annotations__) - set(vocabulary.terms())
@@ -42,6 +54,7 @@ def test_every_field_of_a_request_is_an_option() -> None:
         ("f(fit='b", "b", ["blur"]),
         ("%%video --seconds 5 --max", "--max", ["--max-cost"]),
         ("%video --prefer fas", "fas", ["fastest"]),
+        ('f(codec="he', "he", ["hevc"]),
         ("title = 'ab", "ab", []),
         ("x = 1", "", []),
     ],
@@ -58,6 +71,7 @@ def test_tab_offers_the_legal_words(line: str, written: str, some: list[str]) ->
         ("studio.image_to_video(\n    still,\n    mot", "mot", ["motion="]),
         ("studio.extend_clip(clip, ad", "ad", ["add_s="]),
         ("studio.extend_clip(clip, dur", "dur", []),
+        ("studio.finish_clip(a, c", "c", ["clips=", "crossfade_s=", "captions=", "codec="]),
         ("studio.generate_video('x'); dur", "", []),
         ("f(dur", "", []),
     ],

@@ -15,6 +15,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from backends import errors
+from backends.camera import CameraMove
 from backends.catalog.price import estimate
 from backends.catalog.rules import controls, fitting, media, shape
 from backends.catalog.rules.checked import Checked
@@ -24,7 +25,7 @@ from backends.catalog.rules.wishes import given_up
 from backends.catalog.schema.row import Mode, Row
 from backends.errors import VideoError, listing
 from backends.facts import MediaFacts
-from backends.request import CameraMove, Frame, Lora, Reference, VideoRequest
+from backends.request import Frame, Lora, Reference, VideoRequest
 
 JUDGES = (
     media.judge_source,

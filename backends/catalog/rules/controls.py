@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from backends.camera import CAMERA_MOVES, CameraMove
 from backends.catalog.rules.fitting import Fitting, judge_prompt_length
 from backends.catalog.rules.wishes import meant
 from backends.catalog.rules.words import same_word
 from backends.catalog.schema.span import Option, number_text
-from backends.request import CAMERA_MOVES, CameraMove, MotionRegion
+from backends.regions import MotionRegion
 
 
 def judge_style(fit: Fitting) -> None:

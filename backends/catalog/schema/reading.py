@@ -12,11 +12,12 @@ import re
 from collections.abc import Mapping
 from typing import cast, get_args
 
+from backends.camera import CAMERA_MOVES
 from backends.catalog.schema.row import Audio, Engine, LifeState, Limits, LoopHow, Mode, Row, Source, Typical, Where
 from backends.catalog.schema.span import Camera, CameraHow, FrameRule, Option, ReferenceRule, Size, SourceRule, Span
 from backends.catalog.schema.table import Table
 from backends.catalog.schema.tariff import UNKNOWN_PRICE, Price, Rate, Surcharge, Unit
-from backends.request import CAMERA_MOVES, TASKS
+from backends.request import TASKS
 
 RATIO = re.compile(r"[1-9][0-9]{0,3}(\.[0-9]+)?:[1-9][0-9]{0,3}")
 PIXELS = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")

@@ -18,7 +18,7 @@ from backends.facts import MediaFacts
 from backends.jobs import records
 from backends.jobs.money import ledger
 from backends.jobs.order import legal
-from backends.jobs.order.inputs import Resolved, is_pending
+from backends.jobs.order.entries import Resolved, is_pending
 from backends.jobs.records import NewJob
 from backends.provider.protocol import JsonObject
 from backends.provider.registry import registered

@@ -19,14 +19,16 @@ from backends.edit.request import FinishRequest
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.jobs import records
-from backends.jobs.order.inputs import Inputs, Keep, Resolved
+from backends.jobs.order.entries import Keep, Resolved
+from backends.jobs.order.inputs import Inputs
 from backends.jobs.order.order import Order, key_of_take
 from backends.jobs.records import NewJob
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Store
+from backends.media_name import MediaName
 from backends.provider.protocol import Prepared
 from backends.provider.registry import registered
-from backends.request import MediaName, VideoRequest
+from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
 EDITOR = "edit"

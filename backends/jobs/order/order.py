@@ -15,7 +15,8 @@ from typing import Any, Self
 
 from backends.catalog.rules.tags import check_tags
 from backends.facts import MediaFacts
-from backends.jobs.order.inputs import Inputs, Keep, Resolved
+from backends.jobs.order.entries import Keep, Resolved
+from backends.jobs.order.inputs import Inputs
 from backends.jobs.store.database import Row
 from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms

@@ -23,16 +23,17 @@ from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files, made_of
 from backends.jobs.order.cut import Cut, cut_job, going_on, promise_of_film, upscaled
-from backends.jobs.order.inputs import BlobGone, Keep, Resolved, check_there
+from backends.jobs.order.entries import BlobGone, Keep, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
 from backends.jobs.records import NewJob
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
+from backends.media_name import MediaName
 from backends.plain import one_line, quoted
 from backends.provider.protocol import Access
 from backends.provider.registry import registered
-from backends.request import MediaName, VideoRequest
+from backends.request import VideoRequest
 
 PREVIS = "PREVIS is in it: clips that no generative model made"
 """What is told of a film of previsualisations."""
@@ -99,7 +100,7 @@ class Orders:
     def _promise_of(self, row: Row) -> MediaFacts | None:
         """What the clip of a job that is there is, or will be."""
         try:
-            return self.context.inputs.promise(row["id"], self.principal)
+            return self.context.inputs.clips.promise(row["id"], self.principal)
         except VideoError:  # it has failed, or its file is gone: whoever uses it is told then
             return None
 

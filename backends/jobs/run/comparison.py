@@ -17,7 +17,7 @@ from backends.catalog.schema.row import Row as ModelRow
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.jobs.order import legal
-from backends.jobs.order.inputs import source_seconds
+from backends.jobs.order.entries import source_seconds
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
 from backends.provider.protocol import JsonObject, Prepared

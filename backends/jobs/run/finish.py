@@ -13,7 +13,7 @@ from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.money import settle
-from backends.jobs.order.inputs import remember
+from backends.jobs.order.entries import remember
 from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
 from backends.jobs.run.leaving import leave, remember_copy

@@ -15,7 +15,8 @@ from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.places import inputs_to_row
 from backends.jobs.money import ledger
 from backends.jobs.order import legal, lora_files, made_of
-from backends.jobs.order.inputs import MAX_INPUT, BlobGone, assets_of, check_there, is_pending, told_of
+from backends.jobs.order.entries import BlobGone, assets_of, check_there, is_pending, told_of
+from backends.jobs.order.input_files import MAX_INPUT
 from backends.jobs.records import Hold
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, to_json

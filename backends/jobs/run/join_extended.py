@@ -14,7 +14,7 @@ from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.jobs.context import Context
 from backends.jobs.order.chain import JOINER
-from backends.jobs.order.inputs import assets_of
+from backends.jobs.order.entries import assets_of
 from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row

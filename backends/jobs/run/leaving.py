@@ -26,7 +26,7 @@ from backends.jobs.files.artifacts import disk_errors, fsync_folder
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.private import private_folder
 from backends.jobs.files.signed import copy_of, given_out, record_of, unsigned
-from backends.jobs.order.inputs import remember
+from backends.jobs.order.entries import remember
 from backends.jobs.run import sources
 from backends.jobs.store.database import Row, Transaction
 from backends.media.hashing import is_intact, sha256_now
