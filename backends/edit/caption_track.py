@@ -21,6 +21,7 @@ from backends.edit.cues import Cue
 from backends.errors import VideoError
 from backends.media.boxes import missing_bytes
 from backends.media.diskspace import disk_full, is_full
+from backends.media.rates import movie_clock
 
 CLOCK = Fraction(1, 1000)
 STYLE = b"""[Script Info]
@@ -58,24 +59,32 @@ def add(clip: Path, cues: Sequence[Cue]) -> None:
 
 def _write(clip: Path, cues: Sequence[Cue], made: Path) -> None:
     container = clip.suffix.removeprefix(".")
-    with (
-        av.open(f"file:{clip.absolute()}", "r", format=container) as source,
-        av.open(f"file:{made.absolute()}", "w", format=container, options={"movflags": "+faststart"}) as output,
-    ):
-        copies = {stream.index: output.add_stream_from_template(stream) for stream in _media(source)}
-        words = _track(output)
-        waiting = list(cues)
-        for packet in source.demux(*_media(source)):
-            if packet.dts is None:
-                continue
-            while waiting and waiting[0].from_s <= packet.dts * packet.time_base:
-                output.mux(_packet(waiting.pop(0), words))
-            packet.stream = copies[packet.stream.index]
-            output.mux(packet)
-        for cue in waiting:
-            output.mux(_packet(cue, words))
+    with av.open(f"file:{clip.absolute()}", "r", format=container) as source:
+        options = {"movflags": "+faststart", "movie_timescale": str(_clock(source))}
+        with av.open(f"file:{made.absolute()}", "w", format=container, options=options) as output:
+            _fill(source, cues, output)
     with made.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _clock(source: InputContainer) -> int:
+    rate = source.streams.video[0].average_rate
+    return movie_clock(Fraction(rate)) if rate else CLOCK.denominator
+
+
+def _fill(source: InputContainer, cues: Sequence[Cue], output: OutputContainer) -> None:
+    copies = {stream.index: output.add_stream_from_template(stream) for stream in _media(source)}
+    words = _track(output)
+    waiting = list(cues)
+    for packet in source.demux(*_media(source)):
+        if packet.dts is None:
+            continue
+        while waiting and waiting[0].from_s <= packet.dts * packet.time_base:
+            output.mux(_packet(waiting.pop(0), words))
+        packet.stream = copies[packet.stream.index]
+        output.mux(packet)
+    for cue in waiting:
+        output.mux(_packet(cue, words))
 
 
 def _media(source: InputContainer) -> Iterator[Stream]:

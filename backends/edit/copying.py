@@ -23,6 +23,7 @@ from backends.media.boxes import missing_bytes
 from backends.media.container import Clip, open_clip
 from backends.media.diskspace import disk_full, is_full
 from backends.media.pixels import Upright, upright_of
+from backends.media.rates import movie_clock
 from backends.media.sound import ClipSound, SoundFile
 from backends.provider.protocol import Progress
 
@@ -80,7 +81,8 @@ def _upright(clip: Clip) -> Upright | None:
 
 
 def _write(parts: Sequence[Part], sound: Path | None, dest: Path, fps: Fraction, progress: Progress) -> None:
-    with av.open(f"file:{dest.absolute()}", "w", format="mp4", options={"movflags": "+faststart"}) as output:
+    options = {"movflags": "+faststart", "movie_timescale": str(movie_clock(fps))}
+    with av.open(f"file:{dest.absolute()}", "w", format="mp4", options=options) as output:
         with open_clip(parts[0][0]) as first:
             video = output.add_stream_from_template(first.video)
         heard = None if sound is None else ClipSound.open(SoundFile(sound), output)

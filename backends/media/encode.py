@@ -29,7 +29,7 @@ from backends.media.boxes import missing_bytes
 from backends.media.diskspace import disk_full, is_full
 from backends.media.forms import MP4, Form
 from backends.media.pixels import Picture, ToYUV
-from backends.media.rates import exact_rate
+from backends.media.rates import exact_rate, movie_clock
 from backends.media.sound import ClipSound, Samples, SoundFile
 
 KEYFRAME_EVERY = 48
@@ -39,6 +39,8 @@ X264_PARAMS = "mbtree=0"
 """Macroblock trees make x264's output vary from run to run: of 150 encodes of one 320x180 clip the most frequent result
 came 51 times, and without them 150 times. Files grow (14 % on a real clip, more on a pure pan), and so does quality."""
 MAX_SIDE = 8192
+BOXED = frozenset({"mp4", "mov"})
+"""Containers of ISO boxes (14496-12), whose head tells the length in ticks of its own."""
 
 
 class ClipWriter:
@@ -105,6 +107,8 @@ class ClipWriter:
         form = self._form
         flags = form.flags + ("+use_metadata_tags" if self._metadata and form.flags else "")
         options = {"movflags": flags} if flags else {}
+        if form.container in BOXED:
+            options["movie_timescale"] = str(movie_clock(self.fps))
         self.path.open("wb").close()  # the muxer opens it only at the first frame: better told before
         # "file:" keeps a name such as "concat:x" from being taken for a protocol.
         self._output = av.open(f"file:{self.path.absolute()}", "w", format=form.container, options=options)
@@ -179,10 +183,8 @@ class ClipWriter:
         self._output.close()
         with self.path.open("rb+") as file:
             os.fsync(file.fileno())
-        if self._form.container in ("mp4", "mov") and missing_bytes(
-            self.path, "video/mp4"
-        ):  # a late write error that the muxer didn't tell
-            raise disk_full(self.path)
+        if self._form.container in BOXED and missing_bytes(self.path, "video/mp4"):
+            raise disk_full(self.path)  # a late write error that the muxer didn't tell
 
     def _abandon(self, error: BaseException) -> BaseException:
         """Throw the file away; what to raise instead of `error`."""

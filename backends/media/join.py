@@ -25,7 +25,7 @@ from backends.media.fit import fit_image
 from backends.media.frames import decode
 from backends.media.listen import RATE, Listening
 from backends.media.pixels import Picture
-from backends.media.rates import exact_rate
+from backends.media.rates import exact_rate, movie_clock
 
 FADE_S = 0.02
 """Both sides of a join fade over so long, so that the cut does not click."""
@@ -81,7 +81,7 @@ def join(
         _piece(part if has else None, Fraction(doubled) / rate, Fraction(count) / rate)
         for part, has, doubled, count in zip(parts, sounding, doubles, counts, strict=True)
     ]
-    _mux(silent, np.concatenate(pieces, axis=1), dest)
+    _mux(silent, np.concatenate(pieces, axis=1), dest, rate)
     silent.unlink()
     return Joined(tuple(counts), sum(doubles), True)
 
@@ -124,11 +124,12 @@ def _piece(part: Path | None, from_s: Fraction, seconds: Fraction) -> Samples:
     return piece
 
 
-def _mux(pictures: Path, samples: Samples, dest: Path) -> None:
+def _mux(pictures: Path, samples: Samples, dest: Path, rate: Fraction) -> None:
     """The silent clip's packets as they are, with the samples as AAC beside them."""
+    options = {"movflags": "+faststart", "movie_timescale": str(movie_clock(rate))}
     with (
         av.open(f"file:{pictures}", "r", format="mp4") as source,
-        av.open(f"file:{dest}", "w", format="mp4", options={"movflags": "+faststart"}) as output,
+        av.open(f"file:{dest}", "w", format="mp4", options=options) as output,
     ):
         video = source.streams.video[0]
         copied = output.add_stream_from_template(video)

@@ -9,6 +9,8 @@ from backends.errors import VideoError
 
 NTSC = Fraction(1000, 1001)
 MAX_FPS = 240
+SOUND_RATE = 48_000
+MOST_TICKS = 2**31 - 1
 
 
 def exact_rate(fps: Fraction | float | int) -> Fraction:
@@ -27,6 +29,13 @@ def exact_rate(fps: Fraction | float | int) -> Fraction:
     if abs(fps - ntsc) < 0.005:  # 23.976 or 23.98, 29.97, 59.94: as people write them
         return ntsc
     return Fraction(fps).limit_denominator(1001)
+
+
+def movie_clock(fps: Fraction) -> int:
+    """Ticks a second for the lengths that an MP4's head tells: so many that whole frames and whole samples (48 kHz) are
+    whole numbers of them. FFmpeg's own are milliseconds, which cut a film short by up to one."""
+    ticks = math.lcm(fps.numerator, SOUND_RATE)
+    return ticks if ticks <= MOST_TICKS else fps.numerator
 
 
 def timecode(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from backends.media.encode import ClipWriter
+from backends.media.join import join
 from backends.media.sound import Samples
 from tests.samples import bunny, made, quadrants
 
@@ -114,3 +117,18 @@ def test_samples_become_a_track_of_the_pictures_length(
     assert np.abs(np.fft.rfft(wave[2400:14_400])).argmax() == 110, "12,000 samples at 48 kHz: bins of 4 Hz"
     if seconds < 1:
         assert loudness(wave[end + 2400 :]) < 0.001
+
+
+@pytest.mark.parametrize(("fps", "count"), [(24, 101), (Fraction(24000, 1001), 48), (30, 7)])
+def test_the_file_tells_the_sounds_length_to_the_sample(fps: Fraction | int, count: int, tmp_path: Path) -> None:
+    """A head in milliseconds would cut off up to one of them, at every pass through a file."""
+    length = count / Fraction(fps)
+    hum = Samples(np.full((1, math.ceil(length * 48_000)), 0.1), 48_000)
+    with ClipWriter(tmp_path / "one.mp4", 64, 48, fps, audio_from=hum) as writer:
+        for _ in range(count):
+            writer.write(quadrants())
+    twice = join([tmp_path / "one.mp4"] * 2, tmp_path / "two.mp4", 64, 48, fps)
+    for name, frames in (("one.mp4", count), ("two.mp4", sum(twice.frames))):
+        with av.open(str(tmp_path / name)) as container:
+            video, audio = container.streams.video[0], container.streams.audio[0]
+            assert video.duration * video.time_base == audio.duration * audio.time_base == frames / Fraction(fps)
