@@ -28,7 +28,7 @@ from mcp_types import (
 
 from backends.errors import VideoError
 from backends.settings import Settings, load_settings
-from mcp_server import prompts, resources
+from mcp_server import apps, prompts, resources
 from mcp_server.consent import Person
 from mcp_server.dialect import published
 from mcp_server.memory import Sessions, session_of
@@ -85,9 +85,10 @@ class Surface:
         takers = _takers(full)
         self._checks = {tool.name: StrictArguments(tool.name, tool.input_schema, takers) for tool in full}
         self.tools = published(full)
+        self._with_app = apps.with_app(self.tools)
 
     async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=self.tools)
+        return ListToolsResult(tools=self._with_app if _shows_apps(context) else self.tools)
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         """Every failure is an answer that the model can read; only a cancellation passes through."""
@@ -115,19 +116,31 @@ class Surface:
         studio = await context.lifespan_context.studio()
         person = Person(context.session, context.request_id, params)
         told = context.lifespan_context.sessions.told(session_of(context.request))
-        call = Call(check.tool, studio, check.completed(given), context.session.report_progress, person, told)
+        call = Call(
+            check.tool,
+            studio,
+            check.completed(given),
+            context.session.report_progress,
+            person,
+            told,
+            _shows_apps(context),
+        )
         return await HANDLERS[check.tool](call)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
-        return ListResourcesResult(resources=list(resources.LISTED))
+        return ListResourcesResult(resources=[*resources.LISTED, *([apps.RESOURCE] if _shows_apps(context) else [])])
 
     async def list_templates(
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        return ListResourceTemplatesResult(resource_templates=list(resources.TEMPLATES))
+        carried = [resources.CARRIED] if _shows_apps(context) else []
+        return ListResourceTemplatesResult(resource_templates=[*resources.TEMPLATES, *carried])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        return await resources.read(await context.lifespan_context.studio(), str(params.uri))
+        uri = str(params.uri)
+        if uri == apps.URI:
+            return apps.read()
+        return await resources.read(await context.lifespan_context.studio(), uri, _shows_apps(context))
 
     async def list_prompts(self, context: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
         return ListPromptsResult(prompts=list(prompts.LISTED))
@@ -152,7 +165,7 @@ def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
             await later.close()
 
     surface = Surface(_longest_wait(settings))
-    return Server(
+    server = Server(
         "reelwright",
         version=_version(),
         title="Reelwright",
@@ -167,6 +180,12 @@ def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
         on_list_prompts=surface.list_prompts,
         on_get_prompt=surface.get_prompt,
     )
+    server.extensions[apps.EXTENSION] = {}
+    return server
+
+
+def _shows_apps(context: Context) -> bool:
+    return apps.shows_apps(context.session.client_capabilities)
 
 
 def _takers(known: tuple[Tool, ...]) -> dict[str, list[str]]:

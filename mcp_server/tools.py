@@ -36,7 +36,7 @@ class Reporter(Protocol):
 @dataclass(frozen=True)
 class Call:
     """One tool call, its arguments checked and completed. person: whoever may be asked about money. told: what the
-    session has heard of its jobs."""
+    session has heard of its jobs. apps: the client shows pages, so the caller may be one."""
 
     tool: str
     studio: Studio
@@ -44,6 +44,7 @@ class Call:
     report: Reporter
     person: Person
     told: Told
+    apps: bool = False
 
     def words(self, name: str) -> str | None:
         return cast("str | None", self.given.get(name))
@@ -167,7 +168,8 @@ def _outcome(look: Callable[[], Inspection]) -> Inspection | Exception:
 
 async def get_job(call: Call) -> CallToolResult:
     job = await to_thread.run_sync(call.studio.get, cast(str, call.given["job_id"]))
-    call.told.tell(job, in_full=True)
+    if not call.apps:  # what a page has asked for, the model has not been told
+        call.told.tell(job, in_full=True)
     return answer(text.job_text(job), text.plain(job))
 
 

@@ -39,6 +39,7 @@ class RawClient:
     env replaces the server's environment. Every wait has a deadline; `stderr` is what the server said beside.
     name: what the client calls itself. person: answers questions that the server asks while a handshake-era call
     waits; a client with one declares elicitation (a stateless-era call is `input_required` instead, see `call`).
+    extensions: what it declares of those, by their names.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class RawClient:
         cwd: Path | str | None = None,
         name: str = "raw",
         person: Person | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         self.era = era
+        self.extensions = extensions
         self.info = {"name": name, "version": "1"}
         self.person = person
         self.notes: list[dict[str, Any]] = []
@@ -92,7 +95,8 @@ class RawClient:
 
     @property
     def capabilities(self) -> dict[str, Any]:
-        return {"elicitation": {"form": {}}} if self.person else {}
+        asks = {"elicitation": {"form": {}}} if self.person else {}
+        return asks | ({"extensions": dict(self.extensions)} if self.extensions else {})
 
     def request(self, method: str, params: Mapping[str, Any] | None = None, timeout_s: float = 30) -> dict[str, Any]:
         """The result of one request. RawError when the server answers with an error."""
