@@ -65,9 +65,18 @@ def load(kind: Variant, model: Model, plan: Plan, device: str, *, half: bool | N
     pipe = getattr(diffusers, kind.pipeline).from_pretrained(
         str(model.folder), dtype=dtypes, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
     )
+    arrange(pipe, plan, device, dtypes["default"])
+    return pipe
+
+
+def arrange(pipe: Any, plan: Plan, device: str, dtype: Any) -> None:
+    """A pipeline in host memory becomes one that runs under the plan: weights cast (fp8 alone: int8 and 4-bit weights
+    are made while they are read), where they should lie, blocks compiled. dtype: torch's, to compute in."""
+    import torch
+
     if plan.quant == "fp8":
         for one in transformers_of(pipe):
-            one.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtypes["default"])
+            one.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
     _placed(pipe, plan, device)
     if plan.compile:
         for one in transformers_of(pipe):
@@ -76,7 +85,6 @@ def load(kind: Variant, model: Model, plan: Plan, device: str, *, half: bool | N
                     "unsupported", f"compile: diffusers names no blocks of {type(one).__name__}: leave it out"
                 )
             one.compile_repeated_blocks(fullgraph=True)
-    return pipe
 
 
 def transformers_of(pipe: Any) -> list[Any]:

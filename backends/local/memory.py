@@ -28,6 +28,17 @@ BYTES: dict[Quant, float] = {"none": 2.0, "fp8": 1.0, "int8": 1.0, "4bit": 0.56}
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What comes on top of the weights and activations of the largest phase: a factor, and GiB beside it."""
+
+    margin: float = MARGIN
+    context_gib: float = CONTEXT_GIB
+
+
+FORMULA = Costs()
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a pipeline is loaded and run.
 
@@ -98,25 +109,26 @@ def weights_gib(variant: Variant, plan: Plan) -> tuple[float, float, float, floa
     return one, one * variant.experts, encoders, largest
 
 
-def peak(variant: Variant, plan: Plan, width: int, height: int, frames: int) -> Peak:
+def peak(variant: Variant, plan: Plan, width: int, height: int, frames: int, costs: Costs = FORMULA) -> Peak:
     """The most memory that the run takes at a time."""
+    _, every, encoders, _ = weights_gib(variant, plan)
+    told = phases(variant, plan, width, height, frames)
+    phase = max(told, key=lambda name: told[name])
+    host = 0.0 if plan.offload == "none" else every + encoders + vae_gib(variant)
+    return Peak(costs.margin * told[phase] + costs.context_gib, phase, host)
+
+
+def phases(variant: Variant, plan: Plan, width: int, height: int, frames: int) -> dict[str, float]:
+    """GiB of weights and activations on the card, by phase."""
     one, every, encoders, largest = weights_gib(variant, plan)
-    vae = vae_gib(variant)
     act = activation_gib(variant, width, height, frames)
     decode = decode_gib(variant, width, height, frames, tiling=plan.tiling)
-    host = every + encoders + vae
     if plan.offload == "none":
-        phases = {"denoising": every + encoders + vae + act, "decoding": every + encoders + decode}
-        host = 0.0
-    elif plan.offload == "model":
-        phases = {"the text encoder": largest, "denoising": one + act, "decoding": decode}
-    elif plan.offload == "group":
-        block = 2 * one / variant.layers
-        phases = {"denoising": block + act, "decoding": decode}
-    else:
-        phases = {"denoising": one / variant.layers + act, "decoding": decode}
-    phase = max(phases, key=lambda name: phases[name])
-    return Peak(MARGIN * phases[phase] + CONTEXT_GIB, phase, host)
+        return {"denoising": every + encoders + vae_gib(variant) + act, "decoding": every + encoders + decode}
+    if plan.offload == "model":
+        return {"the text encoder": largest, "denoising": one + act, "decoding": decode}
+    blocks = 2 if plan.offload == "group" else 1
+    return {"denoising": blocks * one / variant.layers + act, "decoding": decode}
 
 
 def work_pflop(variant: Variant, width: int, height: int, frames: int, steps: int) -> float:

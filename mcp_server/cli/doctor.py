@@ -42,6 +42,9 @@ class Finding:
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Don't make a test clip.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="What the local models need on GPUs of 12 to 80 GB.")] = False,
+    measured: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --plan: peaks that `make gpu` measured, beside it.")
+    ] = None,
     live: Annotated[
         str | None, typer.Option(metavar="PROVIDER", help="Make one real, paid clip there instead.")
     ] = None,
@@ -53,10 +56,13 @@ def doctor(
 
     With --live PROVIDER it makes one real, paid clip there instead, and keeps on record how that went.
     """
-    if plan:
-        from mcp_server.cli.plan_table import plan_table
+    if plan or measured is not None:
+        from mcp_server.cli import plan_table
 
-        plan_table(as_json)
+        if measured is not None:
+            plan_table.measured_table(measured, as_json)
+        else:
+            plan_table.plan_table(as_json)
         return
     if live is not None or max_cost_usd is not None or yes:
         from mcp_server.cli.live import command
