@@ -1,7 +1,8 @@
 """Old events folded away: what a job went through is of use while it is open and for some weeks after.
 
 Of a job that ended longer ago than KEEP_DAYS stay its row, its ledger entry, its files, and the events that tell who
-asked for it, what a person decided and how a person marked it. Each event is looked at once in its life, a few hundred at a time.
+asked for it, what a person decided and how a person marked it. Each event is looked at once in its life, a few hundred
+at a time.
 """
 
 from __future__ import annotations
