@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
+from backends.jobs import marks
 from backends.jobs.views import Job as JobView
 from backends.jobs.views import JobPage
 from backends.request import VideoRequest
@@ -23,6 +24,7 @@ from notebook_ext.telling import boundary
 
 if TYPE_CHECKING:
     from notebook_ext.prices import Prices
+    from notebook_ext.ranking import Ranking
     from notebook_ext.sweep import Sweep
     from notebook_ext.table import JobTable
 
@@ -164,6 +166,20 @@ class NotebookStudio:
         many = [jobs] if isinstance(jobs, str | Job) else jobs
         return [await self.job(job) for job in many]
 
+    def mark(
+        self, job: str | Job, *, star: bool | None = None, note: str | None = None, picked: bool | None = None
+    ) -> Job:
+        """Mark a job's clip for whoever works with this store: a star, a note of at most 500 characters, whether it is
+        the pick. What is left out stays as it is."""
+        found = self.job(job)
+        marks.put(self.inner.context.store, found.job_id, star=star, note=note, picked=picked)
+        found._told(found.view)
+        return found
+
+    def marks(self, jobs: Sequence[str]) -> dict[str, marks.Mark]:
+        """The marks of jobs by their ids; those without one are left out."""
+        return marks.of(self.inner.context.store, jobs)
+
     def code(self, job_id: str) -> str:
         """The Python call that asks for a job's request again."""
         view, detail = self.inner.get(job_id), self.inner.detail(job_id)
@@ -192,6 +208,14 @@ class NotebookStudio:
         from notebook_ext.sweep import sweep
 
         return sweep(self, request, models, seeds, Decimal(str(max_cost_usd)), label, takes)
+
+    def rank(self, jobs: Sequence[str | Job] | Sweep, by: str | Sequence[str] = ("sharpness", "flicker")) -> Ranking:
+        """Finished clips, best first by measures of `inspect_clip`: sharpness, motion (more is better), flicker, seam,
+        ends_apart, cost_usd, seconds (less is better). By several: the mean of a clip's places. Your picks and stars
+        stand beside them; what a measure says of a picture is not what you think of it."""
+        from notebook_ext.ranking import ranking
+
+        return ranking(self, getattr(jobs, "jobs", jobs), [by] if isinstance(by, str) else list(by))
 
     def table(self, jobs: Sequence[str | Job] | None = None) -> JobTable:
         """Seconds, cost, memory, steps, revision and facts of jobs (the newest 50 when left out)."""

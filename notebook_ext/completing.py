@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from notebook_ext.asking import Options
@@ -37,7 +37,7 @@ def keywords(text: str) -> tuple[str, list[str]]:
 def completions(line: str) -> tuple[str, list[str]]:
     """What is being written at the end of the line, and what it may become; ("", []) for what is not ours."""
     if found := FLAG_VALUE.match(line):
-        named = {"aspect": "aspect_ratio"}.get(found[1], found[1])
+        named = _flags().get(f"--{found[1]}", found[1])
         return found[2], _beginning(found[2], values(named))
     if found := FLAG.match(line):
         return found[1], _beginning(found[1], _flags())
@@ -82,7 +82,7 @@ def _of_catalogue(name: str) -> set[str]:
     return {getattr(size, shown) for mode in modes for size in mode.sizes if size.rule == "fixed"}
 
 
-def _flags() -> list[str]:
+def _flags() -> Mapping[str, str]:
     from notebook_ext.magic_options import video_options
 
     return video_options()

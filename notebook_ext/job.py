@@ -11,6 +11,7 @@ from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import VideoError
+from backends.jobs.marks import NONE, Mark
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from backends.plain import one_line
@@ -192,6 +193,23 @@ class Job:
         """Stop it: unpaid while it is queued, else as far as the provider can."""
         self._told(self.client.inner.cancel(self.view.job_id))
         return self
+
+    @property
+    def mark(self) -> Mark:
+        """What you have marked of it: star, note, picked."""
+        return self.client.marks([self.view.job_id]).get(self.view.job_id, NONE)
+
+    def star(self, on: bool = True) -> Job:
+        """Mark it with a star, for you and for whoever works with this store."""
+        return self.client.mark(self, star=on)
+
+    def note(self, text: str) -> Job:
+        """Keep a note with it, one line of at most 500 characters; "" removes it."""
+        return self.client.mark(self, note=text)
+
+    def pick(self, on: bool = True) -> Job:
+        """Say that this is the one."""
+        return self.client.mark(self, picked=on)
 
     def next_take(self, max_cost_usd: float | None = None) -> Job:
         """Another attempt at the same request, as a job of its own. max_cost_usd: 0 unless given."""

@@ -1,15 +1,18 @@
-"""The options of the cell magic %%video."""
+"""The options of the cell magic %%video: every argument of a starting call, as `backends.vocabulary` lists them."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import re
-from typing import NoReturn
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NoReturn
 
 from backends import vocabulary
 from backends.errors import VideoError
-from backends.terms import CHOOSING
+from backends.vocabulary import Argument
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,33 +28,73 @@ class Parser(argparse.ArgumentParser):
         raise VideoError("invalid_request", told)
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """What reads the line of %%video."""
     found = Parser(prog="%%video", add_help=False, allow_abbrev=False, description="The cell's text is the prompt.")
-    add = found.add_argument
-    add("--model", help="a model's id or alias; left out: chosen for you")
-    add("--seconds", type=float, dest="duration_s", help="of the clip")
-    add("--image", help="the image that it starts from")
-    add("--frame", action="append", dest="frames", help="a keyframe; repeat in order")
-    add("--clip", help="a clip to extend (with --add) or restyle")
-    add("--add", type=float, dest="add_s", help="seconds to add to --clip")
-    add("--aspect", dest="aspect_ratio")
-    add("--resolution")
-    add("--fps", type=float)
-    add("--seed", type=int)
-    add("--camera", action="append", help="MOVE[:amount][@from-to]; repeat")
-    add("--audio", action=argparse.BooleanOptionalAction)
-    add("--negative", dest="negative_prompt")
-    for name in CHOOSING:
-        add(f"--{name}", choices=vocabulary.terms()[name].choices)
-    add("--max-cost", dest="max_cost_usd", help="US dollars; 0 unless given")
-    add("--take", type=int)
-    add("--label")
-    add("--name", help="the variable that the job is kept in")
-    add("--dry-run", action="store_true", help="the prices only")
+    for one in (*vocabulary.asked().values(), *vocabulary.terms().values()):
+        if one.name != "prompt":
+            found.add_argument(*_names(one), dest=one.name, help=one.about.replace("%", "%%"), **_read_as(one))
+    found.add_argument("--name", help="the variable that the job is kept in")
+    found.add_argument("--dry-run", action="store_true", help="the prices only")
     return found
 
 
-def video_options() -> list[str]:
-    """The options of %%video, for completion."""
-    return [option for action in parser()._actions for option in action.option_strings if option.startswith("--")]
+def _names(one: Argument) -> list[str]:
+    """Its option, and what else people call it: a term's other names are those of a table's columns alone."""
+    also = () if one.name in vocabulary.terms() else one.written.also
+    return list(dict.fromkeys(f"--{name.replace('_', '-')}" for name in (one.option, *also)))
+
+
+def _read_as(one: Argument) -> dict[str, Any]:
+    match one.kind:
+        case "number":
+            return {} if one.name.endswith("_usd") else {"type": float}
+        case "whole":
+            return {"type": int}
+        case "flag":
+            return {"action": argparse.BooleanOptionalAction}
+        case "choice":
+            return {"choices": one.choices}
+        case "point":
+            return {"type": point, "metavar": "X,Y"}
+        case "regions":
+            return {"type": json.loads, "action": "append", "metavar": "JSON"}
+        case "options":
+            return {"type": pair, "action": "append", "metavar": "NAME=VALUE"}
+        case "list":
+            return {"action": "append", "metavar": one.written.form or None}
+        case "frames":
+            return {"action": "append", "metavar": "PATH"}
+        case _:
+            return {}
+
+
+def point(text: str) -> list[float]:
+    """X,Y"""
+    x, y = text.split(",")
+    return [float(x), float(y)]
+
+
+def pair(text: str) -> tuple[str, object]:
+    """NAME=VALUE, the value as JSON where it is JSON, else as text."""
+    name, value = text.split("=", 1)
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def given(line: list[str]) -> dict[str, Any]:
+    """The arguments that a line's words give, by the names that a starting call takes; and `name` and `dry_run`."""
+    parsed = vars(parser().parse_args(line))
+    found = {name: value for name, value in parsed.items() if value is not None}
+    if "provider_options" in found:
+        found["provider_options"] = dict(found["provider_options"])
+    return found
+
+
+@cache
+def video_options() -> Mapping[str, str]:
+    """The options of %%video, and the argument that each is."""
+    return {option: action.dest for action in parser()._actions for option in action.option_strings}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from backends import vocabulary
 from backends.errors import VideoError
-from notebook_ext.magic_options import parser
+from backends.terms import CHOOSING
+from notebook_ext import magic_options
 
 if TYPE_CHECKING:
     from notebook_ext.job import Job
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 def video(line: str, cell: str | None = None) -> Any:
     """%%video [--model M] [--seconds S] [--max-cost USD] [--dry-run] ...: the cell's text is the prompt.
 
+    The options are a starting call's arguments (`%%video --<Tab>` lists them), `--name`, the variable that the job is
+    kept in, and `--dry-run`, which tells the prices only.
+
     Tells the price, starts the job (or finds it: re-running the cell pays nothing) and shows its card.
     """
     from notebook_ext.client import studio
@@ -22,15 +27,14 @@ def video(line: str, cell: str | None = None) -> Any:
     from notebook_ext.shortcuts import estimate
 
     try:
-        parsed = vars(parser().parse_args(shlex.split(line)))
+        given = magic_options.given(shlex.split(line))
     except ValueError as error:
         raise VideoError("invalid_request", f"%%video: {error}") from None
-    dry, name = parsed.pop("dry_run"), parsed.pop("name")
-    given = {key: value for key, value in parsed.items() if value is not None}
+    dry, name = given.pop("dry_run"), given.pop("name", "")
     if cell is not None and cell.strip():
         given["prompt"] = cell.strip()
     if dry:
-        for not_priced in ("take", "label", "max_cost_usd"):
+        for not_priced in {"max_cost_usd", *vocabulary.terms()}.difference(CHOOSING):
             given.pop(not_priced, None)
         return estimate(given)
     job = _start(studio, verb_of(given), given)

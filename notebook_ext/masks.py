@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import VideoError
@@ -41,6 +43,36 @@ class Painted:
         except (OSError, SyntaxError, ValueError):  # Pillow raises all three for damaged ones
             raise VideoError("invalid_request", "the mask is no whole PNG") from None
         return cls(png, columns, high <= HALF)
+
+    @classmethod
+    def from_file(cls, data: bytes, most: int, width: int, height: int) -> Painted:
+        """A mask that a person has as a file, white where it moves, at most `most` pixels wide. VideoError("asset")
+        for what is no mask, and for one that is not of the shape of a still of that size."""
+        from PIL import Image
+
+        from backends.media.images import load_mask
+
+        with tempfile.TemporaryDirectory(prefix="reelwright-") as scratch:
+            path = Path(scratch) / "mask"
+            path.write_bytes(data)
+            share = load_mask(path)
+        rows, columns = share.shape
+        if abs(rows * width / columns - height) > max(1, 0.01 * height):
+            raise VideoError("asset", f"the mask is {columns}x{rows} pixels, the image {width}x{height}: crop it alike")
+        wide = min(columns, most)
+        picture = Image.fromarray((share * 255).round().astype("uint8")).resize((wide, round(wide * height / width)))
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", compress_level=4)
+        return cls(buffer.getvalue(), wide, False)
+
+
+def pixels_of(jpeg: bytes) -> Levels:
+    """A picture that was made small here, as RGB, height x width x 3."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+        return np.asarray(picture.convert("RGB"), np.uint8)
 
 
 def levels(mask: Painted | Source) -> Levels:

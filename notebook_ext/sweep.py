@@ -12,7 +12,7 @@ from backends.errors import VideoError
 from backends.plain import one_line
 from backends.request import VideoRequest
 from backends.studio import Quote
-from backends.terms import Terms
+from backends.terms import MOST_LABEL, Terms
 from notebook_ext import kernel
 from notebook_ext.job import Job
 from notebook_ext.prices import meant
@@ -124,7 +124,10 @@ def sweep(
         limit = quote.estimate.usd_high if quote.estimate else None
         try:
             jobs.append(
-                client.make(one.model_copy(update={"max_cost_usd": limit}), terms.model_copy(update={"take": take}))
+                client.make(
+                    one.model_copy(update={"max_cost_usd": limit}),
+                    terms.model_copy(update={"take": take, "label": label_of(label, one)}),
+                )
             )
         except VideoError as error:  # a spending limit was reached meanwhile: what was started goes on
             skipped.append(f"{_named(one, take)}: {error.message}")
@@ -135,6 +138,12 @@ def _takes_seeds(client: NotebookStudio, model: str) -> bool:
     """Whether any box of a model takes a seed; True for "auto" and for an unknown one, whose own error is told."""
     row = client.inner.context.catalog.find(model)
     return row is None or any(mode.seed for mode in row.modes)
+
+
+def label_of(label: str, one: VideoRequest) -> str:
+    """ "sweep kling-v3 seed 2": cards, titles and files say which clip is which."""
+    model = one.model.rpartition("/")[2]
+    return " ".join(filter(None, (label, model, "" if one.seed is None else f"seed {one.seed}")))[:MOST_LABEL]
 
 
 def _named(one: VideoRequest, take: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from backends.jobs.marks import NONE, Mark
 from backends.jobs.views import Job as JobView
 from notebook_ext.listing import Listing
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 class JobTable(Listing):
     """rows: job_id, label, take, model, seed, state, seconds (from the start of the work to the end), waited_s,
     cost_usd, est_cost_usd, duration_s, width, height, fps, peak_gib (GPU memory), steps, revision, and `facts` (all
-    that the engine recorded)."""
+    that the engine recorded); star, picked and note as you set them."""
 
     columns: dict[str, str] = {  # noqa: RUF012  never changed
         "job_id": "job",
@@ -33,10 +35,18 @@ class JobTable(Listing):
         "steps": "steps",
         "revision": "revision",
         "error": "error",
+        "mark": "your mark",
     }
 
     def __init__(self, client: NotebookStudio, views: Sequence[JobView]) -> None:
-        super().__init__([_row(client, view) for view in views])
+        marked = client.marks([view.job_id for view in views])
+        super().__init__([_row(client, view) | mark_row(marked.get(view.job_id, NONE)) for view in views])
+
+
+def mark_row(mark: Mark) -> dict[str, Any]:
+    """A mark as columns, and in words: "picked, star: the best light"."""
+    words = ", ".join(word for word, on in (("picked", mark.picked), ("star", mark.star)) if on)
+    return {**asdict(mark), "mark": ": ".join(filter(None, (words, mark.note))) or None}
 
 
 def _row(client: NotebookStudio, view: JobView) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_hea
 from backends.media.pixels import Picture
 
 MAX_IMAGE_PIXELS = 40_000_000
+MAX_PHOTO_PIXELS = 80_000_000
+"""Of a JPEG, as telephones save them: above MAX_IMAGE_PIXELS it is decoded at half its size, which JPEG can."""
 MIN_SIDE = 16
 MAX_RATIO = 10.0
 BACKDROP = 128
@@ -48,18 +50,25 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ign
 def check_image(path: Path) -> MediaFacts:
     """Size as displayed, and the format, of a still that can be used; it is decoded in full as a proof.
 
-    VideoError("asset"), saying what to do, for animations, bombs (above 40 megapixels), sides below 16 pixels, ratios
-    above 10:1, and whatever is truncated or not an image at all. OwnFault where the failure is this program's own.
+    VideoError("asset"), saying what to do, for animations, bombs (above 40 megapixels; a JPEG: 80), sides below 16
+    pixels, ratios above 10:1, and whatever is truncated or not an image at all. OwnFault where the failure is this
+    program's own.
     """
     with _opened(path) as (image, mime):
+        whole = image.size
+        halved = _drafted(image)
         image.load()
         width, height = ImageOps.exif_transpose(image).size
+        if halved:
+            width, height = whole if (width > height) == (whole[0] > whole[1]) else whole[::-1]
         return MediaFacts(kind="image", mime=mime, width=width, height=height, bytes=path.stat().st_size)
 
 
 def load_image(path: Path) -> Picture:
-    """uint8 RGB, height x width x 3, upright, sRGB. VideoError("asset") as for `check_image`."""
+    """uint8 RGB, height x width x 3, upright, sRGB; of a JPEG above 40 megapixels at half its size.
+    VideoError("asset") as for `check_image`."""
     with _opened(path) as (image, _):
+        _drafted(image)
         return np.array(_over(_straight(image), BACKDROP), np.uint8)
 
 
@@ -69,6 +78,7 @@ def load_mask(path: Path) -> Mask:
     VideoError("asset") as for `check_image`, and for a mask without any light part.
     """
     with _opened(path) as (image, _):
+        _drafted(image)
         mask = np.array(_over(_straight(image), 0).convert("L"), np.float32) / np.float32(255)
     if mask.max() < 0.02:
         raise VideoError("asset", "the mask is wholly black, so nothing would move: paint the moving part white")
@@ -134,15 +144,25 @@ def _not_taken(mime: str, head: bytes) -> str:
     return f"the file is {in_words(mime, head)}: {TAKEN}"
 
 
-def _too_large(pixels: int) -> str:
-    limit = MAX_IMAGE_PIXELS // 1_000_000
+def _too_large(pixels: int, most: int = MAX_IMAGE_PIXELS) -> str:
+    limit = most // 1_000_000
     return f"the image has {pixels / 1e6:.0f} megapixels; at most {limit} are taken: scale it down"
+
+
+def _drafted(image: Image.Image) -> bool:
+    """Have a JPEG above MAX_IMAGE_PIXELS decoded at half its size; whether it is."""
+    width, height = image.size
+    if width * height <= MAX_IMAGE_PIXELS:
+        return False
+    image.draft(None, (-(-width // 2), -(-height // 2)))  # pyright: ignore[reportUnknownMemberType]
+    return True
 
 
 def _check(image: Image.Image) -> None:
     width, height = image.size
-    if width * height > MAX_IMAGE_PIXELS:
-        raise VideoError("asset", _too_large(width * height))
+    most = MAX_PHOTO_PIXELS if image.format in ("JPEG", "MPO") else MAX_IMAGE_PIXELS
+    if width * height > most:
+        raise VideoError("asset", _too_large(width * height, most))
     if min(width, height) < MIN_SIDE:
         raise VideoError(
             "asset", f"the image is {width}x{height} pixels; at least {MIN_SIDE} a side are needed: give a larger one"

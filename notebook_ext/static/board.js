@@ -1,7 +1,8 @@
 // All jobs of the store, who started each, the money spent; a sweep as a grid.
-import { STATES, blobUrl, button, chip, clock, cost, h, isOpen, played, setBar, statusLine, undoing, usd } from "./core.js";
+import { STATES, blobUrl, button, chip, clock, cost, h, isOpen, played, setBar, drawStar, starButton, statusLine, undoing, usd } from "./core.js";
 import { card } from "./card.js";
 
+const cut = (text) => (text.length > 80 ? text.slice(0, 79).replace(/\s+\S*$/, "") + "…" : text);
 const boardState = (row) => (isOpen(row.state) ? "In work" : STATES[row.state]);
 
 // data: rows (newest first), spend, jobs (of the opened card), grid (null, or a sweep's columns and cost).
@@ -17,8 +18,8 @@ export function board(host) {
 	const state = choice("State", "All states");
 	const who = choice("Started by", "Anyone");
 	const label = choice("Label", "Any label");
-	const words = h("input", { type: "search", placeholder: "model or prompt", ariaLabel: "Model or prompt" });
-	const order = h("select", { ariaLabel: "Sort" }, ...["Newest first", "Dearest first", "By model"].map((word) => h("option", {}, word)));
+	const words = h("input", { type: "search", placeholder: "model, prompt or note", ariaLabel: "Model, prompt or note" });
+	const order = h("select", { ariaLabel: "Sort" }, ...["Newest first", "Dearest first", "By model", "Starred first"].map((word) => h("option", {}, word)));
 	const filters = h("div.rw-row", { role: "search" }, state, who, label, order, words);
 	const money = h("div.rw-row");
 	const list = h("div.rw-list", { role: "list" });
@@ -29,7 +30,7 @@ export function board(host) {
 	const open = (id) => host.act(openId === id ? "shut" : "open", { ...(openId !== id && { job_id: id }) });
 	const matches = (row) =>
 		picks.every(([{ value }, of]) => !value || value === of(row)) &&
-		`${row.model} ${row.prompt} ${row.label}`.toLowerCase().includes(words.value.toLowerCase());
+		`${row.model} ${row.prompt} ${row.label} ${row.note}`.toLowerCase().includes(words.value.toLowerCase());
 
 	function line(row) {
 		const parts = {
@@ -37,9 +38,10 @@ export function board(host) {
 			picture: h("img", { alt: "", hidden: true }),
 		};
 		parts.open = button("Open", () => open(row.job_id), say);
+		parts.star = starButton((star) => host.act("mark", { job_id: row.job_id, star }), say);
 		const grid = host.get("data").grid;
 		parts.el = h(grid ? "div" : "div.rw-line", { role: "listitem" }, parts.picture,
-			h("div.rw-row", {}, parts.chip, parts.what, parts.who, parts.cost, parts.age, parts.open), parts.bar);
+			h("div.rw-row", {}, parts.chip, parts.what, parts.who, parts.cost, parts.age, parts.star, parts.open), parts.bar);
 		parts.el.rw = { id: row.job_id, picture: parts.picture, of: "" };
 		if (grid) {
 			parts.el.onpointerenter = parts.open.onfocus = () => preview(row.job_id, parts);
@@ -85,9 +87,10 @@ export function board(host) {
 			for (const value of new Set(rows.map(of))) if (value && !have.includes(value)) select.append(h("option", { value }, value));
 		}
 		filters.hidden = !!grid;
+		const seen = rows.filter(matches).length;
 		const wall = (most) => (most == null ? "no limit" : `of ${usd(most)}`);
 		money.replaceChildren(
-			h("b.rw-grow", {}, grid ? grid.cost : `${rows.length} job${rows.length === 1 ? "" : "s"}`),
+			h("b.rw-grow", {}, grid ? grid.cost : `${seen < rows.length ? `${seen} of ` : ""}${rows.length} job${rows.length === 1 ? "" : "s"}`),
 			h("span", {}, `today ${usd(spend.today_usd ?? 0)} ${wall(spend.per_day_wall_usd)}`),
 			h("span.rw-dim", {}, `held ${usd(spend.reserved_usd ?? 0)}, in all ${usd(spend.total_usd ?? 0)}, a job ${wall(spend.per_job_wall_usd)}`),
 			h("span", {}, (spend.limits_changed ?? []).join("; ")),
@@ -96,13 +99,16 @@ export function board(host) {
 		list.classList.toggle("rw-grid", !!grid);
 		const now = Date.now() / 1000;
 		const wanted = [];
+		const worth = ({ picked, star }) => 2 * !!picked + !!star;
 		const price = (row) => row.cost_usd ?? row.est_cost_usd ?? 0;
-		const by = [() => 0, (a, b) => price(b) - price(a), (a, b) => a.model.localeCompare(b.model)][order.selectedIndex];
+		const by = [() => 0, (a, b) => price(b) - price(a), (a, b) => a.model.localeCompare(b.model), (a, b) => worth(b) - worth(a)][order.selectedIndex];
 		for (const row of grid ? rows : rows.toSorted(by)) {
 			if (!lines.has(row.job_id)) lines.set(row.job_id, line(row));
 			const parts = lines.get(row.job_id);
 			parts.chip.replaceChildren(chip(row.state), row.engine === "previs" ? " PREVIS" : "");
-			parts.what.textContent = grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}${row.take > 1 ? `, take ${row.take}` : ""}` : [row.label, row.model, row.prompt].filter(Boolean).join(" · ");
+			parts.what.textContent = (row.picked ? "✓ " : "") + (grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}${row.take > 1 ? `, take ${row.take}` : ""}` : [row.label, row.model, cut(row.prompt), row.note].filter(Boolean).join(" · "));
+			drawStar(parts.star, row);
+			parts.star.ariaLabel = `Star ${row.label || row.model}`;
 			parts.who.textContent = grid ? "" : row.client;
 			parts.cost.textContent = cost(row);
 			parts.age.textContent = grid ? "" : `${clock(now - row.at)} ago`;

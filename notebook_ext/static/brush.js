@@ -1,6 +1,7 @@
 // The motion brush. Shapes are strokes in widths of the still, so that a mask can be drawn at any size.
 import { blobUrl, button, copyCode, h, keptNote, statusLine, undoing } from "./core.js";
 
+const MOST_SENT = 8 << 20; // bytes: larger messages get lost without a word
 const BRUSH_STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const brushFit = (value, high) => Math.max(0, Math.min(high, value));
 
@@ -36,23 +37,37 @@ async function brushPng(ops, width, tall, most) {
 
 export function brush(host) {
 	const { columns, tall, width, note, text, help, most, fresh } = host.get("data"), by = `${Math.random()}`;
-	const all = undoing(), { el: status, say } = statusLine(), looks = new WeakMap();
+	const all = undoing(), { el: status, say } = statusLine();
 	let regions = [], picked = 0, steps, step = 0, sent, told = {}, sending; // a region is never changed, only replaced
-	let tool = "Paint", size = 0.08, at, press, outline = [], aim, url;
+	let tool = "Paint", size = 0.08, zoom = 1, looks, at, press, outline = [], aim, url;
 	const blank = () => ({ ...fresh, id: 1 + Math.max(0, ...regions.map(({ id }) => id)), ops: [] });
 	const now = () => regions[picked], words = ({ id, ops }) => ops.length ? told[id] ?? "…" : "empty";
 	const edit = (what) => change(regions.map((r) => r === now() ? { ...r, ...what } : r), picked);
 	const add = (op) => edit({ ops: [...now().ops, op] }), close = () => outline[2] && add({ points: outline });
 	const use = (name) => cancel(tool = name), resize = (to) => choose(regions, picked, size = brushFit(to, 0.4) || 0.01);
 	const acts = {
-		Paint: use, Erase: use, Outline: use, Aim: use,
+		Paint: use, Erase: use, Outline: use, Box: use, Magic: use, Aim: use,
 		New: () => regions.length < most ? change([...regions, blank()], most) : say(`At most ${most} regions`),
 		Delete: () => change(regions.filter((r) => r !== now()), picked), Freeze: () => edit({ static: !now().static }),
 		Undo: () => turn(-1), Redo: () => turn(1), Clear: () => change([], 0),
 	};
 	const buttons = Object.keys(acts).map((name) => button(name, () => acts[name](name)));
-	const slider = (max, work) => h("input", { type: "range", min: 0, max, step: 0.01, onchange: ({ target }) => work(+target.value) });
-	const sizes = slider(0.4, resize), force = slider(1, (intensity) => edit({ intensity }));
+	const named = (name) => buttons[Object.keys(acts).indexOf(name)];
+	const slider = (max, work, min = 0) => h("input", { type: "range", min, max, step: 0.01, onchange: ({ target }) => work(+target.value) });
+	const sizes = slider(0.4, resize), force = slider(1, (intensity) => edit({ intensity })), zooms = slider(8, (to) => scale(to), 1);
+	const numbers = [sizes, force, zooms].map(() => h("span"));
+	const file = h("input", { type: "file", accept: "image/*", onchange: () => busy(loadMask) });
+	const loadMask = async () => {
+		if (file.files[0].size > MOST_SENT) throw new Error("a mask file is at most 8 MB");
+		const { body, buffers } = await host.act("mask", {}, [await file.files[0].arrayBuffer()]);
+		file.value = "";
+		add({ mask: await createImageBitmap(new Blob(buffers)), points: [body.middle] });
+	};
+	async function saveMask() {
+		const href = blobUrl([await brushPng(now().ops, columns, tall, Infinity)], "image/png");
+		h("a", { href, download: `mask-${picked + 1}.png` }).click();
+		host.free(href);
+	}
 	const list = h("select", { ariaLabel: "Region", onchange: () => choose(regions, list.selectedIndex) });
 
 	function change(next, pick) {
@@ -68,20 +83,23 @@ export function brush(host) {
 		const far = Math.hypot(x, y), direction = far < 1e-3 ? now().direction : [x / far, y / far];
 		aim = { aimed: true, static: false, intensity: Math.min(1, far * 10), direction };
 	}
+	const corners = ([x, y], [right, low]) => [[x, y], [right, y], [right, low], [x, low]];
 	function begin() {
 		if (tool === "Outline") outline.push(at);
-		else press = { from: at, points: tool !== "Aim" && [at], size, erase: tool === "Erase" };
+		else if (tool === "Magic") busy(async () => add({ points: (await host.act("outline", { at })).body.outline }));
+		else press = { from: at, box: tool === "Box", points: /P|E/.test(tool) && [at], size, erase: tool === "Erase" };
 		draw();
 	}
 	function move(x, y) {
 		at = [brushFit(x, 1), brushFit(y, tall)];
 		if (press?.points) press.points.push(at);
-		else if (press) point(at[0] - press.from[0], at[1] - press.from[1]);
+		else if (press && !press.box) point(at[0] - press.from[0], at[1] - press.from[1]);
 	}
 	function end() {
 		const [stroke, aimed] = [press, aim];
 		press = aim = null;
-		if (stroke?.points) add(stroke);
+		if (stroke?.box) Math.abs((at[0] - stroke.from[0]) * (at[1] - stroke.from[1])) > 1e-5 ? add({ points: corners(stroke.from, at) }) : draw();
+		else if (stroke?.points) add(stroke);
 		else if (aimed) edit(aimed);
 	}
 	function cancel() {
@@ -91,7 +109,6 @@ export function brush(host) {
 	}
 	const follow = ({ offsetX, offsetY }) => move(offsetX / view.clientWidth, offsetY / view.clientWidth);
 	const view = h("canvas", {
-		width: width * devicePixelRatio, height: width * devicePixelRatio * tall,
 		tabIndex: 0, role: "application", ariaLabel: "Picture to paint on", "aria-description": help,
 		onpointerdown(event) {
 			if (event.button || !event.isPrimary) return;
@@ -116,7 +133,10 @@ export function brush(host) {
 				const far = aimed && !fixed ? intensity / 10 : 0;
 				point(x * far + dx / 100, y * far + dy / 100);
 				end();
-			} else if (dx != null) draw(move(at[0] + dx * size / 2, at[1] + dy * size / 2));
+			} else if (dx != null) {
+				draw(move(at[0] + dx * size / 2, at[1] + dy * size / 2));
+				centre();
+			} else if ("<>".includes(key)) scale(zoom * (key === "<" ? 0.8 : 1.25));
 			else if (key === " ") event.repeat || begin();
 			else if ("+=-".includes(key)) resize(size * (key === "-" ? 0.8 : 1.25));
 			else if ("[]".includes(key)) choose(regions, picked + (key === "]" ? 1 : -1));
@@ -127,17 +147,34 @@ export function brush(host) {
 			event.preventDefault();
 		},
 	});
-	view.style.maxWidth = `min(${width}px, ${80 / tall}vh)`;
+	const pane = h("div.brush-pane", {}, view);
+	function scale(to) { // the middle of what is seen, or where the keys are, stays in the middle
+		at ??= [(pane.scrollLeft + pane.clientWidth / 2) / view.clientWidth, (pane.scrollTop + pane.clientHeight / 2) / view.clientWidth];
+		zoom = Math.max(1, brushFit(to, 8));
+		Object.assign(view.style, { width: `${zoom * 100}%`, maxWidth: `calc(${zoom} * min(${width}px, ${65 / tall}vh))` });
+		view.width = Math.min(4096, width * devicePixelRatio * zoom);
+		view.height = Math.round(view.width * tall);
+		looks = new WeakMap();
+		if (steps) choose(regions, picked);
+		centre();
+	}
+	const centre = () => pane.scrollTo(at[0] * view.clientWidth - pane.clientWidth / 2, at[1] * view.clientWidth - pane.clientHeight / 2);
+	host.el.style.maxWidth = `${Math.max(960, width) + 24}px`;
 	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), keptNote(host, all), h("div.rw-row", {}, ...buttons),
-		h("div.rw-row", {}, list, h("label", {}, "Size", sizes), h("label", {}, "Intensity", force), copyCode(host, say)), view, status, h("div.rw-dim", {}, help));
+		h("div.rw-row", {}, list, h("label", {}, "Size", sizes, numbers[0]), h("label", {}, "Intensity", force, numbers[1]), h("label", {}, "Zoom", zooms, numbers[2])),
+		h("div.rw-row", {}, button("Load mask…", () => file.click()), button("Save mask", saveMask), copyCode(host, say)), pane, status, h("div.rw-dim", {}, help));
 
 	function choose(next, pick) {
 		regions = next;
 		picked = brushFit(pick, next.length - 1);
-		buttons.forEach((one, i) => { if (i < 4) one.ariaPressed = one.textContent === tool; });
-		buttons[6].ariaPressed = now().static;
-		force.value = now().intensity;
-		sizes.value = size;
+		buttons.forEach((one, i) => { if (i < 6) one.ariaPressed = one.textContent === tool; });
+		named("Freeze").ariaPressed = now().static;
+		named("Undo").ariaDisabled = !step;
+		named("Redo").ariaDisabled = !steps[step + 1];
+		[sizes, force, zooms].forEach((one, i) => {
+			one.value = [size, now().intensity, zoom][i];
+			numbers[i].textContent = one.ariaValueText = [`${Math.round(size * 100)} %`, `${(now().intensity * 10).toFixed(1)} %`, `${zoom.toFixed(1)} x`][i];
+		});
 		list.replaceChildren(...regions.map((r, i) => h("option", { selected: i === picked }, `${i + 1} ${words(r)}`)));
 		say(`Region ${picked + 1} of ${regions.length}: ${words(now())}`);
 		draw();
@@ -153,7 +190,8 @@ export function brush(host) {
 		c.scale(s, s);
 		if (press?.points) brushStamp(c, { ...press, erase: false }, press.erase ? "#000" : "#fff");
 		Object.assign(c, { globalAlpha: 1, strokeStyle: "#fff", fillStyle: "#fff", lineWidth: 3 * dot / s, lineCap: "round", shadowColor: "#000", shadowBlur: 5 });
-		if (outline[0]) c.stroke(new Path2D(`M${[...outline, at ?? outline[0]].join("L")}`));
+		const rim = press?.box ? [...corners(press.from, at), press.from] : outline[0] && [...outline, at ?? outline[0]];
+		if (rim) c.stroke(new Path2D(`M${rim.join("L")}`));
 		c.beginPath();
 		if (at) c.arc(...at, /P|E/.test(tool) ? size / 2 : 4 * dot / s, 0, 7);
 		c.stroke();
@@ -180,8 +218,8 @@ export function brush(host) {
 			const next = regions, buffers = [], list = [];
 			for (const { ops, aimed, ...one } of next.filter((r) => r.ops.length)) {
 				if (!ops[1] && !ops[0].size && !ops[0].mask) one.polygon = ops[0].points;
-				else if (!sent.some((r) => r.ops === ops)) one.mask = buffers.push(await brushPng(ops, columns, tall, (8 << 20) / next.length)) - 1;
-				list.push(one); // 8 MB in all: larger messages get lost without a word
+				else if (!sent.some((r) => r.ops === ops)) one.mask = buffers.push(await brushPng(ops, columns, tall, MOST_SENT / next.length)) - 1;
+				list.push(one);
 			}
 			told = (await host.act("regions", { by, regions: list }, buffers)).body.told;
 			sent = next;
@@ -191,7 +229,7 @@ export function brush(host) {
 	async function load() {
 		const { body, buffers } = await host.act("open"), found = [];
 		url ??= blobUrl([buffers[0]]);
-		view.style.background = `url(${url}) 0 / 100% 100%`;
+		view.style.background = `gray url(${url}) 0 / 100% 100%`; // as transparent parts are rendered
 		for (const { points, mask, ...one } of body.regions)
 			found.push({ ...one, aimed: true, ops: [{ points, mask: mask && await createImageBitmap(new Blob([buffers[mask]])) }] });
 		regions = [];
@@ -199,6 +237,8 @@ export function brush(host) {
 		told = body.told;
 		turn(step = 0);
 	}
+	scale(1);
+	at = null;
 	steps = [[sent = regions = [blank()], 0]];
 	const look = () => host.get("data").by === by || busy(load);
 	all(host.on("data", look));

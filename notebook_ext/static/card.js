@@ -1,5 +1,5 @@
 // The job card: state, progress, money, the playing clip, and what can be done next.
-import { blobUrl, button, chip, clock, copyText, cost, h, isOpen, played, setBar, statusLine, undoing } from "./core.js";
+import { blobUrl, button, chip, clock, copyText, cost, h, isOpen, played, setBar, drawStar, starButton, statusLine, undoing } from "./core.js";
 
 // data.jobs: the card's job, and the takes that were started here.
 export function card(host) {
@@ -49,7 +49,9 @@ export function card(host) {
 	form.onchange = () => quoteExtension().catch((error) => tell(error.message));
 	const copy = button("Copy code", () => copyText(job().code, tell));
 	const keep = h("a.rw-button", { hidden: true }, "Download");
-	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy, keep);
+	const star = starButton((on) => ask("mark", { star: on }), tell);
+	const note = h("input", { maxLength: 500, placeholder: "your note", ariaLabel: "Your note", onchange: () => ask("mark", { note: note.value }).catch(({ message }) => tell(message)) });
+	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy, keep, star, h("span.rw-grow", {}, note));
 
 	// A button that says its price, and starts nothing dearer than it said.
 	function priced(label, work) {
@@ -108,6 +110,7 @@ export function card(host) {
 		head.replaceChildren(
 			chip(now.state),
 			...(now.engine === "previs" ? [h("span.rw-chip", { title: "No generative model made this" }, "PREVIS")] : []),
+			...(now.picked ? [h("span.rw-chip", {}, "✓ picked")] : []),
 			h("span.rw-grow.rw-dim", {}, now.model),
 			h("span", { title: now.cost_basis }, cost(now)),
 			times,
@@ -119,6 +122,8 @@ export function card(host) {
 		trouble.hidden = !now.trouble;
 		trouble.replaceChildren(now.trouble, ...(now.command ? [h("div.rw-row", {}, h("code.rw-grow", {}, now.command),
 			button("Copy command", () => copyText(now.command, tell)))] : []));
+		drawStar(star, now);
+		if (note !== document.activeElement) note.value = now.note ?? "";
 		notes.hidden = !now.notes.length;
 		notes.lastChild.replaceChildren(...now.notes.map((note) => h("li", {}, note)));
 		const focused = actions.contains(document.activeElement) && document.activeElement;

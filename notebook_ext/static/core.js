@@ -16,11 +16,11 @@ export function h(what, props = {}, ...children) {
 // A button that does nothing while its work is under way; a failure is told by `tell`.
 export function button(label, work, tell = () => {}, props = {}) {
 	const el = h("button.rw-button", { type: "button", ...props }, label);
-	el.onclick = async () => {
+	el.onclick = async (event) => {
 		if (el.ariaBusy) return;
 		el.ariaBusy = "true"; // not disabled: a disabled button loses the focus
 		try {
-			await work();
+			await work(event);
 		} catch (error) {
 			tell(error.message);
 		}
@@ -80,6 +80,10 @@ export function keptNote(host, all) {
 
 // The view's state as the argument of a call.
 export const copyCode = (host, tell) => button("Copy code", async () => copyText((await host.act("code")).body.code, tell), tell);
+
+// A star that is there or not.
+export const starButton = (work, tell) => button("☆", ({ target }) => work(target.ariaPressed !== "true"), tell, { ariaLabel: "Star" });
+export const drawStar = (el, { star }) => { el.textContent = star ? "★" : "☆"; el.ariaPressed = String(!!star); };
 
 // No shortcut of the notebook fires for keys that are typed in a view.
 export function ownKeys(el) {

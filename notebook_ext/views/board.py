@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 from anyio import to_thread
 
+from backends.errors import VideoError
+from backends.jobs.marks import NONE
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel, saved
 from notebook_ext.delivery import preview_of
 from notebook_ext.portal import portal
 from notebook_ext.view import Ask, JobAsk, View
-from notebook_ext.views.card import JobActions
+from notebook_ext.views.card import JobActions, MarkAsk
 
 if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
@@ -25,6 +28,8 @@ LOOK_S = 0.5
 AGE_S = 60.0
 """How often it tells anew how long ago a limit was changed."""
 ROWS = 100
+PROMPT_MOST = 1000
+"""Characters of a prompt that are searched."""
 
 
 class Board(JobActions, View):
@@ -39,6 +44,7 @@ class Board(JobActions, View):
         self._sweep = sweep
         self._limit = limit
         self._rows: list[dict[str, Any]] = []
+        self._prompts: dict[str, str] = {}
         self._open = True
         super().__init__(client)
         self._look()
@@ -62,8 +68,17 @@ class Board(JobActions, View):
             views = inner.recent(self._limit)
         else:
             views = [inner.get(job.job_id) for job in self._sweep.jobs]
-        self._rows = [_row(view) for view in views]
+        marked = self.client.marks([view.job_id for view in views])
+        self._rows = [
+            {**_row(view), "prompt": self._prompt(view), **asdict(marked.get(view.job_id, NONE))} for view in views
+        ]
         self._tell()
+
+    def _prompt(self, view: JobView) -> str:
+        """In full, as far as it is searched; it never changes."""
+        if view.job_id not in self._prompts:
+            self._prompts[view.job_id] = self.client.inner.detail(view.job_id).prompt[:PROMPT_MOST]
+        return self._prompts[view.job_id]
 
     def _tell(self) -> None:
         sweep = self._sweep
@@ -89,6 +104,12 @@ class Board(JobActions, View):
         self._forget()
         self._add(self.client.job(ask.job_id))
 
+    def do_mark(self, ask: MarkAsk, _: Sequence[bytes]) -> None:
+        if all(row["job_id"] != ask.job_id for row in self._rows):
+            raise VideoError("not_found", "that job is not on this board")
+        self.client.mark(ask.job_id, star=ask.star, note=ask.note)
+        self._look()
+
     def do_shut(self, _ask: Ask, _: Sequence[bytes]) -> None:
         self._forget()
         self._tell()
@@ -109,7 +130,6 @@ def _row(view: JobView) -> dict[str, Any]:
             "label",
             "take",
             "seed",
-            "prompt",
             "task",
             "progress",
             "cost_usd",

@@ -20,7 +20,7 @@ from backends.values import Number
 from notebook_ext import saved
 from notebook_ext.controls import Control, control
 from notebook_ext.kept import Kept, file_digest, kept
-from notebook_ext.masks import Painted, for_page, levels
+from notebook_ext.masks import Painted, for_page, levels, pixels_of
 from notebook_ext.media_names import literal_path, save_bytes
 from notebook_ext.sources import Source, page_bytes, small, source_of, still_name
 from notebook_ext.view import Answer, Ask, Buffers, CodeAsk, View
@@ -33,10 +33,13 @@ MOST = 20
 FULL = 0.10
 """What intensity 1 goes over the clip, in widths of the picture."""
 WIDTHS = (200, 1600)
+COLUMNS = 4096
+"""Pixels of a painted mask's width at most: what no clip has more of."""
 HELP = (
-    "On the picture: arrows move, space paints, shift+arrows aim, + and - size, [ and ] choose a region, enter or a "
-    "double click closes an outline, escape drops it; a button's first letter presses it. Per cents are of the "
-    "picture's width, over the clip. Nothing of a frozen region moves."
+    "On the picture: arrows move, space paints, shift+arrows aim, + and - size, < and > zoom, [ and ] choose a region, "
+    "enter or a double click closes an outline, escape drops it; a button's first letter presses it. Magic outlines "
+    "what looks like the place that you point at. Per cents are of the picture's width, over the clip. Nothing of a "
+    "frozen region moves."
 )
 
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -45,6 +48,16 @@ Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 class OpenAsk(Ask):
     """The still and the regions as they are now."""
+
+
+class OutlineAsk(Ask):
+    """A place on the picture, in widths of it."""
+
+    at: Pair
+
+
+class MaskAsk(Ask):
+    """A mask from a file of the person's; its bytes are the one buffer."""
 
 
 class RegionAsk(Ask):
@@ -100,7 +113,13 @@ class Brush(View):
     """What `brush` shows. image: the still's media name. motion: the regions as they are now."""
 
     NAME = "brush"
-    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {"open": OpenAsk, "regions": RegionsAsk, "code": CodeAsk}
+    ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
+        "open": OpenAsk,
+        "regions": RegionsAsk,
+        "code": CodeAsk,
+        "outline": OutlineAsk,
+        "mask": MaskAsk,
+    }
 
     def __init__(
         self,
@@ -120,7 +139,7 @@ class Brush(View):
         self._size = (still.facts.width, still.facts.height)
         self._tall = self._size[1] / self._size[0]
         self._shown = {
-            "columns": self._size[0],
+            "columns": min(COLUMNS, self._size[0]),
             "tall": self._tall,
             "width": width,
             "note": "error" if has.kind == "none" else "dim",
@@ -230,6 +249,19 @@ class Brush(View):
             shown.append({**one, "points": [[x, y * self._tall] for x, y in points], "mask": mask})
         return {"regions": shown, "told": self._told(regions)}, files
 
+    def do_outline(self, ask: OutlineAsk, _: Buffers) -> Answer:
+        from notebook_ext.wand import outline_at
+
+        points = outline_at(pixels_of(small(self._still.path, self._sandbox)), ask.at[0], ask.at[1] / self._tall)
+        if not points:
+            raise VideoError("invalid_request", "nothing stands out there: point elsewhere, or draw the outline")
+        return {"outline": [[x, y * self._tall] for x, y in points]}
+
+    def do_mask(self, _: MaskAsk, buffers: Buffers) -> Answer:
+        columns = min(COLUMNS, self._size[0])
+        picture, (x, y) = for_page(Painted.from_file(buffers[0] if buffers else b"", columns, *self._size))
+        return {"middle": [x, y * self._tall]}, [picture]
+
     def do_regions(self, ask: RegionsAsk, buffers: Buffers) -> Answer:
         with self._lock:
             before = dict(self._regions)
@@ -283,7 +315,7 @@ def brush(
     *,
     model: str | None = None,
     motion: Sequence[MotionRegion | Mapping[str, Any]] = (),
-    width: int = 640,
+    width: int = 960,
     name: str | None = None,
     client: NotebookStudio | None = None,
 ) -> Brush:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from backends.catalog.price import Estimate
 from backends.errors import VideoError
+from backends.jobs.marks import MOST_NOTE
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel
@@ -41,6 +43,11 @@ class ExtendQuoteAsk(JobAsk):
     prompt: str = Field(default="", max_length=32_000)
 
 
+class MarkAsk(JobAsk):
+    star: bool | None = None
+    note: str | None = Field(default=None, max_length=MOST_NOTE)
+
+
 class JobActions(Delivers):
     """What can be done with jobs on a page, for the card and for the card inside the board."""
 
@@ -51,6 +58,7 @@ class JobActions(Delivers):
         "again": AgainAsk,
         "extend_quote": ExtendQuoteAsk,
         "extend": ExtendAsk,
+        "mark": MarkAsk,
     }
 
     def __init__(self, client: NotebookStudio) -> None:
@@ -108,6 +116,9 @@ class JobActions(Delivers):
         self._add(made)
         return {"job_id": made.job_id}
 
+    def do_mark(self, ask: MarkAsk, _: Sequence[bytes]) -> None:
+        self.client.mark(self._known(ask.job_id), star=ask.star, note=ask.note)
+
     def _extension(self, job: Job, add_s: float, prompt: str) -> dict[str, Any]:
         """By the same model; with its prompt where none is given."""
         told = prompt or self.client.inner.detail(job.job_id).prompt
@@ -159,6 +170,7 @@ def entry(job: Job) -> dict[str, Any]:
         "trouble": trouble,
         "command": command,
         "can_extend": view.state == "succeeded",
+        **asdict(job.mark),
     }
 
 

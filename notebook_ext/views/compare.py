@@ -133,6 +133,10 @@ class Compare(Delivers, View):
     def _pick(self, index: int | None) -> None:
         self._picked = index
         self._kept.put(None if index is None else {"picked": index})
+        best = None if index is None else self._takes[index].key
+        for take in self._takes:
+            if isinstance(take.source, Job):
+                take.source.pick(take.key == best)
         self._tell()
 
     def _tell(self) -> None:

@@ -115,6 +115,19 @@ def test_fifty_megapixels_are_refused_before_they_are_decoded(tmp_path: Path) ->
         check_image(path)
 
 
+def test_a_telephones_fifty_megapixels_are_decoded_at_half_their_size(tmp_path: Path) -> None:
+    path = tmp_path / "phone.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held upright
+    Image.new("RGB", (8192, 6144), "teal").save(path, exif=exif)
+    facts = check_image(path)
+    assert (facts.width, facts.height) == (6144, 8192)
+    assert load_image(path).shape == (4096, 3072, 3)
+    Image.new("L", (9000, 9000)).save(path)
+    with pytest.raises(VideoError, match="the image has 81 megapixels; at most 80"):
+        check_image(path)
+
+
 def test_masks(tmp_path: Path) -> None:
     painted = np.zeros((48, 64, 4), np.uint8)
     painted[10:20, 10:20] = (255, 255, 255, 255)  # white on transparent, as a brush leaves it

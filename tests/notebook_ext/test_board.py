@@ -41,6 +41,9 @@ def row(letter: str, **more: Any) -> dict[str, Any]:
         "at": 1.7e9,
         "has_poster": False,
         "preview": "",
+        "star": False,
+        "picked": False,
+        "note": "",
     }
     return base | more
 
@@ -81,7 +84,11 @@ def test_filters(bare: Bare) -> None:
     expect(lines).to_have_count(2)
     board.get_by_label("Any label").or_(board.get_by_label("Label")).first.select_option("tea")
     expect(lines).to_have_count(1)
-    board.get_by_label("Model or prompt").fill("nothing such")
+    board.get_by_label("Label").select_option("")
+    board.get_by_label("Started by").select_option("")
+    board.get_by_label("Model, prompt or note").fill("shot c")
+    expect(board).to_contain_text("1 of 3 jobs")
+    board.get_by_label("Model, prompt or note").fill("nothing such")
     expect(lines).to_have_count(0)
     expect(board.get_by_role("status")).to_have_text("No job matches")
     bare.unmount()
@@ -95,6 +102,13 @@ def test_the_order_can_be_changed(bare: Bare) -> None:
         expect(lines.nth(0)).to_contain_text(first)
     board.get_by_label("Sort").select_option("By model")
     expect(lines.nth(2)).to_contain_text("shot a")
+    lines.nth(1).get_by_role("button", name="Star m").click()
+    assert bare.asked("mark").body == {"job_id": row("c")["job_id"], "star": True}
+    bare.answer()
+    bare.set("data", state([row("a"), row("b", star=True), row("c", picked=True, note="softer")]))
+    board.get_by_label("Sort").select_option("Starred first")
+    expect(lines.nth(0)).to_contain_text("✓ runway/gen4.5 · shot c · softer")
+    expect(lines.nth(1).get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
     bare.unmount()
 
 
@@ -109,9 +123,9 @@ def test_a_grid_plays_what_the_pointer_or_the_focus_is_on(bare: Bare) -> None:
     bare.page.wait_for_function("() => document.querySelector('video')?.currentTime > 0")
     cells.nth(1).hover()
     expect(video).to_have_count(0)  # there is no clip of it yet
-    cells.nth(2).get_by_role("button").focus()
+    cells.nth(2).get_by_role("button", name="Open").focus()
     expect(video).to_have_count(1)
-    cells.nth(2).get_by_role("button").blur()
+    cells.nth(2).get_by_role("button", name="Open").blur()
     expect(video).to_have_count(0)
     bare.unmount()
 

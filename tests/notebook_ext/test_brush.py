@@ -204,6 +204,33 @@ def test_stills_of_every_kind(studio: NotebookStudio) -> None:
     assert shown[:3] == b"\xff\xd8\xff"  # browsers show no TIFF
 
 
+def test_a_photo_of_48_megapixels_is_painted_on(studio: NotebookStudio) -> None:
+    path = studio.home.folder.parent / "phone.jpg"
+    Image.new("RGB", (8000, 6000), "teal").save(path)
+    view = brush(path, client=studio)
+    assert (view.data["columns"], view.data["tall"]) == (4096, 0.75)
+    mask = png(2048, 1536)
+    told = Desk(view).ask("regions", said(region(mask=0)), [mask]).body["told"]
+    assert told == {"1": "right 5.0 % (the mask is sent at 26% of the image's size)"}
+
+
+def test_a_mask_from_a_file_has_the_pictures_shape_whatever_its_size(studio: NotebookStudio, painted: Brush) -> None:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png(1200, 800))).convert("L").save(buffer, "BMP")
+    (drawn,) = Desk(painted).ask("mask", {}, [buffer.getvalue()]).buffers
+    alpha = np.asarray(Image.open(io.BytesIO(drawn)).getchannel("A"))
+    assert alpha.shape == (400, 600) and alpha[125, 200] == 255 and alpha[50, 50] == 0
+    for data, words in ((png(400, 400), "the mask is 400x400 pixels, the image 600x400"), (b"no mask", "not")):
+        with pytest.raises(Refused, match=words):
+            Desk(painted).ask("mask", {}, [data])
+
+
+def test_where_nothing_stands_out_there_is_no_outline(studio: NotebookStudio) -> None:
+    plain = brush(np.full((60, 80, 3), 90, np.uint8), client=studio)
+    with pytest.raises(Refused, match="nothing stands out there"):
+        Desk(plain).ask("outline", {"at": [0.5, 0.5]})
+
+
 def test_a_job_means_its_last_frame(studio: NotebookStudio) -> None:
     job = studio.image_to_video("coffee.png", model="animatic", duration_s=1, resolution="360p")
     job.result()

@@ -301,6 +301,8 @@ def test_a_sweep_is_priced_as_a_whole_first(
     found = studio.sweep(shot, models, seeds, max_cost_usd=1.6).result()
     assert capsys.readouterr().out == "4 clips: $1.60 at most\n"
     assert [(job.model, job.seed) for job in found.jobs] == [(model, seed) for model in models for seed in seeds]
+    assert [job.label for job in found.jobs[:2]] == ["sweep quick seed 1", "sweep quick seed 2"]
+    assert Path(found.jobs[2].file).name == "sweep-basic-seed-1_take01.mp4"
     assert charges(station) == 4
     again = studio.sweep(shot, models, [1, 2, 3], max_cost_usd=1)
     assert again.cost == "6 clips: $0.80 at most (4 are there already)"

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backends import vocabulary
 from backends.errors import VideoError
 from backends.jobs.views import Job as JobView
 from backends.media.probe import probe_clip
-from notebook_ext import client, kernel, magics
+from notebook_ext import client, kernel, magic_options, magics
 from notebook_ext.client import NotebookStudio
 from notebook_ext.figure import job_figure
 from notebook_ext.job import Job
@@ -134,6 +135,22 @@ def test_the_cell_magic_is_a_starting_call(studio: NotebookStudio, capsys: pytes
     longer = magics.video(f"--clip {job.job_id} --add 1 --model animatic", "")
     assert longer.task == "extend"
     longer.result()
+
+
+def test_every_argument_of_a_starting_call_is_an_option_of_the_magic() -> None:
+    options = magic_options.video_options()
+    assert set(options.values()) - {"name", "dry_run"} == vocabulary.known() - {"prompt"}
+    line = '--duration 4 --focus 0.5,0.3 --motion {"static":true} --option cfg=7 --option mode=pro --no-audio --loop'
+    assert magic_options.given(line.split()) == {
+        "duration_s": 4.0,
+        "focus": [0.5, 0.3],
+        "motion": [{"static": True}],
+        "provider_options": {"cfg": 7, "mode": "pro"},
+        "audio": False,
+        "loop": True,
+        "dry_run": False,
+    }
+    assert options["--seconds"] == options["--duration"] == "duration_s"
 
 
 def test_a_dry_run_only_tells_prices(studio: NotebookStudio) -> None:

@@ -1,7 +1,8 @@
 """Old events folded away: what a job went through is of use while it is open and for some weeks after.
 
 Of a job that ended longer ago than KEEP_DAYS stay its row, its ledger entry, its files, and the events that tell who
-asked for it and what a person decided. Each event is looked at once in its life, a few hundred at a time.
+asked for it, what a person decided and how a person marked it. Each event is looked at once in its life, a few hundred
+at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ BATCH = 500
 REST_S = 3600.0
 """How long nothing is looked for once all that is old has been."""
 
-KEPT = ("submitted", "resolve", "rebind")
+KEPT = ("submitted", "resolve", "rebind", "mark")
 
 MARK = "events_looked_at"
 """In the table `meta`: up to which event all are looked at."""
