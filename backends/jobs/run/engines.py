@@ -124,7 +124,7 @@ class Engines:
                 try:
                     yield device
                 except DeviceLost:
-                    await self._end_all(device)
+                    await self.unload(device)
                     raise
         finally:
             self.cards.look()
@@ -155,10 +155,6 @@ class Engines:
         """DeviceLost when the driver does not know a card any more that an engine has just ended on."""
         if lane == POOL and device not in self._devices(provider):
             raise DeviceLost(f"the driver does not know {device} any more")
-
-    def keeps(self, device: str) -> bool:
-        """Whether an idle process keeps a model loaded on that device."""
-        return any(child.word for child in self._idle if child.lane == device)
 
     @property
     def warm(self) -> bool:
@@ -277,10 +273,11 @@ class Engines:
         """Unload what is idle on these cards, or on all, and let go of them."""
         for device in devices or tuple(self.cards.held):
             if self.cards.is_idle(device):
-                await self._end_all(device)
+                await self.unload(device)
         self.cards.look()
 
-    async def _end_all(self, device: str) -> None:
+    async def unload(self, device: str) -> None:
+        """End what is idle on a device."""
         with anyio.CancelScope(shield=True):
             for child in [one for one in self._idle if one.lane == device]:
                 await self._end(child)

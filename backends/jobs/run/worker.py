@@ -128,7 +128,7 @@ class Worker:
                         latest = self._latest_wake()
                         if due:
                             await self.engines.tidy()
-                            self._return_cards()
+                            await self._return_cards()
                         if latest != waked or due:
                             waked, looked = latest, now
                             await self._take_lanes(group, START_WAIT_S if first else 0.0)
@@ -188,15 +188,16 @@ class Worker:
                 self._refused[lane["key"]] = time.monotonic() + 30.0
                 driver.stop()
 
-    def _return_cards(self) -> None:
+    async def _return_cards(self) -> None:
         """A card with a lane of its own goes back to the others when that lane has nothing to do."""
         if POOL not in self.drivers:
             return
         for key, driver in list(self.drivers.items()):
-            idle = lanes.is_shared(key) and not driver.busy and not self.engines.keeps(key)
-            if idle and lanes.leave(self.context.store, driver.lease):
-                del self.drivers[key]
-                driver.stop()
+            if lanes.is_shared(key) and not driver.busy:
+                await self.engines.unload(key)
+                if lanes.leave(self.context.store, driver.lease):
+                    self.drivers.pop(key, None)
+                    driver.stop()
 
     def _let_go(self, lease: Lease) -> None:
         """The lock is freed even when the row cannot say so (a full disk): a living client must not block the lane."""
