@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -20,7 +20,7 @@ from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.media.sandbox import Sandbox
 from backends.provider.keys import load_keys
-from backends.provider.protocol import Access
+from backends.provider.protocol import POOL, Access
 from backends.provider.registry import registered, registry
 from backends.settings import Settings
 
@@ -34,6 +34,11 @@ def program_version() -> str:
         return version("reelwright")
     except PackageNotFoundError:
         return "0"
+
+
+def _is_among(lane: str, devices: Collection[str]) -> bool:
+    """Whether the devices can work for a lane from before there were more, or fewer, of them."""
+    return lane in devices or (lane == POOL and bool(devices))
 
 
 @dataclass
@@ -112,9 +117,15 @@ class Context:
             if registration.kind == "local":
                 with suppress(VideoError):
                     access = registration.access(self.env)
-                    if access.available and access.lane == lane:
+                    if access.available and (lane == access.lane or _is_among(lane, access.devices)):
                         return True
         return False
+
+    def devices(self, provider: str) -> tuple[str, ...]:
+        """The GPUs that may work for a local engine's jobs ("gpu:UUID")."""
+        with suppress(VideoError):
+            return self.access(provider).devices
+        return ()
 
     @property
     def locks(self) -> Path:

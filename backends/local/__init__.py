@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from backends.local import device, weights
-from backends.provider.protocol import Access, LocalBackend, Prepared, Registration
+from backends.provider.protocol import POOL, Access, LocalBackend, Prepared, Registration
 
 __all__ = ["register"]
 
@@ -32,8 +32,9 @@ def register() -> Registration:
 
 def _access(env: Mapping[str, str]) -> Access:
     if why := device.why_not(env):
-        return Access(lane="gpu", why=why)
-    return Access(lane=device.device(env).lane)
+        return Access(lane=POOL, why=why)
+    usable = [one.lane for one in device.devices(env)]
+    return Access(lane=usable[0] if len(usable) == 1 else POOL, devices=tuple(one for one in usable if one != "cpu"))
 
 
 def _open(env: Mapping[str, str], base_url: str) -> LocalBackend:

@@ -20,7 +20,7 @@ from backends.local import device as devices
 from backends.local.families import Variant, variant
 from backends.local.plan import Machine, Planned, Wish, fitting, ran_out, refusal
 from backends.local.weights import Model, check_safe, counted, find, missing, repo_of
-from backends.provider.protocol import JsonObject, Output, Prepared, Progress, RunAgain
+from backends.provider.protocol import DeviceLost, JsonObject, Output, Prepared, Progress, RunAgain
 from backends.settings import load_settings
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -50,6 +50,7 @@ class Diffusers:
         """Write `dest/clip.mp4`. RunAgain with a cheaper plan when the card's memory runs out, once.
 
         VideoError("unsupported") for what no plan fits, VideoError("asset") for weights that are missing or unsafe.
+        DeviceLost when the card is gone or broken.
         """
         progress(0.0, "starting")
         place = devices.device(self.env)
@@ -61,7 +62,12 @@ class Diffusers:
         if model is None:
             raise missing(kind, repo_of(prepared.wire), prepared.model)
         check_safe(model, kind)
-        return _Run(self.env, counted(model, kind), model, place, prepared, dest, progress).made()
+        try:
+            return _Run(self.env, counted(model, kind), model, place, prepared, dest, progress).made()
+        except Exception as error:
+            if devices.is_lost(error):
+                raise DeviceLost(str(error.__cause__ or error)) from error
+            raise
 
 
 def _quiet(place: devices.Device) -> None:
@@ -204,6 +210,8 @@ class _Run:
         if self.place.torch == "cpu":
             return Machine("cpu", ram, ram)
         if not torch.cuda.is_available():
+            if devices.is_gone(self.place.uuid):
+                raise DeviceLost("nvidia-smi cannot reach it")
             raise VideoError(
                 "unsupported",
                 f"torch {torch.__version__} cannot use {self.place.uuid}: install a build for the card's driver "

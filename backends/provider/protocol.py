@@ -21,6 +21,9 @@ from backends.request import VideoRequest
 
 JsonObject = dict[str, Any]
 
+POOL = "gpu"
+"""The lane of the jobs that any of several GPUs may do."""
+
 PREVIEW = "preview.jpg"
 """The file in a job's spool where a service's newest picture of a running job lies, where it gives one."""
 
@@ -271,6 +274,11 @@ class RunAgain(Exception):
         self.wire = wire
 
 
+class DeviceLost(Exception):
+    """The device that a local engine works on is gone or broken. Its job is run again, where there is another one on
+    that; the engine's process ends."""
+
+
 class RemoteBackend(Protocol):
     """A service: start once, then ask. Vendor exceptions never leave it: they become VideoError."""
 
@@ -327,12 +335,15 @@ class Access:
     missing: the variables to set when there is no credential (then lane's account is empty).
     base_url: where requests go; frozen into the job at submit. why: what else stands in the way (no GPU, a library
     that is not installed) and its remedy, "" when nothing does.
+    devices: for a local engine, the GPUs that may work for it ("gpu:UUID"): its process finds the one that it is to use
+    in REELWRIGHT_LOCAL_DEVICE, by its UUID. With several of them the lane is `POOL`.
     """
 
     lane: str
     base_url: str = ""
     missing: tuple[str, ...] = ()
     why: str = ""
+    devices: tuple[str, ...] = ()
 
     @property
     def available(self) -> bool:

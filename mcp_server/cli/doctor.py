@@ -113,6 +113,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
             _catalog,
             _back_ends,
             _tested,
+            _cards,
             _lanes,
             *(() if quick else (_accounts, _comfyui)),
         ):
@@ -343,6 +344,18 @@ def _comfyui(context: Context) -> Iterator[Finding]:
         yield Finding("ComfyUI", "ok", f"{text} (reelwright comfyui check says what the others lack)")
         for one in own:
             yield Finding("ComfyUI", "note", f"{one.model} at {found.url}: {'; '.join(one.problems)}")
+
+
+def _cards(context: Context) -> Iterator[Finding]:
+    """Where several GPUs work for each other: which ones, and whether they are at work."""
+    from backends.jobs.lanes import lanes
+    from backends.provider.registry import registry
+
+    local = [name for name, entry in registry().items() if entry.kind == "local"]
+    found = dict.fromkeys(card for name in local if len(context.devices(name)) > 1 for card in context.devices(name))
+    for card in found:
+        held = lanes.is_held(context.locks, card)
+        yield Finding("GPU", "ok", f"{card}: {'at work, or a model stays loaded' if held else 'free'}")
 
 
 def _lanes(context: Context) -> Iterator[Finding]:

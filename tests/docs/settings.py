@@ -25,7 +25,8 @@ EVERYDAY: Mapping[str, str] = {
     "OUTPUT_DIR": "Where finished clips are put for you, as `LABEL_takeNN.mp4`.",
     "INPUT_ROOTS": "More folders that input files may come from, separated as in `PATH`.",
     "CATALOG": "More folders with catalogue files of your own, separated as in `PATH`.",
-    "LOCAL_DEVICE": "The GPU for local models, by number or UUID; `cpu` computes on the processor (hours for a clip).",
+    "LOCAL_DEVICE": "The GPUs for local models, by number or UUID, separated by commas; `cpu` computes on the "
+    "processor (hours for a clip).",
     "HTTP_TOKEN": "The bearer token of `reelwright serve --http`; needed for any address but loopback, 16 characters "
     "or more.",
     "YES": "What a script of yours may decide without a terminal: `raise-limits`, `resolve-jobs`, separated by commas. "
@@ -38,7 +39,7 @@ EVERYDAY_DEFAULTS: Mapping[str, str] = {
     "OUTPUT_DIR": "your videos folder",
     "INPUT_ROOTS": "none",
     "CATALOG": "none",
-    "LOCAL_DEVICE": "the first GPU",
+    "LOCAL_DEVICE": "all of the first one's model",
     "HTTP_TOKEN": "none",
     "YES": "none",
     "WORKER": "detached",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from backends.request import VideoRequest, build_request
 from backends.studio import Studio
 from tests.fakes import tiny_clip
 from tests.jobs.station import Station, until
-from tests.local.asking import facts, made
+from tests.local.asking import facts, made, recorded
 from tests.local.conftest import FAULTY
 
 CARD = "GPU-00000000-aaaa"
@@ -157,3 +158,56 @@ def test_a_killed_home_frees_its_card(home: Stand, card: Path) -> None:
     until(lambda: not lanes.is_held(two.station.home / "locks", f"gpu:{CARD}"), "the kernel has freed its lock")
     inside.unlink()  # a real card would be free as well: its engine ends with the worker
     assert two("red")["warm"] is False
+
+
+def test_a_box_of_cards_works_on_as_many_jobs_at_once(home: Stand, card: Path) -> None:
+    cards = [f"GPU-0000000{number}-abcd" for number in range(4)]
+    make = Maker(home(CARD=",".join(cards)))
+    jobs = [make.submitted("red", f"wait, {number}") for number in range(4)]
+    until(lambda: all(make.studio.get(job).progress > 0 for job in jobs), "all four are at work", 40)
+    assert sorted(path.name for path in card.glob("INSIDE-*")) == [f"INSIDE-{one}" for one in cards]
+    (card / "GATE").touch()
+    assert {make.settled(job).state for job in jobs} == {"succeeded"}
+    assert sorted(recorded(make.station, job)["card"] for job in jobs) == [f"gpu:{one}" for one in cards]
+    assert {make.station.row(job)["lane"] for job in jobs} == {"gpu"}
+
+
+def test_two_cards_take_turns_at_two_models_and_stand_in_for_each_other(home: Stand, card: Path) -> None:
+    make = Maker(home(CARD="GPU-aaaa,GPU-bbbb"))
+    jobs = [make.submitted(("red", "green")[number % 2], f"clip {number}") for number in range(16)]
+    assert {job.state for job in make.station.settled(make.studio, jobs, 60)} == {"succeeded"}
+    assert len((card / "LOADS").read_text().splitlines()) <= 4
+
+    job = make.submitted("red", "wait for the other card")
+    lost, other = until(lambda: on_a_card(card), "it is on a card"), {"GPU-aaaa", "GPU-bbbb"}
+    (card / f"LOST-{lost}").touch()
+    other.remove(lost)
+    until(lambda: on_a_card(card) in other, "it is on the other card", 40)
+    assert "was lost" in make.station.log
+    (card / "GATE").touch()
+    assert make.settled(job).state == "succeeded" and make.station.row(job)["attempts"] == 1
+    (event,) = make.station.rows("SELECT data FROM events WHERE kind = 'lost'")
+    assert json.loads(event["data"]) == {"device": f"gpu:{lost}", "why": "it has fallen off the bus"}
+
+
+def on_a_card(folder: Path) -> str:
+    """The card that a job is on; "" for none."""
+    return next((path.name.removeprefix("INSIDE-") for path in folder.glob("INSIDE-*")), "")
+
+
+def test_data_folders_share_a_box_card_by_card(home: Stand, card: Path) -> None:
+    one, two = Maker(home("one", CARD="GPU-aaaa,GPU-bbbb")), Maker(home("two", CARD="GPU-aaaa,GPU-bbbb"))
+    first, second = one.submitted("red", "wait here"), two.submitted("red", "wait there")
+    until(lambda: len(list(card.glob("INSIDE-*"))) == 2, "each works on a card of its own", 40)
+    (card / "GATE").touch()
+    assert one.settled(first).state == two.settled(second).state == "succeeded"
+
+    old = two.station.place(two.studio.context, wanted("green", "from before there was a second card"))
+    lane = str(recorded(two.station, second)["card"])
+    add = "INSERT INTO lanes(key, provider, kind) VALUES (?, 'cards', 'local')"
+    two.station.store.write(lambda tx: tx.run(add, (lane,)))
+    two.station.store.write(lambda tx: tx.run("UPDATE jobs SET lane = ? WHERE id = ?", (lane, old)))
+    assert two.settled(old).state == "succeeded", "its card was idle among the others, with a model loaded"
+    third = two.submitted("red", "once more")
+    assert two.settled(third).state == "succeeded"
+    assert recorded(two.station, third)["card"] == lane, "the card is among the others again"

@@ -38,6 +38,35 @@ def test_gpus_are_read_from_the_drivers_files(tmp_path: Path) -> None:
     assert device.gpus(tmp_path / "none") == ()
 
 
+def test_every_gpu_of_the_first_ones_model_may_be_used(tmp_path: Path) -> None:
+    for number, model in enumerate(("RTX 4090", "RTX 4090", "T400", "RTX 4090")):
+        folder = tmp_path / f"0000:0{number}:00.0"
+        folder.mkdir()
+        (folder / "information").write_text(f"Model: \t NVIDIA {model}\nIRQ: 1\nGPU UUID: \t GPU-{number}\n")
+
+    def usable(**env: str) -> str:
+        found = device.devices(env, tmp_path)
+        assert found[0] == device.device(env, tmp_path)
+        return " ".join(one.lane for one in found)
+
+    assert usable() == usable(REELWRIGHT_LOCAL_DEVICE="auto") == "gpu:GPU-0 gpu:GPU-1 gpu:GPU-3"
+    assert usable(CUDA_VISIBLE_DEVICES="1,3") == usable(CUDA_VISIBLE_DEVICES="GPU-1,GPU-3") == "gpu:GPU-1 gpu:GPU-3"
+    assert usable(CUDA_VISIBLE_DEVICES="2") == "gpu:GPU-2"
+    assert usable(REELWRIGHT_LOCAL_DEVICE="3, GPU-2,3") == "gpu:GPU-3 gpu:GPU-2"
+    assert usable(REELWRIGHT_LOCAL_DEVICE="cpu") == "cpu"
+    with pytest.raises(VideoError, match="REELWRIGHT_LOCAL_DEVICE=7 is none of GPU-0, GPU-1, GPU-2, GPU-3 or cpu"):
+        usable(REELWRIGHT_LOCAL_DEVICE="1,7")
+
+
+def test_a_lost_card_is_told_from_a_failed_job() -> None:
+    broken = RuntimeError("CUDA error: uncorrectable ECC error encountered")
+    outer = VideoError("provider", "the pipeline failed")
+    outer.__cause__ = broken
+    assert device.is_lost(broken) and device.is_lost(outer)
+    assert not device.is_lost(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    assert not device.is_lost(VideoError("asset", "uncorrectable ECC error: a prompt may hold any words"))
+
+
 def test_without_torch_the_install_command_is_told() -> None:
     code = (
         "import sys\n"

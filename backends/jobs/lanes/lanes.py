@@ -8,7 +8,6 @@ driven=0 in the one transaction that also finds no open job, then frees the lock
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +63,16 @@ def _lock(folder: Path, key: str) -> FileLock:
     path = lock_path(folder, key)
     private_folder(path.parent)
     return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
+
+
+def claim(folder: Path, key: str) -> FileLock | None:
+    """The lock of a lane or device, held from now on; None while somebody else holds it."""
+    lock = _lock(folder, key)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
 
 
 def take(store: Store, folder: Path, key: str, *, version: str, detached: bool, wait_s: float = 5.0) -> Lease | None:
@@ -159,12 +168,10 @@ def is_driven(folder: Path, lane: Row) -> bool:
 
 def is_held(folder: Path, key: str) -> bool:
     """Whether some process, of whatever home, holds the lane's lock now."""
-    lock = _lock(folder, key)
-    with suppress(Timeout):
-        lock.acquire(timeout=0)
+    lock = claim(folder, key)
+    if lock is not None:
         lock.release()
-        return False
-    return True
+    return lock is None
 
 
 def paid_jobs(store: Store) -> int:

@@ -1,7 +1,8 @@
 """A local engine's own process: takes one job after another as JSON lines, answers with JSON lines.
 
 in:  {"provider", "base_url", "prepared", "dest"}; {"stop"} = the job under way has been cancelled
-out: {"progress", "phase"} ... then {"output"}, {"error"}, {"stopped"}, or {"again", "wire"} and the end of the process
+out: {"progress", "phase"} ... then {"output"}, {"error"}, {"stopped"}, or {"again", "wire"} or {"lost"} (its device is
+     gone) and the end of the process
 
 It ends when its standard input does, so it never outlives its worker. Whatever the engine prints goes to the log,
 never into the protocol.
@@ -22,7 +23,7 @@ import anyio
 
 from backends.errors import VideoError
 from backends.jobs.store import codec
-from backends.provider.protocol import LocalBackend, Output, RunAgain, Stopped
+from backends.provider.protocol import DeviceLost, LocalBackend, Output, RunAgain, Stopped
 from backends.provider.registry import registered
 
 _REPORT_EVERY_S = 0.2
@@ -69,6 +70,9 @@ def serve(orders: TextIO, out: TextIO, stop: threading.Event) -> None:
             reporter.send({"stopped": True})
         except RunAgain as again:
             reporter.send({"again": str(again), "wire": again.wire})
+            return
+        except DeviceLost as lost:
+            reporter.send({"lost": str(lost)[:300]})
             return
         except VideoError as error:
             reporter.send({"error": error.to_json()})

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +22,10 @@ import anyio.abc
 from anyio.streams.text import TextReceiveStream
 
 from backends.errors import VideoError
+from backends.jobs.lanes import lanes
+from backends.jobs.run.cards import Cards, Release
 from backends.jobs.store import codec
-from backends.provider.protocol import JsonObject, Output, Prepared, Registration, RunAgain
+from backends.provider.protocol import POOL, DeviceLost, JsonObject, Output, Prepared, Registration, RunAgain
 from backends.provider.registry import registered
 
 STOP_GRACE_S = 5.0
@@ -33,6 +35,8 @@ WARM_S = 600.0
 WARM_MODELS = 1
 """How many models may be loaded on one device at a time."""
 
+_DEVICE = "REELWRIGHT_LOCAL_DEVICE"
+"""What tells an engine's process which GPU it is to use."""
 
 MOST_AGAIN = 9
 """How often one job may ask to be run again: more than any engine has plans to try."""
@@ -80,8 +84,9 @@ class _Child:
 
 
 class Engines:
-    """The engine processes of one worker. `slot` bounds how many work at once: `size` on the processor, one on each
-    other device. warm_s, warm_models: see `WARM_S` and `WARM_MODELS`."""
+    """The engine processes of one worker. `place` bounds how many work at once: `size` on the processor, one on each
+    other device. warm_s, warm_models: see `WARM_S` and `WARM_MODELS`. only: the cards that a person has named for this
+    worker, () = all."""
 
     def __init__(
         self,
@@ -91,6 +96,7 @@ class Engines:
         *,
         warm_s: float = WARM_S,
         warm_models: int = WARM_MODELS,
+        only: Collection[str] = (),
     ) -> None:
         self._env = dict(env)
         self._log = log
@@ -98,12 +104,57 @@ class Engines:
         self._warm_s = warm_s
         self._warm_models = max(1, warm_models)
         self._slots: dict[str, anyio.Semaphore] = {}
+        self._only = only
         self._idle: list[_Child] = []
+        self.cards = Cards(_claim, self._loaded, most=self._warm_models)
 
-    def slot(self, lane: str) -> anyio.Semaphore:
-        """What a job holds while it works: a processor's lane has several, a GPU's one."""
+    @asynccontextmanager
+    async def place(
+        self, lane: str, provider: str, prepared: Prepared, seq: int, tell: Callable[[str], None]
+    ) -> AsyncGenerator[str]:
+        """The device that a job has while it works: a processor's lane has several places, a GPU's one, and the lane
+        of several GPUs one on each. seq: the job's place in the queue; tell: takes what it waits for, in words."""
+        if lane != POOL:
+            async with self.room(lane):
+                yield lane
+            return
+        word = _loads(provider, self._word(registered(provider), prepared))
+        try:
+            async with self.cards.one(seq, word, self._devices(provider), tell) as device:
+                try:
+                    yield device
+                except DeviceLost:
+                    await self.unload(device)
+                    raise
+        finally:
+            self.cards.look()
+
+    def room(self, lane: str) -> anyio.Semaphore:
+        """The places of a lane that is a device, or of the processor."""
         device = lane if lane.startswith("gpu") else ""
         return self._slots.setdefault(device, anyio.Semaphore(1 if device else self._size))
+
+    def _devices(self, provider: str) -> tuple[str, ...]:
+        """The cards that may work for a provider now."""
+        with suppress(VideoError):
+            devices = registered(provider).access(self._env).devices
+            return tuple(one for one in devices if not self._only or one in self._only)
+        return ()
+
+    def _word(self, registration: Registration, prepared: Prepared) -> str:
+        return registration.warm(prepared, self._env) if registration.warm else ""
+
+    def _loaded(self) -> dict[str, list[str]]:
+        """What idle processes keep loaded on each device, the device used longest ago first."""
+        found: dict[str, list[str]] = {}
+        for child in self._idle:
+            found[child.lane] = [*found.pop(child.lane, []), _loads(child.provider, child.word)]
+        return found
+
+    def check_there(self, lane: str, provider: str, device: str) -> None:
+        """DeviceLost when the driver does not know a card any more that an engine has just ended on."""
+        if lane == POOL and device not in self._devices(provider):
+            raise DeviceLost(f"the driver does not know {device} any more")
 
     @property
     def warm(self) -> bool:
@@ -144,7 +195,7 @@ class Engines:
             "prepared": codec.prepared_to_json(prepared, assets=True),
             "dest": str(dest),
         }
-        word = registration.warm(prepared, self._env) if registration.warm else ""
+        word = self._word(registration, prepared)
         async with self._child(lane, registration.provider, word) as child:
             await child.send(order)
             while True:
@@ -155,6 +206,8 @@ class Engines:
                     raise VideoError.from_json(message["error"])
                 elif "again" in message:
                     raise RunAgain(message["again"], message["wire"])
+                elif "lost" in message:
+                    raise DeviceLost(message["lost"])
                 else:
                     return codec.output_from_json(message["output"])
 
@@ -196,7 +249,7 @@ class Engines:
             loaded = [child for child in self._idle if child.word and child.lane == lane]
             for child in loaded[: max(0, len(loaded) - self._warm_models + 1)]:
                 await self._end(child)
-        return _Child(await self._start(), lane, provider, word)
+        return _Child(await self._start(lane), lane, provider, word)
 
     async def _stopped(self, child: _Child) -> bool:
         """Ask the child to stop its job; whether it has, with what it has loaded still fit for use."""
@@ -205,7 +258,7 @@ class Engines:
             while True:
                 message: dict[str, Any] = json.loads(await child.line())
                 if "progress" not in message:
-                    return "again" not in message
+                    return not {"again", "lost"} & message.keys()
         return False
 
     async def tidy(self) -> None:
@@ -213,13 +266,28 @@ class Engines:
         for child in [one for one in self._idle if one.word]:
             if time.monotonic() - child.idle_since >= self._warm_s:
                 await self._end(child)
+        self.cards.look()
+        self.cards.tell()
+
+    async def leave_cards(self, *devices: str) -> None:
+        """Unload what is idle on these cards, or on all, and let go of them."""
+        for device in devices or tuple(self.cards.held):
+            if self.cards.is_idle(device):
+                await self.unload(device)
+        self.cards.look()
+
+    async def unload(self, device: str) -> None:
+        """End what is idle on a device."""
+        with anyio.CancelScope(shield=True):
+            for child in [one for one in self._idle if one.lane == device]:
+                await self._end(child)
 
     async def _end(self, child: _Child) -> None:
         if child in self._idle:
             self._idle.remove(child)
             await child.kill()
 
-    async def _start(self) -> anyio.abc.Process:
+    async def _start(self, lane: str) -> anyio.abc.Process:
         started: anyio.abc.Process | None = None
         with anyio.CancelScope(shield=True):  # a process whose start is broken off would be nobody's
             started = await anyio.open_process(
@@ -227,7 +295,7 @@ class Engines:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env=self._env,
+                env=self._env | ({_DEVICE: lane.partition(":")[2]} if lanes.is_shared(lane) else {}),
                 start_new_session=True,
             )
         assert started is not None
@@ -236,3 +304,13 @@ class Engines:
     async def close(self) -> None:
         while self._idle:
             await self._idle.pop().kill()
+        self.cards.close()
+
+
+def _claim(device: str) -> Release | None:
+    lock = lanes.claim(lanes.device_locks(), device)
+    return None if lock is None else lock.release
+
+
+def _loads(provider: str, word: str) -> str:
+    return f"{provider} {word}"

@@ -58,6 +58,6 @@ async def _join(context: Context, engines: Engines, row: Row, prepared: Prepared
     shutil.rmtree(dest, ignore_errors=True)
     dest.mkdir(parents=True)
     ready = codec.with_assets(prepared, {"source_clip": source, "added[0]": added})
-    async with engines.slot("cpu"):
+    async with engines.room("cpu"):
         output = await engines.run("cpu", JOINER, "", ready, dest, lambda done, phase: None)
     return output.path

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import shutil
 import time
 from functools import partial
 
+import anyio
 from anyio import to_thread
 
 from backends.errors import VideoError
@@ -18,10 +21,21 @@ from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.run.finish import finish
 from backends.jobs.run.inputs_ready import ready
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.database import Row, Transaction, add_event
+from backends.provider.protocol import DeviceLost
 
 MAX_ATTEMPTS = 3
+"""How often its engine or worker may end in mid-work."""
+
+MOST_LOST = 8
+"""How often its device may be lost in mid-work, which is no fault of the job."""
+
+AGAIN_MOST_S = 30.0
+"""The longest pause until a lane's only device is tried again."""
+
 _PROGRESS_EVERY_S = 0.5
+
+log = logging.getLogger("reelwright.worker")
 
 
 class LocalRun:
@@ -33,10 +47,25 @@ class LocalRun:
         self.engines = engines
         self.job = job
         self.finishing = False
+        self._device = hold.lane
         self._reported = 0.0
 
     async def run(self) -> None:
-        async with self.engines.slot(self.hold.lane):
+        while True:
+            try:
+                await self._on_a_device()
+                return
+            except DeviceLost as lost:
+                if not self._goes_on(str(lost)):
+                    return
+                if self._device == self.hold.lane:  # there is no other
+                    await anyio.sleep(min(AGAIN_MOST_S, 2.0 ** (self._lost() - 1)))
+
+    async def _on_a_device(self) -> None:
+        row = self._row()
+        prepared = codec.prepared_from_json(json.loads(row["prepared"]))
+        async with self.engines.place(self.hold.lane, row["provider"], prepared, row["seq"], self._tell) as device:
+            self._device = device
             row = self._row()
             if row["state"] not in ("queued", "running", "finishing"):
                 return
@@ -44,6 +73,31 @@ class LocalRun:
                 await self._make(row)
             except VideoError as error:
                 self._fail(error)
+
+    def _lost(self) -> int:
+        """How often its device was lost."""
+        row = self.context.store.row("SELECT count(*) AS n FROM events WHERE job = ? AND kind = 'lost'", (self.job,))
+        return int(row["n"]) if row else 0
+
+    def _goes_on(self, why: str) -> bool:
+        """Its device was lost: back to the queue, without its counting as a crash, or the end after many of them."""
+        device, attempts = self._device, max(0, int(self._row()["attempts"]) - 1)
+
+        def write(tx: Transaction) -> None:
+            add_event(tx, self.job, "lost", {"device": device, "why": why[:300]})
+            phase = f"{device} was lost ({why}): it is run again"[:200]
+            records.move(tx, self.hold, self.job, "queued", attempts=attempts, phase=phase, progress=0.0)
+
+        self.context.store.write(write)
+        log.warning("job %s: %s was lost: %s", self.job, device, why)
+        if self._lost() < MOST_LOST:
+            return True
+        text = f"its GPU was lost {MOST_LOST} times, the last: {why}; see reelwright doctor and the GPU driver's log"
+        self._fail(VideoError("provider", text))
+        return False
+
+    def _tell(self, text: str) -> None:
+        self._move("queued", phase=text)
 
     def _row(self) -> Row:
         row = self.context.store.row("SELECT * FROM jobs WHERE id = ?", (self.job,))
@@ -62,9 +116,10 @@ class LocalRun:
         shutil.rmtree(dest, ignore_errors=True)
         dest.mkdir(parents=True)
         try:
-            lane = self.hold.lane
-            output = await self.engines.run(lane, row["provider"], row["base_url"], prepared, dest, self._progress)
+            device, provider = self._device, row["provider"]
+            output = await self.engines.run(device, provider, row["base_url"], prepared, dest, self._progress)
         except EngineCrashed:
+            self.engines.check_there(self.hold.lane, row["provider"], self._device)
             await self._make(self._row())
             return
         self.finishing = True
@@ -80,7 +135,7 @@ class LocalRun:
             extras=output.extras,
             export=output.export,
             sidecar=output.sidecar,
-            facts=output.facts,
+            facts={**output.facts, **({} if self._device == self.hold.lane else {"card": self._device})},
             seed=output.seed,
             notes=output.notes,
         )

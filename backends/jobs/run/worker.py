@@ -29,6 +29,7 @@ from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.pruning import Pruner
+from backends.provider.protocol import POOL
 from backends.provider.registry import registry
 from backends.settings import load_settings
 
@@ -46,7 +47,7 @@ EMPTY_S = 2.0
 """A worker that drives nothing at all (another took the lanes) leaves after so many seconds."""
 
 
-DEVICES = ("cpu", "gpu")
+DEVICES = ("cpu", POOL)
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,16 @@ class Duty:
             if name not in known and not name.startswith("gpu:"):
                 raise VideoError("invalid_request", f"there is no lane {name[:60]!r}: choose of {', '.join(known)}")
 
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """The GPUs that it names, () when any will do."""
+        named = tuple(name for name in self.only if lanes.is_shared(name))
+        return () if POOL in self.only else named
+
     def takes(self, lane: Row) -> bool:
         key = str(lane["key"])
+        if key == POOL and self.cards:
+            return True
         names = (lane["provider"], key) if lane["kind"] == "remote" else (key, key.partition(":")[0])
         return not self.only or any(name in names for name in self.only)
 
@@ -85,6 +94,7 @@ class Worker:
             context.cpu_jobs,
             warm_s=context.number("WARM_S", WARM_S),
             warm_models=int(context.number("WARM_MODELS", WARM_MODELS)),
+            only=self.duty.cards,
         )
         self.drivers: dict[str, LaneDriver] = {}
         self._pruner = Pruner(context.store)
@@ -118,6 +128,7 @@ class Worker:
                         latest = self._latest_wake()
                         if due:
                             await self.engines.tidy()
+                            await self._return_cards()
                         if latest != waked or due:
                             waked, looked = latest, now
                             await self._take_lanes(group, START_WAIT_S if first else 0.0)
@@ -177,6 +188,17 @@ class Worker:
                 self._refused[lane["key"]] = time.monotonic() + 30.0
                 driver.stop()
 
+    async def _return_cards(self) -> None:
+        """A card with a lane of its own goes back to the others when that lane has nothing to do."""
+        if POOL not in self.drivers:
+            return
+        for key, driver in list(self.drivers.items()):
+            if lanes.is_shared(key) and not driver.busy:
+                await self.engines.unload(key)
+                if lanes.leave(self.context.store, driver.lease):
+                    self.drivers.pop(key, None)
+                    driver.stop()
+
     def _let_go(self, lease: Lease) -> None:
         """The lock is freed even when the row cannot say so (a full disk): a living client must not block the lane."""
         try:
@@ -198,6 +220,8 @@ class Worker:
                 continue
             if not lane["handover"] and lanes.is_driven(self.context.locks, lane):
                 continue
+            if lanes.is_shared(key):  # it may lie idle among this worker's own
+                await self.engines.leave_cards(key)
             # A driver that leaves says so in its row before it frees the lock: that is worth waiting for, once.
             lease = await to_thread.run_sync(self._take, key, wait_s)
             if lease is None:
@@ -247,6 +271,9 @@ class Worker:
         finally:
             if self.drivers.pop(driver.lease.key, None) is not None:
                 self._let_go(driver.lease)
+            if driver.lease.key == POOL:  # whoever drives it now wants the cards
+                with anyio.CancelScope(shield=True):
+                    await self.engines.leave_cards()
 
     def _can_drive(self, lane: Row) -> bool:
         if lane["kind"] == "local":

@@ -1,7 +1,8 @@
 """A local engine on a GPU that is not there: it keeps what it has read, and nobody else may be on its card.
 
-Environment: CARD (a UUID; access needs it), CARD_FOLDER (a folder: NAME.weights of each model; a file INSIDE-UUID while
-a job works; GATE lets prompts that begin with "wait" go on), CARD_CLIP (the MP4 to copy).
+Environment: CARD (a UUID, or several with commas between; access needs it), CARD_FOLDER (a folder: NAME.weights of each
+model; a file INSIDE-UUID while a job works; LOADS gets a line for each loading; a card with a file LOST-UUID is gone;
+GATE lets prompts that begin with "wait" go on), CARD_CLIP (the MP4 to copy).
 """
 
 from __future__ import annotations
@@ -14,14 +15,23 @@ from pathlib import Path
 import anyio
 
 from backends.errors import VideoError
-from backends.provider.protocol import Access, LocalBackend, Output, Prepared, Progress, Registration
+from backends.provider.protocol import (
+    POOL,
+    Access,
+    DeviceLost,
+    LocalBackend,
+    Output,
+    Prepared,
+    Progress,
+    Registration,
+)
 
 _loaded: dict[str, bytes] = {}
 
 
 class Card:
     def __init__(self, env: Mapping[str, str]) -> None:
-        self.card = env["CARD"]
+        self.card = env["REELWRIGHT_LOCAL_DEVICE"]
         self.folder = Path(env["CARD_FOLDER"])
         self.clip = Path(env["CARD_CLIP"])
 
@@ -40,9 +50,13 @@ class Card:
                     _loaded[name] = (self.folder / f"{name}.weights").read_bytes()
                 except FileNotFoundError:
                     raise VideoError("asset", f"the weights of {name} are gone") from None
+                with (self.folder / "LOADS").open("a") as loads:
+                    loads.write(f"{self.card} {name}\n")
             progress(0.5, "at work")
             while prepared.request.prompt.startswith("wait") and not (self.folder / "GATE").exists():
                 progress(0.5, "waiting")
+                if (self.folder / f"LOST-{self.card}").exists():
+                    raise DeviceLost("it has fallen off the bus")
                 await anyio.sleep(0.02)
             target = dest / "clip.mp4"
             shutil.copyfile(self.clip, target)
@@ -52,8 +66,8 @@ class Card:
 
 
 def access(env: Mapping[str, str]) -> Access:
-    card = env.get("CARD", "")
-    return Access(f"gpu:{card}", why="" if card else "no such card")
+    cards = tuple(f"gpu:{card}" for card in env.get("CARD", "").split(","))
+    return Access(cards[0] if len(cards) == 1 else POOL, why="" if env.get("CARD") else "no such card", devices=cards)
 
 
 def open_engine(env: Mapping[str, str], base_url: str) -> LocalBackend:
