@@ -252,9 +252,9 @@ def _lock(context: Context) -> Iterator[Finding]:
 
     from backends.jobs.files.private import private_folder
 
-    path = context.locks / "doctor.lock"
+    path = context.locks.folder / "doctor.lock"
     try:
-        private_folder(context.locks)
+        private_folder(context.locks.folder)
         first, second = (FileLock(path, mode=0o600, is_singleton=False, fallback_to_soft=False) for _ in range(2))
         with first:
             try:

@@ -248,7 +248,7 @@ class Inputs:
 
         def write(tx: Transaction) -> None:
             for sha256 in refused.added:
-                if tx.row("SELECT 1 FROM jobs WHERE instr(inputs, ?) LIMIT 1", (sha256,)) is None:
+                if tx.row("SELECT 1 FROM jobs WHERE instr(inputs, ?) > 0 LIMIT 1", (sha256,)) is None:
                     tx.run("DELETE FROM blobs WHERE sha256 = ?", (sha256,))
                     copies.remove_kept(self.artifacts.blob(sha256))
 
@@ -425,7 +425,7 @@ def remember(tx: Transaction, sha256: str, record: JsonObject) -> None:
     """Keep what is known of a blob; a sidecar that is already known stays."""
     tx.run(
         "INSERT INTO blobs(sha256, facts, at) VALUES (?, ?, ?) "
-        "ON CONFLICT(sha256) DO UPDATE SET facts = excluded.facts WHERE ?",
+        "ON CONFLICT(sha256) DO UPDATE SET facts = excluded.facts WHERE ? = 1",
         (sha256, to_json(record), time.time(), int(bool(record.get("sidecar")))),
     )
 

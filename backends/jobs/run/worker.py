@@ -20,6 +20,7 @@ import anyio.abc
 from anyio import to_thread
 
 from backends.errors import VideoError
+from backends.jobs import late_ids
 from backends.jobs.context import Context, program_version
 from backends.jobs.lanes import lanes, rotation
 from backends.jobs.lanes.lanes import Lease
@@ -28,6 +29,7 @@ from backends.jobs.money import books
 from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.journal import IdLog
 from backends.jobs.store.pruning import Pruner
 from backends.provider.registry import registry
 from backends.settings import load_settings
@@ -101,7 +103,8 @@ class Worker:
         quiet_since = time.monotonic()
         first = True
         beat_s = self.context.number("BEAT_S", lanes.BEAT_S)
-        pulse = Pulse(self.context.store, self.context.locks, self.drivers.keys, beat_s)
+        await to_thread.run_sync(late_ids.replay, self.context.store, IdLog.of(self.context.settings.home))
+        pulse = Pulse(self.context.store, self.context.locks.folder, self.drivers.keys, beat_s)
         seen, waked, looked = -1, -1, -LOOK_ANYHOW_S
         try:
             async with anyio.create_task_group() as group:
@@ -110,8 +113,8 @@ class Worker:
                     version = self.context.store.version()
                     now = time.monotonic()
                     due = now - looked >= LOOK_ANYHOW_S
-                    if due and not self.context.store.path.exists():
-                        log.warning("the store is gone from %s: leaving", self.context.store.path)
+                    if due and not self.context.store.exists():
+                        log.warning("the store is gone from %s: leaving", self.context.store.where)
                         break
                     if version != seen or due:
                         seen = version
