@@ -29,7 +29,8 @@ class Settings:
     home: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input files
     may come from; cwd: what relative paths are relative to. catalog: folders with the person's own rows.
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
-    trouble: what the person should know of how this was started, "" when there is nothing.
+    trouble: what the person should know of how this was started, "" when there is nothing. store_url: of the server
+    that keeps the store, "" for the file in home; it may hold a password.
     """
 
     home: Path
@@ -41,6 +42,7 @@ class Settings:
     max_wait_s: float = 50.0
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     trouble: str = ""
+    store_url: str = field(default="", repr=False)
 
     @property
     def store(self) -> Path:
@@ -109,6 +111,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         max_wait_s=max_wait_s,
         env=env,
         trouble="" if standing else GONE,
+        store_url=value("store").strip(),
     )
 
 

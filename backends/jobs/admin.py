@@ -56,10 +56,10 @@ def resume(store: Store, name: str | None = None) -> list[str]:
     stopped. VideoError("not_found") with the providers and lanes there are."""
 
     def write(tx: Transaction) -> list[str]:
-        meant = "(key = ?1 OR provider = ?1)"
-        where, params = ("breaker <> ''", ()) if name is None else (f"breaker <> '' AND {meant}", (name,))
+        meant = "(key = ? OR provider = ?)"
+        where, params = ("breaker <> ''", ()) if name is None else (f"breaker <> '' AND {meant}", (name, name))
         stopped = [str(row["key"]) for row in tx.rows(f"SELECT key FROM lanes WHERE {where} ORDER BY key", params)]
-        if not stopped and name is not None and tx.row(f"SELECT 1 FROM lanes WHERE {meant}", (name,)) is None:
+        if not stopped and name is not None and tx.row(f"SELECT 1 FROM lanes WHERE {meant}", (name, name)) is None:
             lanes = tx.rows("SELECT provider, key FROM lanes ORDER BY key")
             known = ", ".join(dict.fromkeys(str(row[part]) for part in ("provider", "key") for row in lanes))
             text = f"there is no provider or account {name[:120]!r}; there are: {known or 'none yet'}"

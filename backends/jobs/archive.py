@@ -24,6 +24,7 @@ from backends.jobs.crashpoints import crash_point
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Row, Store, Transaction
 from backends.jobs.store.moving import put
+from backends.jobs.store.sqlite import SqliteStore
 from backends.jobs.views import FINAL, JobPage
 
 YOUNGEST_S = 7 * 86400.0
@@ -98,7 +99,7 @@ def archive(store: Store, older_s: float) -> Archive:
     with _opened(store) as kept:
         for first in range(0, len(ids), BATCH):
             moved += _move(store, kept, ids[first : first + BATCH], planned)
-        return Archive(kept.path, moved)
+        return Archive(archive_file.path_of(store), moved)
 
 
 def _move(store: Store, kept: Store, ids: Sequence[str], planned: _Plan) -> int:
@@ -167,7 +168,7 @@ def _count(tx: Transaction, lines: Sequence[Row], sign: int) -> None:
         settled = sign * int(line["settled"]) if line["state"] == "settled" else 0
         tx.run(
             "INSERT INTO archived_spent VALUES (?, ?, ?, ?, ?) ON CONFLICT(day, provider, label) DO UPDATE SET "
-            "lines = lines + excluded.lines, settled = settled + excluded.settled",
+            "lines = archived_spent.lines + excluded.lines, settled = archived_spent.settled + excluded.settled",
             (line["day"], line["provider"], line["label"], sign, settled),
         )
         tx.run(
@@ -212,7 +213,7 @@ def bring_back(store: Store, jobs: Collection[str]) -> None:
     with _opened(store) as kept:
         copies = {job: _rows_of(kept, job) for job in _families(kept, jobs)}
         if missing := [job for job in jobs if not copies.get(job, {}).get("jobs")]:
-            raise VideoError("storage", f"job {missing[0]} was archived, and {kept.path} does not hold it")
+            raise VideoError("storage", f"job {missing[0]} was archived, and {kept.where} does not hold it")
         store.write(lambda tx: _put_back(tx, copies), durable=True)
 
 
@@ -240,7 +241,7 @@ def page(
 ) -> JobPage:
     """Archived jobs, newest first, and the money of all jobs, as `records.page` gives those that are not archived."""
     spend = records.spend(store)
-    if not archive_file.path_of(store).exists():
+    if store.archive is None or not store.archive.exists():
         return JobPage(jobs=[], folder=None, cursor=None, spend=spend)
     with _opened(store) as kept:
         found = records.page(kept, principal, state=state, label=label, limit=limit, cursor=cursor)
@@ -250,7 +251,7 @@ def page(
 
 @contextmanager
 def _opened(store: Store) -> Generator[Store]:
-    kept = Store(archive_file.path_of(store))
+    kept = SqliteStore(archive_file.path_of(store))
     try:
         yield kept
     finally:

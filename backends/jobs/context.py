@@ -9,15 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from backends.catalog.loader import Catalog, load
 from backends.errors import VideoError
 from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.lanes.locking import open_locks
+from backends.jobs.lanes.locks import LaneLocks
 from backends.jobs.order.inputs import Inputs
 from backends.jobs.recovery import recover
 from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
+from backends.jobs.store.opening import open_store
 from backends.media.sandbox import Sandbox
 from backends.provider.keys import load_keys
 from backends.provider.protocol import POOL, Access
@@ -53,7 +55,7 @@ class Context:
     @classmethod
     def open(cls, settings: Settings) -> Context:
         """Open the home. A store that is new takes up the paid jobs of the journal that lies beside it."""
-        store = Store(settings.store)
+        store = open_store(settings)
         try:
             recover(store, IdLog.of(settings.home))
         except BaseException:
@@ -127,9 +129,9 @@ class Context:
             return self.access(provider).devices
         return ()
 
-    @property
-    def locks(self) -> Path:
-        return self.settings.home / "locks"
+    @cached_property
+    def locks(self) -> LaneLocks:
+        return open_locks(self.store)
 
     def number(self, name: str, default: float) -> float:
         """A tuning figure from the environment (REELWRIGHT_NAME), such as the idle time of a worker."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 from backends.errors import VideoError
 from backends.jobs import records
@@ -47,7 +46,7 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
             "running",
             handle=to_json(codec.handle_to_json(_handle(row, remote_id))),
             remote_id=remote_id,
-            accepted_at=row["accepted_at"] or time.time(),
+            accepted_at=row["accepted_at"] or tx.now(),
             phase="assigned by the user",
             **_OPEN_AGAIN,
             **_on(tx, row, access),
@@ -158,7 +157,7 @@ def finish(store: Store, job: str) -> str:
                     "conflict", f"nothing of job {job} has arrived: reelwright jobs fetch {job} asks for it"
                 )
             settle.reopen(tx, job)
-            again = _OPEN_AGAIN | {"result": row["result"], "remote_done_at": time.time()}
+            again = _OPEN_AGAIN | {"result": row["result"], "remote_done_at": tx.now()}
             records.decide(tx, job, "downloading", phase="to be finished", **again)
         elif row["state"] not in ("downloading", "finishing"):
             raise VideoError(

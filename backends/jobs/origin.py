@@ -110,7 +110,7 @@ def _signer_of(store: Store, manifest: str) -> Row | None:
     if not manifest:
         return None
     return store.row(
-        "SELECT id, result FROM jobs WHERE state = 'succeeded' AND instr(result, ?) ORDER BY seq DESC LIMIT 1",
+        "SELECT id, result FROM jobs WHERE state = 'succeeded' AND instr(result, ?) > 0 ORDER BY seq DESC LIMIT 1",
         (f'"manifest":"{manifest}"',),
     )
 
@@ -127,7 +127,7 @@ def _published_there(context: Context, text: str) -> str:
         path = context.inputs.files.checked_path(text)
         names = (str(path), context.artifacts.places.outside(path))  # as earlier versions wrote it, and as it is now
         row = context.store.row(
-            "SELECT id, result FROM jobs WHERE state = 'succeeded' AND (instr(result, ?) OR instr(result, ?)) "
+            "SELECT id, result FROM jobs WHERE state = 'succeeded' AND (instr(result, ?) > 0 OR instr(result, ?) > 0) "
             "ORDER BY seq DESC LIMIT 1",
             [f'"published":{json.dumps(name)}' for name in names],
         )

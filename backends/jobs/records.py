@@ -142,7 +142,7 @@ def _insert_one(tx: Transaction, new: NewJob, reserved: int | None) -> None:
         "est_high": new.est_high,
         "typical_s": new.typical_s,
         "notes": to_json(list(new.notes)),
-        "created_at": time.time(),
+        "created_at": tx.now(),
     }
     names = ", ".join(values)
     tx.run(f"INSERT INTO jobs({names}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
@@ -189,7 +189,7 @@ def _change(
         if not (state == "queued" and old in BACK_TO_QUEUED and free):
             raise VideoError("conflict", f"job {job} cannot go back from {old} to {state}")
     if state in FINAL:
-        columns.setdefault("ended_at", time.time())
+        columns.setdefault("ended_at", tx.now())
         columns.setdefault("phase", "")
     assignments = ", ".join(f"{name} = ?" for name in ("state", *columns))
     tx.run(f"UPDATE jobs SET {assignments} WHERE id = ?", (state, *columns.values(), job))

@@ -96,7 +96,11 @@ def unlisted(store: Store, ids: IdLog) -> list[tuple[str, str, str]]:
 def _set_limits(tx: Transaction, entries: Sequence[Entry]) -> None:
     for entry in entries:
         if entry.get("event") == "limit" and isinstance(entry.get("value"), str):
-            tx.run("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", (entry["key"], entry["value"], entry["at"]))
+            tx.run(
+                "INSERT INTO settings VALUES (?, ?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value, "
+                "at = excluded.at",
+                (entry["key"], entry["value"], entry["at"]),
+            )
         elif entry.get("event") == "limit":
             tx.run("DELETE FROM settings WHERE key = ?", (entry["key"],))
 

@@ -16,6 +16,7 @@ from backends.jobs.files.signed import record_of
 from backends.jobs.files.sizes import bytes_of, forget
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Row, Store, Transaction
+from backends.jobs.store.sqlite import ARCHIVE
 from backends.media.hashing import is_intact, sha256_now
 
 OLD_S = 3600.0
@@ -149,7 +150,7 @@ def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[
             yield Leftover(text, folder, bytes_of(folder))
     staying = [row for job, row in jobs.items() if job not in going and not is_cleared(row)]
     named = {sha256 for row in staying for sha256 in _named(row)}
-    named.update(archive_file.inputs_of(artifacts.root.parent / archive_file.NAME))
+    named.update(archive_file.inputs_of(artifacts.root.parent / ARCHIVE))
     for path in sorted(_blobs(artifacts)):
         if path.name not in named:
             facts = path.stat()

@@ -259,9 +259,9 @@ def _lock(context: Context) -> Iterator[Finding]:
 
     from backends.jobs.files.private import private_folder
 
-    path = context.locks / "doctor.lock"
+    path = context.locks.folder / "doctor.lock"
     try:
-        private_folder(context.locks)
+        private_folder(context.locks.folder)
         first, second = (FileLock(path, mode=0o600, is_singleton=False, fallback_to_soft=False) for _ in range(2))
         with first:
             try:
@@ -348,13 +348,12 @@ def _comfyui(context: Context) -> Iterator[Finding]:
 
 def _cards(context: Context) -> Iterator[Finding]:
     """Where several GPUs work for each other: which ones, and whether they are at work."""
-    from backends.jobs.lanes import lanes
     from backends.provider.registry import registry
 
     local = [name for name, entry in registry().items() if entry.kind == "local"]
     found = dict.fromkeys(card for name in local if len(context.devices(name)) > 1 for card in context.devices(name))
     for card in found:
-        held = lanes.is_held(context.locks, card)
+        held = context.locks.is_held(card)
         yield Finding("GPU", "ok", f"{card}: {'at work, or a model stays loaded' if held else 'free'}")
 
 

@@ -325,8 +325,8 @@ async def _theirs(client: httpx.AsyncClient, name: str, number: int, rule: Wait,
 WRITER = """
 import json, random, sys, time
 from pathlib import Path
-from backends.jobs.store.database import Store
-store, job = Store(Path(sys.argv[1])), sys.argv[2]
+from backends.jobs.store.sqlite import SqliteStore
+store, job = SqliteStore(Path(sys.argv[1])), sys.argv[2]
 for number in range(int(sys.argv[3])):
     time.sleep(random.uniform(0.02, 0.08))
     store.write(lambda tx: tx.run("UPDATE jobs SET progress = ? WHERE id = ?", ((number + 1) / 1000, job)))
@@ -347,7 +347,7 @@ def wake_ups() -> list[Figure]:
         async def note(now: Job) -> None:
             seen.setdefault(now.progress, time.time())
 
-        command = [sys.executable, "-P", "-c", WRITER, str(studio.context.store.path), job, str(WAKES)]
+        command = [sys.executable, "-P", "-c", WRITER, str(studio.context.settings.store), job, str(WAKES)]
         env = {**station.environ(), "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as writer:
             anyio.run(lambda: studio.wait([job], timeout_s=WAKES * 0.08 + 2, on_change=note))

@@ -30,6 +30,7 @@ from backends.settings import Settings, load_settings
 from backends.studio import Studio
 from backends.terms import Terms
 from tests.fakes import PLUGIN
+from tests.jobs.stores import opened, url_of
 from tests.patience import patient
 
 TINY = Path(__file__).parent / "plugin"
@@ -100,6 +101,7 @@ class Station:
             "HOME": str(self.root),
             "PYTHONPATH": os.pathsep.join((str(PLUGIN), str(TINY))),
             "REELWRIGHT_HOME": str(self.home),
+            "REELWRIGHT_STORE": url_of(self.home),
             "REELWRIGHT_STATE": str(self.root / "state"),
             "REELWRIGHT_OUTPUT_DIR": str(self.output),
             "REELWRIGHT_CATALOG": str(CATALOG),
@@ -136,7 +138,7 @@ class Station:
     def store(self) -> Store:
         """The store, opened once, for a look from outside."""
         if self._watched is None:
-            self._watched = Store(self.home / "reelwright.db")
+            self._watched = opened(self.home)
         return self._watched
 
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
@@ -158,7 +160,7 @@ class Station:
 
     def drivers(self) -> list[ProcessId]:
         """The living processes that drive a lane of this home, this very one left out."""
-        if not (self.home / "reelwright.db").exists():
+        if not self.home.exists():
             return []
         found = [lanes.driver_of(row) for row in self.rows("SELECT * FROM lanes WHERE driven = 1")]
         return [one for one in dict.fromkeys(found) if one and one.pid != os.getpid() and is_alive(one)]

@@ -17,6 +17,7 @@ from backends.jobs import archive, records, upkeep
 from backends.jobs.money import books, ledger
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Store, Transaction, add_event
+from backends.jobs.store.sqlite import SqliteStore
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
 from tests.jobs.rows import ended, ids, made_of, put_job
@@ -28,7 +29,7 @@ OLD = 90 * DAY
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
+    opened = SqliteStore(tmp_path / "reelwright.db")
     yield opened
     opened.close()
 
@@ -123,7 +124,7 @@ def test_nothing_is_lost_or_counted_twice_wherever_it_is_ended(crash: str, store
     before = everything(store)
     code = (
         "import sys; from pathlib import Path; from backends.jobs import archive; "
-        "from backends.jobs.store.database import Store; archive.archive(Store(Path(sys.argv[1])), 9e6)"
+        "from backends.jobs.store.sqlite import SqliteStore; archive.archive(SqliteStore(Path(sys.argv[1])), 9e6)"
     )
     env = {**os.environ, "REELWRIGHT_CRASH": crash}
     killed = subprocess.run([sys.executable, "-c", code, str(store.path)], env=env, check=False)

@@ -19,6 +19,7 @@ from mcp_server.cli.doctor import _store
 from tests.cli.shell import Shell
 from tests.jobs.rows import ended, put_job
 from tests.jobs.station import Station
+from tests.jobs.stores import opened
 
 NAMES = ("a", "b", "c")
 Step = tuple[str, str, int, bool]
@@ -30,9 +31,9 @@ class Stumble(Exception):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store(tmp_path_factory.mktemp("books") / "reelwright.db")
-    yield opened
-    opened.close()
+    made = opened(tmp_path_factory.mktemp("books"))
+    yield made
+    made.close()
 
 
 def end(tx: Transaction, job: str, state: str) -> None:

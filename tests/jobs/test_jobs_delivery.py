@@ -94,7 +94,7 @@ def test_a_disk_that_is_full_when_the_id_comes(
     server.script("submit", {"delay_after_s": 0.6})
     worker = nursery.worker(station.environ())
     server.wait("charges", 1)
-    limit(worker.pid, station.store.path.with_name("reelwright.db-wal").stat().st_size)
+    limit(worker.pid, station.settings().store.with_name("reelwright.db-wal").stat().st_size)
     until(lambda: "cannot be written yet" in station.log, "the worker tells that it cannot write")
     limit(worker.pid, None)
     assert nursery.ended(worker) == 0

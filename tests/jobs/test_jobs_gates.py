@@ -16,6 +16,7 @@ from backends.jobs.lanes.gates import FAILURES_TO_TRIP, PRICE_STOP_S, Breaker, G
 from backends.jobs.lanes.state import Posts
 from backends.jobs.store.database import Store
 from backends.provider.timing import PAID_AT_ONCE
+from tests.jobs.stores import opened
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
-    opened.write(lambda tx: lanes.add_lane(tx, "lane", "paid", "remote"))
-    yield opened
-    opened.close()
+    made = opened(tmp_path)
+    made.write(lambda tx: lanes.add_lane(tx, "lane", "paid", "remote"))
+    yield made
+    made.close()
 
 
 def fail(breaker: Breaker, kind: ErrorKind = "provider", times: int = 1) -> None:

@@ -17,15 +17,16 @@ from backends.studio import Studio
 from tests.fakes import FakeServer
 from tests.jobs.history import multiply
 from tests.jobs.station import Station, text_request, tiny_request, until
+from tests.jobs.stores import opened
 
 OLD = KEEP_DAYS + 1
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
-    yield opened
-    opened.close()
+    made = opened(tmp_path)
+    yield made
+    made.close()
 
 
 def page(store: Store, **asked: str) -> object:

@@ -16,9 +16,12 @@ import pytest
 
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.lanes import Fenced
+from backends.jobs.lanes.locking import open_locks
+from backends.jobs.lanes.locks import LaneLocks
 from backends.jobs.lanes.process import ProcessId, boot_id, is_alive, start_time, this_process
 from backends.jobs.store.database import Row, Store, Transaction
 from tests.jobs.station import until
+from tests.jobs.stores import opened
 from tests.patience import patient
 
 LANE = "paid|http://127.0.0.1:1|abc"
@@ -26,9 +29,10 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from backends.jobs.lanes import lanes
-from backends.jobs.store.database import Store
-store = Store(Path(sys.argv[1]))
-lease = lanes.take(store, Path(sys.argv[2]), sys.argv[3], version="0", detached=True)
+from backends.jobs.lanes.locking import open_locks
+from tests.jobs.stores import opened
+store = opened(Path(sys.argv[1]))
+lease = lanes.take(store, open_locks(store), sys.argv[2], version="0", detached=True)
 print(lease.epoch, flush=True)
 time.sleep(60)
 """
@@ -36,15 +40,15 @@ time.sleep(60)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
-    opened.write(lambda tx: lanes.add_lane(tx, LANE, "paid", "remote"))
-    yield opened
-    opened.close()
+    made = opened(tmp_path)
+    made.write(lambda tx: lanes.add_lane(tx, LANE, "paid", "remote"))
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def locks(tmp_path: Path) -> Path:
-    return tmp_path / "locks"
+def locks(store: Store) -> LaneLocks:
+    return open_locks(store)
 
 
 def row(store: Store) -> Row:
@@ -53,14 +57,14 @@ def row(store: Store) -> Row:
     return found
 
 
-def take(store: Store, locks: Path, wait_s: float = 0.0) -> lanes.Lease | None:
+def take(store: Store, locks: LaneLocks, wait_s: float = 0.0) -> lanes.Lease | None:
     return lanes.take(store, locks, LANE, version="1.0", detached=True, wait_s=wait_s)
 
 
 @contextmanager
-def held_elsewhere(store: Store, locks: Path) -> Iterator[subprocess.Popen[str]]:
+def held_elsewhere(store: Store, locks: LaneLocks) -> Iterator[subprocess.Popen[str]]:
     """Another process drives the lane."""
-    command = [sys.executable, "-c", HOLD, str(store.path), str(locks), LANE]
+    command = [sys.executable, "-c", HOLD, str(store.home), LANE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None and process.stdout.readline().strip() == "1"
@@ -69,7 +73,7 @@ def held_elsewhere(store: Store, locks: Path) -> Iterator[subprocess.Popen[str]]
             process.kill()
 
 
-def test_taking_raises_the_epoch_and_names_the_driver(store: Store, locks: Path) -> None:
+def test_taking_raises_the_epoch_and_names_the_driver(store: Store, locks: LaneLocks) -> None:
     assert not lanes.is_driven(locks, row(store))
     lease = take(store, locks)
     assert lease is not None and lease.epoch == 1
@@ -84,7 +88,7 @@ def test_taking_raises_the_epoch_and_names_the_driver(store: Store, locks: Path)
     lanes.leave(store, again)
 
 
-def test_trouble_is_over_with_the_first_beat_not_with_the_lock(store: Store, locks: Path) -> None:
+def test_trouble_is_over_with_the_first_beat_not_with_the_lock(store: Store, locks: LaneLocks) -> None:
     """A lane that is taken is not yet driven: why the last try failed stays readable until one has worked."""
     rewrite(store, trouble="no certificates")
     lease = take(store, locks)
@@ -94,7 +98,7 @@ def test_trouble_is_over_with_the_first_beat_not_with_the_lock(store: Store, loc
     lanes.leave(store, lease)
 
 
-def test_a_waiting_taker_gets_it_when_it_comes_free(store: Store, locks: Path) -> None:
+def test_a_waiting_taker_gets_it_when_it_comes_free(store: Store, locks: LaneLocks) -> None:
     lease = take(store, locks)
     assert lease is not None
     got: list[lanes.Lease | None] = []
@@ -106,7 +110,7 @@ def test_a_waiting_taker_gets_it_when_it_comes_free(store: Store, locks: Path) -
     lanes.leave(store, got[0])
 
 
-def test_kill_9_frees_the_lane_at_once(store: Store, locks: Path) -> None:
+def test_kill_9_frees_the_lane_at_once(store: Store, locks: LaneLocks) -> None:
     with held_elsewhere(store, locks) as process:
         assert lanes.is_driven(locks, row(store)) and take(store, locks) is None
         process.send_signal(signal.SIGSTOP)
@@ -119,7 +123,7 @@ def test_kill_9_frees_the_lane_at_once(store: Store, locks: Path) -> None:
         lanes.leave(store, lease)
 
 
-def test_writes_of_an_earlier_driver_are_fenced(store: Store, locks: Path) -> None:
+def test_writes_of_an_earlier_driver_are_fenced(store: Store, locks: LaneLocks) -> None:
     old = take(store, locks)
     assert old is not None
     old.lock.release()
@@ -158,7 +162,7 @@ def add_job(store: Store, job: str, state: str = "queued") -> bool:
 
 
 @pytest.mark.parametrize("state", ["waiting", "queued", "submitting", "running", "downloading", "finishing"])
-def test_nobody_leaves_an_open_job(state: str, store: Store, locks: Path) -> None:
+def test_nobody_leaves_an_open_job(state: str, store: Store, locks: LaneLocks) -> None:
     lease = take(store, locks)
     assert lease is not None
     assert add_job(store, "j", state)
@@ -167,20 +171,20 @@ def test_nobody_leaves_an_open_job(state: str, store: Store, locks: Path) -> Non
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "uncertain"])
-def test_settled_jobs_keep_nobody(state: str, store: Store, locks: Path) -> None:
+def test_settled_jobs_keep_nobody(state: str, store: Store, locks: LaneLocks) -> None:
     lease = take(store, locks)
     assert lease is not None
     add_job(store, "j", state)
     assert lanes.leave(store, lease)
 
 
-def test_leaving_and_inserting_cannot_miss_each_other(store: Store, locks: Path) -> None:
+def test_leaving_and_inserting_cannot_miss_each_other(store: Store, locks: LaneLocks) -> None:
     """Whatever the interleaving: either the insert sees that nobody drives, or the driver sees the job and stays."""
     for number in range(60):
         lease = take(store, locks, 5.0)
         assert lease is not None
         driven: list[bool] = []
-        other = Store(store.path)
+        other = opened(store.home)
         inserter = threading.Thread(target=lambda other=other, n=number, to=driven: to.append(add_job(other, f"j{n}")))
         inserter.start()
         left = lanes.leave(store, lease)
@@ -202,7 +206,7 @@ def rewrite(store: Store, **columns: object) -> None:
 
 
 @pytest.mark.parametrize("columns", [ELSEWHERE, ELSEWHERE | {"boot_id": "another kernel"}, ELSEWHERE | {"pid_ns": ""}])
-def test_the_lock_alone_says_that_a_lane_is_driven(columns: dict[str, object], store: Store, locks: Path) -> None:
+def test_the_lock_alone_says_that_a_lane_is_driven(columns: dict[str, object], store: Store, locks: LaneLocks) -> None:
     """What can be seen of the driver's pid from here proves nothing: it may count in another container."""
     with held_elsewhere(store, locks) as process:
         rewrite(store, **columns)
@@ -227,15 +231,17 @@ import sys
 from pathlib import Path
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.process import is_alive
-from backends.jobs.store.database import Store
-row = Store(Path(sys.argv[1])).row("SELECT * FROM lanes")
-print(lanes.is_driven(Path(sys.argv[2]), row), is_alive(lanes.driver_of(row)))
+from backends.jobs.lanes.locking import open_locks
+from tests.jobs.stores import opened
+store = opened(Path(sys.argv[1]))
+row = store.row("SELECT * FROM lanes")
+print(lanes.is_driven(open_locks(store), row), is_alive(lanes.driver_of(row)))
 """
 
 
-def test_two_containers_on_one_home_see_each_others_drivers(store: Store, locks: Path) -> None:
+def test_two_containers_on_one_home_see_each_others_drivers(store: Store, locks: LaneLocks) -> None:
     inside = container()
-    arguments = [str(store.path), str(locks), LANE]
+    arguments = [str(store.home), LANE]
     command = [*inside, sys.executable, "-c", HOLD, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -252,7 +258,7 @@ def test_two_containers_on_one_home_see_each_others_drivers(store: Store, locks:
 
 
 def test_another_homes_driver_of_the_same_device_is_not_ours(
-    store: Store, locks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, locks: LaneLocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device's lock is one for all homes: held, it says nothing of a driver of this home that is gone."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

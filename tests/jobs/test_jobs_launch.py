@@ -235,8 +235,8 @@ def test_a_stopped_driver_of_another_container_is_only_named(
         lambda: phase if "driver_stuck" in (phase := studio.get(job).phase) else "", "it is told of the stuck driver"
     )
     assert told == (
-        f"driver_stuck: process {worker.pid} of another container drives this job and does not answer: restart that "
-        "container"
+        f"driver_stuck: process {worker.pid} of another container or machine drives this job and does not answer: "
+        "restart that one"
     )
     end(worker, signal.SIGCONT)
     server.tell()

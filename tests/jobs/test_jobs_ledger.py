@@ -14,6 +14,7 @@ from backends.errors import VideoError
 from backends.jobs.lanes import lanes
 from backends.jobs.money import ledger, limits, reported_cost
 from backends.jobs.store.database import Store
+from tests.jobs.stores import opened
 from tests.patience import patient
 
 DAY = "a person can change it at a terminal (reelwright config --help)"
@@ -21,9 +22,9 @@ DAY = "a person can change it at a terminal (reelwright config --help)"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
-    yield opened
-    opened.close()
+    made = opened(tmp_path)
+    yield made
+    made.close()
 
 
 def reserve(store: Store, job: str, usd: str | None, provider: str = "paid") -> None:
@@ -155,7 +156,7 @@ def test_a_bill_that_was_not_announced_stops_its_account(store: Store, billed: s
 def test_no_interleaving_of_clients_passes_a_wall(store: Store) -> None:
     """Twelve threads on three connections ask for $1 each, twice, and the wall is $7."""
     wall(store, "per_day_usd", "7")
-    stores = [store, Store(store.path), Store(store.path)]
+    stores = [store, opened(store.home), opened(store.home)]
     barrier, taken, refused = threading.Barrier(12), list[int](), list[int]()
 
     def ask(number: int) -> None:

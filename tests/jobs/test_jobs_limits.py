@@ -12,15 +12,16 @@ from backends.errors import VideoError
 from backends.jobs.money import limits
 from backends.jobs.money.limits import is_raised
 from backends.jobs.store.database import Store
+from tests.jobs.stores import opened
 
 KNOWN = ["paid", "other"]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
-    yield opened
-    opened.close()
+    made = opened(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("key", ["per_job_usd", "per_day_usd", "per_day_usd.paid", "confirm_above_usd"])

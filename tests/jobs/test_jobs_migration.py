@@ -15,7 +15,8 @@ from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.money import books, ledger
 from backends.jobs.store import schema
-from backends.jobs.store.database import Row, Store
+from backends.jobs.store.database import Row
+from backends.jobs.store.sqlite import SqliteStore
 from backends.jobs.views import STATES
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request
@@ -83,7 +84,7 @@ def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 def test_jobs_of_every_state_and_their_money_come_along(path: Path) -> None:
     rows = every_state()
     older(path, rows)
-    store = Store(path)
+    store = SqliteStore(path)
     for table in ("jobs", "events", "lanes"):
         now = store.rows(f"SELECT * FROM {table}")
         assert len(now) == len(rows[table])
@@ -101,8 +102,8 @@ def test_jobs_of_every_state_and_their_money_come_along(path: Path) -> None:
 
 def test_an_older_store_becomes_what_a_new_one_is(path: Path, tmp_path: Path) -> None:
     older(path, every_state())
-    Store(path).close()
-    Store(tmp_path / "new.db").close()
+    SqliteStore(path).close()
+    SqliteStore(tmp_path / "new.db").close()
 
     def shape(file: Path) -> tuple[object, object]:
         connection = apsw.Connection(str(file))
@@ -148,15 +149,16 @@ def test_a_failed_migration_changes_nothing(path: Path, broken_step: None) -> No
     older(path, every_state())
     before = contents(path)
     with pytest.raises(VideoError, match="no such table"):
-        Store(path)
+        SqliteStore(path)
     assert contents(path) == before
 
 
 def test_processes_that_open_an_older_store_at_once_migrate_it_once(path: Path) -> None:
     older(path, every_state())
     code = (
-        "import sys; from pathlib import Path; from backends.jobs.store.database import Store; sys.stdin.readline(); "
-        "Store(Path(sys.argv[1])).close()"
+        "import sys; from pathlib import Path; from backends.jobs.store.sqlite import SqliteStore; "
+        "sys.stdin.readline(); "
+        "SqliteStore(Path(sys.argv[1])).close()"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -168,7 +170,7 @@ def test_processes_that_open_an_older_store_at_once_migrate_it_once(path: Path) 
         process.stdin.flush()
     told = [process.communicate(timeout=patient(30))[1].decode() for process in running]
     assert [process.returncode for process in running] == [0] * 4, told
-    store = Store(path)
+    store = SqliteStore(path)
     assert store.rows("SELECT count(*) AS n FROM ledger") == [{"n": len(STATES)}]
     assert ledger.totals(store).held == 7 * 400_000, "the sums were made once"
     store.close()

@@ -88,7 +88,7 @@ class Ear:
 
     def hear(self, _: apsw.Cursor, sql: str, bindings: Any) -> bool:
         frame = sys._getframe(1)
-        while frame.f_code.co_filename.endswith("store/database.py") and frame.f_back is not None:
+        while frame.f_code.co_filename.endswith(("store/sqlite.py", "store/calls.py")) and frame.f_back is not None:
             frame = frame.f_back
         if frame.f_code.co_filename.endswith("money/books.py"):
             self.once.add(sql)
@@ -145,7 +145,7 @@ def test_no_hot_query_reads_the_history_through(
     station = stand(server, PAID_MODE="lookup", REELWRIGHT_WORKER="inline")
     session(station, server)
     assert sorted(HOT - ear.callers) == [], "the session no longer reaches these"
-    asker = apsw.Connection(str(station.store.path))
+    asker = apsw.Connection(str(station.settings().store))
     wrong: dict[str, list[str]] = {}
     for sql, bindings in list(ear.heard.items()):
         if not re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT|WITH)\b", sql) or "sqlite_schema" in sql:

@@ -139,7 +139,7 @@ def test_no_connection_is_no_charge(serve: Callable[..., FakeServer], stand: Cal
     studio = station.studio()
     server.stop()
     job = studio.submit(text_request("nobody listens")).job_id
-    assert studio.context.store.path.exists()
+    assert studio.context.store.exists()
     seen: list[str] = []
 
     async def until_told() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from backends.jobs.context import Context
-from backends.jobs.store.database import Row, Store, Transaction
+from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.sqlite import SqliteStore
 from tests.fakes import FakeServer
 from tests.jobs.power import Power
 from tests.jobs.station import Station, text_request, until
@@ -24,7 +25,7 @@ def power(tmp_path: Path) -> Iterator[Power]:
 
 def found(power: Power, database: Path, table: str) -> list[Row]:
     """What a start after a cut right now finds."""
-    store = Store(power.cut(database))
+    store = SqliteStore(power.cut(database))
     try:
         return store.rows(f"SELECT * FROM {table}")
     finally:
@@ -36,7 +37,7 @@ def put(key: str) -> Callable[[Transaction], int]:
 
 
 def test_a_durable_write_outlives_a_cut_and_another_may_not(power: Power, tmp_path: Path) -> None:
-    store = Store(tmp_path / "home" / "reelwright.db")
+    store = SqliteStore(tmp_path / "home" / "reelwright.db")
     try:
         store.write(put("first"), durable=True)
         store.write(put("progress"))
@@ -53,9 +54,9 @@ def test_a_ticket_outlives_a_cut(power: Power, stand: Callable[..., Station]) ->
     context = Context.open(station.settings())
     try:
         job = station.place(context, text_request("a ticket was given"))
-        (row,) = found(power, context.store.path, "jobs")
+        (row,) = found(power, context.settings.store, "jobs")
         assert (row["id"], row["state"]) == (job, "queued")
-        (entry,) = found(power, context.store.path, "ledger")
+        (entry,) = found(power, context.settings.store, "ledger")
         assert (entry["job"], entry["reserved"]) == (job, 400_000)
     finally:
         context.close()
@@ -68,7 +69,7 @@ def test_every_step_of_a_paid_job_outlives_a_cut(
     server = serve(mode="none", life={"until_told": True})
     station = stand(server, PAID_MODE="none", PAID_TIMEOUT_S="20", REELWRIGHT_WORKER="inline")
     studio = station.studio()
-    store = studio.context.store.path
+    store = studio.context.settings.store
     server.script("submit", {"hang": True}, {})
     lost = studio.submit(text_request("nobody answers")).job_id
     server.wait("hanging")

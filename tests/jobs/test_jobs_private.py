@@ -11,7 +11,7 @@ import pytest
 
 from backends.jobs.files.private import private_home, rights_of_others, why_not_narrowed
 from backends.jobs.lanes import pulse
-from backends.jobs.store.database import Store
+from backends.jobs.store.sqlite import SqliteStore
 from tests.cli.shell import Shell
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request, tiny_request
@@ -56,11 +56,11 @@ def test_nothing_in_the_home_is_for_others(
 
 def test_a_home_of_an_earlier_version_is_narrowed(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    Store(home / "reelwright.db").close()
+    SqliteStore(home / "reelwright.db").close()
     home.chmod(0o755)
     (home / "reelwright.db").chmod(0o644)
     assert rights_of_others(home) == "755"
-    Store(home / "reelwright.db").close()
+    SqliteStore(home / "reelwright.db").close()
     assert (mode(home), mode(home / "reelwright.db"), rights_of_others(home)) == (0o700, 0o600, "")
 
 

@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from backends.jobs.lanes import pulse
 from backends.jobs.lanes.pulse import Pulse
 from backends.jobs.store.database import Store
+from backends.jobs.store.sqlite import SqliteStore
 from tests.jobs.station import until
 from tests.patience import patient
 
@@ -26,7 +27,7 @@ LANE = "paid|http://127.0.0.1:1|abc"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
+    opened = SqliteStore(tmp_path / "reelwright.db")
     yield opened
     opened.close()
 

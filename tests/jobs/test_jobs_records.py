@@ -15,16 +15,17 @@ from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.records import ORDER, Hold
 from backends.jobs.store.database import Store
 from backends.jobs.views import FINAL, State
+from tests.jobs.stores import opened
 
 LANE = "paid|x|y"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "reelwright.db")
-    opened.write(lambda tx: lanes.add_lane(tx, LANE, "paid", "remote"))
-    yield opened
-    opened.close()
+    made = opened(tmp_path)
+    made.write(lambda tx: lanes.add_lane(tx, LANE, "paid", "remote"))
+    yield made
+    made.close()
 
 
 def put(store: Store, state: str, kind: str = "remote") -> None:

@@ -19,6 +19,7 @@ import pytest
 from backends.errors import OwnFault, VideoError
 from backends.jobs.store import schema
 from backends.jobs.store.database import Store, Transaction, add_event
+from backends.jobs.store.sqlite import SqliteStore
 from tests.jobs.station import until
 from tests.patience import patient
 
@@ -39,7 +40,7 @@ def count(store: Store) -> int:
 
 
 def test_threads_share_commits_and_each_is_undone_alone(path: Path) -> None:
-    store = Store(path)
+    store = SqliteStore(path)
     held, release = threading.Event(), threading.Event()
     errors: list[str] = []
 
@@ -74,7 +75,7 @@ def test_threads_share_commits_and_each_is_undone_alone(path: Path) -> None:
 
 def test_forty_writers_in_few_commits(path: Path) -> None:
     """Group commit: those that queue behind one commit are written by the next."""
-    store = Store(path)
+    store = SqliteStore(path)
     barrier = threading.Barrier(40)
     commits: list[int] = []
 
@@ -95,7 +96,7 @@ def test_forty_writers_in_few_commits(path: Path) -> None:
 
 def test_an_interrupted_commit_fails_every_write_in_it(path: Path) -> None:
     """A Ctrl-C in the thread that commits must not let another thread's write seem to be done."""
-    store = Store(path)
+    store = SqliteStore(path)
     inside, go_on = threading.Event(), threading.Event()
     told: list[BaseException] = []
 
@@ -128,7 +129,7 @@ def test_an_interrupted_commit_fails_every_write_in_it(path: Path) -> None:
 
 
 def test_a_failed_statement_is_no_library_exception(path: Path) -> None:
-    store = Store(path)
+    store = SqliteStore(path)
     store.write(put("a"))
     with pytest.raises(VideoError) as caught:
         store.write(put("a"))
@@ -139,7 +140,7 @@ def test_a_failed_statement_is_no_library_exception(path: Path) -> None:
 
 
 def test_what_another_process_commits_is_seen(path: Path) -> None:
-    one, other = Store(path), Store(path)
+    one, other = SqliteStore(path), SqliteStore(path)
     before = one.version()
     other.write(put("k"))
     assert one.version() != before and count(one) == 1
@@ -149,8 +150,9 @@ def test_what_another_process_commits_is_seen(path: Path) -> None:
 
 def test_eight_processes_open_a_fresh_store_at_once(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from backends.jobs.store.database import Store; sys.stdin.readline(); "
-        "s = Store(Path(sys.argv[1])); s.write(lambda tx: tx.run('INSERT INTO settings VALUES (?, 1, 0)', "
+        "import sys; from pathlib import Path; from backends.jobs.store.sqlite import SqliteStore; "
+        "sys.stdin.readline(); "
+        "s = SqliteStore(Path(sys.argv[1])); s.write(lambda tx: tx.run('INSERT INTO settings VALUES (?, 1, 0)', "
         "(sys.argv[2],))); s.close()"
     )
     running = [
@@ -163,7 +165,7 @@ def test_eight_processes_open_a_fresh_store_at_once(path: Path) -> None:
         process.stdin.flush()
     told = [process.communicate(timeout=patient(30))[1].decode() for process in running]
     assert [process.returncode for process in running] == [0] * 8, told
-    store = Store(path)
+    store = SqliteStore(path)
     assert count(store) == 8
     store.close()
 
@@ -185,17 +187,17 @@ NEWER = (
 
 
 def test_a_newer_store_is_refused_and_nothing_is_written(path: Path) -> None:
-    Store(path).close()
+    SqliteStore(path).close()
     newer(path)
     before = path.read_bytes()
     with pytest.raises(VideoError) as caught:
-        Store(path)
+        SqliteStore(path)
     assert (caught.value.kind, caught.value.message) == ("storage", NEWER)
     assert path.read_bytes() == before
 
 
 def test_a_program_that_runs_while_the_store_gets_newer_stops_writing(path: Path) -> None:
-    store = Store(path)
+    store = SqliteStore(path)
     store.write(put("before"))
     newer(path)
     with pytest.raises(VideoError) as caught:
@@ -218,13 +220,13 @@ def test_a_program_that_runs_while_the_store_gets_newer_stops_writing(path: Path
     ],
 )
 def test_a_store_without_its_version_is_told(path: Path, spoil: str, missing: str) -> None:
-    opened = Store(path)
+    opened = SqliteStore(path)
     opened.write(put("before"))
     other = apsw.Connection(str(path))
     other.execute(spoil)
     other.close()
     words = f"{path} is damaged (its table meta holds no {missing}): "
-    for attempt in (lambda: Store(path), lambda: opened.write(put("after"))):
+    for attempt in (lambda: SqliteStore(path), lambda: opened.write(put("after"))):
         with pytest.raises(VideoError) as caught:
             attempt()
         assert caught.value.kind == "storage" and caught.value.message.startswith(words)
@@ -255,23 +257,23 @@ def held_by_another(path: Path, how: str) -> Iterator[None]:
 
 
 def test_a_store_whose_write_lock_is_held_opens_and_reads(path: Path) -> None:
-    store = Store(path)
+    store = SqliteStore(path)
     store.write(put("k"))
     store.close()
     begun = time.monotonic()
     with held_by_another(path, "BEGIN IMMEDIATE"):
-        again = Store(path)
+        again = SqliteStore(path)
         assert count(again) == 1
         again.close()
     assert time.monotonic() - begun < 20, "it did not wait for the lock"
 
 
 def test_a_store_that_another_program_keeps_for_itself_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Store(path).close()
-    monkeypatch.setattr("backends.jobs.store.database._BUSY_MS", 200)
+    SqliteStore(path).close()
+    monkeypatch.setattr("backends.jobs.store.sqlite._BUSY_MS", 200)
     keep = "PRAGMA locking_mode=EXCLUSIVE; INSERT INTO settings VALUES ('k', 'v', 0)"
     with held_by_another(path, keep), pytest.raises(VideoError) as caught:
-        Store(path)
+        SqliteStore(path)
     assert (caught.value.kind, caught.value.retryable) == ("storage", True)
     assert caught.value.message == (
         f"another program has held the store {path} for 0.2 s (a database viewer, a backup?): close it and repeat; "
@@ -285,7 +287,7 @@ LARGE = "a number is larger than 64 bits can hold: give a smaller one"
 
 @pytest.mark.parametrize(("value", "words"), [("a\ud83d", HALF), (10**30, LARGE)])
 def test_a_value_that_no_row_can_hold_is_told(path: Path, value: object, words: str) -> None:
-    store = Store(path)
+    store = SqliteStore(path)
     sql = "SELECT * FROM settings WHERE key = ?"
     changing = "UPDATE settings SET value = ? WHERE key = 'k'"
     attempts: list[Callable[[], object]] = [
@@ -307,7 +309,7 @@ def test_a_damaged_file_is_named_and_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"this is no database, and it never was one" * 100)
     with pytest.raises(VideoError) as caught:
-        Store(path)
+        SqliteStore(path)
     assert caught.value.kind == "storage" and f"{path} is damaged" in caught.value.message
     assert (
         "copy the file for safety" in caught.value.message
@@ -317,7 +319,7 @@ def test_a_damaged_file_is_named_and_left_alone(path: Path) -> None:
 
 
 def test_a_page_that_went_bad_is_told(path: Path) -> None:
-    store = Store(path)
+    store = SqliteStore(path)
     for number in range(200):
         store.write(put(f"k{number}", "y" * 500))
     store.close()
@@ -325,7 +327,7 @@ def test_a_page_that_went_bad_is_told(path: Path) -> None:
     data[4096:] = b"\x99" * (len(data) - 4096)
     path.write_bytes(bytes(data))
     with pytest.raises(VideoError) as caught:
-        broken = Store(path)
+        broken = SqliteStore(path)
         try:
             broken.rows("SELECT * FROM settings")
         finally:
@@ -337,13 +339,13 @@ OPEN = """
 import os, sys
 from pathlib import Path
 from backends.errors import OwnFault, VideoError
-from backends.jobs.store.database import Store
+from backends.jobs.store.sqlite import SqliteStore
 if os.geteuid() == 0:  # to whom every folder can be written
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
 try:
-    Store(Path(sys.argv[1])).write(lambda tx: tx.run("INSERT INTO settings VALUES ('k', 'v', 0)"))
+    SqliteStore(Path(sys.argv[1])).write(lambda tx: tx.run("INSERT INTO settings VALUES ('k', 'v', 0)"))
 except VideoError as error:
     print(error.kind, "|", error.message)
 """
@@ -356,7 +358,7 @@ def as_nobody(path: str) -> str:
 
 
 def test_a_read_only_home_is_told(path: Path) -> None:
-    Store(path).close()
+    SqliteStore(path).close()
     for file in path.parent.iterdir():
         file.chmod(0o444)
     path.parent.chmod(0o555)
@@ -381,8 +383,8 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
     """A limit on the size of files stands for the full disk: the write that meets it fails, the others are there."""
     code = (
         "import resource, sys; from pathlib import Path; from backends.errors import OwnFault, VideoError\n"
-        "from backends.jobs.store.database import Store\n"
-        "s = Store(Path(sys.argv[1])); done = 0\n"
+        "from backends.jobs.store.sqlite import SqliteStore\n"
+        "s = SqliteStore(Path(sys.argv[1])); done = 0\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
         "try:\n"
         " for n in range(400):\n"
@@ -393,14 +395,14 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=patient(60))
     written, _, told = done.stdout.partition(" ")
     assert told.startswith("storage | ") and "full" in told and str(path.parent) in told, done
-    store = Store(path)
+    store = SqliteStore(path)
     assert count(store) == int(written) > 0
     store.close()
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
 def test_events_wake_only_when_asked(path: Path) -> None:
-    store = Store(path)
+    store = SqliteStore(path)
     store.write(lambda tx: add_event(tx, "j", "note", {"a": 1}))
     store.write(lambda tx: add_event(tx, "j", "cancel", wake=True))
     assert [row["wake"] for row in store.rows("SELECT wake FROM events ORDER BY seq")] == [0, 1]

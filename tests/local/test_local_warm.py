@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backends.jobs.lanes import lanes
+from backends.jobs.lanes.locks import FileLocks
 from backends.jobs.lanes.process import is_alive, start_time
 from backends.jobs.views import Job
 from backends.request import VideoRequest, build_request
@@ -122,7 +122,7 @@ def test_a_model_that_nobody_asks_for_leaves_the_card_and_its_worker_with_it(hom
     red = make("red")
     until(lambda: not alive(red), "the idle model is unloaded")
     until(lambda: not station.drivers(), "the worker leaves")
-    assert not lanes.is_held(station.home / "locks", f"gpu:{CARD}")
+    assert not FileLocks(station.home / "locks").is_held(f"gpu:{CARD}")
     assert make("red")["warm"] is False
 
 
@@ -155,7 +155,7 @@ def test_a_killed_home_frees_its_card(home: Stand, card: Path) -> None:
     (worker,) = one.station.drivers()
     os.kill(worker.pid, signal.SIGKILL)
     until(lambda: not is_alive(worker), "the worker is gone")
-    until(lambda: not lanes.is_held(two.station.home / "locks", f"gpu:{CARD}"), "the kernel has freed its lock")
+    until(lambda: not FileLocks(two.station.home / "locks").is_held(f"gpu:{CARD}"), "the kernel has freed its lock")
     inside.unlink()  # a real card would be free as well: its engine ends with the worker
     assert two("red")["warm"] is False
 

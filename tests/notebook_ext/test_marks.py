@@ -12,8 +12,8 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs import marks
 from backends.jobs.marks import Mark
-from backends.jobs.store.database import Store
 from backends.jobs.store.pruning import prune
+from backends.jobs.store.sqlite import SqliteStore
 from notebook_ext.client import NotebookStudio
 from notebook_ext.job import Job
 from notebook_ext.ranking import placed
@@ -42,7 +42,7 @@ def clips(studio: NotebookStudio) -> list[Job]:
 
 
 def test_a_mark_is_one_event_that_is_changed_in_part_and_goes_when_nothing_is_left_of_it(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.db")
+    store = SqliteStore(tmp_path / "store.db")
     try:
         assert marks.put(store, "job_a", star=True) == Mark(star=True)
         assert marks.put(store, "job_a", note="the best light") == Mark(star=True, note="the best light")

@@ -43,7 +43,7 @@ class Places:
     @classmethod
     def of(cls, store: Store) -> Places:
         """Those of the data folder that a store lies in."""
-        return cls(store.path.parent / "artifacts")
+        return cls(store.home / "artifacts")
 
     @property
     def folders(self) -> Path:

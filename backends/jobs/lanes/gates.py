@@ -74,7 +74,7 @@ class Breaker:
         row = self.store.row("SELECT breaker, breaker_until FROM lanes WHERE key = ?", (self.lane,))
         if row is None or not row["breaker"]:
             return 0.0, ""
-        left = float(row["breaker_until"]) - time.time()
+        left = float(row["breaker_until"]) - self.store.now()
         if MAX_PAUSE_S < left < PRICE_STOP_S / 2:  # no pause is so long: the clock was set back meanwhile
             left = 0.0
         return max(0.0, left), str(row["breaker"])
@@ -99,7 +99,7 @@ class Breaker:
 
         A pause for another reason (a key, the balance, a bill above its estimate) is no matter of an answer.
         """
-        now = time.time()
+        now = tx.now()
         tx.run(
             "UPDATE lanes SET breaker = '', breaker_until = 0 "
             "WHERE key = ? AND (breaker_until < ? OR (failures >= ? AND breaker_until < ?))",
@@ -109,7 +109,7 @@ class Breaker:
         self.troubled = False
 
     def _trip(self, tx: Transaction, reason: str, pause_s: float) -> None:
-        until = time.time() + pause_s
+        until = tx.now() + pause_s
         tx.run(
             "UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ? AND breaker_until < ?",
             (reason[:300], until, self.lane, until),

@@ -1,28 +1,28 @@
-"""Lanes: who drives what. Exactly one process drives a lane at a time, proven by an OS file lock.
+"""Lanes: who drives what. Exactly one process drives a lane at a time, proven by a lock (see `locks`).
 
-The kernel frees the lock at kill -9 and keeps it through a suspend; a time lease would do neither. The row beside it
+The kernel frees a lock at kill -9 and keeps it through a suspend; a time lease would do neither. The row beside it
 tells who drives, since when (epoch), and that it lives (beats). Leaving and starting cannot race: a driver sets
 driven=0 in the one transaction that also finds no open job, then frees the lock; an insert reads driven in its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock, Timeout
-
 from backends.errors import VideoError
 from backends.jobs.crashpoints import crash_point
-from backends.jobs.files.private import private_folder
-from backends.jobs.lanes.process import ProcessId, is_alive, this_process
-from backends.jobs.store.database import Row, Store, Transaction
+from backends.jobs.lanes.locks import Held, LaneLocks, lock_path
+from backends.jobs.lanes.process import ProcessId, this_process
+from backends.jobs.store.database import Row, Store, Transaction, of_lane
 from backends.jobs.store.schema import OPEN
 
 BEAT_S = 5.0
 """How often a driver shows that it lives."""
+
+
+NEVER_AGAIN = 3
+"""In a job's column `posts`: so many may be under way that none is sent any more."""
 
 
 class Fenced(Exception):
@@ -35,23 +35,7 @@ class Lease:
 
     key: str
     epoch: int
-    lock: FileLock
-
-
-def device_locks() -> Path:
-    """Where the locks of devices lie: one folder a user and machine, since every home's jobs share its GPUs."""
-    return platformdirs.user_runtime_path("reelwright") / "devices"
-
-
-def is_shared(key: str) -> bool:
-    """Whether other homes of this machine want the same lock: one device serves them all."""
-    return key.startswith("gpu:")
-
-
-def lock_path(folder: Path, key: str) -> Path:
-    if is_shared(key):
-        folder = device_locks()
-    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.lock"
+    lock: Held
 
 
 def pulse_path(folder: Path, key: str) -> Path:
@@ -59,32 +43,26 @@ def pulse_path(folder: Path, key: str) -> Path:
     return lock_path(folder, key).with_suffix(".pulse")
 
 
-def _lock(folder: Path, key: str) -> FileLock:
-    path = lock_path(folder, key)
-    private_folder(path.parent)
-    return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
+def take(
+    store: Store, locks: LaneLocks, key: str, *, version: str, detached: bool, wait_s: float = 5.0
+) -> Lease | None:
+    """Become the lane's driver; None when somebody else stays it for `wait_s` seconds. Raises the epoch.
 
-
-def claim(folder: Path, key: str) -> FileLock | None:
-    """The lock of a lane or device, held from now on; None while somebody else holds it."""
-    lock = _lock(folder, key)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return None
-    return lock
-
-
-def take(store: Store, folder: Path, key: str, *, version: str, detached: bool, wait_s: float = 5.0) -> Lease | None:
-    """Become the lane's driver; None when somebody else stays it for `wait_s` seconds. Raises the epoch."""
-    lock = _lock(folder, key)
-    try:
-        lock.acquire(timeout=wait_s, poll_interval=0.02)
-    except Timeout:
+    Where the driver of before may still be about to send a paid request (its lock came free, and nothing proves that it
+    is gone), none of its requests is ever sent again: they are looked up, or wait for a person.
+    """
+    lock = locks.take(key, wait_s)
+    if lock is None:
         return None
     me = this_process()
 
     def write(tx: Transaction) -> int:
+        before = tx.row("SELECT * FROM lanes WHERE key = ?", (key,))
+        if before is not None and not locks.is_over(driver_of(before)):
+            tx.run(
+                "UPDATE jobs SET posts = ? WHERE lane = ? AND state = 'submitting' AND posts < ?",
+                (NEVER_AGAIN, key, NEVER_AGAIN),
+            )
         tx.run(
             "UPDATE lanes SET driven = 1, epoch = epoch + 1, pid = ?, started = ?, boot_id = ?, pid_ns = ?, "
             "detached = ?, version = ?, beats = 0, handover = 0 WHERE key = ?",
@@ -120,7 +98,7 @@ def leave(store: Store, lease: Lease, *, even_if_open: bool = False) -> bool:
 
 
 def beat(store: Store, lease: Lease) -> None:
-    """Show that the driver lives and works; Fenced when the lane has passed to another.
+    """Show that the driver lives and works; Fenced when the lane has passed to another, or its lock is gone.
 
     Only now is the trouble of earlier drivers over: taking a lane is not yet driving it.
     """
@@ -130,7 +108,7 @@ def beat(store: Store, lease: Lease) -> None:
             "UPDATE lanes SET beats = beats + 1, trouble = '' WHERE key = ? AND epoch = ?", (lease.key, lease.epoch)
         )
 
-    if not store.write(write):
+    if not lease.lock.held() or not store.write(write, scope=of_lane(lease.key)):
         raise Fenced(lease.key)
 
 
@@ -142,7 +120,7 @@ def fence(tx: Transaction, key: str, epoch: int) -> None:
 
 def add_lane(tx: Transaction, key: str, provider: str, kind: str) -> bool:
     """Make sure the lane has a row; whether it is driven."""
-    tx.run("INSERT OR IGNORE INTO lanes(key, provider, kind) VALUES (?, ?, ?)", (key, provider, kind))
+    tx.run("INSERT INTO lanes(key, provider, kind) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (key, provider, kind))
     row = tx.row("SELECT driven FROM lanes WHERE key = ?", (key,))
     return bool(row and row["driven"])
 
@@ -153,25 +131,10 @@ def driver_of(lane: Row) -> ProcessId | None:
     return ProcessId(int(lane["pid"]), float(lane["started"]), str(lane["boot_id"]), str(lane["pid_ns"]))
 
 
-def is_driven(folder: Path, lane: Row) -> bool:
-    """Whether a living process drives the lane now: its row says so, and the kernel agrees that the lock is held.
-
-    The lock alone proves it: the driver may be in another container, where its pid is another's or nobody's here. Only
-    a device's lock lies outside of the home and may be held for another home: there our own driver must live too, if
-    it is one of this container.
-    """
+def is_driven(locks: LaneLocks, lane: Row) -> bool:
+    """Whether a living process drives the lane now: its row says so, and its lock is held."""
     driver = driver_of(lane)
-    if driver is None or (is_shared(str(lane["key"])) and driver.is_near and not is_alive(driver)):
-        return False
-    return is_held(folder, str(lane["key"]))
-
-
-def is_held(folder: Path, key: str) -> bool:
-    """Whether some process, of whatever home, holds the lane's lock now."""
-    lock = claim(folder, key)
-    if lock is not None:
-        lock.release()
-    return lock is None
+    return driver is not None and locks.is_driving(str(lane["key"]), driver)
 
 
 def paid_jobs(store: Store) -> int:

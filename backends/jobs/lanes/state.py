@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from backends.catalog.schema.row import Limits
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes.gates import Breaker, Gate
+from backends.jobs.lanes.lanes import Lease
+from backends.jobs.lanes.locks import Held
 from backends.jobs.lanes.polling import Durations, next_gap
 from backends.jobs.records import Hold
 from backends.jobs.run.engines import Engines
@@ -64,6 +65,7 @@ class Posts:
 class LaneState:
     context: Context
     hold: Hold
+    lock: Held
     backend: RemoteBackend
     engines: Engines
     breaker: Breaker
@@ -75,10 +77,10 @@ class LaneState:
 
     @classmethod
     def open(
-        cls, context: Context, hold: Hold, backend: RemoteBackend, engines: Engines, poll_s: float | None = None
+        cls, context: Context, lease: Lease, backend: RemoteBackend, engines: Engines, poll_s: float | None = None
     ) -> LaneState:
-        ids = IdLog.of(context.settings.home)
-        return cls(context, hold, backend, engines, Breaker(context.store, hold.lane), ids, poll_s=poll_s)
+        ids, breaker = IdLog.of(context.settings.home), Breaker(context.store, lease.key)
+        return cls(context, Hold(lease.key, lease.epoch), lease.lock, backend, engines, breaker, ids, poll_s=poll_s)
 
     def gate(self, model: str) -> Gate:
         if model not in self.gates:
@@ -98,7 +100,7 @@ class LaneState:
             "SELECT remote_done_at - accepted_at AS took FROM jobs WHERE model = ? AND state = 'succeeded' "
             "AND ended_at <= ? AND accepted_at IS NOT NULL AND remote_done_at > accepted_at "
             "ORDER BY ended_at DESC LIMIT ?",
-            (row["model"], row["accepted_at"] or time.time(), PAST),
+            (row["model"], row["accepted_at"] or self.context.store.now(), PAST),
         )
         return Durations.fit([float(seen["took"]) for seen in past], row["typical_s"])
 

@@ -14,16 +14,16 @@ MOST = 20
 """So many faults of a kind are named."""
 
 _LINES = """
-SELECT day, provider, iif(state = 'settled', settled, 0) AS settled,
-       iif(state IN ('reserved', 'unresolved'), reserved, 0) AS held FROM ledger
+SELECT day, provider, CASE WHEN state = 'settled' THEN settled ELSE 0 END AS settled,
+       CASE WHEN state IN ('reserved', 'unresolved') THEN reserved ELSE 0 END AS held FROM ledger
 UNION ALL SELECT day, provider, settled, 0 FROM archived_spent
 """
 
 _SUMS = f"""
 SELECT day, provider, sum(settled) AS settled, sum(held) AS held, sum(kept_settled) AS kept_settled,
        sum(kept_held) AS kept_held
-FROM (SELECT day, provider, settled, held, 0 AS kept_settled, 0 AS kept_held FROM ({_LINES})
-      UNION ALL SELECT day, provider, 0, 0, settled, held FROM spent)
+FROM (SELECT day, provider, settled, held, 0 AS kept_settled, 0 AS kept_held FROM ({_LINES}) AS lines
+      UNION ALL SELECT day, provider, 0, 0, settled, held FROM spent) AS both_sums
 GROUP BY day, provider
 HAVING sum(settled) <> sum(kept_settled) OR sum(held) <> sum(kept_held) ORDER BY day LIMIT {MOST}
 """

@@ -43,9 +43,9 @@ def utc_day(at: float | None = None) -> str:
     return datetime.fromtimestamp(time.time() if at is None else at, UTC).date().isoformat()
 
 
-def _until_tomorrow_s() -> float:
+def _until_tomorrow_s(now: float) -> float:
     """Seconds until the next UTC day begins."""
-    return 86400.0 - time.time() % 86400.0
+    return 86400.0 - now % 86400.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, job
             f"this may cost ${to_usd(high):.2f}, and the spending limit per_job_usd is ${limits.per_job:.2f}: ask for "
             f"less (shorter, smaller, a cheaper model); {A_PERSON}",
         )
-    today = utc_day()
+    now = tx.now()
+    today = utc_day(now)
     checks: list[tuple[str, tuple[str, ...], Decimal | None, str, str]] = [
         ("booked.day = ?", (today,), limits.per_day, "a day", "per_day_usd")
     ]
@@ -150,7 +151,7 @@ def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, job
                 f"this may cost ${to_usd(high):.2f}; ${to_usd(spent):.2f} of the ${limit:.2f} {words} (UTC) that the "
                 f"spending limit {name} allows is spent or reserved: wait, or ask for less; {A_PERSON}",
                 retryable=True,
-                retry_after_s=_until_tomorrow_s(),
+                retry_after_s=_until_tomorrow_s(now),
             )
 
 
@@ -159,7 +160,7 @@ def enter(tx: Transaction, job: str, provider: str, lane: str, label: str, high:
     tx.run(
         "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at) "
         "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
-        (job, provider, lane, label, utc_day(), high or 0, time.time()),
+        (job, provider, lane, label, utc_day(tx.now()), high or 0, tx.now()),
     )
 
 
@@ -176,14 +177,14 @@ def recheck(source: Store | Transaction, job: str, provider: str, high: int | No
 
 def _own(source: Store | Transaction, job: str) -> int:
     """Micro-dollars that a job holds today itself."""
-    own = source.row("SELECT reserved FROM ledger WHERE job = ? AND day = ?", (job, utc_day()))
+    own = source.row("SELECT reserved FROM ledger WHERE job = ? AND day = ?", (job, utc_day(source.now())))
     return int(own["reserved"]) if own else 0
 
 
 def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[object, ...]) -> int:
     """Micro-dollars held today by jobs that were ordered later and are not sent yet: they do not count against one that
     was ordered today. Else, under a limit that was lowered, all jobs would wait for one another."""
-    if source.row("SELECT 1 FROM ledger WHERE job = ? AND day = ?", (job, utc_day())) is None:
+    if source.row("SELECT 1 FROM ledger WHERE job = ? AND day = ?", (job, utc_day(source.now()))) is None:
         return 0
     later = source.row(
         "SELECT coalesce(sum(booked.reserved), 0) AS held FROM jobs JOIN ledger AS booked ON booked.job = jobs.id "
@@ -196,12 +197,12 @@ def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[
 
 def pay_today(tx: Transaction, job: str) -> None:
     """The paid request is about to be sent: it counts on this day, whenever the money was reserved."""
-    tx.run("UPDATE ledger SET day = ? WHERE job = ?", (utc_day(), job))
+    tx.run("UPDATE ledger SET day = ? WHERE job = ?", (utc_day(tx.now()), job))
 
 
 def raise_hold(tx: Transaction, job: str, amount: int) -> None:
     """Hold more (micro-dollars) for a job that turns out to cost more."""
-    tx.run("UPDATE ledger SET reserved = max(reserved, ?), at = ? WHERE job = ?", (amount, time.time(), job))
+    tx.run("UPDATE ledger SET reserved = ?, at = ? WHERE job = ? AND reserved < ?", (amount, tx.now(), job, amount))
 
 
 def settle(tx: Transaction, job: str, cost: int, basis: Basis) -> int:
@@ -209,7 +210,7 @@ def settle(tx: Transaction, job: str, cost: int, basis: Basis) -> int:
     row = tx.row("SELECT reserved FROM ledger WHERE job = ?", (job,))
     tx.run(
         "UPDATE ledger SET state = 'settled', settled = ?, basis = ?, at = ? WHERE job = ?",
-        (cost, basis, time.time(), job),
+        (cost, basis, tx.now(), job),
     )
     return max(0, cost - int(row["reserved"])) if row else 0
 
@@ -222,14 +223,12 @@ def reserved(tx: Transaction, job: str) -> int:
 
 def release(tx: Transaction, job: str, basis: Basis = "refused") -> None:
     """Nothing was charged: the money is free again."""
-    tx.run(
-        "UPDATE ledger SET state = 'released', settled = 0, basis = ?, at = ? WHERE job = ?", (basis, time.time(), job)
-    )
+    tx.run("UPDATE ledger SET state = 'released', settled = 0, basis = ?, at = ? WHERE job = ?", (basis, tx.now(), job))
 
 
 def hold(tx: Transaction, job: str) -> None:
     """Whether it was charged is not known: the money stays reserved until a person decides."""
-    tx.run("UPDATE ledger SET state = 'unresolved', at = ? WHERE job = ?", (time.time(), job))
+    tx.run("UPDATE ledger SET state = 'unresolved', at = ? WHERE job = ?", (tx.now(), job))
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,7 @@ def totals(store: Store) -> Totals:
     ever = row or {"settled": 0, "held": 0}
     today = store.row(
         "SELECT coalesce(sum(settled + held), 0) AS spent, coalesce(sum(held), 0) AS held FROM spent WHERE day = ?",
-        (utc_day(),),
+        (utc_day(store.now()),),
     ) or {"spent": 0, "held": 0}
     return Totals(int(ever["settled"]), int(today["spent"]), int(ever["held"]), int(today["held"]))
 
@@ -258,7 +257,7 @@ def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
         f"SELECT name, sum(jobs) AS jobs, sum(settled) AS settled, sum(held) AS held FROM (SELECT {by} AS name, "
         "count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
         f"sum(CASE WHEN {_HELD} THEN reserved ELSE 0 END) AS held FROM ledger GROUP BY {by} UNION ALL "
-        f"SELECT {by}, lines, settled, 0 FROM archived_spent) GROUP BY name ORDER BY name"
+        f"SELECT {by}, lines, settled, 0 FROM archived_spent) AS billed GROUP BY name ORDER BY name"
     )
 
 

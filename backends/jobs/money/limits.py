@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -171,7 +170,7 @@ def set_wall(
         tx.run(
             "INSERT INTO settings(key, value, at) VALUES (?, ?, ?) "
             "ON CONFLICT(key) DO UPDATE SET value = excluded.value, at = excluded.at",
-            (key, value, time.time()),
+            (key, value, tx.now()),
         )
         _record(tx, key, old, value, how, who)
 
@@ -222,7 +221,7 @@ def _change(at: float, data: Mapping[str, str]) -> Change:
 
 def told(store: Store, now: float | None = None) -> list[str]:
     """The changes of the last day, each in a sentence, newest first."""
-    at = time.time() if now is None else now
+    at = store.now() if now is None else now
     return [change.told(at) for change in changes(store, at - SHOWN_S)]
 
 

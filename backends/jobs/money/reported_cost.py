@@ -7,7 +7,6 @@ more until they have looked. A believed bill above the reservation is booked as 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -97,5 +96,5 @@ def stop(tx: Transaction, row: Row, why: str) -> None:
     """Nothing more is bought on this account until a person lets it go on."""
     text = f"{why}, then reelwright jobs resume"
     records.note(tx, str(row["id"]), text)
-    until = time.time() + PRICE_STOP_S
+    until = tx.now() + PRICE_STOP_S
     tx.run("UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text[:300], until, row["lane"]))

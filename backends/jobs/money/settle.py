@@ -10,7 +10,6 @@ Each moves the job and books its money in the one transaction that it is given.
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -126,4 +125,4 @@ def charge_again(tx: Transaction, row: Row) -> int:
 
 def reopen(tx: Transaction, job: str) -> None:
     """The job goes on: what was booked for it is only reserved again."""
-    tx.run("UPDATE ledger SET state = 'reserved', settled = 0, basis = '', at = ? WHERE job = ?", (time.time(), job))
+    tx.run("UPDATE ledger SET state = 'reserved', settled = 0, basis = '', at = ? WHERE job = ?", (tx.now(), job))

@@ -74,7 +74,7 @@ def remember(tx: Transaction, sha256: str, record: JsonObject) -> None:
     """Keep what is known of a blob; a sidecar that is already known stays."""
     tx.run(
         "INSERT INTO blobs(sha256, facts, at) VALUES (?, ?, ?) "
-        "ON CONFLICT(sha256) DO UPDATE SET facts = excluded.facts WHERE ?",
+        "ON CONFLICT(sha256) DO UPDATE SET facts = excluded.facts WHERE ? = 1",
         (sha256, to_json(record), time.time(), int(bool(record.get("sidecar")))),
     )
 

@@ -187,7 +187,7 @@ class Inputs:
 
         def write(tx: Transaction) -> None:
             for sha256 in refused.added:
-                if tx.row("SELECT 1 FROM jobs WHERE instr(inputs, ?) LIMIT 1", (sha256,)) is None:
+                if tx.row("SELECT 1 FROM jobs WHERE instr(inputs, ?) > 0 LIMIT 1", (sha256,)) is None:
                     tx.run("DELETE FROM blobs WHERE sha256 = ?", (sha256,))
                     copies.remove_kept(self.artifacts.blob(sha256))
 

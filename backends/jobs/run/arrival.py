@@ -6,7 +6,6 @@ cannot read it. Its further files are extras: they are fetched after it, and it 
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -78,7 +77,8 @@ class Arrival:
                     # A bad copy, or a decoder short of time: it is asked for and fetched anew before that is believed.
                     forget_arrived(job.context.artifacts.spool(job.id))
                     await self._refresh(now)
-            if time.time() - (now.remote_done_at or time.time()) > DELIVERY_DAYS * 86400:
+            clock = job.store.now()
+            if clock - (now.remote_done_at or clock) > DELIVERY_DAYS * 86400:
                 text = f"the clip was made but could not be fetched for {DELIVERY_DAYS} days: {problem.message}"
                 job.fail(VideoError("network", text, charged="yes"), _cost_of(result))
                 return

@@ -14,6 +14,8 @@ import anyio
 from backends.errors import VideoError
 from backends.jobs import records, recovery
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.lanes.lanes import Fenced
+from backends.jobs.lanes.locks import awake_or_not
 from backends.jobs.money import ledger, limits, settle
 from backends.jobs.run.inputs_ready import ready
 from backends.jobs.run.open_job import OpenJob, Presence
@@ -26,6 +28,10 @@ from backends.provider.protocol import Done, Handle, Prepared, Ref
 log = logging.getLogger("reelwright.worker")
 
 MAX_WAIT_S = 3600.0
+
+CLAIM_S = 5.0
+"""How old a claim may be, seconds, when its request is sent: a process that was stopped for longer may have been taken
+for dead meanwhile."""
 
 
 class Purchase:
@@ -58,7 +64,7 @@ class Purchase:
     def _wait_s(self, not_before: float) -> float:
         """Seconds until it may be tried; counted from the first look, so that no clock set back makes them an hour."""
         if self._again[0] != not_before:
-            self._again = (not_before, time.monotonic() + min(MAX_WAIT_S, not_before - time.time()))
+            self._again = (not_before, time.monotonic() + min(MAX_WAIT_S, not_before - self._job.store.now()))
         return self._again[1] - time.monotonic()
 
     async def _paused(self) -> bool:
@@ -94,9 +100,10 @@ class Purchase:
             return
         async with job.lane.posts.posting():
             if self._claim():
+                claimed = awake_or_not()
                 with suppress(OSError):  # a full disk: the row has it
                     recovery.journal_asked(job.lane.ids, job.store, job.id)
-                await self._post(prepared, refs)
+                await self._post(prepared, refs, claimed)
 
     async def _prepare(self, now: StoredJob) -> tuple[Prepared, dict[str, Ref]]:
         """Inputs as files, the wire body fixed in the row, uploads done and remembered."""
@@ -142,7 +149,7 @@ class Purchase:
                 return False
             ledger.recheck(tx, job.id, row["provider"], row["est_high"])
             ledger.pay_today(tx, job.id)
-            now, posts = time.time(), int(row["posts"]) + 1
+            now, posts = tx.now(), int(row["posts"]) + 1
             records.move(
                 tx,
                 job.lane.hold,
@@ -170,13 +177,32 @@ class Purchase:
             return
         wait = min(60.0, error.retry_after_s or 60.0)
         phase = f"{limits.WAITS}: {error.message}"[:200]
-        self._job.move("queued", not_before=time.time() + wait, phase=phase)
+        self._job.move("queued", not_before=self._job.store.now() + wait, phase=phase)
 
-    async def _post(self, prepared: Prepared, refs: dict[str, Ref]) -> None:
-        """The one paid POST, shielded: whatever happens here, its answer is written down."""
+    def _is_too_late(self, claimed: float) -> bool:
+        """The last look before the money is spent: whether this process was stopped for so long since its claim that
+        the job goes back into the queue. Fenced when the lane's lock is not ours any more: nothing is sent then."""
+        lane = self._job.lane
+        if not lane.lock.held():
+            raise Fenced(lane.hold.lane)
+        return awake_or_not() - claimed > CLAIM_S
+
+    def _back(self, tx: Transaction) -> None:
+        """Nothing was sent: the claim is taken back."""
+        row = tx.row("SELECT posts FROM jobs WHERE id = ?", (self._job.id,))
+        posts = max(0, int(row["posts"]) - 1) if row else 0
+        phase = "this machine stood still before the request was sent: trying again"
+        records.move(tx, self._job.lane.hold, self._job.id, "queued", posts=posts, posted_at=None, phase=phase)
+
+    async def _post(self, prepared: Prepared, refs: dict[str, Ref], claimed: float) -> None:
+        """The one paid POST, shielded: whatever happens here, its answer is written down. claimed: when its claim was
+        on disk (`awake_or_not`)."""
         submission = self._submission
         with anyio.CancelScope(shield=True):
             crash_point("before-post")
+            if self._is_too_late(claimed):
+                self._job.write(self._back, durable=True)
+                return
             try:
                 started = await self._job.backend.start(prepared, refs, self._job.id)
             except VideoError as error:
@@ -196,7 +222,7 @@ class Purchase:
 
     def _took_done(self, done: Done) -> None:
         """A service that answers with the clip itself."""
-        now = time.time()
+        now = self._job.store.now()
         columns: dict[str, Any] = {}
         if done.handle is not None:
             columns = {"handle": to_json(codec.handle_to_json(done.handle)), "remote_id": done.handle.remote_id}

@@ -7,8 +7,6 @@ that a worker that takes over goes on with it.
 
 from __future__ import annotations
 
-import time
-
 from backends.jobs.run.open_job import OpenJob
 
 DOUBT_S = 5.0
@@ -34,7 +32,7 @@ class Doubt:
         """Seconds until what the service says is believed; 0.0 when it is. The first call begins the doubt, and only a
         second reading of the same kind ends it: a 404 and then one FAILED are two first readings."""
         span = self._span_s * times
-        job, now = self._job.read(), time.time()
+        job, now = self._job.read(), self._job.store.now()
         again, self._doubted = self._doubted == times, times
         if job.doubt_at is None:
             self._job.move(job.state, doubt_at=now)

@@ -94,7 +94,7 @@ class LaneDriver:
     def _open_remote(self) -> LaneState:
         entry = registered(self.lane["provider"])
         backend = entry.open(self.context.env, lanes.base_url_of(self.lease.key))
-        return LaneState.open(self.context, self.hold, cast(RemoteBackend, backend), self.engines, entry.poll_s)
+        return LaneState.open(self.context, self.lease, cast(RemoteBackend, backend), self.engines, entry.poll_s)
 
     def _requeue_local(self, tx: Transaction) -> None:
         """Work on this machine that an earlier driver left in the middle starts again: it is free."""

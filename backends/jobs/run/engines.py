@@ -22,7 +22,7 @@ import anyio.abc
 from anyio.streams.text import TextReceiveStream
 
 from backends.errors import VideoError
-from backends.jobs.lanes import lanes
+from backends.jobs.lanes.locks import FileLocks, device_locks, is_shared
 from backends.jobs.run.cards import Cards, Release
 from backends.jobs.store import codec
 from backends.provider.protocol import POOL, DeviceLost, JsonObject, Output, Prepared, Registration, RunAgain
@@ -295,7 +295,7 @@ class Engines:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env=self._env | ({_DEVICE: lane.partition(":")[2]} if lanes.is_shared(lane) else {}),
+                env=self._env | ({_DEVICE: lane.partition(":")[2]} if is_shared(lane) else {}),
                 start_new_session=True,
             )
         assert started is not None
@@ -308,7 +308,7 @@ class Engines:
 
 
 def _claim(device: str) -> Release | None:
-    lock = lanes.claim(lanes.device_locks(), device)
+    lock = FileLocks(device_locks()).take(device, 0.0)
     return None if lock is None else lock.release
 
 

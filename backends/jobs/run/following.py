@@ -37,7 +37,8 @@ class Following:
         """Ask until the job has left `running`."""
         job, handle = self._job, now.handle
         assert handle is not None
-        age = time.time() - (now.accepted_at or now.posted_at or time.time())
+        clock = job.store.now()
+        age = clock - (now.accepted_at or now.posted_at or clock)
         # From here on the clock that nobody sets counts: a wall clock put forward or back ends or delays no job.
         begun = time.monotonic() - max(0.0, age)
         back_off, durations = BackOff(), job.lane.durations(now.row)
@@ -133,7 +134,7 @@ class Following:
         self._job.move(
             "downloading",
             durable=True,
-            remote_done_at=time.time(),
+            remote_done_at=self._job.store.now(),
             result=self._job.result_to_row(result),
             phase="downloading the clip",
             **columns,

@@ -24,6 +24,7 @@ from backends.errors import VideoError
 from backends.jobs.context import Context, program_version
 from backends.jobs.files.private import private_file, private_folder
 from backends.jobs.lanes import lanes, pulse, rotation
+from backends.jobs.lanes.locks import is_shared
 from backends.jobs.lanes.process import is_alive
 from backends.jobs.run import platform
 from backends.jobs.store.database import Row
@@ -123,7 +124,7 @@ class Launcher:
             self._tries[key] = _Try(now)
             self._start()
             return self._trouble(lane)
-        if lanes.is_shared(key) and lanes.is_held(self.context.locks, key):
+        if is_shared(key) and self.context.locks.is_held(key):
             return f"waits for {key}: another data folder on this machine works with it or keeps a model loaded"
         if self._alive() and now - attempt.at < START_GRACE_S:
             return self._trouble(lane)
@@ -174,7 +175,7 @@ class Launcher:
     def _stuck(self, lane: Row) -> str:
         """Tell of a driver that holds the lock but does not beat; end it when it is a detached worker of ours."""
         now, key = time.monotonic(), str(lane["key"])
-        sign = pulse.seen(self.context.locks, key)
+        sign = pulse.seen(self.context.locks.folder, key)
         watch = self._watched.get(key)
         if watch is None or (watch.epoch, watch.beats) != (lane["epoch"], lane["beats"]):
             self._watched[key] = _Watch(lane["epoch"], lane["beats"], sign, now)
@@ -190,7 +191,7 @@ class Launcher:
         if watch.unwritten_s >= patience:
             return (
                 f"store_locked: process {lane['pid']} drives this job, but could not write to the store for "
-                f"{watch.unwritten_s:.0f} s: close whatever else has {self.context.store.path} open (a database "
+                f"{watch.unwritten_s:.0f} s: close whatever else has {self.context.store.where} open (a database "
                 "viewer, a backup)"
             )
         return ""
@@ -198,8 +199,8 @@ class Launcher:
     def _end_hung(self, lane: Row) -> str:
         driver = lanes.driver_of(lane)
         stuck = f"driver_stuck: process {lane['pid']}"
-        if driver is not None and not driver.is_near:
-            return f"{stuck} of another container drives this job and does not answer: restart that container"
+        if driver is not None and not self.context.locks.is_here(driver):
+            return f"{stuck} of another container or machine drives this job and does not answer: restart that one"
         if driver is None or not lane["detached"] or not is_alive(driver):
             return f"{stuck} drives this job and does not answer: restart that client"
         with suppress(OSError):

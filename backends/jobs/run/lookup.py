@@ -14,8 +14,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from backends.errors import VideoError
-from backends.jobs import records
+from backends.jobs import late_ids, records
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.lanes.lanes import NEVER_AGAIN
 from backends.jobs.money import other_folders
 from backends.jobs.run.download import BackOff
 from backends.jobs.run.open_job import OpenJob, may_ask_again
@@ -43,6 +44,9 @@ NEAR_S = 2.0
 """A match that was made within so many seconds of the request is taken at once. For one that lies further off the last
 look is waited for: it may be the same order of another home on this account, and ours not be listed yet."""
 
+TWICE = "a second request got no clear answer either"
+MAY_COME = "the process that was about to send its request cannot be seen from here and may still do so"
+
 CLOCKS_APART_S = 2.0
 """Two clocks that were brought together by a header of whole seconds may still differ by so much."""
 
@@ -67,8 +71,7 @@ class Lookup:
     async def step(self, now: StoredJob) -> None:
         """A job that is `submitting` with no POST under way: find out what became of its POST."""
         job, lane = self._job, self._job.lane
-        known = lane.ids.find(job.id)
-        if known is not None:
+        if (known := lane.ids.find(job.id) or late_ids.find(job.store, job.id)) is not None:
             self._submission.bind(known)
             return
         if job.backend.submit_dedupe == "none":
@@ -108,6 +111,9 @@ class Lookup:
         """One look: bind the job, send its request again on evidence, wait for the next look, or leave it to a
         person."""
         job = self._job
+        if (late := late_ids.find(job.store, job.id)) is not None:
+            self._submission.bind(late)
+            return
         listing, free = await self._listed(now)
         self._looks += 1
         if free and (free[0].apart <= NEAR_S or self._looks >= len(LOOKS)):
@@ -121,7 +127,8 @@ class Lookup:
             self._submission.requeue(now, VideoError("network", f"not taken: {proof}", retryable=True), counted=True)
             return
         if proof:
-            job.leave_to_person(f"a second request got no clear answer either; {proof}, but none is sent a third time")
+            why = MAY_COME if job.read().posts >= NEVER_AGAIN else TWICE
+            job.leave_to_person(f"{why}; {proof}, but none is sent a third time")
             return
         if self._looks >= len(LOOKS):
             job.leave_to_person(
@@ -138,7 +145,7 @@ class Lookup:
         # A key has no clock. A list is asked for what is not older than the request, or for a day where our own clock
         # was set back since: the time of the request is still to come.
         keyed = job.backend.submit_dedupe == "key"
-        backwards = keyed or since > time.time()
+        backwards = keyed or since > job.store.now()
         crash_point("before-reconcile")
         back = since - (LOOK_BACK_S if backwards else EARLIER_S)
         found = _read(await job.backend.reconcile(now.prepared, job.id, back))

@@ -9,15 +9,15 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
 
 from backends.errors import VideoError
-from backends.jobs import records
+from backends.jobs import late_ids, records
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.money import reported_cost
 from backends.jobs.run.open_job import UNCLEAR, OpenJob
 from backends.jobs.store import codec
@@ -73,14 +73,18 @@ class Submission:
                 "running",
                 handle=to_json(codec.handle_to_json(handle)),
                 remote_id=handle.remote_id,
-                accepted_at=time.time(),
+                accepted_at=tx.now(),
                 phase="accepted by the provider",
             )
             lane.breaker.worked(tx)
             if (row := tx.row("SELECT * FROM jobs WHERE id = ?", (job.id,))) is not None:
                 reported_cost.announced(tx, row, handle.est_cost_usd)
 
-        job.write(write, durable=True)
+        try:
+            job.write(write, durable=True)
+        except Fenced:  # another drives the lane by now: it must learn the id, or the person is asked about it
+            job.write(lambda tx: late_ids.leave(tx, job.id, handle), durable=True)
+            raise
         crash_point("after-id")
 
     def _holder(self, remote_id: str) -> str:
@@ -129,7 +133,7 @@ class Submission:
                 job.id,
                 "queued",
                 attempts=tries,
-                not_before=time.time() + wait,
+                not_before=tx.now() + wait,
                 posted_at=None,
                 posts=posts if counted else max(0, posts - (now.state == "submitting")),
                 phase=f"not taken, trying again in {wait:.0f} s: {error.message}"[:200],

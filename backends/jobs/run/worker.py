@@ -20,14 +20,17 @@ import anyio.abc
 from anyio import to_thread
 
 from backends.errors import VideoError
+from backends.jobs import late_ids
 from backends.jobs.context import Context, program_version
 from backends.jobs.lanes import lanes, rotation
 from backends.jobs.lanes.lanes import Lease
+from backends.jobs.lanes.locks import is_shared
 from backends.jobs.lanes.pulse import Pulse
 from backends.jobs.money import books
 from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.journal import IdLog
 from backends.jobs.store.pruning import Pruner
 from backends.provider.protocol import POOL
 from backends.provider.registry import registry
@@ -68,7 +71,7 @@ class Duty:
     @property
     def cards(self) -> tuple[str, ...]:
         """The GPUs that it names, () when any will do."""
-        named = tuple(name for name in self.only if lanes.is_shared(name))
+        named = tuple(name for name in self.only if is_shared(name))
         return () if POOL in self.only else named
 
     def takes(self, lane: Row) -> bool:
@@ -111,7 +114,8 @@ class Worker:
         quiet_since = time.monotonic()
         first = True
         beat_s = self.context.number("BEAT_S", lanes.BEAT_S)
-        pulse = Pulse(self.context.store, self.context.locks, self.drivers.keys, beat_s)
+        await to_thread.run_sync(late_ids.replay, self.context.store, IdLog.of(self.context.settings.home))
+        pulse = Pulse(self.context.store, self.context.locks.folder, self.drivers.keys, beat_s)
         seen, waked, looked = -1, -1, -LOOK_ANYHOW_S
         try:
             async with anyio.create_task_group() as group:
@@ -120,8 +124,8 @@ class Worker:
                     version = self.context.store.version()
                     now = time.monotonic()
                     due = now - looked >= LOOK_ANYHOW_S
-                    if due and not self.context.store.path.exists():
-                        log.warning("the store is gone from %s: leaving", self.context.store.path)
+                    if due and not self.context.store.exists():
+                        log.warning("the store is gone from %s: leaving", self.context.store.where)
                         break
                     if version != seen or due:
                         seen = version
@@ -193,7 +197,7 @@ class Worker:
         if POOL not in self.drivers:
             return
         for key, driver in list(self.drivers.items()):
-            if lanes.is_shared(key) and not driver.busy:
+            if is_shared(key) and not driver.busy:
                 await self.engines.unload(key)
                 if lanes.leave(self.context.store, driver.lease):
                     self.drivers.pop(key, None)
@@ -220,7 +224,7 @@ class Worker:
                 continue
             if not lane["handover"] and lanes.is_driven(self.context.locks, lane):
                 continue
-            if lanes.is_shared(key):  # it may lie idle among this worker's own
+            if is_shared(key):  # it may lie idle among this worker's own
                 await self.engines.leave_cards(key)
             # A driver that leaves says so in its row before it frees the lock: that is worth waiting for, once.
             lease = await to_thread.run_sync(self._take, key, wait_s)

@@ -6,23 +6,31 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from backends.errors import VideoError
 from backends.jobs.store.database import Store
+from backends.jobs.store.sqlite import SqliteStore
 
-NAME = "archive.db"
 HASH = re.compile(r"[0-9a-f]{64}")
 PAGE = 5000
 
 
 def path_of(store: Store) -> Path:
-    """The archive of a store: a file beside it, which is there once something was archived."""
-    return store.path.with_name(NAME)
+    """The archive of a store: a file beside it, which is there once something was archived.
+
+    VideoError("unsupported") for a store that keeps all its jobs.
+    """
+    if store.archive is None:
+        raise VideoError(
+            "unsupported", f"the store {store.where} keeps all its jobs: only a file's can be archived yet"
+        )
+    return store.archive
 
 
 def inputs_of(path: Path) -> Iterator[str]:
     """The hashes of the inputs of all jobs in the archive at `path`; none where there is no archive."""
     if not path.exists():
         return
-    kept = Store(path)
+    kept = SqliteStore(path)
     try:
         after, sql = 0, f"SELECT seq, inputs FROM jobs WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
         while rows := kept.rows(sql, (after,)):

@@ -63,7 +63,7 @@ def _sums(row: str, sign: str) -> str:
     held = f"iif({row}.state IN ('reserved', 'unresolved'), {sign}{row}.reserved, 0)"
     return (
         f"INSERT INTO spent VALUES ({row}.day, {row}.provider, {settled}, {held}) ON CONFLICT(day, provider) "
-        "DO UPDATE SET settled = settled + excluded.settled, held = held + excluded.held"
+        "DO UPDATE SET settled = spent.settled + excluded.settled, held = spent.held + excluded.held"
     )
 
 

@@ -1,0 +1,146 @@
+"""The lock of a lane: what proves that exactly one process drives it.
+
+With the store in a file it is a lock of the operating system, which the kernel frees when its process ends and not
+before: a lock that came free means a driver that is gone. A lock that a server keeps (`store.postgres.locks`) is freed
+when its session ends, and its driver may live on without knowing: so it is asked for just before money is spent, and a
+driver whose lock came free counts as gone only where that is proven.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from backends.jobs.files.private import private_folder
+from backends.jobs.lanes.process import ProcessId, is_alive
+
+
+class Held(Protocol):
+    """A lock that this process has taken."""
+
+    def held(self) -> bool:
+        """Whether it is still ours, at this moment."""
+        ...
+
+    def release(self, force: bool = False) -> None: ...
+
+
+class LaneLocks(Protocol):
+    """The locks of a store's lanes. folder: of this machine, for files beside the locks (see `pulse`)."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    def take(self, key: str, wait_s: float) -> Held | None:
+        """None when another process keeps it for so many seconds."""
+        ...
+
+    def is_held(self, key: str) -> bool:
+        """Whether some process, of whatever data folder, holds it now."""
+        ...
+
+    def is_driving(self, key: str, driver: ProcessId) -> bool:
+        """Whether the driver that the lane's row names still holds it."""
+        ...
+
+    def is_over(self, driver: ProcessId | None) -> bool:
+        """Whether the driver of before surely sends nothing more, now that its lock came free. None: it has left by
+        its own word."""
+        ...
+
+    def is_here(self, driver: ProcessId) -> bool:
+        """Whether its pid means anything on this machine."""
+        ...
+
+    def holder(self, key: str) -> str:
+        """The machine that drives the lane, "" when nobody does."""
+        ...
+
+
+def device_locks() -> Path:
+    """Where the locks of devices lie: one folder a user and machine, since every home's jobs share its GPUs."""
+    return platformdirs.user_runtime_path("reelwright") / "devices"
+
+
+def is_shared(key: str) -> bool:
+    """Whether other homes of this machine want the same lock: one device serves them all."""
+    return key.startswith("gpu:")
+
+
+def lock_path(folder: Path, key: str) -> Path:
+    if is_shared(key):
+        folder = device_locks()
+    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.lock"
+
+
+class FileHeld:
+    """A lock of the operating system: it stays ours until it is released or this process ends."""
+
+    def __init__(self, lock: FileLock) -> None:
+        self._lock = lock
+
+    def held(self) -> bool:
+        return self._lock.is_locked
+
+    def release(self, force: bool = False) -> None:
+        self._lock.release(force=force)
+
+
+class FileLocks:
+    """folder: where they lie, those of devices apart."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    def take(self, key: str, wait_s: float) -> FileHeld | None:
+        lock = self._lock(key)
+        try:
+            lock.acquire(timeout=wait_s, poll_interval=0.02)
+        except Timeout:
+            return None
+        return FileHeld(lock)
+
+    def is_held(self, key: str) -> bool:
+        lock = self._lock(key)
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            lock.release()
+            return False
+        return True
+
+    def is_driving(self, key: str, driver: ProcessId) -> bool:
+        """The lock alone proves it: the driver may be in another container, where its pid is another's or nobody's
+        here. Only a device's lock lies outside of the home and may be held for another home: there our own driver must
+        live too, if it is one of this container."""
+        if is_shared(key) and driver.is_near and not is_alive(driver):
+            return False
+        return self.is_held(key)
+
+    def is_over(self, driver: ProcessId | None) -> bool:
+        return True
+
+    def is_here(self, driver: ProcessId) -> bool:
+        return driver.is_near
+
+    def holder(self, key: str) -> str:
+        return "this machine" if self.is_held(key) else ""
+
+    def _lock(self, key: str) -> FileLock:
+        path = lock_path(self._folder, key)
+        private_folder(path.parent)
+        return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
+
+
+def awake_or_not() -> float:
+    """Seconds on a clock that nobody sets and that goes on while the machine sleeps, where the system has one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
