@@ -54,6 +54,7 @@ class Variant:
     rate: bool = False
     audio: bool = False
     experts: int = 1
+    others_b: float = 0.0
     batch: int = 1
     decode_frames: int = 0
     tiled_frames: int = 0
@@ -63,7 +64,7 @@ class Variant:
     @property
     def download_gib(self) -> float:
         """About what a pull brings: all weights at two bytes a parameter."""
-        return (self.transformer_b * self.experts + self.encoders_b + self.vae_b) * 2e9 / 2**30
+        return (self.transformer_b * self.experts + self.encoders_b + self.vae_b + self.others_b) * 2e9 / 2**30
 
     def dtypes(self, device: str, half: bool | None = None) -> dict[str, str]:
         """torch's names of the precisions that it is loaded in, by component. half: its own ones; None = on a card,

@@ -71,7 +71,7 @@ def read(path: Path) -> Measured:
         return _measured(cast("dict[str, Any]", told), path)
     except OSError as error:
         raise VideoError("asset", f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AssertionError):
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
         raise _foreign(path, "it is no measured.json of `python -m tests.gpu`") from None
 
 
@@ -102,5 +102,6 @@ def _run(figures: dict[str, Any]) -> Run:
     width, height, frames = (int(one) for one in figures["size"])
     gib = {name: float(figures[name]) for name in ("allocated_gib", "reserved_gib", "context_gib")}
     phases = {name: float(figures[name]) for name in ("denoising_gib", "decoding_gib")}
-    kind = replace(variant(str(figures["variant"])), **figures["counts"])
+    assert all(0 < one < 10_000 for one in gib.values())
+    kind = replace(variant(str(figures["variant"])), **{key: float(one) for key, one in figures["counts"].items()})
     return Run(kind, Plan(**figures["plan"]), (width, height, frames), **phases, **gib)

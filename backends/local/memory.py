@@ -103,9 +103,10 @@ def _vae_precision(variant: Variant) -> float:
 
 
 def weights_gib(variant: Variant, plan: Plan) -> tuple[float, float, float, float]:
-    """(one transformer, all transformers, all text encoders, the largest text encoder)."""
+    """(one transformer, all transformers, all text encoders with what else is loaded, the largest text encoder)."""
     one = variant.transformer_b * 1e9 * BYTES[plan.quant] / GIB
-    encoders, largest = (billions * 2e9 / GIB for billions in (variant.encoders_b, variant.encoder_b))
+    read_b = variant.encoders_b + variant.others_b
+    encoders, largest = (billions * 2e9 / GIB for billions in (read_b, variant.encoder_b))
     return one, one * variant.experts, encoders, largest
 
 

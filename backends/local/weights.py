@@ -21,6 +21,8 @@ SAFE_LIBRARIES = frozenset({"diffusers", "transformers", "ltx2"})
 """ltx2 is diffusers' own module of that pipeline, which it takes before any file of that name in a model's folder."""
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Formats that run code when they are loaded."""
+OTHERS = ("connectors", "audio_vae", "vocoder")
+"""Parts of LTX-2 beside its transformer, text encoder and VAE."""
 MAX_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 
@@ -193,6 +195,7 @@ def counted(model: Model, kind: Variant) -> Variant:
     person's own may be smaller or larger than the model that it is like."""
     parts = {part.name: _billions(part) for part in model.folder.iterdir() if part.is_dir()}
     encoders = [count for name, count in parts.items() if name.startswith(("text_encoder", "image_encoder"))]
+    others = [count for name, count in parts.items() if name in OTHERS]
     transformer = parts.get("transformer", 0.0)
     if model.transformer is not None:  # as it lies in the file, so it lies in memory: of two bytes a parameter
         transformer = model.transformer.stat().st_size / 2e9
@@ -203,6 +206,7 @@ def counted(model: Model, kind: Variant) -> Variant:
         encoders_b=sum(encoders) or kind.encoders_b,
         encoder_b=max(encoders, default=0.0) or kind.encoder_b,
         vae_b=parts.get("vae") or kind.vae_b,
+        others_b=sum(others) or kind.others_b,
     )
 
 

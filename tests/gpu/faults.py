@@ -1,4 +1,4 @@
-"""What happens when something goes wrong on a card: a cancel, a full card, a process that is killed with the card full."""
+"""What happens when something goes wrong: a cancel, a full card, a process that is killed with the card full."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def cancel(stage: Stage) -> dict[str, Any]:
 
 
 def out_of_memory(stage: Stage) -> dict[str, Any]:
-    """The memory runs out in the middle of a step; recover_s: until it is free again, and whether the same pipeline then
-    makes the same clip."""
+    """The memory runs out in the middle of a step; recover_s: until it is free again; and whether the same pipeline
+    then makes the same clip."""
     pipe, given = stage.ready(MODEL, RUNGS["resident"]), arguments(stage.shapes[MODEL], stage.device, 2)
     whole = meter.called(pipe, RUNGS["resident"], given, stage.device)
     before = torch.cuda.memory_allocated() if meter.on_card(stage.device) else 0

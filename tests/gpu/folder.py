@@ -1,4 +1,4 @@
-"""A model's folder as a download would leave it, and the product's engine on it, twice: `python -m tests.gpu.folder`."""
+"""A model's folder as a download would leave it, and the product's engine on it, twice."""
 
 from __future__ import annotations
 

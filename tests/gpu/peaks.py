@@ -14,6 +14,7 @@ from tests.gpu.pipelines import arguments, as_built, built
 from tests.gpu.stage import LeftOut, Stage
 
 STEPS = 3
+COUNTS = ("transformer_b", "encoders_b", "encoder_b", "vae_b", "others_b", "experts")
 
 
 def peak(stage: Stage, name: str, rung: str) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def peak(stage: Stage, name: str, rung: str) -> dict[str, Any]:
         "variant": name,
         "plan": asdict(plan),
         "size": list(shape.size),
-        "counts": {key: getattr(kind, key) for key in ("transformer_b", "encoders_b", "encoder_b", "vae_b", "experts")},
+        "counts": {key: getattr(kind, key) for key in COUNTS},
         "formula_gib": expected.gib,
         "formula_phase": expected.phase,
         "place_s": place_s,

@@ -51,8 +51,7 @@ def published(shape: Shape) -> dict[str, float]:
 
 
 def as_built(shape: Shape, pipe: Any) -> Variant:
-    """The planner's figures with the parameters that this pipeline has: without text encoders, since it has none. What
-    else than transformer and VAE it holds is counted with the VAE, as on the card."""
+    """The planner's figures with the parameters that this pipeline has: without text encoders, since it has none."""
     counts = {name: billions(part) for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
     return replace(
         variant(shape.variant),
@@ -60,7 +59,8 @@ def as_built(shape: Shape, pipe: Any) -> Variant:
         experts=1,
         encoders_b=0.0,
         encoder_b=0.0,
-        vae_b=sum(counts.values()) - counts["transformer"],
+        vae_b=counts["vae"],
+        others_b=sum(counts.values()) - counts["transformer"] - counts["vae"],
     )
 
 

@@ -34,7 +34,8 @@ def report(told: Mapping[str, Any]) -> str:
         "# Measured",
         "",
         f"{device.get('name', 'no device')}, driver {device.get('driver', '-')}, {told['made']} UTC, "
-        f"{told['minutes']:g} minutes; random weights{', tiny models: no figure says anything of a card' * told['tiny']}.",
+        f"{told['minutes']:g} minutes; random weights"
+        f"{', tiny models: no figure says anything of a card' * told['tiny']}.",
         "",
         ", ".join(f"{name} {version}" for name, version in told["versions"].items()),
     ]

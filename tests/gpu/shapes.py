@@ -39,8 +39,8 @@ class Words:
 
 @dataclass(frozen=True)
 class Shape:
-    """A pipeline at one size. variant: of families.toml, for the plan. words: by argument of the call; negative: whether
-    "negative_" + each is given too. size: width, height, frames. fps: for the seconds of video that it makes."""
+    """A pipeline at one size. variant: of families.toml, for the plan. words: by argument of the call; negative:
+    whether "negative_" + each is given too. size: width, height, frames. fps: of the video that it makes."""
 
     variant: str
     pipeline: str

@@ -24,8 +24,8 @@ class LeftOut(Exception):
 
 @dataclass
 class Stage:
-    """device: torch's name. shapes: by variant, full or tiny. folder: for files that a measurement needs. apart: whether
-    what needs a process of its own gets one (the tests of this script save the seconds that torch takes to come up)."""
+    """device: torch's name. shapes: by variant, full or tiny. folder: for files that a measurement needs. apart:
+    whether what needs a process of its own gets one (this script's tests save the seconds that torch takes)."""
 
     device: str
     shapes: Mapping[str, Shape]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.gpu import shapes
-from tests.gpu.shapes import Part, Shape, Words
+from tests.gpu.shapes import Shape, Words
 
 WAN: Mapping[str, Any] = {
     "num_attention_heads": 2, "attention_head_dim": 12, "text_dim": 32, "ffn_dim": 32, "num_layers": 2,
