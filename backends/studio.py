@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self, Unpack, cast
+from typing import Any, Literal, Self, Unpack
 
 import anyio
 from anyio import to_thread
@@ -18,12 +17,12 @@ from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
 from backends.facts import MediaFacts
-from backends.jobs import archive, records
+from backends.jobs import archive, cancelling, shown
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
 from backends.jobs.lanes import lanes
-from backends.jobs.money import ledger, limits, settle
+from backends.jobs.money import ledger, limits
 from backends.jobs.money.cancel_terms import in_general, is_told
 from backends.jobs.order.cut import EDITOR, Cut
 from backends.jobs.order.next_model import next_model
@@ -32,8 +31,8 @@ from backends.jobs.order.order import Again, Order
 from backends.jobs.order.place import Orders, Quote
 from backends.jobs.origin import Origin, origin_of
 from backends.jobs.run.launch import Launcher
-from backends.jobs.store.database import Row, Transaction, add_event
-from backends.jobs.views import FINAL, SETTLED, Job, JobPage, Spend, Ticket
+from backends.jobs.store.stored_job import StoredJob
+from backends.jobs.views import SETTLED, Job, JobPage, Spend, Ticket
 from backends.media_name import MediaName
 from backends.request import TASKS, VideoRequest
 from backends.settings import Settings, load_settings
@@ -163,7 +162,7 @@ class Studio:
         where that is not the one that this Studio was opened for (one server may serve several).
         """
         placed = self.orders.place(Order(request, build_terms(terms, **named), confirmed, client))
-        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
+        return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
 
     def finish_clip(
         self,
@@ -180,7 +179,7 @@ class Studio:
         the same job. confirmed: the user has agreed to that model's price."""
         cut = Cut.of(finish, build_terms(terms, **named), confirmed=confirmed, client=client)
         placed = self.orders.place_film(cut)
-        return self._ticket(placed.row, replayed=placed.replayed, told=placed.notes)
+        return self._ticket(placed.job, replayed=placed.replayed, told=placed.notes)
 
     def quote_finish(
         self,
@@ -214,7 +213,7 @@ class Studio:
         """
         order = self._next_take(job_id, max_cost_usd)
         placed = self.orders.place(replace(order, confirmed=confirmed))
-        return self._ticket(placed.row, replayed=placed.replayed, way_out=placed.way_out)
+        return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out)
 
     def quote_again(self, job_id: str) -> tuple[int, Quote]:
         """The number of the take that `again` would make, and what it may cost. Starts nothing."""
@@ -222,73 +221,71 @@ class Studio:
         return order.terms.take, self.orders.quote(order)
 
     def _next_take(self, job_id: str, max_cost_usd: Decimal | None) -> Order:
-        row = self._row(job_id)
-        for take in range(row["take"] + 1, 100):
-            order = (Cut if row["model"] == EDITOR else Again).take_of(row, take, max_cost_usd)
+        job = self._stored(job_id)
+        for take in range(job.take + 1, 100):
+            order = (Cut if job.model == EDITOR else Again).take_of(job, take, max_cost_usd)
             if not self.orders.is_there(order):
                 return order
-        raise VideoError("invalid_request", f"job {row['id']} has 99 takes: change the request")
+        raise VideoError("invalid_request", f"job {job.id} has 99 takes: change the request")
 
-    def _ticket(self, row: Row, *, replayed: bool, way_out: str = "", told: Sequence[str] = ()) -> Ticket:
-        trouble = self._drive(row)
-        notes = cast("list[str]", json.loads(row["notes"]))
-        job = row["id"]
-        call = f'wait_for_job(job_ids=["{job}"])'
-        if row["state"] in SETTLED:
-            call = f'get_job(job_id="{job}")'
+    def _ticket(self, job: StoredJob, *, replayed: bool, way_out: str = "", told: Sequence[str] = ()) -> Ticket:
+        trouble = self._drive(job)
+        call = f'wait_for_job(job_ids=["{job.id}"])'
+        if job.state in SETTLED:
+            call = f'get_job(job_id="{job.id}")'
         return Ticket(
-            job_id=job,
-            state=row["state"],
-            model=row["model"],
-            est_cost_usd=ledger.to_float(row["est_high"]),
+            job_id=job.id,
+            state=job.state,
+            model=job.model,
+            est_cost_usd=ledger.to_float(job.est_high),
             replayed=replayed,
-            poll_after_s=records.poll_after(row),
-            notes=[*told, *notes, *([trouble] if trouble else [])],
+            poll_after_s=shown.poll_after(job),
+            notes=[*told, *job.notes, *([trouble] if trouble else [])],
             next=f"{call}; {way_out}" if way_out else call,
         )
 
-    def _drive(self, row: Row) -> str:
+    def _drive(self, job: StoredJob) -> str:
         """See to it that an open job's lane is driven; why it is not, in words."""
-        if row["state"] in SETTLED:
+        if job.state in SETTLED:
             return ""
-        for need in json.loads(row["needs"]) if row["state"] == "waiting" else ():
+        for need in job.needs if job.state == "waiting" else ():
             needed = self.context.store.row("SELECT * FROM jobs WHERE id = ?", (need,))
-            if needed is not None and (trouble := self._drive(needed)):
+            if needed is not None and (trouble := self._drive(StoredJob.of(needed))):
                 return trouble
-        return self.launcher.ensure(row["lane"])
+        return self.launcher.ensure(job.lane)
 
     # watching
 
-    def _row(self, job_id: str) -> Row:
+    def _stored(self, job_id: str) -> StoredJob:
         row = archive.job_row(self.context.store, job_id.removeprefix("video://jobs/"), self.principal)
         if row is None:
             raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
-        return row
+        return StoredJob.of(row)
 
     def get(self, job_id: str) -> Job:
         """The job as it is now."""
-        row = self._row(job_id)
-        return self._job(row, trouble=self._drive(row))
+        job = self._stored(job_id)
+        return self._job(job, trouble=self._drive(job))
 
-    def _job(self, row: Row, *, trouble: str = "", timed_out: bool = False) -> Job:
-        offer = next_model(self.context, row)
-        job = records.to_job(self.context.store, row, trouble=trouble, timed_out=timed_out, offer=offer)
-        if job.poster is None and (so_far := self._so_far(row)) is not None:
+    def _job(self, stored: StoredJob, *, trouble: str = "", timed_out: bool = False) -> Job:
+        offer = next_model(self.context, stored)
+        job = shown.to_job(self.context.store, stored, trouble=trouble, timed_out=timed_out, offer=offer)
+        if job.poster is None and (so_far := self._so_far(stored)) is not None:
             return job.model_copy(update={"poster": str(so_far)})
         return job
 
-    def _so_far(self, row: Row) -> Path | None:
+    def _so_far(self, job: StoredJob) -> Path | None:
         """The picture that a job shows of itself while it runs, where its service gives one."""
-        if row["state"] != "running":
+        if job.state != "running":
             return None
-        picture = self.context.artifacts.preview(row["id"])
+        picture = self.context.artifacts.preview(job.id)
         return picture if picture.exists() else None
 
     def list(
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
     ) -> JobPage:
         """Jobs newest first, and what has been spent. state: a job state, or "open"."""
-        page = records.page(self.context.store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
+        page = shown.page(self.context.store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
         for lane in lanes.undriven_open(self.context.store):
             self.launcher.ensure(lane["key"])
         return page.model_copy(update={"spend": self._with_changes(page.spend)})
@@ -307,17 +304,18 @@ class Studio:
             "SELECT * FROM jobs WHERE principal = ? AND parent IS NULL ORDER BY seq DESC LIMIT ?",
             (self.principal, limit),
         )
-        return [self._job(row, trouble=self._drive(row)) for row in rows]
+        jobs = [StoredJob.of(row) for row in rows]
+        return [self._job(job, trouble=self._drive(job)) for job in jobs]
 
     def detail(self, job_id: str) -> Detail:
         """The request as asked, the times and the facts of a job's making."""
-        row = self._row(job_id)
-        detail = detail_of(row, self.context.artifacts.places)
-        return detail if detail.poster is not None else replace(detail, poster=self._so_far(row))
+        job = self._stored(job_id)
+        detail = detail_of(job, self.context.artifacts.places)
+        return detail if detail.poster is not None else replace(detail, poster=self._so_far(job))
 
     def spend(self) -> Spend:
         """Money so far, the spending limits, and how those have changed within a day."""
-        return self._with_changes(records.spend(self.context.store))
+        return self._with_changes(shown.spend(self.context.store))
 
     def _with_changes(self, spend: Spend) -> Spend:
         return spend.model_copy(update={"limits_changed": limits.told(self.context.store)})
@@ -340,11 +338,11 @@ class Studio:
         """
         if not job_ids:
             raise VideoError("invalid_request", "job_ids is empty: give the ids that the starting calls returned")
-        ids = [self._row(job_id)["id"] for job_id in dict.fromkeys(job_ids)]
+        ids = [self._stored(job_id).id for job_id in dict.fromkeys(job_ids)]
         deadline = time.monotonic() + timeout_s
         store, version, ensured = self.context.store, -1, 0.0
         trouble: dict[str, str] = {}
-        shown: dict[str, tuple[object, ...]] = {}
+        seen: dict[str, tuple[object, ...]] = {}
         while True:
             now = time.monotonic()
             if now - ensured >= ENSURE_EVERY_S:
@@ -354,36 +352,35 @@ class Studio:
                 ensured = time.monotonic()
             if (current := store.version()) != version:
                 version = current
-                rows = [self._row(job_id) for job_id in ids]
-                done = [row["state"] in SETTLED for row in rows]
+                jobs = [self._stored(job_id) for job_id in ids]
+                done = [job.state in SETTLED for job in jobs]
                 if on_change is not None:
-                    await self._tell(rows, trouble, shown, on_change)
+                    await self._tell(jobs, trouble, seen, on_change)
                 if any(done) if until == "any" else all(done):
-                    return [self._job(row) for row in rows]
+                    return [self._job(job) for job in jobs]
             if time.monotonic() >= deadline:
-                return [self._late(self._row(job_id), trouble) for job_id in ids]
+                return [self._late(self._stored(job_id), trouble) for job_id in ids]
             await anyio.sleep(min(WAIT_LOOK_S, max(0.0, deadline - time.monotonic())))
 
     def _drive_all(self, ids: Sequence[str]) -> dict[str, str]:
-        return {job_id: self._drive(self._row(job_id)) for job_id in ids}
+        return {job_id: self._drive(self._stored(job_id)) for job_id in ids}
 
-    def _late(self, row: Row, trouble: Mapping[str, str]) -> Job:
-        timed_out = row["state"] not in SETTLED
-        return self._job(row, trouble=trouble.get(row["id"], ""), timed_out=timed_out)
+    def _late(self, job: StoredJob, trouble: Mapping[str, str]) -> Job:
+        return self._job(job, trouble=trouble.get(job.id, ""), timed_out=job.state not in SETTLED)
 
     async def _tell(
         self,
-        rows: Sequence[Row],
+        jobs: Sequence[StoredJob],
         trouble: Mapping[str, str],
-        shown: dict[str, tuple[object, ...]],
+        told: dict[str, tuple[object, ...]],
         on_change: Callable[[Job], Awaitable[None]],
     ) -> None:
-        for row in rows:
-            why = trouble.get(row["id"], "")
-            now = (row["state"], row["phase"], row["progress"], row["queue_position"], why)
-            if shown.get(row["id"]) != now:
-                shown[row["id"]] = now
-                await on_change(self._job(row, trouble=why))
+        for job in jobs:
+            why = trouble.get(job.id, "")
+            now = (job.state, job.phase, job.progress, job.queue_position, why)
+            if told.get(job.id) != now:
+                told[job.id] = now
+                await on_change(self._job(job, trouble=why))
 
     def cancel(self, job_id: str, *, wait_s: float = 0.0) -> Job:
         """Stop a job: at once and unpaid while it is queued, else as far as the provider can. Repeatable.
@@ -391,20 +388,10 @@ class Studio:
         wait_s: how long to wait for the provider's answer on whether billing stops (CANCEL_S is enough where it answers
         at all); without one the notes say what this provider does in general.
         """
-        job = self._row(job_id)["id"]
-
-        def write(tx: Transaction) -> None:
-            row = tx.row("SELECT state FROM jobs WHERE id = ?", (job,))
-            if row is None or row["state"] in FINAL:
-                return
-            for step in tx.rows("SELECT id, state FROM jobs WHERE parent = ? ORDER BY step DESC", (job,)):
-                if step["state"] not in SETTLED:
-                    self._cancel_one(tx, step["id"], step["state"])
-            self._cancel_one(tx, job, row["state"])
-
-        self.context.store.write(write, durable=True)
+        job = self._stored(job_id).id
+        cancelling.cancel(self.context.store, job, self.client)
         found = self._told_of_billing(job, wait_s)
-        words = in_general(self._row(job)) if found.state not in SETTLED else ""
+        words = in_general(self._stored(job)) if found.state not in SETTLED else ""
         if not words or is_told(found.state, found.notes):
             return found
         return found.model_copy(update={"notes": [*found.notes, words]})
@@ -421,19 +408,6 @@ class Studio:
                     break
             time.sleep(WAIT_LOOK_S)
         return found
-
-    def _cancel_one(self, tx: Transaction, job: str, state: str) -> None:
-        if state in ("waiting", "queued"):
-            settle.end_unsent(tx, job)
-        elif state == "uncertain":
-            raise VideoError(
-                "conflict",
-                f"nobody knows whether job {job} was taken, so it cannot be cancelled; the user decides at a "
-                f"terminal: reelwright jobs resolve {job}",
-            )
-        else:
-            tx.run("UPDATE jobs SET cancel = 1 WHERE id = ?", (job,))
-            add_event(tx, job, "cancel", {"client": self.client}, wake=True)
 
     # looking
 

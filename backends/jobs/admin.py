@@ -5,14 +5,14 @@ No tool of an agent reaches any of this. Each decision is one durable transactio
 
 from __future__ import annotations
 
-import json
-
 from backends.errors import VideoError
 from backends.jobs import records
+from backends.jobs.decisions import anew
 from backends.jobs.lanes.lanes import add_lane
-from backends.jobs.store.database import Store, Transaction, add_event, to_json
+from backends.jobs.store.database import Store, Transaction, add_event
 from backends.jobs.store.schema import OPEN
-from backends.provider.protocol import Access, JsonObject
+from backends.jobs.store.stored_job import StoredJob
+from backends.provider.protocol import Access
 
 
 def open_by_lane(store: Store) -> dict[str, int]:
@@ -31,22 +31,22 @@ def rebind(store: Store, job: str, access: Access) -> None:
         row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
         if row is None:
             raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
-        if row["state"] not in ("waiting", "queued"):
-            raise VideoError("conflict", f"job {job} is {row['state']}: only a queued job can move to another account")
+        found = StoredJob.of(row)
+        if found.state not in ("waiting", "queued"):
+            raise VideoError("conflict", f"job {job} is {found.state}: only a queued job can move to another account")
         if access.missing:
-            raise VideoError("auth", f"no credential for {row['provider']}: set {' or '.join(access.missing)}")
-        if row["lane"] == access.lane:
+            raise VideoError("auth", f"no credential for {found.provider}: set {' or '.join(access.missing)}")
+        if found.lane == access.lane:
             raise VideoError("conflict", f"job {job} belongs to the account that is set now already")
-        add_lane(tx, access.lane, row["provider"], row["kind"])
-        prepared: JsonObject = json.loads(row["prepared"]) | {"body": {}, "uploads": [], "endpoint": ""}
+        add_lane(tx, access.lane, found.provider, found.kind)
         tx.run(
             "UPDATE jobs SET lane = ?, base_url = ?, refs = '{}', prepared = ?, not_before = 0, phase = '' "
             "WHERE id = ?",
-            (access.lane, access.base_url, to_json(prepared), job),
+            (access.lane, access.base_url, anew(found), job),
         )
         tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, job))
         records.note(tx, job, "moved by the user to the account that is set now")
-        add_event(tx, job, "rebind", {"from": row["lane"], "to": access.lane}, wake=True)
+        add_event(tx, job, "rebind", {"from": found.lane, "to": access.lane}, wake=True)
 
     store.write(write, durable=True)
 

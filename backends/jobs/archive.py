@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.errors import VideoError
-from backends.jobs import records, upkeep
+from backends.jobs import records, shown, upkeep
 from backends.jobs.ancestry import made_from, without_ancestors
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.store import archive_file
@@ -239,12 +239,12 @@ def _put_back(tx: Transaction, copies: Mapping[str, Rows]) -> None:
 def page(
     store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
 ) -> JobPage:
-    """Archived jobs, newest first, and the money of all jobs, as `records.page` gives those that are not archived."""
-    spend = records.spend(store)
+    """Archived jobs, newest first, and the money of all jobs, as `shown.page` gives those that are not archived."""
+    spend = shown.spend(store)
     if store.archive is None or not store.archive.exists():
         return JobPage(jobs=[], folder=None, cursor=None, spend=spend)
     with _opened(store) as kept:
-        found = records.page(kept, principal, state=state, label=label, limit=limit, cursor=cursor)
+        found = shown.page(kept, principal, state=state, label=label, limit=limit, cursor=cursor)
     there = [row for row in found.jobs if store.row("SELECT 1 FROM archived WHERE id = ?", (row.job_id,)) is not None]
     return found.model_copy(update={"jobs": there, "spend": spend})
 

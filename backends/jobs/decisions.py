@@ -7,7 +7,6 @@ this. Each decision is one durable transaction whose event wakes the driver.
 
 from __future__ import annotations
 
-import json
 import re
 
 from backends.errors import VideoError
@@ -16,8 +15,9 @@ from backends.jobs.lanes.lanes import add_lane
 from backends.jobs.money import ledger, settle
 from backends.jobs.money.limits import How
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
+from backends.jobs.store.database import Store, Transaction, add_event, to_json
 from backends.jobs.store.journal import IdLog
+from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import FINAL
 from backends.provider.protocol import Access, Handle, JsonObject
 
@@ -35,8 +35,8 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
         raise VideoError("invalid_request", "the provider's job id is 1 to 500 printable characters without spaces")
 
     def write(tx: Transaction) -> None:
-        row = _decidable(tx, job)
-        if other := records.holders(tx, row, [remote_id]).get(remote_id):
+        found = _decidable(tx, job)
+        if other := records.holders(tx, found.row, [remote_id]).get(remote_id):
             raise VideoError("conflict", f"{remote_id} is job {other} already: each job has an id of its own")
         settle.reopen(tx, job)
         records.note(tx, job, f"assigned by the user to the provider's {remote_id}")
@@ -44,12 +44,12 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
             tx,
             job,
             "running",
-            handle=to_json(codec.handle_to_json(_handle(row, remote_id))),
+            handle=to_json(codec.handle_to_json(_handle(found, remote_id))),
             remote_id=remote_id,
-            accepted_at=row["accepted_at"] or tx.now(),
+            accepted_at=found.accepted_at or tx.now(),
             phase="assigned by the user",
             **_OPEN_AGAIN,
-            **_on(tx, row, access),
+            **_on(tx, found, access),
         )
         add_event(tx, job, "resolve", {"how": "bind", "by": by, "remote_id": remote_id}, wake=True)
 
@@ -60,20 +60,20 @@ _OPEN_AGAIN: JsonObject = {"error": None, "ended_at": None, "doubt_at": None, "r
 """The columns of an end, taken back."""
 
 
-def _handle(row: Row, remote_id: str) -> Handle:
+def _handle(job: StoredJob, remote_id: str) -> Handle:
     """The stored handle when it is the same job (it may hold URLs), else one of the id and where the request went."""
-    if row["handle"] is not None and row["remote_id"] == remote_id:
-        return codec.handle_from_json(json.loads(row["handle"]))
-    endpoint = json.loads(row["prepared"])["endpoint"]
+    if job.handle is not None and job.remote_id == remote_id:
+        return job.handle
+    endpoint = job.prepared_record["endpoint"]
     return Handle(remote_id, {"endpoint": endpoint} if endpoint else {})
 
 
-def _on(tx: Transaction, row: Row, access: Access | None) -> JsonObject:
+def _on(tx: Transaction, job: StoredJob, access: Access | None) -> JsonObject:
     """The columns that move a job to the credentials that are set now; none where they are its own, or missing."""
-    if access is None or not access.available or access.lane == row["lane"]:
+    if access is None or not access.available or access.lane == job.lane:
         return {}
-    add_lane(tx, access.lane, row["provider"], row["kind"])
-    tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, row["id"]))
+    add_lane(tx, access.lane, job.provider, job.kind)
+    tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, job.id))
     return {"lane": access.lane, "base_url": access.base_url}
 
 
@@ -85,15 +85,14 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
         ids.disown(job, row["lane"])
 
     def write(tx: Transaction) -> None:
-        row = _decidable(tx, job)
-        booked = settle.charge_again(tx, row)
+        found = _decidable(tx, job)
+        booked = settle.charge_again(tx, found)
         records.note(
             tx, job, f"requested again by the user; an earlier submit is booked at ${ledger.to_usd(booked):.2f}"
         )
-        moved = _on(tx, row, access)
+        moved = _on(tx, found, access)
         if moved:  # what was uploaded or worded for the other account is made anew
-            prepared: JsonObject = json.loads(row["prepared"]) | {"body": {}, "uploads": [], "endpoint": ""}
-            moved |= {"refs": "{}", "prepared": to_json(prepared)}
+            moved |= {"refs": "{}", "prepared": anew(found)}
         fresh: JsonObject = dict.fromkeys(("handle", "remote_id", "posted_at", "accepted_at"))
         records.decide(
             tx, job, "queued", phase="to be requested again", attempts=0, posts=0, not_before=0.0, cancel=0,
@@ -109,11 +108,11 @@ def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
     else it is cancelled, and nothing is booked."""
 
     def write(tx: Transaction) -> None:
-        row = _known(tx, job)
-        _refuse_final(row)
-        if row["state"] in UNSENT:
+        found = _known(tx, job)
+        _refuse_final(found)
+        if found.state in UNSENT:
             settle.end_unsent(tx, job)
-        elif row["kind"] == "local":
+        elif found.kind == "local":
             settle.cancel(tx, None, job, "no")
         else:
             settle.write_off(tx, job)
@@ -127,13 +126,13 @@ def fetch(store: Store, job: str, access: Access | None = None) -> str:
     fetch what it has; free. What will happen now, in words."""
 
     def write(tx: Transaction) -> str:
-        row = _known(tx, job)
-        _refuse_uncharged(row)
-        moved = _on(tx, row, access)
-        if row["handle"] is not None:
+        found = _known(tx, job)
+        _refuse_uncharged(found)
+        moved = _on(tx, found, access)
+        if found.handle is not None:
             state: records.State = "running"
             said = "the provider is asked again, and what it has is fetched"
-        elif row["posted_at"] is not None and row["remote_done_at"] is None:
+        elif found.posted_at is not None and found.remote_done_at is None:
             state, said = "submitting", "what became of its request is looked up again"
         else:
             raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to ask for")
@@ -149,56 +148,62 @@ def finish(store: Store, job: str) -> str:
     """Look again at what has arrived of a job, with the program that runs now; free. What will happen, in words."""
 
     def write(tx: Transaction) -> str:
-        row = _known(tx, job)
-        if row["state"] == "failed":
-            _refuse_uncharged(row)
-            if not row["result"]:
+        found = _known(tx, job)
+        if found.state == "failed":
+            _refuse_uncharged(found)
+            if not found.row["result"]:
                 raise VideoError(
                     "conflict", f"nothing of job {job} has arrived: reelwright jobs fetch {job} asks for it"
                 )
             settle.reopen(tx, job)
-            again = _OPEN_AGAIN | {"result": row["result"], "remote_done_at": tx.now()}
+            again = _OPEN_AGAIN | {"result": found.row["result"], "remote_done_at": tx.now()}
             records.decide(tx, job, "downloading", phase="to be finished", **again)
-        elif row["state"] not in ("downloading", "finishing"):
+        elif found.state not in ("downloading", "finishing"):
             raise VideoError(
-                "conflict", f"job {job} is {row['state']}: only one that has been delivered can be finished"
+                "conflict", f"job {job} is {found.state}: only one that has been delivered can be finished"
             )
         # A worker that was started by an older program lets go of the lane, so that this one's takes it.
-        tx.run("UPDATE lanes SET handover = 1 WHERE key = ? AND driven = 1", (row["lane"],))
+        tx.run("UPDATE lanes SET handover = 1 WHERE key = ? AND driven = 1", (found.lane,))
         add_event(tx, job, "resolve", {"how": "finish"}, wake=True)
         return "what has arrived is looked at again"
 
     return store.write(write, durable=True)
 
 
-def _known(tx: Transaction, job: str) -> Row:
+def anew(job: StoredJob) -> str:
+    """Its prepared request for another account: without what was uploaded or worded for the one it had."""
+    fresh: JsonObject = {"body": {}, "uploads": [], "endpoint": ""}
+    return to_json(job.prepared_record | fresh)
+
+
+def _known(tx: Transaction, job: str) -> StoredJob:
     row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
         raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
-    return row
+    return StoredJob.of(row)
 
 
-def _refuse_final(row: Row) -> None:
-    if row["state"] in FINAL:
-        raise VideoError("conflict", f"job {row['id']} is {row['state']}: there is nothing to decide")
+def _refuse_final(job: StoredJob) -> None:
+    if job.state in FINAL:
+        raise VideoError("conflict", f"job {job.id} is {job.state}: there is nothing to decide")
 
 
-def _refuse_uncharged(row: Row) -> None:
+def _refuse_uncharged(job: StoredJob) -> None:
     """Only what may have been paid for is asked for again: anything else is simply asked for anew."""
-    charged = json.loads(row["error"]).get("charged", "no") if row["error"] else "no"
-    if row["state"] == "uncertain" or (row["state"] == "failed" and charged != "no"):
+    charged = "no" if job.error is None else job.error.charged
+    if job.state == "uncertain" or (job.state == "failed" and charged != "no"):
         return
-    why = "it was not charged: call the tool again" if row["state"] == "failed" else "there is nothing to ask for again"
-    raise VideoError("conflict", f"job {row['id']} is {row['state']}: {why}")
+    why = "it was not charged: call the tool again" if job.state == "failed" else "there is nothing to ask for again"
+    raise VideoError("conflict", f"job {job.id} is {job.state}: {why}")
 
 
-def _decidable(tx: Transaction, job: str) -> Row:
+def _decidable(tx: Transaction, job: str) -> StoredJob:
     """A job of a service whose request may have been sent."""
-    row = _known(tx, job)
-    _refuse_final(row)
-    if row["kind"] == "local" or row["state"] in UNSENT:
+    found = _known(tx, job)
+    _refuse_final(found)
+    if found.kind == "local" or found.state in UNSENT:
         raise VideoError(
             "conflict",
-            f"job {job} is {row['state']}, and nothing was sent for it: reelwright jobs cancel {job} ends it",
+            f"job {job} is {found.state}, and nothing was sent for it: reelwright jobs cancel {job} ends it",
         )
-    return row
+    return found

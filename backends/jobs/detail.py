@@ -12,7 +12,7 @@ from backends.edit.request import FinishRequest
 from backends.jobs.files.places import Places
 from backends.jobs.files.signed import given_out
 from backends.jobs.order.cut import finish_of
-from backends.jobs.store.database import Row
+from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import SETTLED
 from backends.request import VideoRequest
 
@@ -37,20 +37,20 @@ class Detail:
     film: FinishRequest | None = None
 
 
-def detail_of(row: Row, places: Places) -> Detail:
-    asked = VideoRequest.model_validate_json(row["request"])
-    result = places.result_of(row) if row["state"] == "succeeded" else {}
-    entries = places.inputs_of(row)
-    end = row["ended_at"] if row["state"] in SETTLED and row["ended_at"] else time.time()
+def detail_of(job: StoredJob, places: Places) -> Detail:
+    """What is known of a job's making now."""
+    asked = job.request
+    result = places.result_of(job.row) if job.state == "succeeded" else {}
+    end = job.ended_at if job.state in SETTLED and job.ended_at else time.time()
     return Detail(
         asked=asked,
-        inputs={place: Path(entry["path"]) for place, entry in entries.items() if "path" in entry},
+        inputs={place: Path(entry["path"]) for place, entry in places.entries(job.inputs).items() if "path" in entry},
         prompt=asked.prompt,
-        elapsed_s=max(0.0, end - row["created_at"]),
-        run_s=max(0.0, end - row["started_at"]) if row["started_at"] else None,
+        elapsed_s=max(0.0, end - job.created_at),
+        run_s=max(0.0, end - job.started_at) if job.started_at else None,
         facts=result.get("facts", {}),
         sha256=result.get("sha256", ""),
         clip=given_out(result)[0] if "file" in result else None,
         poster=Path(result["poster"]) if "poster" in result else None,
-        film=finish_of(row) if asked.task == "finish" else None,
+        film=finish_of(job) if asked.task == "finish" else None,
     )

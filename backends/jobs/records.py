@@ -1,4 +1,4 @@
-"""Job rows: how one is inserted, moved from state to state, and shown.
+"""Job rows: how one is inserted and moved from state to state; `shown` has how they are shown.
 
 Every change of state goes through `move`, which adds the event and refuses to leave a final state or go backwards.
 """
@@ -8,23 +8,18 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import time
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from backends.errors import VideoError
-from backends.jobs.files.places import Places, inputs_to_row
-from backends.jobs.files.signed import given_out
+from backends.jobs.files.places import inputs_to_row
 from backends.jobs.lanes.lanes import Fenced, account_of, add_lane, fence
 from backends.jobs.money import ledger
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
-from backends.jobs.store.schema import UNENDED
-from backends.jobs.views import FINAL, SETTLED, STATES, Audio, Job, JobError, JobPage, JobRow, Spend, State, first_words
+from backends.jobs.store.stored_job import StoredJob
+from backends.jobs.views import FINAL, State
 from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
@@ -73,18 +68,21 @@ class NewJob:
         return replace(self, lane=lane, base_url=base_url)
 
 
-def find_same(tx: Store | Transaction, principal: str, request_key: str, digest: str, *, given: bool) -> Row | None:
+def find_same(
+    tx: Store | Transaction, principal: str, request_key: str, digest: str, *, given: bool
+) -> StoredJob | None:
     """The job that this very request already has. VideoError("conflict") for a given key with another request."""
     row = tx.row(
         "SELECT * FROM jobs WHERE principal = ? AND request_key = ? AND matchable = 1", (principal, request_key)
     )
-    if row is not None and given and row["digest"] != digest:
+    found = None if row is None else StoredJob.of(row)
+    if found is not None and given and found.digest != digest:
         raise VideoError(
             "conflict",
-            f"this request_key already names job {row['id']}, which is another request: use another request_key",
-            nearest={"job_id": row["id"]},
+            f"this request_key already names job {found.id}, which is another request: use another request_key",
+            nearest={"job_id": found.id},
         )
-    return row
+    return found
 
 
 def archived_as(tx: Store | Transaction, principal: str, request_key: str) -> str | None:
@@ -93,8 +91,8 @@ def archived_as(tx: Store | Transaction, principal: str, request_key: str) -> st
     return None if row is None else str(row["id"])
 
 
-def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[Row, bool]:
-    """The job's row, and whether it was there already. Reserves the money; "wall" when it may not be spent.
+def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[StoredJob, bool]:
+    """The job, and whether it was there already. Reserves the money; "wall" when it may not be spent.
 
     steps: jobs that this one waits for; they cost, the job itself then does not.
     """
@@ -108,13 +106,13 @@ def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[
     _insert_one(tx, new, 0 if steps else new.est_high)
     for step in steps:
         _insert_one(tx, step, step.est_high)
-    return cast(Row, tx.row("SELECT * FROM jobs WHERE id = ?", (new.id,))), False
+    return StoredJob.of(cast(Row, tx.row("SELECT * FROM jobs WHERE id = ?", (new.id,)))), False
 
 
 def _insert_one(tx: Transaction, new: NewJob, reserved: int | None) -> None:
     job = new.id
     add_lane(tx, new.lane, new.provider, new.kind)
-    hold = ledger.enter if new.kind == "local" else ledger.reserve  # work on this machine needs no leave
+    hold = ledger.enter if new.kind == "local" else ledger.reserve  # work on this machine is free
     hold(tx, job, new.provider, new.lane, new.label, reserved)
     values: dict[str, Any] = {
         "id": job,
@@ -230,214 +228,3 @@ def note(tx: Transaction, job: str, *texts: str) -> None:
     fresh = [text for text in dict.fromkeys(texts) if text not in known]
     if fresh:
         tx.run("UPDATE jobs SET notes = ? WHERE id = ?", (to_json(known + fresh), job))
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _eta(row: Row) -> float | None:
-    """Seconds until the end: from its own pace once it moves, else from what this model usually takes."""
-    if row["state"] not in ORDER or row["started_at"] is None:
-        return None
-    spent = max(0.0, time.time() - row["started_at"])
-    if row["progress"] > 0.05:
-        return round(spent * (1 / row["progress"] - 1), 1)
-    return round(max(0.0, row["typical_s"] - spent), 1) if row["typical_s"] else None
-
-
-def queue_position(store: Store, row: Row) -> int | None:
-    """How many stand before it, from 0: of its lane, or at the service that has taken it where that says so; None once
-    it has started."""
-    if row["queue_position"] is not None and row["state"] in ("queued", "waiting", "running"):
-        return int(row["queue_position"])
-    if row["state"] not in ("queued", "waiting"):
-        return None
-    found = store.row(
-        "SELECT count(*) AS n FROM jobs WHERE lane = ? AND state = 'queued' AND seq < ?", (row["lane"], row["seq"])
-    )
-    return int(found["n"]) if found else None
-
-
-def _next_step(row: Row, offer: str) -> str:
-    state, job = row["state"], row["id"]
-    if state == "succeeded":
-        return (
-            f'inspect_clip(clip="{job}") to look at it; extend_clip, image_to_video and finish_clip take {job} as input'
-        )
-    if state == "failed":
-        error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
-        if error is not None and error.charged == "no":
-            again = "it was not charged: change what the error names and call the tool again"
-            return f"{again}; or another model: {offer}" if offer else again
-        return "it may have been charged: read the error before anything is paid again"
-    if state == "cancelled":
-        return ""
-    if state == "uncertain":
-        return (
-            "nobody knows whether the provider took it; its money stays reserved until the user decides at a "
-            f"terminal: reelwright jobs resolve {job}"
-        )
-    return f'wait_for_job(job_ids=["{job}"])'
-
-
-def poll_after(row: Row) -> float:
-    """When it is worth asking again, seconds."""
-    if row["state"] in SETTLED:
-        return 0.0
-    eta = _eta(row) or row["typical_s"] or 5.0
-    return round(min(15.0, max(1.0, eta / 4)), 1)
-
-
-def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False, offer: str = "") -> Job:
-    """The public view. trouble: why nobody drives it, shown as its phase while it is open. offer: the next model
-    after an uncharged failure, in words."""
-    result = Places.of(store).result_of(row) if row["state"] == "succeeded" else {}
-    facts: JsonObject = result.get("clip_facts", {})
-    prepared: JsonObject = json.loads(row["prepared"])
-    asked: JsonObject = prepared["request"]
-    error = VideoError.from_json(json.loads(row["error"])) if row["error"] else None
-    clip = _clip(result)
-    extend = asked["task"] == "extend"
-    return Job(
-        job_id=row["id"],
-        uri=f"video://jobs/{row['id']}",
-        label=row["label"],
-        take=row["take"],
-        state=row["state"],
-        phase=(trouble if trouble and row["state"] not in SETTLED else "") or row["phase"],
-        task=row["task"],
-        engine=row["engine"],
-        model=row["model"],
-        prompt=asked["prompt"][:80],
-        progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 3),
-        queue_position=queue_position(store, row),
-        eta_s=_eta(row),
-        est_cost_usd=ledger.to_float(row["est_high"]),
-        cost_usd=ledger.to_float(row["cost"]),
-        cost_basis=row["cost_basis"],
-        file=clip,
-        files=_files(clip, result),
-        poster=result.get("poster"),
-        duration_s=facts.get("duration_s") or (None if extend else asked["duration_s"]),
-        width=facts.get("width") or prepared["width"] or None,
-        height=facts.get("height") or prepared["height"] or None,
-        fps=facts.get("fps") or asked["fps"],
-        audio=_audio(result.get("facts", {}).get("audio"), facts.get("audio", asked["audio"])),
-        asked=result.get("asked"),
-        seed=result.get("seed", asked["seed"]),
-        parents=_parents(row),
-        notes=json.loads(row["notes"]),
-        error=None
-        if error is None
-        else JobError(kind=error.kind, message=error.message, retryable=error.retryable, charged=error.charged),
-        created_at=_iso(row["created_at"]),
-        client=row["client"],
-        poll_after_s=poll_after(row),
-        timed_out=timed_out,
-        next=_next_step(row, offer),
-    )
-
-
-def _clip(result: Mapping[str, Any]) -> str | None:
-    """The published clip, else the one of the store that would be."""
-    if not result.get("file") or ("cleared_at" in result and not result.get("published")):
-        return None
-    return str(result.get("published") or given_out(result)[0])
-
-
-def _audio(made: object, has_sound: bool | None) -> Audio | None:
-    """made: what a film's mix says of itself; has_sound: whether a clip has a track, None where nobody knows yet."""
-    if made in get_args(Audio):
-        return cast(Audio, made)
-    return None if has_sound is None else "native" if has_sound else "none"
-
-
-def _files(clip: str | None, result: JsonObject) -> list[str]:
-    """What people get first, then the further files; the clip itself too where that is something else."""
-    if clip is None:
-        return []
-    return [clip, *([result["file"]] if "export" in result else []), *result.get("extras", [])]
-
-
-def _parents(row: Row) -> list[str]:
-    """The jobs whose clips this one was made from."""
-    names = [entry.get("from_job") or entry.get("job") for entry in json.loads(row["inputs"]).values()]
-    return list(dict.fromkeys(name for name in names if name))
-
-
-def to_row(row: Row, places: Places) -> JobRow:
-    result = places.result_of(row) if row["state"] == "succeeded" else {}
-    return JobRow(
-        job_id=row["id"],
-        state=row["state"],
-        model=row["model"],
-        task=row["task"],
-        prompt=first_words(json.loads(row["request"])["prompt"]),
-        label=row["label"],
-        take=row["take"],
-        progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 2),
-        cost_usd=ledger.to_float(row["cost"]),
-        created_at=_iso(row["created_at"]),
-        file=_clip(result),
-    )
-
-
-def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
-    """The rows with the bare names of files in the folder that most of them lie in, and that folder."""
-    folders = Counter(str(Path(row.file).parent) for row in rows if row.file)
-    if not folders:
-        return rows, None
-    common = folders.most_common(1)[0][0]
-    short = [
-        row.model_copy(update={"file": Path(row.file).name})
-        if row.file and str(Path(row.file).parent) == common
-        else row
-        for row in rows
-    ]
-    return short, common
-
-
-def spend(store: Store) -> Spend:
-    totals, limits = ledger.totals(store), ledger.walls(store)
-    return Spend(
-        today_usd=totals.today / ledger.MICRO,
-        today_reserved_usd=totals.held_today / ledger.MICRO,
-        total_usd=totals.settled / ledger.MICRO,
-        reserved_usd=totals.held / ledger.MICRO,
-        per_job_wall_usd=None if limits.per_job is None else float(limits.per_job),
-        per_day_wall_usd=None if limits.per_day is None else float(limits.per_day),
-    )
-
-
-def page(
-    store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
-) -> JobPage:
-    """Rows newest first. state: one of the states, or "open" (all that have not ended). cursor: as an earlier page
-    gave it. VideoError("invalid_request") for a state or cursor that there is not."""
-    where, params = ["principal = ?", "parent IS NULL"], cast("list[object]", [principal])
-    index = "jobs_page"  # named, since SQLite cannot know which one leaves the fewest rows to look at
-    if state is not None and state != "open":
-        if state not in STATES:
-            raise VideoError("invalid_request", f"state is open, or one of {', '.join(STATES)}, not {state[:40]!r}")
-        where.append("state = ?")
-        params.append(state)
-        index = "jobs_state"
-    if label is not None:
-        where.append("label = ?")
-        params.append(label)
-        index = "jobs_label" if index == "jobs_page" else "jobs_label_state"
-    if state == "open":
-        where.append(UNENDED)
-        index = "jobs_unended"
-    if cursor is not None:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise VideoError("invalid_request", "cursor is what an earlier list_jobs gave; leave it out to begin anew")
-        where.append("seq < ?")
-        params.append(int(cursor))
-    sql = f"SELECT * FROM jobs INDEXED BY {index} WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
-    rows = store.rows(sql, (*params, limit + 1))
-    places = Places.of(store)
-    more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
-    listed, folder = _without_folder([to_row(row, places) for row in rows[:limit]])
-    return JobPage(jobs=listed, folder=folder, cursor=more, spend=spend(store))

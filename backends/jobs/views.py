@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Engine = Literal["generative", "previs", "edit"]
 State = Literal[
     "waiting",
     "queued",
@@ -65,7 +66,7 @@ class Job(View):
     state: State
     phase: str = ""
     task: str
-    engine: Literal["generative", "previs", "edit"]
+    engine: Engine
     model: str
     prompt: str = ""
     progress: float = 0.0

@@ -20,7 +20,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from backends.jobs import records
+from backends.jobs import shown
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
 from backends.jobs.money import ledger, settle
@@ -81,7 +81,7 @@ class Home:
             ledger.recheck(store, self.job, "paid", 400_000)
 
         def listed() -> None:
-            records.page(store, "local", state=None, label=None, limit=LISTED, cursor=None)
+            shown.page(store, "local", state=None, label=None, limit=LISTED, cursor=None)
             lanes.undriven_open(store)
 
         return [("check", check), ("list", listed), ("refresh", self.driver.refresh)]

@@ -124,7 +124,7 @@ class Station:
 
     def place(self, context: Context, request: VideoRequest, *, take: int = 1) -> str:
         """Put a job into the store without starting a worker for it; its id."""
-        return str(Orders(context, "test", "local").place(Order(request, Terms(take=take))).row["id"])
+        return Orders(context, "test", "local").place(Order(request, Terms(take=take))).job.id
 
     def placed(self, prompt: str) -> str:
         """A job that no worker has seen yet, of these words alone; its id."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import archive, records, upkeep
+from backends.jobs import archive, shown, upkeep
 from backends.jobs.money import books, ledger
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Store, Transaction, add_event
@@ -71,7 +71,7 @@ def test_only_what_is_over_moves(store: Store) -> None:
     assert archive.archive(store, OLD).jobs == 0
     listed = archive.page(store, "local", state=None, label=None, limit=20, cursor=None)
     assert {row.job_id for row in listed.jobs} == {"whole", "alone", "refused"}, "steps are listed with nothing"
-    assert listed.spend == records.spend(store)
+    assert listed.spend == shown.spend(store)
     with pytest.raises(VideoError, match="within the last 7 days stay"):
         archive.plan(store, 6 * DAY)
 

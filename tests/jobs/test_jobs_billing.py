@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from backends.jobs.money.cancel_terms import in_general
+from backends.jobs.store.stored_job import StoredJob
 from backends.studio import CANCEL_S, Studio
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station, text_request, until
@@ -71,12 +72,14 @@ def test_without_an_answer_it_is_said_that_it_may_be_billed(server: FakeServer, 
     ],
 )
 def test_what_can_never_be_stopped_is_said_so(provider: str, model: str, name: str) -> None:
-    row: dict[str, Any] = {"kind": "remote", "state": "running", "provider": provider, "model": model}
+    columns = {field.name: None for field in fields(StoredJob)}
+    here = {"kind": "remote", "state": "running", "provider": provider, "model": model}
+    job = StoredJob.of(columns | here)
     words = f"{name} cannot stop a job: it runs on, and the clip will be kept; it is still billed"
-    assert in_general(row) == words
-    assert "may still be billed" in in_general(row | {"provider": "vertex", "model": "vertex/gemini-omni-flash"})
-    assert in_general(row | {"state": "downloading"}).endswith("the clip is fetched and kept; it is billed")
-    assert in_general(row | {"kind": "local"}) == ""
+    assert in_general(job) == words
+    assert "may still be billed" in in_general(replace(job, provider="vertex", model="vertex/gemini-omni-flash"))
+    assert in_general(replace(job, state="downloading")).endswith("the clip is fetched and kept; it is billed")
+    assert in_general(replace(job, kind="local")) == ""
 
 
 def test_the_wait_is_short() -> None:

@@ -48,7 +48,7 @@ def test_a_film_whose_worker_is_killed_anywhere_is_the_same_film(stand: Stand, n
     station = stand()
     film = furnished(station)
     context = Context.open(station.settings())
-    job = str(Orders(context, "test", "local").place(Cut.of(film)).row["id"])
+    job = Orders(context, "test", "local").place(Cut.of(film)).job.id
     assert nursery.ended(nursery.worker(station.environ(), point)) == -9, f"never came to {point}"
     assert nursery.ended(nursery.worker(station.environ())) == 0, station.log[-2000:]
     context.close()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import records
+from backends.jobs import shown
 from backends.jobs.store.database import Store
 from backends.jobs.store.pruning import BATCH, KEEP_DAYS, Pruner
-from backends.jobs.views import STATES
+from backends.jobs.views import FINAL, STATES
 from backends.studio import Studio
 from tests.fakes import FakeServer
 from tests.jobs.history import multiply
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def page(store: Store, **asked: str) -> object:
     given: dict[str, str | None] = {"state": None, "label": None, "cursor": None, **asked}
-    return records.page(store, "local", state=given["state"], label=given["label"], limit=2, cursor=given["cursor"])
+    return shown.page(store, "local", state=given["state"], label=given["label"], limit=2, cursor=given["cursor"])
 
 
 CURSOR = "cursor is what an earlier list_jobs gave; leave it out to begin anew"
@@ -88,13 +88,13 @@ def test_pages_by_state_and_label_are_the_same_rows(stand: Callable[..., Station
             wanted = [
                 row["id"]
                 for row in rows
-                if (state in (None, row["state"]) or (state == "open" and row["state"] not in records.FINAL))
+                if (state in (None, row["state"]) or (state == "open" and row["state"] not in FINAL))
                 and label in (None, row["label"])
             ]
             seen: list[str] = []
             cursor: str | None = None
             while True:
-                found = records.page(station.store, "local", state=state, label=label, limit=3, cursor=cursor)
+                found = shown.page(station.store, "local", state=state, label=label, limit=3, cursor=cursor)
                 seen += [job.job_id for job in found.jobs]
                 if (cursor := found.cursor) is None:
                     break

@@ -161,7 +161,7 @@ def test_a_refused_call_leaves_no_copy(station: Station, studio: Studio) -> None
     assert caught.value.kind == "consent" and kept(station) == []
     assert studio.quote(animate("big.png")).estimate is not None
     assert kept(station) == [] and station.rows("SELECT * FROM blobs") == []
-    job = Orders(studio.context, "test", "local").place(Order(animate("big.png"), confirmed=True)).row["id"]
+    job = Orders(studio.context, "test", "local").place(Order(animate("big.png"), confirmed=True)).job.id
     (blob,) = kept(station)
     assert studio.quote(animate("big.png")).job == job
     with pytest.raises(VideoError):

@@ -36,6 +36,6 @@ def test_two_principals_have_jobs_of_their_own(stand: Callable[..., Station]) ->
     try:
         placed = [Orders(context, "test", who).place(Order(text_request("a fox"))) for who in ("ann", "bob", "ann")]
         assert [one.replayed for one in placed] == [False, False, True]
-        assert placed[0].row["id"] == placed[2].row["id"] != placed[1].row["id"]
+        assert placed[0].job.id == placed[2].job.id != placed[1].job.id
     finally:
         context.close()

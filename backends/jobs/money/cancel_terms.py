@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backends.jobs.store.database import Row
+from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import SETTLED
 
 NEVER_STOP = {"kling": "Kling", "minimax": "MiniMax"}
@@ -16,13 +16,13 @@ def is_told(state: str, notes: Sequence[str]) -> bool:
     return state in SETTLED or any("billed" in note or "refused to cancel" in note for note in notes)
 
 
-def in_general(row: Row) -> str:
+def in_general(job: StoredJob) -> str:
     """A job that was asked to stop, in words, while its provider has not answered; "" for work on this machine."""
-    if row["kind"] == "local":
+    if job.kind == "local":
         return ""
-    if row["state"] in ("downloading", "finishing"):
+    if job.state in ("downloading", "finishing"):
         return "the provider has made it already: the clip is fetched and kept; it is billed"
-    veo = "Veo" if row["provider"] == "vertex" and "/veo" in row["model"] else ""
-    if name := NEVER_STOP.get(row["provider"], veo):
+    veo = "Veo" if job.provider == "vertex" and "/veo" in job.model else ""
+    if name := NEVER_STOP.get(job.provider, veo):
         return f"{name} cannot stop a job: it runs on, and the clip will be kept; it is still billed"
-    return f"asked to stop; {row['provider']} has not answered yet, so it may still be billed: get_job shows its answer"
+    return f"asked to stop; {job.provider} has not answered yet, so it may still be billed: get_job shows its answer"

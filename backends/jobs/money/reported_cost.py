@@ -15,6 +15,7 @@ from backends.jobs.lanes.gates import PRICE_STOP_S
 from backends.jobs.money import ledger
 from backends.jobs.money.ledger import Basis
 from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.stored_job import StoredJob
 
 BELIEVED_TIMES = 20
 """How many times the reservation a bill may be. A wrong unit (cents for dollars) is a hundred times."""
@@ -61,17 +62,16 @@ def judge(reported: Decimal | None, reserved: int) -> Bill | None:
     return Bill(reserved, "reservation", words, odd=amount(reported))
 
 
-def settle(tx: Transaction, row: Row, bill: Bill) -> None:
+def settle(tx: Transaction, job: StoredJob, bill: Bill) -> None:
     """Book what a job has cost, and stop its account when the figure is odd or above what was reserved."""
-    job = str(row["id"])
-    above = ledger.settle(tx, job, bill.cost or 0, bill.basis)
+    above = ledger.settle(tx, job.id, bill.cost or 0, bill.basis)
     if bill.odd:
-        text = f"{row['provider']} says that job {job} costs {bill.odd}, which cannot be meant: its reservation of "
+        text = f"{job.provider} says that job {job.id} costs {bill.odd}, which cannot be meant: its reservation of "
         text += f"${ledger.to_usd(bill.cost or 0):.2f} is booked; look at the account there"
-        stop(tx, row, text)
-    elif above and row["est_high"] is not None:
-        text = f"job {job} cost ${ledger.to_usd(above):.4f} more than was reserved for it: check the price of "
-        stop(tx, row, f"{text}{row['model']} (reelwright models --check)")
+        stop(tx, job, text)
+    elif above and job.est_high is not None:
+        text = f"job {job.id} cost ${ledger.to_usd(above):.4f} more than was reserved for it: check the price of "
+        stop(tx, job, f"{text}{job.model} (reelwright models --check)")
 
 
 def announced(tx: Transaction, row: Row, estimate: Decimal | None) -> None:
@@ -79,22 +79,23 @@ def announced(tx: Transaction, row: Row, estimate: Decimal | None) -> None:
     the reservation stops the account before it buys more at a price that nobody has agreed to."""
     if estimate is None:
         return
-    job, held = str(row["id"]), ledger.reserved(tx, str(row["id"]))
+    job = StoredJob.of(row)
+    held = ledger.reserved(tx, job.id)
     cost = believed(estimate, held)
     if cost is None:
-        text = f"{row['provider']} expects job {job} to cost {amount(estimate)}, which cannot be meant"
-        stop(tx, row, f"{text}: look at the account there")
+        text = f"{job.provider} expects job {job.id} to cost {amount(estimate)}, which cannot be meant"
+        stop(tx, job, f"{text}: look at the account there")
     elif cost > held:
-        ledger.raise_hold(tx, job, cost)
-        if row["est_high"] is not None:
-            text = f"{row['provider']} expects job {job} to cost ${ledger.to_usd(cost):.2f}, and "
-            text += f"${ledger.to_usd(held):.2f} was reserved for it: check the price of {row['model']} "
-            stop(tx, row, f"{text}(reelwright models --check)")
+        ledger.raise_hold(tx, job.id, cost)
+        if job.est_high is not None:
+            text = f"{job.provider} expects job {job.id} to cost ${ledger.to_usd(cost):.2f}, and "
+            text += f"${ledger.to_usd(held):.2f} was reserved for it: check the price of {job.model} "
+            stop(tx, job, f"{text}(reelwright models --check)")
 
 
-def stop(tx: Transaction, row: Row, why: str) -> None:
+def stop(tx: Transaction, job: StoredJob, why: str) -> None:
     """Nothing more is bought on this account until a person lets it go on."""
     text = f"{why}, then reelwright jobs resume"
-    records.note(tx, str(row["id"]), text)
+    records.note(tx, job.id, text)
     until = tx.now() + PRICE_STOP_S
-    tx.run("UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text[:300], until, row["lane"]))
+    tx.run("UPDATE lanes SET breaker = ?, breaker_until = ? WHERE key = ?", (text[:300], until, job.lane))

@@ -19,6 +19,7 @@ from backends.jobs.money import ledger, reported_cost
 from backends.jobs.money.reported_cost import Bill, judge
 from backends.jobs.records import Hold
 from backends.jobs.store.database import Row, Transaction, to_json
+from backends.jobs.store.stored_job import StoredJob
 
 
 def succeed(
@@ -26,28 +27,29 @@ def succeed(
 ) -> None:
     """End a job whose clip is kept. reported: what the provider says that it costs. differs: what came otherwise than
     asked, in words. columns: of its row."""
-    bill = _bill(tx, row, reported)
-    if row["kind"] == "local":  # what its steps have cost stands in their own lines
-        ledger.settle(tx, row["id"], 0, bill.basis)
+    job = StoredJob.of(row)
+    bill = _bill(tx, job, reported)
+    if job.kind == "local":  # what its steps have cost stands in their own lines
+        ledger.settle(tx, job.id, 0, bill.basis)
     else:
-        reported_cost.settle(tx, row, bill)
+        reported_cost.settle(tx, job, bill)
     words = f"{bill.words}; {differs}" if differs else bill.words
     columns |= {"progress": 1.0, "cost": bill.cost, "cost_basis": words, "error": None, "doubt_at": None}
-    records.move(tx, hold, row["id"], "succeeded", **columns)
+    records.move(tx, hold, job.id, "succeeded", **columns)
 
 
-def _bill(tx: Transaction, row: Row, reported: Decimal | None) -> Bill:
+def _bill(tx: Transaction, job: StoredJob, reported: Decimal | None) -> Bill:
     """What a finished job cost, and where the figure comes from."""
-    if row["kind"] == "local":
-        steps = records.cost_of_steps(tx, row["id"])
+    if job.kind == "local":
+        steps = records.cost_of_steps(tx, job.id)
         return Bill(steps, "free", "the sum of its steps") if steps else Bill(0, "free", "free")
-    if (said := judge(reported, ledger.reserved(tx, row["id"]))) is not None:
+    if (said := judge(reported, ledger.reserved(tx, job.id))) is not None:
         return said
-    if row["est_high"] is None:
+    if job.est_high is None:
         return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
-    if row["est_low"] is None:  # there is no price, and what the asker would pay at most was held
-        return Bill(int(row["est_high"]), "reservation", "the most that was allowed: the provider reports no cost")
-    return Bill(int(row["est_high"]), "computed", "computed from the list price")
+    if job.est_low is None:  # there is no price, and what the asker would pay at most was held
+        return Bill(job.est_high, "reservation", "the most that was allowed: the provider reports no cost")
+    return Bill(job.est_high, "computed", "computed from the list price")
 
 
 def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError, cost_usd: Decimal | None = None) -> None:
@@ -73,7 +75,7 @@ def _booked(tx: Transaction, job: str, charged: Charged, cost_usd: Decimal | Non
     if said is None:
         words = "charged" if charged == "yes" else "may have been charged: the reservation"
         said = Bill(ledger.reserved(tx, job), "reservation", words)
-    reported_cost.settle(tx, row, said)
+    reported_cost.settle(tx, StoredJob.of(row), said)
     return {"cost": said.cost, "cost_basis": said.words}
 
 
@@ -110,16 +112,16 @@ def write_off(tx: Transaction, job: str) -> None:
     records.decide(tx, job, "failed", cost_basis="written off: the reservation", **told)
 
 
-def charge_again(tx: Transaction, row: Row) -> int:
+def charge_again(tx: Transaction, stored: StoredJob) -> int:
     """Book a first request as charged at its reservation, under JOB#N, and reserve a second one; the micro-dollars that
     were booked. VideoError("wall") when the second passes a limit."""
-    job = str(row["id"])
+    job = stored.id
     charges = tx.row("SELECT count(*) AS n FROM ledger WHERE job > ? || '#' AND job < ? || '$'", (job, job))
     first = f"{job}#{int(charges['n']) + 1 if charges else 1}"
     booked = ledger.reserved(tx, job)
     tx.run("UPDATE ledger SET job = ? WHERE job = ?", (first, job))
     ledger.settle(tx, first, booked, "reservation")
-    ledger.reserve(tx, job, row["provider"], row["lane"], row["label"], row["est_high"])
+    ledger.reserve(tx, job, stored.provider, stored.lane, stored.label, stored.est_high)
     return booked
 
 

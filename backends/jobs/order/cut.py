@@ -7,7 +7,6 @@ Clips may be jobs that are not finished yet: the job then waits for them.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -24,7 +23,8 @@ from backends.jobs.order.inputs import Inputs
 from backends.jobs.order.order import Order, key_of_take
 from backends.jobs.records import NewJob
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Store
+from backends.jobs.store.database import Store
+from backends.jobs.store.stored_job import StoredJob
 from backends.media_name import MediaName
 from backends.provider.protocol import Prepared
 from backends.provider.registry import registered
@@ -39,11 +39,11 @@ SECONDS_A_FRAME = 0.03
 
 @dataclass(frozen=True)
 class Cut(Order):
-    """A FinishRequest and how it is to be treated. before: the row of the film that this is another take of; its media
+    """A FinishRequest and how it is to be treated. before: the film that this is another take of; its media
     are that one's copies."""
 
     finish: FinishRequest = field(default_factory=lambda: FinishRequest(clips=("?",)))
-    before: Row | None = None
+    before: StoredJob | None = None
 
     @classmethod
     def of(
@@ -52,13 +52,13 @@ class Cut(Order):
         return cls(carrier(finish), terms, confirmed=confirmed, client=client, finish=finish)
 
     @classmethod
-    def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
+    def take_of(cls, job: StoredJob, take: int, max_cost_usd: Decimal | None) -> Self:
         """Another take of a film that is there."""
-        return replace(cls.of(finish_of(row), Terms(take=take, label=row["label"])), before=row)
+        return replace(cls.of(finish_of(job), Terms(take=take, label=job.label)), before=job)
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
         if self.before is not None:
-            return inputs.again(json.loads(self.before["inputs"]), principal, keep)
+            return inputs.again(self.before.inputs, principal, keep)
         return inputs.resolve_media(self.finish.media(), principal, keep, self.promised)
 
     def key(self, digest: str) -> str:
@@ -68,7 +68,7 @@ class Cut(Order):
 
     def digest(self, inputs: Resolved) -> str:
         if self.before is not None:
-            return str(self.before["digest"])
+            return self.before.digest
         return hashlib.sha256(f"finish {self.finish.digest(inputs.hashes)}".encode()).hexdigest()
 
 
@@ -104,9 +104,9 @@ def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
     return VideoRequest.model_validate({"task": "finish", "model": EDITOR, **said})
 
 
-def finish_of(row: Row) -> FinishRequest:
-    """The FinishRequest of a film's row."""
-    return FinishRequest.model_validate(json.loads(row["prepared"])["wire"]["finish"])
+def finish_of(job: StoredJob) -> FinishRequest:
+    """The FinishRequest of a film."""
+    return FinishRequest.model_validate(job.prepared_record["wire"]["finish"])
 
 
 def going_on(store: Store, inputs: Resolved) -> tuple[int, ...]:
@@ -116,13 +116,13 @@ def going_on(store: Store, inputs: Resolved) -> tuple[int, ...]:
     for number in range(1, len(made_by)):
         before, job = made_by.get(f"clips[{number - 1}]"), made_by.get(f"clips[{number}]")
         row = store.row("SELECT request FROM jobs WHERE id = ?", (job,)) if before and job else None
-        if row is not None and _starts_from(row, str(before)):
+        if row is not None and _starts_from(VideoRequest.model_validate_json(row["request"]), str(before)):
             found.append(number)
     return tuple(found)
 
 
-def _starts_from(row: Row, before: str) -> bool:
-    frames = VideoRequest.model_validate_json(row["request"]).frames
+def _starts_from(request: VideoRequest, before: str) -> bool:
+    frames = request.frames
     if not frames or frames[0].role != "first":
         return False
     name = MediaName.parse(frames[0].image)

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from typing import Any, Literal
 from backends.facts import MediaFacts
 from backends.jobs.order.lora_files import LoraFile
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Transaction, to_json
+from backends.jobs.store.database import Transaction, to_json
+from backends.jobs.store.stored_job import StoredJob
 from backends.provider.protocol import Asset, JsonObject
 
 Keep = Literal["copy", "hash", "look"]
@@ -84,8 +84,8 @@ def assets_of(entries: Mapping[str, JsonObject]) -> dict[str, Asset]:
     return {place: codec.asset_from_json(place, entry) for place, entry in entries.items() if not is_pending(entry)}
 
 
-def source_seconds(row: Row) -> float:
+def source_seconds(job: StoredJob) -> float:
     """How long the clip is that a job extends; 0 when that is not known."""
-    entry: JsonObject = json.loads(row["inputs"]).get("source_clip", {})
+    entry: JsonObject = job.inputs.get("source_clip", {})
     facts: JsonObject = entry.get("facts") or {}
     return float(facts.get("duration_s") or 0)

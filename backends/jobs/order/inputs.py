@@ -25,6 +25,7 @@ from backends.jobs.order.job_clips import JobClips
 from backends.jobs.order.lora_files import LoraFile
 from backends.jobs.store import codec
 from backends.jobs.store.database import Store, Transaction
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.addresses import refuse_known
 from backends.media.sandbox import Sandbox
 from backends.media_name import MediaName
@@ -208,9 +209,10 @@ class Inputs:
                 check_kind(place, settled)
             return settled
         row = self.store.row("SELECT * FROM jobs WHERE id = ?", (entry["job"],))
-        if row is None or row["state"] != "succeeded":
+        job = None if row is None else StoredJob.of(row)
+        if job is None or job.state != "succeeded":
             raise VideoError("asset", f"job {entry['job']} has no clip")
-        return self.clips.from_job(row, MediaName("job", entry["job"], entry["part"], entry["t"]), "copy", [])
+        return self.clips.from_job(job, MediaName("job", entry["job"], entry["part"], entry["t"]), "copy", [])
 
 
 def _at(place: str, error: VideoError) -> VideoError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,8 @@ from backends.jobs.files.private import private_folder
 from backends.jobs.order.entries import Keep, remember, source_seconds
 from backends.jobs.order.input_files import InputFiles
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row, Store
+from backends.jobs.store.database import Store
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.hashing import sha256_of
 from backends.media.sandbox import Sandbox
 from backends.media_name import MediaName
@@ -42,15 +42,16 @@ class JobClips:
         row = archive.job_row(self._store, name.value, principal)
         if row is None:
             raise VideoError("asset", f"there is no job {name.value}", next=Next("list_jobs"))
-        if row["state"] in ("failed", "cancelled"):
-            raise VideoError("asset", f"job {name.value} {row['state']}, so it has no clip: use another one")
-        if row["state"] != "succeeded":
-            return {"job": name.value, "part": name.part, "t": name.t, "facts": _predicted(row, name)}
-        return self.from_job(row, name, keep, [] if added is None else added)
+        job = StoredJob.of(row)
+        if job.state in ("failed", "cancelled"):
+            raise VideoError("asset", f"job {name.value} {job.state}, so it has no clip: use another one")
+        if job.state != "succeeded":
+            return {"job": name.value, "part": name.part, "t": name.t, "facts": _predicted(job, name)}
+        return self.from_job(job, name, keep, [] if added is None else added)
 
-    def from_job(self, row: Row, name: MediaName, keep: Keep, added: list[str]) -> JsonObject:
+    def from_job(self, job: StoredJob, name: MediaName, keep: Keep, added: list[str]) -> JsonObject:
         """The clip of a finished job, or a still of it, as a resolved entry."""
-        result = self._artifacts.places.result_of(row)
+        result = self._artifacts.places.result_of(job.row)
         clip, sha256 = Path(result["file"]), str(result["sha256"])
         what = f"the kept clip of job {name.value}"
         if "cleared_at" in result:
@@ -94,12 +95,12 @@ class JobClips:
         return codec.facts_from_json(entry["facts"])
 
 
-def _predicted(row: Row, name: MediaName) -> JsonObject:
+def _predicted(job: StoredJob, name: MediaName) -> JsonObject:
     """What an unfinished job will deliver, as its prepared request promises."""
-    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
+    prepared = job.prepared
     asked = prepared.request
     if name.part != "clip":
         return codec.facts_to_json(MediaFacts("image", "image/png", prepared.width, prepared.height, 0))
-    seconds = (asked.duration_s or 0) + (source_seconds(row) if asked.task == "extend" else 0)
+    seconds = (asked.duration_s or 0) + (source_seconds(job) if asked.task == "extend" else 0)
     facts = MediaFacts("clip", "video/mp4", prepared.width, prepared.height, 0, seconds or None, asked.fps)
     return codec.facts_to_json(replace(facts, audio=bool(asked.audio)))

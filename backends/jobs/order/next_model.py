@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 from backends.catalog.availability import availability
 from backends.catalog.choose import next_after
 from backends.catalog.ranking import rank
-from backends.errors import ErrorKind, VideoError
+from backends.errors import ErrorKind
 from backends.jobs.context import Context
 from backends.jobs.money import ledger
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row
-from backends.request import VideoRequest
+from backends.jobs.store.stored_job import StoredJob
 
 ANOTHER_MAY: frozenset[ErrorKind] = frozenset(
     {
@@ -33,21 +30,18 @@ ANOTHER_MAY: frozenset[ErrorKind] = frozenset(
 """Failures that lie with the model or its service: another one may well do what this one did not."""
 
 
-def next_model(context: Context, job: Row) -> str:
+def next_model(context: Context, job: StoredJob) -> str:
     """The words that offer the next model of a failed job, "" where there is nothing to offer. Starts nothing."""
-    if job["state"] != "failed" or job["engine"] != "generative" or not job["error"]:
+    if job.state != "failed" or job.engine != "generative" or job.error is None:
         return ""
-    error = VideoError.from_json(json.loads(job["error"]))
-    failed = context.catalog.find(job["model"])
+    error, failed = job.error, context.catalog.find(job.model)
     if error.charged != "no" or error.kind not in ANOTHER_MAY or failed is None:
         return ""
-    request = VideoRequest.model_validate_json(job["request"])
-    entries = json.loads(job["inputs"])
-    facts = {place: codec.facts_from_json(entry["facts"]) for place, entry in entries.items() if entry.get("facts")}
+    facts = {place: codec.facts_from_json(entry["facts"]) for place, entry in job.inputs.items() if entry.get("facts")}
     walls = ledger.walls(context.store)
-    limits = [limit for limit in (request.max_cost_usd, walls.per_job) if limit is not None]
+    limits = [limit for limit in (job.request.max_cost_usd, walls.per_job) if limit is not None]
     ranking = rank(
-        request,
+        job.request,
         context.catalog,
         facts,
         availability(context.env),

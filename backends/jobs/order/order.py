@@ -7,17 +7,16 @@ what it is made of, before `auto` chooses) and the take.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Self
+from typing import Self
 
 from backends.catalog.rules.tags import check_tags
 from backends.facts import MediaFacts
 from backends.jobs.order.entries import Keep, Resolved
 from backends.jobs.order.inputs import Inputs
-from backends.jobs.store.database import Row
+from backends.jobs.store.stored_job import StoredJob
 from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
@@ -60,33 +59,30 @@ class Order:
 @dataclass(frozen=True)
 class Again(Order):
     """Another take of a job that is there: by the model that made it, from the copies of its inputs (the files may be
-    gone). It is the same job as the original call with that take. of: the job's row."""
+    gone). It is the same job as the original call with that take. of: the job."""
 
-    of: Row = field(default_factory=dict[str, Any])
+    of: StoredJob = field(kw_only=True)
 
     @classmethod
-    def take_of(cls, row: Row, take: int, max_cost_usd: Decimal | None) -> Self:
-        request = VideoRequest.model_validate_json(row["request"])
-        changes = {"model": row["model"], "max_cost_usd": max_cost_usd}
-        return cls(request.model_copy(update=changes), Terms(take=take, label=row["label"]), of=row)
+    def take_of(cls, job: StoredJob, take: int, max_cost_usd: Decimal | None) -> Self:
+        changes = {"model": job.model, "max_cost_usd": max_cost_usd}
+        return cls(job.request.model_copy(update=changes), Terms(take=take, label=job.label), of=job)
 
     @property
     def asked(self) -> VideoRequest:
-        kept = VideoRequest.model_validate_json(self.of["request"])
-        return kept.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
+        return self.of.request.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
-        wire = json.loads(self.of["prepared"])["wire"]
-        loras = inputs.same_loras(self.request, wire, self.of["id"])
-        return replace(inputs.again(json.loads(self.of["inputs"]), principal, keep), loras=loras)
+        loras = inputs.same_loras(self.request, self.of.prepared_record["wire"], self.of.id)
+        return replace(inputs.again(self.of.inputs, principal, keep), loras=loras)
 
     def digest(self, inputs: Resolved) -> str:
-        return str(self.of["digest"])
+        return self.of.digest
 
     def key(self, digest: str) -> str:
         return key_of_take(self.of, self.terms.take)
 
 
-def key_of_take(of: Row, take: int) -> str:
+def key_of_take(of: StoredJob, take: int) -> str:
     """The key of another take of a job that is there, the one that the original call with that take would have."""
-    return f"{str(of['request_key']).rpartition(' ')[0]} {take}"
+    return f"{of.request_key.rpartition(' ')[0]} {take}"

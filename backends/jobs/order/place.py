@@ -5,7 +5,6 @@ Same request = same job: the order's key says which (see `order`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -27,8 +26,9 @@ from backends.jobs.order.entries import BlobGone, Keep, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
 from backends.jobs.records import NewJob
-from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.database import Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
+from backends.jobs.store.stored_job import StoredJob
 from backends.media_name import MediaName
 from backends.plain import one_line, quoted
 from backends.provider.protocol import Access
@@ -62,7 +62,7 @@ class Placed:
     """The job of an order. replayed: it was there already. way_out: what a person may do to get a better one. notes:
     what of the order had no effect on a job that was there."""
 
-    row: Row
+    job: StoredJob
     replayed: bool
     way_out: str = ""
     notes: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Orders:
         same = self._same(order, inputs)
         key = order.key(order.digest(inputs))
         if same is not None:
-            return Quote(key, same["model"], same["id"], same["state"], promise=self._promise_of(same))
+            return Quote(key, same.model, same.id, same.state, promise=self._promise_of(same))
         if isinstance(order, Cut):
             job = self._film(order, inputs)
             free, promise = Estimate.free(job.typical_s), promise_of_film(job)
@@ -97,10 +97,10 @@ class Orders:
         notes = (*inputs.notes, *choice.notes, *self._like(order, inputs, choice))
         return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes, promise=_promise(choice))
 
-    def _promise_of(self, row: Row) -> MediaFacts | None:
+    def _promise_of(self, job: StoredJob) -> MediaFacts | None:
         """What the clip of a job that is there is, or will be."""
         try:
-            return self.context.inputs.clips.promise(row["id"], self.principal)
+            return self.context.inputs.clips.promise(job.id, self.principal)
         except VideoError:  # it has failed, or its file is gone: whoever uses it is told then
             return None
 
@@ -133,7 +133,7 @@ class Orders:
         row = None if isinstance(order, Cut) else self.context.catalog.find(order.request.model)
         now = made_of.revision(self.context.env, row.provider, row.id) if row else ""
         if isinstance(order, Again):
-            made_of.check_same(now, json.loads(order.of["prepared"])["wire"], order.of["model"], order.of["id"])
+            made_of.check_same(now, order.of.prepared_record["wire"], order.of.model, order.of.id)
         return replace(order.resolve(self.context.inputs, self.principal, keep), made_of=now)
 
     def _place(self, order: Order, inputs: Resolved) -> Placed:
@@ -141,14 +141,14 @@ class Orders:
         if same is not None:
             return Placed(same, replayed=True, notes=_label_notes(order, same))
         if isinstance(order, Cut):
-            row, replayed = self._insert([self._film(order, inputs)], inputs, durable=False)
-            return Placed(row, replayed)
+            job, replayed = self._insert([self._film(order, inputs)], inputs, durable=False)
+            return Placed(job, replayed)
         choice, steps = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
         jobs = self._jobs(order, inputs, choice, steps)
-        row, replayed = self._insert(jobs, inputs, durable=choice.estimate.usd_high != 0)
-        return Placed(row, replayed, choice.next, _label_notes(order, row) if replayed else ())
+        job, replayed = self._insert(jobs, inputs, durable=choice.estimate.usd_high != 0)
+        return Placed(job, replayed, choice.next, _label_notes(order, job) if replayed else ())
 
     def place_film(self, cut: Cut) -> Placed:
         """A film; where a model is named to make it larger, that model's paid job, which waits for the free film."""
@@ -157,7 +157,7 @@ class Orders:
             return self.place(cut)
         film, larger = upscaled(cut, model)
         self._check_spend(self._of_film(larger, self.quote(film)))  # a refusal starts nothing
-        return self.place(_from_clip(larger, str(self.place(film).row["id"])))
+        return self.place(_from_clip(larger, self.place(film).job.id))
 
     def quote_film(self, cut: Cut) -> Quote:
         """What `place_film` would choose and what that may cost: of a film that a model makes larger, that model's
@@ -196,7 +196,7 @@ class Orders:
             return order
         cut = Cut.of(build_finish(clips=[order.request.source_clip]), client=order.client)
         if start:
-            return _from_clip(order, str(self.place(cut).row["id"]))
+            return _from_clip(order, self.place(cut).job.id)
         quote = self.quote(cut)
         if quote.job is not None:
             return _from_clip(order, quote.job)
@@ -213,16 +213,16 @@ class Orders:
         )
         return replace(job, notes=(*job.notes, PREVIS)) if sketches else job
 
-    def _insert(self, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool) -> tuple[Row, bool]:
+    def _insert(self, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool) -> tuple[StoredJob, bool]:
         """The first job with the others as its steps, and whether it was there already."""
 
-        def write(tx: Transaction) -> tuple[Row, bool]:
+        def write(tx: Transaction) -> tuple[StoredJob, bool]:
             check_there(inputs.entries)
             return records.insert(tx, jobs[0], steps=jobs[1:])
 
         return self.context.store.write(write, durable=durable)
 
-    def _same(self, order: Order, inputs: Resolved) -> Row | None:
+    def _same(self, order: Order, inputs: Resolved) -> StoredJob | None:
         """The job that the order is already. Where an input is a job's clip, the order may have been placed before
         that clip was there: its digest then holds the clip's name."""
         digests = [order.digest(inputs)]
@@ -371,13 +371,13 @@ def _from_clip(order: Order, job: str) -> Order:
     return replace(order, request=order.request.model_copy(update={"source_clip": job}))
 
 
-def _label_notes(order: Order, row: Row) -> tuple[str, ...]:
+def _label_notes(order: Order, job: StoredJob) -> tuple[str, ...]:
     """Where the job was there already, its label stays, and with it the clip's file name."""
     label = order.terms.label
-    if not label or label == row["label"]:
+    if not label or label == job.label:
         return ()
-    stem = stem_of(row["label"]) or row["id"][:12]
-    kept = f"kept as {stem}_take{row['take']:02d}.mp4"
+    stem = stem_of(job.label) or job.id[:12]
+    kept = f"kept as {stem}_take{job.take:02d}.mp4"
     return (f"the label {quoted(label)} was not taken: the job was there already, {kept}",)
 
 

@@ -20,6 +20,7 @@ from backends.jobs.order import legal
 from backends.jobs.order.entries import source_seconds
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
+from backends.jobs.store.stored_job import StoredJob
 from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
@@ -68,7 +69,7 @@ def _asked(row: Row, prepared: Prepared) -> JsonObject:
     request, width, height = prepared.request, prepared.width, prepared.height
     seconds = request.duration_s
     if request.task == "extend" and seconds is not None:
-        before = source_seconds(row)
+        before = source_seconds(StoredJob.of(row))
         seconds = seconds + before if before else None
     if prepared.wire.get("join"):
         width = height = 0

@@ -8,18 +8,32 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Self, cast
 
+from backends.errors import VideoError
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row
-from backends.jobs.views import State
-from backends.provider.protocol import Handle, Prepared, Ref
+from backends.jobs.views import Engine, State
+from backends.provider.protocol import Handle, JsonObject, Prepared, Ref
+from backends.request import VideoRequest
 
 
 @dataclass(frozen=True)
 class StoredJob:
-    """Times are POSIX seconds, money is micro-dollars (None: unknown). cancel: whether it is to be cancelled. posts:
-    paid requests that may have been taken. doubt_at: since when a bad end is looked at again. row: all columns."""
+    """Times are POSIX seconds, money is micro-dollars (None: unknown). parent: the job that it is a step of. lane: the
+    account or device that makes it. cancel: whether it is to be cancelled. posts: paid requests that may have been
+    taken. doubt_at: since when a bad end is looked at again. row: all columns."""
 
+    seq: int
     id: str
+    parent: str | None
+    principal: str
+    client: str
+    request_key: str
+    digest: str
+    take: int
+    label: str
+    engine: Engine
+    kind: str
+    lane: str
     state: State
     phase: str
     progress: float
@@ -33,12 +47,18 @@ class StoredJob:
     posts: int
     not_before: float
     created_at: float
+    started_at: float | None
     posted_at: float | None
     accepted_at: float | None
     doubt_at: float | None
     remote_done_at: float | None
+    ended_at: float | None
+    remote_id: str | None
     typical_s: float | None
+    est_low: int | None
     est_high: int | None
+    cost: int | None
+    cost_basis: str
     row: Row
 
     @classmethod
@@ -48,15 +68,45 @@ class StoredJob:
         return cls(**columns, row=row)
 
     @cached_property
+    def request(self) -> VideoRequest:
+        """The request as it was asked for."""
+        return VideoRequest.model_validate_json(self.row["request"])
+
+    @cached_property
+    def inputs(self) -> Mapping[str, JsonObject]:
+        """Its inputs by place, as the row holds them: without paths."""
+        return json.loads(self.row["inputs"])
+
+    @cached_property
+    def needs(self) -> list[str]:
+        """The unfinished jobs that its inputs come from."""
+        return json.loads(self.row["needs"])
+
+    @cached_property
+    def error(self) -> VideoError | None:
+        """Why it has failed, or why nobody knows what became of it."""
+        text = self.row["error"]
+        return VideoError.from_json(json.loads(text)) if text else None
+
+    @cached_property
     def handle(self) -> Handle | None:
         """The provider's job; None while none is known."""
         text = self.row["handle"]
         return None if text is None else codec.handle_from_json(json.loads(text))
 
     @cached_property
+    def prepared_record(self) -> JsonObject:
+        """The request as it is made, as the row holds it: what a newer program has written into it is kept."""
+        return json.loads(self.row["prepared"])
+
+    @property
+    def prompt(self) -> str:
+        return str(json.loads(self.row["request"])["prompt"])
+
+    @cached_property
     def prepared(self) -> Prepared:
         """The request as it is made, without the files of its inputs."""
-        return codec.prepared_from_json(json.loads(self.row["prepared"]))
+        return codec.prepared_from_json(self.prepared_record)
 
     @cached_property
     def refs(self) -> Mapping[str, Ref]:

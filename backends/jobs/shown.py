@@ -1,0 +1,231 @@
+"""How jobs are shown: the public view of one, the row of a list, a page of them, the money so far."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from backends.errors import VideoError
+from backends.jobs.files.places import Places
+from backends.jobs.files.signed import given_out
+from backends.jobs.money import ledger
+from backends.jobs.records import ORDER
+from backends.jobs.store.database import Store
+from backends.jobs.store.schema import UNENDED
+from backends.jobs.store.stored_job import StoredJob
+from backends.jobs.views import SETTLED, STATES, Audio, Job, JobError, JobPage, JobRow, Spend, first_words
+from backends.provider.protocol import JsonObject
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _eta(job: StoredJob) -> float | None:
+    """Seconds until the end: from its own pace once it moves, else from what this model usually takes."""
+    if job.state not in ORDER or job.started_at is None:
+        return None
+    spent = max(0.0, time.time() - job.started_at)
+    if job.progress > 0.05:
+        return round(spent * (1 / job.progress - 1), 1)
+    return round(max(0.0, job.typical_s - spent), 1) if job.typical_s else None
+
+
+def queue_position(store: Store, job: StoredJob) -> int | None:
+    """How many stand before it, from 0: of its lane, or at the service that has taken it where that says so; None once
+    it has started."""
+    if job.queue_position is not None and job.state in ("queued", "waiting", "running"):
+        return int(job.queue_position)
+    if job.state not in ("queued", "waiting"):
+        return None
+    found = store.row(
+        "SELECT count(*) AS n FROM jobs WHERE lane = ? AND state = 'queued' AND seq < ?", (job.lane, job.seq)
+    )
+    return int(found["n"]) if found else None
+
+
+def _next_step(job: StoredJob, offer: str) -> str:
+    state, name = job.state, job.id
+    if state == "succeeded":
+        return (
+            f'inspect_clip(clip="{name}") to look at it; extend_clip, image_to_video and finish_clip take {name} as '
+            "input"
+        )
+    if state == "failed":
+        if job.error is not None and job.error.charged == "no":
+            again = "it was not charged: change what the error names and call the tool again"
+            return f"{again}; or another model: {offer}" if offer else again
+        return "it may have been charged: read the error before anything is paid again"
+    if state == "cancelled":
+        return ""
+    if state == "uncertain":
+        return (
+            "nobody knows whether the provider took it; its money stays reserved until the user decides at a "
+            f"terminal: reelwright jobs resolve {name}"
+        )
+    return f'wait_for_job(job_ids=["{name}"])'
+
+
+def poll_after(job: StoredJob) -> float:
+    """When it is worth asking again, seconds."""
+    if job.state in SETTLED:
+        return 0.0
+    eta = _eta(job) or job.typical_s or 5.0
+    return round(min(15.0, max(1.0, eta / 4)), 1)
+
+
+def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool = False, offer: str = "") -> Job:
+    """The public view. trouble: why nobody drives it, shown as its phase while it is open. offer: the next model
+    after an uncharged failure, in words."""
+    result = Places.of(store).result_of(job.row) if job.state == "succeeded" else {}
+    facts: JsonObject = result.get("clip_facts", {})
+    prepared, error = job.prepared_record, job.error
+    asked: JsonObject = prepared["request"]
+    clip = _clip(result)
+    extend = asked["task"] == "extend"
+    return Job(
+        job_id=job.id,
+        uri=f"video://jobs/{job.id}",
+        label=job.label,
+        take=job.take,
+        state=job.state,
+        phase=(trouble if trouble and job.state not in SETTLED else "") or job.phase,
+        task=job.task,
+        engine=job.engine,
+        model=job.model,
+        prompt=asked["prompt"][:80],
+        progress=1.0 if job.state == "succeeded" else round(job.progress, 3),
+        queue_position=queue_position(store, job),
+        eta_s=_eta(job),
+        est_cost_usd=ledger.to_float(job.est_high),
+        cost_usd=ledger.to_float(job.cost),
+        cost_basis=job.cost_basis,
+        file=clip,
+        files=_files(clip, result),
+        poster=result.get("poster"),
+        duration_s=facts.get("duration_s") or (None if extend else asked["duration_s"]),
+        width=facts.get("width") or prepared["width"] or None,
+        height=facts.get("height") or prepared["height"] or None,
+        fps=facts.get("fps") or asked["fps"],
+        audio=_audio(result.get("facts", {}).get("audio"), facts.get("audio", asked["audio"])),
+        asked=result.get("asked"),
+        seed=result.get("seed", asked["seed"]),
+        parents=_parents(job),
+        notes=job.notes,
+        error=None
+        if error is None
+        else JobError(kind=error.kind, message=error.message, retryable=error.retryable, charged=error.charged),
+        created_at=_iso(job.created_at),
+        client=job.client,
+        poll_after_s=poll_after(job),
+        timed_out=timed_out,
+        next=_next_step(job, offer),
+    )
+
+
+def _clip(result: Mapping[str, Any]) -> str | None:
+    """The published clip, else the one of the store that would be."""
+    if not result.get("file") or ("cleared_at" in result and not result.get("published")):
+        return None
+    return str(result.get("published") or given_out(result)[0])
+
+
+def _audio(made: object, has_sound: bool | None) -> Audio | None:
+    """made: what a film's mix says of itself; has_sound: whether a clip has a track, None where nobody knows yet."""
+    if made in get_args(Audio):
+        return cast(Audio, made)
+    return None if has_sound is None else "native" if has_sound else "none"
+
+
+def _files(clip: str | None, result: JsonObject) -> list[str]:
+    """What people get first, then the further files; the clip itself too where that is something else."""
+    if clip is None:
+        return []
+    return [clip, *([result["file"]] if "export" in result else []), *result.get("extras", [])]
+
+
+def _parents(job: StoredJob) -> list[str]:
+    """The jobs whose clips this one was made from."""
+    names = [entry.get("from_job") or entry.get("job") for entry in job.inputs.values()]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def to_row(job: StoredJob, places: Places) -> JobRow:
+    result = places.result_of(job.row) if job.state == "succeeded" else {}
+    return JobRow(
+        job_id=job.id,
+        state=job.state,
+        model=job.model,
+        task=job.task,
+        prompt=first_words(job.prompt),
+        label=job.label,
+        take=job.take,
+        progress=1.0 if job.state == "succeeded" else round(job.progress, 2),
+        cost_usd=ledger.to_float(job.cost),
+        created_at=_iso(job.created_at),
+        file=_clip(result),
+    )
+
+
+def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
+    """The rows with the bare names of files in the folder that most of them lie in, and that folder."""
+    folders = Counter(str(Path(row.file).parent) for row in rows if row.file)
+    if not folders:
+        return rows, None
+    common = folders.most_common(1)[0][0]
+    short = [
+        row.model_copy(update={"file": Path(row.file).name})
+        if row.file and str(Path(row.file).parent) == common
+        else row
+        for row in rows
+    ]
+    return short, common
+
+
+def spend(store: Store) -> Spend:
+    totals, limits = ledger.totals(store), ledger.walls(store)
+    return Spend(
+        today_usd=totals.today / ledger.MICRO,
+        today_reserved_usd=totals.held_today / ledger.MICRO,
+        total_usd=totals.settled / ledger.MICRO,
+        reserved_usd=totals.held / ledger.MICRO,
+        per_job_wall_usd=None if limits.per_job is None else float(limits.per_job),
+        per_day_wall_usd=None if limits.per_day is None else float(limits.per_day),
+    )
+
+
+def page(
+    store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
+) -> JobPage:
+    """Rows newest first. state: one of the states, or "open" (all that have not ended). cursor: as an earlier page
+    gave it. VideoError("invalid_request") for a state or cursor that there is not."""
+    where, params = ["principal = ?", "parent IS NULL"], cast("list[object]", [principal])
+    index = "jobs_page"  # named, since SQLite cannot know which one leaves the fewest rows to look at
+    if state is not None and state != "open":
+        if state not in STATES:
+            raise VideoError("invalid_request", f"state is open, or one of {', '.join(STATES)}, not {state[:40]!r}")
+        where.append("state = ?")
+        params.append(state)
+        index = "jobs_state"
+    if label is not None:
+        where.append("label = ?")
+        params.append(label)
+        index = "jobs_label" if index == "jobs_page" else "jobs_label_state"
+    if state == "open":
+        where.append(UNENDED)
+        index = "jobs_unended"
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+            raise VideoError("invalid_request", "cursor is what an earlier list_jobs gave; leave it out to begin anew")
+        where.append("seq < ?")
+        params.append(int(cursor))
+    sql = f"SELECT * FROM jobs INDEXED BY {index} WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
+    rows = store.rows(sql, (*params, limit + 1))
+    places = Places.of(store)
+    more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
+    listed, folder = _without_folder([to_row(StoredJob.of(row), places) for row in rows[:limit]])
+    return JobPage(jobs=listed, folder=folder, cursor=more, spend=spend(store))
