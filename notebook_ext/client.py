@@ -105,8 +105,8 @@ class NotebookStudio:
         clips: 1 to 50 paths, URLs, jobs, pictures; `#t=FROM,TO` (seconds) takes a part, or says how long a still is
         held. crossfade_s: 0 to 10. fit: crop, pad, blur or refuse, for a picture of another shape; focus: [x, y], 0..1.
         upscaler: "local" or a model, for max_cost_usd at most; one that puts frames between makes fps. narration: words
-        to speak, or a sound file. loudness: LUFS (-16). captions, titles: lines `FROM-TO TEXT`; captions also as one .srt or .vtt file. format: mp4, webm,
-        mov, gif or webp.
+        to speak, or a sound file. loudness: LUFS (-16). captions, titles: lines `FROM-TO TEXT`; captions also as one
+        .srt or .vtt file. format: mp4, webm, mov, gif or webp.
         """
         names = [clips] if isinstance(clips, str | Mapping) or not isinstance(clips, Sequence) else clips
         folder = self.home.folder
