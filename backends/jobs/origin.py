@@ -16,7 +16,7 @@ from typing import Any
 from backends.errors import Next, VideoError
 from backends.jobs import archive, preferences
 from backends.jobs.context import Context
-from backends.jobs.files.signed import given_out, record_of
+from backends.jobs.files.signed import given_out, record_of, under
 from backends.jobs.store.database import Row, Store
 from backends.media.hashing import sha256_now
 from backends.media.provenance import ROOT, words
@@ -84,7 +84,7 @@ def of_open(context: Context, path: Path, text: str) -> Origin:
         job = _signer_of(context.store, str(found.get("manifest") or ""))
         if job is not None:
             found["job"] = job["id"]
-            record = record_of(json.loads(job["result"]))
+            record = under(json.loads(job["result"]), str(found["manifest"]))
             if record.get("embedded") and sha256_now(path) != record["sha256"]:
                 found = _changed(found)
         moved = _published_there(context, text) if found["state"] == "missing" else ""

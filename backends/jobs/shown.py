@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 from backends.errors import VideoError
 from backends.jobs.files.places import Places
-from backends.jobs.files.signed import given_out
+from backends.jobs.files.signed import further_given_out, given_out
 from backends.jobs.money import ledger
 from backends.jobs.records import ORDER
 from backends.jobs.store.database import Store
@@ -145,7 +145,7 @@ def _files(clip: str | None, result: JsonObject) -> list[str]:
     """What people get first, then the further files; the clip itself too where that is something else."""
     if clip is None:
         return []
-    return [clip, *([result["file"]] if "export" in result else []), *result.get("extras", [])]
+    return [clip, *further_given_out(result)]
 
 
 def _parents(job: StoredJob) -> list[str]:

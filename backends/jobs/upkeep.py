@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
-from backends.jobs.files.signed import record_of
+from backends.jobs.files.signed import record_of, records_of
 from backends.jobs.files.sizes import bytes_of, forget
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Row, Store, Transaction
@@ -120,6 +120,9 @@ def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterat
         yield _Kept(f"the poster of job {job}", poster, kept.get(poster.name, ""))
     for path in map(Path, result.get("extras", ())):
         yield _Kept(f"a further file of job {job}", path, kept.get(path.name, ""))
+    for one in records_of(result):
+        what = "the signed copy" if one["embedded"] else "the manifest"
+        yield _Kept(f"{what} of a further file of job {job}", Path(one["file"]), str(one["sha256"]))
     yield _Kept(f"the description of job {job}", artifacts.job(job) / "meta.json", kept.get("meta.json", ""))
 
 

@@ -9,6 +9,7 @@ import av
 from PIL import Image
 
 from tests.cli.shell import Shell
+from tests.media.signing import independent
 from tests.samples import write_clip
 
 
@@ -43,7 +44,8 @@ def test_the_suffix_says_the_format(shell: Callable[..., Shell]) -> None:
     made = used.done("finish", "one.mp4", "--out", "small.gif", "--json").json
     with Image.open(used.folder / "small.gif") as picture:
         assert picture.format == "GIF" and picture.n_frames == 12  # type: ignore[attr-defined]
-    assert made["file"].endswith(".gif") and made["files"][1].endswith("clip.mp4")
+    assert made["file"].endswith(".gif") and made["files"][1].endswith(".mp4")
+    assert independent(Path(made["files"][1]))["validation_state"] == "Valid", "the film that it was made of"
     assert "is no mp4" in used.refused("finish", "one.mp4", "--out", "small2.gif", "--format", "mp4")
     assert "its suffix is one of mp4, webm, gif" in used.refused("finish", "one.mp4", "--out", "film.avi")
     assert "there is no folder" in used.refused("finish", "one.mp4", "--out", "nowhere/film.mp4")

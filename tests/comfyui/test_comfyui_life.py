@@ -6,18 +6,23 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from backends.comfyui.backend import ComfyBackend
+from backends.comfyui.checking import look
+from backends.comfyui.servers import servers
+from backends.edit.request import build_finish
 from backends.errors import VideoError
 from backends.jobs.store.codec import prepared_from_json
 from backends.jobs.views import Ticket
 from backends.request import build_request
 from notebook_ext.delivery import preview_of
 from tests.comfyui.conftest import SLOW, own_workflow
-from tests.comfyui.stand import station
+from tests.comfyui.stand import catalog, station
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, until
+from tests.samples import write_clip
 
 
 @pytest.fixture
@@ -92,3 +97,24 @@ def test_a_workflow_that_changes_while_its_job_waits_is_not_run(base: Station, s
     path.write_text(path.read_text().replace('input = "width"', 'input = "height"', 1))
     with pytest.raises(VideoError, match="workflow slow has been changed since this job was asked for"):
         backend.prepare(accepted.request, accepted, None)
+
+
+def test_a_films_rate_is_raised_by_a_bound_model(base: Station, server: FakeServer) -> None:
+    """The film is made at its own rate, and the model puts the frames between."""
+    server.set(models={"model_name": ["rife_v4.25.safetensors"]})
+    env = base.environ()
+    anyio.run(look, env, servers(env)[0], catalog(env), ["interpolate-rife"])
+    write_clip(base.root / "one.mp4")
+    studio = base.studio()
+    asked = {"clips": ["one.mp4", "one.mp4#t=0,0.5"], "upscaler": "comfyui/interpolate-rife", "resolution": "120p"}
+    for fps, said, right in ((50, "fps 50", 48), (None, "say fps", 24)):
+        with pytest.raises(VideoError, match=f"{said}: comfyui/interpolate-rife makes 2 to 8 times") as told:
+            studio.finish_clip(build_finish(**asked, fps=fps))
+        assert told.value.nearest == {"fps": right}
+    ticket = studio.finish_clip(build_finish(**asked, fps=48))
+    (job,) = base.settled(studio, [ticket.job_id], 60)
+    assert job.state == "succeeded" and ticket.model == "comfyui/interpolate-rife", job.error
+    film = studio.get(job.parents[0])
+    assert (film.fps, film.height, film.duration_s) == (12, 120, 1.5)
+    (run,) = server.jobs()
+    assert (run["graph"]["4"]["inputs"]["multiplier"], run["graph"]["5"]["inputs"]["fps"]) == (4, 48)

@@ -44,7 +44,7 @@ class Paid(PaidEvil):
     """Knobs besides `JobService`'s: mode "key" | "lookup" | "none"; prices (US dollars a second by model);
     report_cost; media_auth (clips only with the key, and the reply says so); max_open (open jobs a model; more are
     429 "concurrency"); list_lag_s (how late a new job is listed); read_lag_s (how late a question for it is answered);
-    cancel "stops" | "requested" | "unsupported"; upload_life_s."""
+    cancel "stops" | "requested" | "unsupported"; upload_life_s; also (names of clips that come beside every clip)."""
 
     def knobs_of_its_own(self) -> dict[str, Any]:
         return {
@@ -58,6 +58,7 @@ class Paid(PaidEvil):
             "read_lag_s": 0.0,
             "cancel": "stops",
             "upload_life_s": 3600.0,
+            "also": [],
             "prefix": "pj_",
         }
 
@@ -140,7 +141,12 @@ class Paid(PaidEvil):
         if phase == "succeeded":
             path = self.shelf.path(job.id, self.clip_of(job) or f"{job.request['seconds']:g}")
             url = f"http://{request.headers['host']}{path}"
-            told["files"] = [{"url": url, "mime": "video/mp4", "authorised": self.knobs["media_auth"]}]
+            own = {"authorised": self.knobs["media_auth"]}
+            further = [f"http://{request.headers['host']}{self.shelf.path(job.id, one)}" for one in self.knobs["also"]]
+            told["files"] = [
+                {"url": url, "mime": "video/mp4", **own},
+                *({"url": one, "role": "extra", **own} for one in further),
+            ]
             told["seed"] = job.request.get("seed", int(hashlib.sha256(job.id.encode()).hexdigest()[:8], 16))
         if phase in ENDS:
             if self.knobs["report_cost"]:

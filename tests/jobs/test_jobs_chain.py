@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from backends.request import VideoRequest, build_request
 from backends.studio import Studio
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station
+from tests.media.signing import independent
 
 ROW = """
 provider = "paid"
@@ -63,6 +65,9 @@ def test_one_step_is_one_charge_and_the_whole_clip(home: tuple[Station, FakeServ
     assert server.counters()["charges"] == 1
     assert [row.job_id for row in studio.list().jobs] == [job.job_id], "steps are not listed"
     assert [path.name for path in station.output.iterdir()] == ["longer_take01.mp4"], "nor put beside the result"
+    (step,) = (row["id"] for row in station.rows("SELECT id FROM jobs WHERE parent IS NOT NULL"))
+    assert independent(Path(studio.get(step).file or ""))["validation_state"] == "Valid", "whoever looks at one"
+    assert [part["state"] for part in studio.provenance(job.job_id).facts["parts"]] == ["trusted", "missing"]
     assert studio.submit(extend(4), label="longer").replayed
     assert station.books() == (Decimal("0.4"), Decimal(0))
 

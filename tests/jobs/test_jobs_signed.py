@@ -102,10 +102,41 @@ def test_a_clip_that_was_joined_is_a_composite(serve: Serve, stand: Stand) -> No
     job = made(station, studio, build_request(task="extend", model="paid/basic", prompt="on", **asked))
     facts = studio.provenance(job.job_id).facts
     assert facts["sources"] == ["compositeWithTrainedAlgorithmicMedia"]
+    added = studio.context.sandbox.provenance(Path(job.files[1]), None, [])
+    assert (added["state"], added["sources"]) == ("valid", ["trainedAlgorithmicMedia"]), "the delivered part by itself"
     assert [(part["role"], part["title"]) for part in facts["parts"]] == [
         ("parentOf", "source clip"),
         ("componentOf", "added part"),
     ]
+
+
+def test_further_samples_leave_signed_too(serve: Serve, stand: Stand, tmp_path: Path) -> None:
+    clips = {
+        "": tiny_clip(),
+        "second": tiny_clip(seconds=2),
+        "third": write_clip(tmp_path / "3.webm", codec="libvpx-vp9"),
+    }
+    station = stand(
+        serve(mode="none", clips=clips, also=["second", "third"]), PAID_MODE="none", REELWRIGHT_WORKER="inline"
+    )
+    studio = station.studio()
+    job = made(station, studio, text_request("a fox"))
+    first, second, third = map(Path, job.files)
+    seen = independent(second)
+    assert str(first) == job.file and seen["validation_state"] == "Valid"
+    assert seen["manifests"][seen["active_manifest"]]["title"].endswith("_take01_1.mp4")
+    kept = second.with_name("extra1.mp4")
+    assert kept.read_bytes() == clips["second"].read_bytes(), "what was delivered stays as it is"
+    assert third.read_bytes() == clips["third"].read_bytes() and third.with_suffix(".c2pa").exists()
+    assert "further files that cannot hold a manifest (C2PA) have it beside them: extra2.c2pa" in job.notes
+    context = studio.context
+    assert context.sandbox.provenance(third, third.with_suffix(".c2pa"), [])["state"] == "valid"
+    whole = upkeep.verify(context.store, context.artifacts)
+    assert whole.damage == () and whole.files == 8, "clip, copies, manifest, poster, description"
+    second.chmod(0o600)
+    second.write_bytes(second.read_bytes()[:-1] + b"!")
+    (damage,) = upkeep.verify(context.store, context.artifacts).damage
+    assert (damage.fault, damage.path) == ("changed", str(second)) and "further file" in damage.what
 
 
 def test_one_changed_byte_of_a_published_clip_is_found_wherever_it_is(station: Station, studio: Studio) -> None:

@@ -1,14 +1,15 @@
-"""The signed copy of a finished job's clip, as the job's result records it.
+"""The signed copies of a finished job's files, as the job's result records them.
 
-    "signed": {file, sha256, embedded, source, manifest, sidecar}
+    "signed": {file, sha256, embedded, source, manifest, sidecar, files}
 
 file: the copy in the store, or (embedded false) the manifest of a clip whose format cannot hold one; sha256: of that
-file; manifest: what the manifest is called; sidecar: where that file lies beside the published clip.
+file; manifest: what the manifest is called; sidecar: where that file lies beside the published clip; files: the same
+records of the further files, with `of`, the name of the file that each is a copy of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,32 @@ from typing import Any, cast
 def record_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
     """{} where the clip is not signed."""
     return cast("Mapping[str, Any]", result.get("signed") or {})
+
+
+def records_of(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The records of the further files."""
+    return cast("Sequence[Mapping[str, Any]]", record_of(result).get("files") or ())
+
+
+def under(result: Mapping[str, Any], manifest: str) -> Mapping[str, Any]:
+    """The record of the clip or further file that was signed under a manifest's name; {} when there is none."""
+    for one in (record_of(result), *records_of(result)):
+        if one.get("manifest") == manifest:
+            return one
+    return {}
+
+
+def further_of(result: Mapping[str, Any]) -> list[Path]:
+    """What people are given besides: the clip that an animated picture was made of, and every further file. As it was
+    made or delivered."""
+    clip = [result["file"]] if "export" in result else []
+    return [Path(path) for path in (*clip, *result.get("extras", ()))]
+
+
+def further_given_out(result: Mapping[str, Any]) -> list[str]:
+    """The same as people are given it: the signed copies where there are any."""
+    signed = {str(one["of"]): str(one["file"]) for one in records_of(result) if one["embedded"]}
+    return [signed.get(path.name) or str(path) for path in further_of(result)]
 
 
 def copy_of(result: Mapping[str, Any]) -> tuple[Path, str] | None:

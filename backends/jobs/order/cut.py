@@ -72,19 +72,18 @@ class Cut(Order):
         return hashlib.sha256(f"finish {self.finish.digest(inputs.hashes)}".encode()).hexdigest()
 
 
-def upscaled(cut: Cut, model: str) -> tuple[Cut, Order]:
-    """The film at its own size, and the order that makes it larger by a model; its clip is still to be named."""
+def upscaled(cut: Cut, model: str, *, smoother: bool = False) -> tuple[Cut, Order]:
+    """The film without what the model does, and the order that does it by the model; its clip is still to be named.
+
+    The model makes the film larger, as `resolution` asks. smoother: it puts frames between the film's, as `fps` asks.
+    """
     if cut.finish.format != "mp4":
         raise VideoError("invalid_request", f"upscaler {model[:80]} takes an MP4 film: leave format out, or upscaler")
-    finish = cut.finish.model_copy(update={"upscaler": None, "resolution": None, "max_cost_usd": None})
+    left_to_it = "fps" if smoother else "resolution"
+    finish = cut.finish.model_copy(update={"upscaler": None, left_to_it: None, "max_cost_usd": None})
     film = replace(Cut.of(finish, client=cut.client), promised=cut.promised)
-    wanted = VideoRequest(
-        task="upscale",
-        model=model,
-        source_clip="the film",
-        resolution=cut.finish.resolution,
-        max_cost_usd=cut.finish.max_cost_usd,
-    )
+    asked = {left_to_it: getattr(cut.finish, left_to_it), "max_cost_usd": cut.finish.max_cost_usd}
+    wanted = VideoRequest.model_validate({"task": "upscale", "model": model, "source_clip": "the film", **asked})
     return film, Order(wanted, cut.terms, confirmed=cut.confirmed, client=cut.client)
 
 

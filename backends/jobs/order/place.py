@@ -155,7 +155,7 @@ class Orders:
         model = cut.finish.upscaling_model
         if model is None:
             return self.place(cut)
-        film, larger = upscaled(cut, model)
+        film, larger = self._upscaled(cut, model)
         self._check_spend(self._of_film(larger, self.quote(film)))  # a refusal starts nothing
         return self.place(_from_clip(larger, self.place(film).job.id))
 
@@ -164,8 +164,12 @@ class Orders:
         price. Starts nothing."""
         if cut.finish.upscaling_model is None:
             return self.quote(cut)
-        film, larger = upscaled(cut, cut.finish.upscaling_model)
+        film, larger = self._upscaled(cut, cut.finish.upscaling_model)
         return self.quote(self._of_film(larger, self.quote(film)))
+
+    def _upscaled(self, cut: Cut, model: str) -> tuple[Cut, Order]:
+        row = self.context.catalog.find(model)
+        return upscaled(cut, model, smoother=row is not None and any(mode.fps_times for mode in row.modes))
 
     def _of_film(self, larger: Order, film: Quote) -> Order:
         """The order that makes a film larger, named by the film's job, or by what the film will be."""

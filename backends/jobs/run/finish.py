@@ -17,6 +17,7 @@ from backends.jobs.order.entries import remember
 from backends.jobs.records import Hold
 from backends.jobs.run.comparison import Comparison, compare
 from backends.jobs.run.leaving import leave, remember_copy
+from backends.jobs.run.signing import sign
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction
 from backends.media.hashing import sha256_now
@@ -87,7 +88,8 @@ def finish(
     if "poster.jpg" in placed:
         result["poster"] = str(placed["poster.jpg"])
     there = [path for path in (*placed.values(), folder / "meta.json") if path.exists()]
-    result["kept"] = {path.name: sha256_now(path) for path in there}
+    hashes = {f"clip{clip.suffix}": sha256}
+    result["kept"] = {path.name: hashes.get(path.name) or sha256_now(path) for path in there}
     result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
     compared = _compared(context, row, clip_facts, further_clips)
     if compared.asked:
@@ -95,8 +97,8 @@ def finish(
     told += compared.notes
     if export is not None:
         result["export"] = str(placed[f"export{export.suffix}"])
-    if row["parent"] is None:
-        told += leave(context, row, result, [Path(path) for path in result["extras"][:joined]])
+    parts = [Path(path) for path in result["extras"][:joined]]
+    told += (leave if row["parent"] is None else sign)(context, row, result, parts)
     kept = artifacts.places.result_to_row(result)
     crash_point("before-succeeded")
 

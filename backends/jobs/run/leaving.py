@@ -1,41 +1,27 @@
-"""A clip leaves: it is signed last of all, and the signed copy goes to the output folder.
-
-What was made or delivered stays in the store byte for byte; the signed copy lies beside it, under a name that holds the
-clip's hash, so that a second run after a crash takes the same one. Signing is an extra: whatever goes wrong in it, the
-clip is delivered as it is, and the job's notes say why it is not signed.
-"""
+"""A clip leaves: it is signed last of all (`signing`), and the signed copy goes to the output folder."""
 
 from __future__ import annotations
 
-import json
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from backends.errors import VideoError
 from backends.jobs import clearing, preferences
 from backends.jobs.context import Context, program_version
-from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import copies
-from backends.jobs.files.artifacts import disk_errors, fsync_folder
-from backends.jobs.files.names import stem_of
+from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
-from backends.jobs.files.signed import copy_of, given_out, record_of, unsigned
+from backends.jobs.files.signed import copy_of, given_out, record_of
 from backends.jobs.order.entries import remember
-from backends.jobs.run import sources
+from backends.jobs.run.signing import sign
 from backends.jobs.store.database import Row, Transaction
-from backends.media.hashing import is_intact, sha256_now
-from backends.media.provenance.manifest import Made, Part, name_of
+from backends.media.hashing import is_intact
+from backends.media.provenance.manifest import Made
 from backends.provider.protocol import JsonObject
-
-OFF = "not signed: the person has turned signing off (reelwright config set sign on)"
-SPARE = 16 << 20
-"""Bytes of the disk that are left free."""
 
 BESIDE = "this format cannot hold a manifest (C2PA): it lies beside the clip as {name}, keep the two together"
 
@@ -129,88 +115,3 @@ def _publish_sidecar(context: Context, result: JsonObject, target: Path) -> list
     except VideoError as error:
         return [f"its manifest (C2PA) is safe at {kept}, but not beside the clip: {error.message}"]
     return [f"its manifest (C2PA) is at {kept}: another file is called {beside.name}"]
-
-
-def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
-    """Make the signed copy, or take the one that is there. What to tell."""
-    clip, sha256 = unsigned(result)
-    key = f"{row['id']} {result['sha256']}"
-    try:
-        wish = preferences.signing(context.store)
-        source = sources.of_job(context.store, row, joined=bool(joined))
-        result["source"] = source
-        if not wish.on:
-            return [OFF]
-        parts, parent = sources.parts_of(context.store, row, joined)
-        made = _made(context, row, result, key, source, parent, wish.prompt)
-        signed = _signed(context, clip, sha256, made, parts, wish.keys(context.settings.signing))
-    except Exception as error:  # whatever it is: the clip comes before its signature
-        return [f"not signed (C2PA): {_words(error)}"[:400]]
-    result["signed"] = {**signed, "manifest": name_of(key)}
-    result["source"] = signed["source"]
-    crash_point("after-signed")
-    return []
-
-
-def _words(error: Exception) -> str:
-    return error.message if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
-
-
-def _signed(
-    context: Context, clip: Path, sha256: str, made: Made, parts: Sequence[Part], keys: Mapping[str, str]
-) -> JsonObject:
-    """The record of the signed copy: file, sha256, embedded, source."""
-    stem = clip.with_name(f"signed-{sha256[:16]}")
-    for there in (stem.with_suffix(clip.suffix), stem.with_suffix(".c2pa")):
-        if there.exists():
-            embedded = there.suffix != ".c2pa"
-            return {"file": str(there), "sha256": sha256_now(there), "embedded": embedded, "source": made.source}
-    part = copies.part_beside(clip)
-    try:
-        with disk_errors("signing the clip"):
-            _room(clip)
-            done = context.sandbox.sign(clip, part, made, parts, keys)
-            target = stem.with_suffix(clip.suffix if done["embedded"] else ".c2pa")
-            copies.flush(part)
-            part.chmod(copies.KEPT)
-            sha256 = sha256_now(part)
-            copies.put_in_place(part, target)
-            fsync_folder(target.parent)
-    finally:
-        copies.remove_kept(part)
-    return {"file": str(target), "sha256": sha256, **done}
-
-
-def _room(clip: Path) -> None:
-    """There must be room for the signed copy and the published one: the clip itself comes before its signature."""
-    if shutil.disk_usage(clip.parent).free < 2 * clip.stat().st_size + SPARE:
-        raise VideoError("storage", f"the disk is full: a signed copy of the clip has no room in {clip.parent}")
-
-
-def _made(
-    context: Context, row: Row, result: JsonObject, key: str, source: str, parent: str | None, with_prompt: bool
-) -> Made:
-    asked = cast("JsonObject", json.loads(row["request"]))
-    stem = stem_of(row["label"] or row["model"]) or "clip"
-    created = datetime.fromtimestamp(row["created_at"], UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Made(
-        key=key,
-        title=f"{stem}_take{row['take']:02d}{unsigned(result)[0].suffix}",
-        version=program_version(),
-        model=row["model"],
-        provider=row["provider"],
-        task=row["task"],
-        source=cast("Any", source),
-        when=created,
-        seed=result.get("seed"),
-        prompt=str(asked.get("prompt") or ""),
-        with_prompt=with_prompt,
-        watermark=_watermark(context, row["model"]),
-        parent=parent,
-    )
-
-
-def _watermark(context: Context, model: str) -> str:
-    """As the catalogue has it; "" for none, or a model that it does not have any more."""
-    found = context.catalog.find(model)
-    return "" if found is None or found.watermark == "none" else found.watermark

@@ -25,6 +25,7 @@ DELIVERED = "delivered"
 """The label of a service's own file."""
 
 UNKNOWN = "application/octet-stream"
+BUFFER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def _write(builder: Any, signer: certificates.Credential, mime: str, clip: Path,
 
 
 def _opened(path: Path) -> BinaryIO:
-    return path.open("w+b")
+    """The library writes in pieces of 8 KiB."""
+    return path.open("w+b", buffering=BUFFER)
 
 
 def _claims(path: Path, mime: str, context: Any) -> str:

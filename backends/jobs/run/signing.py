@@ -1,0 +1,161 @@
+"""The signed copies of what a job has made: of its clip, and of every further picture or clip that people are given.
+
+What was made or delivered stays in the store byte for byte; a signed copy lies beside it, under a name that holds the
+file's hash, so that a second run after a crash takes the same one. Signing is an extra: whatever goes wrong in it, the
+file is given out as it is, and the job's notes say why it is not signed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from backends.errors import VideoError
+from backends.jobs import preferences
+from backends.jobs.context import Context, program_version
+from backends.jobs.crashpoints import crash_point
+from backends.jobs.files import copies
+from backends.jobs.files.artifacts import disk_errors, fsync_folder
+from backends.jobs.files.names import stem_of
+from backends.jobs.files.signed import further_of, unsigned
+from backends.jobs.run import sources
+from backends.jobs.store.database import Row
+from backends.media.hashing import sha256_now
+from backends.media.magic import sniff
+from backends.media.provenance.manifest import TRAINED, Made, Part, name_of
+from backends.provider.protocol import JsonObject
+
+OFF = "not signed: the person has turned signing off (reelwright config set sign on)"
+SPARE = 16 << 20
+"""Bytes of the disk that are left free."""
+FURTHER_BESIDE = "further files that cannot hold a manifest (C2PA) have it beside them: {names}"
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """All that the files of one job are signed with."""
+
+    context: Context
+    made: Made
+    parts: Sequence[Part]
+    keys: Mapping[str, str]
+
+    def sign(self, path: Path, sha256: str, made: Made, parts: Sequence[Part], beside: Path) -> JsonObject:
+        """The record of the signed copy, which is made, or there already: file, sha256, embedded, source. beside: the
+        manifest's name where the file cannot hold it."""
+        whole = path.with_name(f"signed-{sha256[:16]}{path.suffix}")
+        for there in (whole, beside):
+            if there.exists():
+                embedded = there is whole
+                return {"file": str(there), "sha256": sha256_now(there), "embedded": embedded, "source": made.source}
+        part = copies.part_beside(path)
+        try:
+            with disk_errors("signing the clip"):
+                _room(path)
+                done = self.context.sandbox.sign(path, part, made, parts, self.keys)
+                target = whole if done["embedded"] else beside
+                copies.flush(part)
+                part.chmod(copies.KEPT)
+                found = sha256_now(part)
+                copies.put_in_place(part, target)
+                fsync_folder(target.parent)
+        finally:
+            copies.remove_kept(part)
+        return {"file": str(target), "sha256": found, **done}
+
+
+def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
+    """Make the signed copies, or take those that are there; `result` gets `signed` and `source`. What to tell. joined:
+    the delivered files that the clip was joined from."""
+    clip, sha256 = unsigned(result)
+    key = f"{row['id']} {result['sha256']}"
+    try:
+        wish = preferences.signing(context.store)
+        source = sources.of_job(context.store, row, joined=bool(joined))
+        result["source"] = source
+        if not wish.on:
+            return [OFF]
+        parts, parent = sources.parts_of(context.store, row, joined)
+        made = _made(context, row, result, key, source, parent, wish.prompt)
+        pen = _Pen(context, made, parts, wish.keys(context.settings.signing))
+        signed = pen.sign(clip, sha256, made, parts, clip.with_name(f"signed-{sha256[:16]}.c2pa"))
+    except Exception as error:  # whatever it is: the clip comes before its signature
+        return [f"not signed (C2PA): {_words(error)}"[:400]]
+    result["signed"] = {**signed, "manifest": name_of(key)}
+    result["source"] = signed["source"]
+    told = _sign_further(pen, row, result, joined)
+    crash_point("after-signed")
+    return told
+
+
+def _sign_further(pen: _Pen, row: Row, result: JsonObject, joined: Sequence[Path]) -> list[str]:
+    """The same for every further picture or clip; `result["signed"]` gets `files`. What to tell."""
+    told: list[str] = []
+    records: list[JsonObject] = []
+    for number, path in enumerate(further_of(result), 1):
+        try:
+            if sniff(path).startswith(("video/", "image/")):
+                records.append(_further(pen, row, result, path, number, part_of_it=path in joined))
+        except Exception as error:
+            told.append(f"{path.name}, a further file, is not signed (C2PA): {_words(error)}"[:400])
+    if records:
+        result["signed"]["files"] = records
+    if beside := [Path(one["file"]).name for one in records if not one["embedded"]]:
+        told.append(FURTHER_BESIDE.format(names=", ".join(beside)))
+    return told
+
+
+def _further(pen: _Pen, row: Row, result: JsonObject, path: Path, number: int, *, part_of_it: bool) -> JsonObject:
+    """One further file. part_of_it: the clip was joined from it, so that it is what the service has made alone."""
+    sha256 = str(result["kept"].get(path.name) or sha256_now(path))
+    key = f"{row['id']} {path.name} {sha256}"
+    title = f"{Path(pen.made.title).stem}_{number}{path.suffix}"
+    made, parts = replace(pen.made, key=key, title=title), pen.parts
+    if part_of_it:
+        made, parts = replace(made, source=TRAINED, parent=None), ()
+    signed = pen.sign(path, sha256, made, parts, path.with_suffix(".c2pa"))
+    return {**signed, "of": path.name, "manifest": name_of(key)}
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
+
+
+def _room(clip: Path) -> None:
+    """There must be room for the signed copy and the published one: the clip itself comes before its signature."""
+    if shutil.disk_usage(clip.parent).free < 2 * clip.stat().st_size + SPARE:
+        raise VideoError("storage", f"the disk is full: a signed copy of the clip has no room in {clip.parent}")
+
+
+def _made(
+    context: Context, row: Row, result: JsonObject, key: str, source: str, parent: str | None, with_prompt: bool
+) -> Made:
+    asked = cast("JsonObject", json.loads(row["request"]))
+    stem = stem_of(row["label"] or row["model"]) or "clip"
+    created = datetime.fromtimestamp(row["created_at"], UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Made(
+        key=key,
+        title=f"{stem}_take{row['take']:02d}{unsigned(result)[0].suffix}",
+        version=program_version(),
+        model=row["model"],
+        provider=row["provider"],
+        task=row["task"],
+        source=cast("Any", source),
+        when=created,
+        seed=result.get("seed"),
+        prompt=str(asked.get("prompt") or ""),
+        with_prompt=with_prompt,
+        watermark=_watermark(context, row["model"]),
+        parent=parent,
+    )
+
+
+def _watermark(context: Context, model: str) -> str:
+    """As the catalogue has it; "" for none, or a model that it does not have any more."""
+    found = context.catalog.find(model)
+    return "" if found is None or found.watermark == "none" else found.watermark
