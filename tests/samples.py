@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import io
+import os
 import shutil
 import struct
 import tempfile
@@ -48,6 +49,9 @@ def folder() -> Path:
     path = Path(tempfile.mkdtemp(prefix="samples-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
+
+
+os.register_at_fork(after_in_child=folder.cache_clear)  # two processes must not write one sample
 
 
 @cache
