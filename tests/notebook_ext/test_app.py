@@ -15,7 +15,6 @@ from mcp_server.apps import EXTENSION, MIME
 from tests.notebook_ext.apphost import AppHost
 from tests.notebook_ext.browser import Look
 from tests.notebook_ext.shelf import Shelf
-from tests.notebook_ext.test_access import axe as axe
 from tests.rawclient import RawClient, home_env
 from tests.samples import photo
 
@@ -169,7 +168,7 @@ def test_a_job_is_followed_from_its_ticket_to_its_playing_clip(
 
     button(app, "Another take…").click()
     button(app, "Ask for another take").click()
-    expect(app.get_by_role("status")).to_contain_text("Sent to the chat")
+    expect(app.locator("#status")).to_contain_text("Sent to the chat")
     (message,) = host.asked("ui/message")
     words = f"Make another take of {job}: image_to_video with the same arguments, without seed, take=2, max_cost_usd=0."
     assert message == {"role": "user", "content": [{"type": "text", "text": words}]}
@@ -193,13 +192,17 @@ def test_money_is_only_ever_asked_for_in_the_persons_own_words(host: AppHost) ->
     for wrong in ("", "lots", "-1", "1e9"):
         amount.fill(wrong)
         button(app, "Ask for it").click()
-        expect(app.get_by_role("status")).to_contain_text("Type the most that it may cost")
+        expect(app.locator("#status")).to_contain_text("Type the most that it may cost")
         assert host.asked("ui/message") == []
     amount.fill("0,75")
     words = "Call image_to_video again with the same arguments, model=runway/gen4.5, max_cost_usd=0.75. "
     expect(app.locator(".sent")).to_have_text(f"Goes to the chat: {words}I agree to at most $0.75.")
+    host.deaf = True
     button(app, "Ask for it").click()
-    expect(app.get_by_role("status")).to_contain_text("Sent to the chat")
+    expect(app.locator("#status")).to_have_text("The chat did not take it: write it there yourself.")
+    host.deaf = False
+    button(app, "Ask for it").click()
+    expect(app.locator("#status")).to_contain_text("Sent to the chat")
 
     app = host.open(result(ESTIMATE), tool="estimate_cost")
     assert app.get_by_role("radio").count() == 2, "what is not available here cannot be chosen"
@@ -207,7 +210,7 @@ def test_money_is_only_ever_asked_for_in_the_persons_own_words(host: AppHost) ->
     app.get_by_label("At most, US dollars").fill("0.6")
     app.get_by_label("At most, US dollars").press("Tab")
     host.page.keyboard.press("Enter")
-    expect(app.get_by_role("status")).to_contain_text("Sent to the chat")
+    expect(app.locator("#status")).to_contain_text("Sent to the chat")
     app.get_by_role("radio", name="Choose animatic").check()
     button(app, "Ask for this clip").click()
     expect(app.locator(".sent")).to_contain_text("Make it with animatic, max_cost_usd=0.")
@@ -219,7 +222,7 @@ def test_a_job_is_stopped_after_a_second_word(host: AppHost, shown: Shown) -> No
     app = host.open(result(TICKET))
     expect(app.locator("p").first).to_have_text("a fox in the <b>snow</b>")
     expect(app.locator("strong")).to_have_text("at most $0.60")
-    expect(app.get_by_role("status")).to_have_text("25 % done")
+    expect(app.locator("#spoken")).to_have_text("25 % done")
     button(app, "Stop…").click()
     button(app, "No").click()
     expect(button(app, "Stop…")).to_be_focused()
@@ -251,7 +254,7 @@ def test_the_page_follows_its_host(host: AppHost, shown: Shown) -> None:
     expect(app.locator("strong")).to_have_text("at most $0.60")
     host.page.wait_for_function("asked.some(({ params }) => params?.name === 'get_job')")
     app = host.open(result(TICKET), able={})
-    expect(app.get_by_role("status")).to_contain_text("Cannot follow it now: This host lets no page do that")
+    expect(app.locator("#status")).to_contain_text("Cannot follow it now: This host lets no page do that")
     assert shown.reads == [] and button(app, "Stop…").count() == 0
 
 
@@ -260,15 +263,13 @@ def faces(shown: Shown) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, job in (
         ("running", JOB),
         ("done", DONE),
-        ("failed", JOB | {"state": "failed", "error": LOST}),
-        ("uncertain", JOB | {"state": "uncertain"}),
+        ("failed", JOB | {"state": "failed", "cost_usd": 0.0, "error": LOST}),
     ):
         shown.job = job
         yield name, result(TICKET)
     yield "estimate", result(ESTIMATE)
     yield "jobs", result(BOARD)
     yield "refused", REFUSED
-    yield "words", {"content": [{"type": "text", "text": "only\nwords"}]}
 
 
 @pytest.mark.parametrize("look", [Look(width=1200), Look(width=480, dark=True)], ids=str)
