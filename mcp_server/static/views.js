@@ -60,7 +60,11 @@ const previs = (row) => (row.engine === "previs" || row.model === "animatic"
 
 // What a job has cost, else what it may cost at most.
 function cost({ state, cost_usd, est_cost_usd, cost_basis }) {
-	if (!isOpen(state) && cost_usd != null) return cost_usd || est_cost_usd ? `${usd(cost_usd)} ${cost_basis ? `(${cost_basis})` : "paid"}, estimated ${usd(est_cost_usd)}` : "free";
+	if (!isOpen(state) && cost_usd != null) {
+		if (!cost_usd && est_cost_usd === 0) return "free";
+		const paid = !cost_usd && state !== "succeeded" ? "not charged" : `${usd(cost_usd)} ${cost_basis ? `(${cost_basis})` : "paid"}`;
+		return `${paid}, estimated ${usd(est_cost_usd)}`;
+	}
 	return est_cost_usd === 0 ? "free" : est_cost_usd == null ? "price unknown" : `at most ${usd(est_cost_usd)}`;
 }
 

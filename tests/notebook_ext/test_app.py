@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from mcp_server.apps import EXTENSION, MIME
+from tests.fakes import tiny_clip
 from tests.notebook_ext.apphost import AppHost
 from tests.notebook_ext.browser import Look
 from tests.notebook_ext.shelf import Shelf
@@ -104,10 +106,11 @@ def result(told: dict[str, Any]) -> dict[str, Any]:
 
 
 class Shown:
-    """A server that shows the job which it is given; what was stopped is told."""
+    """A server that shows the job which it is given, and a clip of so many bytes; what was stopped is told."""
 
     def __init__(self) -> None:
         self.job = JOB
+        self.clip: dict[str, Any] = {}
         self.reads: list[str] = []
         self.stopped: list[str] = []
 
@@ -119,9 +122,15 @@ class Shown:
                 return result({"job_id": ID, "state": "cancelled", "notes": ["stopped: nothing is billed"]})
             return result(self.job if params["name"] == "get_job" else BOARD)
         self.reads.append(params["uri"])
-        if params["uri"].count("/") > 3:
-            raise LookupError("no poster")
-        return {"contents": [{"uri": params["uri"], "text": json.dumps(self.job)}]}
+        name = params["uri"].partition(ID)[2]
+        if name == "/poster" or (name and not self.clip):
+            raise LookupError("no such resource")
+        if name.startswith("/clip/"):
+            half = tiny_clip().stat().st_size // 6 * 3
+            data = tiny_clip().read_bytes()
+            part = data[:half] if name == "/clip/0" else data[half:]
+            return {"contents": [{"uri": params["uri"], "blob": base64.b64encode(part).decode()}]}
+        return {"contents": [{"uri": params["uri"], "text": json.dumps(self.clip if name else self.job)}]}
 
 
 @pytest.fixture
@@ -232,6 +241,20 @@ def test_a_job_is_stopped_after_a_second_word(host: AppHost, shown: Shown) -> No
     expect(app.locator(".chip").first).to_have_text("Cancelled")
     assert shown.stopped == [ID]
     expect(button(app, "Another take…")).to_be_focused()
+
+
+def test_a_large_clip_is_fetched_when_asked_for_and_a_larger_one_never(host: AppHost, shown: Shown) -> None:
+    shown.job = DONE
+    shown.clip = {"bytes": 5 << 20, "parts": 2, "mime": "video/mp4"}
+    app = host.open(result(TICKET))
+    button(app, "Play here (5.0 MB)").click()
+    expect(app.locator("video")).to_have_js_property("videoWidth", 320)
+    expect(button(app, "Play here (5.0 MB)")).to_have_count(0)
+    assert [uri.partition(ID)[2] for uri in shown.reads] == ["", "/poster", "/clip", "/clip/0", "/clip/1"]
+    shown.clip = {"bytes": 50 << 20, "parts": 0, "mime": "video/mp4"}
+    app = host.open(result(TICKET))
+    expect(app.locator(".card")).to_contain_text("Too large to play here (50.0 MB): open the file.")
+    assert app.locator("video").count() == 0
 
 
 def test_the_page_follows_its_host(host: AppHost, shown: Shown) -> None:
