@@ -40,7 +40,7 @@ RESOURCE = Resource(
     uri=URI,
     description="Page of a job, a price or the list of jobs, for hosts with MCP Apps.",
     mime_type=MIME,
-    meta=META,
+    _meta=META,
 )
 
 
@@ -66,7 +66,8 @@ def _ui(tool: str) -> dict[str, object]:
 
 def read() -> ReadResourceResult:
     """The page as a resource."""
-    return ReadResourceResult(contents=[TextResourceContents(uri=URI, text=html(), mime_type=MIME, meta=META)])
+    page = TextResourceContents(uri=URI, text=html(), mime_type=MIME, _meta=META)
+    return ReadResourceResult(contents=[page])
 
 
 @cache

@@ -54,8 +54,8 @@ const textOf = ({ content }) => (content ?? []).filter((part) => part.type === "
 
 // What the person wants, as their own words in the chat: there the model, the host and the spending limits deal with it.
 async function say(text) {
-	const { isError } = await ask("ui/message", { role: "user", content: [{ type: "text", text }] }) ?? {};
-	if (isError) throw Error("The chat did not take it");
+	const { isError } = await ask("ui/message", { role: "user", content: [{ type: "text", text }] }).catch(() => ({ isError: true })) ?? {};
+	if (isError) throw Error("The chat did not take it: write it there yourself.");
 }
 
 heard.ping = () => {};

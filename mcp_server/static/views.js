@@ -9,14 +9,17 @@ const AT_ONCE = 2 << 20; // bytes of a clip that is fetched without being asked 
 const LEAST_S = 2; // seconds between two looks at a job
 
 const place = document.getElementById("view");
-const status = document.getElementById("status");
 let given = {}; // the arguments of the call that made this page
 let leave = () => {}; // ends what the view shown now has under way
 
-const tell = (text) => { if (status.textContent !== text) status.textContent = text; };
+const put = (id) => (text) => { const el = document.getElementById(id); if (el.textContent !== text) el.textContent = text; };
+const tell = put("status"), speak = put("spoken"); // for all, and for who cannot see the rest
 const isOpen = (state) => !["succeeded", "failed", "cancelled", "uncertain"].includes(state);
 const starter = () => /^(\w+_(video|clip|keyframes))$/.exec(context.toolInfo?.tool?.name ?? "")?.[0] ?? "the tool that made it";
 const usd = (amount) => (amount == null ? "price unknown" : amount ? "$" + amount.toFixed(4).replace(/0{1,2}$/, "") : "$0");
+
+// A name as it may stand in words that go to the chat.
+const named = (text) => /^[\w./@:+-]{1,80}$/.exec(text ?? "")?.[0];
 
 function h(what, props = {}, ...children) {
 	const [tag, ...names] = what.split(".");
@@ -57,7 +60,11 @@ const previs = (row) => (row.engine === "previs" || row.model === "animatic"
 
 // What a job has cost, else what it may cost at most.
 function cost({ state, cost_usd, est_cost_usd, cost_basis }) {
-	if (!isOpen(state) && cost_usd != null) return cost_usd || est_cost_usd ? `${usd(cost_usd)} ${cost_basis ? `(${cost_basis})` : "paid"}, estimated ${usd(est_cost_usd)}` : "free";
+	if (!isOpen(state) && cost_usd != null) {
+		if (!cost_usd && est_cost_usd === 0) return "free";
+		const paid = !cost_usd && state !== "succeeded" ? "not charged" : `${usd(cost_usd)} ${cost_basis ? `(${cost_basis})` : "paid"}`;
+		return `${paid}, estimated ${usd(est_cost_usd)}`;
+	}
 	return est_cost_usd === 0 ? "free" : est_cost_usd == null ? "price unknown" : `at most ${usd(est_cost_usd)}`;
 }
 
@@ -115,7 +122,7 @@ function showJob(first) {
 		const seedless = given.seed == null ? "" : ", without seed";
 		const free = job.est_cost_usd === 0;
 		form.replaceChildren(agreement("Ask for another take", (amount) =>
-			`Make another take of ${job.job_id}: ${starter()} with the same arguments${seedless}, take=${(job.take ?? 1) + 1}, `
+			`Make another take of ${named(job.job_id)}: ${starter()} with the same arguments${seedless}, take=${(job.take ?? 1) + 1}, `
 			+ `max_cost_usd=${amount}.${free ? "" : ` I agree to at most $${amount}.`}`,
 		{ free, hint: free ? "" : `This one: ${cost(job)}.` }).el);
 		form.querySelector("input, button").focus();
@@ -151,8 +158,7 @@ function showJob(first) {
 		another.hidden = open || job.state === "uncertain";
 		if (actions.contains(had) && had.closest("[hidden]")) [...actions.children].find((one) => !one.hidden)?.focus();
 		const quarter = Math.floor((job.progress ?? 0) * 4) * 25;
-		if (open) tell(job.state === "running" && quarter ? `${quarter} % done` : STATES[job.state]);
-		else if (staged !== job.state) tell(STATES[job.state]);
+		speak(job.state === "running" && quarter ? `${quarter} % done` : STATES[job.state]);
 		fill();
 	}
 
@@ -181,7 +187,7 @@ function showJob(first) {
 			const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !calm, poster, src, ariaLabel: alt });
 			video.onerror = () => { stage.replaceChildren(h("p.dim", {}, "This browser cannot play it: open the file.")); };
 			stage.replaceChildren(video);
-			tell("Done");
+			tell("");
 		};
 		if (about.bytes <= AT_ONCE) return fetched().catch(({ message }) => tell(message));
 		const play = button(`Play here (${megabytes(about.bytes)})`, async () => { await fetched(); play.remove(); });
@@ -233,16 +239,16 @@ function showEstimate({ fits, misfits = 0, why = {}, next }) {
 	};
 	const line = (row) => {
 		const able = row.available !== false;
-		const pick = able ? h("input", { type: "radio", name, ariaLabel: `Choose ${row.model}`, onchange: () => choose(row) }) : null;
+		const pick = able && named(row.model) ? h("input", { type: "radio", name, ariaLabel: `Choose ${row.model}`, onchange: () => choose(row) }) : null;
 		const cells = [
-			["Price", span(row)], ["For", [row.duration_s ? `${row.duration_s} s` : "", row.resolution, row.aspect_ratio].filter(Boolean).join(", ")],
-			["Takes", row.typical_s ? `about ${Math.round(row.typical_s)} s` : ""], ["Price list", row.price_date ?? ""],
+			["Price", span(row)], ["Clip", [row.duration_s ? `${row.duration_s} s` : "", row.resolution, row.aspect_ratio].filter(Boolean).join(", ")],
+			["Time", row.typical_s ? `about ${Math.round(row.typical_s)} s` : ""], ["Price list", row.price_date ?? ""],
 			["Note", [able ? "" : row.why_not ?? "not available here", ...(row.notes ?? [])].filter(Boolean).join("; ")],
 		];
 		return h("tr", {}, h("th", { scope: "row" }, h("label", {}, pick, row.model)),
 			...cells.map(([label, text]) => h(label === "Price" ? "td.price" : "td", { "data-name": label }, text)));
 	};
-	const names = ["Model", "Price", "For", "Takes", "Price list", "Note"];
+	const names = ["Model", "Price", "Clip", "Time", "Price list", "Note"];
 	const table = h("table", {}, h("caption.heard", {}, "Models that can make this, best first"),
 		h("thead", {}, h("tr", {}, ...names.map((label) => h("th", { scope: "col" }, label)))), h("tbody", {}, ...fits.map(line)));
 	const reasons = Object.entries(why).map(([reason, number]) => `${reason} ${number}`).join(", ");
@@ -259,7 +265,7 @@ function showJobs(page, older = []) {
 	const line = (row) => h("li.row", {}, chip(row.state), previs(row),
 		h("span.grow", {}, [row.label, row.model, row.prompt].filter(Boolean).join(" · ")),
 		isOpen(row.state) && row.progress ? h("span.dim", {}, `${Math.round(row.progress * 100)} %`) : null,
-		row.cost_usd == null ? null : h("span", {}, row.cost_usd ? usd(row.cost_usd) : "free"),
+		row.cost_usd == null ? null : h("span", {}, row.cost_usd ? usd(row.cost_usd) : row.state === "succeeded" ? "free" : "not charged"),
 		button("Open", () => {
 			showJob(row);
 			place.prepend(h("div.row", {}, button("All jobs", () => { showJobs(page, older); place.querySelector("button")?.focus(); })));
@@ -278,9 +284,9 @@ function showJobs(page, older = []) {
 // A call that was refused; where only an amount is missing, the person can agree to one.
 function showRefusal(result) {
 	const { kind, nearest, next } = result.structuredContent ?? {};
-	const model = /^[\w./@+-]{1,80}$/.exec(nearest?.model ?? "")?.[0];
+	const model = named(nearest?.model);
 	const needs = kind === "needs_budget" && Number(nearest?.max_cost_usd) > 0;
-	const name = /^\w{1,64}$/.exec(next?.tool ?? "")?.[0] ?? starter();
+	const name = named(next?.tool) ?? starter();
 	show(h("p.trouble", {}, textOf(result) || "It was refused."), needs
 		? agreement("Ask for it", (amount) => `Call ${name} again with the same arguments, ${model ? `model=${model}, ` : ""}`
 			+ `max_cost_usd=${amount}. I agree to at most $${amount}.`,

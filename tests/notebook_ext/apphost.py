@@ -27,6 +27,8 @@ class AppHost:
         self._look = look
         self._serve = serve
         self.refused: list[str] = []
+        self.deaf = False
+        """Whether it takes no messages for the chat."""
         page.expose_function("serve", self._answer)
         page.goto(shelf.folder(STAGE) + "apphost.html")
 
@@ -59,6 +61,6 @@ class AppHost:
             self.refused.append(params["name"])
             return {"error": {"code": -32602, "message": "not a tool of the page"}}
         try:
-            return {"result": {} if method == "ui/message" else self._serve(method, params)}
+            return {"result": {"isError": self.deaf} if method == "ui/message" else self._serve(method, params)}
         except Exception as error:
             return {"error": {"code": -32603, "message": str(error)}}

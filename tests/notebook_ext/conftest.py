@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """Where pictures and logs of this test go, made when the first is written: below $ARTIFACTS, else temporary."""
     name = re.sub(r"[^\w-]+", "_", request.node.name)
     return Path(os.environ.get("ARTIFACTS") or tmp_path_factory.getbasetemp() / "artifacts") / name
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script axe-core, as the package axe-playwright-python carries it."""
+    found = find_spec("axe_playwright_python")
+    assert found is not None and found.origin
+    return (Path(found.origin).parent / "axe.min.js").read_text()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,6 @@ RUN = """async () => {
   const { violations } = await axe.run("#stage > div", { rules: { region: { enabled: false } } });
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary: why }) => `${id}: ${html} ${why}`));
 }"""
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The script, as the package axe-playwright-python carries it."""
-    found = find_spec("axe_playwright_python")
-    assert found is not None and found.origin
-    return (Path(found.origin).parent / "axe.min.js").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,10 +13,10 @@ import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from mcp_server.apps import EXTENSION, MIME
+from tests.fakes import tiny_clip
 from tests.notebook_ext.apphost import AppHost
 from tests.notebook_ext.browser import Look
 from tests.notebook_ext.shelf import Shelf
-from tests.notebook_ext.test_access import axe as axe
 from tests.rawclient import RawClient, home_env
 from tests.samples import photo
 
@@ -105,10 +106,11 @@ def result(told: dict[str, Any]) -> dict[str, Any]:
 
 
 class Shown:
-    """A server that shows the job which it is given; what was stopped is told."""
+    """A server that shows the job which it is given, and a clip of so many bytes; what was stopped is told."""
 
     def __init__(self) -> None:
         self.job = JOB
+        self.clip: dict[str, Any] = {}
         self.reads: list[str] = []
         self.stopped: list[str] = []
 
@@ -120,9 +122,15 @@ class Shown:
                 return result({"job_id": ID, "state": "cancelled", "notes": ["stopped: nothing is billed"]})
             return result(self.job if params["name"] == "get_job" else BOARD)
         self.reads.append(params["uri"])
-        if params["uri"].count("/") > 3:
-            raise LookupError("no poster")
-        return {"contents": [{"uri": params["uri"], "text": json.dumps(self.job)}]}
+        name = params["uri"].partition(ID)[2]
+        if name == "/poster" or (name and not self.clip):
+            raise LookupError("no such resource")
+        if name.startswith("/clip/"):
+            half = tiny_clip().stat().st_size // 6 * 3
+            data = tiny_clip().read_bytes()
+            part = data[:half] if name == "/clip/0" else data[half:]
+            return {"contents": [{"uri": params["uri"], "blob": base64.b64encode(part).decode()}]}
+        return {"contents": [{"uri": params["uri"], "text": json.dumps(self.clip if name else self.job)}]}
 
 
 @pytest.fixture
@@ -169,7 +177,7 @@ def test_a_job_is_followed_from_its_ticket_to_its_playing_clip(
 
     button(app, "Another take…").click()
     button(app, "Ask for another take").click()
-    expect(app.get_by_role("status")).to_contain_text("Sent to the chat")
+    expect(app.locator("#status")).to_contain_text("Sent to the chat")
     (message,) = host.asked("ui/message")
     words = f"Make another take of {job}: image_to_video with the same arguments, without seed, take=2, max_cost_usd=0."
     assert message == {"role": "user", "content": [{"type": "text", "text": words}]}
@@ -193,13 +201,17 @@ def test_money_is_only_ever_asked_for_in_the_persons_own_words(host: AppHost) ->
     for wrong in ("", "lots", "-1", "1e9"):
         amount.fill(wrong)
         button(app, "Ask for it").click()
-        expect(app.get_by_role("status")).to_contain_text("Type the most that it may cost")
+        expect(app.locator("#status")).to_contain_text("Type the most that it may cost")
         assert host.asked("ui/message") == []
     amount.fill("0,75")
     words = "Call image_to_video again with the same arguments, model=runway/gen4.5, max_cost_usd=0.75. "
     expect(app.locator(".sent")).to_have_text(f"Goes to the chat: {words}I agree to at most $0.75.")
+    host.deaf = True
     button(app, "Ask for it").click()
-    expect(app.get_by_role("status")).to_contain_text("Sent to the chat")
+    expect(app.locator("#status")).to_have_text("The chat did not take it: write it there yourself.")
+    host.deaf = False
+    button(app, "Ask for it").click()
+    expect(app.locator("#status")).to_contain_text("Sent to the chat")
 
     app = host.open(result(ESTIMATE), tool="estimate_cost")
     assert app.get_by_role("radio").count() == 2, "what is not available here cannot be chosen"
@@ -207,7 +219,7 @@ def test_money_is_only_ever_asked_for_in_the_persons_own_words(host: AppHost) ->
     app.get_by_label("At most, US dollars").fill("0.6")
     app.get_by_label("At most, US dollars").press("Tab")
     host.page.keyboard.press("Enter")
-    expect(app.get_by_role("status")).to_contain_text("Sent to the chat")
+    expect(app.locator("#status")).to_contain_text("Sent to the chat")
     app.get_by_role("radio", name="Choose animatic").check()
     button(app, "Ask for this clip").click()
     expect(app.locator(".sent")).to_contain_text("Make it with animatic, max_cost_usd=0.")
@@ -219,7 +231,7 @@ def test_a_job_is_stopped_after_a_second_word(host: AppHost, shown: Shown) -> No
     app = host.open(result(TICKET))
     expect(app.locator("p").first).to_have_text("a fox in the <b>snow</b>")
     expect(app.locator("strong")).to_have_text("at most $0.60")
-    expect(app.get_by_role("status")).to_have_text("25 % done")
+    expect(app.locator("#spoken")).to_have_text("25 % done")
     button(app, "Stop…").click()
     button(app, "No").click()
     expect(button(app, "Stop…")).to_be_focused()
@@ -229,6 +241,20 @@ def test_a_job_is_stopped_after_a_second_word(host: AppHost, shown: Shown) -> No
     expect(app.locator(".chip").first).to_have_text("Cancelled")
     assert shown.stopped == [ID]
     expect(button(app, "Another take…")).to_be_focused()
+
+
+def test_a_large_clip_is_fetched_when_asked_for_and_a_larger_one_never(host: AppHost, shown: Shown) -> None:
+    shown.job = DONE
+    shown.clip = {"bytes": 5 << 20, "parts": 2, "mime": "video/mp4"}
+    app = host.open(result(TICKET))
+    button(app, "Play here (5.0 MB)").click()
+    expect(app.locator("video")).to_have_js_property("videoWidth", 320)
+    expect(button(app, "Play here (5.0 MB)")).to_have_count(0)
+    assert [uri.partition(ID)[2] for uri in shown.reads] == ["", "/poster", "/clip", "/clip/0", "/clip/1"]
+    shown.clip = {"bytes": 50 << 20, "parts": 0, "mime": "video/mp4"}
+    app = host.open(result(TICKET))
+    expect(app.locator(".card")).to_contain_text("Too large to play here (50.0 MB): open the file.")
+    assert app.locator("video").count() == 0
 
 
 def test_the_page_follows_its_host(host: AppHost, shown: Shown) -> None:
@@ -251,7 +277,7 @@ def test_the_page_follows_its_host(host: AppHost, shown: Shown) -> None:
     expect(app.locator("strong")).to_have_text("at most $0.60")
     host.page.wait_for_function("asked.some(({ params }) => params?.name === 'get_job')")
     app = host.open(result(TICKET), able={})
-    expect(app.get_by_role("status")).to_contain_text("Cannot follow it now: This host lets no page do that")
+    expect(app.locator("#status")).to_contain_text("Cannot follow it now: This host lets no page do that")
     assert shown.reads == [] and button(app, "Stop…").count() == 0
 
 
@@ -260,15 +286,13 @@ def faces(shown: Shown) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, job in (
         ("running", JOB),
         ("done", DONE),
-        ("failed", JOB | {"state": "failed", "error": LOST}),
-        ("uncertain", JOB | {"state": "uncertain"}),
+        ("failed", JOB | {"state": "failed", "cost_usd": 0.0, "error": LOST}),
     ):
         shown.job = job
         yield name, result(TICKET)
     yield "estimate", result(ESTIMATE)
     yield "jobs", result(BOARD)
     yield "refused", REFUSED
-    yield "words", {"content": [{"type": "text", "text": "only\nwords"}]}
 
 
 @pytest.mark.parametrize("look", [Look(width=1200), Look(width=480, dark=True)], ids=str)
