@@ -11,7 +11,7 @@ BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium
 WORKERS ?= 5
 TESTS   := bin/pytest --dist loadfile --no-loadscope-reorder -q
 
-.PHONY: demo demo-kill test quick fresh lint types layers unit local pages unit-without-torch slow browser bench chaos mutants examples docs clean
+.PHONY: demo demo-kill test quick fresh lint types layers unit local pages unit-without-torch slow browser bench postgres chaos mutants examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -76,6 +76,9 @@ slow: $(LOCAL)            ## what takes long and seldom changes: torch.compile w
 
 bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench
+
+postgres: $(READY)        ## the tests of jobs with their stores on a PostgreSQL server of their own
+	$(BIN)/python -m tests.jobs.on_server
 
 chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
 	$(BIN)/python -m tests.chaos

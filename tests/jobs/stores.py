@@ -1,5 +1,5 @@
-"""The store that a test works with: the file of its data folder, or, where REELWRIGHT_TEST_SERVER names a server, one of its own
-there. `make postgres` runs the tests of this folder so."""
+"""The store that a test works with: the file of its data folder, or, where REELWRIGHT_TEST_SERVER names a server, one
+of its own there. `make postgres` runs the tests of this folder so."""
 
 from __future__ import annotations
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from backends.errors import VideoError
 from backends.jobs.recovery import DONE
 from backends.jobs.store import schema
+from backends.jobs.store.database import Row
 from backends.jobs.store.postgres import dialect, link
 from backends.jobs.store.postgres.link import Address, Connection
 
@@ -68,3 +69,42 @@ def migrate(url: str) -> tuple[int, int]:
             for key, value in (("schema_version", schema.VERSION), ("min_reader", schema.MIN_READER)):
                 cx.execute("UPDATE meta SET value = %s WHERE key = %s", (str(value), key))
         return version, max(version, schema.VERSION)
+
+
+def check_empty(url: str) -> str:
+    """The store in words, which is there and holds no job. VideoError("conflict") where it holds some."""
+    with _opened(url) as (cx, place):
+        link.check(cx, place)
+        if cx.execute("SELECT 1 FROM jobs LIMIT 1").fetchone() is not None:
+            raise VideoError("conflict", f"the store at {place.where} holds jobs already: copy into an empty one")
+        return place.where
+
+
+def fill(url: str, rows: Mapping[str, Sequence[Row]], sums: Sequence[Row]) -> None:
+    """Put the rows of a file into an empty store, in one transaction. sums: of the ledger, as the file kept them.
+
+    VideoError("storage") when the sums that come of them are others: nothing is kept then.
+    """
+    with _opened(url) as (cx, place), cx.transaction():
+        for table, found in rows.items():
+            for row in found:
+                names = SQL(", ").join(map(Identifier, row))
+                marks = SQL(", ").join([SQL("%s")] * len(row))
+                cx.execute(
+                    SQL("INSERT INTO {} ({}) VALUES ({})").format(Identifier(table), names, marks), tuple(row.values())
+                )
+        cx.execute("UPDATE lanes SET driven = 0, handover = 0")
+        for table in ("jobs", "events"):
+            cx.execute(
+                SQL(
+                    "SELECT setval(pg_get_serial_sequence({}, 'seq'), coalesce(max(seq), 0) + 1, false) FROM {}"
+                ).format(Literal(table), Identifier(table))
+            )
+        made = cx.execute("SELECT day, provider, settled, held FROM spent ORDER BY day, provider").fetchall()
+        if [tuple(map(_plain, line)) for line in made] != [tuple(map(_plain, line.values())) for line in sums]:
+            text = f"the sums of the money at {place.where} would not be those of the file"
+            raise VideoError("storage", f"{text}: see reelwright doctor; nothing was copied")
+
+
+def _plain(value: object) -> str:
+    return str(value)
