@@ -20,6 +20,7 @@ from mcp_server.cli import (
     provenance,
     pull,
     show,
+    store,
     worker,
 )
 
@@ -70,5 +71,7 @@ app.command("inspect")(inspect.inspect)
 app.command("provenance")(provenance.provenance)
 app.add_typer(jobs.app, name="jobs")
 app.command("worker")(worker.worker)
+app.add_typer(store.app, name="store")
+app.add_typer(store.cluster, name="cluster")
 app.add_typer(comfyui.app, name="comfyui")
 app.add_typer(config.app, name="config")

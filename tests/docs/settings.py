@@ -22,6 +22,8 @@ PLACEHOLDERS = {"NAME"}
 
 EVERYDAY: Mapping[str, str] = {
     "HOME": "The data folder: the store, kept inputs and clips, keys, logs. Whole path; a local disk for paid work.",
+    "STORE": "A PostgreSQL server that keeps the jobs of several machines, `postgresql://USER@HOST/DATABASE`: see "
+    "[shared-store.md](shared-store.md).",
     "OUTPUT_DIR": "Where finished clips are put for you, as `LABEL_takeNN.mp4`.",
     "INPUT_ROOTS": "More folders that input files may come from, separated as in `PATH`.",
     "CATALOG": "More folders with catalogue files of your own, separated as in `PATH`.",
@@ -36,6 +38,7 @@ EVERYDAY: Mapping[str, str] = {
 }
 EVERYDAY_DEFAULTS: Mapping[str, str] = {
     "HOME": "your user data folder",
+    "STORE": "a file in the data folder",
     "OUTPUT_DIR": "your videos folder",
     "INPUT_ROOTS": "none",
     "CATALOG": "none",

@@ -27,7 +27,7 @@ def multiply(store: Store, job: str, times: int, *, days_ago: float = 0.0) -> No
 
 
 def _copy(tx: Transaction, table: str, key: str, given: dict[str, object], changed: dict[str, str]) -> None:
-    names = [str(row["name"]) for row in tx.rows(f"PRAGMA table_info({table})") if row["name"] != "seq"]
+    names = [name for name in tx.rows(f"SELECT * FROM {table} LIMIT 1")[0] if name != "seq"]
     values = ", ".join(changed.get(name, name) for name in names)
     used = {name: value for name, value in given.items() if f":{name}" in values or name in ("job", "times")}
     tx.run(

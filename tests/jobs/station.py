@@ -30,7 +30,7 @@ from backends.settings import Settings, load_settings
 from backends.studio import Studio
 from backends.terms import Terms
 from tests.fakes import PLUGIN
-from tests.jobs.stores import opened, url_of
+from tests.jobs.stores import made, opened, url_of
 from tests.patience import patient
 
 TINY = Path(__file__).parent / "plugin"
@@ -76,6 +76,9 @@ class Station:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     _studios: list[Studio] = field(default_factory=list[Studio])
     _watched: Store | None = None
+
+    def __post_init__(self) -> None:
+        made(self.home)
 
     @property
     def home(self) -> Path:

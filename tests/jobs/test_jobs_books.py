@@ -95,7 +95,8 @@ def test_the_sums_are_the_sums_after_any_steps(store: Store, steps: list[Step]) 
     store.write(begin)
     for what, job, amount, stumbles in steps:
         if what == "archive":
-            archive.archive(store, 8 * 86400.0)
+            if store.archive is not None:
+                archive.archive(store, 8 * 86400.0)
         elif what == "bring back":
             archive.job_row(store, job, "local")
         elif archive.job_row(store, job, "local") is not None:

@@ -17,7 +17,7 @@ import pytest
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.lanes.locking import open_locks
-from backends.jobs.lanes.locks import LaneLocks
+from backends.jobs.lanes.locks import FileLocks, LaneLocks
 from backends.jobs.lanes.process import ProcessId, boot_id, is_alive, start_time, this_process
 from backends.jobs.store.database import Row, Store, Transaction
 from tests.jobs.station import until
@@ -258,9 +258,10 @@ def test_two_containers_on_one_home_see_each_others_drivers(store: Store, locks:
 
 
 def test_another_homes_driver_of_the_same_device_is_not_ours(
-    store: Store, locks: LaneLocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device's lock is one for all homes: held, it says nothing of a driver of this home that is gone."""
+    locks = FileLocks(tmp_path / "locks")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     store.write(lambda tx: tx.run("UPDATE lanes SET key = 'gpu:1'"))
     lease = lanes.take(store, locks, "gpu:1", version="1.0", detached=True, wait_s=0.0)

@@ -13,7 +13,7 @@ from backends.jobs import records
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.records import ORDER, Hold
-from backends.jobs.store.database import Store
+from backends.jobs.store.database import Store, Transaction
 from backends.jobs.views import FINAL, State
 from tests.jobs.stores import opened
 
@@ -31,8 +31,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def put(store: Store, state: str, kind: str = "remote") -> None:
     names = "id, principal, client, request_key, digest, task, engine, model, provider, kind, lane, state, request"
     values = ("j", "p", "c", "k", "d", "t", "generative", "m", "paid", kind, LANE, state, "{}", "{}", 0.0)
-    sql = f"INSERT OR REPLACE INTO jobs({names}, prepared, created_at) VALUES ({', '.join('?' * 15)})"
-    store.write(lambda tx: tx.run(sql, values))
+    sql = f"INSERT INTO jobs({names}, prepared, created_at) VALUES ({', '.join('?' * 15)})"
+
+    def write(tx: Transaction) -> None:
+        tx.run("DELETE FROM jobs WHERE id = 'j'")
+        tx.run(sql, values)
+
+    store.write(write)
 
 
 def move(store: Store, state: State, hold: Hold | None = None) -> str:

@@ -21,7 +21,7 @@ def path_of(store: Store) -> Path:
     """
     if store.archive is None:
         raise VideoError(
-            "unsupported", f"the store {store.where} keeps all its jobs: only a file's can be archived yet"
+            "unsupported", f"{store.where} keeps all its jobs: only those of a store in a file can be archived"
         )
     return store.archive
 

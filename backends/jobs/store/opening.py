@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from backends.errors import VideoError
+from backends.jobs.store import schema
 from backends.jobs.store.database import Store
-from backends.jobs.store.sqlite import SqliteStore
+from backends.jobs.store.sqlite import SqliteStore, format_of, moved_to
 from backends.settings import Settings
 
 SCHEMES = ("postgresql://", "postgres://")
@@ -20,9 +21,36 @@ def open_store(settings: Settings) -> Store:
     if not settings.store_url:
         return SqliteStore(settings.store)
     check_url(settings.store_url)
+    if settings.store.exists() and not moved_to(settings.store):
+        raise VideoError(
+            "storage",
+            f"the data folder {settings.home} has a store of its own: reelwright store copy --yes moves its jobs to "
+            "the server; or set REELWRIGHT_HOME to another folder",
+        )
     from backends.jobs.store.postgres.store import PostgresStore
 
     return PostgresStore(settings.home, settings.store_url)
+
+
+def make(settings: Settings) -> None:
+    """Make a server's store where there is none yet; a file is made when it is opened."""
+    if settings.store_url:
+        check_url(settings.store_url)
+        from backends.jobs.store.postgres import making
+
+        making.init(settings.store_url)
+
+
+def migrate(settings: Settings) -> tuple[int, int]:
+    """Bring the store up to date: (format before, format now)."""
+    if settings.store_url:
+        check_url(settings.store_url)
+        from backends.jobs.store.postgres import making
+
+        return making.migrate(settings.store_url)
+    before = format_of(settings.store) if settings.store.exists() else schema.VERSION
+    SqliteStore(settings.store).close()
+    return before, max(before, schema.VERSION)
 
 
 def check_url(url: str) -> None:

@@ -266,6 +266,9 @@ def _has_tables(cx: _Connection) -> bool:
 def _check_version(cx: _Connection) -> int:
     """The store's version; looked at in every write too, since a newer program may have taken it over meanwhile."""
     meta = dict(cast("list[tuple[str, str]]", cx.execute("SELECT key, value FROM meta").fetchall()))
+    if MOVED in meta:
+        text = f"its jobs were moved to {meta[MOVED]}: set REELWRIGHT_STORE to that store and restart this program"
+        raise VideoError("storage", text)
     version, min_reader = (_number(meta, name) for name in ("schema_version", "min_reader"))
     if min_reader > schema.VERSION:
         raise VideoError(
@@ -314,3 +317,40 @@ def storage_error(error: Exception, path: Path) -> VideoError:
     else:
         text = f"the store {path} failed ({type(error).__name__}: {error}): see reelwright doctor"
     return VideoError("storage", text, retryable=isinstance(error, apsw.BusyError | apsw.LockedError | apsw.FullError))
+
+
+# a file whose jobs were moved to a server
+
+MOVED = "moved_to"
+"""The key in `meta` that closes a file for good: where its jobs are now."""
+
+
+def mark_moved(tx: Transaction, where: str) -> None:
+    """Nobody opens or writes the file from here on, older programs neither."""
+    tx.run("INSERT INTO meta VALUES (?, ?)", (MOVED, where))
+    tx.run("UPDATE meta SET value = '1000' WHERE key = 'min_reader'")
+
+
+def moved_to(path: Path) -> str:
+    """Where the jobs of a file are now; "" where they are still in it."""
+    try:
+        rows = read_closed(path, f"SELECT value FROM meta WHERE key = '{MOVED}'")
+    except apsw.Error as error:
+        raise storage_error(error, path) from None
+    return str(rows[0]["value"]) if rows else ""
+
+
+def format_of(path: Path) -> int:
+    """The format of a file as it is now."""
+    rows = read_closed(path, "SELECT value FROM meta WHERE key = 'schema_version'")
+    return int(rows[0]["value"]) if rows else schema.VERSION
+
+
+def read_closed(path: Path, sql: str) -> list[Row]:
+    """Rows of a file, also of one that is closed for good."""
+    opened = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        opened.set_busy_timeout(_BUSY_MS)
+        return _rows(cast(_Connection, opened), sql, ())
+    finally:
+        opened.close()

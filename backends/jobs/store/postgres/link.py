@@ -1,0 +1,221 @@
+"""Connections to the store's server: how they are opened, what is refused, and failures in words.
+
+A lane's lock and the wake-up live in a session of the server, so nothing may stand between: a pooler that hands one
+session to many clients would let two workers hold the same lock.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from backends.errors import OwnFault, VideoError
+from backends.jobs.store import schema
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+SCHEMA = "reelwright"
+"""The schema of the store where the URL names no other (?options=-csearch_path%3DNAME)."""
+
+OLDEST = 140000
+"""PostgreSQL 14: the oldest whose settings are used."""
+
+IDLE_S, INTERVAL_S, COUNT = 5, 2, 3
+"""Keepalives of both ends: a machine that is gone is noticed after about 11 s. A server's default is two hours."""
+
+WAIT_MS = 30_000
+"""The longest wait for another's write."""
+
+_SESSION = {
+    "tcp_keepalives_idle": IDLE_S,
+    "tcp_keepalives_interval": INTERVAL_S,
+    "tcp_keepalives_count": COUNT,
+    "tcp_user_timeout": 11_000,
+    "lock_timeout": WAIT_MS,
+    "idle_in_transaction_session_timeout": 60_000,
+    "idle_session_timeout": 0,
+    "search_path": SCHEMA,
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a store is: for connecting, and in words without its password."""
+
+    conninfo: str
+    where: str
+
+
+def address(url: str) -> Address:
+    """Read a URL. VideoError("storage") for one that libpq cannot read.
+
+    A server that is not this machine must show a certificate of its name, unless the URL says otherwise (sslmode).
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise VideoError(
+            "storage", "REELWRIGHT_STORE cannot be read: write postgresql://USER@HOST:PORT/DATABASE?sslmode=verify-full"
+        ) from None
+    own = str(given.get("options") or "")
+    session = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    host = str(given.get("host") or os.environ.get("PGHOST", ""))
+    if not _is_here(host) and "sslmode" not in given:
+        given |= {"sslmode": "verify-full", "sslrootcert": given.get("sslrootcert") or "system"}
+    keepalives = {"keepalives": 1, "keepalives_idle": IDLE_S, "keepalives_interval": INTERVAL_S}
+    fixed: dict[str, Any] = {**keepalives, "keepalives_count": COUNT, "tcp_user_timeout": 11_000}
+    conninfo = make_conninfo("", **{"connect_timeout": 10, **given, **fixed, "options": f"{session} {own}".strip()})
+    port = f":{given['port']}" if given.get("port") else ""
+    return Address(conninfo, f"postgresql://{host or 'localhost'}{port}/{given.get('dbname') or ''}")
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host (or each of several) is this machine: a loopback address or a folder of sockets."""
+    try:
+        return all(
+            one in ("", "localhost") or one.startswith(("/", "@")) or ipaddress.ip_address(one).is_loopback
+            for one in host.split(",")
+        )
+    except ValueError:
+        return False
+
+
+def connect(place: Address, what: str) -> Connection:
+    """One session. what: shown to whoever looks at the server's sessions."""
+    name = f"reelwright {platform.node()[:30]} {os.getpid()} {what}"[:63]
+    try:
+        return psycopg.connect(place.conninfo, autocommit=True, application_name=name)
+    except psycopg.Error as error:
+        raise unreachable(error, place) from None
+
+
+def check(cx: Connection, place: Address) -> None:
+    """VideoError("storage"), one sentence, where the store cannot be trusted or used through this connection."""
+    check_server(cx, place)
+    row = cx.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
+    if row is None or not row[0]:
+        raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init makes it")
+    version, min_reader = versions(cx, place)
+    if min_reader > schema.VERSION:
+        raise newer(place, version)
+    if version < schema.VERSION:
+        text = f"the store at {place.where} is of an older format ({version}, this program writes {schema.VERSION})"
+        raise VideoError("storage", f"{text}: stop every older Reelwright, then run reelwright store migrate")
+    _check_rights(cx, place)
+
+
+def check_server(cx: Connection, place: Address) -> None:
+    """The server alone: no pooler between, not read-only, what is committed stays."""
+    row = cx.execute(
+        "SELECT pg_backend_pid(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, "
+        "current_setting('fsync')::boolean, current_setting('server_version_num')::int"
+    ).fetchone()
+    assert row is not None
+    pid, read_only, fsync, version = row
+    if pid != cx.info.backend_pid:
+        raise VideoError(
+            "storage",
+            f"a connection pooler answers at {place.where}: the store needs sessions of its own, so name the database "
+            "server itself in REELWRIGHT_STORE",
+        )
+    if version < OLDEST:
+        raise VideoError(
+            "storage", f"the server at {place.where} is older than PostgreSQL {OLDEST // 10000}: update it"
+        )
+    if read_only:
+        raise VideoError(
+            "storage", f"the database at {place.where} is read-only (a standby?): name the one to write to"
+        )
+    if not fsync:
+        raise VideoError(
+            "storage", f"the server at {place.where} runs with fsync off and may forget what was paid: switch it on"
+        )
+
+
+def versions(cx: Connection, place: Address) -> tuple[int, int]:
+    """(format, the oldest that may use it)."""
+    try:
+        meta = {str(key): str(value) for key, value in cx.execute("SELECT key, value FROM meta").fetchall()}
+    except psycopg.Error as error:
+        raise storage_error(error, place) from None
+    if not all(meta.get(name, "").isdigit() for name in ("schema_version", "min_reader")):
+        raise VideoError("storage", f"the table meta at {place.where} is no store's: name another schema in the URL")
+    return int(meta["schema_version"]), int(meta["min_reader"])
+
+
+def newer(place: Address, version: int) -> VideoError:
+    return VideoError(
+        "storage",
+        f"the store at {place.where} was written by a newer Reelwright (format {version}, this program knows "
+        f"{schema.VERSION}): update this one (pip install -U reelwright) and restart it; nothing was changed",
+    )
+
+
+_RIGHTS = """
+SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')) ORDER BY relname LIMIT 1
+"""
+
+
+def _check_rights(cx: Connection, place: Address) -> None:
+    row = cx.execute(_RIGHTS).fetchone()
+    if row is not None:
+        text = f"the role {cx.info.user} may not read and write the table {row[0]} at {place.where}"
+        raise VideoError("storage", f"{text}: grant it SELECT, INSERT, UPDATE and DELETE on all tables of the store")
+
+
+# failures in words
+
+HALF = "a text holds half of a character (a lone surrogate, as of an emoji that was cut): write it whole"
+LARGE = "a number is larger than 64 bits can hold: give a smaller one"
+
+
+def unreachable(error: psycopg.Error, place: Address) -> VideoError:
+    """Why no session was opened."""
+    said = _first_line(error)
+    if "unsupported startup parameter" in said:
+        said = f"a connection pooler answers there ({said}): name the database server itself"
+    elif "password" in said or "authentication" in said or "pg_hba" in said:
+        said = f"{said}: check the role, and its password in ~/.pgpass or PGPASSFILE"
+    elif "certificate" in said or "SSL" in said or "sslrootcert" in said:
+        said = f"{said}: set sslrootcert to the authority's file, or sslmode in the URL to what the server offers"
+    else:
+        said = f"{said}: check REELWRIGHT_STORE, and that the server runs"
+    return VideoError("storage", f"the store at {place.where} cannot be reached: {said}", retryable=True)
+
+
+def storage_error(error: psycopg.Error, place: Address) -> VideoError:
+    """A failed statement in words. What was committed is not lost in any of these."""
+    said = _first_line(error)
+    if isinstance(error, errors.NumericValueOutOfRange):
+        return VideoError("invalid_request", LARGE)
+    if isinstance(error, psycopg.DataError) and "NUL" in said:
+        return VideoError("invalid_request", "a text holds a zero byte: leave it out")
+    if isinstance(error, psycopg.IntegrityError | psycopg.DataError):
+        return OwnFault(f"the store does not take a value ({said}): update Reelwright (pip install -U reelwright)")
+    if isinstance(error, errors.InsufficientPrivilege):
+        text = f"the role may not do that at {place.where} ({said}): grant it, or run it as the store's owner"
+    elif isinstance(error, errors.ReadOnlySqlTransaction):
+        text = f"the database at {place.where} is read-only now: name the one that can be written to"
+    elif isinstance(error, errors.UndefinedTable | errors.UndefinedColumn):
+        text = f"the store at {place.where} is not of this program's format ({said}): see reelwright store migrate"
+    elif isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
+        text = f"another client has held the store at {place.where} for {WAIT_MS // 1000} s: repeat"
+    elif isinstance(error, errors.DiskFull | errors.InsufficientResources):
+        text = f"the server at {place.where} has no room left ({said}): free some and repeat; nothing accepted is lost"
+    else:
+        text = f"the store at {place.where} failed ({said}): check the server and repeat"
+    return VideoError("storage", text, retryable=True)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
