@@ -5,14 +5,12 @@ No tool of an agent reaches any of this. Each decision is one durable transactio
 
 from __future__ import annotations
 
-import json
-
 from backends.errors import VideoError
 from backends.jobs import records
-from backends.jobs.lanes.lanes import add_lane
-from backends.jobs.store.database import Store, Transaction, add_event, to_json
+from backends.jobs.lanes.sharing import put_on
+from backends.jobs.store.database import Store, Transaction, add_event
 from backends.jobs.store.schema import OPEN
-from backends.provider.protocol import Access, JsonObject
+from backends.provider.protocol import Access
 
 
 def open_by_lane(store: Store) -> dict[str, int]:
@@ -37,14 +35,7 @@ def rebind(store: Store, job: str, access: Access) -> None:
             raise VideoError("auth", f"no credential for {row['provider']}: set {' or '.join(access.missing)}")
         if row["lane"] == access.lane:
             raise VideoError("conflict", f"job {job} belongs to the account that is set now already")
-        add_lane(tx, access.lane, row["provider"], row["kind"])
-        prepared: JsonObject = json.loads(row["prepared"]) | {"body": {}, "uploads": [], "endpoint": ""}
-        tx.run(
-            "UPDATE jobs SET lane = ?, base_url = ?, refs = '{}', prepared = ?, not_before = 0, phase = '' "
-            "WHERE id = ?",
-            (access.lane, access.base_url, to_json(prepared), job),
-        )
-        tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, job))
+        put_on(tx, row, access, anew=True)
         records.note(tx, job, "moved by the user to the account that is set now")
         add_event(tx, job, "rebind", {"from": row["lane"], "to": access.lane}, wake=True)
 

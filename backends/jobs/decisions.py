@@ -14,6 +14,7 @@ import time
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.lanes.lanes import add_lane
+from backends.jobs.lanes.sharing import named
 from backends.jobs.money import ledger, settle
 from backends.jobs.money.limits import How
 from backends.jobs.store import codec
@@ -75,7 +76,8 @@ def _on(tx: Transaction, row: Row, access: Access | None) -> JsonObject:
         return {}
     add_lane(tx, access.lane, row["provider"], row["kind"])
     tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, row["id"]))
-    return {"lane": access.lane, "base_url": access.base_url}
+    prepared = to_json(named(json.loads(row["prepared"]), access.account))
+    return {"lane": access.lane, "base_url": access.base_url, "prepared": prepared}
 
 
 def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, by: How = "terminal") -> None:
@@ -93,7 +95,7 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
         )
         moved = _on(tx, row, access)
         if moved:  # what was uploaded or worded for the other account is made anew
-            prepared: JsonObject = json.loads(row["prepared"]) | {"body": {}, "uploads": [], "endpoint": ""}
+            prepared: JsonObject = json.loads(moved["prepared"]) | {"body": {}, "uploads": [], "endpoint": ""}
             moved |= {"refs": "{}", "prepared": to_json(prepared)}
         fresh: JsonObject = dict.fromkeys(("handle", "remote_id", "posted_at", "accepted_at"))
         records.decide(

@@ -25,7 +25,7 @@ from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
 from backends.jobs.store.schema import UNENDED
 from backends.jobs.views import FINAL, SETTLED, STATES, Audio, Job, JobError, JobPage, JobRow, Spend, State, first_words
-from backends.provider.protocol import JsonObject, Prepared
+from backends.provider.protocol import ACCOUNT, JsonObject, Prepared
 from backends.request import VideoRequest
 
 ORDER = ("waiting", "queued", "submitting", "running", "downloading", "finishing")
@@ -309,6 +309,7 @@ def to_job(store: Store, row: Row, *, trouble: str = "", timed_out: bool = False
         task=row["task"],
         engine=row["engine"],
         model=row["model"],
+        account=prepared.get("wire", {}).get(ACCOUNT, ""),
         prompt=asked["prompt"][:80],
         progress=1.0 if row["state"] == "succeeded" else round(row["progress"], 3),
         queue_position=queue_position(store, row),

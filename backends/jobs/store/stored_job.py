@@ -26,6 +26,7 @@ class StoredJob:
     queue_position: int | None
     model: str
     provider: str
+    lane: str
     base_url: str
     task: str
     cancel: bool
