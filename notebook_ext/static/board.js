@@ -102,7 +102,7 @@ export function board(host) {
 			if (!lines.has(row.job_id)) lines.set(row.job_id, line(row));
 			const parts = lines.get(row.job_id);
 			parts.chip.replaceChildren(chip(row.state), row.engine === "previs" ? " PREVIS" : "");
-			parts.what.textContent = grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}${row.take > 1 ? `, take ${row.take}` : ""}` : [row.label, row.model, row.prompt].filter(Boolean).join(" · ");
+			parts.what.textContent = grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}${row.take > 1 ? `, take ${row.take}` : ""}` : [row.label, row.account ? `${row.model} (${row.account})` : row.model, row.prompt].filter(Boolean).join(" · ");
 			parts.who.textContent = grid ? "" : row.client;
 			parts.cost.textContent = cost(row);
 			parts.age.textContent = grid ? "" : `${clock(now - row.at)} ago`;
