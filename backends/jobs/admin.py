@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from backends.errors import VideoError
 from backends.jobs import records
-from backends.jobs.decisions import anew
-from backends.jobs.lanes.lanes import add_lane
+from backends.jobs.lanes.sharing import put_on
 from backends.jobs.store.database import Store, Transaction, add_event
 from backends.jobs.store.schema import OPEN
 from backends.jobs.store.stored_job import StoredJob
@@ -38,13 +37,7 @@ def rebind(store: Store, job: str, access: Access) -> None:
             raise VideoError("auth", f"no credential for {found.provider}: set {' or '.join(access.missing)}")
         if found.lane == access.lane:
             raise VideoError("conflict", f"job {job} belongs to the account that is set now already")
-        add_lane(tx, access.lane, found.provider, found.kind)
-        tx.run(
-            "UPDATE jobs SET lane = ?, base_url = ?, refs = '{}', prepared = ?, not_before = 0, phase = '' "
-            "WHERE id = ?",
-            (access.lane, access.base_url, anew(found), job),
-        )
-        tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, job))
+        put_on(tx, row, access, anew=True)
         records.note(tx, job, "moved by the user to the account that is set now")
         add_event(tx, job, "rebind", {"from": found.lane, "to": access.lane}, wake=True)
 

@@ -21,6 +21,8 @@ from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.jobs.store.opening import open_store
 from backends.media.sandbox import Sandbox
+from backends.provider import accounts
+from backends.provider.accounts import Keyed
 from backends.provider.keys import load_keys
 from backends.provider.protocol import POOL, Access
 from backends.provider.registry import registered, registry
@@ -95,12 +97,31 @@ class Context:
 
     def access(self, provider: str) -> Access:
         """Who would be asked for this provider with the credentials of this process."""
-        return registered(provider).access(self.env)
+        access = registered(provider).access(self.env)
+        return next((one.access for one in self.accounts(provider) if one.access.lane == access.lane), access)
+
+    def access_for(self, provider: str, lane: str) -> Access:
+        """Who is asked for a job of that lane; the account of the usual key where the lane's is not set here."""
+        return next((one.access for one in self.accounts(provider) if one.access.lane == lane), self.access(provider))
+
+    def accounts(self, provider: str) -> tuple[Keyed, ...]:
+        """The accounts of a provider that share its work, () where it has one alone."""
+        entries = accounts.accounts(self.settings.home)
+        if not any(entry.provider == provider for entry in entries):
+            return ()
+        return accounts.keyed(self.env, registered(provider), entries)
+
+    def env_of(self, provider: str, lane: str) -> Mapping[str, str]:
+        """The environment in which the back end of a lane is opened: its account's key is the provider's."""
+        return next((one.env for one in self.accounts(provider) if one.access.lane == lane), self.env)
 
     def accesses(self, provider: str, model: str = "") -> tuple[Access, ...]:
-        """Everybody who can be asked for it, where it has several servers; for that model where one is named."""
+        """Everybody who can be asked for it, where it has several servers or accounts; for that model where one is
+        named."""
         entry = registered(provider)
-        return (entry.access(self.env),) if entry.lanes is None else tuple(entry.lanes(self.env, model))
+        if entry.lanes is not None:
+            return tuple(entry.lanes(self.env, model))
+        return tuple(one.access for one in self.accounts(provider)) or (entry.access(self.env),)
 
     def why_not(self, provider: str) -> str | None:
         """Why this provider cannot be used here, None when it can."""

@@ -7,11 +7,13 @@ this. Each decision is one durable transaction whose event wakes the driver.
 
 from __future__ import annotations
 
+import json
 import re
 
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.lanes.lanes import add_lane
+from backends.jobs.lanes.sharing import UNWORDED, named
 from backends.jobs.money import ledger, settle
 from backends.jobs.money.limits import How
 from backends.jobs.store import codec
@@ -74,7 +76,8 @@ def _on(tx: Transaction, job: StoredJob, access: Access | None) -> JsonObject:
         return {}
     add_lane(tx, access.lane, job.provider, job.kind)
     tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, job.id))
-    return {"lane": access.lane, "base_url": access.base_url}
+    prepared = to_json(named(job.prepared_record, access.account))
+    return {"lane": access.lane, "base_url": access.base_url, "prepared": prepared}
 
 
 def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, by: How = "terminal") -> None:
@@ -92,7 +95,7 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
         )
         moved = _on(tx, found, access)
         if moved:  # what was uploaded or worded for the other account is made anew
-            moved |= {"refs": "{}", "prepared": anew(found)}
+            moved |= {"refs": "{}", "prepared": to_json(json.loads(moved["prepared"]) | UNWORDED)}
         fresh: JsonObject = dict.fromkeys(("handle", "remote_id", "posted_at", "accepted_at"))
         records.decide(
             tx, job, "queued", phase="to be requested again", attempts=0, posts=0, not_before=0.0, cancel=0,
@@ -168,12 +171,6 @@ def finish(store: Store, job: str) -> str:
         return "what has arrived is looked at again"
 
     return store.write(write, durable=True)
-
-
-def anew(job: StoredJob) -> str:
-    """Its prepared request for another account: without what was uploaded or worded for the one it had."""
-    fresh: JsonObject = {"body": {}, "uploads": [], "endpoint": ""}
-    return to_json(job.prepared_record | fresh)
 
 
 def _known(tx: Transaction, job: str) -> StoredJob:

@@ -18,7 +18,7 @@ from backends.jobs.store.database import Store
 from backends.jobs.store.schema import UNENDED
 from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import SETTLED, STATES, Audio, Job, JobError, JobPage, JobRow, Spend, first_words
-from backends.provider.protocol import JsonObject
+from backends.provider.protocol import ACCOUNT, JsonObject
 
 
 def _iso(at: float) -> str:
@@ -97,6 +97,7 @@ def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool =
         task=job.task,
         engine=job.engine,
         model=job.model,
+        account=prepared.get("wire", {}).get(ACCOUNT, ""),
         prompt=asked["prompt"][:80],
         progress=1.0 if job.state == "succeeded" else round(job.progress, 3),
         queue_position=queue_position(store, job),

@@ -57,7 +57,8 @@ class Ticket(View):
 
 class Job(View):
     """A job in full. Money in US dollars, sizes in pixels, times in seconds, created_at in ISO 8601 UTC.
-    asked: width, height, duration_s, fps, audio as asked for, where what came differs."""
+    asked: width, height, duration_s, fps, audio as asked for, where what came differs. account: which of the
+    provider's accounts makes it, where several share its work."""
 
     job_id: str
     uri: str
@@ -68,6 +69,7 @@ class Job(View):
     task: str
     engine: Engine
     model: str
+    account: str = ""
     prompt: str = ""
     progress: float = 0.0
     queue_position: int | None = None

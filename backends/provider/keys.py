@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from backends.errors import VideoError
 from backends.folders import unquoted
+from backends.provider import accounts
 from backends.provider.protocol import Registration
 from backends.provider.registry import registry
 from backends.settings import Settings, read_toml
@@ -75,18 +76,21 @@ def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
         if name in env:
             env[name] = unquoted(env[name])
     kept = _kept(settings)
-    variables = _unique((*variables, *filter(is_key, (*env, *kept))))
+    entries = accounts.accounts(settings.home)
+    own = (entry.key_variable for entry in entries)
+    variables = _unique((*variables, *own, *filter(is_key, (*env, *kept))))
     found = {name: "environment" for name in variables if env.get(name)}
     for name in variables:
         if not env.get(name) and (text := kept.get(name)):
             env[name] = text
             found[name] = str(settings.key_file)
-    return env, found
+    return (accounts.with_usual_key(env, entries) if entries else env), found
 
 
 def unread_keys(settings: Settings) -> list[str]:
     """Variables in the key file that no installed back end reads. VideoError as `load_keys`."""
-    return sorted(name for name in _kept(settings) if not is_key(name))
+    own = {entry.key_variable for entry in accounts.accounts(settings.home)}
+    return sorted(name for name in _kept(settings) if not is_key(name) and name not in own)
 
 
 def _kept(settings: Settings) -> dict[str, str]:

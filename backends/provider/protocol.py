@@ -31,6 +31,10 @@ MADE_OF = "made_of"
 """Where a prepared request's `wire` carries the `revision` of its row, where it has one."""
 
 
+ACCOUNT = "account"
+"""Where a prepared request's `wire` carries the name of the account that makes it, where a provider has several."""
+
+
 @dataclass(frozen=True)
 class Asset:
     """One input, resolved: its content's hash, where the bytes lie, and what they are.
@@ -337,6 +341,7 @@ class Access:
     that is not installed) and its remedy, "" when nothing does.
     devices: for a local engine, the GPUs that may work for it ("gpu:UUID"): its process finds the one that it is to use
     in REELWRIGHT_LOCAL_DEVICE, by its UUID. With several of them the lane is `POOL`.
+    account: its name, where a provider has several that share the work.
     """
 
     lane: str
@@ -344,6 +349,7 @@ class Access:
     missing: tuple[str, ...] = ()
     why: str = ""
     devices: tuple[str, ...] = ()
+    account: str = ""
 
     @property
     def available(self) -> bool:

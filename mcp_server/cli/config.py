@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -135,8 +136,9 @@ def _providers(studio: Studio) -> set[str]:
 def set_key(name: Annotated[str, typer.Argument(help="The variable, such as RUNWAYML_API_SECRET.")]) -> None:
     """Save a key in the key file (mode 0600). Type its value unseen, or pipe it to standard input."""
     with opening.failures():
-        path = load_settings().key_file
-        keyfile.check(name)
+        settings = load_settings()
+        path = settings.key_file
+        keyfile.check(name, settings.home)
         keyfile.put(path, name, _typed(name) if sys.stdin.isatty() else sys.stdin.read())
     show.line(f"{name} is kept in {path}")
 
@@ -149,9 +151,10 @@ def _typed(name: str) -> str:
 def unset_key(name: str) -> None:
     """Remove a key from the key file."""
     with opening.failures():
-        path = load_settings().key_file
+        settings = load_settings()
+        path = settings.key_file
         if not (there := keyfile.drop(path, name)):
-            keyfile.check(name)
+            keyfile.check(name, settings.home)
     show.line(f"{name} is no longer in {path}" if there else f"{name} was not in {path}")
 
 
@@ -165,6 +168,25 @@ def list_keys(as_json: Json = False) -> None:
         show.as_json({name: found.get(name) for name in (*key_variables(), *more)})
     else:
         show.table(("variable", "found in"), [[name, found.get(name, "not set")] for name in (*key_variables(), *more)])
+
+
+@app.command("accounts")
+def list_accounts(as_json: Json = False) -> None:
+    """List the accounts that share a provider's work ([[account]] in config.toml), and how many open jobs each has."""
+    from backends.jobs import admin
+    from backends.provider.registry import registry
+
+    with opening.studio(as_json) as studio:
+        context = studio.context
+        jobs = admin.open_by_lane(context.store)
+        found = [one for provider in sorted(registry()) for one in context.accounts(provider)]
+        entries = [asdict(one.account) | {"open_jobs": jobs.get(one.access.lane, 0)} for one in found]
+    if as_json:
+        show.as_json(entries)
+    elif not entries:
+        show.line("Every provider has one account: docs/settings.md says how several share its work.")
+    else:
+        show.table(tuple(entries[0]), [[str(cell) for cell in entry.values()] for entry in entries])
 
 
 @app.command()

@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -209,9 +209,21 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         return
     for name in key_variables():
         yield Finding("key", "ok" if name in found else "note", f"{name}: {found.get(name, 'not set')}")
+    yield from _shared(settings, found)
     for name in unread:
         text = f"{name[:60]} is kept in {settings.key_file}, and no installed back end reads it"
         yield Finding("key", "note", text)
+
+
+def _shared(settings: Settings, found: Mapping[str, str]) -> Iterator[Finding]:
+    """The accounts that share a provider's work, and where each one's key is."""
+    from backends.provider.accounts import accounts
+
+    for one in accounts(settings.home):
+        where = found.get(one.key_variable)
+        share = f"share {one.share:g}" if one.share else "share 0, no new jobs"
+        text = f"{one.provider}, {one.name}: {one.key_variable}: {where or 'not set, so it gets no work'}; {share}"
+        yield Finding("account", "ok" if where else "note", text)
 
 
 def _network() -> Iterator[Finding]:
@@ -362,13 +374,17 @@ def _lanes(context: Context) -> Iterator[Finding]:
 
     from backends.jobs import admin
     from backends.jobs.lanes import lanes
+    from backends.provider.registry import registry
 
     open_jobs = admin.open_by_lane(context.store)
+    known = {one.access.lane for name in registry() for one in context.accounts(name)}
     for lane in context.store.rows("SELECT * FROM lanes ORDER BY key"):
         key = str(lane["key"])
         driven = lanes.is_driven(context.locks, lane)
         who = f"driven by process {lane['pid']}, version {lane['version']}" if driven else "not driven now"
-        yield Finding("lane", "ok", f"{key}: {who}, {open_jobs.get(key, 0)} open jobs")
+        account = context.access_for(str(lane["provider"]), key).account if key in known else ""
+        named = f" (account {account})" if account else ""
+        yield Finding("lane", "ok", f"{key}{named}: {who}, {open_jobs.get(key, 0)} open jobs")
         if lane["breaker"] and lane["breaker_until"] > time.time():
             text = f"{key}: buys nothing: {lane['breaker']}; then: reelwright jobs resume '{key}'"
             yield Finding("lane", "note", text)

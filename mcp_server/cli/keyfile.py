@@ -10,14 +10,16 @@ from pathlib import Path
 
 from backends.errors import VideoError
 from backends.jobs.files.private import private_folder
+from backends.provider.accounts import accounts
 from backends.provider.keys import is_key, key_variables
 
 HEAD = "# Keys that Reelwright reads where the environment has none. Written by: reelwright config keys set NAME\n"
 
 
-def check(name: str) -> None:
-    """VideoError("invalid_request") for a variable that no installed back end reads."""
-    if not is_key(name):
+def check(name: str, home: Path) -> None:
+    """VideoError("invalid_request") for a variable that no installed back end reads, and no account of the data
+    folder's config.toml."""
+    if not is_key(name) and not any(one.key_variable == name for one in accounts(home)):
         variables = ", ".join(key_variables())
         raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {variables}")
 

@@ -32,7 +32,7 @@ def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
         raise VideoError("conflict", f"job {job.job_id} is {job.state}: there is nothing to decide")
     ids = IdLog.of(studio.context.settings.home)
     row = studio.context.store.row("SELECT provider, lane FROM jobs WHERE id = ?", (job.job_id,))
-    access = studio.context.access(row["provider"]) if row is not None else None
+    access = studio.context.access_for(row["provider"], row["lane"]) if row is not None else None
     for note in job.notes:
         show.line(note)
     if known := ids.find(job.job_id):
@@ -76,7 +76,7 @@ def fetch_again(studio: Studio, job_id: str) -> str:
     assert row is not None
     if job.state == "succeeded":
         return f"given out again as {give_again(studio.context, row)}"
-    said = decisions.fetch(studio.context.store, job.job_id, studio.context.access(row["provider"]))
+    said = decisions.fetch(studio.context.store, job.job_id, studio.context.access_for(row["provider"], row["lane"]))
     studio.get(job.job_id)  # sees to it that its lane is driven
     return said
 

@@ -106,7 +106,7 @@ export function board(host) {
 			if (!lines.has(row.job_id)) lines.set(row.job_id, line(row));
 			const parts = lines.get(row.job_id);
 			parts.chip.replaceChildren(chip(row.state), row.engine === "previs" ? " PREVIS" : "");
-			parts.what.textContent = (row.picked ? "✓ " : "") + (grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}${row.take > 1 ? `, take ${row.take}` : ""}` : [row.label, row.model, cut(row.prompt), row.note].filter(Boolean).join(" · "));
+			parts.what.textContent = (row.picked ? "✓ " : "") + (grid ? `${row.model}${row.seed == null ? "" : `, seed ${row.seed}`}${row.take > 1 ? `, take ${row.take}` : ""}` : [row.label, row.account ? `${row.model} (${row.account})` : row.model, cut(row.prompt), row.note].filter(Boolean).join(" · "));
 			drawStar(parts.star, row);
 			parts.star.ariaLabel = `Star ${row.label || row.model}`;
 			parts.who.textContent = grid ? "" : row.client;

@@ -127,6 +127,7 @@ def _row(view: JobView) -> dict[str, Any]:
             "job_id",
             "state",
             "model",
+            "account",
             "label",
             "take",
             "seed",

@@ -45,6 +45,26 @@ def test_a_home_that_cannot_be_written_is_told_with_the_remedy(shell: Make) -> N
     assert [verdict for verdict, _ in told(ended.json["findings"], "store")] == ["FAIL"]
 
 
+def test_accounts_are_told_with_where_their_keys_are(shell: Make) -> None:
+    used = shell(RUNWAYML_API_SECRET="key-0123456789")
+    used.station.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, share in (("SECOND", 2), ("THIRD", 0)):
+        entry = f'provider = "runway"\nname = "{name.lower()}"\nkey_variable = "RUNWAY_{name}"\nshare = {share}\n'
+        with (used.station.home / "config.toml").open("a") as config:
+            config.write(f"[[account]]\n{entry}")
+    used.done("config", "keys", "set", "RUNWAY_SECOND", typed="key-second-0123456789")
+    assert used.done("config", "accounts").lines[-2:] == [
+        "runway\tdefault\tRUNWAYML_API_SECRET\t1.0\t0",
+        "runway\tsecond\tRUNWAY_SECOND\t2.0\t0",
+    ]
+    lines = used.run("doctor", "--quick").lines
+    keys = used.station.home / "keys.toml"
+    assert f"ok\taccount\trunway, second: RUNWAY_SECOND: {keys}; share 2" in lines
+    text = "runway, third: RUNWAY_THIRD: not set, so it gets no work; share 0, no new jobs"
+    assert f"note\taccount\t{text}" in lines
+    assert not any(line.startswith("note\tkey\tRUNWAY_SECOND") for line in lines), "something reads it"
+
+
 def test_a_key_file_that_others_may_read_is_told(shell: Make) -> None:
     used = shell()
     used.done("config", "keys", "set", "FAL_KEY", typed="fal-0123456789")

@@ -13,7 +13,7 @@ import anyio
 
 from backends.catalog.schema.row import Limits
 from backends.errors import VideoError
-from backends.jobs.store.database import Store, Transaction
+from backends.jobs.store.database import Row, Store, Transaction
 
 FAILURES_TO_TRIP = 5
 MAX_PAUSE_S = 600.0
@@ -43,6 +43,11 @@ class Gate:
             self._starts.popleft()
         return 0.0 if len(self._starts) < self.limits.per_minute else 60 - (now - self._starts[0])
 
+    @property
+    def is_open(self) -> bool:
+        """Whether another may enter now."""
+        return self._wait_s() == 0.0
+
     async def enter(self) -> None:
         """Wait for room and take it; `leave` gives it back."""
         while (wait := self._wait_s()) != 0.0:
@@ -61,6 +66,14 @@ class Gate:
         self._changed = anyio.Event()
 
 
+def paused_for(lane: Row, now: float) -> float:
+    """Seconds for which nothing more is bought on a lane, by its row; 0 = go on. now: by the store's clock."""
+    left = float(lane["breaker_until"]) - now if lane["breaker"] else 0.0
+    if MAX_PAUSE_S < left < PRICE_STOP_S / 2:  # no pause is so long: the clock was set back meanwhile
+        left = 0.0
+    return max(0.0, left)
+
+
 class Breaker:
     """Stops new submits of a lane after auth, balance or repeated failures, with a clear reason in the lane's row."""
 
@@ -74,10 +87,7 @@ class Breaker:
         row = self.store.row("SELECT breaker, breaker_until FROM lanes WHERE key = ?", (self.lane,))
         if row is None or not row["breaker"]:
             return 0.0, ""
-        left = float(row["breaker_until"]) - self.store.now()
-        if MAX_PAUSE_S < left < PRICE_STOP_S / 2:  # no pause is so long: the clock was set back meanwhile
-            left = 0.0
-        return max(0.0, left), str(row["breaker"])
+        return paused_for(row, self.store.now()), str(row["breaker"])
 
     def failed(self, tx: Transaction, error: VideoError) -> None:
         """Count a failure that says something of the service (not of the request), and trip when it must."""

@@ -14,6 +14,7 @@ from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.lanes import Lease
+from backends.jobs.lanes.sharing import put_on
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, add_event, to_json
 from backends.jobs.store.journal import IdLog
@@ -83,7 +84,6 @@ async def adopt(context: Context, lane: Row, lease: Lease) -> int:
 
 def _move_lane(tx: Transaction, lease: Lease, job: str, lane: Row, ours: Access) -> None:
     lanes.fence(tx, lease.key, lease.epoch)
-    lanes.add_lane(tx, ours.lane, lane["provider"], lane["kind"])
-    tx.run("UPDATE jobs SET lane = ?, base_url = ? WHERE id = ?", (ours.lane, ours.base_url, job))
-    tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (ours.lane, job))
+    if (row := tx.row("SELECT * FROM jobs WHERE id = ?", (job,))) is not None:
+        put_on(tx, row, ours, anew=False)
     add_event(tx, job, "note", {"adopted_from": lane["key"]}, wake=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from backends.errors import VideoError
-from backends.provider.protocol import MADE_OF, JsonObject, Prepared
+from backends.provider.protocol import ACCOUNT, MADE_OF, JsonObject, Prepared
 from backends.provider.registry import registry
 
 
@@ -34,4 +34,6 @@ def put(prepared: Prepared, now: str) -> Prepared:
 
 def carry(before: Prepared, fresh: Prepared) -> Prepared:
     """A request that was judged once more, with what it was accepted with."""
-    return put(fresh, str(before.wire.get(MADE_OF) or ""))
+    kept = put(fresh, str(before.wire.get(MADE_OF) or ""))
+    account = before.wire.get(ACCOUNT)
+    return replace(kept, wire={**kept.wire, ACCOUNT: account}) if account else kept

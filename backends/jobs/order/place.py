@@ -18,6 +18,7 @@ from backends.facts import MediaFacts
 from backends.jobs import admin, archive, records
 from backends.jobs.context import Context
 from backends.jobs.files.names import stem_of
+from backends.jobs.lanes import sharing
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files, made_of
@@ -31,7 +32,7 @@ from backends.jobs.store.filesystems import check_paid, why_lost
 from backends.jobs.store.stored_job import StoredJob
 from backends.media_name import MediaName
 from backends.plain import one_line, quoted
-from backends.provider.protocol import Access
+from backends.provider.protocol import ACCOUNT, Access
 from backends.provider.registry import registered
 from backends.request import VideoRequest
 
@@ -342,6 +343,9 @@ class Orders:
 
     def _server(self, job: NewJob) -> Access:
         """Who is asked: of several servers one that is not paused, and of those the one with the fewest open jobs."""
+        source_job = sharing.source_of(job.inputs)
+        if (account := sharing.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
+            return account
         servers = self.context.accesses(job.provider, job.prepared.model)
         if len(servers) < 2:
             return servers[0] if servers else self.context.access(job.provider)
@@ -363,6 +367,8 @@ class Orders:
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
         if paid:
             other_folders.record(self.context.settings.home, access.lane, self.context.settings.env)
+        if access.account:
+            job = replace(job, prepared=replace(job.prepared, wire={**job.prepared.wire, ACCOUNT: access.account}))
         return job.on(access.lane, access.base_url)
 
 

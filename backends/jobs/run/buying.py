@@ -78,7 +78,7 @@ class Purchase:
 
     async def _buy(self, now: StoredJob) -> None:
         """Inside the gate: prepare, claim, and send the one POST."""
-        if now.state != "queued" or now.cancel:
+        if now.state != "queued" or now.cancel or now.lane != self._job.lane.hold.lane:
             return
         job = self._job
         try:  # before the first byte of an input leaves this machine

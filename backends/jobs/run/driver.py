@@ -16,7 +16,7 @@ from anyio import to_thread
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
-from backends.jobs.lanes import lanes
+from backends.jobs.lanes import lanes, sharing
 from backends.jobs.lanes.lanes import Fenced, Lease
 from backends.jobs.lanes.state import LaneState
 from backends.jobs.money import settle
@@ -34,6 +34,9 @@ log = logging.getLogger("reelwright.worker")
 LOOK_AT_ALL_S, LOOK_SHARE = 0.9, 50.0
 """All open jobs are looked at so often (seconds) at most, and in 1 / LOOK_SHARE of the time at most."""
 
+SHARE_EVERY_S = 0.5
+"""How often jobs that wait for a slot of their account may go on to another one."""
+
 CHUNK = 500
 _LOOK = "seq, id, state, cancel, needs FROM jobs WHERE"
 
@@ -44,10 +47,11 @@ class _Run(Protocol):
 
 @dataclass
 class _Task:
-    """A job under way in this process."""
+    """A job under way in this process. moved: it has gone on to another account."""
 
     run: _Run
     scope: anyio.CancelScope
+    moved: bool = False
 
 
 class LaneDriver:
@@ -74,6 +78,7 @@ class LaneDriver:
                 self.context.store.write(self._requeue_local)
                 if self.lane["kind"] == "remote":
                     self._remote = self._open_remote()
+                    group.start_soon(self._share_out)
                 group.start_soon(self._beat)
                 self.refresh()
         except* Fenced:
@@ -93,7 +98,8 @@ class LaneDriver:
 
     def _open_remote(self) -> LaneState:
         entry = registered(self.lane["provider"])
-        backend = entry.open(self.context.env, lanes.base_url_of(self.lease.key))
+        env = self.context.env_of(entry.provider, self.lease.key)
+        backend = entry.open(env, lanes.base_url_of(self.lease.key))
         return LaneState.open(self.context, self.lease, cast(RemoteBackend, backend), self.engines, entry.poll_s)
 
     def _requeue_local(self, tx: Transaction) -> None:
@@ -114,6 +120,27 @@ class LaneDriver:
             except VideoError as error:  # a full disk: the requests under way must still be seen to their end
                 print(f"lane {self.lease.key}: {error.message}", flush=True)  # noqa: T201 - the worker's log
             await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
+
+    async def _share_out(self) -> None:
+        """Now and then, let jobs that wait for a slot go on to another account of the provider."""
+        while True:
+            await anyio.sleep(SHARE_EVERY_S)
+            self._let_others_work()
+
+    def _let_others_work(self) -> None:
+        assert self._remote is not None
+        waiting = [job for job, task in self._tasks.items() if isinstance(task.run, RemoteRun) and task.run.waits]
+        if not waiting:
+            return
+        stuck = [model for model, gate in self._remote.gates.items() if not gate.is_open]
+        try:
+            moved = sharing.share_out(self.context, self.hold, self.lane["provider"], waiting, stuck)
+        except VideoError as error:  # the settings, or the disk: the jobs stay where they are
+            log.warning("lane %s: %s", self.lease.key, error.message)
+            return
+        for job in moved:
+            self._tasks[job].moved = True
+            self._tasks[job].scope.cancel()
 
     def refresh(self) -> None:
         """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled.
@@ -214,7 +241,7 @@ class LaneDriver:
         try:
             with task.scope:
                 await task.run.run()
-            if task.scope.cancelled_caught:
+            if task.scope.cancelled_caught and not task.moved:
                 self.context.store.write(lambda tx: self._cancelled(tx, job))
         except (Fenced, anyio.get_cancelled_exc_class()):
             raise

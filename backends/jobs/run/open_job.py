@@ -122,6 +122,10 @@ class Presence:
         self._lane = lane
         self._gate: Gate | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        return self._gate is not None
+
     async def enter(self, model: str) -> None:
         """Wait for a place."""
         gate = self._lane.gate(model)

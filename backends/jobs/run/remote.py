@@ -54,11 +54,16 @@ class RemoteRun:
     def wake(self) -> None:
         self._job.wake()
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has no place at the service yet."""
+        return not self._presence.is_taken
+
     async def run(self) -> None:
-        """Until the job is settled or this process no longer drives the lane."""
+        """Until the job is settled, has gone on to another lane, or this process no longer drives this one."""
         job = self._job
         try:
-            while (step := self._steps.get((now := job.read()).state)) is not None:
+            while (step := self._steps.get((now := job.read()).state)) is not None and now.lane == job.lane.hold.lane:
                 if now.state not in ("queued", "submitting"):
                     self._presence.adopt(now.model)
                 try:
