@@ -60,7 +60,7 @@ def fit(runs: Sequence[Run]) -> Fit | None:
     if len(runs) < LEAST or not fitted:
         return None
     costs = Costs(
-        margin=median(run.reserved_gib / run.allocated_gib for run in fitted),
+        margin=median(run.fragmentation for run in fitted),
         context_gib=median(run.context_gib for run in fitted),
     )
     scales = {

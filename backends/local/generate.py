@@ -14,6 +14,7 @@ import numpy as np
 
 from backends.errors import VideoError
 from backends.local.call import Call
+from backends.local.decoded import NOT_A_NUMBER, Decoded, as_decoded
 from backends.local.loras import Fitted, with_loras
 from backends.local.memory import Plan
 from backends.local.overrides import overridden
@@ -21,16 +22,15 @@ from backends.local.steps import DECODED, LOADED, StepBar
 from backends.local.switches import switched
 from backends.media.encode import ClipWriter
 from backends.media.frames import decode
-from backends.media.pixels import Picture
 from backends.media.sound import Samples
 from backends.provider.protocol import Progress
 
 
 @dataclass
 class Generated:
-    """frames: float, count x height x width x 3, 0..1. audio: float, channels x samples, with its rate, or None."""
+    """frames: still on the device. audio: float, channels x samples, with its rate, or None."""
 
-    frames: Any
+    frames: Decoded
     audio: Any = None
     rate: int = 0
     step_s: list[float] = field(default_factory=list[float])
@@ -55,6 +55,7 @@ def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress
     try:
         with (
             overridden(pipe, call),
+            as_decoded(pipe),
             switched(pipe, plan, steps),
             with_loras(pipe, call.loras, call.lora_files, plan, device) as loras,
             torch.inference_mode(),
@@ -65,7 +66,7 @@ def generate(pipe: Any, call: Call, plan: Plan, seed: int, device: str, progress
     audio = getattr(result, "audio", None)
     rate = int(pipe.vocoder.config.output_sampling_rate) if audio is not None else 0
     sound = None if audio is None else np.asarray(audio[0].float().cpu())
-    return Generated(np.asarray(result.frames[0]), sound, rate, step_s, loras)
+    return Generated(result.frames[0], sound, rate, step_s, loras)
 
 
 @dataclass
@@ -83,13 +84,12 @@ def save(made: Generated, call: Call, dest: Path, progress: Progress) -> Saved:
     notes: list[str] = []
     if got != call.frames:
         notes.append(f"the model made {got} frames instead of {call.frames}")
-    height, width = made.frames.shape[1:3]
+    width, height = made.frames.size
     if (width, height) != call.size:
         notes.append(f"the model made {width}x{height} instead of {call.size[0]}x{call.size[1]}")
-    if not np.isfinite(made.frames).all() or (made.audio is not None and not np.isfinite(made.audio).all()):
-        text = "the model's frames or sound hold no numbers (NaN): another precision or plan may help (memory, weights)"
-        raise VideoError("provider", text)
-    kept = made.frames[call.drop : got - call.drop_last]
+    if made.audio is not None and not np.isfinite(made.audio).all():
+        raise VideoError("provider", NOT_A_NUMBER)
+    last = got - call.drop_last
     sound = call.before if made.audio is None else Samples(made.audio, made.rate)
     path, written = dest / "clip.mp4", 0
     before = decode(call.before) if call.before else iter(())
@@ -97,12 +97,8 @@ def save(made: Generated, call: Call, dest: Path, progress: Progress) -> Saved:
         for picture in before:
             writer.write(picture)
             written += 1
-        for number, frame in enumerate(kept):
-            writer.write(_picture(frame))
+        for number, picture in enumerate(made.frames.pictures(call.drop, last)):
+            writer.write(picture)
             written += 1
-            progress(DECODED + (0.99 - DECODED) * number / len(kept), "writing")
+            progress(DECODED + (0.99 - DECODED) * number / (last - call.drop), "writing")
     return Saved(path, written, notes)
-
-
-def _picture(frame: Any) -> Picture:
-    return np.asarray(np.clip(frame * 255.0 + 0.5, 0, 255), np.uint8)

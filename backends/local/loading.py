@@ -15,6 +15,7 @@ from typing import Any
 from backends.errors import VideoError
 from backends.local.families import Variant
 from backends.local.memory import Plan
+from backends.local.prompts import remember
 from backends.local.weights import Model
 
 RECORDED = (
@@ -66,6 +67,7 @@ def load(kind: Variant, model: Model, plan: Plan, device: str, *, half: bool | N
         str(model.folder), dtype=dtypes, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
     )
     arrange(pipe, plan, device, dtypes["default"])
+    remember(pipe)
     return pipe
 
 

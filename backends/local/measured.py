@@ -13,6 +13,7 @@ from typing import Any, cast
 from backends.errors import VideoError
 from backends.local.families import Variant, variant
 from backends.local.memory import FORMULA, Costs, Peak, Plan, peak
+from backends.local.plan import Machine
 
 NEAR = 0.15
 """What a plan that was judged on a card should be within."""
@@ -46,21 +47,33 @@ class Run:
         return self.expected().gib / self.used_gib
 
     @property
+    def fragmentation(self) -> float:
+        """What the allocator held for what it gave."""
+        return self.reserved_gib / self.allocated_gib
+
+    @property
     def clip(self) -> str:
         return f"{self.size[0]}x{self.size[1]}, {self.size[2]} frames"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A file of results. free_gib, total_gib: of the card before anything was loaded; 0 where it is not told."""
+    """A file of results. free_gib, total_gib: of the card before anything was loaded; ram_gib: available of the host's
+    memory beside it. 0 where it is not told."""
 
     device: str
     made: str
     free_gib: float
     total_gib: float
+    ram_gib: float
     runs: tuple[Run, ...]
     others: tuple[str, ...]
     """What was not measured: "WHAT CASE: why"."""
+
+    @property
+    def machine(self) -> Machine | None:
+        """The card as the planner sees one, with its real free memory; None where the file does not tell it."""
+        return Machine("cuda", self.free_gib, self.ram_gib) if self.free_gib and self.ram_gib else None
 
 
 def read(path: Path) -> Measured:
@@ -91,6 +104,7 @@ def _measured(told: dict[str, Any], path: Path) -> Measured:
         made=str(told["made"])[:20],
         free_gib=float(device.get("free_gib") or 0),
         total_gib=float(device.get("total_gib") or 0),
+        ram_gib=float(device.get("ram_gib") or 0),
         runs=tuple(_run(row["figures"]) for row in rows if row["what"] == "peak" and row["outcome"] == "measured"),
         others=tuple(
             f"{row['what']} {row['case']}: {str(row['why'])[:200]}" for row in rows if row["outcome"] != "measured"

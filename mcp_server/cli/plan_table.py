@@ -51,6 +51,7 @@ def measured_table(path: Path, as_json: bool) -> None:
     """Print what a card took beside what the plan says. VideoError("asset") for a file that holds no such runs."""
     from backends.local.fit import fit
     from backends.local.measured import NEAR, read
+    from backends.local.presets import table
 
     found = read(path)
     fitted = fit(found.runs)
@@ -66,6 +67,9 @@ def measured_table(path: Path, as_json: bool) -> None:
         show.line(text)
     for text in found.others:
         show.line(f"not measured: {text}")
+    if found.machine is not None:
+        show.line("What each model would run under there, with the memory that was free:")
+        show.table(COLUMNS, [row.cells() for row in table({found.device: found.machine})])
 
 
 def _cells(run: Run, fitted: Fit | None) -> list[object]:

@@ -84,7 +84,7 @@ def written(folder: Path, found: list[Run], **over: Any) -> Path:
         for run in found
     ]  # fmt: skip
     rows.append({"what": "sdpa", "case": "flash", "outcome": "left out", "why": "no such kernel", "figures": {}})
-    device = {"torch": "cuda:0", "name": "Invented card", "free_gib": 78.5, "total_gib": 79.6}
+    device = {"torch": "cuda:0", "name": "Invented card", "free_gib": 78.5, "total_gib": 79.6, "ram_gib": 120}
     told = {"format": 1, "made": "2026-11-28 05:00", "tiny": False, "device": device, "rows": rows, **over}
     path = folder / "measured.json"
     path.write_text(json.dumps(told), "utf-8")
@@ -134,6 +134,7 @@ def test_doctor_shows_measured_beside_the_formula(tmp_path: Path) -> None:
     ]
     told = subprocess.run(command, env=home_env(tmp_path), capture_output=True, text=True, check=True).stdout
     assert told.startswith("Measured on Invented card, 2026-11-28 05:00: ") and "78.5 of 79.6 GiB" in told
+    assert "local/ltx-video\t768x512, 121 frames\tInvented card\tresident\t" in told
     assert "judged on 8" in told and "wan2.1-t2v-1.3b: k x 2.50" in told and "not measured: sdpa flash" in told
     done = subprocess.run([*command, "--json"], env=home_env(tmp_path), capture_output=True, text=True, check=True)
     told_json = json.loads(done.stdout)
