@@ -15,11 +15,12 @@ from backends.comfyui import graph as graphs
 from backends.comfyui import words
 from backends.comfyui.backend import ComfyBackend
 from backends.comfyui.binding import SUFFIX, load
-from backends.comfyui.checking import problems
+from backends.comfyui.checking import look, problems
 from backends.comfyui.convert import to_api
 from backends.comfyui.graph import Graph, class_of, inputs, named, title_of
 from backends.comfyui.guesses import Guess, guesses, savers
 from backends.comfyui.nodes import NodeClass, read_all
+from backends.comfyui.seen import CHECK
 from backends.comfyui.servers import Server, data_folder
 from backends.errors import VideoError
 from backends.plain import one_line
@@ -68,8 +69,25 @@ async def draft(
     path.with_name(f"{plain}.json").write_bytes(raw)
     path.write_text(text, "utf-8")
     _judge(path, plain, known, written)
-    written.told += [f"written: {path}", f"next: look at it, then reelwright comfyui check {plain}"]
+    written.told.append(f"written: {path}")
+    written.told += await _looked(env, asked, path, plain)
     return written
+
+
+async def _looked(env: Mapping[str, str], asked: Sequence[Server], path: Path, name: str) -> list[str]:
+    """What every server has of what it needs, kept as `check` keeps it: the model can be used at once where all is
+    there."""
+    told: list[str] = []
+    catalog = load_catalog([path.parent])
+    for server in asked:
+        found = await look(env, server, catalog, [name])
+        if found.usable:
+            told.append(f"comfyui/{name} can be used at {server.url} from now on; after a change: {CHECK} {name}")
+        elif found.version:
+            told.append(f"comfyui/{name} cannot be used at {server.url} yet; when that is mended: {CHECK} {name}")
+        else:
+            told.append(f"{server.url} does not answer: when it does, {CHECK} {name}")
+    return told or [f"next: set COMFYUI_URL, then {CHECK} {name}"]
 
 
 def _read(workflow: Path) -> bytes:

@@ -128,4 +128,4 @@ def tidy(text: str) -> str:
 
 
 def refused(field: str, text: str) -> VideoError:
-    return VideoError("invalid_request", text, problems=[Problem(field, text)])
+    return VideoError("invalid_request", text, problems=[Problem(field, text)], lead="")

@@ -248,6 +248,8 @@ def test_a_drafted_workflow_makes_a_clip_at_the_command_line(
         (tmp_path / "mine.json").write_text(json.dumps(graph))
         told = used.done("comfyui", "bind", tmp_path / "mine.json").lines
         assert any(line.startswith("frames: length of node 1") for line in told)
+        change = "after a change: reelwright comfyui check mine"
+        assert told[-1] == f"comfyui/mine can be used at {server.url} from now on; {change}"
         shown = used.done("comfyui", "check", "mine").lines
         assert shown == [f"ComfyUI 0.33.0 at {server.url}: 1 of 1 workflows", "  comfyui/mine: can be used"]
         made = used.done("make", "--model", "comfyui/mine", "--duration", "1", "anything")
