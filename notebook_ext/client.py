@@ -264,7 +264,8 @@ class NotebookStudio:
         stand beside them; what a measure says of a picture is not what you think of it."""
         from notebook_ext.ranking import ranking
 
-        return ranking(self, getattr(jobs, "jobs", jobs), [by] if isinstance(by, str) else list(by))
+        found = jobs if isinstance(jobs, Sequence) else jobs.jobs
+        return ranking(self, found, [by] if isinstance(by, str) else list(by))
 
     def table(self, jobs: Sequence[str | Job] | None = None) -> JobTable:
         """Seconds, cost, memory, steps, revision and facts of jobs (the newest 50 when left out)."""
