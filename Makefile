@@ -11,7 +11,7 @@ BROWSER := apt-get update && apt-get install -y --no-install-recommends chromium
 WORKERS ?= 5
 TESTS   := bin/pytest --dist loadfile --no-loadscope-reorder -q
 
-.PHONY: demo demo-kill test quick fresh lint types layers unit local pages unit-without-torch slow browser bench chaos mutants examples docs clean
+.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench chaos mutants examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -73,6 +73,10 @@ fresh: $(READY)           ## the wheel without constraints.txt, on the oldest an
 
 slow: $(LOCAL)            ## what takes long and seldom changes: torch.compile with a C compiler, the demonstration's stills drawn anew
 	$(BIN)/pytest -q -m slow
+
+hosts: $(READY) browser    ## the notebook's views in marimo, Voila and papermill, whose packages go into .hosts
+	$(BIN)/pip install --quiet --no-compile --target .hosts -c constraints.txt "marimo>=0.25,<0.26" "voila>=0.5.8,<0.6" "papermill>=2.7,<3"
+	$(BIN)/python -m tests.hosts
 
 bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench
