@@ -17,7 +17,7 @@ COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib backends m
 unexport PYTHONDONTWRITEBYTECODE
 NEEDED  := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"], sep="\n")
 
-.PHONY: demo demo-kill test quick fresh lint types layers unit local pages unit-without-torch slow browser bench gpu postgres chaos mutants examples docs clean
+.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench gpu postgres chaos mutants examples docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -87,6 +87,10 @@ fresh: $(READY)           ## the wheel without constraints.txt, on the oldest an
 
 slow: $(LOCAL)            ## what takes long and seldom changes: torch.compile with a C compiler, the demonstration's stills drawn anew
 	$(BIN)/pytest -q -m slow
+
+hosts: $(READY) browser    ## the notebook's views in marimo, Voila and papermill, whose packages go into .hosts
+	$(BIN)/pip install --quiet --no-compile --target .hosts -c constraints.txt "marimo>=0.25,<0.26" "voila>=0.5.8,<0.6" "papermill>=2.7,<3"
+	$(BIN)/python -m tests.hosts
 
 bench: $(LOCAL)           ## ratios measured in one run; the table is tests/bench/README.md
 	$(BIN)/python -m tests.bench

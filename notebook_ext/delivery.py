@@ -117,8 +117,9 @@ def server_paths(file: Path) -> list[str]:
 
 
 def relative_path(file: Path) -> str | None:
-    """The file as an address in the notebook's document; None when it is not below the notebook's folder."""
-    found = server_paths(file)
+    """The file as an address in the notebook's document; None when it is not below the notebook's folder, or where the
+    document finds no file."""
+    found = server_paths(file) if kernel.files_beside() else []
     return found[0] if found else None
 
 

@@ -30,13 +30,28 @@ RULES = (
 )
 
 
+IN_WEBVIEW = (
+    "<style>:root:not(:has(.jp-OutputArea-child)):has(.rw[data-job~='{job}']) .rw-figure[data-job='{job}']"
+    "{{display:none}}</style>"
+)
+"""The same where outputs lie in a document of the host's own making, as in VS Code: beside the live card of that job
+its figure is not seen."""
+AS_PICTURE = (
+    "this.closest('.jp-OutputArea-child')||"
+    "this.replaceWith(Object.assign(new Image(),{src:this.poster,alt:this.ariaLabel}))"
+)
+"""Of a clip that such a document cannot reach by its address: its poster."""
+
+
 def job_figure(view: Job, prompt: str, poster: Path | None, source: str | None, embedded: bytes | None = None) -> str:
     """HTML of a job as it is now. source: the clip's address relative to the notebook; embedded: a proxy's bytes,
     where there is no such address."""
     picture = data_uri(poster) if poster and poster.exists() else ""
     words = caption(view) + (f". {one_line(prompt, PROMPT_MOST)}" if prompt else "")
+    rules = RULES + IN_WEBVIEW.format(job=view.job_id)
+    named = f'class="rw-figure" data-job="{view.job_id}"'
     if view.state != "succeeded":
-        return f'{RULES}<div class="rw-figure">{escape(words)}</div>'
+        return f"{rules}<div {named}>{escape(words)}</div>"
     if source is None and embedded is not None:
         source = "data:video/mp4;base64," + base64.b64encode(embedded).decode()
     shown = escape(prompt or view.task)
@@ -44,11 +59,11 @@ def job_figure(view: Job, prompt: str, poster: Path | None, source: str | None, 
         still = f' poster="{picture}"' if picture else ""
         inside = (
             f'<video controls loop muted playsinline preload="metadata"{still} width="{view.width or ""}" '
-            f'aria-label="{shown}" src="{escape(source)}"></video>'
+            f'aria-label="{shown}" src="{escape(source)}" onerror="{AS_PICTURE}"></video>'
         )
     else:
         inside = f'<img alt="{shown}" src="{picture}">' if picture else ""
-    return f'{RULES}<figure class="rw-figure">{inside}<figcaption>{escape(words)}</figcaption></figure>'
+    return f"{rules}<figure {named}>{inside}<figcaption>{escape(words)}</figcaption></figure>"
 
 
 def caption(view: Job) -> str:

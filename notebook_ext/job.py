@@ -152,7 +152,7 @@ class Job:
         """
         self._show_here()
         ended = self._follow()
-        if not ended.done() and kernel.shell() is not None and not _hinted.is_set():
+        if not ended.done() and kernel.draws() and not _hinted.is_set():
             _hinted.set()
             print("hint: result() blocks the kernel, and a card's buttons with it; `await job` does not")  # noqa: T201
         try:
@@ -223,7 +223,7 @@ class Job:
 
     def _show_here(self) -> None:
         """Show the card, unless this very run of a cell has shown it."""
-        if kernel.shell() is not None and self._shown_in != kernel.run_id():
+        if kernel.draws() and self._shown_in != kernel.run_id():
             self._ipython_display_()
 
     def _ipython_display_(self) -> None:
@@ -233,6 +233,12 @@ class Job:
             return
         self._shown_in = here
         show_card(self)
+
+    def _display_(self) -> Any:
+        """As marimo asks for it."""
+        from notebook_ext.views.card import Card
+
+        return Card(self)
 
     def __repr__(self) -> str:
         view = self.view

@@ -30,9 +30,9 @@ def estimate(
 def board(client: NotebookStudio | None = None, *, limit: int = ROWS) -> Board | str:
     """All jobs of the store: who started each, its state and cost, filters, and the spend against your limits.
 
-    Outside of a kernel the rows as text.
+    Where no page draws it, the rows as text.
     """
     client = client or the_studio()
-    if kernel.shell() is None:
+    if not kernel.draws():
         return repr(client.table())
     return Board(client, limit=limit)

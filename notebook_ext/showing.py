@@ -47,7 +47,7 @@ def show(
         _show_file(clip, label or client.inner.detail(what.job_id).prompt or what.job_id, client, embed)
         return
     if isinstance(what, Job):
-        what._ipython_display_() if kernel.shell() is not None else print(repr(what))  # noqa: T201
+        what._ipython_display_() if kernel.draws() else print(repr(what))  # noqa: T201
         return
     if isinstance(what, str) and what.startswith("video://"):
         entry = client.inner.context.inputs.clips.entry(MediaName.parse(what), client.inner.principal)
@@ -93,12 +93,10 @@ def _encode(frames: Any, fps: float, client: NotebookStudio) -> Path:
 
 
 def _show_file(file: Path, label: str, client: NotebookStudio, embed: bool = False) -> None:
-    if kernel.shell() is None:
+    if not kernel.draws():
         print(file)  # noqa: T201
         return
-    from IPython.display import HTML, display
-
-    display(HTML(_html(file, label or file.name, client, embed)))
+    kernel.show(_html(file, label or file.name, client, embed))
 
 
 def _html(file: Path, label: str, client: NotebookStudio, embed: bool = False) -> str:

@@ -47,7 +47,7 @@ class Sweep:
         return self._waiting().__await__()
 
     async def _waiting(self) -> Sweep:
-        if kernel.shell() is not None:
+        if kernel.draws():
             self._ipython_display_()
         for job in self.jobs:
             await job.ended()
@@ -69,6 +69,12 @@ class Sweep:
         if self._shown_in != (here := kernel.run_id()) or not here:  # `await sweep` as a cell's last line
             self._shown_in = here
             self._still = show_sweep(self)
+
+    def _display_(self) -> Any:
+        """As marimo asks for it."""
+        from notebook_ext.views.board import Board
+
+        return Board(self.client, sweep=self)
 
     def __repr__(self) -> str:
         lines = [self.cost, *map(repr, self.jobs), *(one_line(f"not started: {why}") for why in self.skipped)]

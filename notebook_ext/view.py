@@ -26,8 +26,9 @@ from notebook_ext import kernel
 from notebook_ext.portal import PUBLISHING, portal
 
 STATIC = Path(__file__).parent / "static"
-MAX_BUFFER = 8 << 20
-"""Bytes that a page may send at once; the server's websocket loses larger messages without a word."""
+MAX_BUFFER = 6 << 20
+"""Bytes that a page may send at once: Jupyter's websocket and Colab's proxy, which sends them as base64, lose messages
+of 10 MB and more without a word."""
 
 log = logging.getLogger("reelwright")
 

@@ -1,7 +1,7 @@
 // The motion brush. Shapes are strokes in widths of the still, so that a mask can be drawn at any size.
-import { blobUrl, button, copyCode, h, keptNote, statusLine, undoing } from "./core.js";
+import { blobUrl, button, copyCode, h, insist, keptNote, statusLine, undoing } from "./core.js";
 
-const MOST_SENT = 8 << 20; // bytes: larger messages get lost without a word
+const MOST_SENT = 6 << 20; // bytes
 const BRUSH_STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const brushFit = (value, high) => Math.max(0, Math.min(high, value));
 
@@ -58,7 +58,7 @@ export function brush(host) {
 	const numbers = [sizes, force, zooms].map(() => h("span"));
 	const file = h("input", { type: "file", accept: "image/*", onchange: () => busy(loadMask) });
 	const loadMask = async () => {
-		if (file.files[0].size > MOST_SENT) throw new Error("a mask file is at most 8 MB");
+		if (file.files[0].size > MOST_SENT) throw new Error("a mask file is at most 6 MB");
 		const { body, buffers } = await host.act("mask", {}, [await file.files[0].arrayBuffer()]);
 		file.value = "";
 		add({ mask: await createImageBitmap(new Blob(buffers)), points: [body.middle] });
@@ -85,6 +85,7 @@ export function brush(host) {
 	}
 	const corners = ([x, y], [right, low]) => [[x, y], [right, y], [right, low], [x, low]];
 	function begin() {
+		if (!url) return;
 		if (tool === "Outline") outline.push(at);
 		else if (tool === "Magic") busy(async () => add({ points: (await host.act("outline", { at })).body.outline }));
 		else press = { from: at, box: tool === "Box", points: /P|E/.test(tool) && [at], size, erase: tool === "Erase" };
@@ -148,7 +149,7 @@ export function brush(host) {
 		},
 	});
 	const pane = h("div.brush-pane", {}, view);
-	function scale(to) { // the middle of what is seen, or where the keys are, stays in the middle
+	function scale(to) {
 		at ??= [(pane.scrollLeft + pane.clientWidth / 2) / view.clientWidth, (pane.scrollTop + pane.clientHeight / 2) / view.clientWidth];
 		zoom = Math.max(1, brushFit(to, 8));
 		Object.assign(view.style, { width: `${zoom * 100}%`, maxWidth: `calc(${zoom} * min(${width}px, ${65 / tall}vh))` });
@@ -227,9 +228,10 @@ export function brush(host) {
 		}
 	}
 	async function load() {
-		const { body, buffers } = await host.act("open"), found = [];
+		host.el.ariaBusy = true;
+		const { body, buffers } = await host.act("open").finally(() => host.el.ariaBusy = false), found = [];
 		url ??= blobUrl([buffers[0]]);
-		view.style.background = `gray url(${url}) 0 / 100% 100%`; // as transparent parts are rendered
+		view.style.background = `gray url(${url}) 0 / 100% 100%`;
 		for (const { points, mask, ...one } of body.regions)
 			found.push({ ...one, aimed: true, ops: [{ points, mask: mask && await createImageBitmap(new Blob([buffers[mask]])) }] });
 		regions = [];
@@ -239,8 +241,9 @@ export function brush(host) {
 	}
 	scale(1);
 	at = null;
-	steps = [[sent = regions = [blank()], 0]];
-	const look = () => host.get("data").by === by || busy(load);
+	steps = [[sent = [blank()], 0]];
+	choose(sent, 0);
+	const look = () => host.get("data").by === by || insist(all, load, say);
 	all(host.on("data", look));
 	all(() => host.free(url));
 	look();

@@ -1,5 +1,5 @@
 // Camera: a slider a move, a live look at the path over the still, and the free engine's own clip of it.
-import { blobUrl, button, copyText, h, keptNote, statusLine, still, undoing, unload } from "./core.js";
+import { blobUrl, button, copyText, h, insist, keptNote, statusLine, still, undoing, unload } from "./core.js";
 
 export function camera(host) {
 	const all = undoing(), { el: status, say } = statusLine(), fail = ({ message }) => say(message);
@@ -106,7 +106,7 @@ export function camera(host) {
 		h("div.camera-stage", { style: `aspect-ratio: ${ratio}; max-width: ${400 * ratio}px` }, img, h("span", {}, "approximation"), video),
 		h("div.rw-row", {}, play, scrub, render), ...lines, h("div.rw-row", {}, code, copy, reset), status);
 	all(() => { cancelAnimationFrame(playing); live(); host.free(picture); });
-	host.act("picture").then(({ buffers }) => { img.src = picture = blobUrl(buffers); }).catch(fail);
+	insist(all, () => host.act("picture").then(({ buffers }) => { img.src = picture = blobUrl(buffers); }), say);
 	words();
 	draw();
 	return all.undo;

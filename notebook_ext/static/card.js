@@ -103,6 +103,7 @@ export function card(host) {
 		if (!now) return;
 		since = performance.now();
 		tabs.hidden = jobs.length < 2;
+		host.el.dataset.job = jobs.map((one) => one.job_id).join(" ");
 		if (tabs.childElementCount !== jobs.length) tabs.replaceChildren(...jobs.map((one) =>
 			button(`${one.task === "extend" ? "extended, " : ""}take ${one.take}`, () => look(one.job_id))));
 		jobs.forEach((one, n) => { tabs.children[n].ariaPressed = String(one.job_id === now.job_id); });

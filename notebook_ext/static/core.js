@@ -81,7 +81,13 @@ export function keptNote(host, all) {
 // The view's state as the argument of a call.
 export const copyCode = (host, tell) => button("Copy code", async () => copyText((await host.act("code")).body.code, tell), tell);
 
-// A star that is there or not.
+// Asks until it is answered: a kernel that is busy with a cell answers late.
+export const insist = (all, work, say) => work().catch(({ message }) => {
+	const id = setTimeout(insist, 3000, all, work, say);
+	all(() => clearTimeout(id));
+	say(message);
+});
+
 export const starButton = (work, tell) => button("☆", ({ target }) => work(target.ariaPressed !== "true"), tell, { ariaLabel: "Star" });
 export const drawStar = (el, { star }) => { el.textContent = star ? "★" : "☆"; el.ariaPressed = String(!!star); };
 

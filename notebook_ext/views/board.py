@@ -146,8 +146,11 @@ def _row(view: JobView) -> dict[str, Any]:
 
 def show_sweep(sweep: Sweep) -> Callable[[], None] | None:
     """Display a sweep's grid of results, and its table as what stays in a saved notebook; how to write that anew."""
-    if kernel.shell() is None:
+    if not kernel.draws():
         print(repr(sweep))  # noqa: T201
+        return None
+    if kernel.shell() is None:
+        kernel.show(Board(sweep.client, sweep=sweep))
         return None
     from IPython.display import HTML, display
 

@@ -227,8 +227,11 @@ the running cell itself says."""
 
 def show_card(job: Job) -> None:
     """Display the card and its static sibling; text where no page can draw."""
-    if kernel.shell() is None:
+    if not kernel.draws():
         print(repr(job))  # noqa: T201
+        return
+    if kernel.shell() is None:
+        kernel.show(Card(job))
         return
     from IPython.display import display
 

@@ -117,7 +117,7 @@ def test_a_smaller_mask_of_the_same_shape_is_taken_and_told(painted: Brush) -> N
         (region(mask=0), [png(300, 300)], "the mask is 300x300 pixels, the image 600x400"),
         (region(mask=0), [b"GIF89a"], "the mask is no whole PNG"),
         (region(mask=0), [png()[:-40]], "the mask is no whole PNG"),
-        (region(mask=0), [bytes(9 << 20)], "more than 8 MiB at once"),
+        (region(mask=0), [bytes(9 << 20)], "more than 6 MiB at once"),
         (region(polygon=SQUARE[:2]), [], "regions[0].polygon"),
         (region(polygon=[[0, 0, 0]] * 3), [], "regions[0].polygon[0]"),
         (region(polygon=SQUARE, direction=[0, 0]), [], "direction [0, 0] points nowhere"),

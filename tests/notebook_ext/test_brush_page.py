@@ -401,7 +401,7 @@ def test_a_mask_too_large_to_send_is_scaled_and_that_is_said(
     cv2.imwrite(str(path), noise)
     easel = set_up(np.zeros((1500, 1500, 3), np.uint8), motion=[{"mask": str(path), "direction": "up"}])
     assert easel.motion[0].mask == str(path)
-    easel.press("New", "New", "New")  # four share the 8 MB of one message
+    easel.press("New", "New", "New")  # four share the 6 MB of one message
     easel.el.get_by_label("Region").select_option(index=0)
     easel.click((300, 200))
     assert "(the mask is sent at 50% of the image's size)" in easel.status()
