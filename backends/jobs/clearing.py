@@ -3,7 +3,7 @@
 What a job was, cost and gave out stays in its row; its files in the store go: the clip, its signed copy, its poster and
 the inputs that no other job needs. The published copy is the person's and is never touched. Never removed: anything of
 a job that is open, uncertain or may have been charged without a clip; a clip that another one, which stays, was made
-from; and (unless that is asked for) a clip whose published copy is gone or changed, since it is the only one.
+from; and (unless that is requested) a clip whose published copy is gone or changed, since it is the only one.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Context:
         return registered(provider).access(self.env)
 
     def accesses(self, provider: str, model: str = "") -> tuple[Access, ...]:
-        """Everybody who can be asked for it, where it has several servers; for that model where one is named."""
+        """Every server that can be asked for it, where it has several servers; for that model where one is named."""
         entry = registered(provider)
         return (entry.access(self.env),) if entry.lanes is None else tuple(entry.lanes(self.env, model))
 
