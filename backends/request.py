@@ -259,7 +259,7 @@ class VideoRequest(Part):
         """sha256 of the request as asked, with each media name, and each LoRA file's ("loras[0]"), replaced by its
         content's hash where `inputs` has it.
 
-        max_cost_usd is left out: it is a limit on the asking, not a part of what is asked for.
+        max_cost_usd is left out: it is a limit on the asking, not a part of what is requested.
         """
         body = self.model_dump(mode="json", exclude={"max_cost_usd"} | self._unused_later())
         body["fit"] = body["fit"] or "crop"  # as a fit left out was written before that was possible

@@ -257,10 +257,10 @@ class Studio:
     # watching
 
     def _stored(self, job_id: str) -> StoredJob:
-        row = archive.job_row(self.context.store, job_id.removeprefix("video://jobs/"), self.principal)
-        if row is None:
+        job = archive.stored_job(self.context.store, job_id.removeprefix("video://jobs/"), self.principal)
+        if job is None:
             raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
-        return StoredJob.of(row)
+        return job
 
     def get(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -97,7 +97,7 @@ class Person:
         try:
             form = question.form
             return meant(await self.session.elicit_form(form.message, form.requested_schema, self.request_id))
-        except (MCPError, ValidationError):  # no way back to the client, or no answer of the form that was asked for
+        except (MCPError, ValidationError):  # no way back to the client, or no answer of the form that was requested
             return "unasked"
 
     def _brought_along(self, question: Question) -> Answered | InputRequiredResult:

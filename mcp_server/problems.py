@@ -32,7 +32,7 @@ def every_problem(check: StrictArguments, given: Arguments) -> list[Problem]:
 
 
 def added_to(problems: Sequence[Problem], given: Arguments, seconds_of: Callable[[str], float | None]) -> list[Problem]:
-    """The problems of an extension that was asked for by its length in all, with the add_s that it means.
+    """The problems of an extension that was requested by its length in all, with the add_s that it means.
 
     seconds_of: how long a clip is, None when that is not known; VideoError when it may not be used.
     """

@@ -41,7 +41,7 @@ RECIPES = (
     Recipe(
         "animate_photo",
         "Animate a photo",
-        "A clip from one photo, with the price told before it is made.",
+        "A clip from one photo, with its price before it is made.",
         {
             "photo": "path or https address of the photo",
             "motion": "what moves, and how the camera moves",

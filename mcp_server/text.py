@@ -84,14 +84,14 @@ def job_text(job: Job) -> str:
     lead = f"{PREVIS} " if job.engine == "previs" else ""
     head = f"{lead}{job.job_id}: {job.state}"
     if job.timed_out:
-        head += " (timed out waiting; the job goes on)"
+        head += " (timed out waiting; the job continues)"
     lines = [
         head,
         _line("progress", _progress(job)),
         f"{job.task} by {job.model} ({job.engine}){f', label {said(job.label)}' if job.label else ''}, take {job.take}",
         _line("prompt", said(job.prompt)),
         _line("clip", _clip_facts(job)),
-        _line("asked for", _asked(job)),
+        _line("requested", _asked(job)),
         _line("file", job.file),
         _line("more files", ", ".join(path for path in job.files if path != job.file)),
         _line("poster", job.poster),
@@ -220,7 +220,7 @@ def _clip_facts(job: Job) -> str:
 
 
 def _asked(job: Job) -> str:
-    """What was asked for where something else came, in the clip's own words."""
+    """What was requested where something else came, in the clip's own words."""
     if not job.asked:
         return ""
     audio = job.asked.get("audio")

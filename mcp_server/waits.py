@@ -36,7 +36,7 @@ def report(jobs: Sequence[Job], told: Told) -> tuple[str, Plain]:
     paragraphs = [
         *(text.job_text(job) for job in full),
         "\n".join(_rows_text([rows[job.job_id] for job in jobs if job.job_id in rows])),
-        "\n".join(one_line(f"note of all {len(full)} jobs told above: {note}") for note in shared),
+        "\n".join(one_line(f"note of all {len(full)} jobs reported above: {note}") for note in shared),
         f"next: {following}" if following else "",
     ]
     structured: Plain = {"jobs": [by_id[job.job_id] for job in jobs]}
@@ -86,7 +86,7 @@ def _rows_text(rows: Sequence[Plain]) -> list[str]:
     before: dict[str, list[str]] = {}
     for row in rows:
         if row.get("told") and "notes" not in row:
-            before.setdefault(f"{_lead(row)}{row['state']}, told before: ", []).append(str(row["job_id"]))
+            before.setdefault(f"{_lead(row)}{row['state']}, reported before: ", []).append(str(row["job_id"]))
         else:
             news.append(_row_text(row))
     return news + [lead + ", ".join(ids) for lead, ids in before.items()]
@@ -103,7 +103,7 @@ def _row_text(row: Plain) -> str:
     if row.get("timed_out"):
         parts.append("timed out")
     if row.get("told"):
-        parts.append("told before")
+        parts.append("reported before")
     for name, form in (("label", "label {}"), ("phase", "{}")):
         if isinstance(value := row.get(name), str):
             parts.append(form.format(said(value)))

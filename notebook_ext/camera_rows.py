@@ -17,7 +17,7 @@ from backends.camera import CameraMove
 from backends.errors import VideoError
 
 FPS = 24
-"""Of the animatic, unless one is asked for; the page's preview has as many pictures."""
+"""Of the animatic, unless one is requested; the page's preview has as many pictures."""
 
 PAIRS: dict[str, tuple[str, str]] = {
     "pan": ("pan-left", "pan-right"),

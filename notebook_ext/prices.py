@@ -95,7 +95,7 @@ def meant(
     """The request and its terms."""
     if isinstance(what, VideoRequest):
         if given:
-            raise VideoError("invalid_request", f"a VideoRequest says all itself: leave out {', '.join(given)}")
+            raise VideoError("invalid_request", f"a VideoRequest is complete: leave out {', '.join(given)}")
         return what, DEFAULT_TERMS
     if isinstance(what, Mapping):
         fields = {**what, **given}

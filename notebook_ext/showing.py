@@ -100,7 +100,7 @@ def _show_file(file: Path, label: str, client: NotebookStudio, embed: bool = Fal
 
 
 def _html(file: Path, label: str, client: NotebookStudio, embed: bool = False) -> str:
-    """The file by its address below the notebook; where it has none or `embed` is asked for, its bytes: a picture
+    """The file by its address below the notebook; where it has none or `embed` is requested, its bytes: a picture
     small, a clip as it is or as a proxy."""
     import base64
 

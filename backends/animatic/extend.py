@@ -49,7 +49,7 @@ def extend_take(prepared: Prepared) -> Take:
     added = frame_count(request.duration_s or 5, rate)
     take = Take(frames=iter(()), count=before + added, rate=rate, phase="going on from the last frame")
     if request.prompt:
-        take.notes.append("the prompt is not followed: an animatic goes on with camera and motion, nothing else")
+        take.notes.append("the prompt is not followed: an animatic continues only camera and motion")
     if not steady:
         take.notes.append(f"the clip's frame rate varies: all of it was brought to an even {float(rate):.5g} fps")
     if asset.facts.audio:
@@ -111,9 +111,11 @@ def _heard(path: Path, clip_s: float, added_s: float) -> str:
     if over_s <= HEARD_S:
         return "the clip's own sound is kept; the added part is silent"
     if over_s < added_s - HEARD_S:
-        return f"the clip's own sound is kept: it goes on for {over_s:.1f} s of the added part, and the rest is silent"
+        return (
+            f"the clip's own sound is kept: it continues for {over_s:.1f} s of the added part, and the rest is silent"
+        )
     cut = "" if over_s <= added_s + HEARD_S else f", and is cut {over_s - added_s:.1f} s before its end"
-    return f"the clip's own sound is kept: it goes on under all of the added part{cut}"
+    return f"the clip's own sound is kept: it continues under the whole added part{cut}"
 
 
 def _frame_times(path: Path) -> list[Fraction]:
@@ -146,7 +148,7 @@ def _frames(prepared: Prepared, asset: Asset, steady: bool, added: int, take: Ta
     if card and not prepared.request.camera and not prepared.request.motion:
         card = card.continued(added)
         take.sidecar = {"kind": "card", "card": card.to_json(), "velocity": to_json(np.zeros((3, 3)))}
-        take.notes.append("the storyboard card goes on, with its timecode")
+        take.notes.append("the storyboard card continues, with its timecode")
         yield from card.frames()
         return
     onward = _onward(prepared, sidecar, added, take)
@@ -227,7 +229,7 @@ def _onward(prepared: Prepared, sidecar: JsonObject, added: int, take: Take) -> 
     if moving and moves:
         take.notes.append(f"the clip's own camera motion fades in {HAND_OVER_S:g} s while the new moves take over")
     elif moving:
-        take.notes.append("the camera goes on with the motion that the clip ended with, and eases out")
+        take.notes.append("the camera continues the motion at the end of the clip, and eases out")
     elif not moves:
         why = "the clip ends at rest" if old is not None else "the clip's own camera path is not known"
         what = "the picture" if not request.motion else "all but the motion regions"

@@ -92,7 +92,7 @@ class Stage:
 
     def view(self, index: int, painted: Rgb | None = None) -> Rgb:
         """Frame number `index`; painted: the plane with its motion regions moved. The frame is only good until the
-        next one is asked for."""
+        next one is requested."""
         plane = self.plane if painted is None else painted
         if not self.locked:
             plane = shoot(plane, self.overscan.crop() @ inverse(self.matrices[index]), *self.window)

@@ -15,7 +15,7 @@ from backends.provider.protocol import JsonObject
 class Take:
     """What each task hands to the engine.
 
-    frames: RGB, made one by one as they are asked for. count: how many there will be, exactly. phase: what is being
+    frames: RGB, made one by one as they are requested. count: how many there will be, exactly. phase: what is being
     done, in words. sidecar, facts, notes: complete when the last frame has been taken. audio_from: a clip whose
     sound is kept.
     """

@@ -11,7 +11,7 @@ from backends.request import VideoRequest
 
 
 def elsewhere(request: VideoRequest, row: Row, catalog: Catalog) -> str:
-    """Which models have the effect that was asked for and that this row lacks, in words; "" when that is no matter."""
+    """Which models have the effect that was requested and that this row lacks, in words; "" when that is no matter."""
     if request.effect is None or _effects(row, request.effect):
         return ""
     found = [f"{other.id} has the effect {word}" for other, word in _others(catalog.rows, row, request.effect)]

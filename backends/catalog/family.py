@@ -75,7 +75,7 @@ def choose_member(
     """The member that `auto` would take if there were no other models, with a note that says so.
 
     ranking: of the members for this request. pick: chooses among the rows given. Where every member that fits and is
-    available has an unknown price, the first of them is asked for by name, since `auto` never takes one.
+    available has an unknown price, the first of them is requested by name, since `auto` never takes one.
     VideoError as `choose` (`of_family` gives it the family's name).
     """
     name = request.model

@@ -188,7 +188,7 @@ def _read(own: Sequence[Path], plugins: Sequence[Path], persons: Sequence[Path])
             raw = file.row(number, where)
             name = str(raw["id"])
             if name in base:
-                raise VideoError("storage", f"{where}: row {name} stands twice in the catalogue")
+                raise VideoError("storage", f"{where}: row {name} is in the catalogue twice")
             base[name] = (raw, path)
     layers: list[_Layer] = []
     broken: list[Broken] = []
@@ -198,7 +198,7 @@ def _read(own: Sequence[Path], plugins: Sequence[Path], persons: Sequence[Path])
         for layer in found:
             taken = layer.id in base or any(layer.id == other.id for other in layers)
             if path in plugins and taken:
-                why = f"{path}, row {layer.id}: the row stands twice in the catalogue; the other one is used"
+                why = f"{path}, row {layer.id}: the row is in the catalogue twice; the other one is used"
                 broken.append(Broken(path, layer.id, why, served=True))
             else:
                 layers.append(layer)

@@ -45,7 +45,7 @@ class Offer:
 class Ranking:
     """fits: those that can be started first, then those that are available, each part in order of preference. misfits:
     how many rows fail, by the argument that stands in the way. nearest: the rows that fail by the least, best first; of
-    two that fail alike the one that takes all that was asked for, with other values, then the one that can be used now.
+    two that fail alike the one that takes all that was requested, with other values, then the one that can be used now.
     """
 
     fits: list[Offer]

@@ -2,7 +2,7 @@
 
 The id is made from the job's, so it is known before the POST and the run can be found whatever is killed. Truth is
 `/history`, then `/queue`; the WebSocket only shows progress. A run that is in neither is lost: the server keeps both in
-memory, and was started anew. Nothing here costs money, so that it may be asked for again.
+memory, and was started anew. Nothing here costs money, so that it may be requested again.
 Never sent: `number` (two equal ones end the server's own worker), an interrupt without an id (it stops whoever runs).
 """
 
@@ -98,7 +98,7 @@ class ComfyBackend:
         """
         binding = bindings.load(bindings.file_of(self.env, prepared.model.partition("/")[2]))
         if binding.revision != text(prepared.wire.get(MADE_OF) or binding.revision):
-            changed = f"the workflow {binding.name} has been changed since this job was asked for, and nothing was sent"
+            changed = f"the workflow {binding.name} has been changed since this job was requested, and nothing was sent"
             raise VideoError("invalid_request", f"{changed}: make the whole call again")
         filling = fill(binding, request, replace(prepared, request=request))
         body: dict[str, Any] = {

@@ -286,4 +286,4 @@ def _judge(path: Path, name: str, known: Mapping[str, NodeClass], written: Writt
         wrong.append(error.message)
     if wrong:
         written.open = True
-        written.told += [f"to mend: {one}" for one in dict.fromkeys(wrong)]
+        written.told += [f"to fix: {one}" for one in dict.fromkeys(wrong)]

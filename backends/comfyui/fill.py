@@ -165,7 +165,7 @@ def _media(filling: Filling, request: VideoRequest, prepared: Prepared) -> None:
 
 
 def _loras(filling: Filling, request: VideoRequest) -> None:
-    """Those that are asked for, by the name of their file on the server; the slots left over weigh nothing."""
+    """Those that are requested, by the name of their file on the server; the slots left over weigh nothing."""
     slots = [number for number in range(1, 9) if filling.has(f"lora_{number}")]
     for number, lora in enumerate(request.loras, 1):
         if lora.name.startswith(("/", "~")) or "://" in lora.name:

@@ -1,5 +1,5 @@
 """Which value of a workflow a request's field may mean, and why it is thought so. For a person to look at: nothing is
-guessed when a clip is asked for.
+guessed when a clip is requested.
 
 Order: nodes titled `@prompt`, `@seed` ...; then what leads to a sampler's `positive` and `negative`; then the names of
 inputs that the core's nodes have.

@@ -1,5 +1,5 @@
 """The WebSocket of a server: how far a run is, its current node, and its preview. A hint only: what has become of a job
-is asked for by HTTP, so that nothing here is missed when the connection breaks.
+is requested by HTTP, so that nothing here is missed when the connection breaks.
 
 One socket a server, with a name of its own (`clientId`): a run's messages go to the socket whose name submitted it.
 """

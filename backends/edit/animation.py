@@ -43,7 +43,7 @@ def animation(form: Literal["gif", "webp"], clip: Path, dest: Path) -> tuple[Pat
     size = dest.stat().st_size
     notes = [f"the {form} has {width}x{height} pixels, {fps:g} fps and {size / 1e6:.1f} MB; the MP4 is in `files`"]
     if size > MOST_BYTES:
-        notes.append(f"it is larger than {MOST_BYTES / 1e6:.0f} MB all the same: take a part of the film")
+        notes.append(f"it is larger than {MOST_BYTES / 1e6:.0f} MB even so: take a part of the film")
     return dest, notes
 
 

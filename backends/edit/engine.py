@@ -62,7 +62,7 @@ def finish(
     copied = _copied(request, planned, files, heard, dest, progress)
     if copied is not None:
         path = copied
-        notes.append("joined without encoding anew: every picture is as it was")
+        notes.append("joined without re-encoding: every frame is unchanged")
     else:
         drawn = [cue for cue in cues if not (apart and cue.kind == "caption")]
         painter = Painter(Cues(drawn), planned.width, planned.height, planned.fps)
@@ -111,12 +111,12 @@ def _planned(
     if planned.loop and timeline.loops_already():
         planned = replace(planned, loop=0, frames=planned.frames + planned.loop)
         timeline = Timeline(planned, files)
-        notes.append("its end runs into its beginning already: nothing was blended for the loop")
+        notes.append("its end already matches its beginning: nothing was blended for the loop")
     elif planned.loop and not request.crossfade_s and (found := timeline.seam()) is not None:
         planned = cut_ends(planned, *found)
         timeline = Timeline(planned, files)
         notes.append(
-            f"it loops by a cut where its end runs into its beginning: {found[0]} frames are left out at its start and "
+            f"it loops by a cut at the best matching frames: {found[0]} frames are left out at its start and "
             f"{found[1]} at its end, and nothing is blended"
         )
     return planned, timeline, notes

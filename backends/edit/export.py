@@ -51,7 +51,7 @@ def _counted(pictures: Iterator[Frame], total: int, progress: Progress) -> Itera
 
 
 def animated(form: Format, clip: Path, dest: Path, progress: Progress) -> tuple[Path | None, list[str]]:
-    """The clip as an animated picture where one is asked for, and what to tell of it."""
+    """The clip as an animated picture where one is requested, and what to tell of it."""
     if form not in ("gif", "webp"):
         return None, []
     from backends.edit.animation import animation

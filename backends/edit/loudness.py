@@ -1,4 +1,4 @@
-"""The last step of a mix: the loudness that was asked for, no peak above what players take, and the WAV file."""
+"""The last step of a mix: the loudness that was requested, no peak above what players take, and the WAV file."""
 
 from __future__ import annotations
 

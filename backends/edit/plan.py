@@ -26,9 +26,9 @@ FPS = Fraction(24)
 STILL_LINES = 1080
 """The most lines of a film of stills that asks for no resolution."""
 LOOP_S = 0.5
-"""Over so long the end of a loop runs into its beginning where no cross-fade is asked for."""
+"""Over so long the end of a loop runs into its beginning where no cross-fade is requested."""
 END_TOLERANCE_S = 0.05
-"""A part may be asked for up to so far behind a clip's end without a word: players round."""
+"""A part may be requested up to so far behind a clip's end without a word: players round."""
 MOST_S = 3600.0
 SIDES = (16, 8192)
 BETWEEN = 1.2
@@ -159,7 +159,7 @@ def _rate(request: FinishRequest, media: list[MediaFacts], notes: list[str]) -> 
 
 
 def _size(request: FinishRequest, media: list[MediaFacts], notes: list[str]) -> tuple[int, int]:
-    """Of the film: what is asked for, else the first clip's own (of stills alone: the first one's, bounded)."""
+    """Of the film: what is requested, else the first clip's own (of stills alone: the first one's, bounded)."""
     first = next((one for one in media if one.kind == "clip"), None)
     base = first or media[0]
     short = min(base.width, base.height)
@@ -224,7 +224,7 @@ def _judge_shapes(request: FinishRequest, media: list[MediaFacts], width: int, h
             enlarged.append(f"{place} by {scale:.2g}")
     if refused:
         tip = (
-            'use fit="blur" or fit="pad" to show them whole, fit="crop" (with focus=[x, y]) to crop them all the same, '
+            'use fit="blur" or fit="pad" to show them whole, fit="crop" (with focus=[x, y]) to crop them anyway, '
             "or another aspect_ratio"
         )
         raise VideoError(

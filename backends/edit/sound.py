@@ -32,7 +32,7 @@ MUSIC_DUCK_DB, OWN_DUCK_DB = 12.0, 8.0
 LEVEL = -16.0
 """LUFS that the layers are brought to before they are mixed."""
 FAR_LU = 0.5
-"""A result farther from the loudness that was asked for is told."""
+"""A result farther from the loudness that was requested is told."""
 HEARD_DB = -80.0
 
 
@@ -181,7 +181,7 @@ def _about_level(made: Mastered, target: float | None) -> list[str]:
     if not made.limited:
         why = f"it is so quiet that {GAIN_MOST_DB:.0f} dB more would raise nothing but its noise further"
     else:
-        why = "its peaks stand so far above the rest that no more can be had without cutting them off"
+        why = "its peaks are so far above the rest that it cannot be louder without clipping"
     return [f"the sound has {made.lufs:.1f} LUFS, not {target:g}: {why}"]
 
 

@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.errors import VideoError
-from backends.jobs import records, shown, upkeep
-from backends.jobs.ancestry import made_from, without_ancestors
+from backends.jobs import records, shown
+from backends.jobs.ancestry import without_ancestors
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.kept_job import COLUMNS, KeptJob
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Row, Store, Transaction
 from backends.jobs.store.moving import put
 from backends.jobs.store.sqlite import SqliteStore
-from backends.jobs.views import FINAL, JobPage
+from backends.jobs.store.stored_job import StoredJob
+from backends.jobs.views import JobPage
 
 YOUNGEST_S = 7 * 86400.0
 """Younger jobs stay: a service's own list may still show them, and they are looked for there."""
@@ -68,26 +70,23 @@ def _plan(store: Store, older_s: float) -> _Plan:
     going: set[str] = set()
     sources: dict[str, frozenset[str]] = {}
     newest = 0
-    for row in _every_job(store):
-        newest = int(row["seq"])
-        sources[row["id"]] = made_from(row)
-        if _may_go(row, before):
-            going.add(row["id"])
+    for job in _every_job(store):
+        newest = job.seq
+        sources[job.id] = job.sources
+        if job.ended_before(before) and job.is_over:
+            going.add(job.id)
     unsettled = store.rows("SELECT job FROM ledger WHERE state NOT IN ('settled', 'released')")
     going -= {str(row["job"]).partition("#")[0] for row in unsettled}
     return _Plan(without_ancestors(sources, going, sources.keys() - going), before, newest)
 
 
-def _every_job(store: Store) -> Iterator[Row]:
+def _every_job(store: Store) -> Iterator[KeptJob]:
     """Each job by its order, a few thousand read at a time."""
-    columns, after = "seq, id, parent, state, cost, error, inputs, needs, ended_at", 0
-    while rows := store.rows(f"SELECT {columns} FROM jobs WHERE seq > ? ORDER BY seq LIMIT {PAGE}", (after,)):
-        yield from rows
-        after = int(rows[-1]["seq"])
-
-
-def _may_go(row: Row, before: float) -> bool:
-    return row["state"] in FINAL and (row["ended_at"] or time.time()) < before and upkeep.is_over(row)
+    after = 0
+    while rows := store.rows(f"SELECT {COLUMNS} FROM jobs WHERE seq > ? ORDER BY seq LIMIT {PAGE}", (after,)):
+        jobs = [KeptJob.of(row) for row in rows]
+        yield from jobs
+        after = jobs[-1].seq
 
 
 def archive(store: Store, older_s: float) -> Archive:
@@ -130,8 +129,8 @@ def _rows_of(source: Store | Transaction, job: str) -> Rows:
 
 def _take_out(tx: Transaction, copies: Mapping[str, Rows], planned: _Plan) -> int:
     """Remove the jobs that are still what was copied, and over, and that no job which came meanwhile was made from."""
-    added = tx.rows("SELECT id, parent, inputs, needs FROM jobs WHERE seq > ?", (planned.newest,))
-    needed = {source for row in added for source in made_from(row)}
+    added = tx.rows(f"SELECT {COLUMNS} FROM jobs WHERE seq > ?", (planned.newest,))
+    needed = {source for row in added for source in KeptJob.of(row).sources}
     going = [
         job
         for job, rows in copies.items()
@@ -145,7 +144,7 @@ def _take_out(tx: Transaction, copies: Mapping[str, Rows], planned: _Plan) -> in
 def _is_over(rows: Rows, before: float) -> bool:
     """Whether the job (if it is there at all) may go by itself, and its money is settled."""
     settled = all(line["state"] in ("settled", "released") for line in rows["ledger"])
-    return settled and any(_may_go(row, before) for row in rows["jobs"])
+    return settled and any(one.ended_before(before) and one.is_over for one in map(KeptJob.of, rows["jobs"]))
 
 
 def _remove(tx: Transaction, rows: Rows) -> None:
@@ -182,8 +181,8 @@ def _count(tx: Transaction, lines: Sequence[Row], sign: int) -> None:
 # back again
 
 
-def job_row(store: Store, job: str, principal: str) -> Row | None:
-    """A job's row; one that was archived is brought back first. None where there is no such job of that person.
+def stored_job(store: Store, job: str, principal: str) -> StoredJob | None:
+    """A job; one that was archived is brought back first. None where there is no such job of that person.
 
     VideoError("storage") when it was archived and the archive cannot be read.
     """
@@ -192,7 +191,7 @@ def job_row(store: Store, job: str, principal: str) -> Row | None:
     if row is None and store.row("SELECT 1 FROM archived WHERE id = ? AND principal = ?", params) is not None:
         bring_back(store, [job])
         row = store.row(sql, params)
-    return row
+    return None if row is None else StoredJob.of(row)
 
 
 def bring_back_same(store: Store, principal: str, request_key: str) -> bool:

@@ -3,34 +3,32 @@
 What a job was, cost and gave out stays in its row; its files in the store go: the clip, its signed copy, its poster and
 the inputs that no other job needs. The published copy is the person's and is never touched. Never removed: anything of
 a job that is open, uncertain or may have been charged without a clip; a clip that another one, which stays, was made
-from; and (unless that is asked for) a clip whose published copy is gone or changed, since it is the only one.
+from; and (unless that is requested) a clip whose published copy is gone or changed, since it is the only one.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from backends.errors import VideoError
 from backends.jobs import preferences, records, upkeep
-from backends.jobs.ancestry import made_from, without_ancestors
+from backends.jobs.ancestry import without_ancestors
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.places import Places
 from backends.jobs.files.signed import given_out
 from backends.jobs.files.sizes import about_bytes_of, bytes_of, forget
-from backends.jobs.store.database import Row, Store, Transaction, to_json
+from backends.jobs.kept_job import COLUMNS, KeptJob
+from backends.jobs.store.database import Store, Transaction, to_json
 from backends.jobs.upkeep import Leftover
-from backends.jobs.views import FINAL
 from backends.media.hashing import is_intact
+from backends.provider.protocol import JsonObject
 
 UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 GONE = "its kept clip was removed (reelwright jobs clean); what was published stays where it is"
-COLUMNS = "id, parent, state, label, cost, error, inputs, needs, result, ended_at"
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def age(text: str, option: str = "--older") -> float:
 def plan(store: Store, artifacts: Artifacts, wish: Wish) -> Plan:
     """What `clear` would remove. Reads the published copies, which takes as long as reading them does."""
     with disk_errors("looking through the kept files"):
-        jobs = {str(row["id"]): row for row in store.rows(f"SELECT {COLUMNS} FROM jobs")}
+        jobs = _every_job(store)
         old = _old(jobs, wish)
         places = artifacts.places
         alone = set[str]() if wish.only_copies else {job for job in old if _is_only_copy(jobs[job], jobs, places)}
@@ -89,7 +87,7 @@ def clear(store: Store, artifacts: Artifacts, wish: Wish) -> int:
     planned = plan(store, artifacts, wish).jobs
 
     def write(tx: Transaction) -> int:
-        jobs = {str(row["id"]): row for row in tx.rows(f"SELECT {COLUMNS} FROM jobs")}
+        jobs = _every_job(tx)
         going = _without_ancestors(jobs, planned & _old(jobs, wish))
         freed = 0
         for one in list(_leftovers(tx, artifacts, jobs, going, wish)):
@@ -105,50 +103,49 @@ def clear(store: Store, artifacts: Artifacts, wish: Wish) -> int:
     return freed
 
 
-def _mark(tx: Transaction, row: Row) -> None:
+def _every_job(rows: Store | Transaction) -> dict[str, KeptJob]:
+    return {str(row["id"]): KeptJob.of(row) for row in rows.rows(f"SELECT {COLUMNS} FROM jobs")}
+
+
+def _mark(tx: Transaction, job: KeptJob) -> None:
     """The row says that its files are gone, so that nothing looks for them."""
-    result = cast("dict[str, Any]", json.loads(row["result"] or "{}"))
+    result: JsonObject = {**job.result, "cleared_at": time.time(), "extras": []}
     result.pop("poster", None)
-    result |= {"cleared_at": time.time(), "extras": []}
-    tx.run("UPDATE jobs SET result = ? WHERE id = ?", (to_json(result), row["id"]))
-    if row["state"] == "succeeded":
-        records.note(tx, row["id"], GONE)
+    tx.run("UPDATE jobs SET result = ? WHERE id = ?", (to_json(result), job.id))
+    if job.state == "succeeded":
+        records.note(tx, job.id, GONE)
 
 
-def _old(jobs: Mapping[str, Row], wish: Wish) -> set[str]:
+def _old(jobs: Mapping[str, KeptJob], wish: Wish) -> set[str]:
     """The jobs that ended so long ago and may go by themselves."""
     before = time.time() - wish.older_s
     return {
-        job
-        for job, row in jobs.items()
-        if row["state"] in FINAL
-        and (row["ended_at"] or time.time()) < before
-        and row["label"] not in wish.keep_labels
-        and upkeep.is_over(row)
-        and not upkeep.is_cleared(row)
+        name
+        for name, job in jobs.items()
+        if job.ended_before(before) and job.label not in wish.keep_labels and job.is_over and not job.is_cleared
     }
 
 
-def _is_only_copy(row: Row, jobs: Mapping[str, Row], places: Places) -> bool:
+def _is_only_copy(job: KeptJob, jobs: Mapping[str, KeptJob], places: Places) -> bool:
     """Whether no whole copy of its clip lies outside the store. A step's clip is part of the whole one's."""
-    if row["state"] != "succeeded":
+    if job.state != "succeeded":
         return False
-    parent = jobs.get(str(row["parent"])) if row["parent"] else None
-    if parent is not None and parent["state"] == "succeeded":
+    parent = jobs.get(job.parent) if job.parent else None
+    if parent is not None and parent.state == "succeeded":
         return _is_only_copy(parent, jobs, places)
-    result = places.result_of(row)
+    result = places.result_of(job.row)
     published = str(result.get("published") or "")
     return not (published and is_intact(Path(published), given_out(result)[1]))
 
 
-def _without_ancestors(jobs: Mapping[str, Row], going: Collection[str]) -> frozenset[str]:
+def _without_ancestors(jobs: Mapping[str, KeptJob], going: Collection[str]) -> frozenset[str]:
     """Those of them that no job which stays, with its files, was made from, at any remove."""
-    staying = [job for job, row in jobs.items() if job not in going and not upkeep.is_cleared(row)]
-    return without_ancestors({job: made_from(row) for job, row in jobs.items()}, going, staying)
+    staying = [name for name, job in jobs.items() if name not in going and not job.is_cleared]
+    return without_ancestors({name: job.sources for name, job in jobs.items()}, going, staying)
 
 
 def _leftovers(
-    rows: Store | Transaction, artifacts: Artifacts, jobs: Mapping[str, Row], going: Collection[str], wish: Wish
+    rows: Store | Transaction, artifacts: Artifacts, jobs: Mapping[str, KeptJob], going: Collection[str], wish: Wish
 ) -> Iterator[Leftover]:
     for job in jobs:
         if job in going and _has_files(artifacts, job):

@@ -116,8 +116,7 @@ class Context:
         return next((one.env for one in self.accounts(provider) if one.access.lane == lane), self.env)
 
     def accesses(self, provider: str, model: str = "") -> tuple[Access, ...]:
-        """Everybody who can be asked for it, where it has several servers or accounts; for that model where one is
-        named."""
+        """Every server or account that can be asked for it, where it has several; for that model where one is named."""
         entry = registered(provider)
         if entry.lanes is not None:
             return tuple(entry.lanes(self.env, model))

@@ -186,7 +186,7 @@ def _refuse_final(job: StoredJob) -> None:
 
 
 def _refuse_uncharged(job: StoredJob) -> None:
-    """Only what may have been paid for is asked for again: anything else is simply asked for anew."""
+    """Only what may have been paid for is requested again: anything else is simply asked for anew."""
     charged = "no" if job.error is None else job.error.charged
     if job.state == "uncertain" or (job.state == "failed" and charged != "no"):
         return

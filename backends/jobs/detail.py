@@ -23,7 +23,7 @@ class Detail:
     prompt: in full. elapsed_s: seconds from the submit to the end (or to now); run_s: from the start of the work.
     facts: figures of the making (seconds, steps, peak memory, versions), {} for most services. sha256: of the clip.
     clip, poster: the files in the store (the clip's signed copy where there is one), None until there are any.
-    film: of a job of finish_clip, what it was asked for, None for any other."""
+    film: of a job of finish_clip, the film that was requested, None for any other."""
 
     asked: VideoRequest
     inputs: Mapping[str, Path]

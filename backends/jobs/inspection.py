@@ -17,7 +17,7 @@ from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
 from backends.jobs.order.entries import told_of
 from backends.jobs.origin import of_job, of_open
-from backends.jobs.store.database import Row
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.provenance import words
 from backends.media_name import MediaName
 from backends.provider.protocol import JsonObject
@@ -34,11 +34,11 @@ class Look:
 
 @dataclass(frozen=True)
 class _Named:
-    """What a name leads to. what: changes with its bytes. row: the job whose clip it is. name: of a file, as given."""
+    """What a name leads to. what: changes with its bytes. job: whose clip it is. name: of a file, as given."""
 
     path: Path
     what: str
-    row: Row | None = None
+    job: StoredJob | None = None
     note: str = ""
     name: str = ""
 
@@ -62,17 +62,17 @@ def look(context: Context, name: MediaName, principal: str, frames: int, against
         origins = _origin(context, one)
         if two is not None:
             origins = [f"A: {line}" for line in origins] + [f"B: {line}" for line in _origin(context, two)]
-        told = [describe(found, one.row, two.row if two else None), *origins, *notes]
+        told = [describe(found, one.job, two.job if two else None), *origins, *notes]
         return Look("\n".join(told), sheet, found)
 
 
 def _origin(context: Context, one: _Named) -> list[str]:
     """Where it comes from, in a line or two; nothing for a still that was taken from a clip just now. An extra: what
     cannot be read is told, and ends no look."""
-    if one.row is None and not one.name:
+    if one.job is None and not one.name:
         return []
     try:
-        found = of_job(context, one.row) if one.row is not None else of_open(context, one.path, one.name)
+        found = of_job(context, one.job) if one.job is not None else of_open(context, one.path, one.name)
     except (VideoError, OSError) as error:
         return [f"provenance: not looked at: {error}"]
     return words.brief(found.facts)
@@ -88,27 +88,28 @@ def _named(context: Context, name: MediaName, principal: str) -> Generator[_Name
     if "path" not in entry:
         raise VideoError("asset", f"job {name.value} is not finished yet", next=Next("wait_for_job"))
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
-    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), row, "; ".join(told_of(entry)))
+    job = None if row is None else StoredJob.of(row)
+    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), job, "; ".join(told_of(entry)))
 
 
-def describe(found: Mapping[str, Any], row: Mapping[str, Any] | None, other: Mapping[str, Any] | None = None) -> str:
-    """Lines for a reader without eyes. found: as the sandbox's `inspect` gives it. row, other: the jobs whose clips
+def describe(found: Mapping[str, Any], job: StoredJob | None, other: StoredJob | None = None) -> str:
+    """Lines for a reader without eyes. found: as the sandbox's `inspect` gives it. job, other: the jobs whose clips
     they are, when they are jobs'."""
     facts = cast(MediaFacts, found["facts"])
     if facts.kind == "image":
         return "\n".join(
             [
-                *_job(row),
+                *_job(job),
                 f"still image, {facts.mime}, {facts.width}x{facts.height} pixels, {facts.bytes} bytes",
                 "the picture shows a grid: read box = [left, top, right, bottom], 0..1 from the top left",
             ]
         )
     measures = cast(JsonObject, found["measures"])
     if "against" not in found:
-        lines = [*_job(row), _facts(facts, measures), *in_words(measures), *_sheet("sheet:", found)]
+        lines = [*_job(job), _facts(facts, measures), *in_words(measures), *_sheet("sheet:", found)]
         return "\n".join([*lines, _warnings(measures)])
     against = cast("Mapping[str, Any]", found["against"])
-    lines = [f"A: {line}" for line in (*_job(row), _facts(facts, measures), *in_words(measures))]
+    lines = [f"A: {line}" for line in (*_job(job), _facts(facts, measures), *in_words(measures))]
     lines.append(f"A: {_warnings(measures)}")
     others = cast(JsonObject, against["measures"])
     lines += [f"B: {line}" for line in (*_job(other), _facts(against["facts"], others), *in_words(others))]
@@ -117,11 +118,11 @@ def describe(found: Mapping[str, Any], row: Mapping[str, Any] | None, other: Map
     return "\n".join([*lines, *_sheet("sheet, A above:", found), *_sheet("sheet, B below:", against)])
 
 
-def _job(row: Mapping[str, Any] | None) -> list[str]:
-    if row is None:
+def _job(job: StoredJob | None) -> list[str]:
+    if job is None:
         return []
-    previs = "PREVIS (no generative model). " if row["engine"] == "previs" else ""
-    return [f"{previs}job {row['id']}, model {row['model']}, task {row['task']}"]
+    previs = "PREVIS (no generative model). " if job.engine == "previs" else ""
+    return [f"{previs}job {job.id}, model {job.model}, task {job.task}"]
 
 
 def _facts(facts: MediaFacts, measures: JsonObject) -> str:

@@ -18,6 +18,7 @@ from backends.jobs import archive, preferences
 from backends.jobs.context import Context
 from backends.jobs.files.signed import given_out, record_of, under
 from backends.jobs.store.database import Row, Store
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.hashing import sha256_now
 from backends.media.provenance import ROOT, words
 from backends.media_name import MediaName
@@ -46,25 +47,25 @@ def origin_of(context: Context, name: MediaName, principal: str) -> Origin:
         raise VideoError("asset", "provenance looks at local files and jobs: save the clip first and give its path")
     if name.kind == "path":
         return _of_file(context, name.value)
-    row = archive.job_row(context.store, name.value, principal)
-    if row is None:
+    job = archive.stored_job(context.store, name.value, principal)
+    if job is None:
         raise VideoError("not_found", f"there is no job {name.value[:80]}", next=Next("list_jobs"))
-    if row["state"] != "succeeded":
-        raise VideoError("asset", f"job {name.value} is {row['state']}: it has no clip", next=Next("wait_for_job"))
-    return of_job(context, row)
+    if job.state != "succeeded":
+        raise VideoError("asset", f"job {name.value} is {job.state}: it has no clip", next=Next("wait_for_job"))
+    return of_job(context, job)
 
 
-def of_job(context: Context, row: Row) -> Origin:
+def of_job(context: Context, job: StoredJob) -> Origin:
     """Of the clip that a finished job has given out: the published one while it is there."""
-    result = context.artifacts.places.result_of(row)
+    result = context.artifacts.places.result_of(job.row)
     published = Path(str(result.get("published") or ""))
     path = published if published.is_file() else given_out(result)[0]
     if not path.is_file():
-        raise VideoError("asset", f"the clip of job {row['id']} is gone from {path.parent}")
+        raise VideoError("asset", f"the clip of job {job.id} is gone from {path.parent}")
     found = _read(context, path, _sidecar_of(result))
     if record_of(result).get("embedded") and sha256_now(path) != record_of(result)["sha256"]:
         found = _changed(found)
-    return _told({**found, "job": row["id"]})
+    return _told({**found, "job": job.id})
 
 
 def _of_file(context: Context, text: str) -> Origin:

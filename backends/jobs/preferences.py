@@ -17,7 +17,7 @@ from backends.jobs.store.database import Store, Transaction, add_event
 MEANINGS: Mapping[str, str] = {
     "sign": "whether every clip that leaves is signed (C2PA): on or off",
     "sign_prompt": "whether the signed manifest, which is public, holds the prompt itself: on or off (its hash alone)",
-    "sign_certificate": "the person's own certificate (PEM, the whole chain), or own: one that is made here",
+    "sign_certificate": "your own certificate (PEM, the whole chain), or own: one that Reelwright makes",
     "sign_key": "the key of that certificate (PEM, chmod 600), or same: it lies in the certificate's file",
     "keep_gb": "warn when more than so many GB of clips and inputs are kept, or none",
 }

@@ -64,7 +64,7 @@ def _next_step(job: StoredJob, offer: str) -> str:
         return ""
     if state == "uncertain":
         return (
-            "nobody knows whether the provider took it; its money stays reserved until the user decides at a "
+            "it is not known whether the provider accepted it; its money stays reserved until the user decides at a "
             f"terminal: reelwright jobs resolve {name}"
         )
     return f'wait_for_job(job_ids=["{name}"])'
@@ -221,7 +221,9 @@ def page(
         index = "jobs_unended"
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise VideoError("invalid_request", "cursor is what an earlier list_jobs gave; leave it out to begin anew")
+            raise VideoError(
+                "invalid_request", "cursor is what an earlier list_jobs gave; leave it out to start with the newest"
+            )
         where.append("seq < ?")
         params.append(int(cursor))
     sql = f"SELECT * FROM jobs INDEXED BY {index} WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"

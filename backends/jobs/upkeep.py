@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -14,8 +13,9 @@ from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.signed import record_of, records_of
 from backends.jobs.files.sizes import bytes_of, forget
+from backends.jobs.kept_job import COLUMNS, KeptJob
 from backends.jobs.store import archive_file
-from backends.jobs.store.database import Row, Store, Transaction
+from backends.jobs.store.database import Store, Transaction
 from backends.jobs.store.sqlite import ARCHIVE
 from backends.media.hashing import is_intact, sha256_now
 
@@ -92,12 +92,13 @@ def _is_whole(published: str, sha256: str) -> bool:
 
 def _kept(store: Store, artifacts: Artifacts) -> Iterator[_Kept]:
     needed: set[str] = set()
-    for row in store.rows("SELECT id, inputs, state, result FROM jobs ORDER BY seq"):
-        if is_cleared(row):
+    for row in store.rows(f"SELECT {COLUMNS} FROM jobs ORDER BY seq"):
+        job = KeptJob.of(row)
+        if job.is_cleared:
             continue
-        needed |= _named(row)
-        if row["state"] == "succeeded" and row["result"]:
-            yield from _of_job(artifacts, str(row["id"]), artifacts.places.result_of(row))
+        needed |= job.blobs
+        if job.state == "succeeded" and job.result:
+            yield from _of_job(artifacts, job.id, artifacts.places.result_of(row))
     there = {path.name: path for path in _blobs(artifacts)}
     for sha256 in sorted(needed | there.keys()):
         yield _Kept("an input", there.get(sha256) or artifacts.blob(sha256), sha256)
@@ -130,11 +131,6 @@ def _blobs(artifacts: Artifacts) -> list[Path]:
     return [path for path in (artifacts.root / "blobs").glob("*/*") if archive_file.HASH.fullmatch(path.name)]
 
 
-def _named(row: Row) -> set[str]:
-    """The blobs that a job's inputs name. The clip that a "from_job" entry names is kept as an input too."""
-    return set(archive_file.HASH.findall(row["inputs"]))
-
-
 def leftovers(store: Store, artifacts: Artifacts) -> tuple[Leftover, ...]:
     """What `clean` would remove."""
     with disk_errors("looking through the kept files"):
@@ -144,15 +140,15 @@ def leftovers(store: Store, artifacts: Artifacts) -> tuple[Leftover, ...]:
 def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[str] = ()) -> Iterator[Leftover]:
     """Work folders of ended jobs, inputs that no job names, copies that were never finished. going: jobs whose clips
     are removed too, so that they need no input any more."""
-    jobs = {str(row["id"]): row for row in rows.rows("SELECT id, state, cost, error, inputs, result FROM jobs")}
+    jobs = {str(row["id"]): KeptJob.of(row) for row in rows.rows(f"SELECT {COLUMNS} FROM jobs")}
     spool = artifacts.root / "spool"
     for folder in sorted(spool.iterdir()) if spool.is_dir() else ():
-        row = jobs.get(folder.name)
-        if row is not None and is_over(row):
-            text = f"work folder of job {folder.name}, which is {row['state']}"
+        ended = jobs.get(folder.name)
+        if ended is not None and ended.is_over:
+            text = f"work folder of job {folder.name}, which is {ended.state}"
             yield Leftover(text, folder, bytes_of(folder))
-    staying = [row for job, row in jobs.items() if job not in going and not is_cleared(row)]
-    named = {sha256 for row in staying for sha256 in _named(row)}
+    staying = [job for name, job in jobs.items() if name not in going and not job.is_cleared]
+    named = {sha256 for job in staying for sha256 in job.blobs}
     named.update(archive_file.inputs_of(artifacts.root.parent / ARCHIVE))
     for path in sorted(_blobs(artifacts)):
         if path.name not in named:
@@ -163,22 +159,6 @@ def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[
         for path in sorted(artifacts.root.glob(pattern)):
             if time.time() - path.stat().st_mtime > OLD_S:
                 yield Leftover("a copy that was never finished", path, path.stat().st_size)
-
-
-def is_cleared(row: Row) -> bool:
-    """Whether the files of the job were removed, because it is old and the person wished it."""
-    return "cleared_at" in json.loads(row["result"] or "{}")
-
-
-def is_over(row: Row) -> bool:
-    """Whether nobody will come back to a job's work folder. That of a job which ended without its clip, and may have
-    been charged, can hold the only copy of what was paid for."""
-    if row["state"] == "succeeded":
-        return True
-    if row["cost"]:
-        return False
-    uncharged = json.loads(row["error"] or "{}").get("charged") == "no"
-    return row["state"] == "cancelled" or (row["state"] == "failed" and uncharged)
 
 
 def clean(store: Store, artifacts: Artifacts) -> int:

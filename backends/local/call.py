@@ -29,7 +29,7 @@ OVERLAP = 9
 
 @dataclass
 class Call:
-    """arguments: for the pipeline's call, but for the generator. size: width and height that are asked for; frames: how
+    """arguments: for the pipeline's call, but for the generator. size: width and height that are requested; frames: how
     many (of a clip that is restyled: its own). drop: generated frames that the result leaves out at its start;
     drop_last: and at its end (a loop's last frame is its first). before: the clip that an extension goes on from.
     own_size, guidance, places: what the pipeline has no argument for (see `overrides`), False, None or () where it has;

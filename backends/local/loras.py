@@ -49,7 +49,7 @@ class Fitted:
 def with_loras(
     pipe: Any, loras: tuple[Lora, ...], known: Mapping[str, str], plan: Plan, device: str
 ) -> Generator[tuple[Fitted, ...]]:
-    """The pipeline under the request's LoRAs. known: sha256 by path, as they were asked for. VideoError("asset") names
+    """The pipeline under the request's LoRAs. known: sha256 by path, as they were requested. VideoError("asset") names
     the file that is missing, changed since, broken or another model's; VideoError("unsupported") for a pipeline that
     takes none."""
     with ExitStack() as stack:
@@ -117,7 +117,7 @@ def _fit(pipe: Any, name: str, lora: Lora, known: Mapping[str, str]) -> Fitted:
 
 
 def _file(lora: Lora) -> Path:
-    """Its place, which was found by the rules of every input when it was asked for; here no name is read anew."""
+    """Its place, which was found by the rules of every input when it was requested; here no name is read anew."""
     path = Path(lora.name)
     if path.suffix != ".safetensors" or not path.is_absolute() or not path.is_file():
         raise VideoError(

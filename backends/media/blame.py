@@ -32,16 +32,16 @@ def own_fault(error: BaseException, what: str = "file") -> OwnFault:
     """The failure in words. what: "clip", "image" or "file"."""
     if is_machines(error):
         return OwnFault(
-            f"the {what} could not be read from the disk ({error}): it says nothing of the {what}; look at its "
+            f"the {what} could not be read from the disk ({error}): that is no fault of the {what}; look at its "
             "permissions and its disk, then try again"
         )
     if isinstance(error, MemoryError):
         return OwnFault(
             f"this program could not read the {what}: decoding it took more memory than it allows itself (3 GiB) or "
-            f"than is free, which says nothing of the {what}; close other programs, or give a smaller copy"
+            f"than is free, which is no fault of the {what}; close other programs, or give a smaller copy"
         )
     reason = f"{type(error).__name__}: {error}"[:200]
     return OwnFault(
-        f"this program could not read the {what} ({reason}): it says nothing of the {what}; update Reelwright "
+        f"this program could not read the {what} ({reason}): that is no fault of the {what}; update Reelwright "
         "(pip install -U reelwright), see reelwright doctor"
     )

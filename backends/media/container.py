@@ -90,7 +90,7 @@ def decoding(*, sized: bool = True) -> Generator[None]:
     OwnFault.
 
     sized: whether the clip's size is known to be within the caps; before that, its own fields choose how much memory
-    is asked for.
+    is requested.
     """
     try:
         yield

@@ -259,7 +259,7 @@ def _check_status(response: httpx.Response, shown: str) -> None:
     status = response.status_code
     if status in (200, 206):
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise VideoError("asset", f"{shown} sends its file compressed, which was not asked for: give another")
+            raise VideoError("asset", f"{shown} sends its file compressed, which was not requested: give another")
         return
     if status in _BUSY:
         after = response.headers.get("retry-after", "")

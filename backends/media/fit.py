@@ -70,7 +70,7 @@ def check_fit(width: int, height: int, to_width: int, to_height: int, fit: Fit |
         raise VideoError(
             "asset",
             f"cropping the {width}x{height} image to {to_width}x{to_height} would cut away {lost:.0%} of it "
-            f'(at most {MAX_LOSS:.0%} is cut unasked): use fit="crop" with focus=[x, y] to crop it all the same, '
+            f'(at most {MAX_LOSS:.0%} is cut unasked): use fit="crop" with focus=[x, y] to crop it anyway, '
             'fit="blur" or fit="pad" to show it whole, or an aspect_ratio near its own',
             nearest={"fit": "blur"},
         )

@@ -134,13 +134,13 @@ def _undecodable(error: BaseException) -> VideoError:
     return VideoError(
         "asset",
         f"the image cannot be decoded ({type(error).__name__}): it is truncated or damaged; copy or download it again, "
-        "or save it anew as PNG",
+        "or save it again as PNG",
     )
 
 
 def _not_taken(mime: str, head: bytes) -> str:
     if mime in CLIP_FORMATS:
-        return f"the file is a clip ({mime}), not a still: {TAKEN}, or use it where a clip is asked for"
+        return f"the file is a clip ({mime}), not a still: {TAKEN}, or use it where a clip is needed"
     return f"the file is {in_words(mime, head)}: {TAKEN}"
 
 
@@ -173,7 +173,9 @@ def _check(image: Image.Image) -> None:
         )
     # MPO is a JPEG with further pictures behind it (depth, gain map), as many phones save: the first one counts.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        what = "has several pages: save one of them" if image.format == "TIFF" else "is an animation: give a still"
+        what = (
+            "has several pages: save one of them" if image.format == "TIFF" else "is an animation: give a single image"
+        )
         raise VideoError("asset", f"the image {what}{'' if image.format == 'TIFF' else ' or a clip (MP4)'}")
 
 

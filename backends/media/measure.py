@@ -299,4 +299,4 @@ def _stillness(numbers: Measures) -> list[str]:
     if run < FROZEN_S * fps:
         return []
     span = f" ({start / fps:.2f}-{(start + run) / fps:.2f} s)" if fps else ""
-    return [f"the picture stands still for {run} frames in a row{span}"]
+    return [f"the picture is frozen for {run} frames in a row{span}"]

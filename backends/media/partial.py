@@ -53,7 +53,7 @@ class PartFile:
             if shape is None or not self.offset or int(shape[1]) != self.offset:
                 self.forget()
                 raise VideoError(
-                    "network", "the server sent another part than was asked for; try again", retryable=True
+                    "network", "the server sent a different part than was requested; try again", retryable=True
                 )
             self._take_over()
             return self.offset
@@ -111,7 +111,7 @@ class PartFile:
         self._done = True
 
     def close(self) -> None:
-        """After a failure: keep the part for a resume where that was asked for, else remove it."""
+        """After a failure: keep the part for a resume where that was requested, else remove it."""
         if self._file is not None:
             self._file.close()
         if not self._done and not (self._keep and self._there()):

@@ -197,7 +197,7 @@ def _nearest(text: str, root: Path, parts: tuple[str, ...]) -> str:
     if near:
         return f": did you mean {near[0]}?"
     tilde = text.startswith("~") and not text.startswith(("~/", "~\\"))
-    return f": check the path{' (only ~/ stands for a home folder, your own)' if tilde else ''}"
+    return f": check the path{' (only ~/ is expanded, to your own home folder)' if tilde else ''}"
 
 
 def _shown(text: str) -> str:

@@ -63,7 +63,7 @@ class Sandbox:
     log: a file for what the decoders print (thrown away without one). idle_s: seconds after which an unused child
     ends by itself. check_s, inspect_s: seconds after which a call is given up and its child killed.
     Every method raises VideoError("asset") for input that cannot be used, with the words of the module that does the
-    work, and OwnFault where this program failed, which says nothing of the file: a call that a library no longer
+    work, and OwnFault where this program failed, which is no fault of the file: a call that a library no longer
     takes, a decoder that its build lacks, memory, a child that cannot be started. A child that crashes or hangs may
     be either's fault; it is told as the file's, and the next call gets a new child.
     """
@@ -202,7 +202,7 @@ class _Child:
             )
         except OSError as error:
             raise OwnFault(
-                f"no process for decoding can be started ({error.strerror}), which says nothing of the file: close "
+                f"no process for decoding can be started ({error.strerror}), which is no fault of the file: close "
                 "other programs and try again"
             ) from None
         finally:
@@ -263,7 +263,7 @@ def _facts(record: Mapping[str, Any]) -> MediaFacts:
 def _crashed(code: int) -> VideoError:
     if code >= 0:  # no signal: the interpreter itself gave up, as when a module of ours cannot be imported
         return OwnFault(
-            f"the process for decoding ended by itself (code {code}) before it answered, which says nothing of the "
+            f"the process for decoding ended by itself (code {code}) before it answered, which is no fault of the "
             "file: update Reelwright (pip install -U reelwright), see reelwright doctor"
         )
     return VideoError(

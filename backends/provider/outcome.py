@@ -110,7 +110,7 @@ class Service:
         if not name:
             raise self.unknown(f"an answer without {what}", status, said)
         if not border.is_id(name):
-            raise self.unknown(f"an id that cannot be asked for again: {self.clean(name, 100)!r}", status)
+            raise self.unknown(f"an id that cannot be looked up: {self.clean(name, 100)!r}", status)
         return name
 
     def paid_answer(self, status: int, told: Told) -> VideoError:

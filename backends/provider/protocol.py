@@ -116,7 +116,7 @@ class Handle:
             shown = border.line(self.remote_id, 120)
             raise VideoError(
                 "submit_unknown",
-                f"the service's id for the job cannot be asked for again ({shown!r}: at most {border.ID_MAX} "
+                f"the service's id for the job cannot be looked up ({shown!r}: at most {border.ID_MAX} "
                 "characters, without spaces and control characters); the job must not be sent again",
                 charged="unknown",
             )

@@ -190,11 +190,11 @@ class RestBackend(RemoteBackend):
         """The VideoError in a 2xx answer to a question, for services that refuse so."""
 
     def is_ours(self, answer: Answer, job_key: str) -> bool:
-        """Whether a job that was asked for by its key does not say that it has another."""
+        """Whether a job that was requested by its key does not say that it has another."""
         return True
 
     def created(self, answer: Answer) -> float | None:
-        """When the service took a job that was asked for by its key, POSIX seconds of its own clock; None where it does
+        """When the service took a job that was requested by its key, POSIX seconds of its own clock; None where it does
         not say."""
         return number(at(answer.json, *self.rest.created)) if self.rest.created else None
 
@@ -270,7 +270,7 @@ class RestBackend(RemoteBackend):
         """The job of this key. Only the service's own code for "no such job" says that there is none: a gateway's 404
         says nothing."""
         if self.submit_dedupe != "key" or not self.rest.by_key:
-            raise VideoError("unsupported", f"{self.rest.name} cannot be asked which jobs it has taken")
+            raise VideoError("unsupported", f"{self.rest.name} has no list of the jobs that it accepted")
         path = self.rest.by_key.format(endpoint=prepared.endpoint, key=quote(job_key, safe=""))
         answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
         if (code := self.told(answer).code) in self.rest.no_such:

@@ -217,7 +217,7 @@ def _limit(most: int, counted: type[Counted]) -> Callable[[Any], Awaitable[None]
 
 
 def unpacker(packed: str) -> Callable[[bytes], Iterator[bytes]]:
-    """What unpacks a body of that Content-Encoding piece by piece, 64 KiB at a time; one of another than was asked for
+    """What unpacks a body of that Content-Encoding piece by piece, 64 KiB at a time; one of another than was requested
     stays as it is, and is no JSON then."""
     if packed.strip().lower() not in ("gzip", "x-gzip", "deflate"):
         return lambda part: iter((part,))

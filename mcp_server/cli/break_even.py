@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show_table(card: str, minutes: float, as_json: bool, unused: Collection[str] = ()) -> None:
     """Every priced API against the card for so many minutes of film a month. card: a name, or the start of one.
-    unused: what was asked for besides, which no figure here depends on."""
+    unused: what was requested besides, which no figure here depends on."""
     from backends.costs.ownership import break_even, gpus
 
     known = gpus()

@@ -1,4 +1,4 @@
-"""`jobs clean`: room on the disk, from what no job needs and (where that is asked for) from old clips."""
+"""`jobs clean`: room on the disk, from what no job needs and (where that is requested) from old clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jobs`: what has been asked for, how it goes, what it cost; and what only the person may decide."""
+"""`jobs`: what has been requested, how it goes, what it cost; and what only the person may decide."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _show_bill(rows: Bill, differences: Bill, by: str, as_csv: bool, as_json: bo
 
 
 def _differences(studio: Studio) -> Bill:
-    """The paid jobs whose clip is not what was asked for: a ground for a complaint."""
+    """The paid jobs whose clip is not what was requested: a ground for a complaint."""
     from backends.jobs.money import ledger
 
     return [

@@ -114,7 +114,7 @@ def _priced(chosen: Candidate) -> str:
 
 
 def _check_money(studio: Studio, chosen: Candidate, limit: Decimal) -> None:
-    """Nobody is asked for leave to spend what a limit refuses all the same."""
+    """Nobody is asked to approve what a spending limit refuses anyway."""
     from backends.jobs.money import ledger
 
     if chosen.high > limit:

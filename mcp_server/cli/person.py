@@ -31,7 +31,7 @@ def decides(what: str, phrase: str, script: str = "") -> How:
     if not sys.stdin.isatty():
         if script and script in os.environ.get(SCRIPT_VARIABLE, "").replace(",", " ").split():
             return "script"
-        raise VideoError("consent", "a person decides this at a terminal: standard input is none. Nothing was changed")
+        raise VideoError("consent", "you decide this at a terminal, and standard input is not one. Nothing was changed")
     typer.echo(f"{what}: ", nl=False)
     try:
         typed = input()

@@ -159,7 +159,7 @@ def test_a_missing_input_is_named(task: str, words: str, tmp_path: Path) -> None
 
 
 def test_a_minute_at_sixty_frames_is_planned_in_no_time() -> None:
-    """3600 frames' poses, overscan and fields are ready before the first frame is asked for."""
+    """3600 frames' poses, overscan and fields are ready before the first frame is requested."""
     from backends.animatic.still import still_take
 
     region = MotionRegion(box=[0.1, 0.1, 0.9, 0.9], direction="up")

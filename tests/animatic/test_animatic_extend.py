@@ -61,7 +61,7 @@ def test_the_motion_goes_on_as_it_was_at_the_cut_and_comes_to_rest(camera: list[
         assert growth(before) > 0.8
         assert growth(after) == pytest.approx(growth(before), rel=0.25)
     assert np.abs(end).mean() < 0.25 * np.abs(before).mean()
-    assert "the camera goes on with the motion that the clip ended with, and eases out" in longer.told
+    assert "the camera continues the motion at the end of the clip, and eases out" in longer.told
 
 
 def test_an_extended_clip_can_be_extended(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_an_extended_clip_can_be_extended(tmp_path: Path) -> None:
     second = extended(first, tmp_path / "two", duration_s=1.0)
     frames = second.frames()
     assert len(frames) == 48 + 24 + 24
-    assert "goes on with the motion" in second.told
+    assert "continues the motion" in second.told
     before, after = growth(flow(frames[66], frames[70])), growth(flow(frames[72], frames[76]))
     assert before > 1 and after == pytest.approx(before, rel=0.3)
 
@@ -139,9 +139,9 @@ def test_sound_is_kept_and_the_added_part_is_silent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sound_s", "told"),
     [
-        (1.6, "the clip's own sound is kept: it goes on for 0.6 s of the added part, and the rest is silent"),
-        (2.0, "the clip's own sound is kept: it goes on under all of the added part"),
-        (3.0, "the clip's own sound is kept: it goes on under all of the added part, and is cut 1.0 s before its end"),
+        (1.6, "the clip's own sound is kept: it continues for 0.6 s of the added part, and the rest is silent"),
+        (2.0, "the clip's own sound is kept: it continues under the whole added part"),
+        (3.0, "the clip's own sound is kept: it continues under the whole added part, and is cut 1.0 s before its end"),
     ],
 )
 def test_sound_that_outlasts_the_picture_goes_on(sound_s: float, told: str, tmp_path: Path) -> None:
@@ -209,13 +209,13 @@ def test_another_size_than_the_clips_is_refused(tmp_path: Path) -> None:
 def test_a_storyboard_card_goes_on_with_its_timecode(tmp_path: Path) -> None:
     source = film(prepared("text_to_video", prompt="Dawn."), tmp_path / "card")
     longer = extended(source, tmp_path / "longer", duration_s=1.0)
-    assert "the storyboard card goes on, with its timecode" in longer.told
+    assert "the storyboard card continues, with its timecode" in longer.told
     whole = film(prepared("text_to_video", prompt="Dawn.", duration_s=2.0), tmp_path / "whole").frames()
     frames = longer.frames()
     assert len(frames) == 48
     assert psnr(frames[-1], whole[-1]) > 35
     again = extended(longer, tmp_path / "again", duration_s=1.0)
-    assert len(again.frames()) == 72 and "the storyboard card goes on" in again.told
+    assert len(again.frames()) == 72 and "the storyboard card continues" in again.told
 
 
 STEAM = MotionRegion(box=[0.2, 0.2, 0.8, 0.8], direction="left", intensity=0.6)

@@ -220,7 +220,7 @@ def test_of_two_back_ends_that_bring_the_same_row_the_first_keeps_it(tmp_path: P
         ("ours.toml", "animatic"),
     ]
     assert catalog.broken[0].why.endswith(
-        "row openai/my-server: the row stands twice in the catalogue; the other one is used"
+        "row openai/my-server: the row is in the catalogue twice; the other one is used"
     )
 
 
@@ -236,7 +236,7 @@ def test_a_mistake_in_the_files_of_this_package_stops_everything(tmp_path: Path)
     with pytest.raises(VideoError, match=r"^ours\.toml, row openai/my-server, mode 1, sizes, 720p: 16:9 must"):
         loader._read([file], [], [])
     file.write_text(MINE + MINE)
-    with pytest.raises(VideoError, match=r"^ours\.toml: row openai/my-server stands twice in the catalogue$"):
+    with pytest.raises(VideoError, match=r"^ours\.toml: row openai/my-server is in the catalogue twice$"):
         loader._read([file], [], [])
     file.write_text("".join(MINE.replace('title = "', 'aliases = ["x"]\ntitle = "').replace("my-", n) for n in "ab"))
     with pytest.raises(VideoError, match=r"alias 'x' of openai/bserver already names openai/aserver"):

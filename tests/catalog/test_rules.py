@@ -88,7 +88,7 @@ def test_every_problem_is_told_at_once_with_the_nearest_request_and_its_price() 
         "Closest: leave out negative_prompt, duration_s=10, audio=false, resolution=720p "
         f"({price('runway/gen4_turbo', **image(duration_s=10))}), which gives up audio, resolution."
     )
-    assert error.nearest == {}, "less than was asked for is no remedy"
+    assert error.nearest == {}, "less than was requested is no remedy"
     assert len(error.problems) == 4
 
 

@@ -58,7 +58,7 @@ def test_unasked_a_quarter_is_the_most_and_the_refusal_names_every_way_with_its_
         "focus=[x, y] (cuts 62% away, around what you name), fit=blur (the whole image over a blurred copy of itself) "
         "or fit=pad (the whole image between black bars); or aspect_ratio=16:9, which is near the image's own"
     ) in error.message
-    assert error.nearest == {"fit": "blur"}, "the shape that was asked for is kept"
+    assert error.nearest == {"fit": "blur"}, "the shape that was requested is kept"
     assert checked("animatic", PHOTO, **image(aspect_ratio="9:16", **error.nearest))
 
 
@@ -77,7 +77,7 @@ def test_an_image_that_is_shown_whole_loses_nothing_and_is_told(model: str, fit:
 
 
 def test_a_focus_without_anything_to_crop_is_refused() -> None:
-    assert "focus: it says around what an image is cropped, and fit=blur crops nothing: take fit=crop, or none" in (
+    assert "focus: it sets what a crop keeps, and fit=blur crops nothing: take fit=crop, or none" in (
         refused("animatic", PHOTO, **image(fit="blur", focus=[0.5, 0.5])).message
     )
     assert "focus: an image that the clip starts from is cropped around it; text_to_video has none here" in (
@@ -165,7 +165,7 @@ def test_a_move_that_nobody_asked_for_is_told_before_it_is_made() -> None:
     made = checked("animatic", PHOTO, **image(prompt=""))
     assert [str(move) for move in made.request.camera] == ["dolly-in:0.2"]
     assert (
-        'no camera or motion was asked for: a slow push-in (dolly-in:0.2) is made; camera=["static"] locks it off'
+        'no camera or motion was requested: a slow push-in (dolly-in:0.2) is made; camera=["static"] locks it off'
     ) in made.notes
     region = {"box": [0.1, 0.1, 0.5, 0.5], "direction": "up"}
     for fields in ({"camera": ["static"]}, {"motion": [region]}):
@@ -180,7 +180,7 @@ def test_an_extension_adds_no_camera_and_says_beforehand_what_goes_on() -> None:
     made = checked("animatic", source, task="extend", source_clip="c.mp4", duration_s=3)
     assert made.request.camera == ()
     assert (
-        "no camera was asked for: one that still moves at the end of the clip goes on and comes to rest, else the "
+        "no camera was requested: one that still moves at the end of the clip goes on and comes to rest, else the "
         "last frame stands still; so do motion regions that motion does not give again"
     ) in made.notes
     region = {"box": [0.1, 0.1, 0.5, 0.5], "direction": "up"}
@@ -209,7 +209,7 @@ def test_a_style_goes_into_the_prompt_as_words_and_is_told() -> None:
 def test_a_style_that_nothing_would_heed_is_refused() -> None:
     error = refused("animatic", PHOTO, **image(style="noir"))
     assert "style: animatic follows no words for image_to_video: leave it out" in error.message
-    assert (error.kind, error.nearest) == ("unsupported", {}), "without its style it is not what was asked for"
+    assert (error.kind, error.nearest) == ("unsupported", {}), "without its style it is not what was requested"
 
 
 def test_the_words_of_a_style_count_as_prompt() -> None:

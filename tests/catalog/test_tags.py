@@ -71,5 +71,5 @@ def test_a_reference_that_the_prompt_does_not_name_is_noted() -> None:
     row = CATALOG.get("gemini/gemini-omni-1.2-flash")
     inputs = {f"references[{number}].media": still() for number in range(2)}
     notes = check(asked("@hero walks", "hero", "dog"), row, inputs).notes
-    assert "the prompt does not name @dog: the model is given it all the same" in notes
+    assert "the prompt does not name @dog: the model gets it anyway" in notes
     assert not any("does not name" in note for note in check(asked("@hero, @dog", "hero", "dog"), row, inputs).notes)

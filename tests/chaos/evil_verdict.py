@@ -28,7 +28,7 @@ def judge(outcome: EvilOutcome, homes: list[Home], server: FakeServer, tricks: l
     if outcome.killed.total() < outcome.plan.kills:
         outcome.broken.append(f"only {outcome.killed.total()} of {outcome.plan.kills} kills came before the end")
     if len(rows) != outcome.plan.jobs:
-        outcome.broken.append(f"{outcome.plan.jobs} clips were asked for, and {len(rows)} jobs are in the stores")
+        outcome.broken.append(f"{outcome.plan.jobs} clips were requested, and {len(rows)} jobs are in the stores")
     if shared := checks.shared(rows):
         outcome.told.append(f"{shared} clips that both homes take for theirs: each paid once, and lost by nobody")
     outcome.broken += checks.charged(rows, truth)

@@ -25,7 +25,7 @@ def judge(outcome: Outcome, station: Station, server: FakeServer) -> None:
         say(f"paid twice: {twice}")
     keys = Counter(row["request_key"] for row in rows)
     if len(keys) != plan.jobs or max(keys.values(), default=0) != 1:
-        say(f"{plan.jobs} clips were asked for, {len(rows)} jobs with {len(keys)} keys are in the store")
+        say(f"{plan.jobs} clips were requested, {len(rows)} jobs with {len(keys)} keys are in the store")
     allowed = {"succeeded", "uncertain"} if plan.mode == "none" else {"succeeded"}
     lost = [(row["id"], row["state"], row["phase"], row["error"]) for row in rows if row["state"] not in allowed]
     if lost:

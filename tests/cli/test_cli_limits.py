@@ -38,7 +38,7 @@ def test_a_pipe_raises_no_limit(shell: Make) -> None:
     for words in RAISES:
         told = used.refused("config", *words, typed=f"{words[-1]}\n")
         assert told == (
-            "reelwright: consent: a person decides this at a terminal: standard input is none. Nothing was changed\n"
+            "reelwright: consent: you decide this at a terminal, and standard input is not one. Nothing was changed\n"
         ), words
     assert limits_of(used) == before
 

@@ -50,7 +50,7 @@ def test_a_photo_becomes_a_vertical_clip_around_what_is_named_in_it(shell: Make)
     assert (made["width"], made["height"]) == (360, 640)
     notes = "\n".join(made["notes"])
     assert "62% of the image is cut away to fill the clip (fit=crop, around focus [0.2, 0.5])" in notes
-    assert "no camera or motion was asked for: a slow push-in" in notes
+    assert "no camera or motion was requested: a slow push-in" in notes
     whole = used.done(*words, "--fit", "blur", "--camera", "static", "--json").json
     assert not any("push-in" in note or "cut" in note for note in whole["notes"])
     assert "focus '0.2' is not X,Y: write for example 0.5,0.3" in used.refused(*words, "--focus", "0.2")

@@ -520,7 +520,7 @@ async def test_an_upload_that_fails_is_free_and_may_be_repeated(fal: Subject, tm
 
 async def test_fal_offers_no_look_up(fal: Subject) -> None:
     assert fal.backend.submit_dedupe == "none"
-    with pytest.raises(VideoError, match="cannot be asked"):
+    with pytest.raises(VideoError, match="has no list of the jobs"):
         await fal.backend.reconcile(asked(fal.backend, "fal/pika-v2.2"), "job", 0.0)
 
 

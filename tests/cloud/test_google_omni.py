@@ -288,7 +288,7 @@ async def test_a_cancel_stops_what_runs_and_leaves_what_has_ended(server: FakeSe
         third = await started(backend)
         server.script("cancel", {"reply": {"id": third.remote_id, "status": "in_progress"}})
         assert (await backend.cancel(third)).outcome == "requested"
-        with pytest.raises(VideoError, match="cannot be asked which interactions"):
+        with pytest.raises(VideoError, match="has no list of the interactions"):
             await backend.reconcile(fox(backend), "job_1", time.time())
 
 

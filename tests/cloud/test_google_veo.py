@@ -245,7 +245,7 @@ async def test_a_prediction_cannot_be_stopped_or_looked_up(server: FakeServer, e
         handle = await started(backend)
         cancelled = await backend.cancel(handle)
         assert (cancelled.outcome, cancelled.billed) == ("unsupported", "yes")
-        with pytest.raises(VideoError, match="cannot be asked which predictions"):
+        with pytest.raises(VideoError, match="has no list of the predictions"):
             await backend.reconcile(fox(backend), "job_1", 0.0)
 
 

@@ -374,7 +374,7 @@ async def test_a_finished_clips_file_is_asked_for_until_it_is_told(minimax: Subj
 
 async def test_minimax_offers_no_look_up(minimax: Subject) -> None:
     assert minimax.backend.submit_dedupe == "none"
-    with pytest.raises(VideoError, match="cannot be asked"):
+    with pytest.raises(VideoError, match="has no list of the jobs"):
         await minimax.backend.reconcile(asked(minimax.backend, HAILUO), JOB, 0.0)
 
 

@@ -389,7 +389,7 @@ async def test_the_account_is_told_in_words(server: FakeServer) -> None:
 async def test_no_look_up_is_claimed(server: FakeServer) -> None:
     async with opened(server.url) as backend:
         assert backend.submit_dedupe == "none"
-        with pytest.raises(VideoError, match="cannot be asked which tasks"):
+        with pytest.raises(VideoError, match="has no list of the tasks"):
             await backend.reconcile(fox(backend), "job_1", 0.0)
 
 

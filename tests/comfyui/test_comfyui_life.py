@@ -95,7 +95,7 @@ def test_a_workflow_that_changes_while_its_job_waits_is_not_run(base: Station, s
     backend = ComfyBackend(base.environ(), server.url)
     assert backend.prepare(accepted.request, accepted, None).body["sha256"]
     path.write_text(path.read_text().replace('input = "width"', 'input = "height"', 1))
-    with pytest.raises(VideoError, match="workflow slow has been changed since this job was asked for"):
+    with pytest.raises(VideoError, match="workflow slow has been changed since this job was requested"):
         backend.prepare(accepted.request, accepted, None)
 
 

@@ -116,7 +116,7 @@ MODE = Section(
         "durations": 'seconds; needed. `"source"`: as long as the source clip',
         "sizes": "by resolution, then by aspect ratio; needed. The first is the default",
         "fps": "frames a second; left out: the service chooses",
-        "fps_times": "how many times the source clip's frames a second can be asked for, at most",
+        "fps_times": "how many times the source clip's frames a second can be requested, at most",
         "audio": "`switch`: a request may choose; `source`: the source clip's is kept; `unknown`: nobody says",
         "audio_default": "with `switch`: when a request says nothing",
         "frames": "images that the clip starts from or passes through; see below",

@@ -4,7 +4,7 @@ POST /token                                                  an access token for
 POST /v1beta1/projects/P/locations/L/publishers/google/models/M:predictLongRunning   -> {name: .../operations/ID}
 POST ...models/M:fetchPredictOperation {operationName}       -> {name, done, response | error}
 POST /v1beta1/projects/P/locations/L/interactions            Gemini Omni, as in `google_omni`; addresses are gs://
-GET  /storage/v1/b/BUCKET/o/OBJECT?alt=media                 the clip, where a bucket was asked for
+GET  /storage/v1/b/BUCKET/o/OBJECT?alt=media                 the clip, where a bucket was requested
 """
 
 from __future__ import annotations

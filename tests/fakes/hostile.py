@@ -60,7 +60,7 @@ TRICKS: dict[str, tuple[str, ...]] = {
 """What may be done to an answer, by route."""
 
 ONCE = frozenset({"false end", "no file", "no clip", "cut", "busy", "endless", "unknown yet"})
-"""Done once a job. (A clip that is another than was asked for stays so.)"""
+"""Done once a job. (A clip that is another than was requested stays so.)"""
 
 ENDINGS = frozenset({"false end", "no file"})
 """Of these one a job at most: a service that says the same wrong thing twice is believed, and rightly."""

@@ -281,7 +281,7 @@ async def test_a_service_that_cannot_be_asked_is_not_taken_for_an_empty_one(serv
     server.set(mode="none")
     async with opened(server.url, PAID_MODE="none") as backend:
         assert backend.submit_dedupe == "none"
-        with pytest.raises(VideoError, match="cannot be asked"):
+        with pytest.raises(VideoError, match="has no list of the jobs"):
             await backend.reconcile(prepared(backend), "k1", 0.0)
 
 

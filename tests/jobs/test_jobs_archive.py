@@ -90,9 +90,9 @@ def test_an_archived_job_comes_back_as_it_was(store: Store) -> None:
     for _ in range(2):  # as often as one likes
         archive.archive(store, OLD)
         assert ids(store) == set() and store.rows("SELECT * FROM ledger") == [] and everything(store) == before
-        assert archive.job_row(store, "a", "somebody else") is None and ids(store) == set()
-        row = archive.job_row(store, "a", "local")
-        assert row is not None and row["label"] == "fox"
+        assert archive.stored_job(store, "a", "somebody else") is None and ids(store) == set()
+        back = archive.stored_job(store, "a", "local")
+        assert back is not None and back.label == "fox"
         assert {name: store.rows(f"SELECT * FROM {name}") for name in tables} == tables
         assert everything(store) == before and books.faults(store) == []
         assert archive.page(store, "local", state=None, label=None, limit=9, cursor=None).jobs == []
@@ -101,7 +101,7 @@ def test_an_archived_job_comes_back_as_it_was(store: Store) -> None:
     archive.archive(store, OLD)
     archive_file.path_of(store).unlink()
     with pytest.raises(VideoError, match=r"job a was archived, and .*archive\.db is gone: put that file back"):
-        archive.job_row(store, "a", "local")
+        archive.stored_job(store, "a", "local")
 
 
 def test_what_changed_since_the_look_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,8 +98,8 @@ def test_the_sums_are_the_sums_after_any_steps(store: Store, steps: list[Step]) 
             if store.archive is not None:
                 archive.archive(store, 8 * 86400.0)
         elif what == "bring back":
-            archive.job_row(store, job, "local")
-        elif archive.job_row(store, job, "local") is not None:
+            archive.stored_job(store, job, "local")
+        elif archive.stored_job(store, job, "local") is not None:
             _write(store, what, job, amount * 100_000, stumbles=stumbles)
         lines = store.rows("SELECT state, reserved, settled FROM ledger")
         spent = sum(row["settled"] for row in lines if row["state"] == "settled")

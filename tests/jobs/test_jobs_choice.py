@@ -49,7 +49,9 @@ def test_a_tag_that_no_reference_has_is_refused_before_anything_is_reserved(stat
 def test_the_same_by_another_name_is_noted(studio: Studio) -> None:
     first = studio.submit(text_request("a fox", "auto"))
     named = first.model
-    told = f"like {first.job_id}: that job asked the same of {named} by another name for the model; this is a new job"
+    told = (
+        f"like {first.job_id}: that job made the same request of {named} by another name for the model; this is a new"
+    )
     quote = studio.quote(text_request("a fox", named))
     second = studio.submit(text_request("a fox", named))
     assert second.job_id != first.job_id and not second.replayed
@@ -81,5 +83,5 @@ def test_a_pause_for_want_of_credits_says_what_lifts_it(server: FakeServer, stat
     with pytest.raises(VideoError, match=r"^paid is paused for \d+ s more: ") as caught:
         studio.submit(text_request("a wolf"))
     assert caught.value.message.endswith(
-        ". When the cause is gone, a person can end the pause at once: reelwright jobs resume paid"
+        ". When the cause is gone, the user can end the pause at once: reelwright jobs resume paid"
     )

@@ -184,7 +184,7 @@ def test_local_work_begins_again(point: str, stand: Callable[..., Station], nurs
 
 
 def test_before_an_input_is_fetched(stand: Callable[..., Station], nursery: Nursery) -> None:
-    """An address that leads nowhere: the job that was killed before it fails unpaid, and is not asked for for ever."""
+    """An address that leads nowhere: the job that was killed before it fails unpaid, and is not requested for ever."""
     station = stand(REELWRIGHT_WORKER_IDLE_S="0")
     station.url = "http://127.0.0.1:9"
     request = text_request("x", task="image_to_video", frames=[{"image": "https://pictures.test/still.png"}])

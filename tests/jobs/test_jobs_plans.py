@@ -45,7 +45,7 @@ HOT = {
     "Launcher.ensure",
     "OpenJob.read",
     "LocalRun._row",
-    "job_row",
+    "stored_job",
     "Studio.recent",
     "holders",
     "_spent",

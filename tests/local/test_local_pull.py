@@ -99,7 +99,7 @@ def expected(repo: Path) -> dict[str, bytes]:
 
 
 def fetched(server: FakeServer) -> list[tuple[str, str]]:
-    """(path, range) of every large file that was asked for."""
+    """(path, range) of every large file that was requested."""
     return [(one["path"], one["headers"].get("range", "")) for one in server.log("cdn") if one["method"] == "GET"]
 
 
@@ -141,7 +141,7 @@ def test_the_pipelines_own_files_of_one_commit(
 
 
 def test_a_cut_connection_goes_on_where_it_was_cut(shell: Callable[..., Shell], server: FakeServer, repo: Path) -> None:
-    """The client writes 10 MiB at a time: what came of the next ones is asked for again."""
+    """The client writes 10 MiB at a time: what came of the next ones is requested again."""
     large = bytes(range(256)) * 65_536
     (repo / "tokenizer" / "large.txt").write_bytes(large)
     server.script("cdn", {"truncate": 12_000_000, "match": hashlib.sha256(large).hexdigest()})

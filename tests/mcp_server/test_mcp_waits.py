@@ -183,7 +183,7 @@ def test_a_note_is_told_once() -> None:
     words, answer = waits.report([*jobs, running], told)
     assert [entry.get("notes") for entry in answer["jobs"]] == [None, ["cut"], ["slow today"]]
     assert answer["notes"] == ["no sound"]
-    assert words.count("no sound") == 1 and "note of all 2 jobs told above: no sound" in words
+    assert words.count("no sound") == 1 and "note of all 2 jobs reported above: no sound" in words
     assert words.count("note: ") == 2 and "put into the prompt" not in words
     words, answer = waits.report([*jobs, running], told)
     assert "note" not in words and "notes" not in json.dumps(answer)
@@ -206,7 +206,7 @@ def test_a_previs_row_says_so_first() -> None:
     words, answer = waits.report(jobs, told)
     assert words.splitlines()[:2] == [
         'PREVIS (no generative model) job_b: running, "finding the way"',
-        "PREVIS (no generative model) succeeded, told before: job_a",
+        "PREVIS (no generative model) succeeded, reported before: job_a",
     ]
     assert [row["engine"] for row in answer["jobs"]] == ["previs", "previs"]
 

@@ -26,7 +26,7 @@ from tests.samples import made, write_clip
 
 REAL_AV = Path(av.__file__).parent
 REAL_PIL = Path(PIL.__file__).parent
-UPDATE = "it says nothing of the {}; update Reelwright (pip install -U reelwright), see reelwright doctor"
+UPDATE = "that is no fault of the {}; update Reelwright (pip install -U reelwright), see reelwright doctor"
 
 # The real package under another __init__, which runs the real one first.
 STAND_IN = (
@@ -95,7 +95,7 @@ def test_a_child_that_cannot_be_started_is_our_fault(tmp_path: Path, monkeypatch
     with Sandbox() as sandbox, pytest.raises(OwnFault) as caught:
         sandbox.check(made("grey.png"))
     assert caught.value.message == (
-        "no process for decoding can be started (No such file or directory), which says nothing of the file: close "
+        "no process for decoding can be started (No such file or directory), which is no fault of the file: close "
         "other programs and try again"
     )
 
@@ -165,7 +165,7 @@ def test_an_input_that_we_cannot_read_is_told_as_it_is_and_leaves_no_copy(
     ids=lambda error: type(error).__module__ + "." + type(error).__name__,
 )
 def test_what_the_bytes_cannot_cause_is_our_fault(error: Exception) -> None:
-    with pytest.raises(OwnFault, match="says nothing of the clip"), decoding():
+    with pytest.raises(OwnFault, match="no fault of the clip"), decoding():
         raise error
 
 

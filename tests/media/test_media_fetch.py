@@ -488,7 +488,7 @@ def test_another_piece_than_was_asked_for_is_not_joined(server: Server, tmp_path
     broken_off(server, tmp_path)
     server.answers["/a.jpg"] = send(BODY[50_000:], 206, Content_Range=f"bytes 50000-{len(BODY) - 1}/{len(BODY)}")
     error = refusal(f"http://{server.host}/a.jpg", tmp_path, allow_hosts=frozenset({server.host}), resume=True)
-    assert error.retryable and error.message == "the server sent another part than was asked for; try again"
+    assert error.retryable and error.message == "the server sent a different part than was requested; try again"
     server.answers["/a.jpg"] = send()
     assert again(server, tmp_path).resumed_from == 0
     assert (tmp_path / "file").read_bytes() == BODY
@@ -500,7 +500,7 @@ def test_a_part_of_absurd_numbers_is_asked_for_again(server: Server, tmp_path: P
     (tmp_path / "file.part.tag").write_text('"v1"', "ascii")
     server.answers["/x"] = send(b"rest", 206, Content_Range=f"bytes {'9' * 5000}-/{'9' * 5000}", ETag='"v1"')
     error = refusal(f"http://{server.host}/x", tmp_path, allow_hosts=trusted, resume=True)
-    assert (error.kind, error.retryable) == ("network", True) and "another part than was asked for" in error.message
+    assert (error.kind, error.retryable) == ("network", True) and "a different part than was requested" in error.message
 
 
 def test_without_a_validator_or_ranges_it_starts_again(server: Server, tmp_path: Path) -> None:

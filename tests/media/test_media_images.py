@@ -89,9 +89,9 @@ def test_a_broken_profile_is_left_out(tmp_path: Path) -> None:
         ("one_pixel.png", "1x1 pixels; at least 16 a side are needed: give a larger one"),
         ("tiny.png", "15x400 pixels; at least 16 a side"),
         ("ribbon.png", "800x16, more than 10:1: crop it to the part that matters"),
-        ("animated.gif", "is an animation: give a still or a clip"),
-        ("animated.webp", "is an animation: give a still or a clip"),
-        ("animated.png", "is an animation: give a still or a clip"),
+        ("animated.gif", "is an animation: give a single image or a clip"),
+        ("animated.webp", "is an animation: give a single image or a clip"),
+        ("animated.png", "is an animation: give a single image or a clip"),
         ("pages.tiff", "several pages: save one of them"),
         ("text.png", "text, whatever its name says: give a PNG, JPEG or WebP image"),
         ("noise_in_png.png", "the image is damaged|cannot be decoded"),
@@ -152,7 +152,7 @@ def test_crop_covers_the_frame_and_tells_the_loss() -> None:
 
 
 def test_a_crop_of_more_than_a_quarter_is_refused_with_the_alternatives() -> None:
-    """Unless it was asked for: then it is made, however much it takes."""
+    """Unless it was requested: then it is made, however much it takes."""
     with pytest.raises(
         VideoError,
         match=r'would cut away 44% of it .*: use fit="crop" with focus=\[x, y\] .*, fit="blur" or fit="pad" to show',

@@ -59,7 +59,7 @@ def grain(sigma: float, blur: float, count: int = 48) -> Iterator[Picture]:
 def stands_still(numbers: Measures) -> list[str]:
     warnings = numbers["warnings"]
     assert isinstance(warnings, list)
-    return [str(told) for told in warnings if "moves" in str(told) or "stands still" in str(told)]
+    return [str(told) for told in warnings if "moves" in str(told) or "is frozen" in str(told)]
 
 
 # what moves
@@ -194,7 +194,7 @@ def test_a_frozen_half_is_told_with_its_times(tmp_path: Path) -> None:
     numbers = measure(clip(tmp_path / "c.mp4", [moving[0]] * 48 + moving))
     assert numbers["frozen_from"] == 0 and abs(int(str(numbers["frozen_run"])) - 49) <= 1
     (told,) = stands_still(numbers)
-    assert told.startswith("the picture stands still for ") and " frames in a row (0.00-2.0" in told
+    assert told.startswith("the picture is frozen for ") and " frames in a row (0.00-2.0" in told
     assert float(str(numbers["moving"])) > 0.3
 
 

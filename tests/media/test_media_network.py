@@ -160,7 +160,7 @@ def test_a_proxy_that_cannot_be_used_is_named(value: str, clean: pytest.MonkeyPa
     clean.setenv("ALL_PROXY", value)
     error = refusal("https://media.example/a.jpg", tmp_path)
     assert f"the proxy of ALL_PROXY={value} cannot be used" in error.message
-    assert (error.kind, error.retryable) == ("network", True), "a paid clip is asked for again when it is corrected"
+    assert (error.kind, error.retryable) == ("network", True), "a paid clip is requested again when it is corrected"
 
 
 def test_certificates_that_are_not_there_are_named(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_one_reading_of_the_tilde(place: Path, monkeypatch: pytest.MonkeyPatch) 
     (place / "in" / "~root" / "x.png").write_bytes(b"inside")
     assert read("~root/x.png", place) == b"inside"
     text = refusal("~nosuchuser/a.png", place)
-    assert text == "'~nosuchuser/a.png' does not exist: check the path (only ~/ stands for a home folder, your own)"
+    assert text == "'~nosuchuser/a.png' does not exist: check the path (only ~/ is expanded, to your own home folder)"
 
 
 SHOT = "Shot at 3.45.12\u202fPM.png"

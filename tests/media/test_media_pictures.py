@@ -141,7 +141,7 @@ def test_seeded_faults_are_found(tmp_path: Path) -> None:
     assert numbers["cuts"] == [5, 44]
     assert numbers["warnings"] == [
         "5 of 64 frames are black",
-        "the picture stands still for 19 frames in a row (1.04-1.83 s)",
+        "the picture is frozen for 19 frames in a row (1.04-1.83 s)",
         "2 cut(s), at frame 5, 44",
     ]
 

@@ -104,7 +104,7 @@ async def test_packed_answers_are_read_and_damaged_ones_told(spill: Spill, make:
         with pytest.raises(Unreadable, match="cannot be unpacked"):
             await client.get("/x")
         spill.headers, spill.body = {"content-encoding": "br"}, b"\x8b\x03\x80{}\x03"
-        assert (await client.get("/x")).content == spill.body, "what was not asked for stays as it is"
+        assert (await client.get("/x")).content == spill.body, "what was not requested stays as it is"
         spill.headers, spill.body = {}, b'{"b": 2}'
         assert (await client.get("/x")).json() == {"b": 2}
 

@@ -143,7 +143,7 @@ class Change:
 
 def refusal(request: VideoRequest, misfit: Misfit, inputs: Mapping[str, MediaFacts]) -> VideoError:
     """The error for a misfit. `nearest` and its price are there when the whole changed request is legal for the row
-    and gives up nothing that was asked for; one that does is only told, as the closest."""
+    and gives up nothing that was requested; one that does is only told, as the closest."""
     problems = [errors.Problem(one.field, text) for text, one in {one.text: one for one in misfit.problems}.items()]
     lead = f"{misfit.row.id} cannot do this"
     kind = "unsupported" if all(problem.lacking for problem in misfit.problems) else "invalid_request"

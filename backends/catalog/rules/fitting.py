@@ -188,7 +188,7 @@ def judge_fps(fit: Fitting) -> None:
 
 
 def _judge_times(fit: Fitting, most: int) -> None:
-    """A whole number of times the source's frame rate, which has to be asked for: new frames between its own."""
+    """A whole number of times the source's frame rate, which has to be requested: new frames between its own."""
     own, asked = fit.clip.fps if fit.clip else None, fit.request.fps
     fit.settled["fps"] = asked
     shown = f" {number_text(own)}" if own else ""

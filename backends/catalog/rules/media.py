@@ -15,7 +15,7 @@ WRITTEN = 1e-3
 """Seconds by which a time may miss its service's grid: 0.333 is what a person writes for a third."""
 
 SHORTEST_WAY_S = 0.1
-"""The shortest way between two held stills where nobody says when they come. A cut is asked for by its times."""
+"""The shortest way between two held stills where nobody says when they come. A cut is requested by its times."""
 USUAL_WAY_S = 0.5
 """... and the one that is offered: a short dissolve."""
 
@@ -290,7 +290,7 @@ def judge_references(fit: Fitting) -> None:
     _judge_reference_kinds(fit, given)
     if left := unnamed(fit.request):
         listed = ", ".join(f"@{tag}" for tag in left)
-        fit.notes.append(f"the prompt does not name {listed}: the model is given it all the same")
+        fit.notes.append(f"the prompt does not name {listed}: the model gets it anyway")
 
 
 def _judge_reference_kinds(fit: Fitting, given: Sequence[Reference]) -> None:

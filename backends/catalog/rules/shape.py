@@ -74,7 +74,7 @@ def _of_resolution(fit: Fitting) -> list[Size]:
 
 
 def _not_below(asked: int | None, legal: tuple[str, ...]) -> str:
-    """The smallest that shows no less than was asked for; the largest where each shows less. The default for a word
+    """The smallest that shows no less than was requested; the largest where each shows less. The default for a word
     that nobody knows, or where the names say no size."""
     sizes = {name: lines for name in legal if (lines := lines_of(name)) is not None}
     if asked is None or not sizes:
@@ -164,7 +164,7 @@ def _settle(fit: Fitting, size: Size, ratio: float | None) -> None:
 
 
 def _judge_crop(fit: Fitting, sizes: list[Size], ratio: float) -> None:
-    """Every frame's image against the clip's ratio. A crop that was asked for may take any part of it."""
+    """Every frame's image against the clip's ratio. A crop that was requested may take any part of it."""
     asked = fit.request.fit
     for number in range(len(fit.request.frames)):
         image = fit.inputs.get(f"frames[{number}].image")
@@ -191,7 +191,7 @@ def _pair(focus: list[float]) -> str:
 
 
 def _refuse_shape(fit: Fitting, sizes: list[Size], image: MediaFacts, loss: float, place: str) -> None:
-    """Every way on, with what each loses. The one offered keeps the shape that was asked for."""
+    """Every way on, with what each loses. The one offered keeps the shape that was requested."""
     why = f"{loss:.0%} of it would be cut away" if fit.request.fit is None else "fit=refuse"
     limit = SAME_RATIO if fit.request.fit == "refuse" else CROP_LIMIT
     change: dict[str, object] = {"fit": "crop" if loss <= CROP_LIMIT else "blur"}
@@ -219,7 +219,7 @@ def _judge_focus(fit: Fitting) -> None:
         text = f"focus: an image that the clip starts from is cropped around it; {task} has none here: leave it out"
         fit.wrong("focus", text, {"focus": None})
     elif asked not in (None, "crop"):
-        text = f"focus: it says around what an image is cropped, and fit={asked} crops nothing: take fit=crop, or none"
+        text = f"focus: it sets what a crop keeps, and fit={asked} crops nothing: take fit=crop, or none"
         fit.wrong("focus", text, {"focus": None})
 
 

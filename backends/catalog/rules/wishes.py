@@ -76,6 +76,6 @@ def _options_lost(asked: VideoRequest, changed: VideoRequest) -> bool:
 
 
 def _smaller(asked: str, changed: str) -> bool:
-    """Also where nobody knows what was asked for: then nobody can say that it is not less."""
+    """Also where nobody knows what was requested: then nobody can say that it is not less."""
     before, after = lines_of(asked), lines_of(changed)
     return before is None or after is None or after < before

@@ -29,7 +29,7 @@ class Mode:
 
     styles: the model's own named styles; a style that it has no control for goes into the prompt as words.
     durations None: the clip lasts as long as its source. fps None: the service chooses and says nothing.
-    fps_times: how many times the source's frames a second can be asked for, at most; 0: none are put between.
+    fps_times: how many times the source's frames a second can be requested, at most; 0: none are put between.
     resolution_wire: the service's words for resolutions. wire: the back end's data (see the provider's TOML file).
     """
 

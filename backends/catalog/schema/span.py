@@ -48,7 +48,7 @@ def number_text(value: float) -> str:
 class Span:
     """Legal numbers: a set of values, or a range with a step (0 = any number between) and some values besides.
 
-    default: when none is asked for.
+    default: when none is requested.
     """
 
     values: tuple[float, ...] = ()
@@ -168,7 +168,7 @@ class SourceRule:
 class Camera:
     """How camera moves reach the model: moves = the native ones. timed: from-to may be chosen. high: at most so many.
     tokens: the model's own words for moves in the prompt, as in MiniMax's [Push in]. unasked: the move that is made
-    where neither a camera nor a motion was asked for ("" = none); left_out: what is told beforehand when the camera is
+    where neither a camera nor a motion was requested ("" = none); left_out: what is told beforehand when the camera is
     left out."""
 
     how: CameraHow = "none"

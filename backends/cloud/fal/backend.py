@@ -179,7 +179,7 @@ class FalBackend(RestBackend):
         after = await self._word(handle)
         if before == "IN_QUEUE" and after in ("", "IN_QUEUE", "NOT_FOUND"):
             return Cancelled("stopped", "no", "taken out of fal's queue before it began")
-        return Cancelled("requested", "unknown", "fal was told to stop it; it may finish all the same")
+        return Cancelled("requested", "unknown", "fal was asked to stop it; it may still finish")
 
     async def _word(self, handle: Handle) -> str:
         answer = await self.channel.ask(

@@ -89,7 +89,7 @@ def in_status(service: Service, answer: Answer) -> VideoError | None:
 
 def in_result(service: Service, answer: Answer) -> VideoError | None:
     """Why the result is no clip; None for a 2xx that is none. A 5xx without one of fal's own types says nothing of
-    the request, whatever its text: it is raised, so that the result is asked for again."""
+    the request, whatever its text: it is raised, so that the result is requested again."""
     kind, message = _first(answer)
     if answer.ok:
         return None if at(answer.json, "detail") is None else _failure(service, kind, message, retryable=None)

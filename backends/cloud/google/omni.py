@@ -1,6 +1,6 @@
 """OmniBackend: the RemoteBackend over Google's Interactions API (Gemini Omni), by a key or on Vertex AI.
 
-Work runs in the background: the POST answers with an interaction's id, which is asked for and cancelled by it. There
+Work runs in the background: the POST answers with an interaction's id, by which it is watched and cancelled. There
 is no list and no idempotency key, so that a POST without a clear answer cannot be looked up, and on nobody's word may
 be taken for one that was not taken. That a request which fails with 400 or 500 is not charged (Gemini API billing FAQ)
 is said of the POST; of an interaction that was taken and then failed only its usage tells.
@@ -164,7 +164,7 @@ class OmniBackend(RemoteBackend):
         return Cancelled("stopped" if stopped else "requested", billed)
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        raise VideoError("unsupported", "Google cannot be asked which interactions it has taken", charged="unknown")
+        raise VideoError("unsupported", "Google has no list of the interactions that it accepted", charged="unknown")
 
     async def account(self) -> dict[str, str]:
         """The video models that the key may use; there is no endpoint for money."""

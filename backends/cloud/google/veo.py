@@ -130,7 +130,7 @@ class VeoBackend(RemoteBackend):
         return Cancelled("unsupported", "yes", "Veo cannot be stopped: it runs on, and the clip will be kept")
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        raise VideoError("unsupported", "Vertex AI cannot be asked which predictions it has taken", charged="unknown")
+        raise VideoError("unsupported", "Vertex AI has no list of the predictions that it accepted", charged="unknown")
 
     async def account(self) -> dict[str, str]:
         """Whose work is billed; there is no endpoint for money."""

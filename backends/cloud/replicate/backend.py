@@ -162,7 +162,7 @@ class ReplicateBackend(RestBackend):
                     raise VideoError("not_found", text_, charged="unknown")
                 if _matches(wanted, table(at(item, "input"))):
                     if not border.is_id(name):
-                        text_ = "Replicate lists what may be this job by an id that cannot be asked for"
+                        text_ = "Replicate lists what may be this job under an id that cannot be looked up"
                         raise VideoError("not_found", text_, charged="unknown")
                     found.append(Sighting(Handle(name), made_at(made, lead)))
             path = text(at(answer.json, "next"))

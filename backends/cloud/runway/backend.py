@@ -144,7 +144,7 @@ class RunwayBackend(RemoteBackend):
         """DELETE stops a task that has not ended, and throws away one that has: so it is looked at first.
 
         Refunded is only what the service itself saw unstarted (the SDK's words); the task tells it afterwards, where
-        it can still be asked for.
+        it can still be requested.
         """
         before = STATES.get(text(at((await self._ask("GET", handle)).json, "status")), "unknown")
         if before in ENDED:
@@ -159,7 +159,7 @@ class RunwayBackend(RemoteBackend):
         return Cancelled("stopped", billed if cost is None else charged_by(cost), cost_usd=cost)
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        raise VideoError("unsupported", "Runway cannot be asked which tasks it has taken", charged="unknown")
+        raise VideoError("unsupported", "Runway has no list of the tasks that it accepted", charged="unknown")
 
     async def account(self) -> dict[str, str]:
         """Balance, monthly limit, and each model's concurrency and daily limits, in words."""

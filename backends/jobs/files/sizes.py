@@ -27,7 +27,7 @@ def files_of(folder: Path) -> Iterator[os.stat_result]:
                 if entry.is_dir(follow_symlinks=False):
                     yield from files_of(Path(entry.path))
                 elif stat.S_ISREG((facts := entry.stat(follow_symlinks=False)).st_mode):
-                    # On Windows a directory's own record of a file does not name it: it is asked for itself.
+                    # On Windows a directory's own record of a file does not name it: it is asked itself.
                     yield facts if facts.st_ino else os.lstat(entry.path)
 
 

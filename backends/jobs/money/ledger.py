@@ -262,7 +262,7 @@ def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
 
 
 def differing(store: Store) -> list[Row]:
-    """Paid jobs that brought something else than was asked for: id, label, and cost_basis, which says it."""
+    """Paid jobs that brought something else than was requested: id, label, and cost_basis, which says it."""
     return store.rows(
         "SELECT id, label, cost_basis FROM jobs WHERE kind = 'remote' AND cost_basis LIKE '%; asked %' ORDER BY seq"
     )

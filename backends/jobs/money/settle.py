@@ -92,7 +92,7 @@ def leave_to_person(tx: Transaction, hold: Hold, job: str, why: str) -> None:
     ledger.hold(tx, job)
     records.note(tx, job, why)
     error = VideoError("submit_unknown", why, charged="unknown")
-    records.move(tx, hold, job, "uncertain", phase="needs a person", error=to_json(error.to_json()))
+    records.move(tx, hold, job, "uncertain", phase="needs your decision", error=to_json(error.to_json()))
 
 
 # what the person decides

@@ -37,5 +37,5 @@ def check_kind(place: str, entry: Mapping[str, Any]) -> None:
         raise VideoError("asset", "this is a sound or text file, and an image or clip is needed")
     if place != "source_clip" and kind != "image":
         raise VideoError(
-            "asset", "this is a clip, and an image is needed: for a clip of ours add /last_frame or /frame/SECONDS"
+            "asset", "this is a clip, and an image is needed: for a job's clip add /last_frame or /frame/SECONDS"
         )

@@ -39,10 +39,9 @@ class JobClips:
 
         added: takes the hash of a blob that this call has put into the store.
         """
-        row = archive.job_row(self._store, name.value, principal)
-        if row is None:
+        job = archive.stored_job(self._store, name.value, principal)
+        if job is None:
             raise VideoError("asset", f"there is no job {name.value}", next=Next("list_jobs"))
-        job = StoredJob.of(row)
         if job.state in ("failed", "cancelled"):
             raise VideoError("asset", f"job {name.value} {job.state}, so it has no clip: use another one")
         if job.state != "succeeded":

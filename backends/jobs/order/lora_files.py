@@ -58,7 +58,7 @@ def find(request: VideoRequest, roots: Sequence[Path], cwd: Path, *, hashed: boo
 
 
 def check_same(files: Mapping[str, LoraFile], wire: JsonObject, job: str) -> None:
-    """VideoError("asset") for a file that is not what it was when that job was asked for. wire: the job's."""
+    """VideoError("asset") for a file that is not what it was when that job was requested. wire: the job's."""
     known = set(_hashes(wire).values())
     for where, file in files.items():
         if known and file.sha256 not in known:

@@ -20,7 +20,7 @@ def revision(env: Mapping[str, str], provider: str, model: str) -> str:
 
 
 def check_same(now: str, wire: JsonObject, model: str, job: str) -> None:
-    """VideoError("asset") where a model has been changed since that job was asked for. wire: the job's."""
+    """VideoError("asset") where a model has been changed since that job was requested. wire: the job's."""
     if now != str(wire.get(MADE_OF) or now):
         raise VideoError(
             "asset", f"{model} has been changed since job {job} was requested: make the whole call again with it"

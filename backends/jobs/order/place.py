@@ -296,7 +296,7 @@ class Orders:
         high = choice.estimate.usd_high
         if above is None or high == 0 or (high is not None and high <= above):
             return
-        # Nobody is asked for leave to spend what a wall would refuse all the same.
+        # Nobody is asked to approve what a spending limit refuses anyway.
         ledger.check_walls(self.context.store, choice.row.provider, _micro(high))
         raise VideoError(
             "consent",
@@ -363,7 +363,7 @@ class Orders:
             text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
             if closed_for <= MAX_PAUSE_S:  # not the stop after a bill above its estimate: that guards a spending limit
                 lifts = f"reelwright jobs resume {job.provider}"
-                text += f". When the cause is gone, a person can end the pause at once: {lifts}"
+                text += f". When the cause is gone, the user can end the pause at once: {lifts}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
         if paid:
             other_folders.record(self.context.settings.home, access.lane, self.context.settings.env)

@@ -9,7 +9,7 @@ from backends.plain import said
 
 STATES: Mapping[str, str] = {
     "trusted": "trusted: signed with a certificate that is known here, and unchanged since",
-    "valid": "valid: unchanged since it was signed; nobody here knows the signer, so the name is only claimed",
+    "valid": "valid: unchanged since it was signed; this machine does not know the signer, so the name is only a claim",
     "tampered": "tampered: it was changed after it was signed",
     "invalid": "invalid: its signature does not count",
     "missing": "missing: it holds no manifest (C2PA), so nothing is known of where it comes from",
