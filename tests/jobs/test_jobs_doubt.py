@@ -11,8 +11,8 @@ import pytest
 
 from backends.jobs import decisions
 from backends.jobs.context import Context
+from backends.jobs.lanes import lanes
 from backends.jobs.lanes.state import LaneState
-from backends.jobs.records import Hold
 from backends.jobs.run.remote import RemoteRun
 from backends.studio import Studio
 from tests.fakes import FakeServer, tiny_clip
@@ -119,8 +119,9 @@ def test_a_failure_that_no_step_foresaw_is_no_verdict(station: Station) -> None:
     context = Context.open(station.settings())
     lane = station.row(job)["lane"]
     context.store.write(lambda tx: tx.run("UPDATE jobs SET state = 'running' WHERE id = ?", (job,)))
-    hold = Hold(lane, station.rows("SELECT epoch FROM lanes WHERE key = ?", (lane,))[0]["epoch"])
-    run = RemoteRun(LaneState.open(context, hold, cast(Any, None), cast(Any, None)), job)
+    lease = lanes.take(context.store, context.locks, lane, version="", detached=False)
+    assert lease is not None
+    run = RemoteRun(LaneState.open(context, lease, cast(Any, None), cast(Any, None)), job)
     run.wake()
     anyio.run(run._surprised, RecursionError("nobody thought of it"))
     row = station.row(job)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -145,7 +147,7 @@ def test_a_bill_above_the_reservation_is_told(store: Store) -> None:
 def test_a_bill_that_was_not_announced_stops_its_account(store: Store, billed: str, stops: bool) -> None:
     store.write(lambda tx: lanes.add_lane(tx, "paid|x|y", "paid", "remote"))
     reserve(store, "j", "1")
-    job = {"id": "j", "provider": "paid", "model": "paid/model", "lane": "paid|x|y", "est_high": 1_000_000}
+    job: Any = SimpleNamespace(id="j", provider="paid", model="paid/model", lane="paid|x|y", est_high=1_000_000)
     bill = reported_cost.judge(Decimal(billed), 1_000_000)
     assert bill is not None
     store.write(lambda tx: reported_cost.settle(tx, job, bill))
