@@ -43,8 +43,7 @@ demo-kill: $(READY)       ## paid jobs against a loopback provider while their p
 test:                     ## what CI runs
 	# first what keeps one core busy at a time, two at once
 	@$(MAKE) -j 2 $(READY) browser
-	@$(MAKE) -j 2 $(LOCAL) fresh lint layers
-	@$(MAKE) types
+	@$(MAKE) -j 2 $(LOCAL) fresh lint layers types
 	@$(MAKE) unit
 	@$(MAKE) pages local
 

@@ -25,7 +25,7 @@ from tests.rawclient import LEGACY, SERVE, RawClient, home_env
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SMALL = {"duration_s": 1, "resolution": "360p", "fps": 12}
-LONG = {"duration_s": 6, "resolution": "480p", "fps": 30}
+LONG = {"duration_s": 6, "resolution": "360p", "fps": 30}
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance.outside import LONG, SMALL, Facts, Place, finished, made, rendering, until, workers
 from tests.rawclient import LEGACY, MODERN
 
-SIZE = (854, 480)
+SIZE = (640, 360)
 
 
 @pytest.fixture

@@ -117,21 +117,6 @@ def test_a_photo_becomes_a_clip(host: Callable[..., RawClient], work: Path, tmp_
         assert [row["job_id"] for row in page["jobs"]] == [ticket["job_id"]]
 
 
-@pytest.mark.parametrize("how", ["close", "kill"])
-def test_a_client_that_leaves_in_mid_job_stops_nothing(host: Callable[..., RawClient], how: str) -> None:
-    with host() as client:
-        job_id = client.structured("image_to_video", image="coffee.png", **LONG)["job_id"]
-        running(client, job_id)
-        if how == "close":
-            assert client.close() < 5
-        else:
-            client.kill()
-    with host(ERAS[1]) as another:
-        job = finished(another, job_id)
-    assert job["state"] == "succeeded", job
-    assert Path(job["file"]).stat().st_size > 0
-
-
 def test_ending_a_wait_stops_no_job_but_cancel_job_does(host: Callable[..., RawClient]) -> None:
     with host() as client:
         job_id = client.structured("image_to_video", image="coffee.png", **LONG)["job_id"]

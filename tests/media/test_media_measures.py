@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import av
@@ -28,6 +29,11 @@ def shot(folder: Path, size: tuple[int, int] = SIZE, **fields: object) -> Measur
 
 
 def still(name: str = "coffee", size: tuple[int, int] = SIZE) -> Picture:
+    return _read(name, size).copy()
+
+
+@cache
+def _read(name: str, size: tuple[int, int]) -> Picture:
     return np.asarray(cv2.resize(load_image(photo(name)), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -49,11 +55,11 @@ def sliding(count: int, step: float) -> list[Picture]:
 
 def grain(sigma: float, blur: float, count: int = 48) -> Iterator[Picture]:
     """A still under noise that is new in every frame. blur: the size of a grain, pixels; 0 = every pixel its own."""
-    noise = np.random.default_rng(5)
+    noise, picture = np.random.default_rng(5), still()
     for _ in range(count):
         grains = noise.normal(0, 1, SIZE[::-1]).astype(np.float32)
         grains = np.asarray(cv2.GaussianBlur(grains, (0, 0), blur)) if blur else grains
-        yield np.clip(still() + (grains / grains.std() * sigma)[..., None], 0, 255).astype(np.uint8)
+        yield np.clip(picture + (grains / grains.std() * sigma)[..., None], 0, 255).astype(np.uint8)
 
 
 def stands_still(numbers: Measures) -> list[str]:
