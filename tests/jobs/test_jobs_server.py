@@ -29,6 +29,7 @@ from backends.jobs.store.postgres import dialect, making
 from backends.jobs.store.postgres.store import PostgresStore
 from backends.jobs.store.sqlite import SqliteStore
 from backends.provider.protocol import Handle
+from backends.settings import load_settings
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
 from tests.jobs.rows import LANE, ended, put_job
@@ -272,9 +273,9 @@ def _pool(door: socket.socket, upstream: int) -> None:
         passing.join(5)
 
 
-def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, stand: Callable[..., Station]) -> None:
-    station = stand(REELWRIGHT_STORE="")
-    file = SqliteStore(station.settings().store)
+def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, tmp_path: Path) -> None:
+    env = {"REELWRIGHT_HOME": str(tmp_path / "home"), "REELWRIGHT_OUTPUT_DIR": str(tmp_path / "out")}
+    file = SqliteStore(tmp_path / "home" / "reelwright.db")
 
     def begin(tx: Transaction) -> None:
         lanes.add_lane(tx, LANE, "paid", "remote")
@@ -283,7 +284,7 @@ def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, stand:
 
     file.write(begin)
     limits.set_wall(file, "per_day_usd", "7.5", ["paid"])
-    moving = station.settings(REELWRIGHT_STORE=url)
+    moving = load_settings({**env, "REELWRIGHT_STORE": url}, cwd=tmp_path)
     with pytest.raises(VideoError, match="has a store of its own"):
         Context.open(moving)
     locks = open_locks(file)
