@@ -25,7 +25,7 @@ from backends.jobs.money import books, ledger, limits
 from backends.jobs.store import opening, schema
 from backends.jobs.store.database import Transaction, of_lane
 from backends.jobs.store.journal import IdLog
-from backends.jobs.store.postgres import dialect, making
+from backends.jobs.store.postgres import dialect, link, making
 from backends.jobs.store.postgres.store import PostgresStore
 from backends.jobs.store.sqlite import SqliteStore
 from backends.provider.protocol import Handle
@@ -306,6 +306,14 @@ def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, tmp_pa
         assert (lane.lane, lane.driver, lane.open, lane.uncertain) == (LANE, "", 2, 0)
     with pytest.raises(VideoError, match="holds jobs already"):
         copying.copy(moving)
+
+
+def test_a_server_elsewhere_must_show_its_certificate_and_no_password_is_ever_shown() -> None:
+    far = link.address("postgresql://me:secret@db.example.org:6000/clips")
+    assert "sslmode=verify-full" in far.conninfo and "tcp_keepalives_idle=5" in far.conninfo
+    assert far.where == "postgresql://db.example.org:6000/clips"
+    assert "sslmode=disable" in link.address("postgresql://db.example.org/clips?sslmode=disable").conninfo
+    assert "verify-full" not in link.address("postgresql://127.0.0.1/clips").conninfo
 
 
 def test_statements_are_translated() -> None:
