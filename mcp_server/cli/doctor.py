@@ -241,13 +241,13 @@ def _store(context: Context) -> Iterator[Finding]:
     from backends.jobs.store import schema
     from backends.jobs.store.journal import IdLog
 
-    path = context.settings.store
+    kept_by = "on a server" if context.settings.store_url else f"SQLite {apsw.sqlite_lib_version()}"
     counts = {
         str(row["state"]): int(row["n"])
         for row in context.store.rows("SELECT state, count(*) AS n FROM jobs GROUP BY state ORDER BY state")
     }
     jobs = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs yet"
-    yield Finding("store", "ok", f"{path}, format {schema.VERSION}, SQLite {apsw.sqlite_lib_version()}: {jobs}")
+    yield Finding("store", "ok", f"{context.store.where}, format {schema.VERSION}, {kept_by}: {jobs}")
     for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
         yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
     for fault in books.faults(context.store):

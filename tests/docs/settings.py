@@ -82,6 +82,7 @@ KEY_NOTES: Mapping[str, str] = {
 ADDRESS_NOTES: Mapping[str, str] = {"openai": "ends in `/v1`"}
 
 FILE_KEYS: Mapping[str, str] = {
+    "store": "STORE",
     "output_dir": "OUTPUT_DIR",
     "worker": "WORKER",
     "max_wait_s": "MAX_WAIT_S",

@@ -163,7 +163,7 @@ class Station:
 
     def drivers(self) -> list[ProcessId]:
         """The living processes that drive a lane of this home, this very one left out."""
-        if not self.home.exists():
+        if not url_of(self.home) and not (self.home / "reelwright.db").exists():
             return []
         found = [lanes.driver_of(row) for row in self.rows("SELECT * FROM lanes WHERE driven = 1")]
         return [one for one in dict.fromkeys(found) if one and one.pid != os.getpid() and is_alive(one)]

@@ -61,7 +61,12 @@ def tables(text: str = schema.TABLES) -> str:
 def statement(sql: str, named: bool) -> bytes:
     """One statement for psycopg. named: its values are named (:job), else marked (?)."""
     sql = re.sub(r" INDEXED BY \w+", "", sql.replace("%", "%%"))
-    sql = sql.replace("instr(", "strpos(").replace("AS INTEGER)", "AS BIGINT)").replace("AND +", "AND ")
+    sql = (
+        sql.replace("IN ()", "IN (NULL)")
+        .replace("instr(", "strpos(")
+        .replace("AS INTEGER)", "AS BIGINT)")
+        .replace("AND +", "AND ")
+    )
     sql = re.sub(r"(?<![\w:]):([a-z_]+)", r"%(\1)s", sql) if named else sql.replace("?", "%s")
     return sql.encode()
 

@@ -31,7 +31,11 @@ class Listener:
 
     def _open(self) -> Connection:
         cx = link.connect(self._place, "listener")
-        cx.execute(f'LISTEN "{self._channel}"'.encode())
+        try:
+            cx.execute(f'LISTEN "{self._channel}"'.encode())
+        except BaseException:
+            cx.close()
+            raise
         return cx
 
     def _run(self, first: Connection) -> None:

@@ -119,7 +119,11 @@ class PostgresStore(Calls):
             row = self._writer.execute("SELECT current_database() || ' ' || current_schema()").fetchone()
             self._name = str(row[0]) if row else ""
             self._reader = self._open("reader")
-            self._listener = Listener(self.place, self.channel)
+            try:
+                self._listener = Listener(self.place, self.channel)
+            except BaseException:
+                self._reader.close()
+                raise
         except psycopg.Error as error:
             self._writer.close()
             raise link.storage_error(error, self.place) from None
@@ -129,7 +133,11 @@ class PostgresStore(Calls):
 
     def _open(self, what: str) -> Connection:
         cx = link.connect(self.place, what)
-        row = cx.execute(_FACTS).fetchone()
+        try:
+            row = cx.execute(_FACTS).fetchone()
+        except BaseException:
+            cx.close()
+            raise
         if row is not None:
             self._offset = float(row[0]) - time.time()
             if what == "writer":
@@ -271,6 +279,7 @@ class PostgresStore(Calls):
         cx.execute("RELEASE one")
 
     def _reopen_writer(self) -> None:
+        self._writer.close()
         self._writer = self._again("writer")
 
     def _again(self, what: str) -> Connection:
@@ -278,7 +287,11 @@ class PostgresStore(Calls):
         for left in range(TRIES, -1, -1):
             try:
                 cx = self._open(what)
-                link.check(cx, self.place)
+                try:
+                    link.check(cx, self.place)
+                except BaseException:
+                    cx.close()
+                    raise
                 return cx
             except VideoError:
                 if not left:
@@ -316,6 +329,7 @@ class PostgresStore(Calls):
             except psycopg.OperationalError as error:
                 if not self._reader.closed:
                     raise link.storage_error(error, self.place) from None
+                self._reader.close()
                 self._reader = self._again("reader")
             except psycopg.Error as error:
                 raise link.storage_error(error, self.place) from None
