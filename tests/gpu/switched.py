@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from diffusers.models.attention_dispatch import attention_backend
 
 from backends.local.plan import RUNGS
@@ -48,6 +49,8 @@ def sdpa(stage: Stage, word: str) -> dict[str, Any]:
     plain = meter.called(pipe, RUNGS["resident"], given, stage.device)
     try:
         other = meter.called(pipe, RUNGS["resident"], given, stage.device, kernel=attention_backend(SDPA[word]))
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise LeftOut(f"torch has no such kernel here: {str(error).splitlines()[0]}") from None
     return _against(plain, other)

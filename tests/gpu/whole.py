@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -82,14 +83,19 @@ def cold_and_warm(stage: Stage) -> dict[str, Any]:
         from tests.gpu import folder
     except ImportError as error:
         raise LeftOut(f"needs the tokenizers package: {error}") from None
-    place = folder.saved(stage.shapes[MODEL], stage.folder / "model", stage.device)
-    meter.clear(stage.device)
-    order = json.dumps(folder.order(stage.shapes[MODEL], place, stage.device, 2 if stage.tiny else 8))
-    if not stage.apart:
-        return {"process": "same", **asyncio.run(folder.twice(json.loads(order)))}
+    with tempfile.TemporaryDirectory(dir=stage.folder) as place:
+        model = folder.saved(stage.shapes[MODEL], Path(place) / "model", stage.device)
+        meter.clear(stage.device)
+        asked = folder.order(stage.shapes[MODEL], model, stage.device, 2 if stage.tiny else 8)
+        if not stage.apart:
+            return {"process": "same", **asyncio.run(folder.twice(asked))}
+        return _in_new_process(json.dumps(asked), stage.clock.left_s)
+
+
+def _in_new_process(order: str, left_s: float) -> dict[str, Any]:
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "tests.gpu.folder", order], capture_output=True, text=True, timeout=stage.clock.left_s
+        [sys.executable, "-m", "tests.gpu.folder", order], capture_output=True, text=True, timeout=left_s
     )
     whole_s = time.monotonic() - began
     if done.returncode:
