@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from backends.camera import CameraMove
@@ -329,6 +328,8 @@ def shot_of(client: NotebookStudio, still: Source, seconds: float) -> Shot:
 
 def grid(width: int = 960, height: int = 540, step: int = 60) -> Pixels:
     """A picture to try moves on: lines, a frame and a cross, brighter towards the top right."""
+    import numpy as np
+
     y, x = np.mgrid[0:height, 0:width]
     tone = 70 + 60 * x / width + 60 * (height - y) / height
     picture = np.stack([tone * 0.8, tone * 0.95, tone * 1.1], axis=-1)

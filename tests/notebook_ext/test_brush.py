@@ -220,7 +220,7 @@ def test_a_mask_from_a_file_has_the_pictures_shape_whatever_its_size(studio: Not
     (drawn,) = Desk(painted).ask("mask", {}, [buffer.getvalue()]).buffers
     alpha = np.asarray(Image.open(io.BytesIO(drawn)).getchannel("A"))
     assert alpha.shape == (400, 600) and alpha[125, 200] == 255 and alpha[50, 50] == 0
-    for data, words in ((png(400, 400), "the mask is 400x400 pixels, the image 600x400"), (b"no mask", "not")):
+    for data, words in ((png(400, 400), "the mask is 400x400 pixels, the image 600x400"), (b"no mask", "give a PNG")):
         with pytest.raises(Refused, match=words):
             Desk(painted).ask("mask", {}, [data])
 
