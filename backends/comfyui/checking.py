@@ -111,6 +111,15 @@ def _values(binding: Binding, known: Mapping[str, NodeClass]) -> Iterator[str]:
                 yield from _value(f"node {named(binding.graph, node)}: {key}", spec, value)
 
 
+def drafted(binding: Binding, known: Mapping[str, NodeClass]) -> Iterator[str]:
+    """Numbers of the workflow itself, where a request's are to go, that its node does not take."""
+    for node, key in dict.fromkeys(spot for spots in binding.places.values() for spot in spots):
+        told = known.get(class_of(binding.graph[node]))
+        if told is not None and (spec := told.values.get(key)) is not None and spec.is_number:
+            value = inputs(binding.graph[node]).get(key)
+            yield from _value(f"node {named(binding.graph, node)}: {key}", spec, value)
+
+
 def _value(what: str, spec: Value, value: object) -> Iterator[str]:
     if spec.is_number and isinstance(value, int | float):
         if spec.low is not None and value < spec.low:
@@ -161,8 +170,10 @@ def _boxes(binding: Binding, row: Row, known: Mapping[str, NodeClass]) -> Iterat
             for name, pixels in (("width", size.width), ("height", size.height)):
                 for node, key in binding.places.get(name, ()):
                     spec = known[class_of(binding.graph[node])].values.get(key)
-                    if pixels and spec is not None and (step := off_step(spec, pixels)):
-                        yield f"{size.width}x{size.height}: {name} goes in steps of {step:g}"
+                    if pixels and spec is not None:
+                        yield from _value(f"{size.width}x{size.height}: {name}", spec, pixels)
+                        if step := off_step(spec, pixels):
+                            yield f"{size.width}x{size.height}: {name} goes in steps of {step:g}"
         yield from _lengths(binding, mode, known)
 
 

@@ -15,7 +15,7 @@ from backends.comfyui import graph as graphs
 from backends.comfyui import words
 from backends.comfyui.backend import ComfyBackend
 from backends.comfyui.binding import SUFFIX, load
-from backends.comfyui.checking import look, problems
+from backends.comfyui.checking import drafted, look, problems
 from backends.comfyui.convert import to_api
 from backends.comfyui.graph import Graph, class_of, inputs, named, title_of
 from backends.comfyui.guesses import Guess, guesses, savers
@@ -280,6 +280,7 @@ def _judge(path: Path, name: str, known: Mapping[str, NodeClass], written: Writt
     wrong = [one.why for one in catalog.broken if one.path == path]
     try:
         binding = load(path)
+        wrong = [*drafted(binding, known), *wrong]
         if row is not None and known:
             wrong += problems(binding, row, known)
     except VideoError as error:

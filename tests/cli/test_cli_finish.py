@@ -57,8 +57,6 @@ def test_what_is_wrong_is_told_by_the_options_that_were_written(shell: Callable[
     assert "--crossfade 2 is too long for clips[0], which lasts 1.00 s: take at most 1" in told
     assert "what works: --crossfade 1" in told
     late = used.refused("finish", "one.mp4", "--caption", "0-0.5 Hi", "--caption", "5-6 Late").strip()
-    assert (
-        late
-        == "reelwright: invalid_request: --caption[1] begins at 5 s, and the film ends at 1 s: let it begin earlier"
-    )
+    wrong = "--caption[1] begins at 5 s, and the film ends at 1 s: let it begin earlier"
+    assert late == f"reelwright: invalid_request: {wrong}", "once, and by the option's name"
     assert "clips[1] ends at 1.000 s" in used.refused("finish", "one.mp4", "two.mp4#t=5,6")
