@@ -111,7 +111,9 @@ def _heard(path: Path, clip_s: float, added_s: float) -> str:
     if over_s <= HEARD_S:
         return "the clip's own sound is kept; the added part is silent"
     if over_s < added_s - HEARD_S:
-        return f"the clip's own sound is kept: it continues for {over_s:.1f} s of the added part, and the rest is silent"
+        return (
+            f"the clip's own sound is kept: it continues for {over_s:.1f} s of the added part, and the rest is silent"
+        )
     cut = "" if over_s <= added_s + HEARD_S else f", and is cut {over_s - added_s:.1f} s before its end"
     return f"the clip's own sound is kept: it continues under the whole added part{cut}"
 

@@ -187,7 +187,7 @@ def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
 
 
 def spend(store: Store) -> Spend:
-    totals, limits = ledger.totals(store), ledger.walls(store)
+    totals, limits = ledger.totals(store), ledger.spending_limits(store)
     return Spend(
         today_usd=totals.today / ledger.MICRO,
         today_reserved_usd=totals.held_today / ledger.MICRO,
@@ -220,7 +220,9 @@ def page(
         index = "jobs_unended"
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise VideoError("invalid_request", "cursor is what an earlier list_jobs gave; leave it out to start with the newest")
+            raise VideoError(
+                "invalid_request", "cursor is what an earlier list_jobs gave; leave it out to start with the newest"
+            )
         where.append("seq < ?")
         params.append(int(cursor))
     sql = f"SELECT * FROM jobs INDEXED BY {index} WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"

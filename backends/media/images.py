@@ -153,7 +153,9 @@ def _check(image: Image.Image) -> None:
         )
     # MPO is a JPEG with further pictures behind it (depth, gain map), as many phones save: the first one counts.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        what = "has several pages: save one of them" if image.format == "TIFF" else "is an animation: give a single image"
+        what = (
+            "has several pages: save one of them" if image.format == "TIFF" else "is an animation: give a single image"
+        )
         raise VideoError("asset", f"the image {what}{'' if image.format == 'TIFF' else ' or a clip (MP4)'}")
 
 

@@ -129,7 +129,11 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
         PROMPT | {"provider_options": nested(100)},
         "provider_options: must be nested at most 32 levels deep",
     ),
-    ("list_jobs", {"cursor": "²"}, "cursor: must be what an earlier list_jobs gave; leave it out to start with the newest"),
+    (
+        "list_jobs",
+        {"cursor": "²"},
+        "cursor: must be what an earlier list_jobs gave; leave it out to start with the newest",
+    ),
     ("image_to_video", {}, "image: is required"),
     ("image_to_video", STILL | {"image_url": "x"}, "image_url: no such argument; did you mean image?"),
     ("image_to_video", {"image": ""}, "image: string should have at least 1 character"),
