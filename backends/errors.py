@@ -41,7 +41,7 @@ ErrorKind = Literal[
 Charged = Literal["no", "yes", "unknown"]
 
 A_PERSON = "a person can change it at a terminal (reelwright config --help)"
-"""How every refusal by one of the person's limits ends. It names no command that lifts the limit: an agent with a
+"""How every refusal by one of the user's limits ends. It names no command that lifts the limit: an agent with a
 shell would run it."""
 
 ERROR_KINDS: frozenset[str] = frozenset(get_args(ErrorKind))

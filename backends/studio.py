@@ -129,9 +129,13 @@ class Studio:
         order = self.orders.with_part(Order(request, build_terms(terms, **named)))
         request = order.request
         inputs = order.resolve(self.context.inputs, self.principal, "look")
-        walls = ledger.walls(self.context.store)
+        allowed = ledger.spending_limits(self.context.store)
         market = Market(
-            self.context.catalog, self.context.env, walls.allow_providers, walls.per_job, walls.allow_unknown_price
+            self.context.catalog,
+            self.context.env,
+            allowed.allow_providers,
+            allowed.per_job,
+            allowed.allow_unknown_price,
         )
         try:
             return self.estimator.estimate(request, inputs.facts, market, count, limit, order.terms)

@@ -52,7 +52,7 @@ Answered = Literal["agreed", "declined", "closed", "unasked"]
 
 
 class Declined(VideoError):
-    """The person was asked and did not agree."""
+    """The user was asked and did not agree."""
 
     advice = "ask them what they would rather have; estimate_cost shows cheaper models"
 
@@ -62,7 +62,7 @@ class Declined(VideoError):
 
 @dataclass(frozen=True)
 class Question:
-    """text: shown to the person. about: stands for what was asked, so that an answer to another price is no answer."""
+    """text: shown to the user. about: stands for what was asked, so that an answer to another price is no answer."""
 
     text: str
     about: str
@@ -130,7 +130,7 @@ def client_name(told: str) -> str:
 async def approve_spending(
     person: Person, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
 ) -> VideoRequest | InputRequiredResult:
-    """The request as the person agreed to it: with the price that they were told as its limit.
+    """The request as the user agreed to it: with the price that they were told as its limit.
 
     refusal: what the Studio said without their leave; raised as it is when the client cannot ask them.
     VideoError("consent") when they said no, or nothing.

@@ -70,7 +70,7 @@ def page() -> Schema:
 
 
 def models() -> Schema:
-    """list_models': left_out says what of the person's own rows cannot be used."""
+    """list_models': left_out says what of the user's own rows cannot be used."""
     properties: Schema = {"models": ROWS, "more": {"type": "integer"}, "left_out": NOTES}
     return {"type": "object", "properties": properties, "required": ["models"]}
 

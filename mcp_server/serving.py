@@ -26,7 +26,7 @@ def serve_words() -> ArgumentParser:
 
 
 def serve(words: Sequence[str]) -> int:
-    """Serve until the client leaves or the person interrupts. The exit code: 2 when it cannot start as asked."""
+    """Serve until the client leaves or the user interrupts. The exit code: 2 when it cannot start as asked."""
     from backends.errors import VideoError
     from backends.jobs.run import platform
     from mcp_server import transports

@@ -16,11 +16,11 @@ from mcp_server.arguments import Schema
 INSTRUCTIONS = """\
 Makes video clips as jobs: estimate_cost -> a starting tool (its Ticket comes at once) -> wait_for_job -> inspect_clip.
 Media are named, never sent: an absolute path, an https URL, a job id, or video://jobs/JOB_ID/last_frame.
-Money: a starting tool spends nothing unless you raise max_cost_usd above 0. The person's own limits stand above it.
+Money: a starting tool spends nothing unless you raise max_cost_usd above 0. The user's own limits stand above it.
 Never start again to retry: the same request is the same job (replayed=true). Wait again; take=2 asks for a variant.
 wait_for_job may return timed_out=true while the job goes on: call it again. Only cancel_job stops a job.
 state=uncertain means a paid request may have been taken: the user decides at a terminal; don't start it again.
-Look at a clip with inspect_clip before you call it done, then give the person its `file` path.
+Look at a clip with inspect_clip before you call it done, then give the user its `file` path.
 PREVIS (model animatic) is free previsualisation: no generative model made it. Say so."""
 """What a client shows its model once: the flow, in eight lines."""
 

@@ -120,7 +120,7 @@ def page_text(page: JobPage) -> str:
 
 
 def money(spend: Spend) -> str:
-    """What today has cost and may still cost, as a sum that adds up, then all days, then the limits of the person."""
+    """What today has cost and may still cost, as a sum that adds up, then all days, then the limits of the user."""
     day = "" if spend.per_day_wall_usd is None else f" of {dollars(spend.per_day_wall_usd)}"
     spent = max(0.0, spend.today_usd - spend.today_reserved_usd)
     told = (

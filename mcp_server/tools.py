@@ -92,7 +92,7 @@ def _priced(found: str) -> CallToolResult:
 
 
 async def start(call: Call) -> Answer:
-    """The starting tools that a model works for. Never waits for the clip; only for the person, where they want to be
+    """The starting tools that a model works for. Never waits for the clip; only for the user, where they want to be
     asked."""
     request = request_of(call.tool, call.given)
     terms = terms_of(call.given)
@@ -111,7 +111,7 @@ async def start(call: Call) -> Answer:
 
 
 async def finish_clip(call: Call) -> Answer:
-    """A film, from clips that are there or are still to come. The person may be asked where a model is to be paid."""
+    """A film, from clips that are there or are still to come. The user may be asked where a model is to be paid."""
     film, terms = finish_of(call.given), terms_of(call.given)
     submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
     try:

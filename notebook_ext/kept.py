@@ -67,7 +67,7 @@ class Kept:
 
 def kept(view: str, about: Mapping[str, Any], folder: Path, name: str | None) -> Kept:
     """What the view of this subject has kept. about: what it shows and begins with, as JSON. folder: the notebook's
-    own. name: the person's for it, instead of the cell's; a view without either keeps nothing."""
+    own. name: the user's for it, instead of the cell's; a view without either keeps nothing."""
     if name is not None and not name.strip():
         raise VideoError("invalid_request", "name is a word for this view, not an empty one")
     subject = _digest(view, json.dumps(about, sort_keys=True, default=str))

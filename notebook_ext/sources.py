@@ -1,4 +1,4 @@
-"""What a view shows: a still or a clip of the person's, resolved as a request would, and made small enough to send."""
+"""What a view shows: a still or a clip of the user's, resolved as a request would, and made small enough to send."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """choose(): what `auto` takes, and what stands in the way.
 
 `auto` never picks the animatic while a generative model is configured, never swaps a named model, and never picks a
-model whose price is unknown. A named one of unknown price needs the person's leave (`allow_unknown_price`) and a
+model whose price is unknown. A named one of unknown price needs the user's leave (`allow_unknown_price`) and a
 max_cost_usd above 0, which then stands for its price.
 """
 
@@ -45,7 +45,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Terms:
-    """What a choice depends on besides the request. budget: the asker's limit, wall: the person's limit for a job;
+    """What a choice depends on besides the request. budget: the asker's limit, per_job: the user's limit for a job;
     US dollars, None = no limit."""
 
     catalog: Catalog
@@ -55,7 +55,7 @@ class _Terms:
     where: Where
     allow_providers: Collection[str] | None
     budget: Decimal | None
-    wall: Decimal | None
+    per_job: Decimal | None
     allow_unknown_price: bool
     today: date | None
 
@@ -77,7 +77,7 @@ class _Terms:
         the price. VideoError when it would be refused."""
         again = replace(self, budget=request.max_cost_usd, allow_unknown_price=False)
         cost = _choose(request, again).estimate
-        if cost.usd_high is None and (self.budget is not None or self.wall is not None):
+        if cost.usd_high is None and (self.budget is not None or self.per_job is not None):
             raise VideoError("needs_budget", f"price unknown ({cost.detail})")
         return cost.text
 
@@ -98,7 +98,7 @@ def choose(
 ) -> Choice:
     """The row to use: the named one, or for model "auto" the first of the ranking inside the money allowed.
 
-    max_cost_usd: the asker's limit (the request's own is used too). per_job_usd, allow_unknown_price: the person's
+    max_cost_usd: the asker's limit (the request's own is used too). per_job_usd, allow_unknown_price: the user's
     limits.
     VideoError: not_found, model_retired, invalid_request, unsupported, auth, wall, needs_budget; `nearest` is there
     when the request with those changes would be taken (`remedy`).
@@ -269,17 +269,17 @@ def _gone(row: Row, name: str, terms: _Terms) -> VideoError:
 
 def _over(cost: Estimate, row: Row, terms: _Terms) -> VideoError | None:
     """Why a price may not be spent, None when it may."""
-    budget, wall = terms.budget, terms.wall
-    if cost.basis == "free" or (budget is None and wall is None):
+    budget, per_job = terms.budget, terms.per_job
+    if cost.basis == "free" or (budget is None and per_job is None):
         return None
     if cost.usd_high is None:
         return _Refused(_unpriced(cost, row), _routes(row, terms))
     if budget is not None and cost.usd_high > budget:
         text = f"{row.id} costs {cost.text} for this, above max_cost_usd {_usd(budget)}."
         return _Refused(VideoError("needs_budget", text), lambda plain: [_with_budget(plain, cost.usd_high)])
-    if wall is not None and cost.usd_high > wall:
+    if per_job is not None and cost.usd_high > per_job:
         price = f"may cost {_usd(cost.usd_high)}" if cost.usd_low is None else f"costs {cost.text}"
-        text = f"{row.id} {price} for this, above the spending limit per_job_usd {_usd(wall)}"
+        text = f"{row.id} {price} for this, above the spending limit per_job_usd {_usd(per_job)}"
         return VideoError("wall", f"{text}: {A_PERSON}")
     return None
 
@@ -308,14 +308,14 @@ def _usd(amount: Decimal) -> str:
 
 def _within(usable: list[Offer], ranking: Ranking, terms: _Terms) -> Choice:
     """The first offer inside the limits, with what one step more would have cost; needs_budget when there is none."""
-    budget, wall, prefer = terms.budget, terms.wall, terms.prefer
+    budget, per_job, prefer = terms.budget, terms.per_job, terms.prefer
     priced = [offer for offer in usable if offer.estimate.usd_high is not None]
-    caps = [cap for cap in (budget, wall) if cap is not None]
+    caps = [cap for cap in (budget, per_job) if cap is not None]
     if not priced:
         raise _Refused(_unpriced(usable[0].estimate, usable[0].row), lambda plain: ())
     inside = [offer for offer in priced if _high(offer) <= min(caps, default=_high(offer))]
     if not inside:
-        raise _needs_budget(priced, ranking, budget, wall)
+        raise _needs_budget(priced, ranking, budget, per_job)
     chosen = inside[0]
     notes = [f"auto chose {chosen.row.id} for {prefer}: {chosen.estimate.text}, {_why(chosen.row, prefer)}"]
     better = [offer for offer in priced[: priced.index(chosen)] if offer not in inside]
@@ -336,17 +336,17 @@ def _why(row: Row, prefer: Prefer) -> str:
     return f"quality tier {row.tier}{strengths}" if prefer != "fastest" else f"about {row.typical_s() or 0:g} s"
 
 
-def _needs_budget(usable: list[Offer], ranking: Ranking, budget: Decimal | None, wall: Decimal | None) -> VideoError:
+def _needs_budget(usable: list[Offer], ranking: Ranking, budget: Decimal | None, per_job: Decimal | None) -> VideoError:
     """Three cheapest exact matches with prices, the arguments to repeat, and the free previsualisation."""
     cheapest = sorted(usable, key=_high)[:3]
     listed = ", ".join(f"{offer.row.id} {offer.estimate.text}" for offer in cheapest)
-    own = f"the spending limit per_job_usd {_usd(wall or Decimal(0))}"
+    own = f"the spending limit per_job_usd {_usd(per_job or Decimal(0))}"
     limit = f"max_cost_usd {_usd(budget)}" if budget is not None else own
     text = f"no model does exactly this within {limit}. The cheapest: {listed}."
     first = cheapest[0].estimate.usd_high
-    if wall is not None and first is not None and first > wall:
+    if per_job is not None and first is not None and first > per_job:
         also = "also " if budget is not None else ""
-        text += f" Each is {also}above the spending limit per_job_usd {_usd(wall)}: {A_PERSON}."
+        text += f" Each is {also}above the spending limit per_job_usd {_usd(per_job)}: {A_PERSON}."
     if previs := _free(ranking):
         text += f" {previs}"
 

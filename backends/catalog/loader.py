@@ -1,4 +1,4 @@
-"""load() and Catalog: the rows of the registered back ends, of further files and of the person's own folders."""
+"""load() and Catalog: the rows of the registered back ends, of further files and of the user's own folders."""
 
 from __future__ import annotations
 
@@ -120,10 +120,10 @@ _cache: dict[Stamp, Catalog] = {}
 
 def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
     """The catalogue: the file of each registered back end (`Registration.catalog`), the program's own first, then
-    `files`, then the *.toml of `folders` (the person's own: same id = override of the keys it names, new id = new row).
+    `files`, then the *.toml of `folders` (the user's own: same id = override of the keys it names, new id = new row).
 
     Read again only when a file has changed. A row of a plug-in, of `files` or `folders` that cannot be used is left
-    out, and so is one of ours that it was to change: what the person meant to correct is not known. `Catalog.broken`
+    out, and so is one of ours that it was to change: what the user meant to correct is not known. `Catalog.broken`
     says what is wrong. VideoError("storage") for a mistake in the program's own files only.
     """
     named = [entry.catalog for entry in registry().values() if entry.catalog is not None]

@@ -67,7 +67,7 @@ def rank(
 ) -> Ranking:
     """Every row that holds the request, in order. where and allow_providers are constraints, never rankings.
 
-    unknown_price: whether a model of unknown price may be started (the person allows it, and an amount is held).
+    unknown_price: whether a model of unknown price may be started (the user allows it, and an amount is held).
     today: rows whose retire_on has passed come last; the machine's date when left out.
     """
     day = today or date.today()
@@ -102,7 +102,7 @@ def _distance(misfit: Misfit) -> tuple[bool, int, int]:
 
 
 def barred(row: Row, allow_providers: Collection[str] | None) -> bool:
-    """Whether the person's list of providers leaves a row out; what runs on this machine needs no leave."""
+    """Whether the user's list of providers leaves a row out; what runs on this machine needs no leave."""
     return allow_providers is not None and row.where == "cloud" and row.provider not in allow_providers
 
 

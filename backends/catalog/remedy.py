@@ -1,7 +1,7 @@
 """Remedies: the changed call that an error offers, and the proof that it works.
 
 A remedy is never asserted. It is decided like any other request, with everything that the asker gave: the row takes it,
-it can be used now, its provider is allowed, and its price is known and inside the person's limits. What cannot be
+it can be used now, its provider is allowed, and its price is known and inside the user's limits. What cannot be
 proved so is not offered.
 """
 

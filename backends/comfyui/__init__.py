@@ -1,4 +1,4 @@
-"""ComfyUI servers of the person's own: any bound workflow is a model. Importing this module is cheap."""
+"""ComfyUI servers of the user's own: any bound workflow is a model. Importing this module is cheap."""
 
 from __future__ import annotations
 

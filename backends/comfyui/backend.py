@@ -212,7 +212,7 @@ class ComfyBackend:
         return places[0] + len(running) if places else None
 
     async def _ask(self, path: str) -> Answer:
-        """A free question; one that gets no answer is soon asked again: the server is the person's own."""
+        """A free question; one that gets no answer is soon asked again: the server is the user's own."""
         try:
             answer = await self.channel.ask("GET", path, charged="no")
         except VideoError as error:

@@ -100,7 +100,7 @@ class Binding:
 
 
 def files(env: Mapping[str, str]) -> list[Path]:
-    """The binding files: the person's, and the bundled ones whose names the person has not taken."""
+    """The binding files: the user's, and the bundled ones whose names the user has not taken."""
     own = sorted(data_folder(env).glob(f"*{SUFFIX}"))
     taken = {path.name for path in own}
     return [*own, *(path for path in sorted(BUNDLED.glob(f"*{SUFFIX}")) if path.name not in taken)]

@@ -21,7 +21,7 @@ from backends.errors import VideoError
 
 @dataclass(frozen=True)
 class Verdict:
-    """One workflow at one server. problems: a sentence each; none = it can be used. own: it is the person's."""
+    """One workflow at one server. problems: a sentence each; none = it can be used. own: it is the user's."""
 
     model: str
     problems: tuple[str, ...]

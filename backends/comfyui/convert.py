@@ -45,7 +45,7 @@ def to_api(raw: str, where: str, classes: Mapping[str, object]) -> tuple[str, st
     _title(saved, classes)
     try:
         made = cast("Any", converter).workflow_to_api_format_with_errors(saved, dict(classes), True, True)
-    except Exception as error:  # a converter of others, on a file of others: whatever it raises, the person is told
+    except Exception as error:  # a converter of others, on a file of others: whatever it raises, the user is told
         raise VideoError("invalid_request", f"{head}, and cannot be read ({type(error).__name__}): {EXPORT}") from None
     _check(made, head)
     graph = cast("Graph", made.data)

@@ -34,7 +34,7 @@ TRACKER = "WanTrackToVideo"
 
 @dataclass
 class Written:
-    """What was written. told: lines for the person. open: whether something is left for them to decide."""
+    """What was written. told: lines for the user. open: whether something is left for them to decide."""
 
     path: Path
     told: list[str] = field(default_factory=list[str])
@@ -218,7 +218,7 @@ def _needs(graph: Graph) -> list[str]:
 def _row(
     graph: Graph, name: str, title: str, found: Sequence[Guess], known: Mapping[str, NodeClass], fields: set[str]
 ) -> list[str]:
-    """The catalogue row: what the workflow's own values allow, for the person to widen."""
+    """The catalogue row: what the workflow's own values allow, for the user to widen."""
     lines = ["[[model]]", f'id = "comfyui/{name}"', f"title = {json.dumps(title)}", 'where = "local"']
     lines += ['licence = "look at the model\'s own"', "limits = { concurrency = 2 }", 'price = { unit = "free" }', ""]
     clip, first, last = ("source_clip" in fields), ("first" in fields), ("last" in fields)

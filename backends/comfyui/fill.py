@@ -24,7 +24,7 @@ Places = tuple[tuple[str, str], ...]
 @dataclass
 class Filling:
     """A copy of the graph with the values in it. media: the values that wait for an upload's name, by its place in the
-    request. notes: for the person."""
+    request. notes: for the user."""
 
     binding: Binding
     graph: dict[str, JsonObject]

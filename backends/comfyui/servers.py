@@ -1,4 +1,4 @@
-"""The person's ComfyUI servers: COMFYUI_URL (several are parted by commas), and `[comfyui.NAME]` in config.toml.
+"""The user's ComfyUI servers: COMFYUI_URL (several are parted by commas), and `[comfyui.NAME]` in config.toml.
 
 A reverse proxy before a server may want an Authorization header. COMFYUI_AUTHORIZATION is sent to the servers of
 COMFYUI_URL; a table's `authorization` names the variable that holds its server's ("COMFYUI_BOX"). Both come from the
@@ -53,7 +53,7 @@ class Server:
 
 
 def data_folder(env: Mapping[str, str]) -> Path:
-    """Where the person's workflows and what is known of the servers lie: `comfyui` in the data folder."""
+    """Where the user's workflows and what is known of the servers lie: `comfyui` in the data folder."""
     return home_of(env, Path.home()) / "comfyui"
 
 

@@ -22,7 +22,7 @@ MOST = 10_000
 
 
 def blank(clip: Path, env: Mapping[str, str]) -> str:
-    """Take them out; what to tell the person, "" when there is nothing to tell."""
+    """Take them out; what to tell the user, "" when there is nothing to tell."""
     if env.get(KEEP, "").strip() in ("1", "true", "yes"):
         return ""
     with clip.open("r+b") as file:

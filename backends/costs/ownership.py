@@ -1,7 +1,7 @@
 """What a clip costs on one's own or a rented GPU, and from which volume on that beats an API.
 
 The sums are plain: a bought card costs its price once and electricity for every second that it runs; a rented one
-costs by the hour; an API by the second of film. All figures can be the person's own.
+costs by the hour; an API by the second of film. All figures can be the user's own.
 """
 
 from __future__ import annotations

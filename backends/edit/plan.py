@@ -59,7 +59,7 @@ class Segment:
 class Plan:
     """fade: frames of each cross-fade. loop: frames over which the end runs into the beginning, 0 for no loop.
     frames: of the whole film. plain: nothing is asked that changes a picture, so that clips of one maker may be joined
-    without encoding anew. notes: what the person should know."""
+    without encoding anew. notes: what the user should know."""
 
     segments: tuple[Segment, ...]
     width: int

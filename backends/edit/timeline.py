@@ -134,7 +134,7 @@ class Timeline:
 
 
 class _Source:
-    """One clip's part as film frames. tell: takes what the person should know."""
+    """One clip's part as film frames. tell: takes what the user should know."""
 
     def __init__(self, segment: Segment, path: Path, reframe: Reframe, tell: Callable[[str], None]) -> None:
         self._segment = segment

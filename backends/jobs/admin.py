@@ -1,4 +1,4 @@
-"""What only the person may do, at a terminal: move a queued job, clear a lane. (One job: `decisions`.)
+"""What only the user may do, at a terminal: move a queued job, clear a lane. (One job: `decisions`.)
 
 No tool of an agent reaches any of this. Each decision is one durable transaction whose event wakes the driver.
 """

@@ -1,7 +1,7 @@
-"""Old clips make room: which kept clips may go, what that frees, and when so much is kept that the person is warned.
+"""Old clips make room: which kept clips may go, what that frees, and when so much is kept that the user is warned.
 
 What a job was, cost and gave out stays in its row; its files in the store go: the clip, its signed copy, its poster and
-the inputs that no other job needs. The published copy is the person's and is never touched. Never removed: anything of
+the inputs that no other job needs. The published copy is the user's and is never touched. Never removed: anything of
 a job that is open, uncertain or may have been charged without a clip; a clip that another one, which stays, was made
 from; and (unless that is requested) a clip whose published copy is gone or changed, since it is the only one.
 """
@@ -167,7 +167,7 @@ def _folder(artifacts: Artifacts, job: str) -> Leftover:
 
 
 def warning(store: Store, artifacts: Artifacts, job: str = "") -> str:
-    """What to tell when more is kept than the person wants; "" while it is less, or they don't mind. By a figure that
+    """What to tell when more is kept than the user wants; "" while it is less, or they don't mind. By a figure that
     may be some minutes old. job: whose clip has just come to it."""
     most = preferences.keep_bytes(store)
     if most is None:

@@ -67,7 +67,7 @@ def status(context: Context) -> ClusterStatus:
                 stopped or str(row["trouble"]),
             )
         )
-    shown = {key: limits.shown(key, value) for key, (value, _) in limits.walls_as_set(store).items()}
+    shown = {key: limits.shown(key, value) for key, (value, _) in limits.as_set(store).items()}
     return ClusterStatus(store.where, round(store.now() - time.time(), 1), tuple(found), shown)
 
 

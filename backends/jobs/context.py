@@ -75,7 +75,7 @@ class Context:
 
     @property
     def catalog(self) -> Catalog:
-        """The rows, with the person's own files as they were half a second ago at most."""
+        """The rows, with the user's own files as they were half a second ago at most."""
         now = time.monotonic()
         if self._rows is None or now - self._rows[0] >= LOOK_AGAIN_S:
             self._rows = (now, self._near(load(self.settings.catalog)))

@@ -1,4 +1,4 @@
-"""What only the person decides about one job, at a terminal: follow it, ask again, give it up, fetch it again.
+"""What only the user decides about one job, at a terminal: follow it, ask again, give it up, fetch it again.
 
 There is a way out of every state that is not an end, with the key of the job's account, another one, or none: an
 account that nobody can ask any more must not keep a job and its money for ever. No tool of an agent reaches any of
@@ -28,10 +28,10 @@ UNSENT = frozenset({"waiting", "queued"})
 
 
 def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *, by: How = "terminal") -> None:
-    """The person has found the job at the provider: it is followed there under that id.
+    """The user has found the job at the provider: it is followed there under that id.
 
     access: the credentials that are set now; they ask for it from here on where they are another account's or server's.
-    by: how the person has said so.
+    by: how the user has said so.
     """
     if not re.fullmatch(r"[!-~]{1,500}", remote_id):
         raise VideoError("invalid_request", "the provider's job id is 1 to 500 printable characters without spaces")

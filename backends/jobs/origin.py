@@ -75,7 +75,7 @@ def _of_file(context: Context, text: str) -> Origin:
 
 
 def of_open(context: Context, path: Path, text: str) -> Origin:
-    """Of an open file of the person's. path: leads to it; text: its name as given, beside which a manifest may lie."""
+    """Of an open file of the user's. path: leads to it; text: its name as given, beside which a manifest may lie."""
     with ExitStack() as stack:
         sidecar = None
         with suppress(VideoError):

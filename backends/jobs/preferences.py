@@ -1,4 +1,4 @@
-"""What the person prefers, beside the spending limits: signing, and how much may be kept. Kept in the store's settings.
+"""What the user prefers, beside the spending limits: signing, and how much may be kept. Kept in the store's settings.
 
 No tool of an agent reaches this. Each change is an event of no job (kind "preference").
 """
@@ -36,7 +36,7 @@ GB = 1_000_000_000
 
 @dataclass(frozen=True)
 class Signing:
-    """on: whether clips are signed. prompt: whether the manifest holds it. certificate, key: the person's files."""
+    """on: whether clips are signed. prompt: whether the manifest holds it. certificate, key: the user's files."""
 
     on: bool
     prompt: bool
@@ -71,7 +71,7 @@ def signing(store: Store) -> Signing:
 
 
 def keep_bytes(store: Store) -> int | None:
-    """How much may be kept before the person is warned; None for any amount."""
+    """How much may be kept before the user is warned; None for any amount."""
     value = value_of(store, "keep_gb")
     return None if value == "none" else int(Decimal(value) * GB)
 
@@ -130,6 +130,6 @@ def put(store: Store, key: str, value: str | None, *, how: str, who: str) -> str
 
 
 def as_set(store: Store) -> dict[str, tuple[str, bool]]:
-    """Every preference with its value, and whether the person has set it."""
+    """Every preference with its value, and whether the user has set it."""
     known = {str(row["key"]): str(row["value"]) for row in store.rows("SELECT key, value FROM settings")}
     return {key: (known.get(key, default), key in known) for key, default in DEFAULTS.items()}

@@ -222,7 +222,7 @@ def cost_of_steps(tx: Store | Transaction, job: str) -> int:
 
 
 def note(tx: Transaction, job: str, *texts: str) -> None:
-    """Add to what the person is told of a job; the same sentence once."""
+    """Add to what the user is told of a job; the same sentence once."""
     row = tx.row("SELECT notes FROM jobs WHERE id = ?", (job,))
     known = cast("list[str]", json.loads(row["notes"])) if row else []
     fresh = [text for text in dict.fromkeys(texts) if text not in known]

@@ -2,7 +2,7 @@
 
 A job that had ended is there as it was, so that the same call is answered with it. One that the provider had taken is
 asked after again. One whose request may have been sent is looked up, or waits for a person. Each stands on the day it
-was paid. Spending limits are as the person has set them.
+was paid. Spending limits are as the user has set them.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
 
 
 def spend(store: Store) -> Spend:
-    totals, limits = ledger.totals(store), ledger.walls(store)
+    totals, limits = ledger.totals(store), ledger.spending_limits(store)
     return Spend(
         today_usd=totals.today / ledger.MICRO,
         today_reserved_usd=totals.held_today / ledger.MICRO,

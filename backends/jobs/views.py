@@ -119,7 +119,7 @@ class JobRow(View):
 
 class Spend(View):
     """Money so far, US dollars. reserved: held for jobs that are not settled. Days are UTC. today: spent or reserved
-    for jobs of today; today_reserved: the reserved part of it. limits_changed: the changes of the person's limits
+    for jobs of today; today_reserved: the reserved part of it. limits_changed: the changes of the user's limits
     within a day, each in a sentence, newest first."""
 
     today_usd: float = 0.0

@@ -227,7 +227,7 @@ class _Run:
         )
 
     def _again(self, planned: Planned, frames: int) -> Exception:
-        """What to do after the memory has run out: once more with the next cheaper plan, unless the person chose this
+        """What to do after the memory has run out: once more with the next cheaper plan, unless the user chose this
         one; else say what would do."""
         name, wish, machine = planned.plan.name, self._wish(), self._machine()
         size = (self.prepared.width, self.prepared.height)

@@ -102,7 +102,7 @@ def variants() -> Mapping[str, Variant]:
 
 
 def variant(name: str) -> Variant:
-    """VideoError("unsupported") with the known ones for a name that is none (a row of the person's own)."""
+    """VideoError("unsupported") with the known ones for a name that is none (a row of the user's own)."""
     found = variants().get(name)
     if found is None:
         raise VideoError(

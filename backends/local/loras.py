@@ -39,7 +39,7 @@ class Fitted:
 
     @property
     def note(self) -> str:
-        """What the person should know, "" when all of it is used."""
+        """What the user should know, "" when all of it is used."""
         if self.layers < self.of:
             return f"lora {self.file}: {self.layers} of its {self.of} layers are in this model, the others are left out"
         return ""

@@ -61,7 +61,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the person asked of the plan. rung: a name of `LADDER`, "" = the first that fits. after: that rung ran out
+    """What the user asked of the plan. rung: a name of `LADDER`, "" = the first that fits. after: that rung ran out
     of memory, so only later ones. quant, cache, attention, compile: "" / None = as the rung has it."""
 
     rung: str = ""
@@ -186,7 +186,7 @@ def ran_out(
     fps: float,
 ) -> VideoError:
     """The memory has run out under this plan (and under `wish.after` before), though the figure said that it would not.
-    What may do: a cheaper plan, unless the person chose one; else the nearest request that takes a `SPREAD` less."""
+    What may do: a cheaper plan, unless the user chose one; else the nearest request that takes a `SPREAD` less."""
     text = f"out of memory under {f'{wish.after} and again under ' if wish.after else ''}{last.plan.name}"
     later = replace(wish, after=last.plan.name)
     if not wish.rung and (cheaper := fitting(variant, size, frames, machine, later)):

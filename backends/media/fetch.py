@@ -88,7 +88,7 @@ async def fetch(
     """Download `url` to `dest` (replaced only by a complete file, synced to the disk).
 
     max_bytes, timeout_s: limits of the whole download. allow_hosts: "host:port" that are trusted, so that http, any
-    port and a private address are allowed there (a provider's own base URL that the person has set). headers: sent to
+    port and a private address are allowed there (a provider's own base URL that the user has set). headers: sent to
     the first host alone. resume: keep what has arrived in `dest`.part when it breaks off, and go on from there next
     time if the server says that the file is the same. resolve, ssl_context: instead of the system's.
 

@@ -1,4 +1,4 @@
-"""The way out that the person's environment names: which proxy an address is reached through, and whom TLS trusts.
+"""The way out that the user's environment names: which proxy an address is reached through, and whom TLS trusts.
 
 One rule for all that leaves: paid requests, uploads and downloads. HTTPS_PROXY, HTTP_PROXY and ALL_PROXY name the
 proxies (small letters stand before capitals; on macOS and Windows the system's settings where no variable is set),

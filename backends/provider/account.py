@@ -17,7 +17,7 @@ def fingerprint(*secrets: str) -> str:
 
 
 def base_url(env: Mapping[str, str], variable: str, default: str) -> str:
-    """The service's address: the person's own where it is set."""
+    """The service's address: the user's own where it is set."""
     return (env.get(variable) or default).strip().rstrip("/")
 
 

@@ -1,6 +1,6 @@
 """What the environment's own network variables break, told by name before anything is requested or reserved.
 
-What leaves goes by the proxies and certificates that the person's environment names (`media.network`). With a value
+What leaves goes by the proxies and certificates that the user's environment names (`media.network`). With a value
 that cannot be used nothing would be sent, or, worse, a clip would be paid for and could not be fetched.
 """
 

@@ -58,7 +58,7 @@ class Prepared:
     wire: the catalogue's words for this request (the provider's model id, size, duration ... as it spells them).
     body: the wire body as JSON (empty for local engines). endpoint: the path or method it goes to, where the back
     end has several. assets: the inputs that the body names, by place; `jobs` fills in their files before a run.
-    uploads: the places of those that must be uploaded first. notes: what the person should know of the mapping.
+    uploads: the places of those that must be uploaded first. notes: what the user should know of the mapping.
     """
 
     request: VideoRequest
@@ -248,7 +248,7 @@ class Listing:
 @dataclass(frozen=True)
 class Output:
     """What a local engine made. path: a clip in `dest`. sidecar: JSON kept with the clip, for a later extend.
-    facts: JSON figures about the making (seconds, peak memory, versions). notes: told to the person. extras: further
+    facts: JSON figures about the making (seconds, peak memory, versions). notes: told to the user. extras: further
     files. export: the file that people get where that is not the clip itself (an animated picture)."""
 
     path: Path
@@ -375,7 +375,7 @@ class Registration:
     are not here); cheap.
     revision(env, row id): a hash of what a row is made of that its id does not say, such as a workflow file of the
     person's; it is a part of the key of the row's jobs, and each carries it (MADE_OF).
-    For services of the person's own: lanes(env, row id or ""): everybody who can be asked, first whom `access` names;
+    For services of the user's own: lanes(env, row id or ""): everybody who can be asked, first whom `access` names;
     near(env): whether it runs on this machine, else its rows are no local ones; poll_s: how soon a job is
     asked for where its status does not say (None = by how long such jobs take); arrived(clip, env): what is done to a
     clip's file before it is kept, in place and fit to be done twice, and what to tell of it.

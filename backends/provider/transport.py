@@ -1,6 +1,6 @@
 """The HTTP client below every paid service, of either library: httpx, or httpx2, its fork that two vendors' SDKs need.
 
-Both are made alike: one TLS context a process, the person's proxy as for downloads (`media.network`), no redirects,
+Both are made alike: one TLS context a process, the user's proxy as for downloads (`media.network`), no redirects,
 answers with an end, and no request to another host than the service's own unless it is a public one.
 All of it hangs on the libraries' event hooks, so that it also holds for what an SDK sends.
 """

@@ -168,7 +168,7 @@ def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> No
             f"the shots cost {_amount(total)}, above --max-cost {show.usd(limit)}: raise it, or make fewer; "
             "nothing was started",
         )
-    day = ledger.walls(store).per_day
+    day = ledger.spending_limits(store).per_day
     spent = ledger.to_usd(ledger.totals(store).today)
     if day is not None and total is not None and total > 0 and spent + total > day:
         raise VideoError(

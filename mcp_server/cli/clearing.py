@@ -89,7 +89,7 @@ def _again(older: str | None, keep_labels: Sequence[str], only_copies: bool) -> 
 
 
 def warned(studio: Studio) -> str:
-    """What to tell when more is kept than the person wants; "" otherwise."""
+    """What to tell when more is kept than the user wants; "" otherwise."""
     from backends.jobs import clearing
 
     return clearing.warning(studio.context.store, studio.context.artifacts)

@@ -1,4 +1,4 @@
-"""`config`: the person's spending limits, their keys, and what to paste into an agent's host. No tool reaches it."""
+"""`config`: the user's spending limits, their keys, and what to paste into an agent's host. No tool reaches it."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def _list(as_json: bool) -> None:
 
     with opening.studio(as_json) as studio:
         store = studio.context.store
-        found = limits.walls_as_set(store) | preferences.as_set(store)
+        found = limits.as_set(store) | preferences.as_set(store)
         changed = limits.told(store)
     if as_json:
         show.as_json({key: {"value": value, "set": is_set} for key, (value, is_set) in found.items()})
         return
-    known = {**limits.WALLS, **preferences.MEANINGS}
-    meanings = {key: known.get(key, limits.WALLS[limits.PROVIDER_WALL + "PROVIDER"]) for key in found}
+    known = {**limits.LIMITS, **preferences.MEANINGS}
+    meanings = {key: known.get(key, limits.LIMITS[limits.PROVIDER_LIMIT + "PROVIDER"]) for key in found}
     show.table(
         ("setting", "value", "", "meaning"),
         [[key, value, "set" if is_set else "default", meanings[key]] for key, (value, is_set) in found.items()],
@@ -72,9 +72,9 @@ def set_setting(key: str, value: str) -> None:
         return
     with opening.studio() as studio:
         store, providers = studio.context.store, _providers(studio)
-        wanted = limits.wall_value(key, value, providers)
+        wanted = limits.limit_value(key, value, providers)
         how = _leave(key, limits.value_of(store, key), wanted)
-        limits.set_wall(store, key, value, providers, how=how, who=person.name())
+        limits.set_limit(store, key, value, providers, how=how, who=person.name())
         IdLog.of(studio.context.settings.home).limit(key, wanted)
     show.line(f"{key} = {wanted}")
 
@@ -93,7 +93,7 @@ def unset_setting(key: str) -> None:
         store = studio.context.store
         default = limits.default_of(key)
         how = _leave(key, limits.value_of(store, key), default)
-        limits.unset_wall(store, key, how=how, who=person.name())
+        limits.unset_limit(store, key, how=how, who=person.name())
         IdLog.of(studio.context.settings.home).limit(key, None)
     show.line(f"{key} = {default} (default)")
 

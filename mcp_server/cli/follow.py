@@ -47,7 +47,7 @@ async def _watch(studio: Studio, job_ids: Sequence[str], changed: Changed) -> li
 
 
 def _say_left(studio: Studio, job_ids: Sequence[str]) -> None:
-    """What the person must know after Ctrl-C."""
+    """What the user must know after Ctrl-C."""
     many = len(job_ids) > 1
     it, goes, ids = ("they", "go", "") if many else ("it", "goes", f" {job_ids[0]}")
     show.aside("")

@@ -34,7 +34,7 @@ def inspect(
 
 
 def _saved(seen: Inspection, path: Path) -> Path:
-    """The picture's bytes at a path that the person has chosen."""
+    """The picture's bytes at a path that the user has chosen."""
     from backends.jobs.files.artifacts import disk_errors
 
     with disk_errors(f"writing {path}"):

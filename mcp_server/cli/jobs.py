@@ -1,4 +1,4 @@
-"""`jobs`: what has been requested, how it goes, what it cost; and what only the person may decide."""
+"""`jobs`: what has been requested, how it goes, what it cost; and what only the user may decide."""
 
 from __future__ import annotations
 

@@ -99,7 +99,9 @@ def _made(studio: Studio, chosen: Candidate, key: str, limit: Decimal, yes: bool
             raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
     else:
         say(f"{quote.model}: the last live test is {quote.job} ({quote.state}), nothing more is paid")
-    request = chosen.request.model_copy(update={"max_cost_usd": chosen.high})  # nothing dearer than what was told
+    request = chosen.request.model_copy(
+        update={"max_cost_usd": chosen.high}
+    )  # nothing more expensive than what was told
     ticket = studio.submit(request, request_key=key, label=LABEL, confirmed=True)
     say(f"{ticket.job_id}: {ticket.state}")
     return follow(studio, [ticket.job_id], as_json)[0]
@@ -123,7 +125,7 @@ def _check_money(studio: Studio, chosen: Candidate, limit: Decimal) -> None:
             "needs_budget",
             f"{text}, above {show.usd(limit)}: nothing was started; repeat with --max-cost-usd {chosen.high:f}",
         )
-    ledger.check_walls(studio.context.store, chosen.row.provider, ledger.to_micro(chosen.high))
+    ledger.check_limits(studio.context.store, chosen.row.provider, ledger.to_micro(chosen.high))
 
 
 def _test_of(studio: Studio, job: Job) -> LiveTest:

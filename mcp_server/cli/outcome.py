@@ -39,7 +39,7 @@ def priced(quote: Quote) -> str:
 
 
 def capped(request: VideoRequest, quote: Quote) -> VideoRequest:
-    """The request with the quoted price as its limit: nothing dearer than what was told is ever started."""
+    """The request with the quoted price as its limit: nothing more expensive than what was told is ever started."""
     high = quote.estimate.usd_high if quote.estimate else None
     return request if high is None else request.model_copy(update={"max_cost_usd": high})
 

@@ -23,7 +23,7 @@ SCRIPT_VARIABLE = "REELWRIGHT_YES"
 
 
 def decides(what: str, phrase: str, script: str = "") -> How:
-    """The person's leave, and how they gave it.
+    """The user's leave, and how they gave it.
 
     what: the question, such as "Type 50 to do this". phrase: what they must type. script: the word in REELWRIGHT_YES
     that stands for it, "" = nothing does. VideoError("consent") without a terminal or with another phrase.

@@ -46,7 +46,7 @@ class Given:
 
     @contextmanager
     def named(self) -> Generator[None]:
-        """A VideoError inside calls each field by the name that the person wrote."""
+        """A VideoError inside calls each field by the name that the user wrote."""
         from mcp_server.problems import called
 
         try:

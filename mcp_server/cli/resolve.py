@@ -19,7 +19,7 @@ SCRIPT = "resolve-jobs"
 """The word in REELWRIGHT_YES with which a person's script decides without a terminal."""
 
 PHRASE = 6
-"""The last characters of a job's id that the person types."""
+"""The last characters of a job's id that the user types."""
 
 
 def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A home folder for one occasion: nothing of the person's store is touched, and its worker has left before it goes."""
+"""A home folder for one occasion: nothing of the user's store is touched, and its worker has left before it goes."""
 
 from __future__ import annotations
 

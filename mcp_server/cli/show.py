@@ -63,7 +63,7 @@ def folded(text: str) -> None:
 
 
 def width() -> int:
-    """Cells of the person's terminal that are written to."""
+    """Cells of the user's terminal that are written to."""
     from shutil import get_terminal_size
 
     return max(20, get_terminal_size((80, 24)).columns - 1)

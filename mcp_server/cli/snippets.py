@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backends.settings import Settings
 
-# -P: a folder named mcp_server in the person's project is not imported instead of ours.
+# -P: a folder named mcp_server in the user's project is not imported instead of ours.
 ARGUMENTS = ("-P", "-m", "mcp_server", "serve")
 PASSED = (
     "REELWRIGHT_HOME",

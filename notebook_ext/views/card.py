@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class AgainAsk(JobAsk):
-    """cap: what the page showed as the price, US dollars; nothing dearer is started."""
+    """cap: what the page showed as the price, US dollars; nothing more expensive is started."""
 
     cap: float = Field(ge=0)
 

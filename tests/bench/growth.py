@@ -47,7 +47,7 @@ class Home:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True))
         station = Station(Path(folder), server.url, {"TINY_CLIP": str(tiny_clip())})
         stack.callback(station.close)
-        station.wall(per_day_usd="1000000", per_job_usd="none")
+        station.limit(per_day_usd="1000000", per_job_usd="none")
         self.context = Context.open(station.settings())
         stack.callback(self.context.close)
         past, self.job = (station.place(self.context, text_request(words)) for words in ("over", "to come"))
@@ -77,7 +77,7 @@ class Home:
         store = self.context.store
 
         def check() -> None:
-            ledger.check_walls(store, "paid", 400_000)
+            ledger.check_limits(store, "paid", 400_000)
             ledger.recheck(store, self.job, "paid", 400_000)
 
         def listed() -> None:

@@ -74,7 +74,7 @@ def standing(**env: str) -> Iterator[tuple[Station, FakeServer]]:
     ):
         station = Station(Path(folder), server.url, {"TINY_CLIP": str(tiny_clip()), **env})
         try:
-            station.wall(per_day_usd="none")
+            station.limit(per_day_usd="none")
             yield station, server
         finally:
             station.close()
@@ -219,7 +219,7 @@ def deliveries() -> list[Figure]:
     with standing() as (usual, server), tempfile.TemporaryDirectory() as folder:
         eager = Station(Path(folder), server.url, {"REELWRIGHT_POLL_EVERY_S": "0.9"})
         usual.env = {"REELWRIGHT_POLL_EVERY_S": ""}
-        eager.wall(per_day_usd="none")
+        eager.limit(per_day_usd="none")
         try:
             for station in (usual, eager):
                 _past(station, server)

@@ -52,7 +52,7 @@ class Person:
 
     def _set_limit(self, usd: Decimal) -> None:
         self.station.home.mkdir(parents=True, exist_ok=True)
-        self.station.wall(per_day_usd=str(usd))
+        self.station.limit(per_day_usd=str(usd))
         self.limits.append((time.time(), usd))
 
     def _let_lanes_go_on(self) -> None:

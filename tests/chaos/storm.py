@@ -84,7 +84,7 @@ def run(plan: Plan, folder: Path) -> Outcome:
             {"PAID_MODE": plan.mode, "PAID_TIMEOUT_S": "1.5", "REELWRIGHT_SETTLE_S": "2", "REELWRIGHT_CPU_JOBS": "2"},
         )
         try:
-            station.wall(per_day_usd="none")
+            station.limit(per_day_usd="none")
             outcome = _blow(plan, station)
             server.clear()
             outcome.counters = server.counters()

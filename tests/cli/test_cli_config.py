@@ -1,4 +1,4 @@
-"""`config`: walls with checked values, keys that are never shown, snippets that really start the server."""
+"""`config`: limits with checked values, keys that are never shown, snippets that really start the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Make = Callable[..., Shell]
 SECRET = "key_0123456789abcdef-secret"
 
 
-def test_a_fresh_install_has_walls(shell: Make) -> None:
+def test_a_fresh_install_has_spending_limits(shell: Make) -> None:
     rows = {line.split("\t")[0]: line.split("\t")[1:3] for line in shell().done("config").lines[1:]}
     assert rows == {
         "per_job_usd": ["5", "default"],
@@ -40,7 +40,7 @@ def test_a_fresh_install_has_walls(shell: Make) -> None:
     }
 
 
-def test_walls_are_set_shown_and_unset(shell: Make) -> None:
+def test_limits_are_set_shown_and_unset(shell: Make) -> None:
     used = shell(REELWRIGHT_YES="raise-limits")
     assert used.done("config", "set", "per_job_usd", "$2.50").lines == ["per_job_usd = 2.5"]
     used.done("config", "set", "per_day_usd.paid", "none")

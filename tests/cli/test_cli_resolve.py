@@ -145,11 +145,11 @@ def test_bind_takes_an_id_once(desk: Station, context: Context) -> None:
 def test_retry_stops_at_a_wall_and_forgets_the_old_id(desk: Station, context: Context) -> None:
     job, ids = held(desk, context), IdLog(desk.home / "accepted.jsonl")
     ids.append(job, desk.row(job)["lane"], Handle("pj_1"))
-    desk.wall(per_day_usd="0.79")
+    desk.limit(per_day_usd="0.79")
     with pytest.raises(VideoError, match=r"\$0.40 of the \$0.79 a day"):
         decisions.retry(context.store, ids, job)
     assert desk.row(job)["state"] == "uncertain" and desk.entry(job)["state"] == "unresolved"
-    desk.wall(per_day_usd="0.80")
+    desk.limit(per_day_usd="0.80")
     decisions.retry(context.store, ids, job)
     assert ids.find(job) is None
     row = desk.row(job)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from backends.jobs.money.limits import DEFAULTS, WALLS
+from backends.jobs.money.limits import DEFAULTS, LIMITS
 from backends.provider.keys import address_variables
 from backends.provider.registry import registry
 
@@ -167,6 +167,6 @@ def config_file() -> str:
 
 def limits() -> str:
     lines = ["| limit | default | meaning |", "|---|---|---|"]
-    for key, meaning in WALLS.items():
+    for key, meaning in LIMITS.items():
         lines.append(f"| `{key}` | {DEFAULTS.get(key, 'none')} | {meaning} |")
     return "\n".join(lines)

@@ -83,7 +83,7 @@ class Home:
             context.close()
 
     def limit(self, usd: str) -> None:
-        limits.set_wall(self.context.store, "per_day_usd", usd, ["paid"])
+        limits.set_limit(self.context.store, "per_day_usd", usd, ["paid"])
         self.limits.append((time.time(), Decimal("1000000" if usd == "none" else usd)))
 
     def open_jobs(self) -> list[Row]:

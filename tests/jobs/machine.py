@@ -1,4 +1,4 @@
-"""Random operations, kills and restarts against a model of what must hold: charges, books, states and walls.
+"""Random operations, kills and restarts against a model of what must hold: charges, books, states and limits.
 
 Workers are real processes (from a `Nursery`), killed by SIGKILL at crash points or at any moment; the service is the
 loopback one, with faults. `PRICE` is what a job costs.
@@ -126,7 +126,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(usd=st.sampled_from(["none", "1", "4", "none"]))
     def move_the_wall(self, usd: str) -> None:
-        limits.set_wall(self.context.store, "per_day_usd", usd, ["paid"])
+        limits.set_limit(self.context.store, "per_day_usd", usd, ["paid"])
         self.wall = None if usd == "none" else Decimal(usd)
 
     @rule()

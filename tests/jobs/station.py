@@ -156,10 +156,10 @@ class Station:
         (row,) = self.rows("SELECT * FROM ledger WHERE job = ?", (job,))
         return row
 
-    def wall(self, **walls: str) -> None:
-        """Set walls as the person would at a terminal."""
-        for key, value in walls.items():
-            limits.set_wall(self.store, key, value, ["paid"])
+    def limit(self, **changes: str) -> None:
+        """Set limits as the user would at a terminal."""
+        for key, value in changes.items():
+            limits.set_limit(self.store, key, value, ["paid"])
 
     def drivers(self) -> list[ProcessId]:
         """The living processes that drive a lane of this home, this very one left out."""

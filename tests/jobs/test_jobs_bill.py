@@ -69,7 +69,7 @@ def test_the_providers_own_estimate_raises_the_hold_at_once_and_stops_the_accoun
     server: FakeServer, station: Station, studio: Studio
 ) -> None:
     """Limits of $1 a job and $4 a day; the service says $5 in its answer to the first request: no second is sent."""
-    station.wall(per_job_usd="1", per_day_usd="4")
+    station.limit(per_job_usd="1", per_day_usd="4")
     server.set(life={"until_told": True})
     server.always("submit", {"patch": {"est_cost_usd": "5"}})
     first = studio.submit(text_request("kite 1")).job_id
@@ -120,7 +120,7 @@ def queued(station: Station, count: int, words: str = "kite") -> list[str]:
 def test_what_was_reserved_before_midnight_counts_on_the_day_that_it_is_paid(
     server: FakeServer, station: Station
 ) -> None:
-    station.wall(per_day_usd="2")
+    station.limit(per_day_usd="2")
     jobs = queued(station, 5)
     yesterday(station)
     studio = station.studio()
@@ -131,7 +131,7 @@ def test_what_was_reserved_before_midnight_counts_on_the_day_that_it_is_paid(
 
 
 def test_what_does_not_fit_today_any_more_waits_instead_of_failing(server: FakeServer, station: Station) -> None:
-    station.wall(per_day_usd="2")
+    station.limit(per_day_usd="2")
     old = queued(station, 5)
     yesterday(station)
     new = queued(station, 5, "new")

@@ -117,7 +117,7 @@ def test_the_whole_is_held_to_the_budget_and_the_wall(home: tuple[Station, FakeS
     with pytest.raises(VideoError) as caught:
         studio.submit(extend(12, max_cost_usd=1))
     assert caught.value.kind == "needs_budget"
-    station.wall(per_job_usd="1")
+    station.limit(per_job_usd="1")
     with pytest.raises(VideoError) as caught:
         studio.submit(extend(12))
     assert caught.value.kind in ("wall", "needs_budget")

@@ -49,9 +49,7 @@ def test_a_tag_that_no_reference_has_is_refused_before_anything_is_reserved(stat
 def test_the_same_by_another_name_is_noted(studio: Studio) -> None:
     first = studio.submit(text_request("a fox", "auto"))
     named = first.model
-    told = (
-        f"like {first.job_id}: that job made the same request of {named} by another name for the model; this is a new"
-    )
+    told = f"like {first.job_id}: that job made the same request of {named} by another name for the model"
     quote = studio.quote(text_request("a fox", named))
     second = studio.submit(text_request("a fox", named))
     assert second.job_id != first.job_id and not second.replayed

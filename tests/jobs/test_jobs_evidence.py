@@ -95,7 +95,7 @@ def test_a_closed_provider_gets_no_input(
     try:
         asked = text_request("x", task="image_to_video", frames=[{"image": str(still)}])
         job = station.place(context, asked)
-        limits.set_wall(context.store, "allow_providers", "animatic", ["paid", "animatic"])
+        limits.set_limit(context.store, "allow_providers", "animatic", ["paid", "animatic"])
     finally:
         context.close()
     assert nursery.ended(nursery.worker(station.environ())) == 0

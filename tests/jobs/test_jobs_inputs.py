@@ -155,7 +155,7 @@ def test_a_refused_call_leaves_no_copy(station: Station, studio: Studio) -> None
     with pytest.raises(VideoError) as caught:
         studio.submit(animate("big.png", max_cost_usd=0))
     assert caught.value.kind == "needs_budget" and kept(station) == []
-    station.wall(confirm_above_usd="0.01")
+    station.limit(confirm_above_usd="0.01")
     with pytest.raises(VideoError) as caught:
         studio.submit(animate("big.png"))
     assert caught.value.kind == "consent" and kept(station) == []

@@ -34,8 +34,8 @@ def reserve(store: Store, job: str, usd: str | None, provider: str = "paid") -> 
     store.write(lambda tx: ledger.reserve(tx, job, provider, f"{provider}|x|y", "label", high))
 
 
-def wall(store: Store, key: str, value: str) -> None:
-    limits.set_wall(store, key, value, ["paid", "other"])
+def limit(store: Store, key: str, value: str) -> None:
+    limits.set_limit(store, key, value, ["paid", "other"])
 
 
 def refusal(store: Store, usd: str | None, provider: str = "paid") -> str:
@@ -91,7 +91,7 @@ def test_every_kind_of_money_counts_for_the_day(store: Store) -> None:
 
 
 def test_a_wall_for_one_provider(store: Store) -> None:
-    wall(store, "per_day_usd.paid", "1")
+    limit(store, "per_day_usd.paid", "1")
     reserve(store, "a", "1")
     assert "$1.00 of the $1.00 a day at paid (UTC) that the spending limit per_day_usd.paid allows" in refusal(
         store, "0.01"
@@ -100,31 +100,31 @@ def test_a_wall_for_one_provider(store: Store) -> None:
 
 
 def test_allowed_providers(store: Store) -> None:
-    wall(store, "allow_providers", "other")
+    limit(store, "allow_providers", "other")
     assert refusal(store, "0").startswith("provider 'paid' is not among the allowed ones (other)")
     reserve(store, "b", "1", "other")
-    wall(store, "allow_providers", "all")
+    limit(store, "allow_providers", "all")
     reserve(store, "c", "1")
 
 
 def test_an_unknown_price_is_refused_unless_the_person_allows_it(store: Store) -> None:
     assert "the price of this request is unknown" in refusal(store, None)
-    wall(store, "allow_unknown_price", "true")
+    limit(store, "allow_unknown_price", "true")
     reserve(store, "u", None)
     assert entry(store, "u") == ("reserved", 0, 0, "")
 
 
 def test_no_walls_at_all(store: Store) -> None:
-    wall(store, "per_job_usd", "none")
-    wall(store, "per_day_usd", "none")
+    limit(store, "per_job_usd", "none")
+    limit(store, "per_day_usd", "none")
     reserve(store, "big", "1000")
 
 
 def test_a_claim_looks_again(store: Store) -> None:
-    """Between the order and the request the person has lowered the wall; the job's own reservation is not counted."""
+    """Between the order and the request the person has lowered the limit; the job's own reservation is not counted."""
     reserve(store, "j", "5")
     store.write(lambda tx: ledger.recheck(tx, "j", "paid", 5_000_000))
-    wall(store, "per_day_usd", "4")
+    limit(store, "per_day_usd", "4")
     with pytest.raises(VideoError, match=r"\$0\.00 of the \$4\.00 a day"):
         store.write(lambda tx: ledger.recheck(tx, "j", "paid", 5_000_000))
 
@@ -156,8 +156,8 @@ def test_a_bill_that_was_not_announced_stops_its_account(store: Store, billed: s
 
 
 def test_no_interleaving_of_clients_passes_a_wall(store: Store) -> None:
-    """Twelve threads on three connections ask for $1 each, twice, and the wall is $7."""
-    wall(store, "per_day_usd", "7")
+    """Twelve threads on three connections ask for $1 each, twice, and the limit is $7."""
+    limit(store, "per_day_usd", "7")
     stores = [store, opened(store.home), opened(store.home)]
     barrier, taken, refused = threading.Barrier(12), list[int](), list[int]()
 

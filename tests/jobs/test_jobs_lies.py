@@ -95,13 +95,13 @@ def test_a_job_waits_for_a_limit_of_the_day_that_came_closer(
     server: FakeServer, station: Station, nursery: Nursery
 ) -> None:
     job = station.placed("accepted before")
-    station.wall(per_day_usd="0.1")
+    station.limit(per_day_usd="0.1")
     worker = nursery.worker(station.environ())
     waiting = until(lambda: row if (row := station.row(job))["phase"] else None, "it is looked at")
     assert waiting["state"] == "queued" and waiting["phase"].startswith("waits for the day's limit"), waiting["error"]
     assert station.entry(job)["state"] == "reserved" and server.counters().get("submit", 0) == 0
     assert waiting["not_before"] > time.time() + 20, "it would look again in a minute"
-    station.wall(per_day_usd="1")
+    station.limit(per_day_usd="1")
     until(lambda: server.counters()["charges"] == 1, "there is room now, and it goes at once", 5.0)
     assert nursery.ended(worker) == 0
 
@@ -110,7 +110,7 @@ def test_under_a_limit_that_was_lowered_the_first_jobs_go_and_the_later_wait(
     server: FakeServer, station: Station, nursery: Nursery
 ) -> None:
     first, second, third, fourth = map(station.placed, ("one", "two", "three", "four"))
-    station.wall(per_day_usd="1")
+    station.limit(per_day_usd="1")
     worker = nursery.worker(station.environ())
     until(lambda: server.counters()["charges"] == 2 and station.row(fourth)["phase"], "two are sent, the last waits")
     states = [station.row(job)["state"] for job in (third, fourth)]

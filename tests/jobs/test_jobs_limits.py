@@ -39,10 +39,10 @@ def test_another_provider_or_an_unknown_price_is_a_raise() -> None:
 
 
 def test_every_change_is_on_record_with_how_and_who(store: Store) -> None:
-    limits.set_wall(store, "per_day_usd", "$50", KNOWN, how="terminal", who="ann")
-    limits.set_wall(store, "per_day_usd", "50.00", KNOWN, how="terminal", who="ann")  # the same: no change
-    limits.set_wall(store, "allow_providers", "paid", KNOWN, how="script")
-    limits.unset_wall(store, "per_day_usd", how="script", who="bob")
+    limits.set_limit(store, "per_day_usd", "$50", KNOWN, how="terminal", who="ann")
+    limits.set_limit(store, "per_day_usd", "50.00", KNOWN, how="terminal", who="ann")  # the same: no change
+    limits.set_limit(store, "allow_providers", "paid", KNOWN, how="script")
+    limits.unset_limit(store, "per_day_usd", how="script", who="bob")
     found = limits.changes(store, 0.0)
     assert [(one.key, one.old, one.new, one.how, one.who) for one in found] == [
         ("per_day_usd", "50", "20", "script", "bob"),
@@ -53,10 +53,10 @@ def test_every_change_is_on_record_with_how_and_who(store: Store) -> None:
 
 
 def test_changes_are_told_for_a_day(store: Store) -> None:
-    limits.set_wall(store, "per_day_usd", "50", KNOWN)
-    limits.set_wall(store, "allow_providers", "paid", KNOWN, how="script")
-    limits.set_wall(store, "allow_providers", "paid,other", KNOWN)
-    limits.set_wall(store, "per_day_usd", "2.5", KNOWN)
+    limits.set_limit(store, "per_day_usd", "50", KNOWN)
+    limits.set_limit(store, "allow_providers", "paid", KNOWN, how="script")
+    limits.set_limit(store, "allow_providers", "paid,other", KNOWN)
+    limits.set_limit(store, "per_day_usd", "2.5", KNOWN)
     at = limits.changes(store, 0.0)[0].at
     assert limits.told(store, at + 185) == [
         "spending limit per_day_usd lowered from $50 to $2.50 3 minutes ago",
@@ -73,5 +73,5 @@ def test_what_is_no_limit_is_told(store: Store) -> None:
     with pytest.raises(VideoError, match="there is no setting 'per_job'; the settings are per_job_usd, "):
         limits.value_of(store, "per_job")
     with pytest.raises(VideoError, match="there is no setting 'per_job'"):
-        limits.unset_wall(store, "per_job")
+        limits.unset_limit(store, "per_job")
     assert limits.changes(store, 0.0) == []

@@ -81,7 +81,7 @@ def ask(url: str, sql: str) -> Any:
 
 def test_writers_take_turns_and_one_that_fails_is_undone_alone(store: PostgresStore, url: str) -> None:
     """Twelve threads on two sessions ask for $1 each, twice, and the limit is $7."""
-    limits.set_wall(store, "per_day_usd", "7", ["paid"])
+    limits.set_limit(store, "per_day_usd", "7", ["paid"])
     with closing(PostgresStore(store.home, url)) as other:
         taken: list[str] = []
 
@@ -283,7 +283,7 @@ def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, tmp_pa
         put_job(tx, "open", "queued")
 
     file.write(begin)
-    limits.set_wall(file, "per_day_usd", "7.5", ["paid"])
+    limits.set_limit(file, "per_day_usd", "7.5", ["paid"])
     moving = load_settings({**env, "REELWRIGHT_STORE": url}, cwd=tmp_path)
     with pytest.raises(VideoError, match="has a store of its own"):
         Context.open(moving)
@@ -300,7 +300,7 @@ def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, tmp_pa
     with closing(Context.open(moving)) as context:
         assert [row["id"] for row in context.store.rows("SELECT id FROM jobs ORDER BY seq")] == ["old", "open"]
         assert books.faults(context.store) == [] and limits.value_of(context.store, "per_day_usd") == "7.5"
-        assert ledger.walls(context.store).per_day == Decimal("7.5")
+        assert ledger.spending_limits(context.store).per_day == Decimal("7.5")
         context.store.write(lambda tx: put_job(tx, "new"))
         (lane,) = cluster.status(context).lanes
         assert (lane.lane, lane.driver, lane.open, lane.uncertain) == (LANE, "", 2, 0)

@@ -100,7 +100,7 @@ def test_a_bill_above_the_estimate_is_booked_told_and_stops_the_lane(
 def test_an_unknown_price_is_booked_as_reported_and_stops_nothing(
     server: FakeServer, station: Station, studio: Studio
 ) -> None:
-    station.wall(allow_unknown_price="true", per_job_usd="none", per_day_usd="none")
+    station.limit(allow_unknown_price="true", per_job_usd="none", per_day_usd="none")
     request = text_request("no price", model="paid/unknown-price", max_cost_usd=None)
     server.set(report_cost=True)
     (job,) = station.settled(studio, [studio.submit(request).job_id])

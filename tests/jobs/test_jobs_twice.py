@@ -48,7 +48,7 @@ def test_jobs_come_to_the_same_when_every_write_runs_twice(
     settings = station.settings()
     store = TwiceStore(settings.store)
     with Studio(Context(settings, store, Sandbox()), "test", "local") as studio:
-        limits.set_wall(store, "per_day_usd", "2", ["paid"])
+        limits.set_limit(store, "per_day_usd", "2", ["paid"])
         server.script("submit", {"status": 429, "headers": {"Retry-After": "0"}})
         server.script("submit", {"status": 500, "after_charge": True, "match": "unclear"})
         orders = [text_request("a boat"), text_request("unclear"), tiny_request("free")]

@@ -42,7 +42,7 @@ def station(service: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(str(PLUGIN))
     registry.cache_clear()
     station = Station(tmp_path, service.url)
-    station.wall(confirm_above_usd="0.30")
+    station.limit(confirm_above_usd="0.30")
     yield station
     station.close()
     registry.cache_clear()
@@ -171,9 +171,9 @@ def test_a_yes_to_another_price_is_no_yes(station: Station) -> None:
 def test_nobody_is_asked_for_what_costs_less_or_what_a_wall_forbids(station: Station) -> None:
     person = Asked(YES)
     with RawClient(station.environ(), person=person) as client:
-        station.wall(confirm_above_usd="0.40")
+        station.limit(confirm_above_usd="0.40")
         client.structured("generate_video", **ASKED)
-        station.wall(confirm_above_usd="0.30", per_day_usd="0.70")
+        station.limit(confirm_above_usd="0.30", per_day_usd="0.70")
         text = client.refused("generate_video", **ASKED, take=2)
         assert text.startswith("wall: this may cost $0.40; $0.40 of the $0.70 a day (UTC) that the spending limit ")
     assert person.shown == []
@@ -191,10 +191,10 @@ def test_a_model_that_makes_a_film_larger_is_asked_for_too(station: Station) -> 
         assert person.shown == [], "nobody is asked for what the call does not allow"
         told = client.refused("finish_clip", **asked, max_cost_usd=1)
         assert told.startswith("consent: the user was asked about $0.40 for paid/larger and said no"), told
-        station.wall(per_day_usd="0.35")
+        station.limit(per_day_usd="0.35")
         assert client.refused("finish_clip", **asked, max_cost_usd=1).startswith("wall: ")
         assert len(person.shown) == 1 and jobs(station) == [], "not even the film itself was started"
-        station.wall(per_day_usd="20")
+        station.limit(per_day_usd="20")
         person.answer = YES
         ticket = client.structured("finish_clip", **asked, max_cost_usd=1)
         assert (ticket["model"], ticket["est_cost_usd"]) == ("paid/larger", 0.4)

@@ -321,9 +321,9 @@ KEYS = (
 
 BOOKS = (
     Mutant(
-        "reserve_no_walls",
+        "reserve_no_limits",
         J + "money/ledger.py",
-        "    check_walls(tx, provider, high)\n    enter(",
+        "    check_limits(tx, provider, high)\n    enter(",
         "    enter(",
         "the spending limits do not hold",
         (T + "ledger.py",),
@@ -331,7 +331,7 @@ BOOKS = (
     Mutant(
         "recheck_off",
         J + "money/ledger.py",
-        "    check_walls(source, provider, high, job=job)\n",
+        "    check_limits(source, provider, high, job=job)\n",
         "    pass\n",
         "a limit that came closer while a job waited does not hold",
         (T + "ledger.py",),

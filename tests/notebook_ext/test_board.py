@@ -59,7 +59,7 @@ def state(rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     return {"rows": rows, "spend": SPEND, "jobs": [], "grid": None, "note": "", **more}
 
 
-def test_who_started_what_and_the_money_against_the_walls(bare: Bare, picture: Callable[..., Path]) -> None:
+def test_who_started_what_and_the_money_against_the_limits(bare: Bare, picture: Callable[..., Path]) -> None:
     board = bare.mount("board", state(ROWS))
     lines = board.get_by_role("listitem")
     expect(lines).to_have_count(3)

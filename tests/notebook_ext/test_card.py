@@ -173,8 +173,8 @@ def test_extending_says_its_price_before_it_starts(bare: Bare) -> None:
     bare.answer({"usd": 0.75, "text": "$0.75", "there": False}, action="extend_quote")
     button(card, "Extend · $0.75").click()
     assert bare.asked("extend").body == {"job_id": ID, "cap": 0.75, "add_s": 6, "prompt": "it rains"}
-    bare.refuse("the wall per_day_usd is reached", action="extend")
-    expect(card.get_by_role("status")).to_have_text("the wall per_day_usd is reached")
+    bare.refuse("the spending limit per_day_usd is reached", action="extend")
+    expect(card.get_by_role("status")).to_have_text("the spending limit per_day_usd is reached")
     bare.unmount()
 
 

@@ -374,7 +374,7 @@ def test_a_sweep_that_cannot_be_made_whole_starts_nothing(station: Station, stud
 
 
 def test_a_wall_reached_in_mid_sweep_is_told(station: Station, studio: NotebookStudio) -> None:
-    limits.set_wall(studio.inner.context.store, "per_day_usd", "0.9", ())
+    limits.set_limit(studio.inner.context.store, "per_day_usd", "0.9", ())
     found = studio.sweep({"prompt": "a fox", **PAID}, None, [1, 2, 3], max_cost_usd=2).result()
     assert len(found.jobs) == 2 and charges(station) == 2
     assert len(found.skipped) == 1 and "per_day_usd" in found.skipped[0] and "seed 3" in found.skipped[0]

@@ -48,7 +48,7 @@ JUDGES = (
 """In the order in which each one's findings need the others'."""
 
 UNMENDABLE = 3
-"""What a problem that no argument mends weighs against one that an argument does."""
+"""What a problem that no argument fixes weighs against one that an argument does."""
 ROUNDS = 4
 """Mending one problem may uncover another; no chain in the field is longer than two."""
 
@@ -180,7 +180,7 @@ def joined(lead: str, problems: Sequence[errors.Problem], more: str) -> str:
 def nearest_legal(
     request: VideoRequest, row: Row, problems: Sequence[Problem], inputs: Mapping[str, MediaFacts]
 ) -> Change | None:
-    """The changes after which the row takes the whole request; None when only the asker can mend it."""
+    """The changes after which the row takes the whole request; None when only the asker can fix it."""
     changes: dict[str, object] = {}
     for _ in range(ROUNDS):
         if any(problem.change is None for problem in problems):

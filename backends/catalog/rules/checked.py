@@ -15,7 +15,7 @@ class Checked:
 
     request: model, duration_s, aspect_ratio, resolution, fps, audio, roles and times of frames are filled in.
     width, height: pixels of the clip (0 when they follow an input that is not known yet). seconds: what is billed
-    as length. wire: the service's fields (see the provider's TOML file). notes: what the person should know.
+    as length. wire: the service's fields (see the provider's TOML file). notes: what the user should know.
     crop_loss: the largest share of an image that is cut away, 0..1. references_s: whole seconds of its reference
     clips. images: how many stills it holds, frames and references together.
     """

@@ -17,8 +17,8 @@ from backends.request import VideoRequest
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong. field: the argument. change: the arguments that mend it (None = leave it out);
-    no change at all = only the asker can mend it. lacking: the model has no such thing."""
+    """One thing that is wrong. field: the argument. change: the arguments that fix it (None = leave it out);
+    no change at all = only the asker can fix it. lacking: the model has no such thing."""
 
     field: str
     text: str

@@ -75,7 +75,7 @@ class CloudCredentials:
 
     def _load(self) -> Credentials:
         with warnings.catch_warnings():
-            # Warns that a file may be hostile (this one is the person's own) and that gcloud's has no quota project.
+            # Warns that a file may be hostile (this one is the user's own) and that gcloud's has no quota project.
             warnings.simplefilter("ignore")
             found: object
             if self._path:

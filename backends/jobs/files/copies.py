@@ -41,7 +41,7 @@ def _reflinked(source: BinaryIO, target: BinaryIO) -> bool:
 
 
 def copy_new(source: Path, target: Path) -> bool:
-    """Copy for the person, with the rights of any file of theirs, whole or not at all; False when the name is taken."""
+    """Copy for the user, with the rights of any file of theirs, whole or not at all; False when the name is taken."""
     temporary = part_beside(target)
     try:
         with source.open("rb") as read, temporary.open("xb") as write:

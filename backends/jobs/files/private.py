@@ -1,6 +1,6 @@
 """The home is its owner's alone: folders 0700, files 0600, whatever the umask. Prompts, pictures and clips lie there.
 
-What the person gets outside the home (the output folder) has the rights of any file of theirs.
+What the user gets outside the home (the output folder) has the rights of any file of theirs.
 """
 
 from __future__ import annotations

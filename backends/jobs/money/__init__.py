@@ -1,1 +1,1 @@
-"""Money: what is reserved and spent, the person's limits, and where a job's bill ends."""
+"""Money: what is reserved and spent, the user's limits, and where a job's bill ends."""

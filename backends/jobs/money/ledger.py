@@ -1,7 +1,7 @@
 """Money: what is reserved, spent and allowed. Amounts are whole micro-dollars, days are UTC days.
 
-The high estimate is reserved in the same transaction as the job's insert, and refused there when a wall stands in
-the way: so no interleaving of clients can pass a wall. An entry stands on the day of its reservation until the paid
+The high estimate is reserved in the same transaction as the job's insert, and refused there when a limit stands in
+the way: so no interleaving of clients can pass a limit. An entry stands on the day of its reservation until the paid
 request is sent, and on that day from then on: a limit is about what is paid on a day.
 """
 
@@ -20,7 +20,7 @@ from backends.jobs.store.schema import OPEN
 
 MICRO = 1_000_000
 
-DEFAULT_WALLS: Mapping[str, Decimal] = {"per_job_usd": Decimal(5), "per_day_usd": Decimal(20)}
+DEFAULT_LIMITS: Mapping[str, Decimal] = {"per_job_usd": Decimal(5), "per_day_usd": Decimal(20)}
 """On a fresh install, US dollars."""
 
 Basis = Literal["free", "reported", "computed", "reservation", "written_off", "refused", "unknown", ""]
@@ -49,11 +49,11 @@ def _until_tomorrow_s(now: float) -> float:
 
 
 @dataclass(frozen=True)
-class Walls:
-    """The person's limits, in US dollars; None = no wall of that kind.
+class SpendingLimits:
+    """The user's limits, in US dollars; None = no such limit.
 
     per_job, per_day: for everything together. per_provider_day: by provider. allow_providers: None = all.
-    confirm_above: ask the person from this high estimate on. allow_unknown_price: spend what cannot be priced.
+    confirm_above: ask the user from this high estimate on. allow_unknown_price: spend what cannot be priced.
     """
 
     per_job: Decimal | None
@@ -70,13 +70,13 @@ def _amount(text: str | None, default: Decimal | None) -> Decimal | None:
     return None if text in ("", "none") else Decimal(text)
 
 
-def walls_from(rows: list[Row]) -> Walls:
-    """The walls from the settings table's rows."""
+def limits_from(rows: list[Row]) -> SpendingLimits:
+    """The limits from the settings table's rows."""
     known = {str(row["key"]): str(row["value"]) for row in rows}
     allowed = known.get("allow_providers")
-    return Walls(
-        per_job=_amount(known.get("per_job_usd"), DEFAULT_WALLS["per_job_usd"]),
-        per_day=_amount(known.get("per_day_usd"), DEFAULT_WALLS["per_day_usd"]),
+    return SpendingLimits(
+        per_job=_amount(known.get("per_job_usd"), DEFAULT_LIMITS["per_job_usd"]),
+        per_day=_amount(known.get("per_day_usd"), DEFAULT_LIMITS["per_day_usd"]),
         per_provider_day={
             key.removeprefix("per_day_usd."): Decimal(text)
             for key, text in known.items()
@@ -88,8 +88,8 @@ def walls_from(rows: list[Row]) -> Walls:
     )
 
 
-def walls(source: Store | Transaction) -> Walls:
-    return walls_from(source.rows("SELECT key, value FROM settings"))
+def spending_limits(source: Store | Transaction) -> SpendingLimits:
+    return limits_from(source.rows("SELECT key, value FROM settings"))
 
 
 _HELD = "state IN ('reserved', 'unresolved')"
@@ -101,13 +101,13 @@ def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> i
     return int(row["spent"]) if row else 0
 
 
-def check_walls(tx: Store | Transaction, provider: str, high: int | None, *, job: str = "") -> None:
-    """Refuse a spend of `high` micro-dollars that passes a wall; VideoError("wall") says which and who may move it.
+def check_limits(tx: Store | Transaction, provider: str, high: int | None, *, job: str = "") -> None:
+    """Refuse a spend of `high` micro-dollars that passes a limit; VideoError("wall") says which and who may move it.
     It is retryable where the next day has room again.
 
     job: the one that is about to be sent: what it holds already does not count against it.
     """
-    limits = walls(tx)
+    limits = spending_limits(tx)
     if limits.allow_providers is not None and provider not in limits.allow_providers:
         raise VideoError(
             "wall",
@@ -165,14 +165,14 @@ def enter(tx: Transaction, job: str, provider: str, lane: str, label: str, high:
 
 
 def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
-    """`enter`, after `check_walls`: for whatever leaves this machine."""
-    check_walls(tx, provider, high)
+    """`enter`, after `check_limits`: for whatever leaves this machine."""
+    check_limits(tx, provider, high)
     enter(tx, job, provider, lane, label, high)
 
 
 def recheck(source: Store | Transaction, job: str, provider: str, high: int | None) -> None:
-    """Just before the money is spent: the walls may have come closer since the insert, or the day may be another."""
-    check_walls(source, provider, high, job=job)
+    """Just before the money is spent: the limits may have come closer since the insert, or the day may be another."""
+    check_limits(source, provider, high, job=job)
 
 
 def _own(source: Store | Transaction, job: str) -> int:

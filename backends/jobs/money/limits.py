@@ -1,4 +1,4 @@
-"""The person's spending limits: their legal values, how they are kept, and the record of every change.
+"""The user's spending limits: their legal values, how they are kept, and the record of every change.
 
 No tool of an agent reaches this; the command line asks before a limit is raised. Each change is an event of no job
 (kind "limit"), so that what was allowed, when and by whom can be seen afterwards.
@@ -18,12 +18,12 @@ from backends.jobs import preferences
 from backends.jobs.money import ledger
 from backends.jobs.store.database import Store, Transaction, add_event
 
-PROVIDER_WALL = "per_day_usd."
+PROVIDER_LIMIT = "per_day_usd."
 
-WALLS: Mapping[str, str] = {
+LIMITS: Mapping[str, str] = {
     "per_job_usd": "the most that one job may cost, US dollars, or none",
     "per_day_usd": "the most that a day (UTC) may cost, US dollars, or none",
-    PROVIDER_WALL + "PROVIDER": "the same for one provider",
+    PROVIDER_LIMIT + "PROVIDER": "the same for one provider",
     "allow_providers": "the providers that may be used, separated by commas, or all",
     "confirm_above_usd": "ask before anything whose estimate is above this, US dollars, or none",
     "allow_unknown_price": "whether a job whose price is unknown may be started: true or false. With true it needs a "
@@ -32,7 +32,7 @@ WALLS: Mapping[str, str] = {
 """The settings a person may make, with what each means."""
 
 DEFAULTS: Mapping[str, str] = {
-    **{key: format(amount, "f") for key, amount in ledger.DEFAULT_WALLS.items()},
+    **{key: format(amount, "f") for key, amount in ledger.DEFAULT_LIMITS.items()},
     "allow_providers": "all",
     "confirm_above_usd": "none",
     "allow_unknown_price": "false",
@@ -76,9 +76,9 @@ class Change:
 # values
 
 
-def wall_value(key: str, text: str, providers: Collection[str]) -> str:
+def limit_value(key: str, text: str, providers: Collection[str]) -> str:
     """The value as it is kept. VideoError("invalid_request") for an unknown key, or with the legal values."""
-    provider = key.removeprefix(PROVIDER_WALL) if key.startswith(PROVIDER_WALL) else None
+    provider = key.removeprefix(PROVIDER_LIMIT) if key.startswith(PROVIDER_LIMIT) else None
     if provider is not None and provider not in providers:
         known = ", ".join(sorted(providers))
         raise VideoError("invalid_request", f"{key}: no provider is called {provider[:40]!r}; there are {known}")
@@ -93,7 +93,7 @@ def wall_value(key: str, text: str, providers: Collection[str]) -> str:
 
 
 def _unknown(key: str) -> VideoError:
-    known = (*WALLS, *preferences.MEANINGS)
+    known = (*LIMITS, *preferences.MEANINGS)
     return VideoError("invalid_request", f"there is no setting {key[:60]!r}; the settings are {', '.join(known)}")
 
 
@@ -148,7 +148,7 @@ def shown(key: str, value: str) -> str:
 
 def default_of(key: str) -> str:
     """What a limit is when nobody has set it ("none" for a provider's). VideoError for an unknown key."""
-    if key not in DEFAULTS and not key.startswith(PROVIDER_WALL):
+    if key not in DEFAULTS and not key.startswith(PROVIDER_LIMIT):
         raise _unknown(key)
     return DEFAULTS.get(key, "none")
 
@@ -159,11 +159,11 @@ def value_of(source: Store | Transaction, key: str) -> str:
     return default_of(key) if row is None else str(row["value"])
 
 
-def set_wall(
+def set_limit(
     store: Store, key: str, text: str, providers: Collection[str], *, how: How = "terminal", who: str = ""
 ) -> str:
     """Keep a setting, and record it where it is a change; its value as kept."""
-    value = wall_value(key, text, providers)
+    value = limit_value(key, text, providers)
 
     def write(tx: Transaction) -> None:
         old = value_of(tx, key)
@@ -178,7 +178,7 @@ def set_wall(
     return value
 
 
-def unset_wall(store: Store, key: str, *, how: How = "terminal", who: str = "") -> str:
+def unset_limit(store: Store, key: str, *, how: How = "terminal", who: str = "") -> str:
     """Back to the default, recorded where it is a change; what that is ("none" for a provider's limit)."""
     default = default_of(key)
 
@@ -200,11 +200,11 @@ def _record(tx: Transaction, key: str, old: str, new: str, how: How, who: str) -
         add_event(tx, row["id"], KIND, wake=True)
 
 
-def walls_as_set(store: Store) -> dict[str, tuple[str, bool]]:
-    """Every setting with its value, and whether the person has set it (else it is the default)."""
+def as_set(store: Store) -> dict[str, tuple[str, bool]]:
+    """Every setting with its value, and whether the user has set it (else it is the default)."""
     known = {str(row["key"]): str(row["value"]) for row in store.rows("SELECT key, value FROM settings ORDER BY key")}
     found = {key: (known.get(key, default), key in known) for key, default in DEFAULTS.items()}
-    return found | {key: (value, True) for key, value in known.items() if key.startswith(PROVIDER_WALL)}
+    return found | {key: (value, True) for key, value in known.items() if key.startswith(PROVIDER_LIMIT)}
 
 
 def changes(store: Store, since: float) -> list[Change]:

@@ -1,7 +1,7 @@
 """A provider's word about money: whether a figure is believed, and what it does to the hold and the account.
 
 A bill is believed from 0 to a multiple of what was reserved. Anything else (a negative amount, a unit that has changed,
-a damaged number) is no bill: the reservation is booked in its place, the person is told, and the account buys nothing
+a damaged number) is no bill: the reservation is booked in its place, the user is told, and the account buys nothing
 more until they have looked. A believed bill above the reservation is booked as it is, and stops the account too.
 """
 

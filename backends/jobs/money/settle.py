@@ -95,7 +95,7 @@ def leave_to_person(tx: Transaction, hold: Hold, job: str, why: str) -> None:
     records.move(tx, hold, job, "uncertain", phase="needs your decision", error=to_json(error.to_json()))
 
 
-# what the person decides
+# what the user decides
 
 
 def write_off(tx: Transaction, job: str) -> None:

@@ -45,7 +45,7 @@ class Step:
 
 
 def plan(
-    request: VideoRequest, inputs: Resolved, pick: Pick, wall: Decimal | None, why: VideoError
+    request: VideoRequest, inputs: Resolved, pick: Pick, per_job: Decimal | None, why: VideoError
 ) -> tuple[Choice, Sequence[Step]]:
     """The fewest equal steps that make the extension; `why` (why no model extends it itself) when there are none."""
     source = inputs.facts.get("source_clip")
@@ -55,7 +55,7 @@ def plan(
     for count in range(1, MAX_STEPS + 1):
         asked = _step_request(request, request.duration_s / count)
         try:
-            choice = pick(asked, facts, _share(request.max_cost_usd, count), _share(wall, count))
+            choice = pick(asked, facts, _share(request.max_cost_usd, count), _share(per_job, count))
         except VideoError as error:
             if error.kind in ("needs_budget", "wall", "auth", "model_retired", "not_found"):
                 raise

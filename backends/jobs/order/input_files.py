@@ -39,7 +39,7 @@ MOST_WORDS = 2 << 20
 
 @dataclass(frozen=True)
 class Opened:
-    """An open file of the person's. path: leads to this very file while it is open, whatever its name becomes."""
+    """An open file of the user's. path: leads to this very file while it is open, whatever its name becomes."""
 
     path: Path
     changed_ns: int
@@ -63,7 +63,7 @@ class InputFiles:
             yield Opened(path, os.fstat(found.file.fileno()).st_mtime_ns, found.note)
 
     def checked_path(self, text: str) -> Path:
-        """Where a local file that may be used really lies. For showing it to the person it belongs to: whatever is
+        """Where a local file that may be used really lies. For showing it to the user it belongs to: whatever is
         decided on its content takes `opened`."""
         with find_input(text, self.roots, self.cwd) as found:
             return found.path

@@ -29,6 +29,6 @@ def note_of_like(store: Store, principal: str, row: ModelRow, asked: str, key_of
         return ""
     found = max(rows, key=lambda one: one["seq"])
     return (
-        f"like {found['id']}: that job made the same request of {row.id} by another name for the model; this is a "
-        "new job, with a price of its own"
+        f"like {found['id']}: that job made the same request of {row.id} by another name for the model; this is a new "
+        "job, with a price of its own"
     )

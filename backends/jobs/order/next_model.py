@@ -38,14 +38,14 @@ def next_model(context: Context, job: StoredJob) -> str:
     if error.charged != "no" or error.kind not in ANOTHER_MAY or failed is None:
         return ""
     facts = {place: codec.facts_from_json(entry["facts"]) for place, entry in job.inputs.items() if entry.get("facts")}
-    walls = ledger.walls(context.store)
-    limits = [limit for limit in (job.request.max_cost_usd, walls.per_job) if limit is not None]
+    allowed = ledger.spending_limits(context.store)
+    limits = [limit for limit in (job.request.max_cost_usd, allowed.per_job) if limit is not None]
     ranking = rank(
         job.request,
         context.catalog,
         facts,
         availability(context.env),
         where="local" if failed.where == "local" else "any",  # what was to stay here is not offered to a service
-        allow_providers=walls.allow_providers,
+        allow_providers=allowed.allow_providers,
     )
     return next_after(failed, ranking, min(limits, default=None))[1]

@@ -37,7 +37,7 @@ REMEMBERED = 64
 
 @dataclass(frozen=True)
 class Market:
-    """What an estimate depends on besides the request: the rows, the credentials, what the person allows (providers,
+    """What an estimate depends on besides the request: the rows, the credentials, what the user allows (providers,
     US dollars a job, models of unknown price), and the day ("was shut down" depends on it)."""
 
     catalog: Catalog
@@ -144,7 +144,7 @@ def _ranked(
 
 
 def _held(request: VideoRequest, market: Market) -> bool:
-    """Whether a model of unknown price could be started: the person allows it, and an amount is given to hold."""
+    """Whether a model of unknown price could be started: the user allows it, and an amount is given to hold."""
     return market.allow_unknown_price and bool(request.max_cost_usd)
 
 

@@ -1,6 +1,6 @@
 """Orders: a request and how it is to be treated, and the key by which the same request is the same job.
 
-The key is the given request_key, or is made from the request as asked (inputs by hash, a model of the person's own by
+The key is the given request_key, or is made from the request as asked (inputs by hash, a model of the user's own by
 what it is made of, before `auto` chooses) and the take.
 """
 
@@ -23,7 +23,7 @@ from backends.terms import DEFAULT_TERMS, Terms
 
 @dataclass(frozen=True)
 class Order:
-    """A request and its terms. confirmed: the person has agreed to the price. client: who asks, where one process asks
+    """A request and its terms. confirmed: the user has agreed to the price. client: who asks, where one process asks
     for several ("" = the client that `Orders` was made for). promised: for a quote alone, what inputs will be that are
     not even ordered yet, by place."""
 

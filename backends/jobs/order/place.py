@@ -1,4 +1,4 @@
-"""From a request to a job in the store: which job it already is, else the model, the price, the leave to spend.
+"""From a request to a job in the store: which job it already is, else the model, the price, the approval.
 
 Same request = same job: the order's key says which (see `order`).
 """
@@ -192,7 +192,7 @@ class Orders:
         choice, _ = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
-        ledger.check_walls(self.context.store, choice.row.provider, _micro(choice.estimate.usd_high))
+        ledger.check_limits(self.context.store, choice.row.provider, _micro(choice.estimate.usd_high))
 
     def with_part(self, order: Order, *, start: bool = False) -> Order:
         """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
@@ -255,9 +255,9 @@ class Orders:
 
     def _choose(self, order: Order, inputs: Resolved) -> tuple[Choice, Sequence[chain.Step]]:
         """The model, and the steps when no model does it in one go."""
-        limits = ledger.walls(self.context.store)
+        limits = ledger.spending_limits(self.context.store)
 
-        def pick(request: VideoRequest, facts: chain.Facts, budget: Decimal | None, wall: Decimal | None) -> Choice:
+        def pick(request: VideoRequest, facts: chain.Facts, budget: Decimal | None, per_job: Decimal | None) -> Choice:
             return choose(
                 request,
                 self.context.catalog,
@@ -267,7 +267,7 @@ class Orders:
                 where=order.terms.where,
                 allow_providers=limits.allow_providers,
                 max_cost_usd=budget,
-                per_job_usd=wall,
+                per_job_usd=per_job,
                 allow_unknown_price=limits.allow_unknown_price,
             )
 
@@ -292,12 +292,12 @@ class Orders:
         return (note,) if note else ()
 
     def _ask_consent(self, choice: Choice) -> None:
-        above = ledger.walls(self.context.store).confirm_above
+        above = ledger.spending_limits(self.context.store).confirm_above
         high = choice.estimate.usd_high
         if above is None or high == 0 or (high is not None and high <= above):
             return
         # Nobody is asked to approve what a spending limit refuses anyway.
-        ledger.check_walls(self.context.store, choice.row.provider, _micro(high))
+        ledger.check_limits(self.context.store, choice.row.provider, _micro(high))
         raise VideoError(
             "consent",
             f"{choice.row.id} costs {choice.estimate.text} for this, and the user wants to be asked above "

@@ -1,4 +1,4 @@
-"""The certificate that clips are signed with: one of this data folder's own, made at first use, or the person's.
+"""The certificate that clips are signed with: one of this data folder's own, made at first use, or the user's.
 
 The own one is a root and a leaf (ECDSA P-256) that nobody outside knows: elsewhere a viewer says "unknown signer", here
 it is trusted. The root's key is thrown away, so nothing else can ever be issued under it. There is no time stamp
@@ -139,7 +139,7 @@ def _usage(*on: str) -> x509.KeyUsage:
 
 
 def of_person(certificate: Path, key: Path | None = None) -> Credential:
-    """The person's own. key: left out where the certificate's file holds it too.
+    """The user's own. key: left out where the certificate's file holds it too.
 
     VideoError("auth") in words that name the file: it cannot be read, others may read the key, it is no PEM, the two
     do not belong together, or no C2PA algorithm fits the key.

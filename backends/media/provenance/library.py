@@ -33,7 +33,7 @@ def context(anchors: Sequence[bytes] = (), *, check: bool = True) -> Any:
         },
         "core": {"allowed_network_hosts": []},
         "builder": {
-            "thumbnail": {"enabled": False},  # it would show the person's own pictures to whoever gets the clip
+            "thumbnail": {"enabled": False},  # it would show the user's own pictures to whoever gets the clip
             "bmff_hash_exclude_free_and_skip_boxes": False,
         },
     }

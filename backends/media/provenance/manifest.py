@@ -1,7 +1,7 @@
 """What the manifest of a clip claims: what made it, from what, and what kind of source that makes it.
 
-A manifest is public. So it holds a hash of the prompt, not the prompt (unless the person wants that), no picture of
-the inputs, and no name of a file of the person's.
+A manifest is public. So it holds a hash of the prompt, not the prompt (unless the user wants that), no picture of
+the inputs, and no name of a file of the user's.
 """
 
 from __future__ import annotations

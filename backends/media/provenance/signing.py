@@ -38,7 +38,7 @@ class Signed:
 
 
 def credential(keys: Mapping[str, str]) -> certificates.Credential:
-    """keys: {"folder"} of the own certificate, or {"certificate"} and perhaps {"key"} of the person's."""
+    """keys: {"folder"} of the own certificate, or {"certificate"} and perhaps {"key"} of the user's."""
     if "certificate" in keys:
         return certificates.of_person(Path(keys["certificate"]), Path(keys["key"]) if "key" in keys else None)
     return certificates.own(Path(keys["folder"]))
