@@ -85,7 +85,9 @@ def leave(store: Store, lease: Lease, *, even_if_open: bool = False) -> bool:
     """Stop driving if nothing is open (or anyway); False when there is still work. The lock is freed last."""
 
     def write(tx: Transaction) -> bool:
-        if not even_if_open and tx.row(f"SELECT 1 FROM jobs INDEXED BY jobs_open WHERE lane = ? AND {OPEN} LIMIT 1", (lease.key,)):
+        if not even_if_open and tx.row(
+            f"SELECT 1 FROM jobs INDEXED BY jobs_open WHERE lane = ? AND {OPEN} LIMIT 1", (lease.key,)
+        ):
             return False
         tx.run("UPDATE lanes SET driven = 0 WHERE key = ? AND epoch = ?", (lease.key, lease.epoch))
         return True
