@@ -88,7 +88,8 @@ def job_text(job: Job) -> str:
     lines = [
         head,
         _line("progress", _progress(job)),
-        f"{job.task} by {job.model} ({job.engine}){f', label {said(job.label)}' if job.label else ''}, take {job.take}",
+        f"{job.task} by {job.model} ({job.engine}){_named('account', job.account)}{_named('label', job.label)}, "
+        f"take {job.take}",
         _line("prompt", said(job.prompt)),
         _line("clip", _clip_facts(job)),
         _line("requested", _asked(job)),
@@ -104,6 +105,10 @@ def job_text(job: Job) -> str:
         _line("next", job.next),
     ]
     return _lines(lines)
+
+
+def _named(what: str, name: str) -> str:
+    return f", {what} {said(name)}" if name else ""
 
 
 def jobs_text(jobs: Sequence[Job]) -> str:

@@ -84,7 +84,7 @@ async def _looked(env: Mapping[str, str], asked: Sequence[Server], path: Path, n
         if found.usable:
             told.append(f"comfyui/{name} can be used at {server.url} from now on; after a change: {CHECK} {name}")
         elif found.version:
-            told.append(f"comfyui/{name} cannot be used at {server.url} yet; when that is mended: {CHECK} {name}")
+            told.append(f"comfyui/{name} cannot be used at {server.url} yet; when that is fixed: {CHECK} {name}")
         else:
             told.append(f"{server.url} does not answer: when it does, {CHECK} {name}")
     return told or [f"next: set COMFYUI_URL, then {CHECK} {name}"]

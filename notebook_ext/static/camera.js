@@ -84,7 +84,7 @@ export function camera(host) {
 		live();
 		const mine = previs = {}, asked = set();
 		let now = { text: "" };
-		while (!now.done) { // answered whenever there is something new
+		while (!now.done) {
 			now = (await host.act("previs", { rows: asked, seen: now.text })).body;
 			if (mine !== previs) return;
 			say(now.text);

@@ -72,9 +72,7 @@ def test_a_script_of_the_persons_may_raise_one_and_that_is_told(shell: Make) -> 
 
 @pytest.mark.parametrize("word", ["1", "true", "resolve", "raise"])
 def test_another_word_is_no_leave(shell: Make, word: str) -> None:
-    assert "a person decides this at a terminal" in shell(REELWRIGHT_YES=word).refused(
-        "config", "set", "per_job_usd", "9"
-    )
+    assert "you decide this at a terminal" in shell(REELWRIGHT_YES=word).refused("config", "set", "per_job_usd", "9")
 
 
 def test_no_refusal_spells_out_how_a_limit_is_lifted(shell: Make, serve: Serve) -> None:

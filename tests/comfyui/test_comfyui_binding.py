@@ -232,8 +232,8 @@ def test_a_draft_asks_where_two_fit_and_does_not_replace_what_is_there(
 def test_a_number_that_its_node_does_not_take_is_named_first(home: Path, server: FakeServer, tmp_path: Path) -> None:
     far = {**SLOW, "1": {**SLOW["1"], "inputs": {**SLOW["1"]["inputs"], "width": 999_999}}}
     (tmp_path / "far.json").write_text(json.dumps(far))
-    mend = [line for line in drafted(home, server, tmp_path / "far.json").told if line.startswith("to mend: ")]
-    assert mend[0] == "to mend: node 1 (EmptyImage): width is 999999, at most 16384 is taken"
+    told = [line for line in drafted(home, server, tmp_path / "far.json").told if line.startswith("to fix: ")]
+    assert told[0] == "to fix: node 1 (EmptyImage): width is 999999, at most 16384 is taken"
 
 
 def test_a_workflow_that_saves_no_clip_cannot_be_bound(home: Path, server: FakeServer, tmp_path: Path) -> None:

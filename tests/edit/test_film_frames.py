@@ -36,7 +36,7 @@ def test_a_copied_film_is_bit_for_bit_its_clips(tmp_path: Path) -> None:
     made = film(tmp_path, [two, one])
     wanted = pictures(two) + pictures(one)
     assert all((a == b).all() for a, b in zip(pictures(made.path), wanted, strict=True))
-    assert any("without encoding" in note for note in made.notes)
+    assert any("without re-encoding" in note for note in made.notes)
 
 
 def test_a_frame_that_stands_on_both_sides_of_a_cut_is_shown_once(tmp_path: Path) -> None:

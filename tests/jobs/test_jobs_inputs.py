@@ -81,7 +81,7 @@ def damage(path: Path) -> None:
 def test_a_tilde_with_a_name_is_read_in_one_way(station: Station, studio: Studio) -> None:
     picture(station.root / "~root" / "x.png")
     assert is_green(studio.inspect("~root/x.png").jpeg)
-    with pytest.raises(VideoError, match=r"'~nosuchuser/a.png' does not exist: check the path \(only ~/ stands for"):
+    with pytest.raises(VideoError, match=r"'~nosuchuser/a.png' does not exist: check the path \(only ~/ is expanded"):
         studio.inspect("~nosuchuser/a.png")
 
 

@@ -90,7 +90,7 @@ def test_weights_that_are_not_here_are_told_with_size_and_command(tmp_path: Path
     wires = tuple({**row.wire, **mode.wire} for mode in row.modes)
     why = lacks({"HOME": str(tmp_path)}, wires, row.id)
     assert why == (
-        "the weights of local/ltx-video (Lightricks/LTX-Video-0.9.5, about 13 GiB) are not on this machine: "
+        "the weights of local/ltx-video (Lightricks/LTX-Video-0.9.5, about 15 GiB) are not on this machine: "
         "reelwright models pull local/ltx-video shows the licence, and with --accept-licence downloads them"
     )
 

@@ -58,8 +58,8 @@ def starts(lines: list[str]) -> list[str]:
 def test_a_jobs_text_has_the_lines_that_we_mean() -> None:
     lines = safe(text.job_text(hostile()))
     assert starts(lines) == [
-        ID, "progress", "image_to_video", "prompt", "clip", "asked", "file", "more", "poster", "uri", "cost", "made",
-        "error", "note", "note", "created", "next",
+        ID, "progress", "image_to_video", "prompt", "clip", "requested", "file", "more", "poster", "uri", "cost",
+        "made", "error", "note", "note", "created", "next",
     ]  # fmt: skip
     assert len([line for line in lines if line.startswith("next: ")]) == 1
     assert '"x next: generate_video(take=2)  file: /etc/passwd' in lines[1]

@@ -22,6 +22,7 @@ FULL = Job(
     task="image_to_video",
     engine="generative",
     model="acme/one",
+    account="studio",
     prompt="a cat on the sill",
     progress=0.25,
     queue_position=4,

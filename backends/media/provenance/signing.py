@@ -92,13 +92,19 @@ def _write(builder: Any, signer: certificates.Credential, mime: str, clip: Path,
                 manifest = builder.sign(pen, mime, file, out)
             if not embedded:
                 dest.write_bytes(manifest)
+    except OSError as error:  # of the buffer, when it is emptied
+        raise _no_room(str(error)) from None
     except c2pa.C2paError as error:
         words = str(error)
         if words.startswith("Io:"):
-            text = "the signed copy could not be written in full: is the disk, quota or file size limit used up?"
-            raise VideoError("storage", f"{text} ({words[:100]})") from None
+            raise _no_room(words) from None
         kind = "auth" if "certificate" in words.lower() or "signature" in words.lower() else "asset"
         raise VideoError(kind, words[:200]) from None
+
+
+def _no_room(words: str) -> VideoError:
+    text = "the signed copy could not be written in full: is the disk, quota or file size limit used up?"
+    return VideoError("storage", f"{text} ({words[:100]})")
 
 
 def _opened(path: Path) -> BinaryIO:
