@@ -32,9 +32,7 @@ def test_a_whole_clip_is_trusted_here_and_valid_elsewhere(sandbox: Sandbox, tmp_
     assert told[1] == 'made by runway/gen4_turbo ("Reelwright 0.2.0"), seed 7, made by a generative model'
     assert told[2] == 'signer: "Reelwright clip signing", "Reelwright (certificate of one machine)"'
     assert words.brief(here) == [f"provenance: trusted; {told[1]}"]
-    assert words.lines(elsewhere)[0].startswith(
-        "provenance: valid: unchanged since it was signed; this machine "
-    )
+    assert words.lines(elsewhere)[0].startswith("provenance: valid: unchanged since it was signed; this machine ")
 
 
 @pytest.mark.parametrize("place", ["moov", "mdat", "free"])
