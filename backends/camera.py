@@ -6,9 +6,9 @@ import difflib
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from backends.values import MAX_DURATION_S, Number, Part
+from backends.values import MAX_DURATION_S, Number, TextPart
 
 CAMERA_MOVES: dict[str, str] = {
     "pan-left": "turn left on the spot",
@@ -43,7 +43,7 @@ CAMERA_ALIASES = {
 }
 
 
-class CameraMove(Part):
+class CameraMove(TextPart):
     """One move of the camera: `MOVE[:amount][@from-to]`.
 
     amount: 0..1 (0.5 when left out); 1 = a quarter of the frame or 30 degrees. from_s, to_s: seconds (the whole
@@ -92,10 +92,3 @@ class CameraMove(Part):
     def __str__(self) -> str:
         span = "" if self.from_s is None else f"@{self.from_s:g}-{self.to_s:g}"
         return f"{self.move}:{self.amount:g}{span}"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        if isinstance(value, str):
-            return dict(cls.parse(value))
-        return value

@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from backends.camera import CameraMove
 from backends.problems import problems_of, refuse
 from backends.regions import MotionRegion
-from backends.values import MAX_DURATION_S, Number, Part, Share, Usd
+from backends.values import MAX_DURATION_S, Number, Part, Share, TextPart, Usd
 from backends.written import Verb, Written
 
 Task = Literal["text_to_video", "image_to_video", "interpolate", "reference_to_video", "extend", "edit", "upscale"]
@@ -38,7 +38,7 @@ FREE_SIZE: tuple[Verb, ...] = ("generate_video", "image_to_video", "interpolate_
 OF_STILLS: tuple[Verb, ...] = ("image_to_video", "interpolate_keyframes")
 
 
-class Reference(Part):
+class Reference(TextPart):
     """A picture or clip that the prompt names as `@tag` (a face, a product, a style)."""
 
     tag: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")
@@ -57,13 +57,6 @@ class Reference(Part):
 
     def __str__(self) -> str:
         return f"{self.tag}={self.media}"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        if isinstance(value, str):
-            return dict(cls.parse(value))
-        return value
 
 
 class Frame(Part):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 MAX_DURATION_S = 3600.0
 
@@ -39,3 +39,19 @@ Usd = Annotated[
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TextPart(Part):
+    """A part that has a text form too: where one is given as text, it is what `parse` makes of it."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ValueError says what its text form is."""
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            return dict(cls.parse(value))
+        return value

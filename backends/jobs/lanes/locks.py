@@ -1,7 +1,7 @@
 """The lock of a lane: what proves that exactly one process drives it.
 
 With the store in a file it is a lock of the operating system, which the kernel frees when its process ends and not
-before: a lock that came free means a driver that is gone. A lock that a server keeps (`store.postgres.locks`) is freed
+before: a lock that came free means a driver that is gone. A lock that a server keeps (`session_locks`) is freed
 when its session ends, and its driver may live on without knowing: so it is asked for just before money is spent, and a
 driver whose lock came free counts as gone only where that is proven.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -111,12 +110,10 @@ class FileLocks:
         return FileHeld(lock)
 
     def is_held(self, key: str) -> bool:
-        lock = self._lock(key)
-        with suppress(Timeout):
-            lock.acquire(timeout=0)
-            lock.release()
-            return False
-        return True
+        held = self.take(key, 0.0)
+        if held is not None:
+            held.release()
+        return held is None
 
     def is_driving(self, key: str, driver: ProcessId) -> bool:
         """The lock alone proves it: the driver may be in another container, where its pid is another's or nobody's

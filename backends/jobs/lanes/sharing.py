@@ -20,9 +20,7 @@ from backends.jobs.records import Hold
 from backends.jobs.store.database import Row, Store, Transaction, add_event, to_json
 from backends.provider.accounts import Keyed
 from backends.provider.protocol import ACCOUNT, Access, JsonObject
-
-SENT_AT_ONCE = 4
-"""The slots of an account whose model has no limit: as many as its paid requests under way."""
+from backends.provider.timing import PAID_AT_ONCE
 
 SOON_S = 1.0
 """A job that is to be tried again within so long stays."""
@@ -46,7 +44,8 @@ class _Load:
     queued: int = 0
 
     def free(self, limit: int | None) -> int:
-        return SENT_AT_ONCE - self.queued if limit is None else limit - self.busy - self.queued
+        """Its free slots; where its model has no limit, it has as many as paid requests may be under way."""
+        return PAID_AT_ONCE - self.queued if limit is None else limit - self.busy - self.queued
 
 
 def _loads(source: Store | Transaction, keys: Sequence[str], model: str) -> dict[str, _Load]:

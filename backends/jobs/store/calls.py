@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from backends.jobs.store.database import Transaction
+from backends.jobs.store.database import WHOLE, Transaction
 
 T = TypeVar("T")
 
@@ -26,10 +27,31 @@ class Write(Generic[T]):
 
 
 class Calls:
-    """Which threads are inside a call of the store, and since when."""
+    """Which threads are inside a call of the store, and since when; their writes, of which one thread commits those of
+    all that wait."""
 
     def __init__(self) -> None:
         self._inside: dict[int, float] = {}
+        self._queue: deque[Write[Any]] = deque()
+        self._write_lock = threading.Lock()
+
+    def write(self, work: Callable[[Transaction], T], *, scope: str = WHOLE, durable: bool = False) -> T:
+        """Run `work` in a transaction; see `Store`."""
+        item = Write(work, scope, durable)
+        self._queue.append(item)
+        with self.call(), self._write_lock:
+            if not item.done:
+                batch: list[Write[Any]] = []
+                while self._queue:
+                    batch.append(self._queue.popleft())
+                self._commit_queue(batch)
+        if item.error is not None:
+            raise item.error
+        return cast("T", item.result)
+
+    def _commit_queue(self, batch: Sequence[Write[Any]]) -> None:
+        """Commit them; each gets its result or its error, and is done."""
+        raise NotImplementedError
 
     @contextmanager
     def call(self) -> Generator[None]:

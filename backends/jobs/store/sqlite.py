@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -20,7 +19,7 @@ from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.private import private_file, private_home
 from backends.jobs.store import schema
 from backends.jobs.store.calls import Calls, Write
-from backends.jobs.store.database import WHOLE, Params, Row, Transaction
+from backends.jobs.store.database import Params, Row, Transaction
 
 T = TypeVar("T")
 
@@ -104,8 +103,6 @@ class SqliteStore(Calls):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self._queue: deque[Write[Any]] = deque()
-        self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._synchronous = ""
         try:
@@ -176,21 +173,8 @@ class SqliteStore(Calls):
             cx.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (str(schema.VERSION),))
             cx.execute("UPDATE meta SET value = ? WHERE key = 'min_reader'", (str(schema.MIN_READER),))
 
-    def write(self, work: Callable[[Transaction], T], *, scope: str = WHOLE, durable: bool = False) -> T:
-        """Run `work` in an IMMEDIATE transaction: SQLite has one writer, whatever the scope."""
-        item = Write(work, scope, durable)
-        self._queue.append(item)
-        with self.call(), self._write_lock:
-            if not item.done:
-                self._commit_queue()
-        if item.error is not None:
-            raise item.error
-        return cast("T", item.result)
-
-    def _commit_queue(self) -> None:
-        batch: list[Write[Any]] = []
-        while self._queue:
-            batch.append(self._queue.popleft())
+    def _commit_queue(self, batch: Sequence[Write[Any]]) -> None:
+        """In an IMMEDIATE transaction: SQLite has one writer, whatever the scope."""
         cx = self._writer
         try:
             self._set_synchronous("FULL" if any(item.durable for item in batch) else "NORMAL")

@@ -12,10 +12,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -25,7 +24,7 @@ from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.private import private_home
 from backends.jobs.store import schema
 from backends.jobs.store.calls import Calls, Write
-from backends.jobs.store.database import WHOLE, Params, Row, Transaction
+from backends.jobs.store.database import WHOLE, Params, Row
 from backends.jobs.store.postgres import dialect, link
 from backends.jobs.store.postgres.link import Address, Connection
 from backends.jobs.store.postgres.listening import Listener
@@ -103,8 +102,6 @@ class PostgresStore(Calls):
         super().__init__()
         self._home = home
         self.place = link.address(url)
-        self._queue: deque[Write[Any]] = deque()
-        self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._offset = 0.0
         self._timeline = ""
@@ -180,21 +177,8 @@ class PostgresStore(Calls):
 
     # writing
 
-    def write(self, work: Callable[[Transaction], T], *, scope: str = WHOLE, durable: bool = False) -> T:
+    def _commit_queue(self, batch: Sequence[Write[Any]]) -> None:
         """Every commit is durable here: the server keeps on living when a client is told that it was one."""
-        item = Write(work, scope, durable)
-        self._queue.append(item)
-        with self.call(), self._write_lock:
-            if not item.done:
-                self._commit_queue()
-        if item.error is not None:
-            raise item.error
-        return cast("T", item.result)
-
-    def _commit_queue(self) -> None:
-        batch: list[Write[Any]] = []
-        while self._queue:
-            batch.append(self._queue.popleft())
         try:
             self._commit(batch)
         except (psycopg.Error, VideoError) as error:
