@@ -27,23 +27,23 @@ PAYING = (
     Mutant(
         "no_exit",
         J + "decisions.py",
-        "        _refuse_final(row)\n        if row",
-        "        _decidable(tx, job)\n        if row",
+        "        _refuse_final(found)\n        if found",
+        "        _decidable(tx, job)\n        if found",
         "a job that waits for a key that is gone keeps its money for ever",
         (T + "lies.py::test_a_person_can_end_every_job_with_no_key_at_all",),
     ),
     Mutant(
         "estimate_stops_nothing",
         J + "money/reported_cost.py",
-        '        if row["est_high"] is not None:\n            text = f"{row[\'provider\']} expects',
-        "        if False:\n            text = f\"{row['provider']} expects",
+        '        if job.est_high is not None:\n            text = f"{job.provider} expects',
+        '        if False:\n            text = f"{job.provider} expects',
         "a service that announces a higher price is bought from on",
         (T + "lies.py::test_a_price_announced_above_the_reservation_is_held_and_stops_the_account",),
     ),
     Mutant(
         "estimate_ignored",
         J + "money/reported_cost.py",
-        "        ledger.raise_hold(tx, job, cost)\n",
+        "        ledger.raise_hold(tx, job.id, cost)\n",
         "        pass\n",
         "a price that is known is not held, and the day's limit is passed",
         (T + "lies.py::test_a_price_announced_above_the_reservation_is_held_and_stops_the_account",),
@@ -147,8 +147,8 @@ PAYING = (
     Mutant(
         "no_idlog",
         J + "run/lookup.py",
-        "        known = lane.ids.find(job.id)\n",
-        "        known = None\n",
+        "if (known := lane.ids.find(job.id) or late_ids",
+        "if (known := late_ids",
         "an id that was given but not yet in the row is lost",
         (T + "crash.py::test_at_every_other_point_nothing_is_unsure",),
     ),
@@ -175,8 +175,8 @@ PAYING = (
     Mutant(
         "bind_not_durable",
         J + "run/submission.py",
-        "reported_cost.announced(tx, row, handle.est_cost_usd)\n\n        job.write(write, durable=True)",
-        "reported_cost.announced(tx, row, handle.est_cost_usd)\n\n        job.write(write)",
+        "        try:\n            job.write(write, durable=True)\n        except Fenced:",
+        "        try:\n            job.write(write)\n        except Fenced:",
         "a power cut forgets the provider's id",
         (T + "power.py",),
     ),
@@ -190,7 +190,7 @@ PAYING = (
     ),
     Mutant(
         "full_is_normal",
-        J + "store/database.py",
+        J + "store/sqlite.py",
         '"FULL" if any(item.durable for item in batch) else "NORMAL"',
         '"NORMAL"',
         "a power cut forgets every write that money hangs on",
@@ -242,7 +242,7 @@ PAYING = (
     Mutant(
         "bind_takes_anothers_id",
         J + "decisions.py",
-        "        if other := records.holders(tx, row, [remote_id]).get(remote_id):\n",
+        "        if other := records.holders(tx, found.row, [remote_id]).get(remote_id):\n",
         '        if other := "":\n',
         "two jobs are bound to one clip",
         (
@@ -261,7 +261,7 @@ PAYING = (
     Mutant(
         "rebinds_what_runs",
         J + "admin.py",
-        'if row["state"] not in ("waiting", "queued"):\n            raise',
+        'if found.state not in ("waiting", "queued"):\n            raise',
         "if False:\n            raise",
         "a job that is paid on one account is moved to another and paid again",
         (T + "rotation.py", "tests/cli/test_cli_jobs.py"),
@@ -296,8 +296,8 @@ KEYS = (
     Mutant(
         "given_key_any",
         J + "records.py",
-        'given and row["digest"] != digest',
-        'given and row["digest"] == ""',
+        "given and found.digest != digest",
+        'given and found.digest == ""',
         "a key that is used for another request replays the wrong clip",
         (T + "studio.py",),
     ),
@@ -363,7 +363,7 @@ BOOKS = (
     Mutant(
         "no_stop_lane",
         J + "money/reported_cost.py",
-        '    elif above and row["est_high"] is not None:',
+        "    elif above and job.est_high is not None:",
         "    elif False:",
         "a service that bills above its price is bought from all day",
         (T + "ledger.py",),
@@ -430,8 +430,8 @@ LANES = (
     Mutant(
         "lock_unasked",
         J + "lanes/lanes.py",
-        '    return is_held(folder, str(lane["key"]))\n\n\ndef is_held',
-        "    return True\n\n\ndef is_held",
+        'driver is not None and locks.is_driving(str(lane["key"]), driver)',
+        "driver is not None",
         "a worker that has died is taken for one that drives",
         (T + "lanes.py",),
     ),
@@ -485,7 +485,7 @@ LANES = (
     ),
     Mutant(
         "one_write_undoes_none",
-        J + "store/database.py",
+        J + "store/sqlite.py",
         '            cx.execute("ROLLBACK TO one")\n',
         "",
         "half of a refused write is kept",
@@ -493,7 +493,7 @@ LANES = (
     ),
     Mutant(
         "newer_store_is_written",
-        J + "store/database.py",
+        J + "store/sqlite.py",
         "    if min_reader > schema.VERSION:",
         "    if False:",
         "an older program spoils a newer store",
