@@ -24,7 +24,10 @@ def main() -> None:
     if not words and piped and "_REELWRIGHT_COMPLETE" not in os.environ:  # a shell that completes names no word either
         sys.exit(_serve([]))
     _encodable(words)
-    from mcp_server.cli import app
+    from backends import starting
+
+    with starting.imports():
+        from mcp_server.cli import app
 
     app(prog_name="reelwright")
 

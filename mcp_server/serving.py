@@ -27,9 +27,12 @@ def serve_words() -> ArgumentParser:
 
 def serve(words: Sequence[str]) -> int:
     """Serve until the client leaves or the user interrupts. The exit code: 2 when it cannot start as asked."""
-    from backends.errors import VideoError
-    from backends.jobs.run import platform
-    from mcp_server import transports
+    from backends import starting
+
+    with starting.imports():
+        from backends.errors import VideoError
+        from backends.jobs.run import platform
+        from mcp_server import transports
 
     asked = serve_words().parse_args(words)
     try:

@@ -16,7 +16,7 @@ QUIET_S = 0.45
 """What that takes on a quiet machine of 2024."""
 LEAST, MOST = 3.0, 10.0
 """At least so many times what a quiet machine needs, since load comes after the measurement too; never more."""
-IMPORT = "import sys; sys.path.insert(0, sys.argv[1]); import backends.jobs.run.worker"
+IMPORT = "import sys; sys.path.insert(0, sys.argv[1]); import backends.jobs.run.worker_loop"
 
 
 @functools.cache

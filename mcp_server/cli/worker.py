@@ -18,9 +18,10 @@ def worker(
 ) -> None:
     """Drive the open jobs of this data folder here, and log to standard error. It takes what it has keys and devices
     for; what another worker drives stays there. Ctrl-C or SIGTERM lets it end: paid jobs go on in the next worker."""
-    from backends.jobs.run import worker as run
+    from backends.jobs.run import worker as process
+    from backends.jobs.run.worker_loop import Duty
 
     with opening.failures():
-        duty = run.Duty(tuple(lanes or ()), stay)
+        duty = Duty(tuple(lanes or ()), stay)
         duty.check()
-        run.main(duty)
+        process.main(duty)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs.run.worker import Duty
+from backends.jobs.run.worker_loop import Duty
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, until
 from tests.patience import patient

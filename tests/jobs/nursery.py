@@ -92,7 +92,7 @@ def _become(env: dict[str, str]) -> None:
 
 def main() -> None:
     from backends.catalog.loader import load
-    from backends.jobs.run import worker as _worker  # noqa: F401 - imported for the children
+    from backends.jobs.run import worker_loop as _loop  # noqa: F401 - imported for the children
     from backends.provider.registry import registered
 
     os.setsid()

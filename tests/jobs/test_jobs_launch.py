@@ -17,7 +17,7 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.run.launch import Launcher
-from backends.jobs.run.worker import in_words
+from backends.jobs.run.worker_loop import in_words
 from backends.jobs.views import Job
 from tests.fakes import FakeServer
 from tests.jobs.nursery import ROOT, Nursery

@@ -146,9 +146,11 @@ PAYING = (
     ),
     Mutant(
         "no_idlog",
-        J + "run/lookup.py",
-        "if (known := lane.ids.find(job.id) or late_ids",
-        "if (known := late_ids",
+        J + "store/journal.py",
+        """        end = len(data)
+        while (found := data.rfind(job.encode(), 0, end)) >= 0:""",
+        """        end = 0
+        while (found := data.rfind(job.encode(), 0, end)) >= 0:""",
         "an id that was given but not yet in the row is lost",
         (T + "crash.py::test_at_every_other_point_nothing_is_unsure",),
     ),

@@ -31,7 +31,7 @@ from backends.jobs.store.database import Row
 from backends.provider.registry import registered
 
 if TYPE_CHECKING:
-    from backends.jobs.run.worker import Worker
+    from backends.jobs.run.worker_loop import Worker
 
 log = logging.getLogger("reelwright")
 
@@ -260,7 +260,7 @@ class Launcher:
     def _start_inline(self) -> None:
         if self._inline is not None and self._inline.is_alive():
             return
-        from backends.jobs.run.worker import Worker  # brings the HTTP client, which a client of the store never needs
+        from backends.jobs.run.worker_loop import Worker  # brings the HTTP client, which a client never needs
 
         worker = Worker(self.context, subprocess.DEVNULL, detached=False)
         self._inline_worker = worker
