@@ -12,7 +12,8 @@ from backends import starting
 with starting.imports():
     during = gc.isenabled()
     import mcp_server.transports, backends.jobs.run.worker_loop, httpx
-print(json.dumps([during, gc.isenabled(), gc.get_freeze_count() > 50_000, "rich" in sys.modules, httpx.Client.__name__]))
+frozen = gc.get_freeze_count() > 50_000
+print(json.dumps([during, gc.isenabled(), frozen, "rich" in sys.modules, httpx.Client.__name__]))
 """
 
 
