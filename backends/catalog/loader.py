@@ -126,11 +126,10 @@ def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
     out, and so is one of ours that it was to change: what the user meant to correct is not known. `Catalog.broken`
     says what is wrong. VideoError("storage") for a mistake in the program's own files only.
     """
-    named = [entry.catalog for entry in registry().values() if entry.catalog is not None]
-    registered = [file for path in named for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
-    own = sorted(dict.fromkeys(path for path in registered if _ships(path)), key=_subject)
-    plugins = list(dict.fromkeys(path for path in (*registered, *files) if not _ships(path)))
-    persons = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
+    named = tuple(entry.catalog for entry in registry().values() if entry.catalog is not None)
+    own = _own(named)
+    plugins = list(dict.fromkeys(file for path in (*named, *files) if not _ships(path) for file in _files(path)))
+    persons = [path for folder in folders if folder.is_dir() for path in _files(folder)]
     stamp = tuple(_stamp(path) for path in (*own, *plugins, *persons))
     if stamp not in _cache:
         _cache.clear()
@@ -141,6 +140,16 @@ def load(folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> Catalog:
 @cache
 def _ships(path: Path) -> bool:
     return path.resolve().is_relative_to(PRODUCT)
+
+
+@cache
+def _own(named: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The files that ship with the program, in their order: which ones there are never changes while it runs."""
+    return tuple(sorted(dict.fromkeys(file for path in named if _ships(path) for file in _files(path)), key=_subject))
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.toml")) if path.is_dir() else [path]
 
 
 def _subject(path: Path) -> str:

@@ -71,14 +71,15 @@ def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     The environment wins; the quotes that docker's --env-file leaves around a value are taken off. A key file that
     others may read is refused: VideoError("auth") names the remedy.
     """
-    env, variables = dict(settings.env), key_variables()
-    for name in (*variables, *address_variables()):
+    env, named = dict(settings.env), _named()
+    for name in (*named.keys, *named.addresses):
         if name in env:
             env[name] = unquoted(env[name])
     kept = _kept(settings)
     entries = accounts.accounts(settings.home)
     own = (entry.key_variable for entry in entries)
-    variables = _unique((*variables, *own, *filter(is_key, (*env, *kept))))
+    begun = (name for name in (*env, *kept) if name.startswith(named.begins) and is_key(name))
+    variables = _unique((*named.keys, *own, *begun))
     found = {name: "environment" for name in variables if env.get(name)}
     for name in variables:
         if not env.get(name) and (text := kept.get(name)):

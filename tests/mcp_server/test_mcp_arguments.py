@@ -245,6 +245,28 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
 IDS = [f"{tool}-{number}" for number, (tool, _, _) in enumerate(ROWS)]
 
 
+VALUES: tuple[Any, ...] = (
+    *("", "a cat", "auto", "newest", "\ud83d", "8", "1080p"),
+    *(True, False, None, 0, 1, -1, 3, 99, 100, 8.0, 1.5, -0.0, 1e9, 10**70, float("nan"), float("inf")),
+    *([], ["a"], ["a"] * 300, [1], [None], [[]], [True], [{}], {}, {"a": 1}, {"image": "a.png"}),
+)
+
+
+def test_what_is_legal_at_a_glance_is_legal_by_the_schema() -> None:
+    glanced = 0
+    for tool in tools():
+        check = StrictArguments(tool.name, tool.input_schema, {})
+        takes: Any = tool.input_schema
+        needed: list[str] = takes.get("required", [])
+        for name in takes["properties"]:
+            for value in VALUES:
+                call = dict.fromkeys(needed, "a.png") | {name: value}
+                if check._plainly_legal(call):
+                    glanced += 1
+                    assert not list(check._checker.iter_errors(call)), (tool.name, call)
+    assert glanced > 300
+
+
 @pytest.mark.anyio
 async def test_over_the_sdk(connect: Connect, settings: Settings) -> None:
     """All rows over one connection; the SDK's own client sends NaN as null, so those rows go by wire alone."""
