@@ -182,8 +182,7 @@ class Studio:
 
         The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
         twice. terms: as a whole, or each as a keyword. confirmed: the user has agreed to the price, where
-        `confirm_above_usd` wants that. client: who asks,
-        where that is not the one that this Studio was opened for (one server may serve several).
+        `confirm_above_usd` wants that. client: who asks, where one server serves several.
         """
         placed = self.orders.place(Order(request, build_terms(terms, **named), confirmed, client))
         return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)

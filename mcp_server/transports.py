@@ -21,7 +21,6 @@ from mcp.server.transport_security import TransportSecuritySettings
 from backends.errors import VideoError
 from mcp_server.headers import BearerToken, LoopbackNames, loopback_names
 from mcp_server.server import build_server
-from mcp_server.tokens import ISSUER_VARIABLE, People
 from mcp_server.unreadable import Answering
 
 if TYPE_CHECKING:
@@ -151,6 +150,8 @@ def keeper_from(env: Mapping[str, str], home: Path, token: str | None) -> Doorke
     VideoError("invalid_request") for settings of an issuer that cannot be, VideoError("auth") or ("storage") for a file
     of people that cannot be used.
     """
+    from mcp_server.tokens import ISSUER_VARIABLE, People
+
     people = People(home)
     has_issuer = bool(env.get(ISSUER_VARIABLE, "").strip())
     if not has_issuer and not people.exist():
