@@ -39,7 +39,7 @@ def test_a_person_gets_a_token_a_limit_and_loses_it(shell: Make) -> None:
     ]
     shown = used.done("audit", "--what", "limit").lines
     assert shown[0].split("\t") == ["at (UTC)", "who", "what", "job", "amount", "from", "detail"]
-    assert shown[1].split("\t")[4] == "$5" and shown[1].split("\t")[5].startswith("script")
+    assert shown[1].split("\t")[4] == "$5.00" and shown[1].split("\t")[5].startswith("script")
 
 
 def test_a_pipe_raises_no_limit_of_a_person(shell: Make) -> None:
