@@ -254,6 +254,8 @@ def newest(
         return [StoredJob.of(row) for row in rows]
     found = [row["seq"] for one in whose for row in store.rows(f"SELECT seq {sql}", (one, *params, limit))]
     seqs = sorted(found, reverse=True)[:limit]
+    if not seqs:
+        return []
     rows = store.rows(f"SELECT * FROM jobs WHERE seq IN ({', '.join('?' * len(seqs))})", tuple(seqs))
     return sorted((StoredJob.of(row) for row in rows), key=lambda job: -job.seq)
 

@@ -31,7 +31,7 @@ EVERYDAY: Mapping[str, str] = {
     "processor (hours for a clip).",
     "HTTP_TOKEN": "The bearer token of `reelwright serve --http`; needed for any address but loopback, 16 characters "
     "or more.",
-    "HTTP_ISSUER": "Who issues tokens (OAuth 2) for `reelwright serve --http`, letter for letter as their `iss` has it: "
+    "HTTP_ISSUER": "Who issues tokens (OAuth 2) for `reelwright serve --http`, as their `iss` writes it: "
     "see [people.md](people.md).",
     "HTTP_URL": "The public https address of this server's `/mcp`, needed with an issuer.",
     "HTTP_AUDIENCE": "The audience that its tokens must name.",

@@ -19,6 +19,7 @@ from backends.jobs.money import ledger
 from backends.jobs.money.ledger import PERSON_LIMIT
 from backends.jobs.principals import EVERYBODY, OWNER, is_limited
 from backends.jobs.store.database import Store, Transaction, add_event
+from backends.jobs.store.schema import OPEN
 
 PROVIDER_LIMIT = "per_day_usd."
 
@@ -214,7 +215,7 @@ def _record(tx: Transaction, key: str, old: str, new: str, how: How, who: str) -
     add_event(tx, "", KIND, {"key": key, "from": old, "to": new, "how": how, "who": who})
     detail = f"{key} from {shown(key, old)} to {shown(key, new)}"
     audit.add(tx, "limit", amount=_micro(new), place=f"{how} {who}".rstrip(), detail=detail)
-    for row in tx.rows("SELECT id FROM jobs WHERE state = 'queued' AND phase LIKE ?", (f"{WAITS}%",)):
+    for row in tx.rows(f"SELECT id FROM jobs WHERE {OPEN} AND state = 'queued' AND phase LIKE ?", (f"{WAITS}%",)):
         tx.run("UPDATE jobs SET not_before = 0 WHERE id = ?", (row["id"],))  # there may be room now
         add_event(tx, row["id"], KIND, wake=True)
 

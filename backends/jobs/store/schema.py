@@ -96,10 +96,6 @@ CREATE TABLE spent_by(                  -- the same sums for each principal
   held INTEGER NOT NULL,
   PRIMARY KEY(principal, day)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO spent_by SELECT principal, day, sum(settled), sum(held) FROM (
-  SELECT principal, day, CASE WHEN state = 'settled' THEN settled ELSE 0 END AS settled,
-         CASE WHEN state IN ('reserved', 'unresolved') THEN reserved ELSE 0 END AS held FROM ledger
-  UNION ALL SELECT 'local', day, settled, 0 FROM archived_spent) AS lines GROUP BY principal, day;
 """
 
 _KEEP_BY = """
@@ -119,12 +115,7 @@ END;
 _BY = ("spent_by", "principal", "day")
 KEEP_BY = _KEEP_BY.format(add_new=_sums("new", "", *_BY), take_old=_sums("old", "-", *_BY))
 
-PEOPLE = f"""
-ALTER TABLE ledger ADD COLUMN principal TEXT NOT NULL DEFAULT 'local';
-UPDATE ledger SET principal = (SELECT principal FROM jobs WHERE jobs.id = ledger.job)
-  WHERE job IN (SELECT id FROM jobs WHERE principal <> 'local');
-{SPENT_BY}
-{KEEP_BY}
+_AUDIT = """
 CREATE TABLE audit(                     -- lines are only ever added
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   at REAL NOT NULL,
@@ -136,8 +127,26 @@ CREATE TABLE audit(                     -- lines are only ever added
   detail TEXT NOT NULL DEFAULT ''
 ) STRICT;
 """
-"""Whose money each line of the ledger is, and the audit. Added to `ledger` here in a new store too, since the step from
-version 1 makes that table as it was before."""
+
+_OF_OLD = """
+UPDATE ledger SET principal = (SELECT principal FROM jobs WHERE jobs.id = ledger.job)
+  WHERE job IN (SELECT id FROM jobs WHERE principal <> 'local');
+INSERT INTO spent_by SELECT principal, day, sum(settled), sum(held) FROM (
+  SELECT principal, day, CASE WHEN state = 'settled' THEN settled ELSE 0 END AS settled,
+         CASE WHEN state IN ('reserved', 'unresolved') THEN reserved ELSE 0 END AS held FROM ledger
+  UNION ALL SELECT 'local', day, settled, 0 FROM archived_spent) AS lines GROUP BY principal, day;
+"""
+"""What is known of the lines that were there before."""
+
+
+def _people(of_old: str = "") -> str:
+    """SQL: whose money each line of the ledger is, and the audit."""
+    column = "ALTER TABLE ledger ADD COLUMN principal TEXT NOT NULL DEFAULT 'local';\n"
+    return f"{column}{SPENT_BY}{of_old}{KEEP_BY}{_AUDIT}"
+
+
+PEOPLE = _people()
+"""Added to `ledger` in a new store too, since the step from version 1 makes that table as it was before."""
 
 INDEXES = f"""
 CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
@@ -275,6 +284,6 @@ DROP TABLE ledger_1;
 """,
     2: "ALTER TABLE lanes ADD COLUMN trouble_kind TEXT NOT NULL DEFAULT '';",
     3: ARCHIVE,
-    4: PEOPLE,
+    4: _people(_OF_OLD),
 }
 """From version N to N + 1: the statements to run, all in one transaction."""
