@@ -18,6 +18,7 @@ from backends.settings import Settings, load_settings
 from backends.studio import Studio
 from mcp_server.caller import STDIO, caller
 from mcp_server.server import build_server
+from mcp_server.serving import serve
 from mcp_server.tokens import People
 from mcp_server.transports import http_security, keeper_from
 from tests.mcp_server.house import House, house
@@ -176,3 +177,18 @@ def test_who_calls_is_read_from_nothing_but_the_checked_token() -> None:
     for user in (object(), None):
         with pytest.raises(VideoError, match="nobody is known by that token"):
             caller(Request(client=None, user=user))
+
+
+def test_the_command_starts_no_server_whose_people_it_cannot_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REELWRIGHT_HOME", str(tmp_path))
+    people = People(tmp_path)
+    people.add("alice")
+    people.path.chmod(0o644)
+    assert serve(["--http", "--host", "0.0.0.0", "--port", "0"]) == 2
+    assert "people.toml can be read by others: run chmod 600 on it" in capsys.readouterr().err
+    people.path.chmod(0o600)
+    monkeypatch.setenv("REELWRIGHT_HTTP_ISSUER", "issuer.example.org")
+    assert serve(["--http", "--port", "0"]) == 2
+    assert "REELWRIGHT_HTTP_ISSUER is the https address of who issues tokens" in capsys.readouterr().err
