@@ -10,7 +10,7 @@ import logging
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -27,7 +27,8 @@ class Settings:
     """What a process of ours was told.
 
     home: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input files
-    may come from; cwd: what relative paths are relative to. catalog: folders with the user's own rows.
+    may come from; shared: those of them that were allowed by name; cwd: what relative paths are relative to. catalog:
+    folders with the user's own rows.
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
     trouble: what the user should know of how this was started, "" when there is nothing. store_url: of the server
     that keeps the store, "" for the file in home; it may hold a password.
@@ -43,6 +44,15 @@ class Settings:
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     trouble: str = ""
     store_url: str = field(default="", repr=False)
+    shared: tuple[Path, ...] = ()
+
+    def for_people(self) -> Settings:
+        """The same for people who come over HTTP with a token of their own: of this machine's files they may name those
+        of folders that were allowed by name alone, and never any where clips of others lie."""
+        kept = [self.output.resolve(), self.home.resolve()]
+        apart = (root for root in self.shared if not any(_overlap(root, folder) for folder in kept))
+        roots = tuple(apart)
+        return replace(self, roots=roots, shared=roots, cwd=roots[0] if roots else self.home)
 
     @property
     def store(self) -> Path:
@@ -64,6 +74,10 @@ class Settings:
     @property
     def key_file(self) -> Path:
         return self.home / "keys.toml"
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 GONE = "the folder that this was started in is gone: name files by their whole path, or start it in another folder"
@@ -100,7 +114,8 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
     except ValueError:
         raise VideoError("storage", "REELWRIGHT_MAX_WAIT_S takes a number of seconds, such as 50") from None
     given = folders("REELWRIGHT_INPUT_ROOTS", value("input_roots"), env)
-    roots = [*_default_roots(output, standing), *(cwd / root for root in given), home / "artifacts"]
+    shared = [(cwd / root).resolve() for root in given]
+    roots = [*_default_roots(output, standing), *shared, home / "artifacts"]
     return Settings(
         home=home,
         output=output,
@@ -112,6 +127,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         env=env,
         trouble="" if standing else GONE,
         store_url=value("store").strip(),
+        shared=tuple(shared),
     )
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
 
@@ -30,6 +31,7 @@ from backends.jobs.order.offers import Estimator, Market, in_steps
 from backends.jobs.order.order import Again, Order
 from backends.jobs.order.place import Orders, Quote
 from backends.jobs.origin import Origin, origin_of
+from backends.jobs.principals import OWNER, Who, who_is
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import SETTLED, Job, JobPage, Spend, Ticket
@@ -64,18 +66,36 @@ class Studio:
     Every method may raise VideoError; none blocks for longer than the work it names. Thread-safe.
     """
 
-    def __init__(self, context: Context, client: str, principal: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        client: str,
+        principal: Who | str,
+        launcher: Launcher | None = None,
+        prices: Estimator | None = None,
+    ) -> None:
         self.context = context
         self.client = client
-        self.principal = principal
-        self.launcher = Launcher(context)
-        self.orders = Orders(context, client, principal)
-        self.estimator = Estimator()
+        self.who = who_is(principal, client)
+        self.launcher = launcher or Launcher(context)
+        self.orders = Orders(context, client, self.who)
+        self.estimator = prices or Estimator()
 
     @classmethod
-    def open(cls, settings: Settings | None = None, *, client: str = "mcp", principal: str = "local") -> Self:
-        """client: who asks, shown in the job. principal: whose jobs these are; those of others are invisible."""
+    def open(cls, settings: Settings | None = None, *, client: str = "mcp", principal: str = OWNER) -> Self:
+        """client: who asks, shown in the job. principal: whose jobs these are; those of others are invisible, but for
+        the owner of the store ("local"), who sees all."""
         return cls(Context.open(settings or load_settings()), client, principal)
+
+    def on_behalf(self, who: Who) -> Studio:
+        """The same store for somebody else. People other than the owner name no files of this machine but those of
+        folders that are shared (REELWRIGHT_INPUT_ROOTS). It lives as long as this one; only this one is closed."""
+        context = self.context if who.name == OWNER else self._of_people
+        return Studio(context, self.client, who, self.launcher, self.estimator)
+
+    @cached_property
+    def _of_people(self) -> Context:
+        return replace(self.context, settings=self.context.settings.for_people())
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +148,7 @@ class Studio:
         """
         order = self.orders.with_part(Order(request, build_terms(terms, **named)))
         request = order.request
-        inputs = order.resolve(self.context.inputs, self.principal, "look")
+        inputs = order.resolve(self.context.inputs, self.who.sees, "look")
         allowed = ledger.spending_limits(self.context.store)
         market = Market(
             self.context.catalog,
@@ -162,8 +182,7 @@ class Studio:
 
         The same request (or request_key) with the same take is the same job: nothing is ever paid twice by asking
         twice. terms: as a whole, or each as a keyword. confirmed: the user has agreed to the price, where
-        `confirm_above_usd` wants that. client: who asks,
-        where that is not the one that this Studio was opened for (one server may serve several).
+        `confirm_above_usd` wants that. client: who asks, where one server serves several.
         """
         placed = self.orders.place(Order(request, build_terms(terms, **named), confirmed, client))
         return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
@@ -261,7 +280,7 @@ class Studio:
     # watching
 
     def _stored(self, job_id: str) -> StoredJob:
-        job = archive.stored_job(self.context.store, job_id.removeprefix("video://jobs/"), self.principal)
+        job = archive.stored_job(self.context.store, job_id.removeprefix("video://jobs/"), self.who.sees)
         if job is None:
             raise VideoError("not_found", f"there is no job {job_id[:80]!r}", next=Next("list_jobs"))
         return job
@@ -289,7 +308,7 @@ class Studio:
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
     ) -> JobPage:
         """Jobs newest first, and what has been spent. state: a job state, or "open"."""
-        page = shown.page(self.context.store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
+        page = shown.page(self.context.store, self.who.sees, state=state, label=label, limit=limit, cursor=cursor)
         for lane in lanes.undriven_open(self.context.store):
             self.launcher.ensure(lane["key"])
         return page.model_copy(update={"spend": self._with_changes(page.spend)})
@@ -299,16 +318,12 @@ class Studio:
     ) -> JobPage:
         """Archived jobs newest first, and what has been spent. Naming one of them anywhere brings it back."""
         store = self.context.store
-        page = archive.page(store, self.principal, state=state, label=label, limit=limit, cursor=cursor)
+        page = archive.page(store, self.who.sees, state=state, label=label, limit=limit, cursor=cursor)
         return page.model_copy(update={"spend": self._with_changes(page.spend)})
 
     def recent(self, limit: int = 50) -> list[Job]:
-        """The newest jobs in full, newest first, whoever started them."""
-        rows = self.context.store.rows(
-            "SELECT * FROM jobs WHERE principal = ? AND parent IS NULL ORDER BY seq DESC LIMIT ?",
-            (self.principal, limit),
-        )
-        jobs = [StoredJob.of(row) for row in rows]
+        """The newest jobs in full, newest first, by whatever client."""
+        jobs = shown.newest(self.context.store, self.who.sees, limit=limit)
         return [self._job(job, trouble=self._drive(job)) for job in jobs]
 
     def detail(self, job_id: str) -> Detail:
@@ -319,10 +334,10 @@ class Studio:
 
     def spend(self) -> Spend:
         """Money so far, the spending limits, and how those have changed within a day."""
-        return self._with_changes(shown.spend(self.context.store))
+        return self._with_changes(shown.spend(self.context.store, self.who.sees))
 
     def _with_changes(self, spend: Spend) -> Spend:
-        return spend.model_copy(update={"limits_changed": limits.told(self.context.store)})
+        return spend.model_copy(update={"limits_changed": limits.told(self.context.store, principal=self.who.name)})
 
     def version(self) -> int:
         """A number that changes with every change of the store, by whatever process."""
@@ -418,7 +433,7 @@ class Studio:
     def seconds_of(self, clip: str) -> float | None:
         """How long a clip is, in seconds; None when that is not known yet. VideoError when it may not be used."""
         request = VideoRequest(task="extend", source_clip=clip)
-        facts = self.context.inputs.resolve(request, self.principal, "look").facts.get("source_clip")
+        facts = self.context.inputs.resolve(request, self.who.sees, "look").facts.get("source_clip")
         return facts.duration_s if facts else None
 
     def inspect(self, clip: str, frames: int = 8, against: str | None = None) -> Inspection:
@@ -434,9 +449,9 @@ class Studio:
             raise VideoError(
                 "asset", "inspect_clip looks at local files and jobs: save the clip first and give its path"
             )
-        found = look(self.context, name, self.principal, frames, other)
+        found = look(self.context, name, self.who.sees, frames, other)
         return Inspection(found.text, found.sheet, found.sheet.read_bytes(), found.facts)
 
     def provenance(self, clip: str) -> Origin:
         """What a file or a job's clip claims of its origin (C2PA), and whether it still is what was signed."""
-        return origin_of(self.context, MediaName.parse(clip), self.principal)
+        return origin_of(self.context, MediaName.parse(clip), self.who.sees)

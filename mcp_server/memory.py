@@ -52,12 +52,14 @@ class Sessions:
     def __init__(self) -> None:
         self._told: OrderedDict[str, Told] = OrderedDict()
 
-    def told(self, session: str | None) -> Told:
-        """A session's memory; a fresh one that nobody keeps for None."""
+    def told(self, session: str | None, principal: str = "") -> Told:
+        """A session's memory; a fresh one that nobody keeps for None. principal: whose session it is, since a client
+        without one in the protocol's sense may send any id."""
         if session is None:
             return Told()
-        told = self._told.setdefault(session, Told())
-        _bound(self._told, session, MOST_SESSIONS)
+        key = f"{session} {principal}"
+        told = self._told.setdefault(key, Told())
+        _bound(self._told, key, MOST_SESSIONS)
         return told
 
 

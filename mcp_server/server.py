@@ -29,6 +29,7 @@ from mcp_types import (
 from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 from mcp_server import apps, prompts, resources
+from mcp_server.caller import caller
 from mcp_server.consent import Person
 from mcp_server.dialect import published
 from mcp_server.memory import Sessions, session_of
@@ -39,6 +40,7 @@ from mcp_server.surface import INSTRUCTIONS, tools
 from mcp_server.tools import HANDLERS, Call
 
 if TYPE_CHECKING:
+    from backends.jobs.principals import Who
     from backends.studio import Studio
 
 logger = logging.getLogger("reelwright")
@@ -53,14 +55,13 @@ class OpenedLater:
         self._studio: Studio | None = None
         self.sessions = Sessions()
 
-    async def studio(self) -> Studio:
-        """VideoError when the data folder cannot be used."""
-        if self._studio is not None:
-            return self._studio
-        async with self._opening:
-            if self._studio is None:
-                self._studio = await to_thread.run_sync(self._open)
-            return self._studio
+    async def studio(self, who: Who) -> Studio:
+        """The Studio on somebody's behalf. VideoError when the data folder cannot be used."""
+        if self._studio is None:
+            async with self._opening:
+                if self._studio is None:
+                    self._studio = await to_thread.run_sync(self._open)
+        return self._studio.on_behalf(who)
 
     def _open(self) -> Studio:
         from backends.studio import Studio
@@ -110,12 +111,13 @@ class Surface:
         given = check.without_nulls(params.arguments or {})
         if problems := every_problem(check, given):
             if check.tool == "extend_clip" and "duration_s" in given and "add_s" not in given:
-                studio = await context.lifespan_context.studio()
+                studio = await context.lifespan_context.studio(caller(context.request))
                 problems = await to_thread.run_sync(added_to, problems, given, studio.seconds_of)
             return illegal(check.tool, problems)
-        studio = await context.lifespan_context.studio()
+        who = caller(context.request)
+        studio = await context.lifespan_context.studio(who)
         person = Person(context.session, context.request_id, params)
-        told = context.lifespan_context.sessions.told(session_of(context.request))
+        told = context.lifespan_context.sessions.told(session_of(context.request), who.name)
         call = Call(
             check.tool,
             studio,
@@ -140,7 +142,8 @@ class Surface:
         uri = str(params.uri)
         if uri == apps.URI:
             return apps.read()
-        return await resources.read(await context.lifespan_context.studio(), uri, _shows_apps(context))
+        studio = await context.lifespan_context.studio(caller(context.request))
+        return await resources.read(studio, uri, _shows_apps(context))
 
     async def list_prompts(self, context: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
         return ListPromptsResult(prompts=list(prompts.LISTED))
@@ -152,8 +155,8 @@ class Surface:
 def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
     """A server for any transport and both protocol eras. settings: the environment's when left out.
 
-    All clients of one server are one principal: whoever may talk to it (over HTTP: whoever has its token) sees and
-    stops the jobs of all. A job tells which client has asked for it, by the name that the client gave itself.
+    Who asks is told by the way in (`caller`): on stdio the owner, who sees and stops the jobs of all; over HTTP whoever
+    the token names. A job tells which client has asked for it, by the name that the client gave itself.
     """
 
     @asynccontextmanager

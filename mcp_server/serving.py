@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def serve(words: Sequence[str]) -> int:
     with starting.imports():
         from backends.errors import VideoError
         from backends.jobs.run import platform
+        from backends.settings import home_of
         from mcp_server import transports
 
     asked = serve_words().parse_args(words)
@@ -39,7 +41,9 @@ def serve(words: Sequence[str]) -> int:
         platform.refuse()
         if asked.http is not None:
             host, port = transports.address(asked.http, asked.host, asked.port)
-            transports.run_http(host, port, transports.token_from(os.environ), transports.idle_from(os.environ))
+            token = transports.token_from(os.environ)
+            keeper = transports.keeper_from(os.environ, home_of(os.environ, Path.cwd()), token)
+            transports.run_http(host, port, token, transports.idle_from(os.environ), keeper)
         else:
             if sys.stdin.isatty():
                 print("serving MCP on stdin: an MCP client starts this; Ctrl-D ends it", file=sys.stderr)  # noqa: T201

@@ -1,30 +1,33 @@
 """The two ways in: stdio for a host on this machine, streamable HTTP for one that speaks it.
 
-HTTP binds to loopback, and to anything else only with a token (REELWRIGHT_HTTP_TOKEN: a process argument would be
-readable by every user of the machine).
+HTTP binds to loopback, and to anything else only with tokens: the server's one (REELWRIGHT_HTTP_TOKEN: a process
+argument would be readable by every user of the machine), or people's own (`door`).
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 import socket
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import anyio
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from backends.errors import VideoError
+from mcp_server.headers import BearerToken, LoopbackNames, loopback_names
 from mcp_server.server import build_server
 from mcp_server.unreadable import Answering
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
+
+    from backends.settings import Settings
+    from mcp_server.door import Doorkeeper
 
 TOKEN_VARIABLE = "REELWRIGHT_HTTP_TOKEN"  # noqa: S105 (the variable's name, not a token)
 SHORTEST_TOKEN = 16
@@ -44,25 +47,50 @@ async def serve_stdio() -> None:
         await server.run(Answering(incoming, outgoing), outgoing, server.create_initialization_options())
 
 
+def http_app(
+    host: str,
+    token: str | None = None,
+    idle_s: float = DEFAULT_IDLE_S,
+    keeper: Doorkeeper | None = None,
+    settings: Settings | None = None,
+) -> ASGIApp:
+    """The server as an ASGI application: the tools at /mcp, and what describes it where it has an issuer. settings:
+    the environment's when left out. VideoError("auth") as `http_security`."""
+    issuer = None if keeper is None else keeper.issuer
+    public = "" if issuer is None else issuer.host
+    app: ASGIApp = build_server(settings).streamable_http_app(
+        host=host,
+        transport_security=http_security(host, token, public, guarded=keeper is not None),
+        session_idle_timeout=idle_s,
+        auth=None if issuer is None else issuer.settings,
+    )
+    if keeper is not None:
+        from mcp_server.door import Door
+
+        app = Door(app, keeper)
+    elif token:
+        app = BearerToken(app, token)
+    return LoopbackNames(app, host, public) if is_loopback(host) else app
+
+
 async def serve_http(
-    host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, token: str | None = None, idle_s: float = DEFAULT_IDLE_S
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    token: str | None = None,
+    idle_s: float = DEFAULT_IDLE_S,
+    keeper: Doorkeeper | None = None,
 ) -> None:
     """Serve many clients on http://HOST:PORT/mcp until interrupted. port 0 = any free one; stderr says which. idle_s:
     a session that has asked nothing for so many seconds ends; its next request gets a 404, and the client begins anew.
+    keeper: who lets people in, each by a token of their own; None for a server without people.
 
     VideoError("auth") for an address beyond loopback without a token, or a short token; VideoError("invalid_request")
     when the address cannot be bound.
     """
     import uvicorn
 
-    security = http_security(host, token)
+    app = http_app(host, token, idle_s, keeper)
     listener = _listen(host, port)
-    app: ASGIApp = build_server().streamable_http_app(
-        host=host, transport_security=security, session_idle_timeout=idle_s
-    )
-    app = BearerToken(app, token) if token else app
-    if is_loopback(host):
-        app = LoopbackNames(app, host)
     config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=2)
     shown = f"[{host}]" if ":" in host else host
     port = listener.getsockname()[1]
@@ -70,28 +98,35 @@ async def serve_http(
     await uvicorn.Server(config).serve(sockets=[listener])
 
 
-def http_security(host: str, token: str | None) -> TransportSecuritySettings:
+def http_security(
+    host: str, token: str | None, public: str = "", *, guarded: bool = False
+) -> TransportSecuritySettings:
     """Which Host and Origin headers are taken at an address. VideoError("auth") when it needs a (better) token.
 
     On loopback only loopback names are (a web page must not reach the server through a rebound name). Beyond it the
     names of the machine are unknown, but every request carries the token, which no web page knows; a page's Origin
-    must then be the server's own (`BearerToken`).
+    must then be the server's own (`headers.own_origin`). public: a name that is taken on loopback too. guarded: people
+    have tokens of their own.
     """
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise VideoError(
             "auth", f"{TOKEN_VARIABLE} is shorter than {SHORTEST_TOKEN} characters: make one with openssl rand -hex 32"
         )
     if is_loopback(host):
-        names = _loopback_names(host)
+        names = loopback_names(host, public)
         return TransportSecuritySettings(
             allowed_hosts=[*names, *(f"{name}:*" for name in names)],
-            allowed_origins=[form for name in names for form in (f"http://{name}", f"http://{name}:*")],
+            allowed_origins=[
+                form
+                for root in (*(f"http://{name}" for name in names), *([f"https://{public}"] if public else []))
+                for form in (root, f"{root}:*")
+            ],
         )
-    if token is None:
+    if token is None and not guarded:
         raise VideoError(
             "auth",
             f"{host} can be reached from other machines: set {TOKEN_VARIABLE} (openssl rand -hex 32) and send it as "
-            f"'Authorization: Bearer ...', or serve on {DEFAULT_HOST}",
+            f"'Authorization: Bearer ...', give people tokens (reelwright people add NAME), or serve on {DEFAULT_HOST}",
         )
     return TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
@@ -107,6 +142,25 @@ def is_loopback(host: str) -> bool:
 
 def token_from(env: Mapping[str, str]) -> str | None:
     return env.get(TOKEN_VARIABLE) or None
+
+
+def keeper_from(env: Mapping[str, str], home: Path, token: str | None) -> Doorkeeper | None:
+    """Who lets people in with these settings and this data folder; None where there are neither people nor an issuer.
+
+    VideoError("invalid_request") for settings of an issuer that cannot be, VideoError("auth") or ("storage") for a file
+    of people that cannot be used.
+    """
+    from mcp_server.tokens import ISSUER_VARIABLE, People
+
+    people = People(home)
+    has_issuer = bool(env.get(ISSUER_VARIABLE, "").strip())
+    if not has_issuer and not people.exist():
+        return None
+    from mcp_server.door import Doorkeeper
+    from mcp_server.issuer import issuer_from
+
+    people.all()
+    return Doorkeeper(people, token, issuer_from(env) if has_issuer else None)
 
 
 def idle_from(env: Mapping[str, str]) -> float:
@@ -144,74 +198,11 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-class LoopbackNames:
-    """ASGI middleware: Host is a name of this machine's loopback, Origin (where a browser sends it) a page of such a
-    host, each with a port of digits or none and with nothing else. The SDK's own check compares only the beginning."""
-
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        self._app = app
-        names = "|".join(re.escape(name) for name in _loopback_names(host))
-        self._host = re.compile(rf"({names})(:\d{{1,5}})?", re.IGNORECASE)
-        self._origin = re.compile(rf"http://({names})(:\d{{1,5}})?", re.IGNORECASE)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-            if not self._each(headers, b"host", self._host, needed=True):
-                await _refuse(send, 421, "Invalid Host header")
-                return
-            if not self._each(headers, b"origin", self._origin, needed=False):
-                await _refuse(send, 403, "Invalid Origin header")
-                return
-        await self._app(scope, receive, send)
-
-    @staticmethod
-    def _each(headers: list[tuple[bytes, bytes]], name: bytes, legal: re.Pattern[str], *, needed: bool) -> bool:
-        found = [value.decode("latin-1") for key, value in headers if key.lower() == name]
-        return len(found) <= 1 and (bool(found) or not needed) and all(legal.fullmatch(value) for value in found)
-
-
-def _loopback_names(host: str) -> list[str]:
-    return list(dict.fromkeys(("127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host)))
-
-
-class BearerToken:
-    """ASGI middleware: every HTTP request carries the token, and a browser's Origin is the server's own."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app = app
-        self._expected = f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
-            await _refuse(
-                send, 401, "send the token as 'Authorization: Bearer TOKEN'", ((b"www-authenticate", b"Bearer"),)
-            )
-        elif not _own_origin(headers):
-            await _refuse(send, 403, "Invalid Origin header")
-        else:
-            await self._app(scope, receive, send)
-
-
-def _own_origin(headers: Mapping[bytes, bytes]) -> bool:
-    origin = headers.get(b"origin")
-    return origin is None or urlsplit(origin.decode("latin-1")).netloc == headers.get(b"host", b"").decode("latin-1")
-
-
-async def _refuse(send: Send, status: int, words: str, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    body = words.encode()
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), *more]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 def run_stdio() -> None:
     anyio.run(serve_stdio)
 
 
-def run_http(host: str, port: int, token: str | None, idle_s: float = DEFAULT_IDLE_S) -> None:
-    anyio.run(serve_http, host, port, token, idle_s)
+def run_http(
+    host: str, port: int, token: str | None, idle_s: float = DEFAULT_IDLE_S, keeper: Doorkeeper | None = None
+) -> None:
+    anyio.run(serve_http, host, port, token, idle_s, keeper)

@@ -50,7 +50,7 @@ def show(
         what._ipython_display_() if kernel.draws() else print(repr(what))  # noqa: T201
         return
     if isinstance(what, str) and what.startswith("video://"):
-        entry = client.inner.context.inputs.clips.entry(MediaName.parse(what), client.inner.principal)
+        entry = client.inner.context.inputs.clips.entry(MediaName.parse(what), client.inner.who.sees)
         if "path" not in entry:
             raise VideoError("asset", "that job is not finished yet: await it first")
         file = save_bytes(Path(entry["path"]).read_bytes(), client.home.folder / "stills", ".png")

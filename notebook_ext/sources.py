@@ -45,7 +45,7 @@ def source_of(value: object, studio: Studio, folder: Path) -> Source:
     if name.kind == "path":
         path = studio.context.inputs.files.checked_path(text)
         return Source(text, path, studio.context.sandbox.check(path))
-    entry = studio.context.inputs.clips.entry(name, studio.principal)
+    entry = studio.context.inputs.clips.entry(name, studio.who.sees)
     if "path" not in entry:
         raise VideoError("asset", f"job {name.value} is not finished yet: await it first")
     uri = text if text.startswith("video:") else f"video://jobs/{text}"

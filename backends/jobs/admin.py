@@ -6,8 +6,9 @@ No tool of an agent reaches any of this. Each decision is one durable transactio
 from __future__ import annotations
 
 from backends.errors import VideoError
-from backends.jobs import records
+from backends.jobs import audit, records
 from backends.jobs.lanes.sharing import put_on
+from backends.jobs.money.limits import How
 from backends.jobs.store.database import Store, Transaction, add_event
 from backends.jobs.store.schema import OPEN
 from backends.jobs.store.stored_job import StoredJob
@@ -44,9 +45,9 @@ def rebind(store: Store, job: str, access: Access) -> None:
     store.write(write, durable=True)
 
 
-def resume(store: Store, name: str | None = None) -> list[str]:
+def resume(store: Store, name: str | None = None, *, by: How = "terminal") -> list[str]:
     """Let one lane, all of a provider or (None) all buy again after a breaker has stopped them; those that were
-    stopped. VideoError("not_found") with the providers and lanes there are."""
+    stopped. by: how the user has said so. VideoError("not_found") with the providers and lanes there are."""
 
     def write(tx: Transaction) -> list[str]:
         meant = "(key = ? OR provider = ?)"
@@ -59,6 +60,7 @@ def resume(store: Store, name: str | None = None) -> list[str]:
             raise VideoError("not_found", text)
         for key in stopped:
             tx.run("UPDATE lanes SET breaker = '', breaker_until = 0, failures = 0 WHERE key = ?", (key,))
+            audit.add(tx, "decision", place=by, detail=f"{key} buys again")
             for row in tx.rows("SELECT id FROM jobs WHERE lane = ? AND state = 'queued' ORDER BY seq LIMIT 1", (key,)):
                 add_event(tx, row["id"], "resume", {"lane": key}, wake=True)
         return stopped

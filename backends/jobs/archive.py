@@ -22,6 +22,7 @@ from backends.jobs import records, shown
 from backends.jobs.ancestry import without_ancestors
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.kept_job import COLUMNS, KeptJob
+from backends.jobs.principals import EVERYBODY
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Row, Store, Transaction
 from backends.jobs.store.moving import put
@@ -174,6 +175,10 @@ def _count(tx: Transaction, lines: Sequence[Row], sign: int) -> None:
             "UPDATE spent SET settled = settled + ? WHERE day = ? AND provider = ?",
             (settled, line["day"], line["provider"]),
         )
+        tx.run(
+            "UPDATE spent_by SET settled = settled + ? WHERE principal = ? AND day = ?",
+            (settled, line["principal"], line["day"]),
+        )
     if sign < 0:
         tx.run("DELETE FROM archived_spent WHERE lines = 0 AND settled = 0")
 
@@ -182,15 +187,17 @@ def _count(tx: Transaction, lines: Sequence[Row], sign: int) -> None:
 
 
 def stored_job(store: Store, job: str, principal: str) -> StoredJob | None:
-    """A job; one that was archived is brought back first. None where there is no such job of that person.
+    """A job; one that was archived is brought back first. None where there is no such job of that principal
+    (EVERYBODY: of anybody).
 
     VideoError("storage") when it was archived and the archive cannot be read.
     """
-    sql, params = "SELECT * FROM jobs WHERE id = ? AND principal = ?", (job, principal)
-    row = store.row(sql, params)
-    if row is None and store.row("SELECT 1 FROM archived WHERE id = ? AND principal = ?", params) is not None:
+    whose = "id = ?" if principal == EVERYBODY else "id = ? AND principal = ?"
+    params = (job,) if principal == EVERYBODY else (job, principal)
+    row = store.row(f"SELECT * FROM jobs WHERE {whose}", params)
+    if row is None and store.row(f"SELECT 1 FROM archived WHERE {whose}", params) is not None:
         bring_back(store, [job])
-        row = store.row(sql, params)
+        row = store.row(f"SELECT * FROM jobs WHERE {whose}", params)
     return None if row is None else StoredJob.of(row)
 
 
@@ -239,7 +246,7 @@ def page(
     store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
 ) -> JobPage:
     """Archived jobs, newest first, and the money of all jobs, as `shown.page` gives those that are not archived."""
-    spend = shown.spend(store)
+    spend = shown.spend(store, principal)
     if store.archive is None or not store.archive.exists():
         return JobPage(jobs=[], folder=None, cursor=None, spend=spend)
     with _opened(store) as kept:

@@ -17,7 +17,7 @@ from backends.jobs.store import opening, sqlite
 from backends.jobs.store.sqlite import SqliteStore
 from backends.settings import Settings
 
-TABLES = ("settings", "lanes", "blobs", "jobs", "events", "ledger")
+TABLES = ("settings", "lanes", "blobs", "jobs", "events", "ledger", "audit")
 
 
 def count(settings: Settings) -> int:

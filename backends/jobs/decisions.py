@@ -11,7 +11,7 @@ import json
 import re
 
 from backends.errors import VideoError
-from backends.jobs import records
+from backends.jobs import audit, records
 from backends.jobs.lanes.lanes import add_lane
 from backends.jobs.lanes.sharing import UNWORDED, named
 from backends.jobs.money import ledger, settle
@@ -54,6 +54,7 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
             **_on(tx, found, access),
         )
         add_event(tx, job, "resolve", {"how": "bind", "by": by, "remote_id": remote_id}, wake=True)
+        audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail=f"it is the provider's {remote_id}")
 
     store.write(write, durable=True)
 
@@ -102,6 +103,7 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
             progress=0.0, **fresh, **_OPEN_AGAIN, **moved,
         )  # fmt: skip
         add_event(tx, job, "resolve", {"how": "retry", "by": by, "booked": booked}, wake=True)
+        audit.add(tx, "decision", job=job, amount=booked, place=by, detail="requested again, a second charge accepted")
 
     store.write(write, durable=True)
 
@@ -120,6 +122,7 @@ def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
         else:
             settle.write_off(tx, job)
         add_event(tx, job, "resolve", {"how": "write_off", "by": by}, wake=True)
+        audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail="given up")
 
     store.write(write, durable=True)
 

@@ -113,7 +113,7 @@ def _insert_one(tx: Transaction, new: NewJob, reserved: int | None) -> None:
     job = new.id
     add_lane(tx, new.lane, new.provider, new.kind)
     hold = ledger.enter if new.kind == "local" else ledger.reserve  # work on this machine is free
-    hold(tx, job, new.provider, new.lane, new.label, reserved)
+    hold(tx, job, new.provider, new.lane, new.label, reserved, new.principal)
     values: dict[str, Any] = {
         "id": job,
         "parent": new.parent,

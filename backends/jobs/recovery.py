@@ -15,6 +15,7 @@ from typing import Any
 from backends.jobs import records
 from backends.jobs.lanes.lanes import add_lane
 from backends.jobs.money import ledger
+from backends.jobs.principals import OWNER
 from backends.jobs.store.database import Store, Transaction, add_event, to_json
 from backends.jobs.store.journal import Entry, IdLog
 from backends.jobs.views import FINAL
@@ -140,7 +141,8 @@ def _take_up(tx: Transaction, name: str, job: _Job, found: Mapping[str, _Job]) -
     add_lane(tx, row["lane"], row["provider"], row["kind"])
     names = ", ".join(row)
     tx.run(f"INSERT INTO jobs({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
-    ledger.enter(tx, name, row["provider"], row["lane"], row["label"] or "", job.reserved)
+    principal = str(row["principal"] or OWNER)
+    ledger.enter(tx, name, row["provider"], row["lane"], row["label"] or "", job.reserved, principal)
     tx.run(
         "UPDATE ledger SET day = ?, state = ?, settled = ? WHERE job = ?", (job.day, entry[0], max(0, entry[1]), name)
     )

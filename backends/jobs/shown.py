@@ -13,6 +13,7 @@ from backends.errors import VideoError
 from backends.jobs.files.places import Places
 from backends.jobs.files.signed import further_given_out, given_out
 from backends.jobs.money import ledger
+from backends.jobs.principals import EVERYBODY
 from backends.jobs.records import ORDER
 from backends.jobs.store.database import Store
 from backends.jobs.store.schema import UNENDED
@@ -187,24 +188,44 @@ def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
     return short, common
 
 
-def spend(store: Store) -> Spend:
-    totals, limits = ledger.totals(store), ledger.spending_limits(store)
+def spend(store: Store, principal: str = EVERYBODY) -> Spend:
+    """Money so far: everybody's, or one principal's beside the limit that binds them."""
+    totals, limits = ledger.totals(store, principal), ledger.spending_limits(store)
+    per_day = [limit for limit in (limits.per_day, limits.of_person(principal)) if limit is not None]
     return Spend(
         today_usd=totals.today / ledger.MICRO,
         today_reserved_usd=totals.held_today / ledger.MICRO,
         total_usd=totals.settled / ledger.MICRO,
         reserved_usd=totals.held / ledger.MICRO,
         per_job_wall_usd=None if limits.per_job is None else float(limits.per_job),
-        per_day_wall_usd=None if limits.per_day is None else float(limits.per_day),
+        per_day_wall_usd=float(min(per_day)) if per_day else None,
     )
 
 
 def page(
     store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
 ) -> JobPage:
-    """Rows newest first. state: one of the states, or "open" (all that have not ended). cursor: as an earlier page
-    gave it. VideoError("invalid_request") for a state or cursor that there is not."""
-    where, params = ["principal = ?", "parent IS NULL"], cast("list[object]", [principal])
+    """Rows newest first, of a principal or (EVERYBODY) of all. state: one of the states, or "open" (all that have not
+    ended). cursor: as an earlier page gave it. VideoError("invalid_request") for a state or cursor that there is
+    not."""
+    rows = newest(store, principal, state=state, label=label, limit=limit + 1, cursor=cursor)
+    places = Places.of(store)
+    more = str(rows[limit - 1].seq) if len(rows) > limit else None
+    listed, folder = _without_folder([to_row(job, places) for job in rows[:limit]])
+    return JobPage(jobs=listed, folder=folder, cursor=more, spend=spend(store, principal))
+
+
+def newest(
+    store: Store,
+    principal: str,
+    *,
+    state: str | None = None,
+    label: str | None = None,
+    limit: int,
+    cursor: str | None = None,
+) -> list[StoredJob]:
+    """The newest jobs that are no steps of others, newest first; see `page`."""
+    where, params = ["parent IS NULL"], list[object]()
     index = "jobs_page"  # named, since SQLite cannot know which one leaves the fewest rows to look at
     if state is not None and state != "open":
         if state not in STATES:
@@ -226,9 +247,29 @@ def page(
             )
         where.append("seq < ?")
         params.append(int(cursor))
-    sql = f"SELECT * FROM jobs INDEXED BY {index} WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
-    rows = store.rows(sql, (*params, limit + 1))
-    places = Places.of(store)
-    more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
-    listed, folder = _without_folder([to_row(StoredJob.of(row), places) for row in rows[:limit]])
-    return JobPage(jobs=listed, folder=folder, cursor=more, spend=spend(store))
+    sql = f"FROM jobs INDEXED BY {index} WHERE principal = ? AND {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
+    whose = _principals(store) if principal == EVERYBODY else [principal]
+    if len(whose) == 1:
+        rows = store.rows(f"SELECT * {sql}", (whose[0], *params, limit))
+        return [StoredJob.of(row) for row in rows]
+    found = [row["seq"] for one in whose for row in store.rows(f"SELECT seq {sql}", (one, *params, limit))]
+    seqs = sorted(found, reverse=True)[:limit]
+    if not seqs:
+        return []
+    rows = store.rows(f"SELECT * FROM jobs WHERE seq IN ({', '.join('?' * len(seqs))})", tuple(seqs))
+    return sorted((StoredJob.of(row) for row in rows), key=lambda job: -job.seq)
+
+
+_NEXT = "SELECT min(jobs.principal) FROM jobs INDEXED BY jobs_page WHERE jobs.parent IS NULL"
+_PRINCIPALS = f"""
+WITH RECURSIVE known(principal) AS (
+  {_NEXT} UNION ALL
+  SELECT ({_NEXT} AND jobs.principal > known.principal) FROM known WHERE known.principal IS NOT NULL)
+SELECT principal FROM known WHERE principal IS NOT NULL
+"""
+"""Each step is one look into the index, however many jobs there are."""
+
+
+def _principals(store: Store) -> list[str]:
+    """Everybody whose jobs there are."""
+    return [str(row["principal"]) for row in store.rows(_PRINCIPALS)]

@@ -207,6 +207,8 @@ def _shown(text: str) -> str:
 def _listed(roots: Sequence[Path]) -> str:
     there = [str(root) for root in roots if root.is_dir()]
     more = f" (and {len(there) - ROOTS_SHOWN} more)" if len(there) > ROOTS_SHOWN else ""
+    if not roots:
+        return "a folder that this server shares (there is none), or give an https URL"
     if not there:
         return "a folder that you allow with REELWRIGHT_INPUT_ROOTS (none of the default ones exists)"
     return ", ".join(there[:ROOTS_SHOWN]) + more + ", or allow its folder with REELWRIGHT_INPUT_ROOTS"

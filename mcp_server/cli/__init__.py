@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcp_server.cli import (
+    audit,
     comfyui,
     config,
     demo,
@@ -17,6 +18,7 @@ from mcp_server.cli import (
     jobs,
     make,
     models,
+    people,
     provenance,
     pull,
     show,
@@ -73,5 +75,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command("worker")(worker.worker)
 app.add_typer(store.app, name="store")
 app.add_typer(store.cluster, name="cluster")
+app.add_typer(people.app, name="people")
+app.command("audit")(audit.audit)
 app.add_typer(comfyui.app, name="comfyui")
 app.add_typer(config.app, name="config")

@@ -48,21 +48,20 @@ def _list(as_json: bool) -> None:
     if as_json:
         show.as_json({key: {"value": value, "set": is_set} for key, (value, is_set) in found.items()})
         return
-    known = {**limits.LIMITS, **preferences.MEANINGS}
-    meanings = {key: known.get(key, limits.LIMITS[limits.PROVIDER_LIMIT + "PROVIDER"]) for key in found}
-    show.table(
-        ("setting", "value", "", "meaning"),
-        [[key, value, "set" if is_set else "default", meanings[key]] for key, (value, is_set) in found.items()],
-    )
+    rows = [
+        [key, value, "set" if is_set else "default", preferences.MEANINGS.get(key) or limits.meaning(key)]
+        for key, (value, is_set) in found.items()
+    ]
+    show.table(("setting", "value", "", "meaning"), rows)
     for sentence in changed:
         show.line(sentence)
 
 
 @app.command("set")
 def set_setting(key: str, value: str) -> None:
-    """Set a spending limit: per_job_usd, per_day_usd, per_day_usd.PROVIDER, allow_providers, confirm_above_usd,
-    allow_unknown_price. To raise one, you type the new value at a terminal. Or a preference: sign, sign_prompt,
-    sign_certificate, sign_key, keep_gb."""
+    """Set a spending limit: per_job_usd, per_day_usd, per_day_usd.PROVIDER, per_day_usd@NAME, allow_providers,
+    confirm_above_usd, allow_unknown_price. To raise one, you type the new value at a terminal. Or a preference: sign,
+    sign_prompt, sign_certificate, sign_key, keep_gb."""
     from backends.jobs import preferences
     from backends.jobs.money import limits
     from backends.jobs.store.journal import IdLog
@@ -73,7 +72,7 @@ def set_setting(key: str, value: str) -> None:
     with opening.studio() as studio:
         store, providers = studio.context.store, _providers(studio)
         wanted = limits.limit_value(key, value, providers)
-        how = _leave(key, limits.value_of(store, key), wanted)
+        how = leave(key, limits.value_of(store, key), wanted)
         limits.set_limit(store, key, value, providers, how=how, who=person.name())
         IdLog.of(studio.context.settings.home).limit(key, wanted)
     show.line(f"{key} = {wanted}")
@@ -91,8 +90,8 @@ def unset_setting(key: str) -> None:
         return
     with opening.studio() as studio:
         store = studio.context.store
-        default = limits.default_of(key)
-        how = _leave(key, limits.value_of(store, key), default)
+        default = limits.unset_value(store, key)
+        how = leave(key, limits.value_of(store, key), default)
         limits.unset_limit(store, key, how=how, who=person.name())
         IdLog.of(studio.context.settings.home).limit(key, None)
     show.line(f"{key} = {default} (default)")
@@ -114,7 +113,7 @@ def _prefer(key: str, value: str | None) -> None:
     show.line(f"{key} = {kept}{' (default)' if wanted is None else ''}")
 
 
-def _leave(key: str, old: str, new: str) -> How:
+def leave(key: str, old: str, new: str) -> How:
     """A person's leave where a limit is raised; lowering one needs none."""
     from backends.jobs.money import limits
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from backends.errors import VideoError
-from mcp_server.cli import archiving, clearing, opening, resolve, show
+from mcp_server.cli import archiving, clearing, opening, person, resolve, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 from mcp_server.text import money
@@ -323,7 +323,7 @@ def resume(
             raise VideoError(
                 "invalid_request", "name a provider or an account (reelwright doctor lists them), or give --all"
             )
-        stopped = admin.resume(studio.context.store, name)
+        stopped = admin.resume(studio.context.store, name, by=person.where_from())
         studio.list(limit=1)  # sees to it that lanes with open jobs are driven
     for key in stopped:
         show.line(f"{key}: buys again")

@@ -31,6 +31,11 @@ EVERYDAY: Mapping[str, str] = {
     "processor (hours for a clip).",
     "HTTP_TOKEN": "The bearer token of `reelwright serve --http`; needed for any address but loopback, 16 characters "
     "or more.",
+    "HTTP_ISSUER": "Who issues tokens (OAuth 2) for `reelwright serve --http`, as their `iss` writes it: "
+    "see [people.md](people.md).",
+    "HTTP_URL": "The public https address of this server's `/mcp`, needed with an issuer.",
+    "HTTP_AUDIENCE": "The audience that its tokens must name.",
+    "HTTP_SCOPES": "The scopes that each token must bring, separated by spaces.",
     "YES": "What a script of yours may decide without a terminal: `raise-limits`, `resolve-jobs`, separated by commas. "
     "Do not set it where an agent can run commands.",
     "WORKER": "`detached` (jobs go on in a process of their own) or `inline` (in the client itself).",
@@ -44,6 +49,10 @@ EVERYDAY_DEFAULTS: Mapping[str, str] = {
     "CATALOG": "none",
     "LOCAL_DEVICE": "all of the first one's model",
     "HTTP_TOKEN": "none",
+    "HTTP_ISSUER": "none",
+    "HTTP_URL": "none",
+    "HTTP_AUDIENCE": "the public address",
+    "HTTP_SCOPES": "none",
     "YES": "none",
     "WORKER": "detached",
     "MAX_WAIT_S": "50",

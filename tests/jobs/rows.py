@@ -20,7 +20,7 @@ def put_job(tx: Transaction, job: str, state: str = "queued", **columns: Any) ->
     ended = state in ("succeeded", "failed", "cancelled")
     row |= {"est_low": 400_000, "est_high": 400_000, "ended_at": OF_OLD if ended else None, **columns}
     tx.run(f"INSERT INTO jobs({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
-    ledger.enter(tx, job, row["provider"], LANE, row.get("label", ""), 400_000)
+    ledger.enter(tx, job, row["provider"], LANE, row.get("label", ""), 400_000, row["principal"])
 
 
 def ended(tx: Transaction, job: str, cost: int = 400_000, **columns: Any) -> None:

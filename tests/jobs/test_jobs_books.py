@@ -142,6 +142,7 @@ def test_what_does_not_agree_is_told_and_left(stand: Callable[..., Station], mon
     told = [
         "2026-01-02, paid: the kept sum says $1.1 spent and $0.4 reserved, the jobs' lines make $1.2 spent and $0.4 "
         "reserved",
+        "2026-01-02: the sums by principal make $1.6, those by provider $1.5",
         "job lost has no line in the ledger",
         "job held has ended, and its money is still reserved",
         "job early has not ended, and its money is settled or released",

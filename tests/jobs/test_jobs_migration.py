@@ -193,5 +193,5 @@ def test_a_store_of_version_3_is_read_with_the_paths_in_it(stand: Callable[..., 
     assert taken.parent.parent == station.home / "artifacts" / "blobs"
     assert books.faults(station.store) == [] and studio.spend().total_usd == 0.8
     meta = {row["key"]: row["value"] for row in station.rows("SELECT * FROM meta")}
-    assert (meta["schema_version"], meta["min_reader"]) == ("4", "4")
+    assert (meta["schema_version"], meta["min_reader"]) == (str(schema.VERSION), str(schema.MIN_READER))
     assert [tuple(row.values()) for row in station.rows("SELECT inputs, result FROM jobs ORDER BY seq")] == before

@@ -21,7 +21,10 @@ from backends.errors import VideoError
 from backends.jobs import admin
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
-from backends.jobs.money import settle
+from backends.jobs.money import ledger, settle
+from backends.jobs.order.order import Order
+from backends.jobs.order.place import Orders
+from backends.jobs.principals import who_is
 from backends.jobs.run.driver import LaneDriver
 from backends.jobs.run.engines import Engines
 from backends.jobs.store.database import Transaction
@@ -46,13 +49,14 @@ HOT = {
     "OpenJob.read",
     "LocalRun._row",
     "stored_job",
-    "Studio.recent",
     "holders",
-    "_spent",
+    "_DayLimit.spent",
+    "_principal_of",
     "LaneDriver._changed",
     "LaneDriver._open_of",
     "totals",
-    "page",
+    "newest",
+    "_principals",
     "queue_position",
     "find_same",
     "undriven_open",
@@ -119,8 +123,13 @@ def session(station: Station, server: FakeServer) -> None:
     waiting = station.studio(PAID_API_KEY="", REELWRIGHT_WORKER="detached")  # it starts no worker
     other = station.studio(PAID_API_KEY="sk-of-somebody-else")
     stays = station.place(other.context, text_request("nobody drives it"))
+    station.limit(**{"per_day_usd@ann": "9"})
+    anns = Orders(other.context, "test", "ann").place(Order(text_request("of a person"))).job
+    ledger.recheck(station.store, anns.id, "paid", anns.est_high)
     waiting.get(stays)
     looks(waiting)
+    looks(waiting.on_behalf(who_is("ann")))
+    waiting.cancel(anns.id)
     studio.get(stays)
     waiting.cancel(stays)
     lanes.paid_jobs(station.store)

@@ -237,7 +237,9 @@ def test_each_way_in_which_it_cannot_be_used_is_one_sentence(server: str, url: s
 
 
 def test_an_older_store_is_refused_until_it_is_migrated(url: str, tmp_path: Path) -> None:
-    ask(url, "DROP TABLE archived; DROP TABLE archived_spent; UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    ask(url, "DROP TRIGGER ledger_sums_by ON ledger; DROP FUNCTION ledger_sums_by; DROP TABLE spent_by, audit")
+    ask(url, "ALTER TABLE ledger DROP COLUMN principal; DROP TABLE archived, archived_spent")
+    ask(url, "UPDATE meta SET value = '3' WHERE key = 'schema_version'")
     assert "reelwright store migrate" in why(url, tmp_path / "home")
     assert making.migrate(url) == (3, schema.VERSION) and making.migrate(url) == (schema.VERSION, schema.VERSION)
     PostgresStore(tmp_path / "home", url).close()

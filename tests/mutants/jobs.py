@@ -325,7 +325,7 @@ BOOKS = (
     Mutant(
         "reserve_no_limits",
         J + "money/ledger.py",
-        "    check_limits(tx, provider, high)\n    enter(",
+        "    check_limits(tx, provider, high, principal=principal)\n    enter(",
         "    enter(",
         "the spending limits do not hold",
         (T + "ledger.py",),

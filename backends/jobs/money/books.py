@@ -28,6 +28,14 @@ GROUP BY day, provider
 HAVING sum(settled) <> sum(kept_settled) OR sum(held) <> sum(kept_held) ORDER BY day LIMIT {MOST}
 """
 
+_BY_PRINCIPAL = f"""
+SELECT day, sum(settled) AS settled, sum(held) AS held, sum(kept_settled) AS kept_settled, sum(kept_held) AS kept_held
+FROM (SELECT day, settled, held, 0 AS kept_settled, 0 AS kept_held FROM spent
+      UNION ALL SELECT day, 0, 0, settled, held FROM spent_by) AS both_sums
+GROUP BY day
+HAVING sum(settled) <> sum(kept_settled) OR sum(held) <> sum(kept_held) ORDER BY day LIMIT {MOST}
+"""
+
 _MONEY = {
     "has no line in the ledger": "ledger.job IS NULL",
     "has ended, and its money is still reserved": "jobs.state IN ('succeeded', 'failed', 'cancelled') "
@@ -39,7 +47,12 @@ _MONEY = {
 
 def faults(store: Store) -> list[str]:
     """What does not agree, each in a sentence; [] when all does. Reads every job's state: not for every moment."""
-    return [*map(_words, store.rows(_SUMS)), *_of_jobs(store)]
+    return [*map(_words, store.rows(_SUMS)), *map(_words_by, store.rows(_BY_PRINCIPAL)), *_of_jobs(store)]
+
+
+def _words_by(row: Row) -> str:
+    by, in_all = (f"${to_usd(row[f'{kept}settled'] + row[f'{kept}held']):f}" for kept in ("kept_", ""))
+    return f"{row['day']}: the sums by principal make {by}, those by provider {in_all}"
 
 
 def _words(row: Row) -> str:

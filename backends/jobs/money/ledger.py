@@ -8,13 +8,14 @@ request is sent, and on that day from then on: a limit is about what is paid on 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
 from backends.errors import A_PERSON, VideoError
+from backends.jobs.principals import EVERYBODY, OWNER
 from backends.jobs.store.database import Row, Store, Transaction
 from backends.jobs.store.schema import OPEN
 
@@ -22,6 +23,9 @@ MICRO = 1_000_000
 
 DEFAULT_LIMITS: Mapping[str, Decimal] = {"per_job_usd": Decimal(5), "per_day_usd": Decimal(20)}
 """On a fresh install, US dollars."""
+
+PERSON_LIMIT = "per_day_usd@"
+"""How the limit of a person begins: their name follows."""
 
 Basis = Literal["free", "reported", "computed", "reservation", "written_off", "refused", "unknown", ""]
 
@@ -52,7 +56,8 @@ def _until_tomorrow_s(now: float) -> float:
 class SpendingLimits:
     """The user's limits, in US dollars; None = no such limit.
 
-    per_job, per_day: for everything together. per_provider_day: by provider. allow_providers: None = all.
+    per_job, per_day: for everything together. per_provider_day: by provider. per_person_day: by principal, EVERYBODY
+    for each who has none of their own. allow_providers: None = all.
     confirm_above: ask the user from this high estimate on. allow_unknown_price: spend what cannot be priced.
     """
 
@@ -62,6 +67,13 @@ class SpendingLimits:
     allow_providers: frozenset[str] | None
     confirm_above: Decimal | None
     allow_unknown_price: bool
+    per_person_day: Mapping[str, Decimal | None] = field(default_factory=dict[str, Decimal | None])
+
+    def of_person(self, principal: str) -> Decimal | None:
+        """The most that a day may cost for one principal; None = no limit but those of all."""
+        if principal in (OWNER, EVERYBODY):
+            return None
+        return self.per_person_day.get(principal, self.per_person_day.get(EVERYBODY))
 
 
 def _amount(text: str | None, default: Decimal | None) -> Decimal | None:
@@ -85,6 +97,11 @@ def limits_from(rows: list[Row]) -> SpendingLimits:
         allow_providers=None if not allowed or allowed == "all" else frozenset(allowed.replace(",", " ").split()),
         confirm_above=_amount(known.get("confirm_above_usd"), None),
         allow_unknown_price=known.get("allow_unknown_price") == "true",
+        per_person_day={
+            key.removeprefix(PERSON_LIMIT): _amount(text, None)
+            for key, text in known.items()
+            if key.startswith(PERSON_LIMIT)
+        },
     )
 
 
@@ -95,17 +112,45 @@ def spending_limits(source: Store | Transaction) -> SpendingLimits:
 _HELD = "state IN ('reserved', 'unresolved')"
 
 
-def _spent(tx: Store | Transaction, where: str, params: tuple[object, ...]) -> int:
-    """What is spent or held, by the kept sums: `where` may name day and provider."""
-    row = tx.row(f"SELECT coalesce(sum(settled + held), 0) AS spent FROM spent AS booked WHERE {where}", params)
-    return int(row["spent"]) if row else 0
+@dataclass(frozen=True)
+class _DayLimit:
+    """A limit of a day. where: the ledger's lines (`booked`) that count. table: of the sums that are kept of them.
+    words: what it is about. name: the limit's."""
+
+    limit: Decimal
+    table: Literal["spent", "spent_by"]
+    where: str
+    params: tuple[str, ...]
+    words: str
+    name: str
+
+    def spent(self, tx: Store | Transaction) -> int:
+        """Micro-dollars spent or held, by the kept sums."""
+        sql = f"SELECT coalesce(sum(settled + held), 0) AS spent FROM {self.table} AS booked WHERE {self.where}"
+        row = tx.row(sql, self.params)
+        return int(row["spent"]) if row else 0
 
 
-def check_limits(tx: Store | Transaction, provider: str, high: int | None, *, job: str = "") -> None:
+def _day_limits(limits: SpendingLimits, today: str, provider: str, principal: str) -> Iterator[_DayLimit]:
+    if limits.per_day is not None:
+        yield _DayLimit(limits.per_day, "spent", "booked.day = ?", (today,), "a day", "per_day_usd")
+    if provider in limits.per_provider_day:
+        where, name = "booked.day = ? AND booked.provider = ?", f"per_day_usd.{provider}"
+        limit = limits.per_provider_day[provider]
+        yield _DayLimit(limit, "spent", where, (today, provider), f"a day at {provider}", name)
+    if (own := limits.of_person(principal)) is not None:
+        where, name = "booked.day = ? AND booked.principal = ?", f"{PERSON_LIMIT}{principal}"
+        yield _DayLimit(own, "spent_by", where, (today, principal), f"a day for {principal}", name)
+
+
+def check_limits(
+    tx: Store | Transaction, provider: str, high: int | None, *, job: str = "", principal: str = OWNER
+) -> None:
     """Refuse a spend of `high` micro-dollars that passes a limit; VideoError("wall") says which and who may move it.
     It is retryable where the next day has room again.
 
-    job: the one that is about to be sent: what it holds already does not count against it.
+    job: the one that is about to be sent: what it holds already does not count against it, and its principal is who
+    spends. principal: who spends, where there is no such job yet.
     """
     limits = spending_limits(tx)
     if limits.allow_providers is not None and provider not in limits.allow_providers:
@@ -131,48 +176,50 @@ def check_limits(tx: Store | Transaction, provider: str, high: int | None, *, jo
             f"less (shorter, smaller, a cheaper model); {A_PERSON}",
         )
     now = tx.now()
-    today = utc_day(now)
-    checks: list[tuple[str, tuple[str, ...], Decimal | None, str, str]] = [
-        ("booked.day = ?", (today,), limits.per_day, "a day", "per_day_usd")
-    ]
-    if provider in limits.per_provider_day:
-        limit = limits.per_provider_day[provider]
-        where = "booked.day = ? AND booked.provider = ?"
-        checks.append((where, (today, provider), limit, f"a day at {provider}", f"per_day_usd.{provider}"))
-    for where, params, limit, words, name in checks:
-        if limit is None:
-            continue
-        spent = _spent(tx, where, params) - (_own(tx, job) if job else 0)
-        if job and spent + high > to_micro(limit):  # only then: it looks at every job that is queued
-            spent -= _gives_way(tx, job, where, params)
-        if spent + high > to_micro(limit):
+    if job and limits.per_person_day:
+        principal = _principal_of(tx, job)
+    for one in _day_limits(limits, utc_day(now), provider, principal):
+        spent = one.spent(tx) - (_own(tx, job) if job else 0)
+        if job and spent + high > to_micro(one.limit):  # only then: it looks at every job that is queued
+            spent -= _gives_way(tx, job, one.where, one.params)
+        if spent + high > to_micro(one.limit):
             raise VideoError(
                 "wall",
-                f"this may cost ${to_usd(high):.2f}; ${to_usd(spent):.2f} of the ${limit:.2f} {words} (UTC) that the "
-                f"spending limit {name} allows is spent or reserved: wait, or ask for less; {A_PERSON}",
+                f"this may cost ${to_usd(high):.2f}; ${to_usd(spent):.2f} of the ${one.limit:.2f} {one.words} (UTC) "
+                f"that the spending limit {one.name} allows is spent or reserved: wait, or ask for less; {A_PERSON}",
                 retryable=True,
                 retry_after_s=_until_tomorrow_s(now),
             )
 
 
-def enter(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
-    """The job's line in the ledger, its high estimate held. An unknown price holds 0 and is settled as reported."""
+def enter(
+    tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None, principal: str = OWNER
+) -> None:
+    """The job's line in the ledger, its high estimate held. An unknown price holds 0 and is settled as reported.
+    principal: whose money it is."""
     tx.run(
-        "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at) "
-        "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
-        (job, provider, lane, label, utc_day(tx.now()), high or 0, tx.now()),
+        "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at, principal) "
+        "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?, ?)",
+        (job, provider, lane, label, utc_day(tx.now()), high or 0, tx.now(), principal),
     )
 
 
-def reserve(tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None) -> None:
+def reserve(
+    tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None, principal: str = OWNER
+) -> None:
     """`enter`, after `check_limits`: for whatever leaves this machine."""
-    check_limits(tx, provider, high)
-    enter(tx, job, provider, lane, label, high)
+    check_limits(tx, provider, high, principal=principal)
+    enter(tx, job, provider, lane, label, high, principal)
 
 
 def recheck(source: Store | Transaction, job: str, provider: str, high: int | None) -> None:
     """Just before the money is spent: the limits may have come closer since the insert, or the day may be another."""
     check_limits(source, provider, high, job=job)
+
+
+def _principal_of(source: Store | Transaction, job: str) -> str:
+    row = source.row("SELECT principal FROM ledger WHERE job = ?", (job,))
+    return str(row["principal"]) if row else OWNER
 
 
 def _own(source: Store | Transaction, job: str) -> int:
@@ -241,14 +288,15 @@ class Totals:
     held_today: int
 
 
-def totals(store: Store) -> Totals:
-    row = store.row("SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held FROM spent")
-    ever = row or {"settled": 0, "held": 0}
-    today = store.row(
-        "SELECT coalesce(sum(settled + held), 0) AS spent, coalesce(sum(held), 0) AS held FROM spent WHERE day = ?",
-        (utc_day(store.now()),),
-    ) or {"spent": 0, "held": 0}
-    return Totals(int(ever["settled"]), int(today["spent"]), int(ever["held"]), int(today["held"]))
+def totals(store: Store, principal: str = EVERYBODY) -> Totals:
+    """Of everybody, or of one principal."""
+    table, whose, params = ("spent", "", ()) if principal == EVERYBODY else ("spent_by", "principal = ?", (principal,))
+    sql = f"SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held FROM {table} WHERE "
+    nothing = {"settled": 0, "held": 0}
+    ever = store.row(f"{sql}{whose or '1 = 1'}", params) or nothing
+    today = store.row(f"{sql}{f'{whose} AND ' if whose else ''}day = ?", (*params, utc_day(store.now()))) or nothing
+    settled, held, held_today = int(ever["settled"]), int(ever["held"]), int(today["held"])
+    return Totals(settled, int(today["settled"]) + held_today, held, held_today)
 
 
 def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:

@@ -14,9 +14,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from backends.errors import VideoError
-from backends.jobs import preferences
+from backends.jobs import audit, preferences
 from backends.jobs.money import ledger
+from backends.jobs.money.ledger import PERSON_LIMIT
+from backends.jobs.principals import EVERYBODY, OWNER, is_limited
 from backends.jobs.store.database import Store, Transaction, add_event
+from backends.jobs.store.schema import OPEN
 
 PROVIDER_LIMIT = "per_day_usd."
 
@@ -24,6 +27,8 @@ LIMITS: Mapping[str, str] = {
     "per_job_usd": "the most that one job may cost, US dollars, or none",
     "per_day_usd": "the most that a day (UTC) may cost, US dollars, or none",
     PROVIDER_LIMIT + "PROVIDER": "the same for one provider",
+    PERSON_LIMIT
+    + "NAME": "the same for what one person starts over HTTP; per_day_usd@* for each who has none of their own",
     "allow_providers": "the providers that may be used, separated by commas, or all",
     "confirm_above_usd": "ask before anything whose estimate is above this, US dollars, or none",
     "allow_unknown_price": "whether a job whose price is unknown may be started: true or false. With true it needs a "
@@ -82,7 +87,9 @@ def limit_value(key: str, text: str, providers: Collection[str]) -> str:
     if provider is not None and provider not in providers:
         known = ", ".join(sorted(providers))
         raise VideoError("invalid_request", f"{key}: no provider is called {provider[:40]!r}; there are {known}")
-    if provider is None and key not in DEFAULTS:
+    if key.startswith(PERSON_LIMIT):
+        _check_person(key)
+    elif provider is None and key not in DEFAULTS:
         raise _unknown(key)
     value = text.strip().lower()
     if key == "allow_unknown_price":
@@ -90,6 +97,12 @@ def limit_value(key: str, text: str, providers: Collection[str]) -> str:
             raise VideoError("invalid_request", f"allow_unknown_price is true or false, not {text[:40]!r}")
         return value
     return _providers(text, providers) if key == "allow_providers" else _amount(key, value)
+
+
+def _check_person(key: str) -> None:
+    if not is_limited(key.removeprefix(PERSON_LIMIT)):
+        legal = f"{PERSON_LIMIT}NAME (a person of reelwright people, or ISSUER#SUBJECT) or {PERSON_LIMIT}{EVERYBODY}"
+        raise VideoError("invalid_request", f"{key[:80]!r} names nobody: {legal}")
 
 
 def _unknown(key: str) -> VideoError:
@@ -147,8 +160,8 @@ def shown(key: str, value: str) -> str:
 
 
 def default_of(key: str) -> str:
-    """What a limit is when nobody has set it ("none" for a provider's). VideoError for an unknown key."""
-    if key not in DEFAULTS and not key.startswith(PROVIDER_LIMIT):
+    """What a limit is when nobody has set it ("none" for a provider's or person's). VideoError for an unknown key."""
+    if key not in DEFAULTS and not key.startswith((PROVIDER_LIMIT, PERSON_LIMIT)):
         raise _unknown(key)
     return DEFAULTS.get(key, "none")
 
@@ -156,7 +169,13 @@ def default_of(key: str) -> str:
 def value_of(source: Store | Transaction, key: str) -> str:
     """A limit as it is now. VideoError("invalid_request") for an unknown key."""
     row = source.row("SELECT value FROM settings WHERE key = ?", (key,))
-    return default_of(key) if row is None else str(row["value"])
+    return unset_value(source, key) if row is None else str(row["value"])
+
+
+def unset_value(source: Store | Transaction, key: str) -> str:
+    """What holds where a limit is not set: its default, for a person what is set for each."""
+    each = PERSON_LIMIT + EVERYBODY
+    return value_of(source, each) if key.startswith(PERSON_LIMIT) and key != each else default_of(key)
 
 
 def set_limit(
@@ -180,31 +199,42 @@ def set_limit(
 
 def unset_limit(store: Store, key: str, *, how: How = "terminal", who: str = "") -> str:
     """Back to the default, recorded where it is a change; what that is ("none" for a provider's limit)."""
-    default = default_of(key)
 
-    def write(tx: Transaction) -> None:
-        old = value_of(tx, key)
+    def write(tx: Transaction) -> str:
+        old, default = value_of(tx, key), unset_value(tx, key)
         tx.run("DELETE FROM settings WHERE key = ?", (key,))
         _record(tx, key, old, default, how, who)
+        return default
 
-    store.write(write, durable=True)
-    return default
+    return store.write(write, durable=True)
 
 
 def _record(tx: Transaction, key: str, old: str, new: str, how: How, who: str) -> None:
     if old == new:
         return
     add_event(tx, "", KIND, {"key": key, "from": old, "to": new, "how": how, "who": who})
-    for row in tx.rows("SELECT id FROM jobs WHERE state = 'queued' AND phase LIKE ?", (f"{WAITS}%",)):
+    detail = f"{key} from {shown(key, old)} to {shown(key, new)}"
+    audit.add(tx, "limit", amount=_micro(new), place=f"{how} {who}".rstrip(), detail=detail)
+    for row in tx.rows(f"SELECT id FROM jobs WHERE {OPEN} AND state = 'queued' AND phase LIKE ?", (f"{WAITS}%",)):
         tx.run("UPDATE jobs SET not_before = 0 WHERE id = ?", (row["id"],))  # there may be room now
         add_event(tx, row["id"], KIND, wake=True)
+
+
+def _micro(value: str) -> int | None:
+    """A limit in micro-dollars; None where it is none, or no amount."""
+    try:
+        return ledger.to_micro(Decimal(value))
+    except InvalidOperation:
+        return None
 
 
 def as_set(store: Store) -> dict[str, tuple[str, bool]]:
     """Every setting with its value, and whether the user has set it (else it is the default)."""
     known = {str(row["key"]): str(row["value"]) for row in store.rows("SELECT key, value FROM settings ORDER BY key")}
     found = {key: (known.get(key, default), key in known) for key, default in DEFAULTS.items()}
-    return found | {key: (value, True) for key, value in known.items() if key.startswith(PROVIDER_LIMIT)}
+    return found | {
+        key: (value, True) for key, value in known.items() if key.startswith((PROVIDER_LIMIT, PERSON_LIMIT))
+    }
 
 
 def changes(store: Store, since: float) -> list[Change]:
@@ -219,10 +249,24 @@ def _change(at: float, data: Mapping[str, str]) -> Change:
     return Change(data["key"], data["from"], data["to"], at, data["how"], data["who"])
 
 
-def told(store: Store, now: float | None = None) -> list[str]:
-    """The changes of the last day, each in a sentence, newest first."""
+def told(store: Store, now: float | None = None, principal: str = EVERYBODY) -> list[str]:
+    """The changes of the last day, each in a sentence, newest first. principal: who is told; nobody but the owner hears
+    of the limits of other people."""
     at = store.now() if now is None else now
-    return [change.told(at) for change in changes(store, at - SHOWN_S)]
+    theirs = (PERSON_LIMIT + principal, PERSON_LIMIT + EVERYBODY)
+    return [
+        change.told(at)
+        for change in changes(store, at - SHOWN_S)
+        if principal in (OWNER, EVERYBODY) or not change.key.startswith(PERSON_LIMIT) or change.key in theirs
+    ]
+
+
+def meaning(key: str) -> str:
+    """What a limit is for."""
+    for prefix, name in ((PROVIDER_LIMIT, "PROVIDER"), (PERSON_LIMIT, "NAME")):
+        if key.startswith(prefix):
+            return LIMITS[prefix + name]
+    return LIMITS[key]
 
 
 def _ago(seconds: float) -> str:

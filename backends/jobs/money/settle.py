@@ -121,7 +121,7 @@ def charge_again(tx: Transaction, stored: StoredJob) -> int:
     booked = ledger.reserved(tx, job)
     tx.run("UPDATE ledger SET job = ? WHERE job = ?", (first, job))
     ledger.settle(tx, first, booked, "reservation")
-    ledger.reserve(tx, job, stored.provider, stored.lane, stored.label, stored.est_high)
+    ledger.reserve(tx, job, stored.provider, stored.lane, stored.label, stored.est_high, stored.principal)
     return booked
 
 

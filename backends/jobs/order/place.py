@@ -15,7 +15,7 @@ from backends.catalog.price import Estimate, money
 from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
 from backends.facts import MediaFacts
-from backends.jobs import admin, archive, records
+from backends.jobs import admin, archive, audit, records
 from backends.jobs.context import Context
 from backends.jobs.files.names import stem_of
 from backends.jobs.lanes import sharing
@@ -26,6 +26,7 @@ from backends.jobs.order.cut import Cut, cut_job, going_on, promise_of_film, ups
 from backends.jobs.order.entries import BlobGone, Keep, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
+from backends.jobs.principals import Who, who_is
 from backends.jobs.records import NewJob
 from backends.jobs.store.database import Transaction
 from backends.jobs.store.filesystems import check_paid, why_lost
@@ -72,10 +73,11 @@ class Placed:
 class Orders:
     """Places orders for one client and principal."""
 
-    def __init__(self, context: Context, client: str, principal: str) -> None:
+    def __init__(self, context: Context, client: str, principal: Who | str) -> None:
         self.context = context
         self.client = client
-        self.principal = principal
+        self.who = who_is(principal)
+        self.principal = self.who.name
 
     def is_there(self, order: Order) -> bool:
         """Whether the order is a job already."""
@@ -101,7 +103,7 @@ class Orders:
     def _promise_of(self, job: StoredJob) -> MediaFacts | None:
         """What the clip of a job that is there is, or will be."""
         try:
-            return self.context.inputs.clips.promise(job.id, self.principal)
+            return self.context.inputs.clips.promise(job.id, self.who.sees)
         except VideoError:  # it has failed, or its file is gone: whoever uses it is told then
             return None
 
@@ -135,20 +137,20 @@ class Orders:
         now = made_of.revision(self.context.env, row.provider, row.id) if row else ""
         if isinstance(order, Again):
             made_of.check_same(now, order.of.prepared_record["wire"], order.of.model, order.of.id)
-        return replace(order.resolve(self.context.inputs, self.principal, keep), made_of=now)
+        return replace(order.resolve(self.context.inputs, self.who.sees, keep), made_of=now)
 
     def _place(self, order: Order, inputs: Resolved) -> Placed:
         same = self._same(order, inputs)
         if same is not None:
             return Placed(same, replayed=True, notes=_label_notes(order, same))
         if isinstance(order, Cut):
-            job, replayed = self._insert([self._film(order, inputs)], inputs, durable=False)
+            job, replayed = self._insert(order, [self._film(order, inputs)], inputs, durable=False)
             return Placed(job, replayed)
         choice, steps = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
         jobs = self._jobs(order, inputs, choice, steps)
-        job, replayed = self._insert(jobs, inputs, durable=choice.estimate.usd_high != 0)
+        job, replayed = self._insert(order, jobs, inputs, durable=choice.estimate.usd_high != 0)
         return Placed(job, replayed, choice.next, _label_notes(order, job) if replayed else ())
 
     def place_film(self, cut: Cut) -> Placed:
@@ -186,13 +188,17 @@ class Orders:
     def _check_spend(self, order: Order) -> None:
         """Every refusal that `place` would have for its price, before anything that it needs is started."""
         order.check()
-        inputs = order.resolve(self.context.inputs, self.principal, "hash")
+        inputs = order.resolve(self.context.inputs, self.who.sees, "hash")
         if self._same(order, inputs) is not None:
             return
         choice, _ = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
-        ledger.check_limits(self.context.store, choice.row.provider, _micro(choice.estimate.usd_high))
+        self._check_limits(choice)
+
+    def _check_limits(self, choice: Choice) -> None:
+        high = _micro(choice.estimate.usd_high)
+        ledger.check_limits(self.context.store, choice.row.provider, high, principal=self.principal)
 
     def with_part(self, order: Order, *, start: bool = False) -> Order:
         """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
@@ -218,14 +224,26 @@ class Orders:
         )
         return replace(job, notes=(*job.notes, PREVIS)) if sketches else job
 
-    def _insert(self, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool) -> tuple[StoredJob, bool]:
+    def _insert(
+        self, order: Order, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool
+    ) -> tuple[StoredJob, bool]:
         """The first job with the others as its steps, and whether it was there already."""
 
         def write(tx: Transaction) -> tuple[StoredJob, bool]:
             check_there(inputs.entries)
-            return records.insert(tx, jobs[0], steps=jobs[1:])
+            job, replayed = records.insert(tx, jobs[0], steps=jobs[1:])
+            if not replayed:
+                for what in ("approval", "start") if order.confirmed else ("start",):
+                    self._audit(tx, what, job)
+            return job, replayed
 
         return self.context.store.write(write, durable=durable)
+
+    def _audit(self, tx: Transaction, what: audit.What, job: StoredJob) -> None:
+        place = " ".join(dict.fromkeys(word for word in (self.who.place, job.client) if word))
+        audit.add(
+            tx, what, who=self.principal, job=job.id, amount=job.est_high, place=place, detail=f"{job.model} {job.task}"
+        )
 
     def _same(self, order: Order, inputs: Resolved) -> StoredJob | None:
         """The job that the order is already. Where an input is a job's clip, the order may have been placed before
@@ -296,8 +314,7 @@ class Orders:
         high = choice.estimate.usd_high
         if above is None or high == 0 or (high is not None and high <= above):
             return
-        # Nobody is asked to approve what a spending limit refuses anyway.
-        ledger.check_limits(self.context.store, choice.row.provider, _micro(high))
+        self._check_limits(choice)  # nobody is asked to approve what a spending limit refuses anyway
         raise VideoError(
             "consent",
             f"{choice.row.id} costs {choice.estimate.text} for this, and the user wants to be asked above "

@@ -5,13 +5,12 @@ Money is kept in whole micro-dollars (INTEGER), so that sums are exact; times ar
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 """The version this program writes."""
 
-MIN_READER = 4
-"""The oldest program version that may still use a store of VERSION; an older one says so and writes nothing. Version 4
-knows files by their names and jobs that were moved into the archive; earlier ones would look for paths, and would pay
-again for a request that the archive answers."""
+MIN_READER = 5
+"""The oldest program version that may still use a store of VERSION; an older one says so and writes nothing. Version 5
+knows the spending limits of people; the worker of an earlier one would pay past them."""
 
 OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
 """SQL: jobs that a driver still has to do something for. Word for word the condition of the index `jobs_open`, since
@@ -57,13 +56,14 @@ END;
 """
 
 
-def _sums(row: str, sign: str) -> str:
-    """SQL: add a line of the ledger (or take it away) from the sums of its day and provider."""
+def _sums(row: str, sign: str, table: str = "spent", first: str = "day", second: str = "provider") -> str:
+    """SQL: add a line of the ledger (or take it away) from the sums that a table keeps by two of its columns."""
     settled = f"iif({row}.state = 'settled', {sign}{row}.settled, 0)"
     held = f"iif({row}.state IN ('reserved', 'unresolved'), {sign}{row}.reserved, 0)"
     return (
-        f"INSERT INTO spent VALUES ({row}.day, {row}.provider, {settled}, {held}) ON CONFLICT(day, provider) "
-        "DO UPDATE SET settled = spent.settled + excluded.settled, held = spent.held + excluded.held"
+        f"INSERT INTO {table} VALUES ({row}.{first}, {row}.{second}, {settled}, {held}) "
+        f"ON CONFLICT({first}, {second}) "
+        f"DO UPDATE SET settled = {table}.settled + excluded.settled, held = {table}.held + excluded.held"
     )
 
 
@@ -87,6 +87,66 @@ CREATE TABLE archived_spent(            -- the sums of the ledger's lines that w
 ) STRICT, WITHOUT ROWID;
 """
 """The table `spent` counts the money of archived jobs too."""
+
+SPENT_BY = """
+CREATE TABLE spent_by(                  -- the same sums for each principal
+  principal TEXT NOT NULL,
+  day TEXT NOT NULL,
+  settled INTEGER NOT NULL,
+  held INTEGER NOT NULL,
+  PRIMARY KEY(principal, day)
+) STRICT, WITHOUT ROWID;
+"""
+
+_KEEP_BY = """
+CREATE TRIGGER ledger_by_in AFTER INSERT ON ledger BEGIN
+  {add_new};
+END;
+CREATE TRIGGER ledger_by_out AFTER DELETE ON ledger BEGIN
+  {take_old};
+END;
+CREATE TRIGGER ledger_by_change AFTER UPDATE OF day, principal, state, reserved, settled ON ledger BEGIN
+  {take_old};
+  {add_new};
+END;
+"""
+
+
+_BY = ("spent_by", "principal", "day")
+KEEP_BY = _KEEP_BY.format(add_new=_sums("new", "", *_BY), take_old=_sums("old", "-", *_BY))
+
+_AUDIT = """
+CREATE TABLE audit(                     -- lines are only ever added
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at REAL NOT NULL,
+  who TEXT NOT NULL,                    -- a principal
+  what TEXT NOT NULL,                   -- start | approval | decision | limit | people
+  job TEXT NOT NULL DEFAULT '',
+  amount INTEGER,                       -- NULL = none, or unknown
+  place TEXT NOT NULL DEFAULT '',       -- where it came from
+  detail TEXT NOT NULL DEFAULT ''
+) STRICT;
+"""
+
+_OF_OLD = """
+UPDATE ledger SET principal = (SELECT principal FROM jobs WHERE jobs.id = ledger.job)
+  WHERE job IN (SELECT id FROM jobs WHERE principal <> 'local');
+INSERT INTO spent_by SELECT principal, day, sum(settled), sum(held) FROM (
+  SELECT principal, day, CASE WHEN state = 'settled' THEN settled ELSE 0 END AS settled,
+         CASE WHEN state IN ('reserved', 'unresolved') THEN reserved ELSE 0 END AS held FROM ledger
+  UNION ALL SELECT 'local', day, settled, 0 FROM archived_spent) AS lines GROUP BY principal, day;
+"""
+"""What is known of the lines that were there before."""
+
+
+def _people(of_old: str = "") -> str:
+    """SQL: whose money each line of the ledger is, and the audit."""
+    column = "ALTER TABLE ledger ADD COLUMN principal TEXT NOT NULL DEFAULT 'local';\n"
+    return f"{column}{SPENT_BY}{of_old}{KEEP_BY}{_AUDIT}"
+
+
+PEOPLE = _people()
+"""Added to `ledger` in a new store too, since the step from version 1 makes that table as it was before."""
 
 INDEXES = f"""
 CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
@@ -198,6 +258,7 @@ CREATE TABLE blobs(sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL, at REAL NOT NUL
     + LEDGER
     + SPENT
     + ARCHIVE
+    + PEOPLE
     + INDEXES
 )
 
@@ -223,5 +284,6 @@ DROP TABLE ledger_1;
 """,
     2: "ALTER TABLE lanes ADD COLUMN trouble_kind TEXT NOT NULL DEFAULT '';",
     3: ARCHIVE,
+    4: _people(_OF_OLD),
 }
 """From version N to N + 1: the statements to run, all in one transaction."""

@@ -94,7 +94,7 @@ def fill(url: str, rows: Mapping[str, Sequence[Row]], sums: Sequence[Row]) -> No
                     SQL("INSERT INTO {} ({}) VALUES ({})").format(Identifier(table), names, marks), tuple(row.values())
                 )
         cx.execute("UPDATE lanes SET driven = 0, handover = 0")
-        for table in ("jobs", "events"):
+        for table in ("jobs", "events", "audit"):
             cx.execute(
                 SQL(
                     "SELECT setval(pg_get_serial_sequence({}, 'seq'), coalesce(max(seq), 0) + 1, false) FROM {}"

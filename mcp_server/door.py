@@ -1,0 +1,97 @@
+"""The door of a server that has people: every request over HTTP carries a token, and the token says who asks.
+
+A token is a person's own (`tokens`), the server's one shared token (the owner's), or one of an issuer (`issuer`). The
+checks and answers are the MCP SDK's (`mcp.server.auth`); loaded only for such a server.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.provider import AccessToken
+from starlette.middleware.authentication import AuthenticationMiddleware
+
+from backends.errors import VideoError
+from backends.jobs.principals import OWNER
+from mcp_server.headers import own_origin, refuse
+from mcp_server.tokens import People
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from mcp_server.issuer import Issuer
+
+logger = logging.getLogger("reelwright")
+
+
+class Known(AccessToken):
+    """A token that was checked. principal: whose it is; made here, never read from a token's own claims."""
+
+    principal: str
+
+
+@dataclass(frozen=True)
+class Doorkeeper:
+    """Checks tokens, as the SDK's `TokenVerifier` does. shared: the server's one token, None for none. issuer: of
+    tokens of others, None for none."""
+
+    people: People
+    shared: str | None = None
+    issuer: Issuer | None = None
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Who brings a token; None for nobody."""
+        if self.shared is not None and hmac.compare_digest(token.encode(), self.shared.encode()):
+            return self._known(token, OWNER)
+        try:
+            name = self.people.named(token)
+        except VideoError as error:
+            logger.error("nobody of %s is let in: %s", self.people.path.name, error.message)
+            name = None
+        if name is not None:
+            return self._known(token, name)
+        return None if self.issuer is None else await self._vouched(token, self.issuer)
+
+    def _known(self, token: str, principal: str) -> Known:
+        scopes = [] if self.issuer is None else list(self.issuer.scopes)
+        return Known(token=token, client_id=principal, scopes=scopes, subject=principal, principal=principal)
+
+    @staticmethod
+    async def _vouched(token: str, issuer: Issuer) -> Known | None:
+        said = await issuer.check(token)
+        if said is None:
+            return None
+        return Known(
+            token=token,
+            client_id=said.client_id,
+            scopes=list(said.scopes),
+            expires_at=said.expires_at,
+            subject=said.subject,
+            claims={"iss": issuer.url},
+            principal=said.principal,
+        )
+
+
+class Door:
+    """ASGI middleware: lets a request for the tools in only with a token, and a browser's only from the server's own
+    page. What describes the server (RFC 9728) is for all."""
+
+    def __init__(self, app: ASGIApp, keeper: Doorkeeper) -> None:
+        issuer = keeper.issuer
+        scopes = [] if issuer is None else list(issuer.scopes)
+        inner = RequireAuthMiddleware(app, scopes, None if issuer is None else issuer.metadata_url)
+        self._guarded: ASGIApp = AuthenticationMiddleware(inner, backend=BearerAuthBackend(keeper))
+        self._app = app
+        self._open = "" if issuer is None else issuer.metadata_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (self._open and scope["path"] == self._open):
+            await self._app(scope, receive, send)
+        elif own_origin(dict(scope["headers"])):
+            await self._guarded(scope, receive, send)
+        else:
+            await refuse(send, 403, "Invalid Origin header")
