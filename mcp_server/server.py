@@ -153,7 +153,7 @@ def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
     """A server for any transport and both protocol eras. settings: the environment's when left out.
 
     All clients of one server are one principal: whoever may talk to it (over HTTP: whoever has its token) sees and
-    stops the jobs of all. A job tells which client has asked for it, by the name that the client gave itself.
+    stops the jobs of all. A job says which client requested it, by the name that the client gave itself.
     """
 
     @asynccontextmanager
@@ -204,7 +204,7 @@ def _schema_of(known: Sequence[Tool]) -> Callable[[str], Mapping[str, object] | 
 
 
 def _longest_wait(settings: Settings | None) -> float:
-    """A broken config.toml is told by the first call, where the model can read it, not by a dead server."""
+    """A broken config.toml is reported by the first call, where the model can read it, not by a dead server."""
     try:
         return (settings or load_settings()).max_wait_s
     except VideoError:

@@ -28,15 +28,16 @@ LOOK_NOTE_S = 5
 
 
 class Reporter(Protocol):
-    """Tells the caller how far a wait has come: 0..total and a sentence. Silent when the caller didn't ask."""
+    """Reports to the caller how far a wait has come: 0..total and a sentence. Silent when the caller didn't request
+    it."""
 
     async def __call__(self, progress: float, total: float | None = None, message: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call, its arguments checked and completed. person: whoever may be asked about money. told: what the
-    session has heard of its jobs. apps: the client shows pages, so the caller may be one."""
+    """One tool call, its arguments checked and completed. person: whoever may approve a price. told: what the session
+    has been shown of its jobs. apps: the client shows pages, so the caller may be one."""
 
     tool: str
     studio: Studio
@@ -92,8 +93,8 @@ def _priced(found: str) -> CallToolResult:
 
 
 async def start(call: Call) -> Answer:
-    """The starting tools that a model works for. Never waits for the clip; only for the user, where they want to be
-    asked."""
+    """The starting tools that a model works for. Never waits for the clip; only for the user, where their approval is
+    needed."""
     request = request_of(call.tool, call.given)
     terms = terms_of(call.given)
     submit = partial(call.studio.submit, terms=terms, client=call.person.client)
@@ -111,7 +112,8 @@ async def start(call: Call) -> Answer:
 
 
 async def finish_clip(call: Call) -> Answer:
-    """A film, from clips that are there or are still to come. The user may be asked where a model is to be paid."""
+    """A film, from clips that exist or are still to be made. Where a model costs money, the user's approval may be
+    needed."""
     film, terms = finish_of(call.given), terms_of(call.given)
     submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
     try:
@@ -139,8 +141,8 @@ async def inspect_clip(call: Call) -> CallToolResult:
 
 
 async def noting(report: Reporter, look: Callable[[], Inspection], every_s: float = LOOK_NOTE_S) -> Inspection:
-    """Run the look in a thread, with a note now and then so that no host takes a long one for a hang. How far it has
-    come is not known, so only the seconds are told."""
+    """Run the inspection in a thread, with a note now and then so that no host takes a long one for a hang. How far it
+    has come is not known, so only the seconds are reported."""
     found: list[Inspection | Exception] = []  # a failure leaves the task group as it is, not as a group
     async with create_task_group() as watching:
         watching.start_soon(_say_so, report, every_s)
@@ -197,7 +199,7 @@ async def wait_for_job(call: Call) -> CallToolResult:
 
 
 def _known(call: Call, job_ids: Sequence[str]) -> dict[str, Job]:
-    """Of several jobs those whose end the session has been told in full."""
+    """Of several jobs those whose end the session has been shown in full."""
     if len(job_ids) == 1:
         return {}
     jobs = [call.studio.get(job_id) for job_id in job_ids]

@@ -197,7 +197,7 @@ def _named(request: VideoRequest, terms: _Terms) -> Choice:
     unpriced = terms.budget if terms.allow_unknown_price else None
     if cost.basis == "unknown" and unpriced:
         cost = replace(cost, usd_low=None, usd_high=unpriced)
-        notes = (*notes, f"the price of {row.id} is unknown: max_cost_usd {_usd(unpriced)} is held for it")
+        notes = (*notes, f"the price of {row.id} is unknown: max_cost_usd {_usd(unpriced)} is reserved for it")
     if (error := _over(cost, row, terms)) is not None:
         raise error
     if end := end_text(row, terms.today or date.today()):
@@ -296,8 +296,8 @@ def _amount(usd: Decimal) -> float | int:
 
 def _unpriced(cost: Estimate, row: Row) -> VideoError:
     text = (
-        f"the price of {row.id} is unknown ({cost.detail}), so it cannot be held to a limit: take another model. Where "
-        "the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is held as its price"
+        f"the price of {row.id} is unknown ({cost.detail}), so no limit can be checked against it: take another model. "
+        "Where the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is reserved as its price"
     )
     return VideoError("needs_budget", text)
 
@@ -321,7 +321,7 @@ def _within(usable: list[Offer], ranking: Ranking, terms: _Terms) -> Choice:
     better = [offer for offer in priced[: priced.index(chosen)] if offer not in inside]
     dearer = [offer for offer in inside[1:] if offer.row.tier < chosen.row.tier]
     for offer in (better or dearer)[:1]:
-        notes.append(f"one step more: {offer.row.id} at {offer.estimate.text}")
+        notes.append(f"the next more expensive choice: {offer.row.id} at {offer.estimate.text}")
     if end := end_text(chosen.row, terms.today or date.today()):
         notes.append(f"{chosen.row.id} {end}")
     return Choice(chosen.row, chosen.checked, chosen.estimate, (*chosen.checked.notes, *notes))

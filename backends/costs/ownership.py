@@ -192,7 +192,7 @@ def usd_per_s(row: Row) -> Decimal | None:
 def break_even_table(lines: list[BreakEven], gpu: Gpu, monthly_s: float) -> str:
     """The lines as Markdown."""
     rented = bool(gpu.rent_usd_per_hour)
-    paid = "film an hour must give" if rented else "pays for itself after"
+    paid = "film needed an hour" if rented else "pays for itself after"
     rows = [
         f"{monthly_s / 60:g} minutes of film a month on {gpu.name}, {gpu.gpu_s_per_s:g} s of it for a second of film:",
         "",

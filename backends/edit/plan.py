@@ -249,7 +249,7 @@ def _segments(request: FinishRequest, media: list[MediaFacts], fps: Fraction, no
 def _held(place: str, name: MediaName, fps: Fraction, notes: list[str]) -> Segment:
     seconds = HOLD_S if name.to_s is None else name.to_s - (name.from_s or 0.0)
     if name.to_s is None:
-        notes.append(f"{place} is a still and is held for {HOLD_S:g} s: #t=0,5 behind its name would hold it for 5 s")
+        notes.append(f"{place} is an image and is held for {HOLD_S:g} s: #t=0,5 behind its name would hold it for 5 s")
     return Segment(place, True, 0.0, seconds, 1.0, 0, max(1, round(seconds * fps)))
 
 

@@ -51,7 +51,7 @@ def told(env: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
             text = (
                 f"{scheme} addresses are reached through {proxy.shown}, which finds the hosts itself: whether a file "
             )
-            yield True, f"{text}named by an address lies on a public host is then told by its name alone"
+            yield True, f"{text}named by an address lies on a public host is then judged by its name alone"
     for entry in unread(_value(env, "NO_PROXY")):
         yield False, f"NO_PROXY holds {entry[:60]!r}, which is no host and no range of addresses: it is left out"
 

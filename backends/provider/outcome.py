@@ -101,7 +101,7 @@ class Service:
         unclear answer: a person who decides has nothing else to go by."""
         quoted = self.clean(said, SAID_MAX)
         words = f"{self.clean(why, 160)}{f'; it said: {quoted!r}' if quoted else ''}"
-        text = f"{self.name} may or may not have taken the job ({words}); it must not be sent again"
+        text = f"{self.name} may or may not have accepted the job ({words}); it must not be sent again"
         return VideoError("submit_unknown", text, charged="unknown", http_status=status)
 
     def taken(self, name: str, what: str, status: int, said: str) -> str:
@@ -145,7 +145,7 @@ class Service:
         words, code = self.clean(told.message), self.clean(told.code, 60) or None
         wait = border.seconds(told.retry_after_s, border.POLL_WAIT_MAX_S)
         if told.kind in ("rate_limited", "concurrency") or status == 429:
-            text = f"{self.name} asks for fewer questions ({status}): {words}"
+            text = f"{self.name} wants fewer requests ({status}): {words}"
             kind: ErrorKind = told.kind if told.kind == "concurrency" else "rate_limited"
             return VideoError(
                 kind, text, retryable=True, charged=charged, provider_code=code, http_status=status,

@@ -178,8 +178,8 @@ class FalBackend(RestBackend):
         self._cancelled.add(handle.remote_id)
         after = await self._word(handle)
         if before == "IN_QUEUE" and after in ("", "IN_QUEUE", "NOT_FOUND"):
-            return Cancelled("stopped", "no", "taken out of fal's queue before it began")
-        return Cancelled("requested", "unknown", "fal was asked to stop it; it may still finish")
+            return Cancelled("stopped", "no", "taken out of fal's queue before it started")
+        return Cancelled("requested", "unknown", "cancelling was requested; it may still finish")
 
     async def _word(self, handle: Handle) -> str:
         answer = await self.channel.ask(
@@ -208,7 +208,7 @@ def _ended(word: str, failure: VideoError, cancelled: bool) -> Status:
 
 def _was_cancelled() -> VideoError:
     return VideoError(
-        "cancelled", f"fal stopped it; {CHARGED_WORDS['unknown']}: its list of requests tells", charged="unknown"
+        "cancelled", f"fal stopped it; {CHARGED_WORDS['unknown']}: its list of requests shows it", charged="unknown"
     )
 
 

@@ -101,7 +101,7 @@ class ReplicateBackend(RestBackend):
             return Status(state, shown, error=self._failure(reply))
         if state == "cancelled":
             unbegun = word == "aborted"
-            when = "before it began: it is not charged" if unbegun else "while it ran: what has run is charged"
+            when = "before it started: it is not charged" if unbegun else "while it ran: what has run is charged"
             billed = "no" if unbegun else "yes"
             # Replicate's documentation, Prediction lifecycle: what is aborted before it starts is not billed.
             error = VideoError("cancelled", f"Replicate stopped it {when}", charged=billed)

@@ -300,7 +300,7 @@ class Orders:
         ledger.check_limits(self.context.store, choice.row.provider, _micro(high))
         raise VideoError(
             "consent",
-            f"{choice.row.id} costs {choice.estimate.text} for this, and the user wants to be asked above "
+            f"{choice.row.id} costs {choice.estimate.text} for this, and the user must approve what costs more than "
             f"{money(above)} (confirm_above_usd); {A_PERSON}",
         )
 
