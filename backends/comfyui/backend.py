@@ -84,7 +84,7 @@ class ComfyBackend:
         self.server = server_at(env, base_url)
         secret = self.server.authorization
         self.service = words.Server("ComfyUI", AUTHORIZATION, tuple(secret.split()[-1:]))
-        self.channel = Channel(self.service, base_url, lambda: self.server.headers, words.told)
+        self.channel = Channel(self.service, base_url, lambda: self.server.headers, words.reported)
         whose = f"{data_folder(env)} {base_url} {os.uname().nodename}"
         self.client_id = hashlib.sha256(whose.encode()).hexdigest()[:32]
         self.watch = Watch(self.server, self.client_id)
@@ -230,7 +230,7 @@ class ComfyBackend:
             if words.was_interrupted(status):
                 error = VideoError("cancelled", "stopped on the server before it was done")
                 return Status("cancelled", "interrupted", error=error)
-            text_ = f"ComfyUI failed it: {words.failure(status, self.service)}; nothing was charged"
+            text_ = f"ComfyUI reports a failure: {words.failure(status, self.service)}; nothing was charged"
             return Status("failed", "error", error=VideoError("provider", text_))
         chosen = [text(node) for node in listed(handle.data.get("outputs"))]
         found = outputs.clips(at(entry, "outputs"), str(self.channel.base), chosen)

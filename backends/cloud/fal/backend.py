@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from backends.cloud.fal import failures
 from backends.errors import VideoError
 from backends.provider.answer import Answer, at, listed, table, text, whole
-from backends.provider.outcome import CHARGED_WORDS, Told
+from backends.provider.outcome import CHARGED_WORDS, Reported
 from backends.provider.placing import inputs_by_field, named, place_media, plain_body, put, wire_text
 from backends.provider.protocol import (
     Asset,
@@ -66,8 +66,8 @@ class FalBackend(RestBackend):
     def secrets(self, key: str) -> tuple[str, ...]:
         return (key, *key.split(":"))
 
-    def told(self, answer: Answer) -> Told:
-        return failures.told(answer)
+    def reported(self, answer: Answer) -> Reported:
+        return failures.reported(answer)
 
     def task(self, handle: Handle) -> str:
         return self._address(handle, "status_url")

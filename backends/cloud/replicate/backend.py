@@ -17,7 +17,7 @@ from typing import Literal
 from backends.errors import ErrorKind, VideoError
 from backends.provider import border
 from backends.provider.answer import Answer, at, listed, number, table, text
-from backends.provider.outcome import Told, clock_lead_s, made_at
+from backends.provider.outcome import Reported, clock_lead_s, made_at
 from backends.provider.placing import inputs_by_field, marked, place_media, plain_body, wire_text
 from backends.provider.protocol import (
     Asset,
@@ -74,8 +74,8 @@ class ReplicateBackend(RestBackend):
         super().__init__(env, base_url)
         self._since: dict[str, float] = {}
 
-    def told(self, answer: Answer) -> Told:
-        return told(answer)
+    def reported(self, answer: Answer) -> Reported:
+        return reported(answer)
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         inputs = plain_body(prepared)
@@ -116,7 +116,7 @@ class ReplicateBackend(RestBackend):
     def _failure(self, reply: object) -> VideoError:
         message = text(at(reply, "error"))
         kind: ErrorKind | None = "moderation_output" if FLAGGED.search(message) else None
-        return self.service.failed(Told(message, kind=kind), charged="unknown", retryable=kind is None)
+        return self.service.failed(Reported(message, kind=kind), charged="unknown", retryable=kind is None)
 
     async def cancel(self, handle: Handle) -> Cancelled:
         """What had not begun costs nothing (`aborted`); what had begun is charged for (`canceled`)."""
@@ -205,7 +205,7 @@ def _progress(logs: str) -> float | None:
     return min(100, int(found[-1])) / 100 if found else None
 
 
-def told(answer: Answer) -> Told:
+def reported(answer: Answer) -> Reported:
     """{type, title, status, detail}. Its 429 is throttling, uncharged, and tells when it ends in words."""
     detail = text(at(answer.json, "detail")) or text(at(answer.json, "title"))
     kind: ErrorKind | None = None
@@ -214,4 +214,4 @@ def told(answer: Answer) -> Told:
     seconds = RESETS.search(detail)
     wait = float(seconds[1]) if seconds and "retry-after" not in answer.headers else None
     code = text(at(answer.json, "type")).removeprefix("about:blank")  # RFC 9457: "no more than the status says"
-    return Told(detail, code[-60:], kind, retry_after_s=wait)
+    return Reported(detail, code[-60:], kind, retry_after_s=wait)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx
 import runwayml
 
-from backends.cloud.runway.failures import charged_by, failed_task, told_by
+from backends.cloud.runway.failures import charged_by, failed_task, reported_by
 from backends.cloud.runway.settings import ADDRESS, KEY
 from backends.cloud.runway.wire import INLINE_BYTES, UPLOAD_MAX, runway_body, too_large_inline
 from backends.errors import Charged, VideoError
@@ -70,7 +70,7 @@ class RunwayBackend(RemoteBackend):
 
     def __init__(self, key: str, base_url: str, timing: Timing | None = None) -> None:
         service = Service("Runway", KEY, (key,) if key else ())
-        self._calls = Calls(service, base_url, told_by, HTTPX, timing, address=ADDRESS)
+        self._calls = Calls(service, base_url, reported_by, HTTPX, timing, address=ADDRESS)
         self._paid = _sdk(key, base_url, self._calls.paid_client)
         self._free = _sdk(key, base_url, self._calls.free_client)
 
