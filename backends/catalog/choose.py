@@ -34,7 +34,7 @@ CONSTRAINTS = ("where", "allow_providers")
 
 @dataclass(frozen=True)
 class Choice:
-    """What will be made. next: what a person may do to get a better one ("" = nothing)."""
+    """What will be made. next: what the user may do to get a better one ("" = nothing)."""
 
     row: Row
     checked: Checked
@@ -73,7 +73,7 @@ class _Terms:
         )
 
     def decide(self, request: VideoRequest) -> str:
-        """What a changed request would cost, in words: with the budget that it names, else with any; the asker is told
+        """What a changed request would cost, in words: with the budget that it names, else with any; the caller sees
         the price. VideoError when it would be refused."""
         again = replace(self, budget=request.max_cost_usd, allow_unknown_price=False)
         cost = _choose(request, again).estimate
@@ -98,7 +98,7 @@ def choose(
 ) -> Choice:
     """The row to use: the named one, or for model "auto" the first of the ranking inside the money allowed.
 
-    max_cost_usd: the asker's limit (the request's own is used too). per_job_usd, allow_unknown_price: the user's
+    max_cost_usd: the caller's limit (the request's own is used too). per_job_usd, allow_unknown_price: the user's
     limits.
     VideoError: not_found, model_retired, invalid_request, unsupported, auth, wall, needs_budget; `nearest` is there
     when the request with those changes would be taken (`remedy`).
@@ -126,7 +126,7 @@ Proposals = Callable[[VideoRequest], Iterable[Change]]
 
 class _Refused(VideoError):
     """A refusal, and what might help. proposed: the changed requests to be tried, the likest first. closest: those that
-    give something up, which are told when no other helps."""
+    give something up, which are named when no other helps."""
 
     def __init__(self, error: VideoError, proposed: Proposals, closest: Proposals | None = None) -> None:
         super().__init__(error.kind, error.message)
@@ -367,7 +367,7 @@ def _free(ranking: Ranking) -> str:
 
 
 def _way_out(generative: list[Offer]) -> str:
-    """The cheapest way to a generated clip that a person can open, a missing key before a missing machine."""
+    """The cheapest way to a generated clip that the user can open, a missing key before a missing machine."""
     ways = [offer for offer in generative if offer.estimate.usd_high is not None and _openable(offer)]
     if not ways:
         return "for a generated clip: the list of models says what each of them needs"

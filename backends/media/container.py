@@ -54,7 +54,8 @@ CODECS = frozenset(
 """Decoders that untrusted clips may use: what cameras, editors and video services write."""
 
 ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-"""PyAV 18 refuses a clip whose tags are not UTF-8 unless it is told so; 19 reads every one and has no such keyword."""
+"""PyAV 18 refuses a clip whose tags are not UTF-8 unless this keyword allows it; 19 reads every one and has no such
+keyword."""
 
 TAKEN = "give an MP4, MOV, WebM or MKV clip (H.264 MP4 is the safest)"
 

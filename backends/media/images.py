@@ -48,7 +48,7 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ign
 
 
 def check_image(path: Path) -> MediaFacts:
-    """Size as displayed, and the format, of a still that can be used; it is decoded in full as a proof.
+    """Size as displayed, and the format, of a still that can be used; it is decoded in full to prove that.
 
     VideoError("asset"), saying what to do, for animations, bombs (above 40 megapixels; a JPEG: 80), sides below 16
     pixels, ratios above 10:1, and whatever is truncated or not an image at all. OwnFault where the failure is this

@@ -118,7 +118,7 @@ def _check(request: dict[str, Any]) -> Reply:
 
 
 def _heard(path: Path) -> MediaFacts:
-    """A clip with a picture is told as the clip that it is."""
+    """A clip with a picture counts as a clip."""
     from backends.media.hear import check_sound
 
     facts = check_sound(path)

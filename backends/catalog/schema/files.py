@@ -109,7 +109,7 @@ def _named(value: object, known: Mapping[str, object], where: str) -> object:
 
 
 def override(base: Raw, change: Raw) -> Raw:
-    """The keys that the change names; a new price holds for every box, since a person corrects prices by model."""
+    """The keys that the change names; a new price holds for every box, since users correct prices by model."""
     merged = {**base, **change}
     if "price" in change and "mode" not in change:
         boxes = cast("list[Raw]", base.get("mode", []))

@@ -110,7 +110,7 @@ class FalBackend(RestBackend):
         return Handle(name, {"endpoint": prepared.endpoint, **self._addresses(prepared.endpoint, name, answer.json)})
 
     def _address(self, handle: Handle, key: str) -> str:
-        """Where to ask of a job. One that a person has bound by hand has its id alone, or ENDPOINT/ID."""
+        """The address of a job's status. One that the user has bound by hand has its id alone, or ENDPOINT/ID."""
         if known := text(handle.data.get(key)):
             return known
         before, _, name = handle.remote_id.rpartition("/")

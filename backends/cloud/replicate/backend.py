@@ -119,7 +119,7 @@ class ReplicateBackend(RestBackend):
         return self.service.failed(Reported(message, kind=kind), charged="unknown", retryable=kind is None)
 
     async def cancel(self, handle: Handle) -> Cancelled:
-        """What had not begun costs nothing (`aborted`); what had begun is charged for (`canceled`)."""
+        """What had not started costs nothing (`aborted`); what had started is charged for (`canceled`)."""
         answer = await self.channel.ask(
             "POST", f"{self.task(handle)}/cancel", charged="unknown", accept=frozenset({409, 422})
         )
@@ -171,7 +171,7 @@ class ReplicateBackend(RestBackend):
         raise VideoError("not_found", f"Replicate lists more than {LIST_PAGES} pages since then", charged="unknown")
 
     async def account(self) -> dict[str, str]:
-        """Whose token it is; Replicate tells no balance."""
+        """Whose token it is; Replicate reports no balance."""
         answer = await self.channel.ask("GET", "v1/account", charged="no")
         return {name: self.service.clean(text(at(answer.json, name)), 80) for name in ("type", "username")}
 
@@ -206,7 +206,7 @@ def _progress(logs: str) -> float | None:
 
 
 def reported(answer: Answer) -> Reported:
-    """{type, title, status, detail}. Its 429 is throttling, uncharged, and tells when it ends in words."""
+    """{type, title, status, detail}. Its 429 is throttling, uncharged, and says in words when it ends."""
     detail = text(at(answer.json, "detail")) or text(at(answer.json, "title"))
     kind: ErrorKind | None = None
     if answer.status == 429 and "throttled" in detail.lower():
