@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 class Settings:
     """The settings of one process.
 
-    home: the data folder: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input files
-    may come from; cwd: what relative paths are relative to. catalog: folders with the user's own rows.
+    home: the data folder: store, artifacts, logs. output: where finished clips are linked for people. roots: folders
+    that input files may come from; cwd: what relative paths are relative to. catalog: folders with the user's own rows.
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
     trouble: what the user should know of how this was started, "" when there is nothing. store_url: of the server
     that keeps the store, "" for the file in home; it may hold a password.

@@ -111,7 +111,7 @@ def test_the_budget_lowers_the_choice_and_the_next_step_is_told() -> None:
     tight = chosen(text(duration_s=8, audio=True), "runway", "fal", max_cost_usd=Decimal("0.70"))
     assert tight.estimate.usd_high is not None
     assert tight.estimate.usd_high <= Decimal("0.70")
-    assert any(note.startswith("the next more expensive choice: ") for note in tight.notes), tight.notes
+    assert any(note.startswith("a step up: ") for note in tight.notes), tight.notes
     assert any(note.startswith(f"auto chose {tight.row.id} for quality: ") for note in tight.notes)
 
 

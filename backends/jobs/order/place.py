@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from backends.catalog.availability import availability
-from backends.catalog.choose import Choice, choose
+from backends.catalog.choice import Choice
+from backends.catalog.choose import choose
 from backends.catalog.price import Estimate, money
 from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
