@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from anyio import create_task_group, sleep, to_thread
 from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
@@ -19,7 +19,7 @@ from mcp_server.consent import Person, approve_enlarging, approve_spending
 from mcp_server.memory import Told
 
 if TYPE_CHECKING:
-    from backends.jobs.views import Job
+    from backends.jobs.views import Job, Ticket
     from backends.studio import Inspection, Studio
 
 
@@ -56,6 +56,8 @@ class Call:
 
 Answer = CallToolResult | InputRequiredResult
 Handler = Callable[[Call], Awaitable[Answer]]
+Wanted = TypeVar("Wanted")
+"""The request of a clip, or of a film."""
 
 
 async def list_models(call: Call) -> CallToolResult:
@@ -95,20 +97,9 @@ def _priced(found: str) -> CallToolResult:
 async def start(call: Call) -> Answer:
     """The starting tools that a model works for. Never waits for the clip; only for the user, where their approval is
     needed."""
-    request = request_of(call.tool, call.given)
-    terms = terms_of(call.given)
+    request, terms = request_of(call.tool, call.given), terms_of(call.given)
     submit = partial(call.studio.submit, terms=terms, client=call.person.client)
-    try:
-        ticket = await to_thread.run_sync(submit, request)
-    except VideoError as error:
-        if error.kind != "consent":
-            raise
-        agreed = await approve_spending(call.person, call.studio, request, terms, error)
-        if isinstance(agreed, InputRequiredResult):
-            return agreed
-        ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
-    call.told.tell_notes(ticket.job_id, ticket.notes)
-    return answer(text.ticket_text(ticket), text.plain(ticket))
+    return await _started(call, request, submit, partial(approve_spending, call.person, call.studio, request, terms))
 
 
 async def finish_clip(call: Call) -> Answer:
@@ -116,12 +107,22 @@ async def finish_clip(call: Call) -> Answer:
     needed."""
     film, terms = finish_of(call.given), terms_of(call.given)
     submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
+    return await _started(call, film, submit, partial(approve_enlarging, call.person, call.studio, film, terms))
+
+
+async def _started(
+    call: Call,
+    wanted: Wanted,
+    submit: Callable[..., Ticket],
+    approve: Callable[[VideoError], Awaitable[Wanted | InputRequiredResult]],
+) -> Answer:
+    """The ticket of what is wanted; where its price needs the user's approval, once they have given it."""
     try:
-        ticket = await to_thread.run_sync(submit, film)
-    except VideoError as error:
-        if error.kind != "consent":
+        ticket = await to_thread.run_sync(submit, wanted)
+    except VideoError as refusal:
+        if refusal.kind != "consent":
             raise
-        agreed = await approve_enlarging(call.person, call.studio, film, terms, error)
+        agreed = await approve(refusal)
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
