@@ -68,8 +68,8 @@ def bind(
     title: Annotated[str, typer.Option("--title", help="Title of the model, as lists show it.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace a binding of that name.")] = False,
 ) -> None:
-    """Draft the binding of a workflow: which node takes the prompt, the size, the stills ... and why it is thought so.
-    Where two fit, both stand in the draft, and you choose. Two files are written into the data folder."""
+    """Draft the binding of a workflow: which node takes the prompt, the size, the images ..., with the reason for each
+    choice. Where two fit, both stand in the draft, and you choose. Two files are written into the data folder."""
     from backends.comfyui.draft import draft
     from backends.comfyui.servers import servers
 

@@ -62,7 +62,7 @@ TUNING: Mapping[str, str] = {
     "SETTLE_S": "The first look for a paid request whose answer was lost comes after so long.",
     "ANSWER_S": "How long `reelwright doctor` waits for each provider's answer.",
     "HTTP_IDLE_S": "An HTTP session without a request for so long ends.",
-    "STATE": "Another folder for the notes of which data folders pay on the same account.",
+    "STATE": "Another folder for the notes of which data folders use the same account.",
     "CRASH": "For this project's own tests: names a place at which the process ends itself.",
 }
 TUNING_DEFAULTS: Mapping[str, str] = {
