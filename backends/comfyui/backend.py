@@ -2,7 +2,7 @@
 
 The id is made from the job's, so it is known before the POST and the run can be found whatever is killed. Truth is
 `/history`, then `/queue`; the WebSocket only shows progress. A run that is in neither is lost: the server keeps both in
-memory, and was started anew. Nothing here costs money, so that it may be requested again.
+memory, and was restarted. Nothing here costs money, so that it may be requested again.
 Never sent: `number` (two equal ones end the server's own worker), an interrupt without an id (it stops whoever runs).
 """
 
@@ -212,7 +212,7 @@ class ComfyBackend:
         return places[0] + len(running) if places else None
 
     async def _ask(self, path: str) -> Answer:
-        """A free question; one that gets no answer is soon asked again: the server is the user's own."""
+        """A free request; one without an answer is soon repeated: the server is the user's own."""
         try:
             answer = await self.channel.ask("GET", path, charged="no")
         except VideoError as error:
@@ -272,7 +272,7 @@ class ComfyBackend:
             await self.channel.ask("POST", "interrupt", charged="no", body={"prompt_id": name})
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        """Its own queue and history, which hold every run until the server is started anew."""
+        """Its own queue and history, which hold every run until the server is restarted."""
         name = prompt_id(job_key)
         ahead = await self._ahead(name)
         if ahead is not None or await self._history(name) is not None:
