@@ -323,12 +323,13 @@ def _tested(context: Context) -> Iterator[Finding]:
         rows = [row for row in context.catalog.rows if row.provider == provider and row.state != "retired"]
         words = sorted({row.tested for row in rows if row.tested})
         last = live_record.latest(tests, provider)
+        untried = last is None and bool(rows) and context.why_not(provider) is None
         if last is not None:
             words.append(f"{last.text} ({last.model}, version {last.version})")
-        elif rows and context.why_not(provider) is None:
+        elif untried:
             words.append(f"not live-tested: reelwright doctor --live {provider} --max-cost-usd 1")
         if words:
-            verdict: Verdict = "ok" if last is None or last.outcome == "ok" else "note"
+            verdict: Verdict = "note" if untried or (last is not None and last.outcome != "ok") else "ok"
             yield Finding("tested", verdict, f"{provider}: {'; '.join(words)}")
 
 
