@@ -123,7 +123,7 @@ def test_a_price_that_nobody_knows_is_never_spent() -> None:
     named = refused(text(model="runway/kling_4", duration_s=5), "runway", per_job_usd=Decimal(5))
     assert named.kind == "needs_budget"
     assert "the price of runway/kling_4 is unknown" in named.message
-    assert named.message.endswith("max_cost_usd above 0 starts it and is held as its price")
+    assert named.message.endswith("max_cost_usd above 0 starts it and is reserved as its price")
     assert chosen(text(model="runway/kling_4", duration_s=5), "runway").row.id == "runway/kling_4"
 
 
@@ -184,9 +184,9 @@ def test_an_unknown_price_alone_is_refused_with_the_persons_setting() -> None:
     error = refused(image(effect="Melt"), "fal", per_job_usd=Decimal(5))
     assert (error.kind, error.message) == (
         "needs_budget",
-        "the price of fal/pikaffects is unknown (the price is not known), so it cannot be held to a limit: take "
+        "the price of fal/pikaffects is unknown (the price is not known), so no limit can be checked against it: take "
         "another model. Where the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is "
-        "held as its price",
+        "reserved as its price",
     )
 
 
