@@ -84,7 +84,7 @@ browser:                  ## Chromium for the notebook's tests: $CHROMIUM, what 
 fresh: $(READY)           ## the wheel without constraints.txt, on the oldest and the newest Python here, makes clips
 	$(BIN)/python -m tests.install
 
-slow: $(LOCAL)            ## what takes long and seldom changes: torch.compile with a C compiler, the demonstration's stills drawn anew
+slow: $(LOCAL)            ## what takes long and seldom changes: torch.compile with a C compiler, the demonstration's images drawn again
 	$(BIN)/pytest -q -m slow
 
 hosts: $(READY) browser    ## the notebook's views in marimo, Voila and papermill, whose packages go into .hosts

@@ -40,7 +40,7 @@ ErrorKind = Literal[
 
 Charged = Literal["no", "yes", "unknown"]
 
-A_PERSON = "a person can change it at a terminal (reelwright config --help)"
+A_PERSON = "the user can change it at a terminal (reelwright config --help)"
 """How every refusal by one of the user's limits ends. It names no command that lifts the limit: an agent with a
 shell would run it."""
 

@@ -1,4 +1,4 @@
-"""Folders as a person writes them into a setting: with `~`, variables and quotes, which no shell has read before us.
+"""Folders as users write them into a setting: with `~`, variables and quotes, which no shell has read before us.
 
 A client's configuration file hands `$HOME/x` over as it stands. Taken for a name it would be a folder below whatever
 folder one happens to work in, and every project would have a store, and spending limits, of its own.
@@ -37,7 +37,7 @@ def folder(setting: str, text: str, env: Mapping[str, str]) -> Path:
         return path.expanduser()
     except RuntimeError:
         raise _refused(
-            setting, text, "names the home folder of a user who is not known here: write the path out"
+            setting, text, "names the home folder of a user unknown to this machine: write the path out"
         ) from None
 
 

@@ -28,6 +28,6 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 
 def refuse(problems: Iterable[Problem | str]) -> VideoError:
-    """One invalid_request that tells every problem at once."""
+    """One invalid_request that names every problem at once."""
     listed = [one if isinstance(one, Problem) else Problem("", one) for one in problems]
     return VideoError("invalid_request", listing("", listed), problems=listed, lead="")

@@ -31,7 +31,7 @@ Role = Literal["first", "middle", "last"]
 MAX_PROMPT = 32_000
 """Characters; the longest prompt that any known model takes (OpenAI's Videos API)."""
 MAX_STYLE = 500
-"""Characters: a style is named, not told."""
+"""Characters: a style is a few words, not a prompt."""
 
 FREE_SIZE: tuple[Verb, ...] = ("generate_video", "image_to_video", "interpolate_keyframes")
 """A clip that is made longer keeps its length, shape and rate."""
@@ -125,7 +125,7 @@ ALWAYS_DIGESTED = frozenset(
 class VideoRequest(Part):
     """What to make, in the field's own terms. One clip a request.
 
-    Each field's description is what every front end tells of it; its `Written` says how they write it
+    Each field's description is what every front end shows of it; its `Written` says how they write it
     (`backends.vocabulary`). source_clip: what extend, edit and upscale start from. loop: the last frame runs into the
     first. fit: how an image whose ratio is not the clip's is put into it: crop, pad (black bars), blur (the whole image
     over a blurred copy of itself) or refuse. max_cost_usd: compared with the high estimate.
@@ -249,10 +249,10 @@ class VideoRequest(Part):
         }
 
     def digest(self, inputs: Mapping[str, str] = {}) -> str:
-        """sha256 of the request as asked, with each media name, and each LoRA file's ("loras[0]"), replaced by its
+        """sha256 of the request as given, with each media name, and each LoRA file's ("loras[0]"), replaced by its
         content's hash where `inputs` has it.
 
-        max_cost_usd is left out: it is a limit on the asking, not a part of what is requested.
+        max_cost_usd is left out: it limits the call, and is no part of what is requested.
         """
         body = self.model_dump(mode="json", exclude={"max_cost_usd"} | self._unused_later())
         body["fit"] = body["fit"] or "crop"  # as a fit left out was written before that was possible

@@ -1,4 +1,5 @@
-"""Where things lie and how the program runs: environment (`REELWRIGHT_*`), then `<home>/config.toml`, then defaults.
+"""Where things lie and how the program runs: environment (`REELWRIGHT_*`), then `config.toml` in the data folder, then
+defaults.
 
 Spending limits are not settings: they are kept in the store, and no environment changes them.
 Keys are not settings either: `provider.keys` reads them from the environment or the 0600 key file.
@@ -24,11 +25,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a process of ours was told.
+    """The settings of one process.
 
-    home: store, artifacts, logs. output: where finished clips are linked for people. roots: folders that input files
-    may come from; shared: those of them that were allowed by name; cwd: what relative paths are relative to. catalog:
-    folders with the user's own rows.
+    home: the data folder: store, artifacts, logs. output: where finished clips are linked for people. roots: folders
+    that input files may come from; shared: those of them that were allowed by name; cwd: what relative paths are
+    relative to. catalog: folders with the user's own rows.
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
     trouble: what the user should know of how this was started, "" when there is nothing. store_url: of the server
     that keeps the store, "" for the file in home; it may hold a password.

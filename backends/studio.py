@@ -196,7 +196,7 @@ class Studio:
         client: str = "",
         **named: Unpack[Named],
     ) -> Ticket:
-        """Put a film of clips and stills into the store (see `backends.edit.request`) and see to its worker; its
+        """Put a film of clips and images into the store (see `backends.edit.request`) and see to its worker; its
         ticket, at once. Free, unless a model is named that makes it larger. Clips may be jobs that are not finished
         yet: the film waits for them, and fails, unpaid, when one of them does. The same request with the same take is
         the same job. confirmed: the user has agreed to that model's price."""
@@ -327,7 +327,7 @@ class Studio:
         return [self._job(job, trouble=self._drive(job)) for job in jobs]
 
     def detail(self, job_id: str) -> Detail:
-        """The request as asked, the times and the facts of a job's making."""
+        """The request as it was given, and the times and facts of how the job was made."""
         job = self._stored(job_id)
         detail = detail_of(job, self.context.artifacts.places)
         return detail if detail.poster is not None else replace(detail, poster=self._so_far(job))
@@ -437,7 +437,7 @@ class Studio:
         return facts.duration_s if facts else None
 
     def inspect(self, clip: str, frames: int = 8, against: str | None = None) -> Inspection:
-        """Facts, measures and one contact sheet of a clip; of a still, a picture with a coordinate grid.
+        """Facts, measures and one contact sheet of a clip; of an image, the image with a coordinate grid.
 
         against: another clip, which is measured too and compared with it.
         """

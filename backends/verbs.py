@@ -33,7 +33,7 @@ def task_of(verb: str, given: Arguments) -> Task:
 
 
 def _task_by_inputs(given: Arguments) -> Task:
-    """generate_video's and estimate_cost's task: told by what the clip is made from."""
+    """generate_video's and estimate_cost's task: it follows from what the clip is made from."""
     if "frames" in given:
         return "interpolate"
     if "image" in given:
@@ -44,7 +44,7 @@ def _task_by_inputs(given: Arguments) -> Task:
 
 
 def request_of(verb: str, given: Arguments) -> VideoRequest:
-    """The request that a verb's arguments mean. VideoError("invalid_request") tells every problem."""
+    """The request that a verb's arguments mean. VideoError("invalid_request") names every problem."""
     fields: dict[str, object] = {name: given[name] for name in same() if name in given}
     if "frames" in given:
         fields["frames"] = _keyframes(cast("list[dict[str, object]]", given["frames"]))
@@ -58,12 +58,12 @@ def request_of(verb: str, given: Arguments) -> VideoRequest:
 
 
 def terms_of(given: Arguments) -> Terms:
-    """How a verb's arguments order it. VideoError("invalid_request") tells every problem."""
+    """How a verb's arguments order it. VideoError("invalid_request") names every problem."""
     return build_terms(None, **{name: given[name] for name in Terms.model_fields if name in given})
 
 
 def finish_of(given: Arguments) -> FinishRequest:
-    """The film that finish_clip's arguments mean. VideoError("invalid_request") tells every problem."""
+    """The film that finish_clip's arguments mean. VideoError("invalid_request") names every problem."""
     return build_finish(**{name: given[name] for name in FinishRequest.model_fields if name in given})
 
 

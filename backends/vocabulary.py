@@ -1,4 +1,4 @@
-"""The one list of names: every argument that asks for a clip, read from `VideoRequest` and `Terms`.
+"""The one list of names: every argument of a request for a clip, read from `VideoRequest` and `Terms`.
 
 Tool schemas, options of the command line, columns of a table of shots, keywords in a notebook and the pages of the
 documentation are made by walking it. A new field of either model is in all of them.

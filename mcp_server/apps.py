@@ -1,7 +1,7 @@
 """MCP Apps (the extension `io.modelcontextprotocol/ui`): a page that a host shows beside a tool's result.
 
-Only a client that declares the extension is told of it. The page may look and stop, and start nothing: the host is told
-so with each tool (`visibility`), so that it refuses any other call from the page, whatever the page has become.
+Only a client that declares the extension sees it. The page may read and cancel, but start nothing: each tool says so to
+the host (`visibility`), which then refuses any other call from the page, even from one that was tampered with.
 """
 
 from __future__ import annotations

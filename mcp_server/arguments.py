@@ -109,7 +109,7 @@ FRAME: dict[str, Schema] = {
     "camera": listed(text()),
     "prompt": text(),
 }
-FRAME_TAUGHT = FRAME | {"hold_s": number("stands so long; camera moves in it")}
+FRAME_TAUGHT = FRAME | {"hold_s": number("seconds it is held; camera moves meanwhile")}
 
 KINDS: Mapping[vocabulary.Kind, Schema] = {
     "text": text(),
@@ -158,7 +158,7 @@ TAUGHT: Mapping[str, Mapping[str, Schema]] = {
     },
     "finish_clip": {
         "clips": {
-            "description": "in order: jobs, also unfinished, paths, stills; #t=FROM,TO takes a part or holds a still"
+            "description": "in order: jobs, also unfinished, paths, images; #t=FROM,TO takes a part or holds an image"
         },
         "narration": {"description": "to speak, or a sound file"},
         "music": {"description": "sound file"},

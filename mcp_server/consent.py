@@ -1,9 +1,9 @@
 """The user's approval of a price, requested through the client that the agent works in, in whichever way its era has.
 
-Where the user wants to be asked (the setting confirm_above_usd), a starting call asks them by form elicitation: on a
-handshake connection as a request of our own while the call waits, on a stateless one as an `input_required` result
-whose answer comes with the call repeated. Only the client can show the question, so only its word can be taken for
-the answer; the spending limits are checked before and after.
+Above the price that needs their approval (the setting confirm_above_usd), a starting call asks them by form
+elicitation: on a handshake connection as a request of our own while the call waits, on a stateless one as an
+`input_required` result whose answer comes with the call repeated. Only the client can show the question, so only its
+word can be taken for the answer; the spending limits are checked before and after.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Answered = Literal["agreed", "declined", "closed", "unasked"]
 
 
 class Declined(VideoError):
-    """The user was asked and did not agree."""
+    """The user did not approve."""
 
     advice = "ask them what they would rather have; estimate_cost shows cheaper models"
 
@@ -62,7 +62,7 @@ class Declined(VideoError):
 
 @dataclass(frozen=True)
 class Question:
-    """text: shown to the user. about: stands for what was asked, so that an answer to another price is no answer."""
+    """text: shown to the user. about: stands for the question, so that an answer to another price is no answer."""
 
     text: str
     about: str
@@ -130,9 +130,9 @@ def client_name(told: str) -> str:
 async def approve_spending(
     person: Person, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
 ) -> VideoRequest | InputRequiredResult:
-    """The request as the user agreed to it: with the price that they were told as its limit.
+    """The request as the user agreed to it: with the price that they were shown as its limit.
 
-    refusal: what the Studio said without their leave; raised as it is when the client cannot ask them.
+    refusal: what the Studio said without their approval; raised as it is when the client cannot ask them.
     VideoError("consent") when they said no, or nothing.
     """
     agreed = await _agreed(person, studio, partial(studio.quote, request, terms), _what(request), refusal)

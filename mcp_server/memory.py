@@ -1,7 +1,7 @@
-"""What one session has been told of its jobs already, so that a wait says each thing once.
+"""What one session has been shown of its jobs already, so that a wait says each thing once.
 
-It is the session's memory and nothing else: it goes when the session goes, and whoever comes without one (a stateless
-request over HTTP) is told everything each time. get_job tells a job in full whenever it is asked.
+It is the session's memory and nothing else: it ends with the session, and a caller without one (a stateless request
+over HTTP) is shown everything each time. get_job shows a job in full at every call.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import Protocol, cast
 from backends.jobs.views import SETTLED, Job
 
 MOST_JOBS = 1000
-"""Jobs that a session's memory holds; of older ones everything is told anew."""
+"""Jobs that a session's memory holds; of older ones everything is shown again."""
 MOST_SESSIONS = 256
 """Sessions that are remembered at once, over HTTP."""
 SESSION_HEADER = "mcp-session-id"
 
 
 class Told:
-    """By job: the state in which it was last told in full after its end, and the notes that were told."""
+    """By job: the state in which it was last shown in full after its end, and the notes that were shown."""
 
     def __init__(self) -> None:
         self._states: OrderedDict[str, str] = OrderedDict()
         self._notes: OrderedDict[str, set[str]] = OrderedDict()
 
     def knows(self, job: Job) -> bool:
-        """Whether the job's end was told in full. An uncertain job that somebody has decided since is news again."""
+        """Whether the job's end was shown in full. An uncertain job that somebody has decided since is news again."""
         return job.state in SETTLED and self._states.get(job.job_id) == job.state
 
     def fresh(self, job: Job) -> list[str]:
-        """The notes of the job that were not told yet."""
+        """The notes of the job that were not shown yet."""
         told = self._notes.get(job.job_id, set())
         return [note for note in job.notes if note not in told]
 

@@ -54,8 +54,8 @@ def job() -> Schema:
 
 
 def jobs() -> Schema:
-    """wait_for_job's: jobs in full, or rows that hold some of a job's fields; told: its end was told before. notes:
-    those that all jobs told in full share."""
+    """wait_for_job's: jobs in full, or rows that hold some of a job's fields; told: its end was shown before. notes:
+    those that all jobs shown in full share."""
     job = published(Job)
     job |= {
         "properties": cast(Schema, job["properties"]) | {"told": {"type": "boolean"}},

@@ -1,4 +1,4 @@
-"""Prompts: what a person picks from a host's menu (a slash command), filled in and handed to the model as their wish.
+"""Prompts: what users pick from a host's menu (a slash command), filled in and given to the model as their request.
 
 They add nothing that the tools cannot do; each says the calls in the order that costs least.
 """

@@ -65,7 +65,7 @@ def refused(
     """`kind: message`, the problems, the remedy and the next call.
 
     given: the call's arguments, so that a field is called by the name that the caller wrote. accepts: the tool's own
-    check; a remedy is told only when it takes the whole changed call (the back end has accepted it already).
+    check; a remedy is shown only when it takes the whole changed call (the back end has accepted it already).
     """
     problems = [one.named(called(given)) for one in error.problems]
     if error.lead is None:

@@ -155,8 +155,8 @@ class Surface:
 def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
     """A server for any transport and both protocol eras. settings: the environment's when left out.
 
-    Who asks is told by the way in (`caller`): on stdio the owner, who sees and stops the jobs of all; over HTTP whoever
-    the token names. A job tells which client has asked for it, by the name that the client gave itself.
+    Who asks is decided by the way in (`caller`): on stdio the owner, who sees and stops the jobs of all; over HTTP
+    whoever the token names. A job says which client requested it, by the name that the client gave itself.
     """
 
     @asynccontextmanager
@@ -207,7 +207,7 @@ def _schema_of(known: Sequence[Tool]) -> Callable[[str], Mapping[str, object] | 
 
 
 def _longest_wait(settings: Settings | None) -> float:
-    """A broken config.toml is told by the first call, where the model can read it, not by a dead server."""
+    """A broken config.toml is reported by the first call, where the model can read it, not by a dead server."""
     try:
         return (settings or load_settings()).max_wait_s
     except VideoError:

@@ -23,7 +23,7 @@ from mcp_server.arguments import DEFAULTS, LENGTHS, RANGES, Schema
 Arguments = Mapping[str, object]
 
 MOST = 20
-"""Problems told at once; a longer list teaches nothing more."""
+"""Problems reported at once; a longer list teaches nothing more."""
 DEEPEST = 32
 """Levels of lists and objects in one argument; no provider's options come near it."""
 NAMES = ("label", "request_key")

@@ -1,4 +1,4 @@
-"""The tool table: names in their fixed order, what an agent is told of each, and the two schemas of each.
+"""The tool table: names in their fixed order, the description of each, and the two schemas of each.
 
 `tools(max_wait_s)` is pure data: nothing of the back end is opened to answer tools/list.
 """
@@ -105,7 +105,7 @@ def _starting() -> tuple[Tool, ...]:
         ),
         _tool(
             "finish_clip",
-            "Start one film of clips and stills: cut, reframe, loop, sound, words, export. Free, no model.",
+            "Start one film of clips and images: cut, reframe, loop, sound, words, export. Free, no model.",
             arguments.finish_clip(),
             ticket,
             STARTS,

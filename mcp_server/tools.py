@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from anyio import create_task_group, sleep, to_thread
 from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent
@@ -19,7 +19,7 @@ from mcp_server.consent import Person, approve_enlarging, approve_spending
 from mcp_server.memory import Told
 
 if TYPE_CHECKING:
-    from backends.jobs.views import Job
+    from backends.jobs.views import Job, Ticket
     from backends.studio import Inspection, Studio
 
 
@@ -28,15 +28,16 @@ LOOK_NOTE_S = 5
 
 
 class Reporter(Protocol):
-    """Tells the caller how far a wait has come: 0..total and a sentence. Silent when the caller didn't ask."""
+    """Reports to the caller how far a wait has come: 0..total and a sentence. Silent when the caller didn't request
+    it."""
 
     async def __call__(self, progress: float, total: float | None = None, message: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call, its arguments checked and completed. person: whoever may be asked about money. told: what the
-    session has heard of its jobs. apps: the client shows pages, so the caller may be one."""
+    """One tool call, its arguments checked and completed. person: whoever may approve a price. told: what the session
+    has been shown of its jobs. apps: the client shows pages, so the caller may be one."""
 
     tool: str
     studio: Studio
@@ -55,6 +56,8 @@ class Call:
 
 Answer = CallToolResult | InputRequiredResult
 Handler = Callable[[Call], Awaitable[Answer]]
+Wanted = TypeVar("Wanted")
+"""The request of a clip, or of a film."""
 
 
 async def list_models(call: Call) -> CallToolResult:
@@ -92,34 +95,34 @@ def _priced(found: str) -> CallToolResult:
 
 
 async def start(call: Call) -> Answer:
-    """The starting tools that a model works for. Never waits for the clip; only for the user, where they want to be
-    asked."""
-    request = request_of(call.tool, call.given)
-    terms = terms_of(call.given)
+    """The starting tools that a model works for. Never waits for the clip; only for the user, where their approval is
+    needed."""
+    request, terms = request_of(call.tool, call.given), terms_of(call.given)
     submit = partial(call.studio.submit, terms=terms, client=call.person.client)
-    try:
-        ticket = await to_thread.run_sync(submit, request)
-    except VideoError as error:
-        if error.kind != "consent":
-            raise
-        agreed = await approve_spending(call.person, call.studio, request, terms, error)
-        if isinstance(agreed, InputRequiredResult):
-            return agreed
-        ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
-    call.told.tell_notes(ticket.job_id, ticket.notes)
-    return answer(text.ticket_text(ticket), text.plain(ticket))
+    return await _started(call, request, submit, partial(approve_spending, call.person, call.studio, request, terms))
 
 
 async def finish_clip(call: Call) -> Answer:
-    """A film, from clips that are there or are still to come. The user may be asked where a model is to be paid."""
+    """A film, from clips that exist or are still to be made. Where a model costs money, the user's approval may be
+    needed."""
     film, terms = finish_of(call.given), terms_of(call.given)
     submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
+    return await _started(call, film, submit, partial(approve_enlarging, call.person, call.studio, film, terms))
+
+
+async def _started(
+    call: Call,
+    wanted: Wanted,
+    submit: Callable[..., Ticket],
+    approve: Callable[[VideoError], Awaitable[Wanted | InputRequiredResult]],
+) -> Answer:
+    """The ticket of what is wanted; where its price needs the user's approval, once they have given it."""
     try:
-        ticket = await to_thread.run_sync(submit, film)
-    except VideoError as error:
-        if error.kind != "consent":
+        ticket = await to_thread.run_sync(submit, wanted)
+    except VideoError as refusal:
+        if refusal.kind != "consent":
             raise
-        agreed = await approve_enlarging(call.person, call.studio, film, terms, error)
+        agreed = await approve(refusal)
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
@@ -139,8 +142,8 @@ async def inspect_clip(call: Call) -> CallToolResult:
 
 
 async def noting(report: Reporter, look: Callable[[], Inspection], every_s: float = LOOK_NOTE_S) -> Inspection:
-    """Run the look in a thread, with a note now and then so that no host takes a long one for a hang. How far it has
-    come is not known, so only the seconds are told."""
+    """Run the inspection in a thread, with a note now and then so that no host takes a long one for a hang. How far it
+    has come is not known, so only the seconds are reported."""
     found: list[Inspection | Exception] = []  # a failure leaves the task group as it is, not as a group
     async with create_task_group() as watching:
         watching.start_soon(_say_so, report, every_s)
@@ -197,7 +200,7 @@ async def wait_for_job(call: Call) -> CallToolResult:
 
 
 def _known(call: Call, job_ids: Sequence[str]) -> dict[str, Job]:
-    """Of several jobs those whose end the session has been told in full."""
+    """Of several jobs those whose end the session has been shown in full."""
     if len(job_ids) == 1:
         return {}
     jobs = [call.studio.get(job_id) for job_id in job_ids]

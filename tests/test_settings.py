@@ -91,7 +91,7 @@ def test_folders_are_read_as_a_shell_would(
         ("$NOWHERE/rw", "names the variable NOWHERE, which is not set: set it, or write the path out"),
         ("${NOWHERE}/rw", "names the variable NOWHERE, which is not set: set it, or write the path out"),
         ("/a/%NOWHERE%/rw", "names the variable NOWHERE, which is not set: set it, or write the path out"),
-        ("~nosuchuser/rw", "names the home folder of a user who is not known here: write the path out"),
+        ("~nosuchuser/rw", "names the home folder of a user unknown to this machine: write the path out"),
     ],
 )
 def test_a_folder_that_cannot_be_meant_is_refused(tmp_path: Path, name: str, text: str, why: str) -> None:

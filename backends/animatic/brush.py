@@ -31,7 +31,7 @@ SOFT_RIM = 0.02
 LONGEST_RIM = 6.0
 """How much longer a rim may be along the motion than across it."""
 MEANINGFUL = 0.9
-"""Told when less than this share of the asked way is possible."""
+"""Noted when less than this share of the requested way is possible."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Brush:
 
 
 def _slide(index: int, region: MotionRegion, cover: Cover, full: float, notes: list[str]) -> tuple[Plane, Plane, float]:
-    """One region's field, and how far its heart goes: as asked, or as far as is possible without folding."""
+    """One region's field, and how far its heart goes: as requested, or as far as is possible without folding."""
     dx, dy = region.vector()
     wanted = region.intensity * full
     # A rim may be as narrow as the region across its way, but along it only as steep as the picture can bear.
@@ -219,7 +219,7 @@ def _gradient(field: Plane, axis: int) -> Plane:
 
 def _hardest_squeeze(across: Plane, down: Plane) -> float:
     """How near the whole field comes to folding: 1 minus the smallest Jacobian determinant of its map, roughly
-    linear in the field's size for the sums of few regions that it is asked about."""
+    linear in the field's size for the sums of few regions that it is used for."""
     xx, xy = _gradient(across, 1), _gradient(across, 0)
     yx, yy = _gradient(down, 1), _gradient(down, 0)
     return float((1 - ((1 - xx) * (1 - yy) - xy * yx)).max())

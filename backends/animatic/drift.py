@@ -61,7 +61,7 @@ def moved(generator: Matrix, seconds: float) -> Matrix:
 
 
 def in_words(generator: Matrix) -> dict[str, float]:
-    """A velocity as figures that a person can read: per cent of the frame's height, per cent and degrees, a second."""
+    """A velocity as figures that people can read: per cent of the frame's height, per cent and degrees, a second."""
     across, down = generator[0, 2], generator[1, 2]
     grow = (generator[0, 0] + generator[1, 1]) / 2 - generator[2, 2]
     turn = (generator[1, 0] - generator[0, 1]) / 2

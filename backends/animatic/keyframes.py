@@ -21,7 +21,7 @@ from backends.media.rates import exact_rate
 from backends.provider.protocol import Prepared
 
 MOSTLY = 0.9
-"""Consistency below which the part that only dissolves is told."""
+"""Consistency below which the part that only dissolves is noted."""
 
 
 def keyframes_take(prepared: Prepared) -> Take:

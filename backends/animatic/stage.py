@@ -14,9 +14,9 @@ from backends.media.fit import WHOLE, Focus, check_fit, fit_image, surround, who
 from backends.request import Fit
 
 MUCH_CROP = 0.15
-"""The share of the width lost to overscan that is told."""
+"""The share of the width lost to overscan from which it is noted."""
 MUCH_UPSCALE = 1.5
-"""Clip pixels a source pixel above which softness is told."""
+"""Clip pixels a source pixel above which softness is noted."""
 TURNING_CARD_DEG = 10.0
 """How far one may circle a flat still before it looks like a turning card."""
 FINER = 1.25
@@ -56,7 +56,7 @@ class Stage:
         path: CameraPath,
         times: list[float],
     ) -> Stage:
-        """For a (width, height) clip whose frames are at those times. notes: what a person should know of the crop
+        """For a (width, height) clip whose frames are at those times. notes: what the user should know of the crop
         and the path. VideoError("asset") for an image that the fit refuses, ("unsupported") for a path that looks past
         the still."""
         rows, columns = image.shape[:2]

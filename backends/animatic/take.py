@@ -1,4 +1,4 @@
-"""A Take: the frames of one clip as they are made, and what is to be told about them."""
+"""A Take: the frames of one clip as they are made, and the notes about them."""
 
 from __future__ import annotations
 

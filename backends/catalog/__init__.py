@@ -1,6 +1,7 @@
 """Models as data: one TOML file a provider; loader, rules (validate), price (estimate), choose (rank)."""
 
-from backends.catalog.choose import Choice, choose
+from backends.catalog.choice import Choice
+from backends.catalog.choose import choose
 from backends.catalog.loader import Catalog, load
 from backends.catalog.price import Estimate, estimate
 from backends.catalog.ranking import Offer, Ranking, rank

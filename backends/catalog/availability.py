@@ -16,8 +16,8 @@ class Why:
     """Why a row cannot be used now.
 
     kind: "auth" where a credential is missing (then `variables` are those to set), "unsupported" where this machine or
-    installation lacks something. text: the reason and its remedy. installable: whether a person can do anything about
-    it here; a back end that is not part of the installation is nothing to offer.
+    installation lacks something. text: the reason and its remedy. installable: whether the user can do anything about
+    it here; a back end that is not part of the installation is not offered.
     """
 
     kind: Literal["auth", "unsupported"]
@@ -34,7 +34,7 @@ Available = Callable[[Row], Why | None]
 
 
 def availability(env: Mapping[str, str]) -> Available:
-    """What can be used with that environment. Each provider is asked once."""
+    """What can be used with that environment. Each provider is checked once."""
     known: dict[str, Why | None] = {}
 
     def why_not(row: Row) -> Why | None:

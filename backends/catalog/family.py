@@ -19,7 +19,7 @@ from backends.errors import VideoError
 from backends.request import VideoRequest
 
 if TYPE_CHECKING:
-    from backends.catalog.choose import Choice
+    from backends.catalog.choice import Choice
 
 SHORTEST = 3
 """Letters of a family name at least: "h" is no family because of "h3"."""

@@ -23,7 +23,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Broken:
-    """What was left out of the catalogue, and why: a row of a person's or plug-in's file, or the whole file.
+    """What was left out of the catalogue, and why: a row of the user's or a plug-in's file, or the whole file.
 
     path: the file. row: the id of the row ("" = the file as a whole). why: file, row, key and legal values in words.
     served: another file has a row of that id, which is used.
@@ -232,7 +232,7 @@ def _layers(path: Path) -> tuple[list[_Layer], list[Broken]]:
 
 
 def _settled(base: dict[str, tuple[Raw, Path]], layers: list[_Layer], broken: list[Broken]) -> Catalog:
-    """The rows with all layers that can be used; one that makes any row unusable is taken away, and told."""
+    """The rows with all layers that can be used; one that makes any row unusable is left out, and reported."""
     while True:
         raws = {name: raw for name, (raw, _) in base.items()}
         origin = {name: path for name, (_, path) in base.items()}

@@ -38,9 +38,9 @@ class Estimate:
 
     @property
     def text(self) -> str:
-        """ "$0.25", "$0.21-0.23", "free", "price unknown" or "price unknown, up to $2 held"."""
+        """ "$0.25", "$0.21-0.23", "free", "price unknown" or "price unknown, up to $2 reserved"."""
         if self.usd_low is None or self.usd_high is None:
-            return "price unknown" if self.usd_high is None else f"price unknown, up to {money(self.usd_high)} held"
+            return "price unknown" if self.usd_high is None else f"price unknown, up to {money(self.usd_high)} reserved"
         if self.basis == "free":
             return "free"
         low = money(self.usd_low)
@@ -72,7 +72,7 @@ def estimate(checked: Checked, row: Row, count: int = 1) -> Estimate:
     low = _whole_credits(rate.low * billed + extra, price) * count
     high = _whole_credits(rate.high * held + extra, price) * count
     if held > billed:
-        said += f", up to {number_text(float(held))} s are charged first and the rest given back"
+        said += f", up to {number_text(float(held))} s are charged first and the rest is refunded"
     detail = f"{_rate_text(price, rate)}{said}{extra_said}" + (f", {count} clips" if count != 1 else "")
     return Estimate(low, high, "list" if low == high else "range", *facts, detail)
 

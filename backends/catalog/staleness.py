@@ -1,4 +1,4 @@
-"""What a person should look at in the catalogue: prices that have grown old, ends that have passed."""
+"""What needs attention in the catalogue: prices that have grown old, ends that have passed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backends.catalog.loader import Catalog
 from backends.catalog.schema.row import Row
 
 PRICE_DAYS = 90
-"""A price older than this is told: three Google video models came and went within five months of 2026."""
+"""A price older than this is reported: three Google video models came and went within five months of 2026."""
 
 
 @dataclass(frozen=True)

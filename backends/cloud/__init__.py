@@ -1,1 +1,1 @@
-"""The paid services: one file a provider, over one shared HTTP client (`http`)."""
+"""The paid services: one folder a provider, over the provider kit (`backends.provider`)."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 POLL_S = 0.1
-"""How soon a run is asked about."""
+"""Seconds between two status checks of a run."""
 
 
 def register() -> Registration:

@@ -2,7 +2,7 @@
 
 The id is made from the job's, so it is known before the POST and the run can be found whatever is killed. Truth is
 `/history`, then `/queue`; the WebSocket only shows progress. A run that is in neither is lost: the server keeps both in
-memory, and was started anew. Nothing here costs money, so that it may be requested again.
+memory, and was restarted. Nothing here costs money, so that it may be requested again.
 Never sent: `number` (two equal ones end the server's own worker), an interrupt without an id (it stops whoever runs).
 """
 
@@ -84,7 +84,7 @@ class ComfyBackend:
         self.server = server_at(env, base_url)
         secret = self.server.authorization
         self.service = words.Server("ComfyUI", AUTHORIZATION, tuple(secret.split()[-1:]))
-        self.channel = Channel(self.service, base_url, lambda: self.server.headers, words.told)
+        self.channel = Channel(self.service, base_url, lambda: self.server.headers, words.reported)
         whose = f"{data_folder(env)} {base_url} {os.uname().nodename}"
         self.client_id = hashlib.sha256(whose.encode()).hexdigest()[:32]
         self.watch = Watch(self.server, self.client_id)
@@ -212,7 +212,7 @@ class ComfyBackend:
         return places[0] + len(running) if places else None
 
     async def _ask(self, path: str) -> Answer:
-        """A free question; one that gets no answer is soon asked again: the server is the user's own."""
+        """A free request; one without an answer is soon repeated: the server is the user's own."""
         try:
             answer = await self.channel.ask("GET", path, charged="no")
         except VideoError as error:
@@ -230,7 +230,7 @@ class ComfyBackend:
             if words.was_interrupted(status):
                 error = VideoError("cancelled", "stopped on the server before it was done")
                 return Status("cancelled", "interrupted", error=error)
-            text_ = f"ComfyUI failed it: {words.failure(status, self.service)}; nothing was charged"
+            text_ = f"ComfyUI reports a failure: {words.failure(status, self.service)}; nothing was charged"
             return Status("failed", "error", error=VideoError("provider", text_))
         chosen = [text(node) for node in listed(handle.data.get("outputs"))]
         found = outputs.clips(at(entry, "outputs"), str(self.channel.base), chosen)
@@ -272,7 +272,7 @@ class ComfyBackend:
             await self.channel.ask("POST", "interrupt", charged="no", body={"prompt_id": name})
 
     async def reconcile(self, prepared: Prepared, job_key: str, since: float) -> Listing:
-        """Its own queue and history, which hold every run until the server is started anew."""
+        """Its own queue and history, which hold every run until the server is restarted."""
         name = prompt_id(job_key)
         ahead = await self._ahead(name)
         if ahead is not None or await self._history(name) is not None:

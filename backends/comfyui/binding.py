@@ -85,7 +85,7 @@ class Binding:
 
     @property
     def is_changed(self) -> bool:
-        """Whether the workflow is another than the one that it was bound for; every place was found in it anew."""
+        """Whether the workflow is another than the one that it was bound for; every place was found in it again."""
         return bool(self.made_for) and self.made_for != self.sha256
 
     @property

@@ -1,4 +1,4 @@
-"""Whether a server can run the bound workflows (nodes, model files, values, boxes), before anybody asks for a clip."""
+"""Whether a server can run the bound workflows (nodes, model files, values, boxes), before a clip is requested."""
 
 from __future__ import annotations
 

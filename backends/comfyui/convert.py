@@ -24,7 +24,7 @@ INSTALL = "pip install 'reelwright[comfyui]'"
 
 def to_api(raw: str, where: str, classes: Mapping[str, object]) -> tuple[str, str] | None:
     """(the file in API form, how it came to be) of an editor's file; None for any other text. classes: as the server's
-    `/object_info` tells them, {} where none answers.
+    `/object_info` lists them, {} where none answers.
 
     VideoError("unsupported") for nodes that the server lacks, ("invalid_request") for what cannot be turned.
     """

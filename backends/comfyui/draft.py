@@ -1,4 +1,4 @@
-"""`reelwright comfyui bind`: a draft of a workflow's binding, with a reason for each guess, for a person to look at."""
+"""`reelwright comfyui bind`: a draft of a workflow's binding, with a reason for each guess, for the user to look at."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ class Filling:
 
 
 def fill(binding: Binding, request: VideoRequest, prepared: Prepared) -> Filling:
-    """The graph for a request that the catalogue has settled. A seed that nobody chose is drawn, since a server runs
-    nothing anew that it has run already."""
+    """The graph for a request that the catalogue has settled. A seed that nobody chose is drawn, since a server does
+    not run again what it has run already."""
     graph = cast("dict[str, JsonObject]", copy.deepcopy(dict(binding.graph)))
     filling = Filling(binding, graph, notes=list(prepared.notes))
     _words(filling, request)

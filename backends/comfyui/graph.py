@@ -96,7 +96,7 @@ def classes(graph: Graph) -> tuple[str, ...]:
 
 
 def named(graph: Graph, node: str) -> str:
-    """A node as a person finds it: 5 "Positive" (CLIPTextEncode)."""
+    """A node as the user finds it: 5 "Positive" (CLIPTextEncode)."""
     title, kind = title_of(graph[node]), class_of(graph[node])
     return f'{node} "{title}" ({kind})' if title and title != kind else f"{node} ({kind})"
 

@@ -1,4 +1,4 @@
-"""Which value of a workflow a request's field may mean, and why it is thought so. For a person to look at: nothing is
+"""Which value of a workflow a request's field may mean, and why it is thought so. For the user to look at: nothing is
 guessed when a clip is requested.
 
 Order: nodes titled `@prompt`, `@seed` ...; then what leads to a sampler's `positive` and `negative`; then the names of

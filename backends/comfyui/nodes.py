@@ -51,7 +51,7 @@ class NodeClass:
 
 
 def read_class(name: str, told: object) -> NodeClass:
-    """One class as `/object_info` tells it."""
+    """One class as `/object_info` describes it."""
     values: dict[str, Value] = {}
     for group in ("required", "optional"):
         for key, spec in table(at(told, "input", group)).items():
@@ -81,7 +81,7 @@ def _value(spec: object) -> Value:
 
 
 class Nodes:
-    """The classes of one server, asked for when they are needed."""
+    """The classes of one server, requested when they are needed."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

@@ -1,7 +1,7 @@
 """The files that a run left, whatever key its nodes list them under (`images`, `gifs`, `video` ...).
 
-The core's SaveVideo lists an MP4 under `images` with `animated`, the Video Helper Suite under `gifs`: a file is told by
-its name's ending. Absolute paths that a node adds are not looked at.
+The core's SaveVideo lists an MP4 under `images` with `animated`, the Video Helper Suite under `gifs`: the end of a
+file's name says what it is. Absolute paths that a node adds are not looked at.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """What was found at each server when somebody last looked (`reelwright comfyui check`): which workflows lack a node or
-a model file there. Kept in the data folder, since no server is asked while models are listed.
+a model file there. Kept in the data folder, since no server is contacted while models are listed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from backends.comfyui.graph import Graph, named
 from backends.errors import ErrorKind
 from backends.provider.answer import at, listed, table, text
 from backends.provider.channel import Answer
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 
 PATHS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:)?(?:[\\/]+[^\\/\s'\"<>|:*?]+){2,}[\\/]?")
 """An absolute path of two parts or more; addresses and a ratio are none."""
@@ -53,7 +53,7 @@ def missing_file(name: str, folder: str) -> str:
     return f"the model file {name} is not on the server: put it into models/{folder or '(its folder)'} there"
 
 
-def told(answer: Answer) -> Told:
+def reported(answer: Answer) -> Reported:
     """The refusal of a graph: each node's own errors first, the first sentence else."""
     reply = answer.json
     error = at(reply, "error")
@@ -67,7 +67,7 @@ def told(answer: Answer) -> Told:
         said = [" ".join(part for part in (text(at(error, "message")), text(at(error, "details"))) if part)]
     elif not said and isinstance(error, str):
         said = [error]
-    return Told("; ".join(said)[:1500], code, kind, charged="no")
+    return Reported("; ".join(said)[:1500], code, kind, charged="no")
 
 
 def node_errors(reply: object, graph: Graph | None = None) -> list[str]:

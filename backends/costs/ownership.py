@@ -55,7 +55,7 @@ class Gpu:
         months: int | None = None,
         usd_per_kwh: Decimal | None = None,
     ) -> Gpu:
-        """The same card with a person's own figures. VideoError("invalid_request") for one that makes no sense."""
+        """The same card with the user's own figures. VideoError("invalid_request") for one that makes no sense."""
         given = {
             "buy_usd": buy_usd,
             "rent_usd_per_hour": rent_usd_per_hour,
@@ -125,7 +125,7 @@ class BreakEven:
 
 @cache
 def gpus() -> dict[str, Gpu]:
-    """The known cards by name. A person's own figures go in by `with_figures`."""
+    """The known cards by name. The user's own figures go in by `with_figures`."""
     data = tomllib.loads(GPU_FILE.read_text("utf-8"), parse_float=Decimal)
     head = Table(data, GPU_FILE.name).table("source")
     found: dict[str, Gpu] = {}
@@ -192,7 +192,7 @@ def usd_per_s(row: Row) -> Decimal | None:
 def break_even_table(lines: list[BreakEven], gpu: Gpu, monthly_s: float) -> str:
     """The lines as Markdown."""
     rented = bool(gpu.rent_usd_per_hour)
-    paid = "film an hour must give" if rented else "pays for itself after"
+    paid = "film needed an hour" if rented else "pays for itself after"
     rows = [
         f"{monthly_s / 60:g} minutes of film a month on {gpu.name}, {gpu.gpu_s_per_s:g} s of it for a second of film:",
         "",

@@ -1,7 +1,7 @@
-"""Clips of one maker joined without encoding anew: their packets one after the other, the sound mixed beside them.
+"""Clips of one maker joined without re-encoding: their packets one after the other, the sound mixed beside them.
 
 That is exact only where codec, size, parameters, colour, time base and rate are the same and each clip is whole, from
-a keyframe to its last frame. Anything else is told before a byte is kept.
+a keyframe to its last frame. Anything else is reported before a byte is kept.
 """
 
 # PyAV's stubs leave the parameter of Packet open, which strict mode reports at every use.

@@ -48,7 +48,7 @@ def finish(
     going_on: Sequence[int] = (),
 ) -> Output:
     """Make the film in `dest` (empty). assets: by the request's places. going_on: the numbers of clips that were made
-    from the last frame of the clip before. VideoError tells what cannot be done."""
+    from the last frame of the clip before. VideoError says what cannot be done."""
     facts = {place: _measured(asset) for place, asset in assets.items()}
     files = {place: asset.path for place, asset in assets.items()}
     form = export.form_of(request.format, request.codec)

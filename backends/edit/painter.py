@@ -58,8 +58,8 @@ class _Shown:
 class Painter:
     """Draws the cues of a film of width x height pixels and `fps` frames a second, one of a kind at a time.
 
-    font: a font file to use for what it has; places: folders of fonts (left out = this system's). notes: what somebody
-    who asked for the words should know.
+    font: a font file to use for what it has; places: folders of fonts (left out = this system's). notes: what whoever
+    requested the words should know.
     VideoError("invalid_request") when most of a cue is in a script that no font here has, and for a font that is none.
     """
 

@@ -20,11 +20,11 @@ from backends.media_name import MediaName
 from backends.request import Fit
 
 HOLD_S = 3.0
-"""For how long a still is held that does not say it."""
+"""Seconds for which an image is held where its name does not say it."""
 FPS = Fraction(24)
 """A film of stills alone."""
 STILL_LINES = 1080
-"""The most lines of a film of stills that asks for no resolution."""
+"""The most lines of a film of stills without a requested resolution."""
 LOOP_S = 0.5
 """Over so long the end of a loop runs into its beginning where no cross-fade is requested."""
 END_TOLERANCE_S = 0.05
@@ -58,8 +58,8 @@ class Segment:
 @dataclass(frozen=True)
 class Plan:
     """fade: frames of each cross-fade. loop: frames over which the end runs into the beginning, 0 for no loop.
-    frames: of the whole film. plain: nothing is asked that changes a picture, so that clips of one maker may be joined
-    without encoding anew. notes: what the user should know."""
+    frames: of the whole film. plain: nothing is requested that changes a picture, so that clips of one maker may be
+    joined without re-encoding. notes: what the user should know."""
 
     segments: tuple[Segment, ...]
     width: int
@@ -91,7 +91,7 @@ def forecast(request: FinishRequest, facts: Mapping[str, MediaFacts], doubled: C
 
 def plan(request: FinishRequest, facts: Mapping[str, MediaFacts], doubled: Collection[int] = ()) -> Plan:
     """The plan. facts: of every place "clips[N]". doubled: the numbers of clips that begin with the last frame of the
-    clip before; where the two meet at a cut, that frame is shown once. VideoError("invalid_request" or "asset") tells
+    clip before; where the two meet at a cut, that frame is shown once. VideoError("invalid_request" or "asset") says
     what to change."""
     media = [facts[f"clips[{number}]"] for number in range(len(request.clips))]
     notes: list[str] = []
@@ -198,7 +198,7 @@ def _legal(width: int, height: int) -> tuple[int, int]:
 
 
 def _judge_shapes(request: FinishRequest, media: list[MediaFacts], width: int, height: int, notes: list[str]) -> None:
-    """Every clip whose ratio is not the film's: refused, or told how it is put in. So is every enlarged one."""
+    """Every clip whose ratio is not the film's: refused, or noted how it is put in. So is every enlarged one."""
     refused: list[Problem] = []
     enlarged: list[str] = []
     for number, one in enumerate(media):
@@ -249,7 +249,7 @@ def _segments(request: FinishRequest, media: list[MediaFacts], fps: Fraction, no
 def _held(place: str, name: MediaName, fps: Fraction, notes: list[str]) -> Segment:
     seconds = HOLD_S if name.to_s is None else name.to_s - (name.from_s or 0.0)
     if name.to_s is None:
-        notes.append(f"{place} is a still and is held for {HOLD_S:g} s: #t=0,5 behind its name would hold it for 5 s")
+        notes.append(f"{place} is an image and is held for {HOLD_S:g} s: #t=0,5 behind its name would hold it for 5 s")
     return Segment(place, True, 0.0, seconds, 1.0, 0, max(1, round(seconds * fps)))
 
 

@@ -45,7 +45,7 @@ WORDS_FILE = re.compile(r"\.(srt|vtt)$", re.IGNORECASE)
 class FinishRequest(Part):
     """One film of several clips and images.
 
-    Each field's description is what every front end tells of it; its `Written` says how they write it
+    Each field's description is what every front end shows of it; its `Written` says how they write it
     (`backends.edit.vocabulary`). An image is held for 3 s where its name says nothing else. fit, focus: as in
     VideoRequest. speed: of the clips and their sound. codec: of an MP4 alone.
     """

@@ -23,7 +23,7 @@ STEP = (0.4, 1.5)
 ONWARD = 1.2
 """Two steps on either side of the seam lie so many steps apart at least, where the film does not turn back."""
 MOVES = 0.5
-"""Levels (of 255) of a step below which nothing can be told of a motion."""
+"""Levels (of 255) of a step below which nothing can be said of a motion."""
 
 
 def small(pictures: Iterable[Picture]) -> list[Small]:

@@ -32,7 +32,7 @@ MUSIC_DUCK_DB, OWN_DUCK_DB = 12.0, 8.0
 LEVEL = -16.0
 """LUFS that the layers are brought to before they are mixed."""
 FAR_LU = 0.5
-"""A result farther from the loudness that was requested is told."""
+"""A result farther from the loudness that was requested is noted."""
 HEARD_DB = -80.0
 
 

@@ -57,8 +57,8 @@ def speak(text: str, dest: Path, env: Mapping[str, str], limit_s: float = TIME_L
     if program is None:
         raise VideoError(
             "unsupported",
-            "narration cannot be spoken, because espeak-ng is not installed here: install it (apt install espeak-ng, "
-            "brew install espeak-ng), or give a sound file as narration",
+            "narration needs a synthetic voice, and espeak-ng is not installed here: install it (apt install "
+            "espeak-ng, brew install espeak-ng), or give a sound file as narration",
             problems=[Problem("narration", "narration is a text, and espeak-ng, which would speak it, is missing")],
         )
     dest.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def _too_long(spoken_s: float, film_s: float) -> VideoError:
     over = spoken_s - film_s
     return _refused(
         f"narration lasts {spoken_s:.1f} s and the film {film_s:.1f} s: shorten it by {over:.1f} s "
-        f"({100 * over / spoken_s:.0f} %), or make the film longer (hold a still for {over:.1f} s more, add a clip)"
+        f"({100 * over / spoken_s:.0f} %), or make the film longer (hold an image for {over:.1f} s more, add a clip)"
     )
 
 

@@ -69,7 +69,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _decoded(data: bytes) -> tuple[str, list[str]]:
-    """By byte order mark; else UTF-8; else the Windows code page, which is told, since it is a guess."""
+    """By byte order mark; else UTF-8; else the Windows code page, which is noted, since it is a guess."""
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),

@@ -137,11 +137,11 @@ def fetch(store: Store, job: str, access: Access | None = None) -> str:
         moved = _on(tx, found, access)
         if found.handle is not None:
             state: records.State = "running"
-            said = "the provider is asked again, and what it has is fetched"
+            said = "its state is requested again, and what the provider has is fetched"
         elif found.posted_at is not None and found.remote_done_at is None:
             state, said = "submitting", "what became of its request is looked up again"
         else:
-            raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to ask for")
+            raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to fetch")
         settle.reopen(tx, job)
         records.decide(tx, job, state, phase="requested again by the user", **_OPEN_AGAIN, **moved)
         add_event(tx, job, "resolve", {"how": "fetch"}, wake=True)
@@ -159,7 +159,7 @@ def finish(store: Store, job: str) -> str:
             _refuse_uncharged(found)
             if not found.row["result"]:
                 raise VideoError(
-                    "conflict", f"nothing of job {job} has arrived: reelwright jobs fetch {job} asks for it"
+                    "conflict", f"nothing of job {job} has arrived: reelwright jobs fetch {job} requests it"
                 )
             settle.reopen(tx, job)
             again = _OPEN_AGAIN | {"result": found.row["result"], "remote_done_at": tx.now()}
@@ -193,7 +193,7 @@ def _refuse_uncharged(job: StoredJob) -> None:
     charged = "no" if job.error is None else job.error.charged
     if job.state == "uncertain" or (job.state == "failed" and charged != "no"):
         return
-    why = "it was not charged: call the tool again" if job.state == "failed" else "there is nothing to ask for again"
+    why = "it was not charged: call the tool again" if job.state == "failed" else "there is nothing to fetch"
     raise VideoError("conflict", f"job {job.id} is {job.state}: {why}")
 
 

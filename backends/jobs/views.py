@@ -21,7 +21,7 @@ State = Literal[
 ]
 STATES: tuple[str, ...] = get_args(State)
 FINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
-"""States that never change again. `uncertain` is not one: a person decides it."""
+"""States that never change again. `uncertain` is not one: the user decides it."""
 SETTLED: frozenset[str] = FINAL | {"uncertain"}
 """States in which nothing more happens by itself, so that a wait for the job ends."""
 
@@ -57,7 +57,7 @@ class Ticket(View):
 
 class Job(View):
     """A job in full. Money in US dollars, sizes in pixels, times in seconds, created_at in ISO 8601 UTC.
-    asked: width, height, duration_s, fps, audio as asked for, where what came differs. account: which of the
+    asked: width, height, duration_s, fps, audio as requested, where what came differs. account: which of the
     provider's accounts makes it, where several share its work."""
 
     job_id: str

@@ -17,7 +17,7 @@ SILENCE_S = 1800.0
 
 
 def register() -> Registration:
-    """The pipelines' entry point: available where there is a GPU (or a person asks for the processor) and torch."""
+    """The pipelines' entry point: available where there is a GPU (or the user chooses the processor) and torch."""
     return Registration(
         provider="local",
         kind="local",

@@ -1,4 +1,4 @@
-"""Which device the local pipelines run on, told by the environment and the driver's files: cheap, and without torch."""
+"""Which device the local pipelines run on, from the environment and the driver's files: cheap, and without torch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _seen(folder: Path, _time: int) -> tuple[tuple[str, str], ...]:
 def device(env: Mapping[str, str], folder: Path = NVIDIA) -> Device:
     """The device that REELWRIGHT_LOCAL_DEVICE names (a GPU's number or UUID, or cpu), else the first GPU.
 
-    VideoError("unsupported") when there is none: a processor takes hours for a clip, so it serves only when asked for.
+    VideoError("unsupported") when there is none: a processor takes hours for a clip, so it is used only when requested.
     """
     return devices(env, folder)[0]
 
@@ -162,7 +162,7 @@ def _installed(name: str) -> bool:
 
 
 def holders(uuid: str) -> tuple[str, ...]:
-    """The processes that hold a GPU's memory, as nvidia-smi tells them: "pid 123 python (8.1 GiB)"."""
+    """The processes that hold a GPU's memory, as nvidia-smi lists them: "pid 123 python (8.1 GiB)"."""
     query = ["nvidia-smi", f"--id={uuid}", "--query-compute-apps=pid,process_name,used_memory"]
     try:
         listed = subprocess.run([*query, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=5)

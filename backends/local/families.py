@@ -19,7 +19,8 @@ FILE = Path(__file__).with_name("families.toml")
 
 @dataclass(frozen=True)
 class Variant:
-    """One model and way of calling it; the keys are told in families.toml. Parameters in billions, decoding in GiB."""
+    """One model and way of calling it; the keys are explained in families.toml. Parameters in billions, decoding in
+    GiB."""
 
     id: str
     repo: str

@@ -117,7 +117,7 @@ def _fit(pipe: Any, name: str, lora: Lora, known: Mapping[str, str]) -> Fitted:
 
 
 def _file(lora: Lora) -> Path:
-    """Its place, which was found by the rules of every input when it was requested; here no name is read anew."""
+    """Its place, which was found by the rules of every input when it was requested; here no name is read again."""
     path = Path(lora.name)
     if path.suffix != ".safetensors" or not path.is_absolute() or not path.is_file():
         raise VideoError(
@@ -132,7 +132,7 @@ def _foreign(path: Path, pipe: Any, why: str) -> VideoError:
 
 
 def _experts(pipe: Any, path: Path) -> tuple[str, ...]:
-    """The transformers that a file is for: of two experts the one that its name tells, else both."""
+    """The transformers that a file is for: of two experts the one that its name says, else both."""
     if getattr(pipe, "transformer_2", None) is None:
         return ("transformer",)
     words = re.sub(r"[-_.]", " ", path.stem.lower())

@@ -59,7 +59,7 @@ class Run:
 @dataclass(frozen=True)
 class Measured:
     """A file of results. free_gib, total_gib: of the card before anything was loaded; ram_gib: available of the host's
-    memory beside it. 0 where it is not told."""
+    memory beside it. 0 where it is not known."""
 
     device: str
     made: str

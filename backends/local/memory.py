@@ -22,7 +22,7 @@ MARGIN = 1.1
 CONTEXT_GIB = 0.7
 """A CUDA context and its libraries."""
 SPREAD = 0.25
-"""The range told: of the published peaks that can be held against the formula, all but one lie within it."""
+"""The range that is shown: of the published peaks that can be compared with the formula, all but one lie within it."""
 BYTES: dict[Quant, float] = {"none": 2.0, "fp8": 1.0, "int8": 1.0, "4bit": 0.56}
 """Bytes a parameter: 4-bit formats keep scales beside the values."""
 

@@ -47,7 +47,7 @@ def _guided(stack: ExitStack, pipe: Any, guidance: float) -> None:
 
 
 def _placed(stack: ExitStack, pipe: Any, places: tuple[int, ...]) -> None:
-    """LTX-2 is told the latent frame of a still and takes the first of its eight frames; a single still may stand at
+    """LTX-2 gets the latent frame of an image and takes the first of its eight frames; a single still may stand at
     any frame, and these are the stills' own, in the order of the call."""
     left = list(places)
     make: Callable[..., Any] = pipe._prepare_keyframe_coords

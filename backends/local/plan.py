@@ -26,7 +26,7 @@ USABLE = 0.95
 """The share of the free memory that a plan may count on."""
 SPARE_RAM_GIB = 2.0
 RATE = 0.4
-"""The share of a card's peak arithmetic that such a model reaches; a guess, as every time told from it."""
+"""The share of a card's peak arithmetic that such a model reaches; a guess, as is every time computed from it."""
 
 Verdict = Literal["fits", "tight", "no"]
 
@@ -61,7 +61,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asked of the plan. rung: a name of `LADDER`, "" = the first that fits. after: that rung ran out
+    """What the user requested of the plan. rung: a name of `LADDER`, "" = the first that fits. after: that rung ran out
     of memory, so only later ones. quant, cache, attention, compile: "" / None = as the rung has it."""
 
     rung: str = ""

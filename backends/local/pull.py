@@ -1,6 +1,6 @@
-"""Downloading a model's weights, by a person at a terminal alone: the licence first, then the files, never code.
+"""Downloading a model's weights, only by the user at a terminal: the licence first, then the files, never code.
 
-The commit is asked first, and everything is taken from that one commit. Its name goes into the hub's cache (refs/) when
+The commit is read first, and everything is taken from that one commit. Its name goes into the hub's cache (refs/) when
 the last file is there, so a model whose download was broken off is not taken for whole, and jobs record the commit.
 """
 
@@ -93,7 +93,7 @@ def downloads(row: Row, env: Mapping[str, str]) -> list[Download]:
 
 
 def pull(one: Download, env: Mapping[str, str], told: Callable[[str], None]) -> Pulled:
-    """Download a repository into the hub's cache, with the hub client's progress bar. told: hears the commit and the
+    """Download a repository into the hub's cache, with the hub client's progress bar. told: receives the commit and the
     size before the first large file. Files that are there are not fetched again.
 
     VideoError("network" | "auth" | "not_found" | "unsupported" | "asset" | "storage") says what to do.

@@ -1,4 +1,4 @@
-"""StepBar: what a pipeline tells of its steps, and how a job is cancelled between two of them. No torch."""
+"""StepBar: what a pipeline reports of its steps, and how a job is cancelled between two of them. No torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOADED, DENOISED, DECODED = 0.05, 0.85, 0.92
 
 
 class StepBar:
-    """Stands in for a pipeline's progress bar, which every family has: tells each step with the time left, and lets
+    """Stands in for a pipeline's progress bar, which every family has: reports each step with the time left, and lets
     the job's cancellation out of the loop (progress raises) before the decoding that an interrupted loop would do."""
 
     def __init__(self, progress: Progress, step_s: list[float]) -> None:

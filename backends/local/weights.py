@@ -96,7 +96,7 @@ def _whole(folder: Path) -> bool:
 
 @lru_cache(64)
 def _whole_then(folder: Path, stamp: tuple[int, ...]) -> bool:
-    """stamp: when something was last put into each of its folders; every list of models asks for this."""
+    """stamp: when something was last put into each of its folders; every list of models needs this."""
     del stamp
     try:
         index = read_index(folder)
@@ -192,7 +192,7 @@ def check_libraries(index: Index, repo: str) -> None:
 @cache
 def counted(model: Model, kind: Variant) -> Variant:
     """The variant with the parameters that this folder really has, by the headers of its safetensors: a folder of the
-    person's own may be smaller or larger than the model that it is like."""
+    user's own may be smaller or larger than the model that it is like."""
     parts = {part.name: _billions(part) for part in model.folder.iterdir() if part.is_dir()}
     encoders = [count for name, count in parts.items() if name.startswith(("text_encoder", "image_encoder"))]
     others = [count for name, count in parts.items() if name in OTHERS]

@@ -2,7 +2,7 @@
 
 Decoders raise much for damaged bytes, and those classes are named here. Whatever else comes out of a call (a keyword
 that a library has dropped, a module that cannot be imported, a decoder that its build lacks, memory) says nothing of
-the file: told as a damaged file, it would make a person throw away a good one, and a paid clip with it.
+the file: reported as a damaged file, it would make the user throw away a good one, and a paid clip with it.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ CODECS = frozenset(
 """Decoders that untrusted clips may use: what cameras, editors and video services write."""
 
 ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-"""PyAV 18 refuses a clip whose tags are not UTF-8 unless it is told so; 19 reads every one and has no such keyword."""
+"""PyAV 18 refuses a clip whose tags are not UTF-8 unless this keyword allows it; 19 reads every one and has no such
+keyword."""
 
 TAKEN = "give an MP4, MOV, WebM or MKV clip (H.264 MP4 is the safest)"
 
@@ -157,7 +158,7 @@ def _clip_mime(path: Path) -> str:
                 "asset", f"the clip is truncated: {short} bytes are missing at its end; copy or download it again"
             )
         return mime
-    what = f"a still ({mime}), not a clip" if mime in IMAGE_FORMATS else in_words(mime, head)
+    what = f"an image ({mime}), not a clip" if mime in IMAGE_FORMATS else in_words(mime, head)
     raise VideoError("asset", f"the file is {what}: {TAKEN}")
 
 
@@ -192,7 +193,7 @@ def _checked(container: InputContainer, mime: str, path: Path) -> Clip:
 
 def _check_size(width: int, height: int) -> None:
     if not width or not height:
-        raise VideoError("asset", f"the clip tells no picture size, so it is damaged: {TAKEN}")
+        raise VideoError("asset", f"the clip states no picture size, so it is damaged: {TAKEN}")
     if width * height > MAX_PIXELS:
         raise VideoError("asset", f"the clip is {width}x{height}; at most 8192x4320 is taken: scale it down")
     if min(width, height) < MIN_SIDE:

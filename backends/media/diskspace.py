@@ -1,4 +1,4 @@
-"""A full disk, told in words."""
+"""A full disk, in words."""
 
 from __future__ import annotations
 

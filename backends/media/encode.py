@@ -40,7 +40,7 @@ X264_PARAMS = "mbtree=0"
 came 51 times, and without them 150 times. Files grow (14 % on a real clip, more on a pure pan), and so does quality."""
 MAX_SIDE = 8192
 BOXED = frozenset({"mp4", "mov"})
-"""Containers of ISO boxes (14496-12), whose head tells the length in ticks of its own."""
+"""Containers of ISO boxes (14496-12), whose header states the length in ticks of its own."""
 
 
 class ClipWriter:

@@ -198,7 +198,7 @@ def _transport(trusted: ssl.SSLContext, proxy: network.Proxy | None) -> httpx.As
 
 
 async def _addresses(target: httpx.URL, rules: _Rules, proxy: network.Proxy | None) -> list[str]:
-    """The addresses of an allowed host, all of them checked; its name alone where a proxy is asked for it."""
+    """The addresses of an allowed host, all of them checked; its name alone where a proxy looks it up."""
     host, port, shown = target.host, _port(target), _shown(str(target))
     trusted = f"{host}:{port}" in rules.allow_hosts
     if not trusted and target.scheme != "https":

@@ -39,7 +39,7 @@ def sha256_of(file: BinaryIO) -> str:
 
 
 def sha256_now(path: Path) -> str:
-    """Of what lies on the disk now, read anew whatever is remembered: for a check of the disk itself. OSError."""
+    """Of what lies on the disk now, read again whatever is remembered: for a check of the disk itself. OSError."""
     with path.open("rb") as file:
         return _digest(file)
 

@@ -38,12 +38,12 @@ def transfer_of(frame: VideoFrame) -> Transfer | None:
 
 def told_as_sdr(transfer: Transfer) -> str:
     """What somebody who uses an HDR clip should know."""
-    return f"the clip is HDR ({transfer}): it is brought to BT.709, and light above the reference white becomes white"
+    return f"the clip is HDR ({transfer}): it is converted to BT.709, and light above the reference white becomes white"
 
 
 def still_as_sdr(transfer: Transfer) -> str:
     """The same of a still that is taken from one."""
-    return f"the still is from an HDR clip ({transfer}): it is in BT.709, and light above the reference white is white"
+    return f"the image is from an HDR clip ({transfer}): it is in BT.709, and light above the reference white is white"
 
 
 def has_wide_primaries(frame: VideoFrame) -> bool:

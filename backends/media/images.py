@@ -48,7 +48,7 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ign
 
 
 def check_image(path: Path) -> MediaFacts:
-    """Size as displayed, and the format, of a still that can be used; it is decoded in full as a proof.
+    """Size as displayed, and the format, of a still that can be used; it is decoded in full to prove that.
 
     VideoError("asset"), saying what to do, for animations, bombs (above 40 megapixels; a JPEG: 80), sides below 16
     pixels, ratios above 10:1, and whatever is truncated or not an image at all. OwnFault where the failure is this
@@ -109,7 +109,7 @@ def _opened(path: Path) -> Generator[tuple[Image.Image, str]]:
     except UnidentifiedImageError:
         if mime in OPTIONAL_CODECS and not features.check(OPTIONAL_CODECS[mime]):
             raise own_fault(LookupError(f"Pillow was built without {OPTIONAL_CODECS[mime]}"), "image") from None
-        raise VideoError("asset", f"the image is damaged: its header cannot be read; {TAKEN} saved anew") from None
+        raise VideoError("asset", f"the image is damaged: its header cannot be read; {TAKEN} saved again") from None
     except (*FILE_FAULTS, *_PILLOWS) as error:
         if is_machines(error):
             raise own_fault(error, "image") from None
@@ -140,7 +140,7 @@ def _undecodable(error: BaseException) -> VideoError:
 
 def _not_taken(mime: str, head: bytes) -> str:
     if mime in CLIP_FORMATS:
-        return f"the file is a clip ({mime}), not a still: {TAKEN}, or use it where a clip is needed"
+        return f"the file is a clip ({mime}), not an image: {TAKEN}, or use it where a clip is needed"
     return f"the file is {in_words(mime, head)}: {TAKEN}"
 
 

@@ -17,14 +17,14 @@ Found = dict[str, Any]
 
 
 def look_at(clip: Path, facts: MediaFacts, frames: int, dest_jpg: Path) -> Found:
-    """facts, measures, times and sheet of a clip, as `Sandbox.inspect` tells them."""
+    """facts, measures, times and sheet of a clip, as `Sandbox.inspect` gives them."""
     watched, shots = _watched(clip, facts, frames)
     save_jpeg(sheet_of(shots), dest_jpg, MAX_BYTES)
     return {**_told(facts, watched, shots), "sheet": str(dest_jpg)}
 
 
 def look_at_both(one: tuple[Path, MediaFacts], two: tuple[Path, MediaFacts], frames: int, dest_jpg: Path) -> Found:
-    """The first as `look_at` tells it, the second as `against`, and how alike their ends are as `pair`."""
+    """The first as `look_at` gives it, the second as `against`, and how alike their ends are as `pair`."""
     (first, shots), (second, others) = (_watched(clip, facts, frames) for clip, facts in (one, two))
     save_jpeg(pair_sheet(shots, others), dest_jpg, MAX_BYTES)
     return {

@@ -1,4 +1,4 @@
-"""Names that look the same: a person or an agent reads a file's name and types it again, and what macOS wrote there may
+"""Names that look the same: a user or an agent reads a file's name and types it again, and what macOS wrote there may
 be other characters (a no-break space in a screenshot's time, an accent as a character of its own)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a clip measurably is: faults that a person would see at once, for somebody who reads numbers.
+"""What a clip measurably is: faults that anybody would see at once, for an agent that reads numbers.
 
 One decode pass (`skim` says over which frames) at 320 pixels in grey; `motion` says what moves. The thresholds were
 chosen on a few known clips with seeded faults: they are starting values, so what passes them is a warning, never a

@@ -157,7 +157,7 @@ class MotionPass:
         return Moves(still, min(1.0, share), _regions(where), float(noise))
 
     def _trimmed(self, start: int, length: int) -> tuple[int, int]:
-        """Without the frames at both ends that still moved: half a second tells a stretch, but not its very edges."""
+        """Without the frames at both ends that still moved: half a second shows a stretch, but not its exact edges."""
         within = [step for step in zip(self._ends, self._steps, strict=True) if start < step[0] < start + length]
         largest = [float(steps.max()) for _, steps in within]
         limit = LOUD + NOISES * float(np.median(largest)) if largest else 0.0

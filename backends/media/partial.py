@@ -41,7 +41,7 @@ class PartFile:
         return self._hash.hexdigest()
 
     def range_headers(self) -> dict[str, str]:
-        """What asks for the rest alone, if it is still the same file."""
+        """The headers that request the rest alone, if it is still the same file."""
         if not self.offset:
             return {}
         return {"Range": f"bytes={self.offset}-", "If-Range": self._tag.read_text("ascii")}

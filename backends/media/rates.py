@@ -32,8 +32,8 @@ def exact_rate(fps: Fraction | float | int) -> Fraction:
 
 
 def movie_clock(fps: Fraction) -> int:
-    """Ticks a second for the lengths that an MP4's head tells: so many that whole frames and whole samples (48 kHz) are
-    whole numbers of them. FFmpeg's own are milliseconds, which cut a film short by up to one."""
+    """Ticks a second for the lengths that an MP4's header states: so many that whole frames and whole samples (48 kHz)
+    are whole numbers of them. FFmpeg's own are milliseconds, which cut a film short by up to one."""
     ticks = math.lcm(fps.numerator, SOUND_RATE)
     return ticks if ticks <= MOST_TICKS else fps.numerator
 

@@ -118,7 +118,7 @@ def _check(request: dict[str, Any]) -> Reply:
 
 
 def _heard(path: Path) -> MediaFacts:
-    """A clip with a picture is told as the clip that it is."""
+    """A clip with a picture counts as a clip."""
     from backends.media.hear import check_sound
 
     facts = check_sound(path)
@@ -175,7 +175,7 @@ def _inspect(request: dict[str, Any]) -> Reply:
     facts = _checked(path)
     if facts.kind == "image":
         if against is not None:
-            raise VideoError("asset", "a still has nothing to compare: against is for two clips")
+            raise VideoError("asset", "an image has nothing to compare: against is for two clips")
         from backends.media.grid import coordinate_grid
 
         coordinate_grid(path, dest)
@@ -186,7 +186,7 @@ def _inspect(request: dict[str, Any]) -> Reply:
         return look_at(path, facts, request["frames"], dest)
     other = _checked(Path(against))
     if other.kind == "image":
-        raise VideoError("asset", "against names a still, and a clip is compared with a clip")
+        raise VideoError("asset", "against names an image, and a clip is compared with a clip")
     return look_at_both((path, facts), (Path(against), other), request["frames"], dest)
 
 

@@ -1,4 +1,4 @@
-"""A clip's sound on its way into another: AAC is copied as it is, anything else is encoded anew, as samples are."""
+"""A clip's sound on its way into another: AAC is copied as it is, anything else is encoded again, as samples are."""
 
 # PyAV's stubs leave the parameter of Packet open, which strict mode reports at every use.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false

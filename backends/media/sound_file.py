@@ -105,7 +105,7 @@ def _open_file(stack: ExitStack, path: Path, mime: str) -> InputContainer:
     if demuxer is None:
         head = read_head(path)
         known = sniff_bytes(head)
-        what = f"a still ({known})" if known in IMAGE_FORMATS else in_words(known, head)
+        what = f"an image ({known})" if known in IMAGE_FORMATS else in_words(known, head)
         raise VideoError("asset", f"the file is {what}: {TAKEN}")
     file = stack.enter_context(path.open("rb"))
     options = {"protocol_whitelist": "file", **({"enable_drefs": "0"} if demuxer in ("mp4", "mov") else {})}

@@ -1,4 +1,4 @@
-"""Stills out: PNG where every pixel counts, JPEG within a byte limit where a model or a person looks."""
+"""Stills out: PNG where every pixel counts, JPEG within a byte limit where a model or the user looks."""
 
 from __future__ import annotations
 

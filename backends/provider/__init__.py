@@ -1,1 +1,1 @@
-"""All that a provider needs: what a back end is, the registry, and one way to ask a paid service."""
+"""All that a provider needs: what a back end is, the registry, and one way to send requests to a paid service."""

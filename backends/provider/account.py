@@ -1,4 +1,4 @@
-"""Who would be asked, from the environment alone: the lane of an account, without its key."""
+"""Which account would be used, from the environment alone: its lane, without its key."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Keyed:
-    """An account with its key: who is asked, and the environment in which that is the provider's only key."""
+    """An account with its key: its lane, and the environment in which that is the provider's only key."""
 
     account: Account
     access: Access
@@ -95,7 +95,7 @@ def _account(entry: object, where: str) -> Account:
 
 
 def _can_share(back_end: Registration) -> bool:
-    """A person's own servers have keys of their own, and work on this machine has none."""
+    """Servers of the user's own have keys of their own, and work on this machine has none."""
     return back_end.kind == "remote" and back_end.lanes is None and bool(back_end.keys)
 
 

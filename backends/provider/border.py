@@ -60,7 +60,7 @@ def is_address(value: object) -> bool:
 
 
 def is_id(value: object) -> bool:
-    """Whether a service's id for a job can be kept and asked for exactly as it is; a number below zero is none."""
+    """Whether a service's id for a job can be kept and sent back exactly as it is; a number below zero is none."""
     if not isinstance(value, str) or not 0 < len(value) <= ID_MAX or (value[0] == "-" and real(value) is not None):
         return False
     return value.isprintable() and " " not in value and REPLACED not in value
@@ -114,7 +114,7 @@ def moment(value: object) -> float | None:
 
 
 def dollars(value: object) -> Decimal | None:
-    """An amount of money, also a negative or a huge one, since it must be told; None for what is no finite number.
+    """An amount of money, also a negative or a huge one, since it must be reported; None for what is no finite number.
 
     At most 10**15 either way, and 40 digits: every further calculation with it is quick and raises nothing.
     """

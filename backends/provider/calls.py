@@ -14,7 +14,7 @@ import anyio
 
 from backends.errors import Charged, VideoError
 from backends.provider.answer import Answer, answer_of
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 from backends.provider.timing import FREE_AT_ONCE, PAID_AT_ONCE, Timing
 from backends.provider.transport import (
     MAX_ANSWER,
@@ -32,8 +32,8 @@ Call = Callable[[], Awaitable[Answer | Response]]
 class Calls(Generic[Client]):
     """One account of one service.
 
-    told(answer): what the service's own error body says. library: the client library below. address: what the base
-    URL is called in an error. most: bytes of an answer to a free question.
+    reported(answer): what the service's own error body says. library: the client library below. address: what the base
+    URL is called in an error. most: bytes of an answer to a free request.
     paid_client, free_client: what an SDK sends with. A paid POST never takes a kept connection: a service that closes
     it just then would leave the POST unclear.
 
@@ -44,7 +44,7 @@ class Calls(Generic[Client]):
         self,
         service: Service,
         base_url: str,
-        told: Callable[[Answer], Told],
+        reported: Callable[[Answer], Reported],
         library: Library[Client],
         timing: Timing | None = None,
         *,
@@ -55,7 +55,7 @@ class Calls(Generic[Client]):
             if not (secret.isascii() and secret.isprintable() and " " not in secret):
                 raise VideoError("auth", f"{service.key} holds characters that no key has: set it again")
         self.service, self.timing = service, timing or Timing()
-        self._told, self._library = told, library
+        self._reported, self._library = reported, library
         self._room = anyio.CapacityLimiter(PAID_AT_ONCE)
         try:
             self.paid_client = library.client(base_url, self.timing, 0, MAX_ANSWER)
@@ -114,20 +114,20 @@ class Calls(Generic[Client]):
             raise self.service.unanswered("provider", str(error), charged) from None
         except self._library.timeouts as error:
             raise self.service.unanswered("timeout", self._why(error), charged) from None
-        except Exception as error:  # whatever is raised, the question may be asked again
+        except Exception as error:  # whatever is raised, the request may be repeated
             raise self.service.unanswered("network", self._why(error), charged) from None
 
     async def free_value(self, call: Callable[[], Awaitable[Made]], *, charged: Charged, upload: bool = False) -> Made:
-        """What a typed call of an SDK makes of the answer to a free question."""
+        """What a typed call of an SDK makes of the answer to a free request."""
         made: list[Made] = []
         await self.free(into(made, call), charged=charged, upload=upload)
         return made[0]
 
-    def reading(self, answer: Answer) -> Told:
+    def reading(self, answer: Answer) -> Reported:
         """What the service says of its refusal, with the header's waiting time where the body has none."""
-        said = self._told(answer)
+        said = self._reported(answer)
         wait = answer.retry_after_s if said.retry_after_s is None else said.retry_after_s
-        return Told(said.message or answer.text, said.code, said.kind, said.charged, wait)
+        return Reported(said.message or answer.text, said.code, said.kind, said.charged, wait)
 
     async def aclose(self) -> None:
         await self.paid_client.aclose()

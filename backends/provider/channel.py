@@ -1,6 +1,6 @@
-"""Asking the paid services that need no SDK: one POST that is never repeated, free questions, answers as JSON.
+"""Requests to paid services that need no SDK: one POST that is never repeated, free requests, answers as JSON.
 
-`Channel.post_paid` makes exactly one POST and tells what became of it; `Channel.ask` asks a free question.
+`Channel.post_paid` makes exactly one POST and reports what became of it; `Channel.ask` makes a free request.
 A key never leaves for another host than the base URL's: `Channel.own` says whether an address is the service's.
 """
 
@@ -14,7 +14,7 @@ import httpx
 from backends.errors import Charged, VideoError
 from backends.provider.answer import Answer
 from backends.provider.calls import Calls
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 from backends.provider.timing import Timing
 from backends.provider.transport import HTTPX, same_origin
 
@@ -22,7 +22,7 @@ from backends.provider.transport import HTTPX, same_origin
 class Channel(Calls[httpx.AsyncClient]):
     """One account of one service.
 
-    headers(): asked for before each request, since a token may need renewing. told(answer): what the service's own
+    headers(): called before each request, since a token may need renewing. reported(answer): what the service's own
     error body says. Exceptions of httpx never leave: they are VideoErrors.
     """
 
@@ -31,10 +31,10 @@ class Channel(Calls[httpx.AsyncClient]):
         service: Service,
         base_url: str,
         headers: Callable[[], Mapping[str, str]],
-        told: Callable[[Answer], Told],
+        reported: Callable[[Answer], Reported],
         timing: Timing | None = None,
     ) -> None:
-        super().__init__(service, base_url, told, HTTPX, timing)
+        super().__init__(service, base_url, reported, HTTPX, timing)
         self._headers = headers
         self.base = httpx.URL(base_url)
 

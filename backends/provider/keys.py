@@ -15,11 +15,11 @@ from backends.provider.registry import registry
 from backends.settings import Settings, read_toml
 
 ANY = "*"
-"""How a name ends that stands for all that begin so: a person's own servers have as many keys as there are servers."""
+"""A name that ends so stands for all that begin with the rest: each server of the user's own has a key."""
 
 
 class _Named(NamedTuple):
-    """What the installed back ends name. begins: how the names of a person's own servers begin."""
+    """What the installed back ends name. begins: how the names for servers of the user's own begin."""
 
     back_ends: Mapping[str, Registration]
     keys: tuple[str, ...]
@@ -31,7 +31,7 @@ _last: _Named | None = None
 
 
 def _named() -> _Named:
-    """Made once for a registry: every submit asks for it."""
+    """Made once for a registry: every submit needs it."""
     global _last
     entries = registry()
     if _last is None or _last.back_ends is not entries:

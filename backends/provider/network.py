@@ -1,4 +1,4 @@
-"""What the environment's own network variables break, told by name before anything is requested or reserved.
+"""What the environment's own network variables break, reported by name before anything is requested or reserved.
 
 What leaves goes by the proxies and certificates that the user's environment names (`media.network`). With a value
 that cannot be used nothing would be sent, or, worse, a clip would be paid for and could not be fetched.
@@ -19,7 +19,7 @@ CERTIFICATES = "SSL_CERT_FILE"
 
 
 def trouble(env: Mapping[str, str], address: str) -> str:
-    """Why nothing can be asked of a service at this address, or its clips be fetched, in this environment, with the
+    """Why no request can reach a service at this address, or fetch its clips, in this environment, with the
     variable; "" when it can. Clips lie on hosts of their own: only NO_PROXY=* spares all of them the proxy."""
     found = _certificates(env)
     scheme, host, _ = _parts(address)
@@ -51,7 +51,7 @@ def told(env: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
             text = (
                 f"{scheme} addresses are reached through {proxy.shown}, which finds the hosts itself: whether a file "
             )
-            yield True, f"{text}named by an address lies on a public host is then told by its name alone"
+            yield True, f"{text}named by an address lies on a public host is then judged by its name alone"
     for entry in unread(_value(env, "NO_PROXY")):
         yield False, f"NO_PROXY holds {entry[:60]!r}, which is no host and no range of addresses: it is left out"
 

@@ -43,8 +43,8 @@ NEXT_STEP: Mapping[ErrorKind, str] = {
     "model_retired": "list_models shows the models",
     "balance": "top the account up, then repeat the call",
     "quota": "wait until the quota is renewed, or raise it at the provider",
-    "moderation_input": "change the prompt or the picture",
-    "moderation_output": "change the prompt or the picture",
+    "moderation_input": "change the prompt or the image",
+    "moderation_output": "change the prompt or the image",
     "asset": "give another file",
     "conflict": "repeat the call with another request_key",
     "rate_limited": "it is tried again by itself",
@@ -60,7 +60,7 @@ CHARGED_WORDS: Mapping[Charged, str] = {
 
 
 @dataclass(frozen=True)
-class Told:
+class Reported:
     """What a service's own error body says.
 
     kind: None = by the HTTP status. A 429 is retried only when kind is "rate_limited" or "concurrency": that is the
@@ -77,7 +77,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Service:
-    """Who is asked. name: in words ("fal"). key: the variable that holds its key. secrets: what must never be told."""
+    """A service. name: in words ("fal"). key: the variable that holds its key. secrets: what no text may hold."""
 
     name: str
     key: str
@@ -98,10 +98,10 @@ class Service:
 
     def unknown(self, why: str, status: int | None = None, said: str = "") -> VideoError:
         """A paid request that went out, and no answer says what became of it. said: the service's own words in its
-        unclear answer: a person who decides has nothing else to go by."""
+        unclear answer: whoever decides has nothing else to go by."""
         quoted = self.clean(said, SAID_MAX)
         words = f"{self.clean(why, 160)}{f'; it said: {quoted!r}' if quoted else ''}"
-        text = f"{self.name} may or may not have taken the job ({words}); it must not be sent again"
+        text = f"{self.name} may or may not have accepted the job ({words}); it must not be sent again"
         return VideoError("submit_unknown", text, charged="unknown", http_status=status)
 
     def taken(self, name: str, what: str, status: int, said: str) -> str:
@@ -113,40 +113,40 @@ class Service:
             raise self.unknown(f"an id that cannot be looked up: {self.clean(name, 100)!r}", status)
         return name
 
-    def paid_answer(self, status: int, told: Told) -> VideoError:
+    def paid_answer(self, status: int, reported: Reported) -> VideoError:
         """The error for a paid POST that was answered with anything but 2xx."""
         if 400 <= status < 500 and status not in UNCLEAR_4XX:
-            return self.refused(status, told)
-        return self.unknown(f"HTTP {status}", status, told.message)
+            return self.refused(status, reported)
+        return self.unknown(f"HTTP {status}", status, reported.message)
 
-    def refused(self, status: int, told: Told, about: Charged | None = None) -> VideoError:
+    def refused(self, status: int, reported: Reported, about: Charged | None = None) -> VideoError:
         """A documented, uncharged refusal of a paid POST, or (about: what is known of the job's charge) of a free
         question about a job that was taken."""
-        kind = told.kind or ("quota" if status == 429 else BY_STATUS.get(status, "invalid_request"))
+        kind = reported.kind or ("quota" if status == 429 else BY_STATUS.get(status, "invalid_request"))
         step = NEXT_STEP.get(kind, "") or (f"check {self.key}" if kind == "auth" else "try again later")
         if about in ("yes", "unknown") and kind != "auth":
             step = self._look_first()  # the job is paid for, or may be: "repeat the call" would buy another
-        words = " ".join(part for part in (str(status), self.clean(told.code, 60)) if part)
+        words = " ".join(part for part in (str(status), self.clean(reported.code, 60)) if part)
         return VideoError(
             kind,
-            f"{self.name} refused ({words}): {self.clean(told.message) or 'without a reason'}; {step}",
+            f"{self.name} refused ({words}): {self.clean(reported.message) or 'without a reason'}; {step}",
             retryable=kind in ("rate_limited", "concurrency"),
-            charged=about or told.charged or "no",
-            provider_code=self.clean(told.code, 60) or None,
+            charged=about or reported.charged or "no",
+            provider_code=self.clean(reported.code, 60) or None,
             http_status=status,
-            retry_after_s=told.retry_after_s,
+            retry_after_s=reported.retry_after_s,
         )
 
-    def free_answer(self, status: int, told: Told, charged: Charged) -> VideoError:
+    def free_answer(self, status: int, reported: Reported, charged: Charged) -> VideoError:
         """The error for a free question that was answered with anything but 2xx.
 
         charged: what is known of the job that the question is about.
         """
-        words, code = self.clean(told.message), self.clean(told.code, 60) or None
-        wait = border.seconds(told.retry_after_s, border.POLL_WAIT_MAX_S)
-        if told.kind in ("rate_limited", "concurrency") or status == 429:
-            text = f"{self.name} asks for fewer questions ({status}): {words}"
-            kind: ErrorKind = told.kind if told.kind == "concurrency" else "rate_limited"
+        words, code = self.clean(reported.message), self.clean(reported.code, 60) or None
+        wait = border.seconds(reported.retry_after_s, border.POLL_WAIT_MAX_S)
+        if reported.kind in ("rate_limited", "concurrency") or status == 429:
+            text = f"{self.name} wants fewer requests ({status}): {words}"
+            kind: ErrorKind = reported.kind if reported.kind == "concurrency" else "rate_limited"
             return VideoError(
                 kind, text, retryable=True, charged=charged, provider_code=code, http_status=status,
                 retry_after_s=wait,
@@ -155,7 +155,7 @@ class Service:
             text = f"{self.name} does not know it ({status}): {words}"
             return VideoError("not_found", text, charged=charged, provider_code=code, http_status=status)
         if 400 <= status < 500 and status not in UNCLEAR_4XX:
-            return self.refused(status, told, charged)
+            return self.refused(status, reported, charged)
         text = f"{self.name} failed to answer ({status}): {words}"
         return VideoError(
             "provider", text, retryable=True, charged=charged, provider_code=code, http_status=status,
@@ -168,15 +168,16 @@ class Service:
         return VideoError(kind, text, retryable=True, charged=charged)
 
     def failed(
-        self, told: Told, *, charged: Charged, retryable: bool = False, http_status: int | None = None
+        self, reported: Reported, *, charged: Charged, retryable: bool = False, http_status: int | None = None
     ) -> VideoError:
         """A job that the service took and then failed. charged: "no" on the service's own documented word alone; the
         sentence and the field say the same, and nobody changes either of them afterwards."""
-        kind = told.kind or "provider"
-        code = self.clean(told.code, 60)
-        billed = told.charged or charged
+        kind = reported.kind or "provider"
+        code = self.clean(reported.code, 60)
+        billed = reported.charged or charged
         step = NEXT_STEP.get(kind, "") or ("repeat the call" if billed == "no" else self._look_first())
-        said = f"{self.name} failed it{f' ({code})' if code else ''}: {self.clean(told.message) or 'without a reason'}"
+        why = self.clean(reported.message) or "without a reason"
+        said = f"{self.name} reports a failure{f' ({code})' if code else ''}: {why}"
         return VideoError(
             kind,
             f"{said}; {CHARGED_WORDS[billed]}; {step}",

@@ -101,9 +101,9 @@ class Ref:
 class Handle:
     """A running remote job: credential-free JSON that survives a restart.
 
-    remote_id: the provider's own id. data: whatever else the back end needs to ask again (URLs of the reply).
+    remote_id: the provider's own id. data: whatever else the back end needs to read its status (URLs of the reply).
     est_cost_usd: the provider's own estimate in its reply, where it gives one.
-    VideoError("submit_unknown") for an id that cannot be kept as it is: the service has taken the job, and a person
+    VideoError("submit_unknown") for an id that cannot be kept as it is: the service has accepted the job, and the user
     must look there.
     """
 
@@ -221,8 +221,8 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A job that a look-up shows. made_at: when the service took it, POSIX seconds by this machine's clock; None where
-    it does not say."""
+    """A job that a look-up found. made_at: when the service accepted it, POSIX seconds by this machine's clock; None
+    where it does not say."""
 
     handle: Handle
     made_at: float | None = None
@@ -233,11 +233,11 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a look-up of an unclear POST shows. An empty one proves nothing by itself.
+    """What a look-up of an unclear POST found. An empty one proves nothing by itself.
 
     matches: jobs of this key, or that look just like this one. shown: the newest of all jobs that the same listing
     shows, of whatever request: one of ours among them that is newer than the POST proves that the listing has caught
-    up with it. complete: on whose word an answer without a match means "not taken" ("" = on nobody's).
+    up with it. complete: who says that an answer without a match means "not accepted" ("" = nobody).
     """
 
     matches: tuple[Sighting, ...] = ()
@@ -248,8 +248,8 @@ class Listing:
 @dataclass(frozen=True)
 class Output:
     """What a local engine made. path: a clip in `dest`. sidecar: JSON kept with the clip, for a later extend.
-    facts: JSON figures about the making (seconds, peak memory, versions). notes: told to the user. extras: further
-    files. export: the file that people get where that is not the clip itself (an animated picture)."""
+    facts: JSON figures about the making (seconds, peak memory, versions). notes: shown to the user. extras: further
+    files. export: the file that the user gets where that is not the clip itself (an animated picture)."""
 
     path: Path
     seed: int | None = None
@@ -335,7 +335,7 @@ class LocalBackend(Protocol):
 class Access:
     """Whether this process can reach a model's service, decided from the environment alone (no I/O).
 
-    lane: who is asked, on which account: "provider|base URL|account fingerprint" or a device ("cpu").
+    lane: which service and account: "provider|base URL|account fingerprint" or a device ("cpu").
     missing: the variables to set when there is no credential (then lane's account is empty).
     base_url: where requests go; frozen into the job at submit. why: what else stands in the way (no GPU, a library
     that is not installed) and its remedy, "" when nothing does.
@@ -366,7 +366,7 @@ class Registration:
     """What an entry point's `register()` returns. Importing its module must be cheap: vendor SDKs load in `open`.
 
     provider: the catalogue rows' provider that this serves. kind: remote (paid service) or local (this machine).
-    access(env): who would be asked with that environment. open(env, base_url): the back end itself; only the worker
+    access(env): the account that this environment gives. open(env, base_url): the back end itself; only the worker
     (or its child) calls it. catalog: a TOML file of rows beside the module, or a folder of them; None
     when they are elsewhere.
     keys: the variables that hold its credentials, which the key file may hold too ("ACME_*" = all that begin so).
@@ -374,13 +374,13 @@ class Registration:
     lacks(env, wire tables of a row's boxes, row id): why that row cannot be used although the back end can (its weights
     are not here); cheap.
     revision(env, row id): a hash of what a row is made of that its id does not say, such as a workflow file of the
-    person's; it is a part of the key of the row's jobs, and each carries it (MADE_OF).
-    For services of the user's own: lanes(env, row id or ""): everybody who can be asked, first whom `access` names;
-    near(env): whether it runs on this machine, else its rows are no local ones; poll_s: how soon a job is
-    asked for where its status does not say (None = by how long such jobs take); arrived(clip, env): what is done to a
-    clip's file before it is kept, in place and fit to be done twice, and what to tell of it.
+    user's; it is a part of the key of the row's jobs, and each carries it (MADE_OF).
+    For services of the user's own: lanes(env, row id or ""): every server that is set, first the one of `access`;
+    near(env): whether it runs on this machine, else its rows are no local ones; poll_s: how soon a job's status
+    is read again where it does not say (None = by how long such jobs take); arrived(clip, env): what is done to a
+    clip's file before it is kept, in place and fit to be done twice; it returns a note, or "".
     For local engines: warm(prepared, env) names what its process keeps loaded: a process only gets jobs of the same
-    word ("" = any); silence_s: one that has said nothing for so long is taken to hang.
+    word ("" = any); silence_s: one that reports nothing for so long counts as hung.
     """
 
     provider: str

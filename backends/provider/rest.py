@@ -1,9 +1,9 @@
-"""Services that take one JSON POST, answer with an id, and are asked until an address is there: as data and hooks.
+"""Services of the form submit, poll, download: one JSON POST, an id, a status until the clip's address is there.
 
-A provider is a `Rest` (where it is, which key, its words) and a class derived from `RestBackend` with what it does
-otherwise. Importing this is cheap: the HTTP client loads when a back end is opened.
-What is not said by the service stays unknown: a job counts as not charged only where `Rest.failed` or `told` says so
-on its documented word; a POST without a clear answer is `submit_unknown` and is never sent again.
+A provider is a `Rest` (address, key, field names, state words) and a class derived from `RestBackend` that overrides
+what differs. Importing this is cheap: the HTTP client loads when a back end is opened.
+What the service does not say stays unknown: a job counts as not charged only where `Rest.failed` or `reported` says so,
+as the service documents it; a POST without a clear answer is `submit_unknown` and is never sent again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import quote
 from backends.errors import Charged, ErrorKind, VideoError
 from backends.provider import account, border
 from backends.provider.answer import Answer, addresses, at, dollars, number, share, text, whole
-from backends.provider.outcome import CHARGED_WORDS, Service, Told, clock_lead_s, made_at
+from backends.provider.outcome import CHARGED_WORDS, Reported, Service, clock_lead_s, made_at
 from backends.provider.placing import filled, inputs_by_field, marked, place_media, plain_body, wire_text
 from backends.provider.protocol import (
     Access,
@@ -59,7 +59,7 @@ class Rest:
     a job and of the reply to its POST.
     states: its words for the states. kinds: its error codes, as a whole or up to their first dot; a 429 is tried again
     only where its code is "rate_limited" or "concurrency" here.
-    failed: whether a failed job is billed: "no" on the service's documented word alone.
+    failed: whether a failed job is billed: "no" only where the service documents that.
     takes: the inputs it reads inside a request. uploads: inputs go up first, by `upload`.
     job_key: the body's field for the job's key, where the service keeps one. by_key: the path by which that {key} is
     looked up (with the {endpoint} of its POST), for submit_dedupe "key". no_such: the codes by which the service itself
@@ -114,7 +114,7 @@ class Rest:
 
 
 class RestBackend(RemoteBackend):
-    """One account of a `Rest` service. Override what it does otherwise."""
+    """One account of a `Rest` service. Override the methods where the service differs."""
 
     rest: ClassVar[Rest]
     submit_dedupe: Literal["key", "lookup", "none"] = "none"
@@ -123,13 +123,13 @@ class RestBackend(RemoteBackend):
         from backends.provider.channel import Channel
 
         self._headers = self.headers(self.rest.secret(env))
-        self.service = self.asked(env)
-        self.channel = Channel(self.service, base_url, self.media_headers, self.told, self.timing(env))
+        self.service = self.service_of(env)
+        self.channel = Channel(self.service, base_url, self.media_headers, self.reported, self.timing(env))
 
     # hooks
 
-    def asked(self, env: Mapping[str, str]) -> Service:
-        """Who is asked, as errors name it, and what they must never show."""
+    def service_of(self, env: Mapping[str, str]) -> Service:
+        """The service as errors name it, and the secrets that they must never show."""
         secret = self.rest.secret(env)
         return Service(self.rest.name, self.rest.key, self.secrets(secret) if secret else ())
 
@@ -158,19 +158,19 @@ class RestBackend(RemoteBackend):
     def check(self, inputs: Mapping[str, str]) -> None:
         """VideoError("asset") when the inputs, as they will be sent, are too large together."""
 
-    def told(self, answer: Answer) -> Told:
+    def reported(self, answer: Answer) -> Reported:
         """What the service says of a refusal, or of a job that failed."""
         code, kinds = text(at(answer.json, *self.rest.code)), self.rest.kinds
-        return Told(
+        return Reported(
             text(at(answer.json, *self.rest.message)), code, kinds.get(code) or kinds.get(code.partition(".")[0])
         )
 
-    def refusal(self, answer: Answer) -> Told | None:
+    def refusal(self, answer: Answer) -> Reported | None:
         """The refusal in a 2xx answer to the paid POST, for services that refuse so; None when it is none."""
         return None
 
     def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
-        """A job that was just taken, with what else is needed to ask for it again."""
+        """A job that was just accepted, with what else is needed to read its status."""
         estimate = dollars(at(answer.json, *self.rest.estimate)) if self.rest.estimate else None
         return Handle(name, est_cost_usd=estimate)
 
@@ -259,7 +259,7 @@ class RestBackend(RemoteBackend):
 
     def failure(self, answer: Answer) -> VideoError:
         """Why a job that was taken has failed."""
-        said = self.told(answer)
+        said = self.reported(answer)
         again = (said.kind or "provider") in WORTH_REPEATING
         return self.service.failed(said, charged=self.rest.failed, retryable=again)
 
@@ -273,7 +273,7 @@ class RestBackend(RemoteBackend):
             raise VideoError("unsupported", f"{self.rest.name} has no list of the jobs that it accepted")
         path = self.rest.by_key.format(endpoint=prepared.endpoint, key=quote(job_key, safe=""))
         answer = await self.channel.ask("GET", path, charged="unknown", accept=frozenset({404}))
-        if (code := self.told(answer).code) in self.rest.no_such:
+        if (code := self.reported(answer).code) in self.rest.no_such:
             return Listing(complete=f"{self.rest.name}'s: it knows no job of this key (code {code})")
         self.check_answer(self.channel.granted(answer, "unknown"))
         name = text(at(answer.json, *self.rest.id))

@@ -1,6 +1,6 @@
-"""Inputs as a service takes them: the file itself where it fits, else a still in the clip's shape, upright and small.
+"""Inputs as a service takes them: the file itself where it fits, else a picture in the clip's shape, upright and small.
 
-The catalogue tells the user how an image of another shape is put into the clip (`fit`); a service that takes its
+The catalogue says how an image of another shape is put into the clip (`fit`); a service that takes its
 shape from the image would else make another clip than the one that was agreed on. Heavy imports load on first use.
 """
 

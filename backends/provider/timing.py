@@ -14,7 +14,7 @@ PAID_AT_ONCE = 4
 """Paid POSTs on one lane: what a kill can leave unclear. A back end has a connection for each, so that none waits for
 one with its intent already written down."""
 FREE_AT_ONCE = 8
-"""Questions on one lane, each with a connection: a client's own queue of thousands is looked through anew for each."""
+"""Free requests on one lane at a time, each with a connection: httpx searches its whole queue for each request."""
 
 
 @dataclass

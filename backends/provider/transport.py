@@ -148,7 +148,7 @@ def _client(library: Any, counted: type[Counted], base_url: str, timing: Timing,
         except (ImportError, ValueError, library.InvalidURL) as error:  # before anything is sent
             raise library.UnsupportedProtocol(f"the proxy cannot be used: {error}") from None
 
-    authorities()  # a certificate file that is not there is told when the client is opened
+    authorities()  # a certificate file that is not there is reported when the client is opened
     return library.AsyncClient(
         base_url=base,
         transport=Routed(way),

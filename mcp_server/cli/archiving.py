@@ -11,7 +11,10 @@ from mcp_server.cli import opening, show
 
 def archive(
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="90d", help="Jobs that ended so long ago: d or w, 7d at least.")
+        str,
+        typer.Option(
+            "--older-than", metavar="90d", help="Jobs that ended at least this long ago: days or weeks, 7d or more."
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Move them; without it they are only counted.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,

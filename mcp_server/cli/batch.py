@@ -57,7 +57,7 @@ def run(
     confirmed = False
     if not yes and any(not is_free(line.quote) for line in priced):
         if not show.agreed(_amount(total), "Make them?"):
-            raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
+            raise VideoError("consent", "not confirmed: nothing was started, nothing was spent")
         confirmed = True
     lines = _started(studio, priced, confirmed)
     jobs: dict[str, Job] = {}
@@ -78,7 +78,7 @@ def run(
 
 
 def _priced(studio: Studio, path: Path, found: list[Shot]) -> list[Line]:
-    """Every row's quote. VideoError names each line that cannot be made, and each that asks for the same again."""
+    """Every row's quote. VideoError names each line that cannot be made, and each that repeats another."""
     priced: list[Line] = []
     problems: dict[int, str] = {}
     keys: dict[str, int] = {}
@@ -95,7 +95,7 @@ def _priced(studio: Studio, path: Path, found: list[Shot]) -> list[Line]:
         before, quote = line, line.quote
         first = keys.setdefault(quote.key, shot.line)
         if first != shot.line:
-            problems[shot.line] = f"the same request as line {first}: a take of 2, 3 ... asks for another variant"
+            problems[shot.line] = f"the same request as line {first}: a take of 2, 3 ... makes another variant"
         priced.append(line)
     if problems:
         raise shots.refused(path, problems)

@@ -31,11 +31,13 @@ def show_table(card: str, minutes: float, as_json: bool, unused: Collection[str]
         show.as_json({"gpu": gpu.name, "minutes_per_month": minutes, "source": gpu.source, "rows": rows})
         return
     show.line(
-        f"{minutes:g} minutes of film a month on {gpu.name}: {gpu.gpu_s_per_s:g} s of the card for a second of film"
+        f"{minutes:g} minutes of film a month on {gpu.name}: {gpu.gpu_s_per_s:g} s of GPU time for each second of film"
     )
     if unused:
-        show.folded(f"note: a month's film is compared, not one clip: {', '.join(unused)} given here changes nothing")
-    when = "film an hour must give" if gpu.rent_usd_per_hour else "pays for itself after"
+        show.folded(
+            f"note: --break-even compares a month of film, not one clip: {', '.join(unused)} has no effect here"
+        )
+    when = "film needed an hour" if gpu.rent_usd_per_hour else "pays for itself after"
     cells = [
         [
             line.row.id,
@@ -56,7 +58,7 @@ def _assumed(gpu: Gpu, cards: int) -> str:
     """What the sums take for granted."""
     several = f", {cards} of them for so much film," if cards > 1 else ""
     card = (
-        f"${gpu.rent_usd_per_hour:.2f} an hour of rent, for the hours that it computes"
+        f"${gpu.rent_usd_per_hour:.2f} an hour of rent, only while it computes"
         if gpu.rent_usd_per_hour
         else f"${gpu.buy_usd:.0f} spread over {gpu.months} months{several} and {gpu.watts} W at "
         f"${gpu.usd_per_kwh:.2f} a kWh while it computes"

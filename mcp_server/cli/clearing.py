@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def clean(
     older: Annotated[
-        str | None, typer.Option(metavar="30d", help="Also the kept clips of jobs that ended so long ago: h, d or w.")
+        str | None,
+        typer.Option(metavar="30d", help="Also kept clips of jobs that ended this long ago: hours, days, weeks."),
     ] = None,
     keep_label: Annotated[list[str] | None, typer.Option(help="With --older: jobs of this label stay.")] = None,
     only_copies: Annotated[
@@ -44,7 +45,7 @@ def clean(
     for one in found:
         show.cells(_megabytes(one.bytes), one.what, one.path)
     if alone:
-        words = "kept clips stay, since their published copies are gone or changed: --only-copies takes them too"
+        words = "kept clips stay, since their published copies are gone or changed: --only-copies removes them too"
         show.line(f"{len(alone)} {words} ({_megabytes(sum(one.bytes for one in alone))})")
     if not found:
         show.line("nothing to remove")

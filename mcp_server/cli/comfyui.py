@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Workflows of a ComfyUI server as m
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Workflows by name; all of them when left out.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of workflows; default: all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Ask every server whether it has the nodes and model files of every workflow. Exit code 1: a server does not
@@ -31,7 +31,7 @@ def check(
         env, catalog = studio.context.env, studio.context.catalog
         asked = servers(env)
         if not asked:
-            raise VideoError("auth", f"no ComfyUI is known: set {URL}, for example to http://127.0.0.1:8188")
+            raise VideoError("auth", f"no ComfyUI server is set: set {URL}, for example to http://127.0.0.1:8188")
 
         async def every() -> list[ServerFound]:
             return [await look(env, server, catalog, only) for server in asked]
@@ -63,13 +63,13 @@ def _tell(server: object) -> None:
 
 @app.command()
 def bind(
-    workflow: Annotated[Path, typer.Argument(help="A workflow: exported (Workflow > Export (API)), or as saved.")],
-    name: Annotated[str, typer.Option("--name", help="What the model is called; the file's name when left out.")] = "",
-    title: Annotated[str, typer.Option("--title", help="The model's title for people.")] = "",
+    workflow: Annotated[Path, typer.Argument(help="A workflow file: exported (Workflow > Export (API)), or as saved.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model; default: the file's name.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Title of the model, as lists show it.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace a binding of that name.")] = False,
 ) -> None:
-    """Draft the binding of a workflow: which node takes the prompt, the size, the stills ... and why it is thought so.
-    Where two fit, both stand in the draft, and you choose. Two files are written into the data folder."""
+    """Draft the binding of a workflow: which node takes the prompt, the size, the images ..., with the reason for each
+    choice. Where two fit, both stand in the draft, and you choose. Two files are written into the data folder."""
     from backends.comfyui.draft import draft
     from backends.comfyui.servers import servers
 

@@ -114,7 +114,7 @@ def _prefer(key: str, value: str | None) -> None:
 
 
 def leave(key: str, old: str, new: str) -> How:
-    """A person's leave where a limit is raised; lowering one needs none."""
+    """A person's confirmation where a limit is raised; lowering one needs none."""
     from backends.jobs.money import limits
 
     if not limits.is_raised(key, old, new):

@@ -155,11 +155,11 @@ def _home(settings: Settings) -> Iterator[Finding]:
         yield Finding("home", "note", why)
     free = shutil.disk_usage(home).free
     verdict: Verdict = "ok" if free >= LITTLE_SPACE else "note" if free >= NO_SPACE else "FAIL"
-    yield Finding("disk", verdict, f"{free / (1 << 30):.1f} GiB free{'' if verdict == 'ok' else ': make some room'}")
+    yield Finding("disk", verdict, f"{free / (1 << 30):.1f} GiB free{'' if verdict == 'ok' else ': free some space'}")
 
 
 def _rights(home: Path) -> Iterator[Finding]:
-    """Whether others may look into the home; what can be done about it is done."""
+    """Whether others can read the data folder; their rights are removed where that is safe."""
     from backends.jobs.files.private import private_home, rights_of_others, why_not_narrowed
 
     if not (rights := rights_of_others(home)):
@@ -253,7 +253,7 @@ def _store(context: Context) -> Iterator[Finding]:
     for fault in books.faults(context.store):
         yield Finding("books", "FAIL", f"{fault}; nothing was changed")
     for job, lane, remote_id in unlisted(context.store, IdLog.of(context.settings.home))[:20]:
-        words = "was accepted by the provider for an earlier store: look after it there"
+        words = "was accepted by the provider for an earlier store: look for it in your account there"
         yield Finding("job", "note", f"{job} {words} ({lane.rpartition('|')[0]}, id {remote_id})")
 
 
@@ -261,7 +261,7 @@ def _other_homes(context: Context) -> Iterator[Finding]:
     from backends.jobs.money import other_folders
 
     for home in other_folders.sharing(context.settings.home, context.settings.env):
-        text = f"{home} buys on an account of this data folder too, with its own limits: a day's limit counts twice"
+        text = f"{home} uses an account of this data folder too, with spending limits of its own: they add up"
         yield Finding("limits", "note", text)
 
 
@@ -314,7 +314,7 @@ def _back_ends(context: Context) -> Iterator[Finding]:
 
 
 def _tested(context: Context) -> Iterator[Finding]:
-    """How each paid provider has been tested: against its wire format, and with a real clip of this person's."""
+    """How each paid provider has been tested: against its wire format, and with a real clip on this account."""
     from backends.provider.registry import registry
     from mcp_server.cli import live_record
 
@@ -323,12 +323,13 @@ def _tested(context: Context) -> Iterator[Finding]:
         rows = [row for row in context.catalog.rows if row.provider == provider and row.state != "retired"]
         words = sorted({row.tested for row in rows if row.tested})
         last = live_record.latest(tests, provider)
+        untried = last is None and bool(rows) and context.why_not(provider) is None
         if last is not None:
             words.append(f"{last.text} ({last.model}, version {last.version})")
-        elif rows and context.why_not(provider) is None:
+        elif untried:
             words.append(f"not live-tested: reelwright doctor --live {provider} --max-cost-usd 1")
         if words:
-            verdict: Verdict = "ok" if last is None or last.outcome == "ok" else "note"
+            verdict: Verdict = "note" if untried or (last is not None and last.outcome != "ok") else "ok"
             yield Finding("tested", verdict, f"{provider}: {'; '.join(words)}")
 
 
@@ -386,8 +387,8 @@ def _lanes(context: Context) -> Iterator[Finding]:
         named = f" (account {account})" if account else ""
         yield Finding("lane", "ok", f"{key}{named}: {who}, {open_jobs.get(key, 0)} open jobs")
         if lane["breaker"] and lane["breaker_until"] > time.time():
-            text = f"{key}: buys nothing: {lane['breaker']}; then: reelwright jobs resume '{key}'"
+            text = f"{key}: paused, so no paid job starts: {lane['breaker']}; then: reelwright jobs resume '{key}'"
             yield Finding("lane", "note", text)
         if lane["trouble"]:
             log = context.settings.logs / "worker.log"
-            yield Finding("lane", "note", f"{key}: its last worker could not drive it: {lane['trouble']} (see {log})")
+            yield Finding("lane", "note", f"{key}: its last worker could not work on it: {lane['trouble']} (see {log})")

@@ -1,4 +1,4 @@
-"""Whether the engine on this machine really makes a clip: one second of it, in a home of its own."""
+"""Whether the engine on this machine really makes a clip: one second of it, in a data folder of its own."""
 
 from __future__ import annotations
 

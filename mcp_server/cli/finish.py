@@ -1,4 +1,4 @@
-"""`finish`: clips and stills become one film on this machine. Free; jobs that are not made yet are waited for."""
+"""`finish`: clips and images become one film on this machine. Free; it waits for jobs that have not finished."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SUFFIXES: tuple[str, ...] = vocabulary.asked()["format"].choices
 
 @dataclass(frozen=True)
 class Given:
-    """What a person asked for. fields: by the names of a film's vocabulary; left out = not there."""
+    """What was requested. fields: by the names of a film's vocabulary; left out = not there."""
 
     fields: Mapping[str, object]
     terms: Terms
@@ -85,7 +85,7 @@ def _made(film: FinishRequest, out: Path | None, terms: Terms, yes: bool, no_wai
             quote = studio.quote_finish(film, terms)
             say(priced(quote))
             if not is_free(quote) and not yes and not show.agreed(price(quote), "Make it?"):
-                raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
+                raise VideoError("consent", "not confirmed: nothing was started, nothing was spent")
             confirmed, film = not is_free(quote), _capped(film, quote)
         ticket = studio.finish_clip(film, terms, confirmed=confirmed)
         say(started(ticket))
@@ -103,7 +103,7 @@ def _made(film: FinishRequest, out: Path | None, terms: Terms, yes: bool, no_wai
 
 
 def _capped(film: FinishRequest, quote: Quote) -> FinishRequest:
-    """With the price that was told as its limit."""
+    """With the price that was shown as its limit."""
     high = quote.estimate.usd_high if quote.estimate else None
     return film if high is None else film.model_copy(update={"max_cost_usd": high})
 
@@ -121,7 +121,7 @@ def chosen_format(out: Path | None, asked: str | None) -> str | None:
 
 
 def check_out(out: Path | None, force: bool, *, no_wait: bool = False) -> None:
-    """Before anything is made: whether a film can be put there. VideoError tells why not."""
+    """Before anything is made: whether a film can be put there. VideoError says why not."""
     if out is None:
         return
     if no_wait:

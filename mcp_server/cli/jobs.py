@@ -52,7 +52,7 @@ def list_jobs(
     label: Label = None,
     limit: Limit = 20,
     by: By = None,
-    archived: Annotated[bool, typer.Option("--archived", help="The archived ones (see jobs archive) instead.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Archived jobs instead (see jobs archive).")] = False,
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
@@ -244,7 +244,7 @@ def cancel(job: list[str], as_json: Json = False) -> None:
         show.as_json(found)
         return
     for one in found:
-        ending = "" if one.state in ("cancelled", "failed", "succeeded") else ", asked to stop"
+        ending = "" if one.state in ("cancelled", "failed", "succeeded") else ", cancelling requested"
         show.line(f"{one.job_id}: {one.state}{ending}")
         for note in one.notes:
             show.line(f"note: {note}")
@@ -254,23 +254,23 @@ def cancel(job: list[str], as_json: Json = False) -> None:
 def resolve_job(
     job: str,
     bind: Annotated[
-        str | None, typer.Option(metavar="REMOTE_ID", help="The provider's id of the job: take it up.")
+        str | None, typer.Option(metavar="REMOTE_ID", help="The provider accepted it under this id: follow it there.")
     ] = None,
     again: Annotated[
         bool, typer.Option("--retry-and-accept-second-charge", help="Send it again; both may be charged.")
     ] = False,
     write_off: Annotated[
-        bool, typer.Option("--write-off", help="Give it up; its reservation counts as spent.")
+        bool, typer.Option("--write-off", help="Give it up; the money reserved for it counts as spent.")
     ] = False,
 ) -> None:
-    """Decide what becomes of a job that has not ended. At a terminal, you type the last characters of its id."""
+    """Decide what happens to a job that has not ended. At a terminal, you type the last characters of its id."""
     chosen = [name for name, on in (("bind", bind is not None), ("retry", again), ("write_off", write_off)) if on]
     with opening.studio() as studio:
         if len(chosen) != 1:
             ways = "--bind REMOTE_ID | --retry-and-accept-second-charge | --write-off"
             known = resolve.known_id(studio, job)
             raise VideoError(
-                "invalid_request", f"say what is to become of it: reelwright jobs resolve {job} {ways}{known}"
+                "invalid_request", f"choose what happens to it: reelwright jobs resolve {job} {ways}{known}"
             )
         resolve.decide(studio, job, chosen[0], bind or "")
 
@@ -326,7 +326,7 @@ def resume(
         stopped = admin.resume(studio.context.store, name, by=person.where_from())
         studio.list(limit=1)  # sees to it that lanes with open jobs are driven
     for key in stopped:
-        show.line(f"{key}: buys again")
+        show.line(f"{key}: paid jobs start again")
     if not stopped:
         show.line("no account was paused")
 
@@ -350,12 +350,12 @@ def verify(as_json: Json = False) -> None:
         show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
     else:
         for one in found.damage:
-            whole = [f"whole at {one.whole_at}"] if one.whole_at else []
-            signed = [f"as a signed copy whole at {one.signed_at}"] if one.signed_at else []
+            whole = [f"intact at {one.whole_at}"] if one.whole_at else []
+            signed = [f"a signed copy is intact at {one.signed_at}"] if one.signed_at else []
             show.cells(one.fault, one.what, one.path, *whole, *signed)
         show.line(
-            f"{len(found.damage)} of {found.files} kept files are damaged: put them back from a backup; published "
-            "copies may be whole"
+            f"{len(found.damage)} of {found.files} kept files are damaged: restore them from a backup; published "
+            "copies may be intact"
         )
     raise typer.Exit(1 if found.damage or wrong else 0)
 

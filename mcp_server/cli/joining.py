@@ -28,8 +28,8 @@ class Cut:
     force: bool = False
 
     def check(self, studio: Studio, *, no_wait: bool) -> None:
-        """Whether the film can be put there at all. A film of this home may be replaced: running the command again is
-        how a changed shot gets into it."""
+        """Whether the film can be put there at all. A film that this data folder made may be replaced: running the
+        command again puts a changed shot into it."""
         chosen_format(self.out, None)
         force = self.force or is_ours(studio, self.out)
         check_out(self.out, force, no_wait=no_wait)
@@ -76,7 +76,7 @@ class Cut:
 
 
 def is_ours(studio: Studio, path: Path) -> bool:
-    """Whether a file holds the very bytes of a film that this home has made."""
+    """Whether a file holds the very bytes of a film that this data folder has made."""
     from backends.media.hashing import sha256_now
 
     if not path.is_file():

@@ -31,7 +31,7 @@ LABEL = "live-test"
 
 
 def command(provider: str | None, max_cost: float | None, yes: bool, as_json: bool) -> NoReturn:
-    """What the options of `doctor` ask for; ends the program with its exit code, failures told in words."""
+    """What the options of `doctor` ask for; ends the program with its exit code, failures in words."""
     with failures(as_json):
         if provider is None:
             raise VideoError("invalid_request", "--max-cost-usd and --yes belong to --live PROVIDER")
@@ -96,7 +96,7 @@ def _made(studio: Studio, chosen: Candidate, key: str, limit: Decimal, yes: bool
         say(_priced(chosen))
         _check_money(studio, chosen, limit)
         if chosen.high > 0 and not yes and not show.agreed(show.usd(chosen.high), "Make it?"):
-            raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
+            raise VideoError("consent", "not confirmed: nothing was started, nothing was spent")
     else:
         say(f"{quote.model}: the last live test is {quote.job} ({quote.state}), nothing more is paid")
     request = chosen.request.model_copy(

@@ -1,4 +1,5 @@
-"""What the configured services say of their accounts: balance, tier, limits. Asked at once, briefly, and for free."""
+"""What the configured services say of their accounts: balance, tier, limits. All requests run at the same time,
+briefly, and cost nothing."""
 
 from __future__ import annotations
 
@@ -23,9 +24,9 @@ Told = dict[str, tuple[bool, str]]
 
 
 def ask_accounts(context: Context) -> Told:
-    """What the services say that are configured here and can be asked.
+    """What the configured services report of their accounts, of those that can.
 
-    Never raises because of a service: one that refuses, hangs or talks nonsense is told as such.
+    Never raises because of a service: one that refuses, hangs or answers nonsense is reported as such.
     """
     from backends.provider.registry import registry
 
@@ -63,7 +64,7 @@ async def _ask(provider: str, backend: RemoteBackend, told: Told, limit_s: float
 
 @asynccontextmanager
 async def _failures(provider: str, told: Told, limit_s: float) -> AsyncGenerator[None]:
-    """Whatever a service or its back end does, the other findings must still be told."""
+    """Whatever a service or its back end does, the other findings must still be shown."""
     try:
         yield
     except VideoError as error:

@@ -1,4 +1,4 @@
-"""What live tests have shown: `<home>/live-tests.json`, written by `doctor --live`, shown by `doctor`."""
+"""What live tests have shown: `live-tests.json` in the data folder, written by `doctor --live`, shown by `doctor`."""
 
 from __future__ import annotations
 
@@ -79,4 +79,4 @@ def add(settings: Settings, test: LiveTest) -> None:
                 Path(name).unlink()
             raise
     except OSError as error:
-        raise VideoError("storage", f"{path} cannot be written ({error.strerror or error}): make some room") from None
+        raise VideoError("storage", f"{path} cannot be written ({error.strerror or error}): free some space") from None

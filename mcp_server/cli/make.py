@@ -1,4 +1,4 @@
-"""`make`: one clip, or a list of shots. The price comes first; what is asked again is never paid again."""
+"""`make`: one clip, or a list of shots. The price comes first; a repeated request is never paid again."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _one(studio: Studio, given: Given, limit: Decimal | None, yes: bool, no_wait
     confirmed = False
     if not is_free(quote) and not yes:
         if not show.agreed(price(quote), "Make it?"):
-            raise VideoError("consent", "not agreed: nothing was started, nothing was spent")
+            raise VideoError("consent", "not confirmed: nothing was started, nothing was spent")
         confirmed = True
     ticket = studio.submit(capped(request, quote), given.terms, confirmed=confirmed)
     say(started(ticket))

@@ -75,7 +75,7 @@ SHORT = {
 
 
 def _draw(rows: Sequence[Mapping[str, Any]]) -> None:
-    """For a person: what can be used first, then the others by the reason, each reason once."""
+    """As people read it: first what can be used, then the others by the reason, each reason once."""
     groups: dict[str, list[Mapping[str, Any]]] = {"": [row for row in rows if row["available"]]}
     for row in rows:
         if not row["available"]:
@@ -98,7 +98,7 @@ def _drawn_cells(row: Mapping[str, Any]) -> list[object]:
 
 
 def _check(studio: Studio, as_json: bool) -> None:
-    """What a person should look at in the catalogue; exit code 1 when there is something."""
+    """What needs attention in the catalogue; exit code 1 when there is something."""
     from backends.catalog.staleness import check_staleness
     from backends.provider.registry import broken, registry
 
@@ -112,7 +112,7 @@ def _check(studio: Studio, as_json: bool) -> None:
     elif found:
         show.table(("model", "finding"), [[one["model"], one["finding"]] for one in found])
     else:
-        show.line(f"{len(catalog)} models, nothing to look at")
+        show.line(f"{len(catalog)} models, no problems")
     if found:
         raise typer.Exit(1)
 

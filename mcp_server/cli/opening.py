@@ -24,7 +24,7 @@ def failures(json_wanted: bool = False) -> Generator[None]:
 
 @contextmanager
 def studio(json_wanted: bool = False) -> Generator[Studio]:
-    """The Studio of this home. Failures inside are told, as JSON on standard output where that is wanted."""
+    """The Studio of this data folder. Failures inside are printed, as JSON on standard output where that is wanted."""
     from backends.studio import Studio
 
     with failures(json_wanted), Studio.open(client="cli") as opened:

@@ -20,8 +20,8 @@ BARE = ("prompt", "clips")
 
 
 def keyframe(text: str) -> dict[str, object]:
-    """PATH[@s][+s]: a still, the second at which the clip shows it, and for how many it stands. Or the tools' object as
-    JSON, with a camera of its own."""
+    """PATH[@s][+s]: an image, the second at which the clip shows it, and for how many seconds it is held. Or the tools'
+    object as JSON, with a camera of its own."""
     if text.startswith("{") and not Path(text).exists():
         value = from_json("frame", text)
         if not isinstance(value, dict):

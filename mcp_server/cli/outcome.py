@@ -1,4 +1,4 @@
-"""What a quote, a start and an end are told as: the price before, the clip after."""
+"""How a quote, a start and an end are printed: the price before, the clip after."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def priced(quote: Quote) -> str:
 
 
 def capped(request: VideoRequest, quote: Quote) -> VideoRequest:
-    """The request with the quoted price as its limit: nothing more expensive than what was told is ever started."""
+    """The request with the quoted price as its limit: nothing more expensive than what was shown is ever started."""
     high = quote.estimate.usd_high if quote.estimate else None
     return request if high is None else request.model_copy(update={"max_cost_usd": high})
 
 
 def started(ticket: Ticket) -> str:
-    again = " (it was there already)" if ticket.replayed else ""
+    again = " (it existed already)" if ticket.replayed else ""
     return f"{ticket.job_id}: {ticket.state}{again}"
 
 
@@ -57,7 +57,7 @@ def leave(studio: Studio, job_ids: Sequence[str]) -> None:
 
 
 def tell(job: Job, known: Sequence[str] = ()) -> None:
-    """How a job has ended. known: notes that were told already."""
+    """How a job has ended. known: notes that were printed already."""
     if job.state == "succeeded":
         size = f"{job.width}x{job.height}" if job.width else ""
         facts = (f"{job.duration_s:g} s" if job.duration_s else "", size, f"{job.fps:g} fps" if job.fps else "")
@@ -71,4 +71,4 @@ def tell(job: Job, known: Sequence[str] = ()) -> None:
         if note not in known:
             show.line(f"note: {note}")
     if job.state == "uncertain":
-        show.line(f"decide it: reelwright jobs resolve {job.job_id}")
+        show.line(f"decide what happens to it: reelwright jobs resolve {job.job_id}")

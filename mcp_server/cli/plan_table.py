@@ -17,7 +17,7 @@ COLUMNS = ("model", "clip", "GPU memory", "plan", "expected GiB", "verdict", "mi
 
 
 def plan_table(as_json: bool) -> None:
-    """Print the table: estimates of a formula, told as such; nothing is loaded."""
+    """Print the table: estimates of a formula, marked as such; nothing is loaded."""
     from backends.local.presets import CARDS, Preset, table
 
     rows: list[Preset] = table(CARDS)
@@ -31,7 +31,7 @@ def plan_table(as_json: bool) -> None:
 
 
 def own_machine() -> Machine | None:
-    """This machine's GPU as the driver tells it, None when there is none."""
+    """This machine's GPU as the driver reports it, None when there is none."""
     from backends.local.device import own_gpu
 
     return own_gpu()

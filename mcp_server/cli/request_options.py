@@ -21,7 +21,7 @@ TOGETHER = "max_cost_usd"
 
 @dataclass(frozen=True)
 class Given:
-    """What a person asked for, under the names of `backends.vocabulary`. Left out = not in `fields`."""
+    """What was requested, under the names of `backends.vocabulary`. Left out = not in `fields`."""
 
     fields: Mapping[str, object] = field(default_factory=dict[str, object])
     task: str | None = None

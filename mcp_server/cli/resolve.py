@@ -1,5 +1,5 @@
-"""Deciding a job that is not at its end: only a person at a terminal can, and only after typing a phrase of this very
-job.
+"""Deciding what happens to a job that has not ended: only a person at a terminal can, and only after typing the end of
+its id.
 
 A person's own script says REELWRIGHT_YES=resolve-jobs instead, which is recorded with the decision.
 """

@@ -1,4 +1,4 @@
-"""A home folder for one occasion: nothing of the user's store is touched, and its worker has left before it goes."""
+"""A temporary data folder: the user's store is not touched, and its worker has left before the folder is removed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ LEAVING_S = 10.0
 
 @contextmanager
 def short_home(env: Mapping[str, str], output: Path | None = None, idle_s: float = 1.0) -> Generator[Settings]:
-    """Settings of an empty home below the system's temporary folder. output: where clips go (else inside it too).
+    """Settings of an empty data folder below the system's temporary folder. output: where clips go (else inside it
+    too).
 
-    At the end open jobs are cancelled and the home is removed, once its worker has left.
+    At the end open jobs are cancelled and the folder is removed, once its worker has left.
     """
     with tempfile.TemporaryDirectory(prefix="reelwright-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)

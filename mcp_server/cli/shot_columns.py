@@ -45,12 +45,12 @@ class Column:
 _ASIDE = """note notes comment comments remark remarks shot scene id nr no number status owner todo who date link
 anmerkung anmerkungen bemerkung kommentar notiz notizen szene remarque remarques commentaire nota notas comentario"""
 ASIDE = frozenset(_ASIDE.split())
-"""Columns that people keep beside the request: read by nobody, told once."""
+"""Columns that people keep beside the request: they are ignored, which is said once."""
 
 _ON = "true yes y on 1 x wahr ja vrai oui verdadero vero si sí истина да"
 _OFF = "false no n off 0 falsch nein faux non falso ложь нет"
 ON, OFF = frozenset(_ON.split()), frozenset(_OFF.split())
-"""Spreadsheets write TRUE and FALSE in the language of their person."""
+"""Spreadsheets write TRUE and FALSE in the language of their user."""
 _SECONDS, _DOLLARS, _RATE = r"\s*(?:s|sec|secs|seconds?)", r"\s*(?:\$|usd)", r"\s*fps"
 
 

@@ -1,6 +1,6 @@
 """Tables as spreadsheets and other programs write them: their letters, their separator, their rows.
 
-A row whose first cell begins with # is left out, and told: a remark, or a shot that is put aside.
+A row whose first cell begins with # is left out, which is reported: a remark, or a shot that is put aside.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Table:
 
 
 def rows(path: Path, tell: Callable[[str], None]) -> Iterator[Row]:
-    """The rows of a .csv, .tsv or .jsonl file. tell: takes what a person should know of how it was read.
+    """The rows of a .csv, .tsv or .jsonl file. tell: takes what the user should know of how it was read.
 
     VideoError("asset") when it cannot be read as text; "invalid_request" for a header that is none.
     """

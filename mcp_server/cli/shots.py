@@ -1,4 +1,4 @@
-"""A list of shots from a file: each row a request with its terms. Every bad row is told, by its line."""
+"""A list of shots from a file: each row a request with its terms. Every bad row is reported, by its line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def refused(path: Path, problems: Mapping[int, str]) -> VideoError:
 
 
 def read(path: Path, base: Given, tell: Callable[[str], None] = lambda _: None) -> list[Shot]:
-    """The shots of a file, with the options of the command where a row says nothing. tell: takes what a person should
+    """The shots of a file, with the options of the command where a row says nothing. tell: takes what the user should
     know of how the file was read.
 
     VideoError("invalid_request") names every bad line; "asset" when the file cannot be read.

@@ -1,4 +1,4 @@
-"""What is written to the terminal: tables and words there, tab-separated plain lines in a pipe, JSON where asked.
+"""What is written to the terminal: tables and words there, tab-separated plain lines in a pipe, JSON on request.
 
 Texts of providers, prompts and file names are data: control characters never reach the terminal.
 """
@@ -26,7 +26,7 @@ SHOWS = {
     "wait_for_job": "reelwright jobs watch waits for it",
     "image_to_video": "reelwright make --image starts from an image",
 }
-"""What a person at a terminal is told of the call that a failure names."""
+"""What is shown at a terminal for the call that a failure names."""
 
 _REQUESTED = {one.name: f"--{one.option}" for one in (*vocabulary.asked().values(), *vocabulary.terms().values())}
 OPTIONS = {

@@ -64,8 +64,8 @@ def hints(settings: Settings) -> list[str]:
     if ephemeral(settings):
         found = shutil.which("uvx", path=settings.env.get("PATH"))
         told.append(
-            "this installation is one for now, so the text names uvx"
-            + (f"; a program that does not find it takes {found}" if found else "")
+            "this installation is temporary, so the text names uvx"
+            + (f"; if the program does not find it, write {found} instead" if found else "")
         )
     return told
 
@@ -108,7 +108,7 @@ def gemini(settings: Settings) -> tuple[str, str]:
 
 
 def codex(settings: Settings) -> tuple[str, str]:
-    """Codex waits 10 s for a start and 60 s for a tool unless told otherwise."""
+    """Codex waits 10 s for a start and 60 s for a tool unless its settings say otherwise."""
     program, *arguments = command(settings)
     lines = [
         "[mcp_servers.reelwright]",

@@ -1,4 +1,4 @@
-"""The demonstration: two stills that we drew ourselves, and a client that makes clips of them through the server."""
+"""The demonstration: two images that we drew ourselves, and a client that makes clips of them through the server."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a finished file really is, looked at without the program that made it, and whether that is what was asked."""
+"""What a finished file really is, read without the program that made it, and whether that is what was requested."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked of a clip. width, height: as the job announced them before it ran."""
+    """What was requested of a clip. width, height: as the job announced them before it ran."""
 
     duration_s: float
     fps: int
@@ -74,7 +74,7 @@ def _moov_first(path: Path) -> bool:
 
 
 def misses(found: Facts, wanted: Wanted) -> list[str]:
-    """Every way in which the file is not what was asked, in words."""
+    """Every way in which the file is not what was requested, in words."""
     compared = [
         ("seconds", round(found.duration_s, 3), round(wanted.duration_s, 3)),
         ("size", f"{found.width}x{found.height}", f"{wanted.width}x{wanted.height}"),

@@ -70,7 +70,7 @@ class Link:
         return result
 
     def _said(self) -> str:
-        """The last line of the server's log, which goes with its temporary home."""
+        """The last line of the server's log, which is removed with its temporary data folder."""
         lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
         return f"\nthe server's log ends: {lines[-1][:300]}" if lines else ""
 

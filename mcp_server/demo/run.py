@@ -1,6 +1,6 @@
 """The demonstration's flow: three clips through the real MCP server, whose process is killed while one is made.
 
-Nothing is taken on trust: each file is decoded and compared with what was asked; a difference is a failure.
+Nothing is taken on trust: each file is decoded and compared with the request; a difference is a failure.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _failed(error: Exception, as_json: bool) -> int:
 
 
 def _made(output: Path, photo: Path | None, resolution: str, say: Callable[[str], None]) -> tuple[list[Clip], Fields]:
-    """Every clip, looked at, and what was killed meanwhile. The home of all this is temporary."""
+    """Every clip, looked at, and what was killed meanwhile. The data folder of all this is temporary."""
     roots = [str(STILLS[0].parent), *([str(photo.parent)] if photo else [])]
     with short_home({}, output) as settings:
         env = {name: value for name, value in settings.env.items() if name.startswith("REELWRIGHT_")}
@@ -180,7 +180,7 @@ async def _arrived(link: Link, job_ids: list[str], killed: Fields, say: Callable
 
 
 async def _looked_at(link: Link, output: Path, name: str, tool: str, job_id: str, wanted: Wanted) -> Clip:
-    """The file's facts against what was asked, and its contact sheet kept beside it."""
+    """The file's facts against the request, and its contact sheet kept beside it."""
     job = await link.call("get_job", job_id=job_id)
     file = Path(str(job["file"]))
     if not file.is_relative_to(output):
@@ -190,7 +190,7 @@ async def _looked_at(link: Link, output: Path, name: str, tool: str, job_id: str
     sheet.write_bytes(jpeg)
     found = await anyio.to_thread.run_sync(facts_of, file)
     if wrong := misses(found, wanted):
-        raise DemoFailed(f"{file.name} is not what was asked: {'; '.join(wrong)}")
+        raise DemoFailed(f"{file.name} is not what was requested: {'; '.join(wrong)}")
     return Clip(name, tool, job_id, wanted, file, sheet, found)
 
 

@@ -111,7 +111,7 @@ def test_the_budget_lowers_the_choice_and_the_next_step_is_told() -> None:
     tight = chosen(text(duration_s=8, audio=True), "runway", "fal", max_cost_usd=Decimal("0.70"))
     assert tight.estimate.usd_high is not None
     assert tight.estimate.usd_high <= Decimal("0.70")
-    assert any(note.startswith("one step more: ") for note in tight.notes), tight.notes
+    assert any(note.startswith("a step up: ") for note in tight.notes), tight.notes
     assert any(note.startswith(f"auto chose {tight.row.id} for quality: ") for note in tight.notes)
 
 
@@ -123,7 +123,7 @@ def test_a_price_that_nobody_knows_is_never_spent() -> None:
     named = refused(text(model="runway/kling_4", duration_s=5), "runway", per_job_usd=Decimal(5))
     assert named.kind == "needs_budget"
     assert "the price of runway/kling_4 is unknown" in named.message
-    assert named.message.endswith("max_cost_usd above 0 starts it and is held as its price")
+    assert named.message.endswith("max_cost_usd above 0 starts it and is reserved as its price")
     assert chosen(text(model="runway/kling_4", duration_s=5), "runway").row.id == "runway/kling_4"
 
 
@@ -132,8 +132,8 @@ def test_a_price_that_nobody_knows_is_what_the_asker_holds_for_it_where_the_pers
     allowed: Any = {"per_job_usd": Decimal(5), "allow_unknown_price": True}
     taken = chosen(request, "runway", max_cost_usd=Decimal(2), **allowed)
     assert (taken.estimate.usd_low, taken.estimate.usd_high, taken.estimate.basis) == (None, Decimal(2), "unknown")
-    assert taken.estimate.text == "price unknown, up to $2 held"
-    assert "the price of runway/kling_4 is unknown: max_cost_usd 2 is held for it" in taken.notes
+    assert taken.estimate.text == "price unknown, up to $2 reserved"
+    assert "the price of runway/kling_4 is unknown: max_cost_usd 2 is reserved for it" in taken.notes
     for budget in (None, Decimal(0)):
         assert refused(request, "runway", max_cost_usd=budget, **allowed).kind == "needs_budget"
     above = refused(request, "runway", max_cost_usd=Decimal(6), **allowed)
@@ -184,9 +184,9 @@ def test_an_unknown_price_alone_is_refused_with_the_persons_setting() -> None:
     error = refused(image(effect="Melt"), "fal", per_job_usd=Decimal(5))
     assert (error.kind, error.message) == (
         "needs_budget",
-        "the price of fal/pikaffects is unknown (the price is not known), so it cannot be held to a limit: take "
+        "the price of fal/pikaffects is unknown (the price is not known), so no limit can be checked against it: take "
         "another model. Where the setting allow_unknown_price is true, max_cost_usd above 0 starts it and is "
-        "held as its price",
+        "reserved as its price",
     )
 
 
@@ -288,7 +288,7 @@ def test_a_named_model_keeps_to_budget_and_wall() -> None:
     wall = refused(image(model=kling, duration_s=10), "fal", per_job_usd=Decimal("0.25"))
     assert wall.kind == "wall"
     assert wall.message == (
-        "fal/kling-v2.5-turbo-pro costs $0.70 for this, above the spending limit per_job_usd 0.25: a person can change "
+        "fal/kling-v2.5-turbo-pro costs $0.70 for this, above the spending limit per_job_usd 0.25: the user can change "
         "it at a terminal (reelwright config --help)"
     )
     exact = chosen(image(model=kling, duration_s=10), "fal", max_cost_usd=Decimal("0.70"))

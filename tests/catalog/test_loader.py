@@ -13,6 +13,7 @@ import pytest
 from backends.catalog import load, loader
 from backends.catalog.price import estimate
 from backends.catalog.rules.check import check
+from backends.catalog.schema.files import read_file
 from backends.errors import VideoError
 from backends.request import build_request
 from tests.patience import patient
@@ -99,7 +100,7 @@ def test_files_of_registered_back_ends_come_before_ones_own(tmp_path: Path) -> N
         ("[modle]\n", "mine.toml: modle: a catalogue file holds provider"),
         ("[[model]]\ntitle = 'x'\n", "mine.toml: each [[model]] needs an id such as provider/model"),
         (MINE.replace('title = "My own server"\n', ""), "title must be text (it is missing)"),
-        (MINE.replace("title =", "titel ="), "title must be text (it is missing)"),
+        (MINE.replace("title =", "titel ="), "title must be text (it is missing; did you write titel"),
         (MINE + "tiers = 3\n", "tiers is no key here; The keys are audio, audio_default"),
         (MINE.replace('["text_to_video"]', '["text2video"]'), "tasks must be made of text_to_video, image_to_video"),
         (MINE.replace("min = 1, max = 10", "min = 10, max = 1"), "durations must be a range whose min is above 0"),
@@ -205,6 +206,11 @@ def test_a_file_that_cannot_be_read_harms_nothing_else(tmp_path: Path, damage: b
     told = load([tmp_path]).broken
     assert [one.row for one in told] == [""]
     assert "mine.toml cannot be read as TOML" in told[0].why
+
+
+def test_a_package_without_its_rows_is_told_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"acme\.toml is not there: a package must install it beside its module"):
+        read_file(tmp_path / "acme.toml", "acme.toml")
 
 
 def test_of_two_back_ends_that_bring_the_same_row_the_first_keeps_it(tmp_path: Path) -> None:

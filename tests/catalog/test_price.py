@@ -76,7 +76,7 @@ def test_images_over_five_cost_extra_and_reference_clips_cost_their_seconds() ->
 def test_what_is_charged_first_and_given_back_counts_in_the_high_figure() -> None:
     found = cost("invented/edit", {"source_clip": clip(duration_s=5.0)}, task="edit", source_clip="c")
     assert (found.usd_low, found.usd_high, found.basis) == (Decimal("1.00"), Decimal("15.00"), "range")
-    assert found.detail == "$0.20-0.50/s x 5 s, up to 30 s are charged first and the rest given back"
+    assert found.detail == "$0.20-0.50/s x 5 s, up to 30 s are charged first and the rest is refunded"
 
 
 def test_an_extension_bills_what_it_adds_or_the_whole_clip() -> None:

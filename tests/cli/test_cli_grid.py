@@ -123,7 +123,7 @@ def test_the_shell_completes_words_though_no_terminal_is_there(shell: Make, type
 
 def test_break_even_says_what_it_looks_at(shell: Make) -> None:
     lines = shell().done("estimate", "a kite", "--duration", "5", "--break-even", "5090").lines
-    assert "note: a month's film is compared, not one clip: duration_s, prompt given here changes nothing" in lines
+    assert "note: --break-even compares a month of film, not one clip: duration_s, prompt has no effect here" in lines
     (assumed,) = [line for line in lines if line.startswith("assumed: ")]
     assert assumed == (
         "assumed: each API makes its default clip at its list price; the card costs $2000 spread over 24 months and "
@@ -131,5 +131,5 @@ def test_break_even_says_what_it_looks_at(shell: Make) -> None:
         "own work and the rest of the machine are not counted"
     )
     rented = shell().done("estimate", "--break-even", "A100").lines
-    assert any("the card costs $1.50 an hour of rent, for the hours that it computes" in line for line in rented)
+    assert any("the card costs $1.50 an hour of rent, only while it computes" in line for line in rented)
     assert not any(line.startswith("note: ") for line in rented)

@@ -59,7 +59,7 @@ def test_cancel_tells_what_becomes_of_the_money(shell: Make, serve: Serve) -> No
     used = shell(server)
     job = used.done(*PAID, "--no-wait").json["job_id"]
     until(lambda: used.station.row(job)["state"] == "running", "the job runs")
-    assert used.done("jobs", "cancel", job).lines[0] in (f"{job}: running, asked to stop", f"{job}: cancelled")
+    assert used.done("jobs", "cancel", job).lines[0] in (f"{job}: running, cancelling requested", f"{job}: cancelled")
     ended = used.run("jobs", "watch", job)
     assert ended.code == 1 and f"{job} cancelled" in ended.lines
     assert "billed" in " ".join(used.done("jobs", "show", job).lines)
@@ -74,7 +74,7 @@ def test_a_queued_job_moves_to_the_account_that_is_set_now(shell: Make, serve: S
     assert lane["breaker"]
     told = used.refused("jobs", "resume", "no|such|lane")
     assert "there is no provider or account 'no|such|lane'; there are: paid, " + lane["key"] in told
-    assert used.done("jobs", "resume", "paid").lines == [f"{lane['key']}: buys again"]
+    assert used.done("jobs", "resume", "paid").lines == [f"{lane['key']}: paid jobs start again"]
     assert used.done("jobs", "resume", "paid").lines == ["no account was paused"]
     assert used.done("jobs", "resume", "--all").lines == ["no account was paused"]
 

@@ -82,7 +82,7 @@ def test_no_refusal_spells_out_how_a_limit_is_lifted(shell: Make, serve: Serve) 
         used.done("config", "set", key, value)
         told = used.refused(*asked)
         assert told.startswith("reelwright: wall: ") and key in told
-        assert told.rstrip().endswith("a person can change it at a terminal (reelwright config --help)")
+        assert told.rstrip().endswith("the user can change it at a terminal (reelwright config --help)")
         assert "config set" not in told
 
 
@@ -90,10 +90,10 @@ def test_a_price_that_nobody_knows_is_held_at_the_cap_once_the_person_allows_it(
     server = serve(report_cost=True)
     used = shell(server, REELWRIGHT_YES="raise-limits")
     asked = ("make", "a boat", "--model", "paid/unknown-price", "--duration", "4", "--resolution", "180p", "--yes")
-    assert "cannot be held to a limit" in used.refused(*asked, "--max-cost", "2")
+    assert "no limit can be checked against it" in used.refused(*asked, "--max-cost", "2")
     used.done("config", "set", "allow_unknown_price", "true")
-    assert "cannot be held to a limit" in used.refused(*asked)
+    assert "no limit can be checked against it" in used.refused(*asked)
     job = used.done(*asked, "--max-cost", "2", "--json").json
     assert (job["state"], job["est_cost_usd"], job["cost_usd"]) == ("succeeded", 2.0, 0.8)
-    assert "the price of paid/unknown-price is unknown: max_cost_usd 2 is held for it" in job["notes"]
+    assert "the price of paid/unknown-price is unknown: max_cost_usd 2 is reserved for it" in job["notes"]
     assert used.station.entry(job["job_id"])["reserved"] == 2_000_000

@@ -65,7 +65,7 @@ def test_the_cheapest_clip_is_made_told_and_kept_on_record(
     rows = quick_rows(tmp_path / "rows", [HAILUO])
     used = shell(FAL_KEY=FAL_KEY, REELWRIGHT_FAL_BASE_URL=server.url, REELWRIGHT_CATALOG=rows)
     line = "fal: contract-tested 2026-11-23; not live-tested: reelwright doctor --live fal --max-cost-usd 1"
-    assert finding(used, "fal") == f"ok\ttested\t{line}"
+    assert finding(used, "fal") == f"note\ttested\t{line}"
 
     ended = used.done("doctor", "--live", "fal", "--max-cost-usd", "0.2", "--yes")
     assert ended.lines[0].startswith(f"{HAILUO}: $0.102 (prices of 2026-") and "6 s, 512p" in ended.lines[0]

@@ -109,7 +109,7 @@ def test_the_price_is_asked_at_a_terminal_and_no_means_no(shell: Make, serve: Se
         terminal.expect("This costs at most $0.40 (prices of 2026-11-23). Make it? [y/N] ")
         terminal.send("n\n")
         assert terminal.end() == 1
-        assert "not agreed: nothing was started, nothing was spent" in terminal.shown
+        assert "not confirmed: nothing was started, nothing was spent" in terminal.shown
     with used.terminal(*PAID) as terminal:
         terminal.expect("Make it? [y/N] ")
         terminal.send("y\n")
@@ -122,7 +122,7 @@ def test_a_yes_at_the_terminal_is_the_consent_that_a_flag_is_not(shell: Make, se
     used = shell(serve())
     used.done("config", "set", "confirm_above_usd", "0.10")
     told = used.refused(*PAID, "--yes")
-    assert "consent: " in told and "(confirm_above_usd); a person can change it at a terminal" in told
+    assert "consent: " in told and "(confirm_above_usd); the user can change it at a terminal" in told
     with used.terminal(*PAID, "--no-wait") as terminal:
         terminal.expect("[y/N] ")
         terminal.send("yes\n")

@@ -73,7 +73,7 @@ def test_signing_is_turned_off_and_on_and_that_is_recorded(shell: Make) -> None:
     listed = used.done("config", "--json").json
     assert listed["sign"] == {"value": "off", "set": True} and listed["sign_prompt"] == {"value": "off", "set": False}
     off = make(used)
-    assert "not signed: the person has turned signing off (reelwright config set sign on)" in off["notes"]
+    assert "not signed: signing is turned off (reelwright config set sign on)" in off["notes"]
     assert used.done("config", "unset", "sign").lines == ["sign = on (default)"]
     events = [json.loads(row["data"]) for row in used.station.rows("SELECT data FROM events WHERE kind = 'preference'")]
     assert [(one["key"], one["from"], one["to"], one["how"]) for one in events] == [

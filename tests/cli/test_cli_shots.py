@@ -150,7 +150,7 @@ def test_bad_rows_and_repeated_ones_are_told_before_anything_starts(shell: Make,
     rows = "a red boat,paid/quick,4,180p,other,\na sea,paid/quick,5,180p,,\na sea,nosuch,4,,,\n"
     told = used.refused("make", "--from", written(used.folder, SHOTS + rows), "--yes").splitlines()
     assert told[0] == "reelwright: invalid_request: 3 rows of shots.csv cannot be made; nothing was started:"
-    assert told[1] == "line 5: the same request as line 2: a take of 2, 3 ... asks for another variant"
+    assert told[1] == "line 5: the same request as line 2: a take of 2, 3 ... makes another variant"
     assert told[2].startswith("line 6: ") and "duration_s" in told[2]
     assert told[3].startswith("line 7: model 'nosuch' is unknown")
     assert used.station.rows("SELECT id FROM jobs") == []

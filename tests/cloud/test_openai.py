@@ -219,7 +219,7 @@ async def test_success_shaped_failures_are_failures(server: FakeServer, rows: Ca
         ("moderation_output", False, "unknown"),
         *[("provider", True, "unknown")] * 3,
     ]
-    assert errors[0] and "failed it (moderation_blocked): no way" in errors[0].message
+    assert errors[0] and "reports a failure (moderation_blocked): no way" in errors[0].message
 
 
 @pytest.mark.anyio

@@ -218,7 +218,7 @@ async def test_a_failed_task_says_why_and_what_it_cost(
             status = await backend.status(await started(backend), tmp_path)
         assert status.state == "failed" and status.error is not None
         assert (status.error.kind, status.error.retryable, status.error.charged) == (kind, retryable, charged)
-        assert status.error.message.startswith(f"Runway failed it ({code}): It went wrong")
+        assert status.error.message.startswith(f"Runway reports a failure ({code}): It went wrong")
 
 
 @pytest.mark.anyio

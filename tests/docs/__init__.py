@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def tool_table() -> str:
-    """The tools, their arguments (required ones in bold) and what an agent is told of each."""
+    """The tools, their arguments (required ones in bold) and the description of each."""
     rows = ["| tool | what it does | arguments |", "|---|---|---|"]
     for tool in tools():
         required = set(tool.input_schema.get("required", ()))
@@ -62,7 +62,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def with_parts(text: str) -> str:
-    """The document with its generated parts made anew."""
+    """The document with its generated parts made again."""
     for name, make in PARTS.items():
         if f"<!-- {name}: " not in text:
             continue

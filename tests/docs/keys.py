@@ -240,7 +240,7 @@ PRICE = Section(
         "rates": "the first that matches a request holds; see below",
         "minimum_s": "seconds that are billed at least",
         "step_s": "seconds are rounded up to multiples of this",
-        "hold_s": "seconds that are charged first and partly given back",
+        "hold_s": "seconds that are charged first and partly refunded",
         "credit_usd": "what one credit costs; amounts are rounded up to whole credits then",
         "surcharges": "see below",
         "bills": "for an extension: the added seconds, or the whole clip's",

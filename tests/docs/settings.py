@@ -70,8 +70,8 @@ TUNING: Mapping[str, str] = {
     "DOUBT_S": "A bad answer of a provider is checked again for so long (or a multiple) before it is believed.",
     "SETTLE_S": "The first look for a paid request whose answer was lost comes after so long.",
     "ANSWER_S": "How long `reelwright doctor` waits for each provider's answer.",
-    "HTTP_IDLE_S": "An HTTP session that has asked nothing for so long ends.",
-    "STATE": "Another folder for the notes of which data folders pay on the same account.",
+    "HTTP_IDLE_S": "An HTTP session without a request for so long ends.",
+    "STATE": "Another folder for the notes of which data folders use the same account.",
     "CRASH": "For this project's own tests: names a place at which the process ends itself.",
 }
 TUNING_DEFAULTS: Mapping[str, str] = {

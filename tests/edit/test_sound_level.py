@@ -167,7 +167,7 @@ def test_a_narration_longer_than_the_film_is_refused_with_what_to_change(tmp_pat
     assert refused.value.kind == "invalid_request" and refused.value.problems[0].field == "narration"
     assert refused.value.message == (
         "narration lasts 5.0 s and the film 4.0 s: shorten it by 1.0 s (20 %), or make the film longer "
-        "(hold a still for 1.0 s more, add a clip)"
+        "(hold an image for 1.0 s more, add a clip)"
     )
     assert not (tmp_path / "mix.wav").exists()
 

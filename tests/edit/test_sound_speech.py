@@ -63,8 +63,8 @@ def test_without_a_speaker_it_says_what_to_do(tmp_path: Path) -> None:
         speak("Good morning.", tmp_path / "voice.wav", {"PATH": str(tmp_path)})
     assert refused.value.kind == "unsupported"
     assert refused.value.message == (
-        "narration cannot be spoken, because espeak-ng is not installed here: install it (apt install espeak-ng, brew "
-        "install espeak-ng), or give a sound file as narration"
+        "narration needs a synthetic voice, and espeak-ng is not installed here: install it (apt install espeak-ng, "
+        "brew install espeak-ng), or give a sound file as narration"
     )
 
 

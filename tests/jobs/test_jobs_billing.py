@@ -58,7 +58,7 @@ def test_without_an_answer_it_is_said_that_it_may_be_billed(server: FakeServer, 
     server.script("cancel", {"status": 503}, {"status": 503}, {"status": 503})
     job = running(studio, "no answer")
     found = studio.cancel(job, wait_s=0.3)
-    words = "asked to stop; paid has not answered yet, so it may still be billed: get_job shows its answer"
+    words = "cancelling requested; paid has not answered yet, so it may still be billed: get_job shows its answer"
     assert found.notes[-1] == words
     assert words not in studio.get(job).notes, "it is said once, not kept"
 

@@ -123,11 +123,11 @@ def test_what_was_never_sent_is_neither_bound_nor_asked_for_again(
 
 def test_only_what_may_be_paid_is_fetched_again(desk: Station, context: Context) -> None:
     running = at(desk, context, "running")
-    with pytest.raises(VideoError, match="is running: there is nothing to ask for again"):
+    with pytest.raises(VideoError, match="is running: there is nothing to fetch"):
         decisions.fetch(context.store, running)
     unsent = at(desk, context, "queued", take=2)
     decisions.write_off(context.store, unsent)
-    with pytest.raises(VideoError, match="there is nothing to ask for again"):
+    with pytest.raises(VideoError, match="there is nothing to fetch"):
         decisions.fetch(context.store, unsent)
     unknown = at(desk, context, "uncertain", take=3)
     assert "looked up again" in decisions.fetch(context.store, unknown)

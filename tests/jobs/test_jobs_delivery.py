@@ -80,7 +80,7 @@ def test_what_is_no_video_is_fetched_again_and_then_kept_for_a_look(
     kept = station.home / "artifacts" / "spool" / done.job_id
     assert str(kept) in done.error.message and [path.stat().st_size for path in kept.glob("output*")] == [200]
     assert server.counters()["media"] >= 3 and done.cost_usd == 0.4
-    assert f"reelwright jobs fetch {done.job_id} asks for it again" in done.error.message
+    assert f"reelwright jobs fetch {done.job_id} requests it again" in done.error.message
     assert "read the error before anything is paid again" in done.next
 
 

@@ -236,7 +236,7 @@ def test_a_still_of_an_hdr_clip_is_told_on_the_job_that_uses_it(station: Station
     result = json.loads(row["result"]) | {"file": str(clip), "sha256": hashlib.sha256(clip.read_bytes()).hexdigest()}
     change = "UPDATE jobs SET result = ? WHERE id = ?"
     studio.context.store.write(lambda tx: tx.run(change, (json.dumps(result), job.job_id)))
-    told = "the still is from an HDR clip (HLG): it is in BT.709, and light above the reference white is white"
+    told = "the image is from an HDR clip (HLG): it is in BT.709, and light above the reference white is white"
     for number, part in enumerate(("last_frame", "frame/0.1")):
         request = animate(f"video://jobs/{job.job_id}/{part}", f"push in {number}", fit="crop")
         assert told in studio.submit(request).notes

@@ -17,9 +17,10 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.run.launch import Launcher
-from backends.jobs.run.worker_loop import in_words
+from backends.jobs.run.worker_loop import Worker, in_words
 from backends.jobs.views import Job
-from tests.fakes import FakeServer
+from backends.provider.registry import registry
+from tests.fakes import PLUGIN, FakeServer
 from tests.jobs.nursery import ROOT, Nursery
 from tests.jobs.station import KEY, Station, end, text_request, tiny_request, until
 from tests.patience import patient
@@ -340,6 +341,21 @@ def test_a_trouble_is_told_by_its_kind_and_not_by_its_words(
     assert launcher.ensure(str(lane)).startswith(told)
     launcher.close()
     context.close()
+
+
+def test_a_worker_from_before_a_plug_in_was_installed_says_nothing_of_its_jobs(
+    stand: Callable[..., Station], monkeypatch: pytest.MonkeyPatch, serve: Callable[..., FakeServer]
+) -> None:
+    """A newer worker has the back end: what this one lacks would be read as the job's own trouble."""
+    station = stand(serve(), REELWRIGHT_WORKER_IDLE_S="0")
+    context = Context.open(station.settings())
+    job = station.place(context, text_request("a newer worker's job"))
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(PLUGIN)])
+    registry.cache_clear()
+    anyio.run(Worker(context, subprocess.DEVNULL, detached=True).run)
+    context.close()
+    assert station.row(job)["state"] == "queued"
+    assert station.rows("SELECT trouble FROM lanes") == [{"trouble": ""}]
 
 
 def test_no_credentials_is_told_with_the_variable(

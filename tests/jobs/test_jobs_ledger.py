@@ -19,7 +19,7 @@ from backends.jobs.store.database import Store
 from tests.jobs.stores import opened
 from tests.patience import patient
 
-DAY = "a person can change it at a terminal (reelwright config --help)"
+DAY = "the user can change it at a terminal (reelwright config --help)"
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.media.signing import independent
 from tests.samples import write_clip
 
 Serve, Stand = Callable[..., FakeServer], Callable[..., Station]
-OFF = "not signed: the person has turned signing off (reelwright config set sign on)"
+OFF = "not signed: signing is turned off (reelwright config set sign on)"
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_what_is_damaged_or_gone_is_named(station: Station, studio: Studio, shel
         ]
     )
     assert (
-        ended.lines[-1] == "5 of 10 kept files are damaged: put them back from a backup; published copies may be whole"
+        ended.lines[-1] == "5 of 10 kept files are damaged: restore them from a backup; published copies may be intact"
     )
     told = shell.run("jobs", "verify", "--json").json
     assert len(told["damage"]) == 5 and told["files"] == 10
@@ -107,10 +107,10 @@ def test_a_published_copy_that_is_whole_is_named(station: Station, studio: Studi
     clip = kept(station).job(job.job_id) / "clip.mp4"
     damage(clip)
     ended = shell.run("jobs", "verify")
-    assert ended.lines[0] == f"changed\tthe clip of job {job.job_id}\t{clip}\tas a signed copy whole at {job.file}"
+    assert ended.lines[0] == f"changed\tthe clip of job {job.job_id}\t{clip}\ta signed copy is intact at {job.file}"
     damage(signed := next(clip.parent.glob("signed-*.mp4")))
     assert shell.run("jobs", "verify").lines[1] == (
-        f"changed\tthe signed clip of job {job.job_id}\t{signed}\twhole at {job.file}"
+        f"changed\tthe signed clip of job {job.job_id}\t{signed}\tintact at {job.file}"
     )
 
 

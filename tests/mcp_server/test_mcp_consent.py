@@ -114,8 +114,8 @@ def test_a_client_that_cannot_ask_is_told_the_setting(station: Station, era: str
     with RawClient(station.environ(), era=era) as client:
         text = client.refused("generate_video", **ASKED)
     assert text == (
-        "consent: paid/basic costs $0.40 for this, and the user wants to be asked above $0.30 "
-        "(confirm_above_usd); a person can change it at a terminal (reelwright config --help)\n"
+        "consent: paid/basic costs $0.40 for this, and the user must approve what costs more than $0.30 "
+        "(confirm_above_usd); the user can change it at a terminal (reelwright config --help)\n"
         "next: this client cannot ask the user, and only they can agree: tell them the price and that setting, or "
         "choose a cheaper model with estimate_cost; nothing was started, nothing was spent"
     )

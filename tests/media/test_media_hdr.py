@@ -111,7 +111,7 @@ def test_colour_bars_keep_their_colours(tmp_path: Path, name: str, trc: int, sig
         middle = shown[8:40, number * 32 + 8 : number * 32 + 24].reshape(-1, 3).mean(axis=0)
         allowed = np.where(np.array(bar) < NEAR_BLACK, NEAR_BLACK_TOLERANCE, TOLERANCE)
         assert (np.abs(middle - bar) <= allowed).all(), (name, bar, middle)
-    told = f"the clip is HDR ({name}): it is brought to BT.709, and light above the reference white becomes white"
+    told = f"the clip is HDR ({name}): it is converted to BT.709, and light above the reference white becomes white"
     warnings = measure(path)["warnings"]
     assert isinstance(warnings, list) and told in warnings
     assert hdr_note(path) == told
@@ -150,7 +150,7 @@ def test_a_still_of_an_hdr_clip_says_so(tmp_path: Path, name: str, trc: int, sig
         other = sandbox.still(path, "frame", 0.1, tmp_path / "other.png")
         plain = sandbox.still(made("tone.mp4"), "last_frame", 0, tmp_path / "plain.png")
     assert last.note == other.note
-    told = f"the still is from an HDR clip ({name}): it is in BT.709, and light above the reference white is white"
+    told = f"the image is from an HDR clip ({name}): it is in BT.709, and light above the reference white is white"
     assert last.note == told and plain.note == ""
 
 

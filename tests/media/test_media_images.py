@@ -98,7 +98,7 @@ def test_a_broken_profile_is_left_out(tmp_path: Path) -> None:
         ("empty.png", "empty .0 bytes.: give a PNG"),
         ("page.png", "a web page, not a picture or clip: give a PNG"),
         ("photo.heic", "a HEIC photo: give a PNG, JPEG or WebP image"),
-        ("h264.mov", "a clip .video/quicktime., not a still: give a PNG"),
+        ("h264.mov", "a clip .video/quicktime., not an image: give a PNG"),
     ],
 )
 def test_what_is_no_usable_still_is_refused_with_a_remedy(name: str, text: str) -> None:

@@ -65,7 +65,7 @@ def test_a_gap_in_the_times_is_silence(tmp_path: Path) -> None:
         ("playlist.m3u8", r"a playlist \(m3u8\) that names other files"),
         ("noise.mp4", "the file is of no known"),
         ("empty.png", "the file is empty"),
-        ("still.webp", r"the file is a still \(image/webp\): give a WAV, MP3"),
+        ("still.webp", r"the file is an image \(image/webp\): give a WAV, MP3"),
         ("truncated.mp4", "the clip is truncated"),
     ],
 )
@@ -80,7 +80,7 @@ def test_pictures_alone_have_no_sound_and_a_cover_is_no_clip() -> None:
     assert list(silent.blocks()) == [] and not silent.has_sound
     for name in ("sound_only.mp4", "cover_only.mp4"):
         assert listened(made(name)).shape[1] == pytest.approx(RATE / 2, abs=2100)
-    with pytest.raises(VideoError, match="the file is a still"):
+    with pytest.raises(VideoError, match="the file is an image"):
         listened(photo())
 
 

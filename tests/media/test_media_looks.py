@@ -109,7 +109,7 @@ def test_two_clips_are_compared_on_one_sheet(tmp_path: Path) -> None:
         assert found["pair"]["first"][0] > 10 and found["pair"]["first"][1] > 0.3
         same = sandbox.inspect(one, 4, tmp_path / "same.jpg", one)
         assert same["pair"]["first"] == same["pair"]["last"] == [0.0, 0.0]
-        with pytest.raises(VideoError, match="against names a still, and a clip is compared with a clip"):
+        with pytest.raises(VideoError, match="against names an image, and a clip is compared with a clip"):
             sandbox.inspect(one, 4, tmp_path / "no.jpg", photo("coffee"))
-        with pytest.raises(VideoError, match="a still has nothing to compare: against is for two clips"):
+        with pytest.raises(VideoError, match="an image has nothing to compare: against is for two clips"):
             sandbox.inspect(photo("coffee"), 4, tmp_path / "no.jpg", one)

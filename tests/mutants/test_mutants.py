@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.__main__ import MUTANTS
-from tests.mutants.copy import Copy
+from tests.mutants.copy import ROOT, Copy
 from tests.mutants.mutant import DoesNotApply, Mutant
 
 ONE = Mutant("one", "a.py", "x = 1\n", "x = 2\n", "the number", ("tests/test_errors.py",))
@@ -17,6 +17,10 @@ ONE = Mutant("one", "a.py", "x = 1\n", "x = 2\n", "the number", ("tests/test_err
 def test_names_are_unique_and_each_says_what_is_lost() -> None:
     names = [mutant.name for mutant in MUTANTS]
     assert len(set(names)) == len(names) and all(mutant.loses and mutant.tests for mutant in MUTANTS)
+
+
+def test_every_mutant_still_finds_the_text_that_it_changes() -> None:
+    assert [why for mutant in MUTANTS if (why := mutant.check(ROOT))] == []
 
 
 def test_a_text_that_is_not_there_once_is_an_error(tmp_path: Path) -> None:

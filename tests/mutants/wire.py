@@ -45,10 +45,10 @@ MUTANTS = (
         "5xx_refused",
         P + "outcome.py",
         """        if 400 <= status < 500 and status not in UNCLEAR_4XX:
-            return self.refused(status, told)
+            return self.refused(status, reported)
         return self.unknown(""",
         """        if 400 <= status < 600 and status not in UNCLEAR_4XX:
-            return self.refused(status, told)
+            return self.refused(status, reported)
         return self.unknown(""",
         "a job that was taken before a gateway's 502 is called unpaid",
         HTTP,
@@ -64,8 +64,8 @@ MUTANTS = (
     Mutant(
         "any_429_again",
         P + "outcome.py",
-        'kind = told.kind or ("quota" if status == 429 else',
-        'kind = told.kind or ("rate_limited" if status == 429 else',
+        'kind = reported.kind or ("quota" if status == 429 else',
+        'kind = reported.kind or ("rate_limited" if status == 429 else',
         "an empty account is asked again for ever",
         HTTP,
     ),

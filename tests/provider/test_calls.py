@@ -17,7 +17,7 @@ from backends.errors import VideoError
 from backends.provider.answer import Answer, at, text
 from backends.provider.calls import Calls
 from backends.provider.channel import Channel
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 from backends.provider.timing import Timing
 from backends.provider.transport import HTTPX, httpx2_library
 from tests.cloud.http_cases import HURRY_S, PATIENCE_S, PLAIN, UNCLEAR, title, unclear, unreachable
@@ -46,12 +46,12 @@ class Client:
     look: Callable[[str], Awaitable[Answer]]
 
 
-def told(answer: Answer) -> Told:
-    return Told(text(at(answer.json, "error", "message")), text(at(answer.json, "error", "code")))
+def reported(answer: Answer) -> Reported:
+    return Reported(text(at(answer.json, "error", "message")), text(at(answer.json, "error", "code")))
 
 
 def of_our_own(url: str, timing: Timing) -> Client:
-    channel = Channel(SERVICE, url, lambda: {"authorization": f"Bearer {KEY}"}, told, timing)
+    channel = Channel(SERVICE, url, lambda: {"authorization": f"Bearer {KEY}"}, reported, timing)
     return Client(
         channel,
         lambda: channel.post_paid("jobs", BODY),
@@ -60,7 +60,7 @@ def of_our_own(url: str, timing: Timing) -> Client:
 
 
 def over_openai(url: str, timing: Timing) -> Client:
-    calls = Calls(SERVICE, url, told, httpx2_library(), timing)
+    calls = Calls(SERVICE, url, reported, httpx2_library(), timing)
     paid, free = (
         openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0, timeout=http.timeout, http_client=http)
         for http in (calls.paid_client, calls.free_client)
@@ -73,7 +73,7 @@ def over_openai(url: str, timing: Timing) -> Client:
 
 
 def over_runway(url: str, timing: Timing) -> Client:
-    calls = Calls(SERVICE, url, told, HTTPX, timing)
+    calls = Calls(SERVICE, url, reported, HTTPX, timing)
     paid, free = (
         runwayml.AsyncRunwayML(api_key=KEY, base_url=url, max_retries=0, timeout=http.timeout, http_client=http)
         for http in (calls.paid_client, calls.free_client)
@@ -198,11 +198,11 @@ async def test_a_key_that_no_header_can_hold_and_an_address_that_is_none_are_tol
     for key in ("sk-\nnew", "sk-ü-long", "sk with space"):
         for library in (HTTPX, httpx2_library()):
             with pytest.raises(VideoError, match="ACME_KEY holds characters") as caught:
-                Calls(Service("Acme", "ACME_KEY", (key,)), "https://acme.invalid", told, library)
+                Calls(Service("Acme", "ACME_KEY", (key,)), "https://acme.invalid", reported, library)
             assert caught.value.kind == "auth" and key not in caught.value.message
     for library in (HTTPX, httpx2_library()):
         with pytest.raises(VideoError, match="ACME_BASE_URL cannot be read as an address") as caught:
-            Calls(SERVICE, "http://[::1", told, library, address="ACME_BASE_URL")
+            Calls(SERVICE, "http://[::1", reported, library, address="ACME_BASE_URL")
         assert caught.value.kind == "invalid_request"
 
 

@@ -16,7 +16,7 @@ from backends.errors import VideoError
 from backends.provider.answer import addresses, at, dollars, number, share, text, whole
 from backends.provider.border import is_id
 from backends.provider.channel import Answer, Channel, Timing
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 from backends.provider.placing import filled, inputs_by_field, marked, place_media
 from backends.provider.protocol import Prepared
 from backends.provider.sending import Takes, sendable
@@ -31,16 +31,16 @@ BODY = {"model": "basic", "prompt": "a fox", "seconds": 4, "size": "320x180"}
 pytestmark = pytest.mark.anyio
 
 
-def told(answer: Answer) -> Told:
+def reported(answer: Answer) -> Reported:
     code = text(at(answer.json, "error", "code"))
     kind = "rate_limited" if code == "rate_limited" else None
-    return Told(text(at(answer.json, "error", "message")), code, kind)
+    return Reported(text(at(answer.json, "error", "message")), code, kind)
 
 
 @asynccontextmanager
 async def channel(url: str, **seconds: float) -> AsyncIterator[Channel]:
     timing = Timing(**{"paid_s": PATIENCE_S, "free_s": PATIENCE_S, "connect_s": 1.0, **seconds})
-    opened = Channel(SERVICE, url, lambda: {"authorization": f"Bearer {KEY}"}, told, timing)
+    opened = Channel(SERVICE, url, lambda: {"authorization": f"Bearer {KEY}"}, reported, timing)
     try:
         yield opened
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backends.errors import Charged
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 
 SERVICE = Service("Kling", "KLING_API_KEY")
 LOOK = "look at the account at Kling, or ask its support, before another take is paid"
@@ -14,17 +14,21 @@ LOOK = "look at the account at Kling, or ask its support, before another take is
 @pytest.mark.parametrize(
     ("told", "charged", "words"),
     [
-        (Told("it broke", "E1"), "no", "Kling failed it (E1): it broke; it is not charged; repeat the call"),
-        (Told("it broke"), "unknown", f"Kling failed it: it broke; it may be charged; {LOOK}"),
-        (Told(), "yes", f"Kling failed it: without a reason; it is charged; {LOOK}"),
         (
-            Told("no boats", kind="moderation_input", charged="no"),
+            Reported("it broke", "E1"),
+            "no",
+            "Kling reports a failure (E1): it broke; it is not charged; repeat the call",
+        ),
+        (Reported("it broke"), "unknown", f"Kling reports a failure: it broke; it may be charged; {LOOK}"),
+        (Reported(), "yes", f"Kling reports a failure: without a reason; it is charged; {LOOK}"),
+        (
+            Reported("no boats", kind="moderation_input", charged="no"),
             "unknown",
-            "Kling failed it: no boats; it is not charged; change the prompt or the picture",
+            "Kling reports a failure: no boats; it is not charged; change the prompt or the image",
         ),
     ],
 )
-def test_a_failed_job_says_whether_it_is_charged_and_what_to_do(told: Told, charged: Charged, words: str) -> None:
+def test_a_failed_job_says_whether_it_is_charged_and_what_to_do(told: Reported, charged: Charged, words: str) -> None:
     error = SERVICE.failed(told, charged=charged)
     assert (error.message, error.charged) == (words, told.charged or charged)
 

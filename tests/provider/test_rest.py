@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backends.errors import VideoError
-from backends.provider.outcome import Told
+from backends.provider.outcome import Reported
 from backends.provider.protocol import Handle
 from backends.provider.rest import Rest, RestBackend
 from tests.cloud import polled_cases
@@ -45,8 +45,8 @@ class Bare(RestBackend):
 class Talkative(Bare):
     """Refuses with HTTP 200."""
 
-    def refusal(self, answer: Any) -> Told | None:
-        said = self.told(answer)
+    def refusal(self, answer: Any) -> Reported | None:
+        said = self.reported(answer)
         return said if said.code else None
 
 

@@ -121,8 +121,9 @@ def check(request: VideoRequest, row: Row, inputs: Mapping[str, MediaFacts]) -> 
     """A legal request, settled.
 
     inputs: facts by place (`request.media()`); a place may be missing when it isn't known yet: what depends on it is
-    not judged then. VideoError("unsupported") when the model lacks what was asked, else VideoError("invalid_request");
-    both list every problem, and `nearest` holds the arguments to change (null = leave out).
+    not judged then. VideoError("unsupported") when the model lacks what was requested, else
+    VideoError("invalid_request"); both list every problem, and `nearest` holds the arguments to change (null = leave
+    out).
     """
     found = find(request, row, inputs)
     if isinstance(found, Checked):
@@ -143,7 +144,7 @@ class Change:
 
 def refusal(request: VideoRequest, misfit: Misfit, inputs: Mapping[str, MediaFacts]) -> VideoError:
     """The error for a misfit. `nearest` and its price are there when the whole changed request is legal for the row
-    and gives up nothing that was requested; one that does is only told, as the closest."""
+    and gives up nothing that was requested; one that does is only named, as the closest."""
     problems = [errors.Problem(one.field, text) for text, one in {one.text: one for one in misfit.problems}.items()]
     lead = f"{misfit.row.id} cannot do this"
     kind = "unsupported" if all(problem.lacking for problem in misfit.problems) else "invalid_request"

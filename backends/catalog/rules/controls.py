@@ -65,7 +65,7 @@ def judge_camera(fit: Fitting) -> None:
 
 
 def _camera_left_out(fit: Fitting) -> None:
-    """A move that nobody asked for is made only where the ticket says so."""
+    """A move that nobody requested is made only where the ticket says so."""
     rule = fit.mode.camera
     if rule.unasked and fit.request.motion:
         return
@@ -212,8 +212,8 @@ def judge_loras(fit: Fitting) -> None:
 
 
 def judge_options(fit: Fitting) -> None:
-    """provider_options: every unknown one and every illegal value, mended together. What cannot be mended by a name or
-    a value like it is left out of the change, which then gives something up."""
+    """provider_options: every unknown one and every illegal value, corrected together. What no similar name or value
+    corrects is left out of the change, which then gives something up."""
     given, legal = fit.request.provider_options, fit.mode.options
     kept: dict[str, JsonValue] = {}
     wrong: list[str] = []

@@ -64,7 +64,7 @@ def prompt_length(text: str, utf16: bool) -> int:
 
 
 def judge_prompt(fit: Fitting) -> None:
-    """The prompt as asked; `controls` adds camera words later and checks the sum."""
+    """The prompt as requested; `controls` adds camera words later and checks the sum."""
     request, mode = fit.request, fit.mode
     if mode.prompt_required and not request.prompt.strip():
         fit.wrong("prompt", f"prompt: {fit.row.id} needs one for {request.task}: say what should be seen")

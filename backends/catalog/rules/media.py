@@ -12,7 +12,7 @@ from backends.request import Frame, Reference, Role
 
 TIME = 1e-6
 WRITTEN = 1e-3
-"""Seconds by which a time may miss its service's grid: 0.333 is what a person writes for a third."""
+"""Seconds by which a time may miss its service's grid: people write 0.333 for a third."""
 
 SHORTEST_WAY_S = 0.1
 """The shortest way between two held stills where nobody says when they come. A cut is requested by its times."""
@@ -175,7 +175,7 @@ def _even_time(at_s: float, grid_s: float) -> float:
 
 
 def _on_grid(at_s: float, grid_s: float) -> float:
-    """A chosen time; the grid's own where it is that time as a person writes it."""
+    """A chosen time; the grid's own where it is that time as people write it."""
     near = _even_time(at_s, grid_s)
     return near if abs(near - at_s) <= WRITTEN else at_s
 

@@ -38,7 +38,7 @@ def lost(image: float, clip: float) -> float:
 
 
 def judge_shape(fit: Fitting) -> None:
-    """Settles resolution, aspect_ratio, width, height; tells the crop."""
+    """Settles resolution, aspect_ratio, width, height; notes the crop."""
     _judge_focus(fit)
     if fit.request.task in ("extend", "edit", "upscale") and fit.request.source_clip is not None:
         _judge_clip_shape(fit)
@@ -52,7 +52,7 @@ def judge_shape(fit: Fitting) -> None:
 
 
 def _of_resolution(fit: Fitting) -> list[Size]:
-    """The sizes of the asked resolution; of the nearest one when it is none of the box's."""
+    """The sizes of the requested resolution; of the nearest one when it is none of the box's."""
     legal = fit.mode.resolutions
     asked = fit.request.resolution
     chosen = legal[0]
@@ -256,7 +256,7 @@ def _judge_clip_shape(fit: Fitting) -> None:
 
 
 def _judge_made_from_clip(fit: Fitting) -> None:
-    """A box with its own sizes: the ratio is the asked one, else the legal one nearest to the clip."""
+    """A box with its own sizes: the ratio is the requested one, else the legal one nearest to the clip."""
     sizes = _of_resolution(fit)
     fixed = [size for size in sizes if size.rule == "fixed"]
     follows = next((size for size in sizes if size.rule != "fixed"), None)

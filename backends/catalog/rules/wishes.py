@@ -1,4 +1,4 @@
-"""What a changed request gives up of the asked one. Only a change that gives nothing up is offered as a remedy."""
+"""What a changed request gives up of the original one. Only a change that gives nothing up is offered as a remedy."""
 
 from __future__ import annotations
 

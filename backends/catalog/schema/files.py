@@ -52,6 +52,8 @@ def read_file(path: Path, where: str) -> RawFile:
     """A file's tables; VideoError("storage") where it cannot be read or holds something else."""
     try:
         data = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+    except FileNotFoundError:
+        raise VideoError("storage", f"{where} is not there: a package must install it beside its module") from None
     except (OSError, ValueError, RecursionError) as error:
         raise VideoError("storage", f"{where} cannot be read as TOML ({error}): fix or remove it") from None
     unknown = set(data) - {"provider", *SHARED, "model", BIND}
@@ -109,7 +111,7 @@ def _named(value: object, known: Mapping[str, object], where: str) -> object:
 
 
 def override(base: Raw, change: Raw) -> Raw:
-    """The keys that the change names; a new price holds for every box, since a person corrects prices by model."""
+    """The keys that the change names; a new price holds for every box, since users correct prices by model."""
     merged = {**base, **change}
     if "price" in change and "mode" not in change:
         boxes = cast("list[Raw]", base.get("mode", []))

@@ -40,7 +40,7 @@ def lines_of(resolution: str) -> int | None:
 
 
 def number_text(value: float) -> str:
-    """A number as a person writes it: 5, 2.5, 23.976."""
+    """A number as people write it: 5, 2.5, 23.976."""
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
@@ -168,8 +168,8 @@ class SourceRule:
 class Camera:
     """How camera moves reach the model: moves = the native ones. timed: from-to may be chosen. high: at most so many.
     tokens: the model's own words for moves in the prompt, as in MiniMax's [Push in]. unasked: the move that is made
-    where neither a camera nor a motion was requested ("" = none); left_out: what is told beforehand when the camera is
-    left out."""
+    where neither a camera nor a motion was requested ("" = none); left_out: the note that is shown beforehand when the
+    camera is left out."""
 
     how: CameraHow = "none"
     moves: frozenset[str] = frozenset()

@@ -13,6 +13,9 @@ from backends.errors import VideoError
 
 Word = TypeVar("Word", bound=str)
 
+ALIKE = 0.8
+"""How alike two keys are (difflib's ratio) for one to be a slip of the other: titel is one of title, tier is not."""
+
 
 class Table:
     """A table and where it stands; each reader marks its key as known, `done` refuses what is left."""
@@ -24,8 +27,13 @@ class Table:
 
     def fail(self, key: str, wanted: str) -> NoReturn:
         """VideoError("storage"): the key cannot be used as it is."""
-        shown = f", not {self._data[key]!r:.60}" if key in self._data else " (it is missing)"
+        shown = f", not {self._data[key]!r:.60}" if key in self._data else f" (it is missing{self._slip(key)})"
         raise VideoError("storage", f"{self.where}: {key} must be {wanted}{shown}. Fix the file or remove it.")
+
+    def _slip(self, key: str) -> str:
+        """The key that was written for one that is missing, where one looks like it."""
+        near = difflib.get_close_matches(key, self._data, n=1, cutoff=ALIKE)
+        return f"; did you write {near[0][:40]} for it?" if near else ""
 
     def __contains__(self, key: str) -> bool:
         return key in self._data

@@ -33,7 +33,7 @@ class Surcharge:
 @dataclass(frozen=True)
 class Price:
     """What a clip costs. rates: the first that matches holds. minimum_s: seconds billed at least. step_s: seconds are
-    rounded up to these. hold_s: seconds that are charged first and partly given back, so the high figure counts them.
+    rounded up to these. hold_s: seconds that are charged first and partly refunded, so the high figure counts them.
     credit_usd: what one of the provider's credits costs (0 = it bills dollars); amounts are rounded up to whole
     credits then. bills: for extend, whether the added seconds are billed or the whole clip's. bills_references: the
     whole seconds of reference clips are billed too. verified: read at the provider itself, not at a price map or

@@ -66,7 +66,7 @@ class BytePlusBackend(RestBackend):
             return Cancelled("unsupported", "unknown", "BytePlus stops queued tasks only")
         answer = await self.channel.ask("DELETE", self.task(handle), charged="unknown", accept=CANNOT)
         if not answer.ok:
-            return Cancelled("unsupported", "unknown", "BytePlus stops queued tasks only, and it has begun")
+            return Cancelled("unsupported", "unknown", "BytePlus stops queued tasks only, and this one has started")
         return Cancelled("stopped", "unknown", "BytePlus took it out of its queue")
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from backends.cloud.fal import failures
 from backends.errors import VideoError
 from backends.provider.answer import Answer, at, listed, table, text, whole
-from backends.provider.outcome import CHARGED_WORDS, Told
+from backends.provider.outcome import CHARGED_WORDS, Reported
 from backends.provider.placing import inputs_by_field, named, place_media, plain_body, put, wire_text
 from backends.provider.protocol import (
     Asset,
@@ -66,8 +66,8 @@ class FalBackend(RestBackend):
     def secrets(self, key: str) -> tuple[str, ...]:
         return (key, *key.split(":"))
 
-    def told(self, answer: Answer) -> Told:
-        return failures.told(answer)
+    def reported(self, answer: Answer) -> Reported:
+        return failures.reported(answer)
 
     def task(self, handle: Handle) -> str:
         return self._address(handle, "status_url")
@@ -110,7 +110,7 @@ class FalBackend(RestBackend):
         return Handle(name, {"endpoint": prepared.endpoint, **self._addresses(prepared.endpoint, name, answer.json)})
 
     def _address(self, handle: Handle, key: str) -> str:
-        """Where to ask of a job. One that a person has bound by hand has its id alone, or ENDPOINT/ID."""
+        """The address of a job's status. One that the user has bound by hand has its id alone, or ENDPOINT/ID."""
         if known := text(handle.data.get(key)):
             return known
         before, _, name = handle.remote_id.rpartition("/")
@@ -178,8 +178,8 @@ class FalBackend(RestBackend):
         self._cancelled.add(handle.remote_id)
         after = await self._word(handle)
         if before == "IN_QUEUE" and after in ("", "IN_QUEUE", "NOT_FOUND"):
-            return Cancelled("stopped", "no", "taken out of fal's queue before it began")
-        return Cancelled("requested", "unknown", "fal was asked to stop it; it may still finish")
+            return Cancelled("stopped", "no", "taken out of fal's queue before it started")
+        return Cancelled("requested", "unknown", "cancelling was requested; it may still finish")
 
     async def _word(self, handle: Handle) -> str:
         answer = await self.channel.ask(
@@ -208,7 +208,7 @@ def _ended(word: str, failure: VideoError, cancelled: bool) -> Status:
 
 def _was_cancelled() -> VideoError:
     return VideoError(
-        "cancelled", f"fal stopped it; {CHARGED_WORDS['unknown']}: its list of requests tells", charged="unknown"
+        "cancelled", f"fal stopped it; {CHARGED_WORDS['unknown']}: its list of requests shows it", charged="unknown"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from backends.errors import Charged, ErrorKind, VideoError
 from backends.provider.answer import Answer, at, listed, text
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 
 BY_TYPE: Mapping[str, ErrorKind] = {
     "content_policy_violation": "moderation_input",
@@ -66,17 +66,17 @@ def _first(answer: Answer) -> tuple[str, str]:
     return text(at(detail, 0, "type")) or kind, "; ".join(part.removeprefix(": ") for part in said)
 
 
-def told(answer: Answer) -> Told:
+def reported(answer: Answer) -> Reported:
     """A refused request: by its type, else by its words. fal's 429 is its rate or concurrency limit, and uncharged,
     unless it speaks of money."""
     kind, message = _first(answer)
     if known := BY_TYPE.get(kind):
-        return Told(message, kind, known)
+        return Reported(message, kind, known)
     if MONEY.search(message):
-        return Told(message, kind, "quota" if answer.status == 429 else "balance")
+        return Reported(message, kind, "quota" if answer.status == 429 else "balance")
     if answer.status == 429:
-        return Told(message, kind, "concurrency" if "concurren" in message.lower() else "rate_limited")
-    return Told(message, kind)
+        return Reported(message, kind, "concurrency" if "concurren" in message.lower() else "rate_limited")
+    return Reported(message, kind)
 
 
 def in_status(service: Service, answer: Answer) -> VideoError | None:
@@ -94,7 +94,7 @@ def in_result(service: Service, answer: Answer) -> VideoError | None:
     if answer.ok:
         return None if at(answer.json, "detail") is None else _failure(service, kind, message, retryable=None)
     if (answer.status >= 500 and kind not in BY_TYPE) or (answer.status == 404 and not kind):
-        raise service.free_answer(answer.status, Told(message or answer.text, kind), "unknown")
+        raise service.free_answer(answer.status, Reported(message or answer.text, kind), "unknown")
     flag = answer.headers.get("x-fal-retryable", "").lower()
     return _failure(service, kind, message, retryable=flag == "true" if flag else None, status=answer.status)
 
@@ -109,4 +109,4 @@ def _failure(
     charged: Charged = "no" if kind in INFRASTRUCTURE and not refused else "unknown"
     if refused and known in (None, "provider"):
         known = "invalid_request"
-    return service.failed(Told(message, kind, known), charged=charged, retryable=again, http_status=status)
+    return service.failed(Reported(message, kind, known), charged=charged, retryable=again, http_status=status)

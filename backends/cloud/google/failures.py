@@ -11,7 +11,7 @@ import re
 from backends.errors import ErrorKind
 from backends.provider import border
 from backends.provider.answer import Answer, at, listed, number, table, text
-from backends.provider.outcome import Told
+from backends.provider.outcome import Reported
 
 MODERATION = re.compile(
     r"responsible ai|sensitive words|usage guidelines|safety|prohibited|content polic|usage polic|\bblocked\b|moderat",
@@ -32,7 +32,7 @@ INTERNAL = frozenset({"4", "13", "14"})
 """google.rpc codes of failures that are not the request's: DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE."""
 
 
-def told_by(answer: Answer) -> Told:
+def reported_by(answer: Answer) -> Reported:
     """{"error": {"code", "status", "message", "details": [...]}}, alone or in a list of one."""
     body = listed(answer.json)[0] if listed(answer.json) else answer.json
     error = at(body, "error")
@@ -48,7 +48,7 @@ def told_by(answer: Answer) -> Told:
             hints += [text(at(violation, key)) for key in ("quotaId", "quotaMetric", "subject", "description")]
         if (delay := number(text(at(detail, "retryDelay")).removesuffix("s"))) is not None:
             wait = border.seconds(delay, border.REFUSED_WAIT_MAX_S)
-    return Told(message, code, _kind(answer.status, " ".join(filter(None, hints)), wait), retry_after_s=wait)
+    return Reported(message, code, _kind(answer.status, " ".join(filter(None, hints)), wait), retry_after_s=wait)
 
 
 def _kind(status: int, said: str, wait: float | None) -> ErrorKind | None:
@@ -78,7 +78,7 @@ def _limit(said: str, wait: float | None) -> ErrorKind:
     return "rate_limited" if wait is not None else "quota"
 
 
-def said_of_failure(errors: object) -> tuple[Told, bool]:
+def said_of_failure(errors: object) -> tuple[Reported, bool]:
     """(what is said, whether the same request may succeed later) of work that was taken and then failed.
 
     errors: one google.rpc.Status, or a list of them.
@@ -88,5 +88,5 @@ def said_of_failure(errors: object) -> tuple[Told, bool]:
     code = text(found[0].get("code")) if found else ""
     hints = f"{code} {message}"
     if MODERATION.search(hints):
-        return Told(message, code, "moderation_output"), False
-    return Told(message, code, "provider"), code in INTERNAL or not code or "internal" in hints.lower()
+        return Reported(message, code, "moderation_output"), False
+    return Reported(message, code, "provider"), code in INTERNAL or not code or "internal" in hints.lower()

@@ -23,7 +23,7 @@ from backends.cloud.google.omni_wire import MADE_HERE, omni_body
 from backends.cloud.google.side import GoogleSide, raw
 from backends.errors import Charged, VideoError
 from backends.provider.answer import Answer, at, listed, number, table, text
-from backends.provider.outcome import CHARGED_WORDS, Told
+from backends.provider.outcome import CHARGED_WORDS, Reported
 from backends.provider.placing import filled, marked
 from backends.provider.protocol import (
     Asset,
@@ -132,24 +132,24 @@ class OmniBackend(RemoteBackend):
         return await stored_file(self._side, text(video.get("uri")), mime)
 
     def _failed(self, interaction: Mapping[str, object], word: str) -> VideoError:
-        told, again = said_of_failure(_errors(interaction))
+        reported, again = said_of_failure(_errors(interaction))
         if word == "cancelled":
             charged = _charged(interaction)
             return VideoError("cancelled", f"cancelled at Google; {CHARGED_WORDS[charged]}", charged=charged)
-        if word != "failed" and not told.message:
-            told, again = replace(told, message=f"it ended as {word}", code=told.code or word), False
-        return self._calls.service.failed(told, charged=_charged(interaction), retryable=again)
+        if word != "failed" and not reported.message:
+            reported, again = replace(reported, message=f"it ended as {word}", code=reported.code or word), False
+        return self._calls.service.failed(reported, charged=_charged(interaction), retryable=again)
 
     def _empty(self, interaction: Mapping[str, object], word: str) -> VideoError:
         """Completed without a video: what it wrote instead is its reason, mostly that it will not make this."""
         written = " ".join(text(block.get("text")) for block in _content(interaction) if block.get("type") == "text")
-        told, _ = said_of_failure(_errors(interaction) or {"message": written, "code": word})
-        message = told.message or "it says completed but gives no video"
-        kind = told.kind if told.kind == "moderation_output" or not written else "moderation_output"
-        return self._calls.service.failed(Told(message, told.code or word, kind), charged=_charged(interaction))
+        reported, _ = said_of_failure(_errors(interaction) or {"message": written, "code": word})
+        message = reported.message or "it says completed but gives no video"
+        kind = reported.kind if reported.kind == "moderation_output" or not written else "moderation_output"
+        return self._calls.service.failed(Reported(message, reported.code or word, kind), charged=_charged(interaction))
 
     def _lost(self, interaction: Mapping[str, object]) -> VideoError:
-        said = Told("its video cannot be read: neither whole bytes nor an address that leads anywhere")
+        said = Reported("its video cannot be read: neither whole bytes nor an address that leads anywhere")
         return self._calls.service.failed(said, charged=_charged(interaction))
 
     async def cancel(self, handle: Handle) -> Cancelled:

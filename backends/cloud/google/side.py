@@ -15,7 +15,7 @@ from google import genai
 from google.genai import types
 
 from backends.cloud.google.credentials import CloudCredentials
-from backends.cloud.google.failures import told_by
+from backends.cloud.google.failures import reported_by
 from backends.cloud.google.settings import (
     GEMINI_ADDRESS,
     GEMINI_URL,
@@ -155,7 +155,7 @@ class _Clients:
 
 def _calls(service: Service, base_url: str, address: str, timing: Timing | None) -> GoogleCalls:
     """A finished clip may lie in the answer to a question."""
-    return Calls(service, base_url, told_by, httpx2_library(), timing, address=address, most=MAX_INLINE)
+    return Calls(service, base_url, reported_by, httpx2_library(), timing, address=address, most=MAX_INLINE)
 
 
 async def raw(call: Awaitable[object]) -> httpx2.Response:

@@ -24,7 +24,7 @@ from backends.cloud.google.omni_wire import EXTENDED
 from backends.cloud.google.side import VertexSide
 from backends.errors import VideoError
 from backends.provider.answer import Answer, at, listed, table, text
-from backends.provider.outcome import Told
+from backends.provider.outcome import Reported
 from backends.provider.placing import filled, inputs_by_field, marked, named, place_media, plain_body, put, wire_text
 from backends.provider.protocol import (
     Asset,
@@ -89,8 +89,8 @@ class VeoBackend(RemoteBackend):
         if not operation.done:
             return Status("running", "running") if operation.name else Status("unknown", "no operation")
         if operation.error:
-            told, again = said_of_failure(operation.error)
-            error = self._calls.service.failed(told, charged="unknown", retryable=again)
+            reported, again = said_of_failure(operation.error)
+            error = self._calls.service.failed(reported, charged="unknown", retryable=again)
             return Status("failed", "error", error=error)
         result = operation.response or operation.result
         files = [file for file in await self._files(result, spool) if file is not None]
@@ -121,10 +121,10 @@ class VeoBackend(RemoteBackend):
         """Done without a video: held back by the filters for responsible AI, or lost."""
         if filtered or reasons:
             said = "; ".join(reasons[:5]) or f"{filtered} video(s) held back by Google's filters"
-            return self._calls.service.failed(Told(said, "RAI_FILTERED", "moderation_output"), charged="unknown")
+            return self._calls.service.failed(Reported(said, "RAI_FILTERED", "moderation_output"), charged="unknown")
         lost = bool(result is not None and result.generated_videos)
         said = "its video cannot be read" if lost else "it says done but gives no video"
-        return self._calls.service.failed(Told(said), charged="unknown")
+        return self._calls.service.failed(Reported(said), charged="unknown")
 
     async def cancel(self, handle: Handle) -> Cancelled:
         return Cancelled("unsupported", "yes", "Veo cannot be stopped: it runs on, and the clip will be kept")

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from backends.cloud.kling import settings
 from backends.errors import ErrorKind, VideoError
 from backends.provider.answer import Answer, at, dollars, listed, number, text
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 from backends.provider.protocol import Asset, Handle, Prepared, Ref, Status
 from backends.provider.protocol import RemoteState as State
 from backends.provider.rest import Rest, RestBackend
@@ -110,7 +110,7 @@ class KlingBackend(RestBackend):
         self._token, self._made = "", float("-inf")
         super().__init__(env, base_url)
 
-    def asked(self, env: Mapping[str, str]) -> Service:
+    def service_of(self, env: Mapping[str, str]) -> Service:
         variable = settings.KEY if len(self._keys) < 2 else " and ".join(settings.PAIR)
         return Service(self.rest.name, variable, self._keys)
 
@@ -123,9 +123,9 @@ class KlingBackend(RestBackend):
         data, _ = await sendable(prepared, asset, TAKES)
         return base64.b64encode(data).decode()
 
-    def refusal(self, answer: Answer) -> Told | None:
+    def refusal(self, answer: Answer) -> Reported | None:
         """A code in a 2xx."""
-        return None if number(at(answer.json, "code")) == 0 else self.told(answer)
+        return None if number(at(answer.json, "code")) == 0 else self.reported(answer)
 
     def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
         return Handle(name, {"endpoint": prepared.endpoint})
@@ -153,7 +153,7 @@ class KlingBackend(RestBackend):
 
     def check_answer(self, answer: Answer) -> None:
         """A code in the answer to a question: the same as its HTTP status would be."""
-        code, said = number(at(answer.json, "code")), self.told(answer)
+        code, said = number(at(answer.json, "code")), self.reported(answer)
         if code is None or code == 0:
             return
         limited = said.kind in ("rate_limited", "concurrency")
@@ -161,14 +161,14 @@ class KlingBackend(RestBackend):
         raise self.service.free_answer(status, said, "unknown")
 
     def failure(self, answer: Answer) -> VideoError:
-        """Whether a failed task is billed is told by its `final_unit_deduction` (the units taken for the task; API
+        """Whether a failed task is billed is reported by its `final_unit_deduction` (the units taken for the task; API
         reference, Query Task), where there is one."""
         data = at(answer.json, "data")
         message = text(at(data, "task_status_msg"))
         units = dollars(at(data, "final_unit_deduction"))
         charged = "unknown" if units is None or units < 0 else "yes" if units > 0 else "no"
         kind: ErrorKind | None = "moderation_output" if BLOCKED.search(message) else None
-        return self.service.failed(Told(message, kind=kind), charged=charged, retryable=kind is None)
+        return self.service.failed(Reported(message, kind=kind), charged=charged, retryable=kind is None)
 
     def is_ours(self, answer: Answer, job_key: str) -> bool:
         return text(at(answer.json, "data", "task_info", "external_task_id")) in ("", job_key)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.provider.answer import Answer, at, text
-from backends.provider.outcome import Told
+from backends.provider.outcome import Reported
 from backends.provider.protocol import Registration
 from backends.provider.rest import Rest, RestBackend
 
@@ -29,9 +29,9 @@ class LumaBackend(RestBackend):
         states={"queued": "queued", "dreaming": "running", "completed": "succeeded", "failed": "failed"},
     )
 
-    def told(self, answer: Answer) -> Told:
+    def reported(self, answer: Answer) -> Reported:
         """{detail} of a refusal, {failure_reason} of a generation that failed."""
-        return Told(text(at(answer.json, "failure_reason")) or text(at(answer.json, "detail")))
+        return Reported(text(at(answer.json, "failure_reason")) or text(at(answer.json, "detail")))
 
 
 def register() -> Registration:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backends.errors import ErrorKind, VideoError
 from backends.provider.answer import Answer, at, number, table, text
-from backends.provider.outcome import Told
+from backends.provider.outcome import Reported
 from backends.provider.placing import (
     asset_mark,
     named,
@@ -97,12 +97,12 @@ class MiniMaxBackend(RestBackend):
         if sum(map(len, inputs.values())) > MAX_INPUTS:
             raise VideoError("asset", "the inputs are larger than MiniMax's 64 MB a request: give smaller files")
 
-    def refusal(self, answer: Answer) -> Told | None:
-        said = told(answer)
+    def refusal(self, answer: Answer) -> Reported | None:
+        said = reported(answer)
         return said if _is_error(said) else None
 
-    def told(self, answer: Answer) -> Told:
-        return told(answer)
+    def reported(self, answer: Answer) -> Reported:
+        return reported(answer)
 
     def handle(self, name: str, prepared: Prepared, answer: Answer) -> Handle:
         return Handle(name, {"endpoint": prepared.endpoint})
@@ -123,7 +123,7 @@ class MiniMaxBackend(RestBackend):
         answer = await self.channel.ask("GET", "v1/query/video_generation", charged="unknown", params=params)
         word = text(at(answer.json, "status"))
         state = STATES.get(word, "unknown")
-        said = told(answer)
+        said = reported(answer)
         if state == "failed" or said.kind in ("moderation_input", "moderation_output"):
             return Status("failed", self.service.clean(word, 60), error=self._failure(said))
         self._check(answer, said)
@@ -132,7 +132,7 @@ class MiniMaxBackend(RestBackend):
         if not (file := text(at(answer.json, "file_id"))):
             return self._empty(word)
         found = await self.channel.ask("GET", "v1/files/retrieve", charged="yes", params={"file_id": file})
-        self._check(found, told(found))
+        self._check(found, reported(found))
         return self._done(word, text(at(found.json, "file", "download_url")))
 
     async def _second_line(self, handle: Handle) -> Status:
@@ -140,22 +140,22 @@ class MiniMaxBackend(RestBackend):
         task = table(at(answer.json, "task")) or table(answer.json)
         word = text(task.get("status"))
         if not word:
-            self._check(answer, told(answer))
+            self._check(answer, reported(answer))
         state = STATES.get(word, "unknown")
         if state == "failed":
             code, message = text(at(task, "error", "code")), text(at(task, "error", "message"))
-            return Status(state, word, error=self._failure(Told(message or word, code, _kind(code))))
+            return Status(state, word, error=self._failure(Reported(message or word, code, _kind(code))))
         if state == "succeeded":
             return self._done(word, text(at(task, "content", "url")) or text(at(task, "content", "video_url")))
         return Status(state, self.service.clean(word, 60))
 
-    def _check(self, answer: Answer, said: Told) -> None:
+    def _check(self, answer: Answer, said: Reported) -> None:
         """A code in the answer to a question: the same as its HTTP status would be (2013 = it knows no such id)."""
         if _is_error(said):
             status = {"rate_limited": 429, "auth": 401, "invalid_request": 404}.get(said.kind or "", 500)
             raise self.service.free_answer(status, said, "unknown")
 
-    def _failure(self, said: Told) -> VideoError:
+    def _failure(self, said: Reported) -> VideoError:
         moderated = said.kind in ("moderation_input", "moderation_output")
         return self.service.failed(said, charged="unknown", retryable=not moderated)
 
@@ -180,7 +180,7 @@ def _content_blocks(body: JsonObject, prepared: Prepared, inputs: Mapping[str, t
     return {**body, "content": blocks}
 
 
-def _is_error(said: Told) -> bool:
+def _is_error(said: Reported) -> bool:
     return said.code not in ("", "0")
 
 
@@ -189,9 +189,9 @@ def _kind(code: str) -> ErrorKind | None:
     return None if found is None else KINDS.get(int(found))
 
 
-def told(answer: Answer) -> Told:
+def reported(answer: Answer) -> Reported:
     """v1's base_resp, or v2's {error: {code, message}}."""
     code, message = text(at(answer.json, "base_resp", "status_code")), text(at(answer.json, "base_resp", "status_msg"))
     if not code or code == "0":
         code, message = text(at(answer.json, "error", "code")), text(at(answer.json, "error", "message")) or message
-    return Told(message, code, _kind(code))
+    return Reported(message, code, _kind(code))

@@ -18,14 +18,14 @@ from urllib.parse import quote, urlencode, urljoin
 import httpx2
 import openai
 
-from backends.cloud.openai.failures import failed_kind, told_by
+from backends.cloud.openai.failures import failed_kind, reported_by
 from backends.cloud.openai.settings import ADDRESS, BASE_URL, KEY
 from backends.cloud.openai.wire import Dialect, other_prompt, proves, videos_body, wanted
 from backends.errors import Charged, VideoError
 from backends.provider import border
 from backends.provider.answer import Answer, at, listed, number, share, table, text
 from backends.provider.calls import Calls
-from backends.provider.outcome import Service, Told, clock_lead_s, made_at
+from backends.provider.outcome import Reported, Service, clock_lead_s, made_at
 from backends.provider.placing import filled, marked
 from backends.provider.protocol import (
     Asset,
@@ -81,7 +81,7 @@ class OpenAIBackend(RemoteBackend):
         name = "OpenAI" if base_url == BASE_URL else "the /v1/videos server"
         service = Service(name, KEY, (key,) if key else ())
         self._key, self._base = key, base_url.rstrip("/")
-        self._calls = Calls(service, self._base, self._told, httpx2_library(), timing, address=ADDRESS)
+        self._calls = Calls(service, self._base, self._reported, httpx2_library(), timing, address=ADDRESS)
         self._paid = _sdk(key, self._base, self._calls.paid_client)
         self._free = _sdk(key, self._base, self._calls.free_client)
 
@@ -171,9 +171,9 @@ class OpenAIBackend(RemoteBackend):
     def _failed(self, job: Mapping[str, object], dialect: Dialect) -> VideoError:
         error = job.get("error")
         code, message = text(at(error, "code")), text(at(error, "message")) or text(error)
-        told = Told(message, code, failed_kind(code, message))
+        reported = Reported(message, code, failed_kind(code, message))
         charged: Charged = "no" if dialect.repeat else "unknown"
-        return self._calls.service.failed(told, charged=charged, retryable=told.kind == "provider")
+        return self._calls.service.failed(reported, charged=charged, retryable=reported.kind == "provider")
 
     async def cancel(self, handle: Handle) -> Cancelled:
         """DELETE throws a finished job's clip away and, on most servers, only forgets a running one: it is sent where
@@ -287,13 +287,13 @@ class OpenAIBackend(RemoteBackend):
             accept=accept,
         )
 
-    def _told(self, answer: Answer) -> Told:
-        told = told_by(answer)
+    def _reported(self, answer: Answer) -> Reported:
+        reported = reported_by(answer)
         if self._base == BASE_URL and answer.status in (404, 410):
-            return replace(told, kind="model_retired")  # OpenAI has shut its Videos API down
+            return replace(reported, kind="model_retired")  # OpenAI has shut its Videos API down
         if answer.status in (404, 405) and not self._base.endswith("/v1"):
-            return replace(told, message=f"{told.message or 'not found'} ({ADDRESS} should end in /v1)")
-        return told
+            return replace(reported, message=f"{reported.message or 'not found'} ({ADDRESS} should end in /v1)")
+        return reported
 
 
 FilePart = tuple[str, tuple[str, bytes, str]]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from backends.errors import ErrorKind
 from backends.provider.answer import Answer, at, listed, table, text
-from backends.provider.outcome import Told
+from backends.provider.outcome import Reported
 
 BY_CODE: Mapping[str, ErrorKind] = {
     "insufficient_quota": "balance",
@@ -42,7 +42,7 @@ RATE = re.compile(r"rate[_ ]limit|too many requests", re.IGNORECASE)
 CONCURRENCY = re.compile(r"concurren", re.IGNORECASE)
 
 
-def told_by(answer: Answer) -> Told:
+def reported_by(answer: Answer) -> Reported:
     """{"error": {message, type, param, code}}, {"error": text} or {"detail": text | [{loc, msg}]}."""
     error = at(answer.json, "error")
     detail = at(answer.json, "detail")
@@ -53,7 +53,7 @@ def told_by(answer: Answer) -> Told:
         message = "; ".join(_finding(one) for one in listed(detail)[:5])
     else:
         message = text(error) or text(detail) or text(at(detail, "message"))
-    return Told(message, code, _kind(answer.status, (text(at(error, "code")), text(at(error, "type"))), message))
+    return Reported(message, code, _kind(answer.status, (text(at(error, "code")), text(at(error, "type"))), message))
 
 
 def _finding(one: object) -> str:

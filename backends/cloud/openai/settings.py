@@ -1,4 +1,4 @@
-"""Servers that speak OpenAI's Videos API (/v1/videos): their key, their address, and whose account is asked.
+"""Servers that speak OpenAI's Videos API (/v1/videos): their key, their address, and their account.
 
 Environment: REELWRIGHT_OPENAI_BASE_URL (it ends in /v1, as the SDK's does); OPENAI_API_KEY. A server of one's own may
 need no key: with the address set and no key, none is sent. With both, the key goes to that server.
@@ -16,7 +16,7 @@ KEY = "OPENAI_API_KEY"
 ADDRESS = "REELWRIGHT_OPENAI_BASE_URL"
 BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "keyless"
-"""What stands for the account in the lane of a server that is asked without a key."""
+"""What stands for the account in the lane of a server that is used without a key."""
 
 
 def access(env: Mapping[str, str]) -> Access:

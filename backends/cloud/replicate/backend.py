@@ -17,7 +17,7 @@ from typing import Literal
 from backends.errors import ErrorKind, VideoError
 from backends.provider import border
 from backends.provider.answer import Answer, at, listed, number, table, text
-from backends.provider.outcome import Told, clock_lead_s, made_at
+from backends.provider.outcome import Reported, clock_lead_s, made_at
 from backends.provider.placing import inputs_by_field, marked, place_media, plain_body, wire_text
 from backends.provider.protocol import (
     Asset,
@@ -74,8 +74,8 @@ class ReplicateBackend(RestBackend):
         super().__init__(env, base_url)
         self._since: dict[str, float] = {}
 
-    def told(self, answer: Answer) -> Told:
-        return told(answer)
+    def reported(self, answer: Answer) -> Reported:
+        return reported(answer)
 
     def prepare(self, request: VideoRequest, prepared: Prepared, parent: Handle | None) -> Prepared:
         inputs = plain_body(prepared)
@@ -101,7 +101,7 @@ class ReplicateBackend(RestBackend):
             return Status(state, shown, error=self._failure(reply))
         if state == "cancelled":
             unbegun = word == "aborted"
-            when = "before it began: it is not charged" if unbegun else "while it ran: what has run is charged"
+            when = "before it started: it is not charged" if unbegun else "while it ran: what has run is charged"
             billed = "no" if unbegun else "yes"
             # Replicate's documentation, Prediction lifecycle: what is aborted before it starts is not billed.
             error = VideoError("cancelled", f"Replicate stopped it {when}", charged=billed)
@@ -116,10 +116,10 @@ class ReplicateBackend(RestBackend):
     def _failure(self, reply: object) -> VideoError:
         message = text(at(reply, "error"))
         kind: ErrorKind | None = "moderation_output" if FLAGGED.search(message) else None
-        return self.service.failed(Told(message, kind=kind), charged="unknown", retryable=kind is None)
+        return self.service.failed(Reported(message, kind=kind), charged="unknown", retryable=kind is None)
 
     async def cancel(self, handle: Handle) -> Cancelled:
-        """What had not begun costs nothing (`aborted`); what had begun is charged for (`canceled`)."""
+        """What had not started costs nothing (`aborted`); what had started is charged for (`canceled`)."""
         answer = await self.channel.ask(
             "POST", f"{self.task(handle)}/cancel", charged="unknown", accept=frozenset({409, 422})
         )
@@ -171,7 +171,7 @@ class ReplicateBackend(RestBackend):
         raise VideoError("not_found", f"Replicate lists more than {LIST_PAGES} pages since then", charged="unknown")
 
     async def account(self) -> dict[str, str]:
-        """Whose token it is; Replicate tells no balance."""
+        """Whose token it is; Replicate reports no balance."""
         answer = await self.channel.ask("GET", "v1/account", charged="no")
         return {name: self.service.clean(text(at(answer.json, name)), 80) for name in ("type", "username")}
 
@@ -205,8 +205,8 @@ def _progress(logs: str) -> float | None:
     return min(100, int(found[-1])) / 100 if found else None
 
 
-def told(answer: Answer) -> Told:
-    """{type, title, status, detail}. Its 429 is throttling, uncharged, and tells when it ends in words."""
+def reported(answer: Answer) -> Reported:
+    """{type, title, status, detail}. Its 429 is throttling, uncharged, and says in words when it ends."""
     detail = text(at(answer.json, "detail")) or text(at(answer.json, "title"))
     kind: ErrorKind | None = None
     if answer.status == 429 and "throttled" in detail.lower():
@@ -214,4 +214,4 @@ def told(answer: Answer) -> Told:
     seconds = RESETS.search(detail)
     wait = float(seconds[1]) if seconds and "retry-after" not in answer.headers else None
     code = text(at(answer.json, "type")).removeprefix("about:blank")  # RFC 9457: "no more than the status says"
-    return Told(detail, code[-60:], kind, retry_after_s=wait)
+    return Reported(detail, code[-60:], kind, retry_after_s=wait)

@@ -2,7 +2,7 @@
 
 The SDK brings the key's and the API version's headers; bodies go through it as they were prepared, and answers are
 read tolerantly here, since its types know only the states of their own day. Its upload is not used: it sends the bytes
-to whatever address it is told, by an HTTP client of its own, without the checks of `transport`.
+to whatever address it is given, by an HTTP client of its own, without the checks of `transport`.
 There is no list and no idempotency key: on nobody's word may an unclear POST be taken for one that was not taken.
 """
 
@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx
 import runwayml
 
-from backends.cloud.runway.failures import charged_by, failed_task, told_by
+from backends.cloud.runway.failures import charged_by, failed_task, reported_by
 from backends.cloud.runway.settings import ADDRESS, KEY
 from backends.cloud.runway.wire import INLINE_BYTES, UPLOAD_MAX, runway_body, too_large_inline
 from backends.errors import Charged, VideoError
@@ -70,7 +70,7 @@ class RunwayBackend(RemoteBackend):
 
     def __init__(self, key: str, base_url: str, timing: Timing | None = None) -> None:
         service = Service("Runway", KEY, (key,) if key else ())
-        self._calls = Calls(service, base_url, told_by, HTTPX, timing, address=ADDRESS)
+        self._calls = Calls(service, base_url, reported_by, HTTPX, timing, address=ADDRESS)
         self._paid = _sdk(key, base_url, self._calls.paid_client)
         self._free = _sdk(key, base_url, self._calls.free_client)
 
@@ -143,7 +143,7 @@ class RunwayBackend(RemoteBackend):
     async def cancel(self, handle: Handle) -> Cancelled:
         """DELETE stops a task that has not ended, and throws away one that has: so it is looked at first.
 
-        Refunded is only what the service itself saw unstarted (the SDK's words); the task tells it afterwards, where
+        Refunded is only what the service itself saw unstarted (the SDK's words); the task says so afterwards, where
         it can still be requested.
         """
         before = STATES.get(text(at((await self._ask("GET", handle)).json, "status")), "unknown")

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from backends.errors import Charged, ErrorKind, VideoError
 from backends.provider.answer import Answer, at, listed, text
-from backends.provider.outcome import Service, Told
+from backends.provider.outcome import Reported, Service
 
 BY_WORDS: tuple[tuple[str, ErrorKind], ...] = (
     (r"\bcredits?\b", "balance"),
@@ -41,7 +41,7 @@ BY_CODE: tuple[tuple[str, ErrorKind, bool], ...] = (
 """Failure code's beginning -> (kind, whether the same request may succeed later)."""
 
 
-def told_by(answer: Answer) -> Told:
+def reported_by(answer: Answer) -> Reported:
     """{"error": text, "issues": [{"message", "path"}]}."""
     said = [text(at(answer.json, "error")) or text(at(answer.json, "message"))]
     for issue in listed(at(answer.json, "issues"))[:5]:
@@ -53,7 +53,7 @@ def told_by(answer: Answer) -> Told:
         kind = _spoken_of(message, BY_WORDS)
     elif answer.status == 429:
         kind = _spoken_of(message, LIMIT_WORDS) or ("rate_limited" if answer.retry_after_s is not None else "quota")
-    return Told(message, kind=kind)
+    return Reported(message, kind=kind)
 
 
 def _spoken_of(message: str, words: Sequence[tuple[str, ErrorKind]]) -> ErrorKind | None:
@@ -68,7 +68,7 @@ def failed_task(service: Service, task: Mapping[str, object], cost: Decimal | No
     code = text(task.get("failureCode"))
     plain: tuple[str, ErrorKind, bool] = ("", "provider", False)
     _, kind, again = next((entry for entry in BY_CODE if code.startswith(entry[0])), plain)
-    return service.failed(Told(text(task.get("failure")), code, kind), charged=charged_by(cost), retryable=again)
+    return service.failed(Reported(text(task.get("failure")), code, kind), charged=charged_by(cost), retryable=again)
 
 
 def charged_by(cost: Decimal | None) -> Charged:

@@ -1,4 +1,4 @@
-"""Runway: its key, its address, and whose account is asked.
+"""Runway: its key, its address, and its account.
 
 Environment: RUNWAYML_API_SECRET; REELWRIGHT_RUNWAY_BASE_URL (the host's root, https://api.dev.runwayml.com).
 """

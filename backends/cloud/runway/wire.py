@@ -78,7 +78,7 @@ def _source(request: VideoRequest, prepared: Prepared, body: JsonObject) -> set[
 
 
 def _references(request: VideoRequest, prepared: Prepared, body: JsonObject) -> dict[str, str]:
-    """Tag -> how the model is told of it."""
+    """Tag -> what the model calls it."""
     images: list[JsonObject] = []
     clips: list[JsonObject] = []
     tags: dict[str, str] = {}

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from backends.provider.answer import Answer, at, dollars
-from backends.provider.outcome import Told
+from backends.provider.outcome import Reported
 from backends.provider.protocol import Registration, Status
 from backends.provider.rest import Rest, RestBackend
 
@@ -34,7 +34,7 @@ class XaiBackend(RestBackend):
 
     def reading(self, answer: Answer) -> Status:
         if at(answer.json, "video", "respect_moderation") is False:
-            held = Told("xAI's moderation held the clip back", "respect_moderation", "moderation_output")
+            held = Reported("xAI's moderation held the clip back", "respect_moderation", "moderation_output")
             return Status(
                 "failed", "done", error=self.service.failed(held, charged="unknown"), cost_usd=self.cost(answer)
             )

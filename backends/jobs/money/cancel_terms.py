@@ -25,4 +25,5 @@ def in_general(job: StoredJob) -> str:
     veo = "Veo" if job.provider == "vertex" and "/veo" in job.model else ""
     if name := NEVER_STOP.get(job.provider, veo):
         return f"{name} cannot stop a job: it runs on, and the clip will be kept; it is still billed"
-    return f"asked to stop; {job.provider} has not answered yet, so it may still be billed: get_job shows its answer"
+    waits = f"cancelling requested; {job.provider} has not answered yet"
+    return f"{waits}, so it may still be billed: get_job shows its answer"

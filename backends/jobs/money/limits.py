@@ -32,7 +32,7 @@ LIMITS: Mapping[str, str] = {
     "allow_providers": "the providers that may be used, separated by commas, or all",
     "confirm_above_usd": "ask before anything whose estimate is above this, US dollars, or none",
     "allow_unknown_price": "whether a job whose price is unknown may be started: true or false. With true it needs a "
-    "named model and a max_cost_usd above 0, which is held for it",
+    "named model and a max_cost_usd above 0, which is reserved for it",
 }
 """The settings a person may make, with what each means."""
 

@@ -105,7 +105,7 @@ def write_off(tx: Transaction, job: str) -> None:
     error = VideoError(
         "submit_unknown",
         f"written off by the user: it may have been charged, ${ledger.to_usd(booked):.2f} is booked. "
-        "take=2 asks for another one",
+        "take=2 makes another one",
         charged="unknown",
     )
     told = {"error": to_json(error.to_json()), "cost": booked}

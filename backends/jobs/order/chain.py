@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from backends.catalog.choose import Choice
+from backends.catalog.choice import Choice
 from backends.catalog.rules.checked import Checked
 from backends.errors import VideoError
 from backends.facts import MediaFacts

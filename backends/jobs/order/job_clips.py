@@ -75,7 +75,7 @@ class JobClips:
         self, clip: Path, part: Literal["last_frame", "frame"], t: float, keep: Keep, added: list[str]
     ) -> JsonObject:
         """The entry of a still that is taken from a clip; "note" where its user should know something (`told_of`)."""
-        with disk_errors("taking a still from a clip"):
+        with disk_errors("taking a frame from a clip"):
             private_folder(self._artifacts.root)
         still = self._artifacts.root / f".{secrets.token_hex(8)}.png"
         try:

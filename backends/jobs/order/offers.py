@@ -28,7 +28,7 @@ from backends.terms import DEFAULT_TERMS, Terms
 
 UNPRICED = (
     "its price is unknown: it starts only where the setting allow_unknown_price is true, with max_cost_usd "
-    "above 0, which is held as its price"
+    "above 0, which is reserved as its price"
 )
 
 REMEMBERED = 64

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from backends.catalog.availability import availability
-from backends.catalog.choose import Choice, choose
+from backends.catalog.choice import Choice
+from backends.catalog.choose import choose
 from backends.catalog.price import Estimate, money
 from backends.edit.request import build_finish
 from backends.errors import A_PERSON, VideoError
@@ -317,7 +318,7 @@ class Orders:
         self._check_limits(choice)  # nobody is asked to approve what a spending limit refuses anyway
         raise VideoError(
             "consent",
-            f"{choice.row.id} costs {choice.estimate.text} for this, and the user wants to be asked above "
+            f"{choice.row.id} costs {choice.estimate.text} for this, and the user must approve what costs more than "
             f"{money(above)} (confirm_above_usd); {A_PERSON}",
         )
 

@@ -90,7 +90,7 @@ class Arrival:
         """What came is no clip. It is paid for, so its bytes are kept for the person to look at."""
         job = self._job.id
         kept = self._job.context.artifacts.root / "spool" / job
-        text = f"{error.message}; what was delivered is kept in {kept}; reelwright jobs fetch {job} asks for it again"
+        text = f"{error.message}; what was delivered is kept in {kept}; reelwright jobs fetch {job} requests it again"
         return VideoError(error.kind, text, charged="yes")
 
     async def _fetch_and_finish(self, now: StoredJob, result: dict[str, Any]) -> None:

@@ -23,6 +23,9 @@ from backends.jobs.store.database import Row, Transaction
 from backends.media.hashing import sha256_now
 from backends.provider.protocol import JsonObject
 
+PLACED = {"file": "clip", "poster": "poster", "export": "export"}
+"""What a result calls the files that a job has at most one of."""
+
 
 def finish(
     context: Context,
@@ -42,8 +45,8 @@ def finish(
 ) -> None:
     """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
     kept; OwnFault when it is this program that cannot read it. joined: how many of the extras, the first ones, are what
-    the clip was joined from. further_clips: how many of the extras are clips that a
-    service has delivered beside the one that was asked for. export: what people get instead of the clip.
+    the clip was joined from. further_clips: how many of the extras are clips that a service has delivered beside the
+    requested one. export: what the user gets instead of the clip.
 
     Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
     """
@@ -54,49 +57,24 @@ def finish(
     clip_facts = context.sandbox.check(clip)
     if clip_facts.kind != "clip":
         raise VideoError("provider", f"what came back is no video ({clip_facts.mime}); it is kept at {clip}")
-    told = list(notes)
-    files = {f"clip{clip.suffix}": clip}
-    poster = artifacts.spool(job) / "poster.jpg"
-    try:
-        context.sandbox.poster(clip, poster)
-        files["poster.jpg"] = poster
-    except VideoError as error:  # an extra: the clip is here, and can be read
-        if error.kind == "storage":
-            raise
-        told.append(f"no poster could be made of it: {error.message}")
+    poster, why = _poster(context, job, clip)
+    told = [*notes, *why]
     sha256 = sha256_now(clip)
-    files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
-    if export is not None:
-        files[f"export{export.suffix}"] = export
-    prepared = json.loads(row["prepared"])
+    request = json.loads(row["prepared"])["request"]
     result: JsonObject = {
         "sha256": sha256,
         "clip_facts": codec.facts_to_json(clip_facts),
         "sidecar": sidecar or {},
         "facts": dict(facts or {}),
-        "seed": seed if seed is not None else prepared["request"]["seed"],
+        "seed": seed if seed is not None else request["seed"],
     }
-    meta = {
-        "job": job,
-        "model": row["model"],
-        "request": prepared["request"],
-        "created_at": row["created_at"],
-        **result,
-    }
-    placed = artifacts.commit(job, files, meta)
-    result["file"] = str(placed[f"clip{clip.suffix}"])
-    if "poster.jpg" in placed:
-        result["poster"] = str(placed["poster.jpg"])
-    there = [path for path in (*placed.values(), folder / "meta.json") if path.exists()]
-    hashes = {f"clip{clip.suffix}": sha256}
-    result["kept"] = {path.name: hashes.get(path.name) or sha256_now(path) for path in there}
-    result["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
+    meta = {"job": job, "model": row["model"], "request": request, "created_at": row["created_at"], **result}
+    placed = artifacts.commit(job, _named(clip, poster, extras, export), meta)
+    result |= _places(placed, folder / "meta.json", sha256)
     compared = _compared(context, row, clip_facts, further_clips)
     if compared.asked:
         result["asked"] = compared.asked
     told += compared.notes
-    if export is not None:
-        result["export"] = str(placed[f"export{export.suffix}"])
     parts = [Path(path) for path in result["extras"][:joined]]
     told += (leave if row["parent"] is None else sign)(context, row, result, parts)
     kept = artifacts.places.result_to_row(result)
@@ -113,9 +91,42 @@ def finish(
     artifacts.clear_spool(job)
 
 
+def _poster(context: Context, job: str, clip: Path) -> tuple[Path | None, tuple[str, ...]]:
+    """The poster, or why there is none: an extra, since the clip is here and can be read."""
+    poster = context.artifacts.spool(job) / "poster.jpg"
+    try:
+        context.sandbox.poster(clip, poster)
+    except VideoError as error:
+        if error.kind == "storage":
+            raise
+        return None, (f"no poster could be made of it: {error.message}",)
+    return poster, ()
+
+
+def _named(clip: Path, poster: Path | None, extras: Sequence[Path], export: Path | None) -> dict[str, Path]:
+    """The files to keep, by the names that they get in the job's folder."""
+    files = {f"clip{clip.suffix}": clip}
+    if poster is not None:
+        files["poster.jpg"] = poster
+    files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
+    if export is not None:
+        files[f"export{export.suffix}"] = export
+    return files
+
+
+def _places(placed: Mapping[str, Path], meta: Path, sha256: str) -> JsonObject:
+    """Where the kept files lie, and their hashes. sha256: of the clip."""
+    by_stem = {path.stem: path for path in placed.values()}
+    found: JsonObject = {name: str(by_stem[stem]) for name, stem in PLACED.items() if stem in by_stem}
+    there = [path for path in (*placed.values(), meta) if path.exists()]
+    found["kept"] = {path.name: sha256 if path.stem == "clip" else sha256_now(path) for path in there}
+    found["extras"] = [str(path) for name, path in placed.items() if name.startswith("extra")]
+    return found
+
+
 def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) -> Comparison:
     """A comparison is an extra: whatever goes wrong in it, the clip is delivered."""
     try:
         return compare(row, came, context.catalog.find(row["model"]), further_clips)
     except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
-        return Comparison(notes=(f"what came could not be compared with what was asked ({type(error).__name__})",))
+        return Comparison(notes=(f"what came could not be compared with the request ({type(error).__name__})",))

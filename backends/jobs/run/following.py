@@ -113,7 +113,7 @@ class Following:
             job.fail(VideoError("provider", text, charged="unknown"))
             return True
         if status.state == "failed":
-            error = status.error or VideoError("provider", f"{now.provider} failed it", charged="unknown")
+            error = status.error or VideoError("provider", f"{now.provider} reports a failure", charged="unknown")
             job.fail(error, status.cost_usd)
             return True
         if status.state == "cancelled":

@@ -91,7 +91,7 @@ class Lookup:
                 if not may_ask_again(error):
                     job.leave_to_person(f"checking an unclear submit failed: {error.message}")
                 elif time.monotonic() - begun > ASKED_FOR_S:
-                    job.leave_to_person(f"the provider could not be asked for a day: {error.message}")
+                    job.leave_to_person(f"the provider could not be reached for a day: {error.message}")
                 else:
                     await job.pause(back_off.next_s(error))
 

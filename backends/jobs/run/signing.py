@@ -30,7 +30,7 @@ from backends.media.magic import sniff
 from backends.media.provenance.manifest import TRAINED, Made, Part, name_of
 from backends.provider.protocol import JsonObject
 
-OFF = "not signed: the person has turned signing off (reelwright config set sign on)"
+OFF = "not signed: signing is turned off (reelwright config set sign on)"
 SPARE = 16 << 20
 """Bytes of the disk that are left free."""
 FURTHER_BESIDE = "further files that cannot hold a manifest (C2PA) have it beside them: {names}"

@@ -278,6 +278,8 @@ class Worker:
     def _can_drive(self, lane: Row) -> bool:
         if lane["kind"] == "local":
             return self.context.has_device(lane["key"])
+        if lane["provider"] not in registry():  # a plug-in that came after this process: a newer worker has it
+            return False
         try:
             ours = self.context.accesses(lane["provider"])
         except VideoError as error:

@@ -50,12 +50,12 @@ class KeyedBackend(RestBackend):
 
     def failure(self, answer: Answer) -> VideoError:
         charged: Charged = "no" if at(answer.json, "charged") is False else "yes"
-        return self.service.failed(self.told(answer), charged=charged)
+        return self.service.failed(self.reported(answer), charged=charged)
 
     async def cancel(self, handle: Handle) -> Cancelled:
         path = f"{self.task(handle)}/cancel"
         answer = await self.channel.ask("POST", path, charged="unknown", accept=frozenset({404, 409}))
-        if self.told(answer).code in ("already_ended", "cancel_unsupported"):
-            return Cancelled("unsupported", "yes", self.told(answer).message)
+        if self.reported(answer).code in ("already_ended", "cancel_unsupported"):
+            return Cancelled("unsupported", "yes", self.reported(answer).message)
         billed = cast("Charged", text(at(self.channel.granted(answer, "unknown").json, "billed")))
         return Cancelled("stopped" if at(answer.json, "outcome") == "stopped" else "requested", billed)
