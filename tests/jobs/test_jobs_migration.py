@@ -15,10 +15,11 @@ from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.money import books, ledger
 from backends.jobs.store import schema
-from backends.jobs.store.database import Row
+from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.sqlite import SqliteStore
 from backends.jobs.views import STATES
 from tests.fakes import FakeServer
+from tests.jobs.rows import put_job
 from tests.jobs.station import Station, text_request
 from tests.patience import patient
 
@@ -195,3 +196,31 @@ def test_a_store_of_version_3_is_read_with_the_paths_in_it(stand: Callable[..., 
     meta = {row["key"]: row["value"] for row in station.rows("SELECT * FROM meta")}
     assert (meta["schema_version"], meta["min_reader"]) == (str(schema.VERSION), str(schema.MIN_READER))
     assert [tuple(row.values()) for row in station.rows("SELECT inputs, result FROM jobs ORDER BY seq")] == before
+
+
+def test_a_store_of_version_4_learns_whose_money_it_holds(path: Path) -> None:
+    store = SqliteStore(path)
+
+    def before(tx: Transaction) -> None:
+        for job, who in (("a", "alice"), ("b", "local"), ("c", "alice")):
+            put_job(tx, job, principal=who)
+        ledger.settle(tx, "c", 390_000, "reported")
+        for trigger in ("in", "out", "change"):
+            tx.run(f"DROP TRIGGER ledger_by_{trigger}")
+        for table in ("spent_by", "audit"):
+            tx.run(f"DROP TABLE {table}")
+        tx.run("ALTER TABLE ledger DROP COLUMN principal")
+        tx.run("UPDATE meta SET value = '4' WHERE key IN ('schema_version', 'min_reader')")
+
+    store.write(before)
+    store.close()
+    store = SqliteStore(path)
+    assert [row["principal"] for row in store.rows("SELECT principal FROM ledger ORDER BY job")] == [
+        "alice",
+        "local",
+        "alice",
+    ]
+    of_alice = ledger.totals(store, "alice")
+    assert (of_alice.settled, of_alice.held, of_alice.today) == (390_000, 400_000, 790_000)
+    assert [fault for fault in books.faults(store) if "sum" in fault] == []
+    store.close()
