@@ -42,7 +42,7 @@ def join(parts: Sequence[Part], sound: Path | None, dest: Path, fps: Fraction, p
         return False
     try:
         _write(parts, sound, dest, fps, progress)
-    except (_Inexact, FFmpegError, OSError, BaseException) as error:
+    except BaseException as error:
         dest.unlink(missing_ok=True)
         if is_full(error):
             raise disk_full(dest) from None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from backends.media.fit import SAME_RATIO, WHOLE, crop_loss, crop_window, surround, whole_window
+from backends.media.fit import SAME_RATIO, WHOLE, crop_loss, crop_window, shown_whole
 from backends.media.pixels import Picture
 from backends.request import Fit
 
@@ -27,11 +27,7 @@ class Reframe:
         if (width, height) == (self.width, self.height):
             return picture
         if self._fit in WHOLE and crop_loss(width, height, self.width, self.height) > SAME_RATIO:
-            canvas = surround(picture, self.width, self.height, self._fit)
-            inner_width, inner_height = whole_window(width, height, self.width, self.height)
-            left, top = (self.width - inner_width) // 2, (self.height - inner_height) // 2
-            canvas[top : top + inner_height, left : left + inner_width] = scaled(picture, inner_width, inner_height)
-            return canvas
+            return shown_whole(picture, self.width, self.height, self._fit, scaled)
         left, top, keep_width, keep_height = crop_window(width, height, self.width, self.height, self._focus)
         return scaled(picture[top : top + keep_height, left : left + keep_width], self.width, self.height)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from backends.edit import animation, export
 from backends.errors import VideoError
@@ -77,9 +77,11 @@ def test_a_codec_is_of_an_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     clip = grey_clip(tmp_path / "a.mp4", 6)
     with pytest.raises(VideoError, match="codec hevc is for format mp4"):
         film(tmp_path, [clip], codec="hevc", format="webm")
-    monkeypatch.setattr(export, "codecs_available", export.codecs_available - {"libsvtav1"})
+    monkeypatch.setattr(export, "codecs_available", export.codecs_available - {"libsvtav1", "libvpx-vp9"})
     with pytest.raises(VideoError, match="codec av1 cannot be written here: av has no libsvtav1"):
         film(tmp_path, [clip], codec="av1")
+    with pytest.raises(VideoError, match="format webm cannot be written here: av has no libvpx-vp9; leave format out"):
+        film(tmp_path, [clip], format="webm")
 
 
 def bottoms(path: Path) -> list[int]:
@@ -148,3 +150,12 @@ def test_an_animated_picture_is_bounded_and_repeats(
         assert picture.n_frames == math.ceil(fps) and picture.info["loop"] == 0  # type: ignore[attr-defined]
         assert picture.width < 160
     assert any(f"the {form} has" in note and "MB" in note for note in made.notes)
+
+
+def test_a_gif_lasts_as_long_as_its_film(tmp_path: Path) -> None:
+    """Its times are whole hundredths of a second: a frame of 12 a second would last 0.08 s, not 0.083."""
+    made = film(tmp_path, [grey_clip(tmp_path / "a.mp4", 48, fps=12)], format="gif")
+    assert made.export is not None
+    with Image.open(made.export) as picture:
+        lengths = [frame.info["duration"] for frame in ImageSequence.Iterator(picture)]
+    assert sum(lengths) == 4000

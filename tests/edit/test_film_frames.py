@@ -128,6 +128,17 @@ def test_the_frames_of_a_variable_rate_stand_at_their_own_times(tmp_path: Path) 
     assert near(greys(made.path)[:6], [20, 60, 60, 100, 140, 180], 3)
 
 
+def test_a_picture_that_stands_is_held_and_not_drawn_into_the_next_for_seconds(tmp_path: Path) -> None:
+    """A recording of a screen has frames only where something changes."""
+    moments = [Fraction(0), Fraction(1, 8), Fraction(2, 8), Fraction(3), Fraction(25, 8)]
+    shades = [np.full((64, 96, 3), 40 * (n + 1), np.uint8) for n in range(5)]
+    clip = write_clip(tmp_path / "screen.mp4", pictures=shades, times=moments, options={"bf": "0"})
+    made = film(tmp_path, [clip], fps=16)
+    found = greys(made.path)
+    assert near(found[4:36], [120] * 32, 2), "from 0.25 s to shortly before 3 s"
+    assert abs(found[48] - 160) <= 2 and found[36:49] == sorted(found[36:49]), "then it moves on"
+
+
 def test_a_loop_ends_where_it_begins(tmp_path: Path) -> None:
     clip = grey_clip(tmp_path / "a.mp4", 40, base=20)
     made = film(tmp_path, [clip], loop=True)
