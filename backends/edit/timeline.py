@@ -17,7 +17,7 @@ from backends.edit.plan import Plan, Segment, meets
 from backends.edit.reframe import Reframe
 from backends.errors import OwnFault, VideoError
 from backends.media.frames import Timed, frame_at, last_frame, timed
-from backends.media.images import load_image
+from backends.media.images import is_see_through, load_image
 from backends.media.pixels import Picture
 
 SHORT = 1.5
@@ -80,9 +80,16 @@ class Timeline:
         """Exactly segment.frames pictures."""
         path = self._files[segment.place]
         if segment.still:
-            return repeat(self._reframe(load_image(path)), segment.frames)
+            return repeat(self._still(segment, path), segment.frames)
         source = _Source(segment, path, self._reframe, self._tell)
         return source.between(self.plan.fps) if segment.between else source.nearest(self.plan.fps)
+
+    def _still(self, segment: Segment, path: Path) -> Picture:
+        picture = load_image(path)
+        if not is_see_through(path):
+            return self._reframe(picture)
+        self._tell(f"{segment.place} has transparent parts, which are shown over grey: save it on a colour for another")
+        return self._reframe.card(picture)
 
     def _tell(self, note: str) -> None:
         if note not in self.notes:

@@ -122,7 +122,12 @@ def shown_whole(
     rgb: Picture, width: int, height: int, fit: Fit | None, resized: Callable[[Picture, int, int], Picture]
 ) -> Picture:
     """The whole image amid its surround, in width x height pixels. resized: brings it to a width and a height."""
-    canvas = surround(rgb, width, height, fit)
+    return amid(surround(rgb, width, height, fit), rgb, resized)
+
+
+def amid(canvas: Picture, rgb: Picture, resized: Callable[[Picture, int, int], Picture]) -> Picture:
+    """The canvas with the whole image in its middle, as large as it fits; drawn into the canvas itself."""
+    height, width = canvas.shape[:2]
     inner_width, inner_height = whole_window(rgb.shape[1], rgb.shape[0], width, height)
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
     canvas[top : top + inner_height, left : left + inner_width] = resized(rgb, inner_width, inner_height)

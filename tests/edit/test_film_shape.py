@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backends.edit.plan import plan
 from backends.edit.request import build_finish
@@ -85,6 +86,19 @@ def test_a_clip_that_is_shown_whole_keeps_all_its_parts(tmp_path: Path, fit: str
     inner = made[48:80]
     assert inner[4, 8, 0] > 150 and inner[4, -8, 1] > 130 and inner[-4, 8, 2] > 150 and inner[-4, -8].min() > 180
     assert (made[2].mean() < 5) == (fit == "pad")
+
+
+@pytest.mark.parametrize("fit", ["pad", "blur"])
+def test_a_logo_with_transparent_parts_stands_on_one_plain_card(tmp_path: Path, fit: str) -> None:
+    logo = Image.new("RGBA", (64, 32))
+    logo.paste((250, 0, 0, 255), (16, 8, 48, 24))
+    logo.save(tmp_path / "logo.png")
+    made = film(tmp_path, [f"{tmp_path}/logo.png#t=0,0.25"], aspect_ratio="1:2", fit=fit)
+    picture = pictures(made.path)[0].astype(int)
+    assert picture.shape == (64, 32, 3) and picture[32, 16, 0] > 200
+    for part in (picture[:20], picture[44:], picture[:, :4]):
+        assert np.abs(part - 128).max() <= 8, "nothing shows where the image ends"
+    assert any("clips[0] has transparent parts, which are shown over grey" in note for note in made.notes)
 
 
 def test_turns_are_applied_and_colours_are_kept(tmp_path: Path) -> None:
