@@ -70,7 +70,7 @@ def finish(
         notes += painter.notes
         frames = (_painted(painter, frame, number) for number, frame in enumerate(timeline.frames()))
         path = export.write(form, planned, frames, heard.path, dest, progress)
-    notes += timeline.notes
+    notes += [*timeline.notes, *export.about_players(form)]
     if apart and spoken:
         progress(0.99, "putting the captions in")
         caption_track.add(path, spoken)

@@ -23,6 +23,16 @@ FORMS: dict[Format, Form] = {"mp4": MP4, "webm": WEBM, "mov": MOV, "gif": MP4, "
 
 CODECS: dict[Codec, Form] = {"h264": MP4, "hevc": HEVC, "av1": AV1}
 
+UNSHOWN = "{} is not shown by every player: Chromium without a decoder for it plays the sound alone, and says nothing"
+SELDOM_SHOWN = {"libx265": "HEVC", "prores_ks": "ProRes"}
+"""By encoder, what browsers as a rule cannot decode."""
+
+
+def about_players(form: Form) -> list[str]:
+    """What to tell of where a film can be seen."""
+    name = SELDOM_SHOWN.get(form.codec)
+    return [] if name is None else [UNSHOWN.format(name)]
+
 
 def form_of(form: Format, codec: Codec) -> Form:
     """How a film is written. VideoError("unsupported") where the encoder is not in this machine's build of FFmpeg."""

@@ -17,6 +17,7 @@ from backends.edit.plan import Plan, Segment, meets
 from backends.edit.reframe import Reframe
 from backends.errors import OwnFault, VideoError
 from backends.media.frames import Timed, frame_at, last_frame, timed
+from backends.media.hdr import told_as_sdr, transfer_of
 from backends.media.images import is_see_through, load_image
 from backends.media.pixels import Picture
 
@@ -212,6 +213,8 @@ class _Source:
         first = self._next()
         if first is None:
             raise self._named(self._trouble or VideoError("asset", "no frame of it can be decoded"))
+        if (transfer := transfer_of(first.frame)) is not None:
+            self._tell(f"{self._segment.place}: {told_as_sdr(transfer)}")
         return first, self._next()
 
     def _at(self, number: Fraction, fps: Fraction) -> Fraction:

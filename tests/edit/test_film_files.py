@@ -69,6 +69,7 @@ def test_other_codecs_are_written_where_their_encoders_are(tmp_path: Path, codec
     assert times(made.path) == [Fraction(number, 24) for number in range(48)]
     assert max(map(abs, offsets(made.path, 2))) <= 0.02 and not made.facts["copied"]
     assert probe_clip(made.path).codec == codec
+    assert any("plays the sound alone" in note for note in made.notes) is (codec == "hevc")
     again = film(tmp_path, [made.path], speed=2)
     assert len(pictures(again.path)) == 24, "it can be used again"
 

@@ -13,6 +13,7 @@ from backends.edit.request import build_finish
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from tests.edit.making import film, grey_clip, pictures
+from tests.media.test_media_hdr import BARS, TO_BT2020, bars, hlg, written
 from tests.samples import quadrants, write_clip
 
 
@@ -110,6 +111,17 @@ def test_turns_are_applied_and_colours_are_kept(tmp_path: Path) -> None:
     assert len(seen) == 24
     for number in (8, 14, 20):
         assert np.abs(seen[number].astype(int) - seen[2]).mean() < 4, f"frame {number} looks like the first clip"
+
+
+def test_hdr_beside_sdr_is_brought_to_it_and_told(tmp_path: Path) -> None:
+    sdr = grey_clip(tmp_path / "a.mp4", 6)
+    nits = (bars(BARS) / 255) ** 2.4 @ TO_BT2020.T * 203
+    hdr = written(tmp_path / "hdr.mov", hlg(nits), 18)
+    made = film(tmp_path, [sdr, hdr], fit="pad", resolution=f"{len(BARS) * 32}x48")
+    shown = pictures(made.path)[-1]
+    for number, bar in enumerate(BARS):
+        assert np.abs(shown[8:40, number * 32 + 8 : number * 32 + 24].mean(axis=(0, 1)) - bar).max() <= 12
+    assert any(note.startswith("clips[1]: the clip is HDR (HLG): it is brought to BT.709") for note in made.notes)
 
 
 def test_sizes_rates_and_makers_may_differ(tmp_path: Path) -> None:
