@@ -20,7 +20,9 @@ MOST_BYTES = 10_000_000
 """What most places take of a picture."""
 MOST_SIDE = 640
 FPS = {"gif": 12.5, "webp": 20.0}
-"""Frames a second at most; a GIF's times are whole hundredths of a second."""
+"""Frames a second at most."""
+TICK_MS = {"gif": 10, "webp": 1}
+"""A frame's time is whole ones of these."""
 TRIES = 5
 LEAST_SIDE = 64
 COLOURS = 256
@@ -31,26 +33,25 @@ def animation(form: Literal["gif", "webp"], clip: Path, dest: Path) -> tuple[Pat
     would be larger it is made smaller, never shorter."""
     facts = probe_clip(clip)
     scale = min(1.0, MOST_SIDE / max(facts.width, facts.height))
-    fps = min(FPS[form], facts.fps or FPS[form])
+    each_ms = round(1000 / min(FPS[form], facts.fps or FPS[form]) / TICK_MS[form]) * TICK_MS[form]
     width = height = 0
     for _ in range(TRIES):
         width, height = max(1, round(facts.width * scale)), max(1, round(facts.height * scale))
-        _write(form, clip, dest, width, height, fps)
+        _write(form, clip, dest, width, height, each_ms)
         size = dest.stat().st_size
         if size <= MOST_BYTES or max(width, height) <= LEAST_SIDE:
             break
         scale *= max(0.4, math.sqrt(MOST_BYTES / size) * 0.95)
     size = dest.stat().st_size
-    notes = [f"the {form} has {width}x{height} pixels, {fps:g} fps and {size / 1e6:.1f} MB; the MP4 is in `files`"]
+    told = f"{width}x{height} pixels, {1000 / each_ms:g} fps and {size / 1e6:.1f} MB"
+    notes = [f"the {form} has {told}; the MP4 is in `files`"]
     if size > MOST_BYTES:
         notes.append(f"it is larger than {MOST_BYTES / 1e6:.0f} MB even so: take a part of the film")
     return dest, notes
 
 
-def _write(form: Literal["gif", "webp"], clip: Path, dest: Path, width: int, height: int, fps: float) -> None:
-    rate = Fraction(fps).limit_denominator(1001)
-    frames = (scaled(picture, width, height) for picture in decode(clip, fps=rate))
-    each_ms = round(1000 / fps)
+def _write(form: Literal["gif", "webp"], clip: Path, dest: Path, width: int, height: int, each_ms: int) -> None:
+    frames = (scaled(picture, width, height) for picture in decode(clip, fps=Fraction(1000, each_ms)))
     if form == "webp":
         images = (Image.fromarray(frame) for frame in frames)
         next(images).save(

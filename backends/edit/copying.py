@@ -42,7 +42,7 @@ def join(parts: Sequence[Part], sound: Path | None, dest: Path, fps: Fraction, p
         return False
     try:
         _write(parts, sound, dest, fps, progress)
-    except (_Inexact, FFmpegError, OSError, BaseException) as error:
+    except BaseException as error:
         dest.unlink(missing_ok=True)
         if is_full(error):
             raise disk_full(dest) from None
@@ -90,7 +90,8 @@ def _write(parts: Sequence[Part], sound: Path | None, dest: Path, fps: Fraction,
             frames = 0
             total = sum(count for _, count in parts)
             for path, count in parts:
-                _append(path, count, frames, fps, output, video, heard)
+                if not _append(path, count, frames, fps, output, video, heard):
+                    raise _Inexact
                 frames += count
                 progress(frames / total, "joining")
             if heard is not None:
@@ -111,19 +112,22 @@ def _append(
     output: OutputContainer,
     video: av.VideoStream,
     heard: ClipSound | None,
-) -> None:
-    """One clip's packets behind `before` frames. _Inexact when they are not `count` whole ones at that rate."""
+) -> bool:
+    """One clip's packets behind `before` frames; whether they are `count` whole ones at that rate."""
     with open_clip(path) as clip:
         start = before / fps / clip.time_base
         if start.denominator != 1:
-            raise _Inexact
+            return False
+        prefix = _length_bytes(clip)
         shift = int(start) - clip.origin
         seen: set[int] = set()
         for packet in clip.container.demux(clip.video):
             if packet.pts is None or packet.dts is None or not packet.size:
                 continue
             if packet.is_discard or packet.is_corrupt or (not seen and not packet.is_keyframe):
-                raise _Inexact
+                return False
+            if not _adds_up(memoryview(packet), prefix):
+                return False
             seen.add(packet.pts - clip.origin)
             packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
             packet.stream = video
@@ -131,5 +135,22 @@ def _append(
             if heard is not None:
                 heard.advance((before + len(seen)) / fps)
         step = 1 / fps / clip.time_base
-        if len(seen) != count or any(pts != round(number * step) for number, pts in enumerate(sorted(seen))):
-            raise _Inexact
+        return len(seen) == count and all(pts == round(number * step) for number, pts in enumerate(sorted(seen)))
+
+
+def _length_bytes(clip: Clip) -> int:
+    """How many bytes the length of a NAL unit takes in this clip (ISO/IEC 14496-15, 5.3.3.1.2)."""
+    extradata = bytes(clip.video.codec_context.extradata or b"")
+    return (extradata[4] & 3) + 1 if len(extradata) > 4 else 4
+
+
+def _adds_up(packet: memoryview, prefix: int) -> bool:
+    """Whether a packet is NAL units one after the other to its last byte. A part of a file that was never written, or
+    was overwritten, is not; damage within a unit is not found."""
+    at = 0
+    while at < len(packet):
+        length = int.from_bytes(packet[at : at + prefix], "big")
+        at += prefix + length
+        if not length or at > len(packet) or packet[at - length] & 0x80:  # the highest bit of a unit is 0
+            return False
+    return True

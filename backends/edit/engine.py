@@ -13,6 +13,7 @@ from backends.edit import caption_track, copying, export, soundtrack
 from backends.edit.joiner import Joiner
 from backends.edit.plan import Plan, cut_ends, plan
 from backends.edit.request import FinishRequest
+from backends.edit.sound import Mixed
 from backends.edit.timeline import Frame, Timeline, picture_of
 from backends.edit.words import Cue, Cues, Painter, read_words, srt
 from backends.facts import MediaFacts
@@ -69,7 +70,7 @@ def finish(
         notes += painter.notes
         frames = (_painted(painter, frame, number) for number, frame in enumerate(timeline.frames()))
         path = export.write(form, planned, frames, heard.path, dest, progress)
-    notes += timeline.notes
+    notes += [*timeline.notes, *export.about_players(form)]
     if apart and spoken:
         progress(0.99, "putting the captions in")
         caption_track.add(path, spoken)
@@ -155,7 +156,7 @@ def _copied(
     request: FinishRequest,
     planned: Plan,
     files: Mapping[str, Path],
-    heard: soundtrack.Heard,
+    heard: Mixed,
     dest: Path,
     progress: Progress,
 ) -> Path | None:

@@ -21,16 +21,26 @@ from backends.provider.protocol import Progress
 FORMS: dict[Format, Form] = {"mp4": MP4, "webm": WEBM, "mov": MOV, "gif": MP4, "webp": MP4}
 """An animated picture is made of an MP4, which stays beside it: a job's clip can always be used again."""
 
-
 CODECS: dict[Codec, Form] = {"h264": MP4, "hevc": HEVC, "av1": AV1}
+
+UNSHOWN = "{} is not shown by every player: Chromium without a decoder for it plays the sound alone, and says nothing"
+SELDOM_SHOWN = {"libx265": "HEVC", "prores_ks": "ProRes"}
+"""By encoder, what browsers as a rule cannot decode."""
+
+
+def about_players(form: Form) -> list[str]:
+    """What to tell of where a film can be seen."""
+    name = SELDOM_SHOWN.get(form.codec)
+    return [] if name is None else [UNSHOWN.format(name)]
 
 
 def form_of(form: Format, codec: Codec) -> Form:
     """How a film is written. VideoError("unsupported") where the encoder is not in this machine's build of FFmpeg."""
     chosen = CODECS[codec] if form == "mp4" else FORMS[form]
     if chosen.codec not in codecs_available:
-        text = f"codec {codec} cannot be written here: av has no {chosen.codec}; leave codec out for H.264"
-        raise VideoError("unsupported", text, problems=[Problem("codec", text)])
+        field, value = ("codec", codec) if form == "mp4" else ("format", form)
+        text = f"{field} {value} cannot be written here: av has no {chosen.codec}; leave {field} out for H.264 in MP4"
+        raise VideoError("unsupported", text, problems=[Problem(field, text)])
     return chosen
 
 

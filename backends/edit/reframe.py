@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from backends.media.fit import SAME_RATIO, WHOLE, crop_loss, crop_window, surround, whole_window
+from backends.media.fit import SAME_RATIO, WHOLE, amid, crop_loss, crop_window, shown_whole
+from backends.media.images import BACKDROP
 from backends.media.pixels import Picture
 from backends.request import Fit
 
@@ -27,11 +28,18 @@ class Reframe:
         if (width, height) == (self.width, self.height):
             return picture
         if self._fit in WHOLE and crop_loss(width, height, self.width, self.height) > SAME_RATIO:
-            canvas = surround(picture, self.width, self.height, self._fit)
-            inner_width, inner_height = whole_window(width, height, self.width, self.height)
-            left, top = (self.width - inner_width) // 2, (self.height - inner_height) // 2
-            canvas[top : top + inner_height, left : left + inner_width] = scaled(picture, inner_width, inner_height)
-            return canvas
+            return shown_whole(picture, self.width, self.height, self._fit, scaled)
+        return self._cropped(picture)
+
+    def card(self, picture: Picture) -> Picture:
+        """A still with transparent parts, such as a logo: where it is shown whole, what lies behind them goes on around
+        it, so that nothing shows where the image ends."""
+        if self._fit not in WHOLE:
+            return self(picture)
+        return amid(np.full((self.height, self.width, 3), BACKDROP, np.uint8), picture, scaled)
+
+    def _cropped(self, picture: Picture) -> Picture:
+        height, width = picture.shape[:2]
         left, top, keep_width, keep_height = crop_window(width, height, self.width, self.height, self._focus)
         return scaled(picture[top : top + keep_height, left : left + keep_width], self.width, self.height)
 

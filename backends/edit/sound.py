@@ -20,7 +20,7 @@ from backends.edit.stems import Stem
 from backends.media.diskspace import disk_full, is_full
 from backends.media.listen import RATE, Wave
 
-__all__ = ["CUT_FADE_S", "Audio", "Mixed", "Part", "mix", "speak"]
+__all__ = ["CUT_FADE_S", "Mixed", "Part", "mix", "speak"]
 
 Audio = Literal["native", "tts", "added", "silent", "none"]
 Progress = Callable[[float, str], None]

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from backends.edit.plan import Plan
 from backends.edit.request import FinishRequest
-from backends.edit.sound import CUT_FADE_S, Audio, Part, mix, speak
+from backends.edit.sound import CUT_FADE_S, Mixed, Part, mix, speak
 from backends.facts import MediaFacts
 from backends.provider.protocol import Progress
 
 LOUDNESS = -16.0
 """LUFS: what platforms play at."""
-
-
-@dataclass(frozen=True)
-class Heard:
-    """path: a 48 kHz stereo WAV of the film's exact length, None for a film without sound. audio: native (the clips'
-    own), tts, added, silent or none."""
-
-    path: Path | None
-    audio: Audio
-    lufs: float | None
-    peak_db: float | None
-    notes: tuple[str, ...]
 
 
 def mixed(
@@ -36,7 +23,7 @@ def mixed(
     dest: Path,
     env: Mapping[str, str],
     progress: Progress,
-) -> Heard:
+) -> Mixed:
     """Mix the film's sound into `dest`. env: where a speaking program is looked for."""
     parts = [] if request.mute else pieces(plan, facts, files)
     narration = files.get("narration")
@@ -44,8 +31,8 @@ def mixed(
     if spoken and request.narration is not None:
         narration = speak(request.narration, dest / "narration.wav", env)
     if not any(part.path for part in parts) and narration is None and "music" not in files:
-        return Heard(None, "none", None, None, ())
-    found = mix(
+        return Mixed(None, "none")
+    return mix(
         parts,
         plan.duration_s,
         dest / "sound.wav",
@@ -56,7 +43,6 @@ def mixed(
         spoken=spoken,
         progress=lambda done, phase: progress(0.1 * done, phase),
     )
-    return Heard(found.path, found.audio, found.lufs, found.peak_db, found.notes)
 
 
 def pieces(plan: Plan, facts: Mapping[str, MediaFacts], files: Mapping[str, Path]) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Subtitle files: SubRip (.srt) and WebVTT (.vtt), as people have them, and as players take them."""
+"""Subtitle files: SubRip (.srt) and WebVTT (.vtt) as people have them, and SubRip as players take it."""
 
 from __future__ import annotations
 
@@ -114,34 +114,21 @@ def _words(text: str) -> str:
 
 def srt(cues: Sequence[Cue]) -> str:
     """The captions as a SubRip file; titles, which are drawn into the picture, are left out."""
+    spoken = (cue for cue in cues if cue.kind == "caption")
     blocks = (
-        f"{number}\n{_clock(cue.from_s, ',')} --> {_clock(cue.to_s, ',')}\n{_plain(cue)}\n"
-        for number, cue in enumerate(_captions(cues), 1)
+        f"{number}\n{_clock(cue.from_s)} --> {_clock(cue.to_s)}\n{_plain(cue)}\n"
+        for number, cue in enumerate(spoken, 1)
     )
     return "\n".join(blocks)
 
 
-def vtt(cues: Sequence[Cue]) -> str:
-    """The captions as a WebVTT file; titles are left out."""
-    blocks = (
-        f"{_clock(cue.from_s, '.')} --> {_clock(cue.to_s, '.')}\n{html.escape(_plain(cue), quote=False)}\n"
-        for cue in _captions(cues)
-    )
-    return "\n".join(["WEBVTT\n", *blocks])
-
-
-def _captions(cues: Sequence[Cue]) -> list[Cue]:
-    return [cue for cue in cues if cue.kind == "caption"]
-
-
 def _plain(cue: Cue) -> str:
-    """Words that neither format takes for times or for the end of a block."""
+    """Words that a player takes neither for times nor for the end of a block."""
     return tidy(cue.text).replace("-->", "->")
 
 
-def _clock(at_s: float, point: str) -> str:
-    thousandths = round(at_s * 1000)
-    rest, milli = divmod(thousandths, 1000)
+def _clock(at_s: float) -> str:
+    rest, milli = divmod(round(at_s * 1000), 1000)
     minutes, second = divmod(rest, 60)
     hour, minute = divmod(minutes, 60)
-    return f"{hour:02}:{minute:02}:{second:02}{point}{milli:03}"
+    return f"{hour:02}:{minute:02}:{second:02},{milli:03}"

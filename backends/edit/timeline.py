@@ -17,7 +17,8 @@ from backends.edit.plan import Plan, Segment, meets
 from backends.edit.reframe import Reframe
 from backends.errors import OwnFault, VideoError
 from backends.media.frames import Timed, frame_at, last_frame, timed
-from backends.media.images import load_image
+from backends.media.hdr import told_as_sdr, transfer_of
+from backends.media.images import is_see_through, load_image
 from backends.media.pixels import Picture
 
 SHORT = 1.5
@@ -28,7 +29,8 @@ DOUBLE = 6.0
 """Levels (of 255) that a picture and a model's rendering of it may differ by on average."""
 SAME = 0.5
 """Levels (of 255) that two encodings of one picture may differ by."""
-
+HELD = 1.5
+"""A frame that stands for longer than so many of its clip's frames is held, and moves on only just before the next."""
 
 Frame = Picture | Timed
 """A picture of the film; a clip's own frame, where it can stand on the film as it is."""
@@ -79,9 +81,16 @@ class Timeline:
         """Exactly segment.frames pictures."""
         path = self._files[segment.place]
         if segment.still:
-            return repeat(self._reframe(load_image(path)), segment.frames)
+            return repeat(self._still(segment, path), segment.frames)
         source = _Source(segment, path, self._reframe, self._tell)
         return source.between(self.plan.fps) if segment.between else source.nearest(self.plan.fps)
+
+    def _still(self, segment: Segment, path: Path) -> Picture:
+        picture = load_image(path)
+        if not is_see_through(path):
+            return self._reframe(picture)
+        self._tell(f"{segment.place} has transparent parts, which are shown over grey: save it on a colour for another")
+        return self._reframe.card(picture)
 
     def _tell(self, note: str) -> None:
         if note not in self.notes:
@@ -142,6 +151,7 @@ class _Source:
         self._reframe = reframe
         self._tell = tell
         self._ended = False
+        self._trouble: VideoError | None = None
 
     def _next(self) -> Timed | None:
         """The next frame of the clip; a damaged one ends it there."""
@@ -158,8 +168,6 @@ class _Source:
             self._trouble = error
         return None
 
-    _trouble: VideoError | None = None
-
     def nearest(self, fps: Fraction) -> Iterator[Frame]:
         """Each film frame shows the clip's frame of its own middle, which no rounding of times can miss."""
         shown, following = self._opened()
@@ -169,7 +177,7 @@ class _Source:
             while following is not None and following.start_s <= at:
                 shown, following, picture = following, self._next(), None
             if following is None:
-                self._tell_short(shown.start_s, number)
+                self._tell_short(shown.start_s)
             if picture is None:
                 picture = shown if self._stands(shown) else self._reframe(shown.picture())
             yield picture
@@ -182,25 +190,31 @@ class _Source:
         """Each film frame shows its own moment, made of the two frames around it."""
         shown, following = self._opened()
         pair: Between | None = None
+        picture: Picture | None = None
         for number in range(self._segment.frames):
             at = self._at(Fraction(number), fps)
             while following is not None and following.start_s <= at:
-                shown, following = following, self._next()
-                pair = None
+                picture = None if pair is None else pair.b
+                shown, following, pair = following, self._next(), None
             if following is None:
-                self._tell_short(shown.start_s, number)
-                picture = pair.a if pair is not None else self._reframe(shown.picture())
-                pair = pair or Between(picture, picture)
-                yield picture
-                continue
+                self._tell_short(shown.start_s)
             if pair is None:
-                pair = Between(self._reframe(shown.picture()), self._reframe(following.picture()))
-            yield pair.at(float((at - shown.start_s) / (following.start_s - shown.start_s)))
+                picture = self._reframe(shown.picture()) if picture is None else picture
+                pair = Between(picture, picture if following is None else self._reframe(following.picture()))
+            yield pair.at(0.0 if following is None else self._share(at, shown.start_s, following.start_s))
+
+    def _share(self, at: Fraction, start: Fraction, end: Fraction) -> float:
+        """How far between two frames of the clip, which begin at start and end, a moment is: 0..1."""
+        each = Fraction(1 / (self._segment.fps or 1))
+        begun = start if end - start <= HELD * each else end - each
+        return max(0.0, float((at - begun) / (end - begun)))
 
     def _opened(self) -> tuple[Timed, Timed | None]:
         first = self._next()
         if first is None:
             raise self._named(self._trouble or VideoError("asset", "no frame of it can be decoded"))
+        if (transfer := transfer_of(first.frame)) is not None:
+            self._tell(f"{self._segment.place}: {told_as_sdr(transfer)}")
         return first, self._next()
 
     def _at(self, number: Fraction, fps: Fraction) -> Fraction:
@@ -208,7 +222,7 @@ class _Source:
         speed = Fraction(self._segment.speed).limit_denominator(1000)
         return Fraction(self._segment.from_s).limit_denominator(1_000_000) + number / fps * speed
 
-    def _tell_short(self, last: Fraction, number: int) -> None:
+    def _tell_short(self, last: Fraction) -> None:
         place, segment = self._segment.place, self._segment
         if self._trouble is not None:
             self._tell(f"{place} cannot be decoded from {float(last):.2f} s on: its last good frame is held to its end")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from backends.edit.cues import Cue, Cues, one_at_a_time, read_lines, within
 from backends.edit.painter import Painter
-from backends.edit.subtitles import read_subtitles, srt, vtt
+from backends.edit.subtitles import read_subtitles, srt
 
-__all__ = ["Cue", "Cues", "Painter", "read_words", "srt", "vtt"]
+__all__ = ["Cue", "Cues", "Painter", "read_words", "srt"]
 
 
 def read_words(captions: Sequence[str] | Path, titles: Sequence[str], film_s: float) -> Cues:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -51,7 +51,7 @@ def fit_image(
     source_height, source_width = rgb.shape[:2]
     lost = check_fit(source_width, source_height, width, height, fit)
     if fit in WHOLE and lost > SAME_RATIO:
-        return _shown_whole(rgb, surround(rgb, width, height, fit)), 0.0
+        return shown_whole(rgb, width, height, fit, resize), 0.0
     left, top, keep_width, keep_height = crop_window(source_width, source_height, width, height, focus)
     return resize(rgb[top : top + keep_height, left : left + keep_width], width, height), lost
 
@@ -118,11 +118,19 @@ def surround(rgb: Picture, width: int, height: int, fit: Fit | None) -> Picture:
     return np.clip(np.round(grown), 0, 255).astype(np.uint8)
 
 
-def _shown_whole(rgb: Picture, canvas: Picture) -> Picture:
+def shown_whole(
+    rgb: Picture, width: int, height: int, fit: Fit | None, resized: Callable[[Picture, int, int], Picture]
+) -> Picture:
+    """The whole image amid its surround, in width x height pixels. resized: brings it to a width and a height."""
+    return amid(surround(rgb, width, height, fit), rgb, resized)
+
+
+def amid(canvas: Picture, rgb: Picture, resized: Callable[[Picture, int, int], Picture]) -> Picture:
+    """The canvas with the whole image in its middle, as large as it fits; drawn into the canvas itself."""
     height, width = canvas.shape[:2]
     inner_width, inner_height = whole_window(rgb.shape[1], rgb.shape[0], width, height)
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
-    canvas[top : top + inner_height, left : left + inner_width] = resize(rgb, inner_width, inner_height)
+    canvas[top : top + inner_height, left : left + inner_width] = resized(rgb, inner_width, inner_height)
     return canvas
 
 

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
@@ -62,6 +62,15 @@ def check_image(path: Path) -> MediaFacts:
         if halved:
             width, height = whole if (width > height) == (whole[0] > whole[1]) else whole[::-1]
         return MediaFacts(kind="image", mime=mime, width=width, height=height, bytes=path.stat().st_size)
+
+
+def is_see_through(path: Path) -> bool:
+    """Whether any part of a still is transparent. Errors as for `check_image`."""
+    with _opened(path) as (image, _):
+        if not image.has_transparency_data:
+            return False
+        lowest, _ = cast("tuple[int, int]", image.convert("RGBA").getchannel("A").getextrema())
+        return lowest < 255
 
 
 def load_image(path: Path) -> Picture:

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from backends.edit import animation, export
 from backends.errors import VideoError
@@ -69,6 +69,7 @@ def test_other_codecs_are_written_where_their_encoders_are(tmp_path: Path, codec
     assert times(made.path) == [Fraction(number, 24) for number in range(48)]
     assert max(map(abs, offsets(made.path, 2))) <= 0.02 and not made.facts["copied"]
     assert probe_clip(made.path).codec == codec
+    assert any("plays the sound alone" in note for note in made.notes) is (codec == "hevc")
     again = film(tmp_path, [made.path], speed=2)
     assert len(pictures(again.path)) == 24, "it can be used again"
 
@@ -77,9 +78,11 @@ def test_a_codec_is_of_an_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     clip = grey_clip(tmp_path / "a.mp4", 6)
     with pytest.raises(VideoError, match="codec hevc is for format mp4"):
         film(tmp_path, [clip], codec="hevc", format="webm")
-    monkeypatch.setattr(export, "codecs_available", export.codecs_available - {"libsvtav1"})
+    monkeypatch.setattr(export, "codecs_available", export.codecs_available - {"libsvtav1", "libvpx-vp9"})
     with pytest.raises(VideoError, match="codec av1 cannot be written here: av has no libsvtav1"):
         film(tmp_path, [clip], codec="av1")
+    with pytest.raises(VideoError, match="format webm cannot be written here: av has no libvpx-vp9; leave format out"):
+        film(tmp_path, [clip], format="webm")
 
 
 def bottoms(path: Path) -> list[int]:
@@ -148,3 +151,12 @@ def test_an_animated_picture_is_bounded_and_repeats(
         assert picture.n_frames == math.ceil(fps) and picture.info["loop"] == 0  # type: ignore[attr-defined]
         assert picture.width < 160
     assert any(f"the {form} has" in note and "MB" in note for note in made.notes)
+
+
+def test_a_gif_lasts_as_long_as_its_film(tmp_path: Path) -> None:
+    """Its times are whole hundredths of a second: a frame of 12 a second would last 0.08 s, not 0.083."""
+    made = film(tmp_path, [grey_clip(tmp_path / "a.mp4", 48, fps=12)], format="gif")
+    assert made.export is not None
+    with Image.open(made.export) as picture:
+        lengths = [frame.info["duration"] for frame in ImageSequence.Iterator(picture)]
+    assert sum(lengths) == 4000

@@ -128,6 +128,17 @@ def test_the_frames_of_a_variable_rate_stand_at_their_own_times(tmp_path: Path) 
     assert near(greys(made.path)[:6], [20, 60, 60, 100, 140, 180], 3)
 
 
+def test_a_picture_that_stands_is_held_and_not_drawn_into_the_next_for_seconds(tmp_path: Path) -> None:
+    """A recording of a screen has frames only where something changes."""
+    moments = [Fraction(0), Fraction(1, 8), Fraction(2, 8), Fraction(3), Fraction(25, 8)]
+    shades = [np.full((64, 96, 3), 40 * (n + 1), np.uint8) for n in range(5)]
+    clip = write_clip(tmp_path / "screen.mp4", pictures=shades, times=moments, options={"bf": "0"})
+    made = film(tmp_path, [clip], fps=16)
+    found = greys(made.path)
+    assert near(found[4:36], [120] * 32, 2), "from 0.25 s to shortly before 3 s"
+    assert abs(found[48] - 160) <= 2 and found[36:49] == sorted(found[36:49]), "then it moves on"
+
+
 def test_a_loop_ends_where_it_begins(tmp_path: Path) -> None:
     clip = grey_clip(tmp_path / "a.mp4", 40, base=20)
     made = film(tmp_path, [clip], loop=True)
@@ -167,15 +178,25 @@ def test_a_motion_that_turns_back_is_not_cut_but_blended(tmp_path: Path) -> None
     assert len(pictures(made.path)) == 30 - 6 and not any("a cut" in note for note in made.notes), made.notes
 
 
-def test_a_broken_tail_is_held_and_told(tmp_path: Path) -> None:
+def test_a_clip_of_a_variable_rate_alone_is_encoded_anew(tmp_path: Path) -> None:
+    """As a phone records it: nothing is asked of it, and its packets cannot stand at a constant rate."""
+    moments = [Fraction(number, 30) + Fraction(number * 7 % 5, 1000) for number in range(24)]
+    shades = [np.full((64, 96, 3), level(number), np.uint8) for number in range(24)]
+    clip = write_clip(tmp_path / "phone.mp4", pictures=shades, times=moments, options={"bf": "0"}, audio="aac")
+    made = film(tmp_path, [clip])
+    assert not made.facts["copied"] and near(greys(made.path), [level(number) for number in range(24)], 3.5)
+
+
+@pytest.mark.parametrize("asked", [{}, {"resolution": "48p"}], ids=["as it is", "made smaller"])
+def test_a_broken_tail_is_held_and_told(tmp_path: Path, asked: dict[str, object]) -> None:
     clip = grey_clip(tmp_path / "a.mp4", 96)
     data = bytearray(clip.read_bytes())
     at = data.rfind(b"mdat")
     size = int.from_bytes(data[at - 4 : at], "big")
     data[at + int(size * 0.7) : at + int(size * 0.98)] = bytes(int(size * 0.98) - int(size * 0.7))
     (tmp_path / "broken.mp4").write_bytes(data)
-    made = film(tmp_path, [tmp_path / "broken.mp4"], speed=1.0, resolution="48p")
-    assert len(pictures(made.path)) == 96
+    made = film(tmp_path, [tmp_path / "broken.mp4"], **asked)
+    assert len(pictures(made.path)) == 96 and not made.facts["copied"]
     assert any("cannot be decoded from" in note for note in made.notes), made.notes
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backends.edit.plan import plan
 from backends.edit.request import build_finish
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from tests.edit.making import film, grey_clip, pictures
+from tests.media.test_media_hdr import BARS, TO_BT2020, bars, hlg, written
 from tests.samples import quadrants, write_clip
 
 
@@ -87,6 +89,19 @@ def test_a_clip_that_is_shown_whole_keeps_all_its_parts(tmp_path: Path, fit: str
     assert (made[2].mean() < 5) == (fit == "pad")
 
 
+@pytest.mark.parametrize("fit", ["pad", "blur"])
+def test_a_logo_with_transparent_parts_stands_on_one_plain_card(tmp_path: Path, fit: str) -> None:
+    logo = Image.new("RGBA", (64, 32))
+    logo.paste((250, 0, 0, 255), (16, 8, 48, 24))
+    logo.save(tmp_path / "logo.png")
+    made = film(tmp_path, [f"{tmp_path}/logo.png#t=0,0.25"], aspect_ratio="1:2", fit=fit)
+    picture = pictures(made.path)[0].astype(int)
+    assert picture.shape == (64, 32, 3) and picture[32, 16, 0] > 200
+    for part in (picture[:20], picture[44:], picture[:, :4]):
+        assert np.abs(part - 128).max() <= 8, "nothing shows where the image ends"
+    assert any("clips[0] has transparent parts, which are shown over grey" in note for note in made.notes)
+
+
 def test_turns_are_applied_and_colours_are_kept(tmp_path: Path) -> None:
     straight = write_clip(tmp_path / "s.mp4", pictures=[quadrants(96, 64)] * 6)
     turned = write_clip(tmp_path / "t.mp4", pictures=[np.rot90(quadrants(96, 64), 3).copy()] * 6, rotate=(90, False))
@@ -96,6 +111,17 @@ def test_turns_are_applied_and_colours_are_kept(tmp_path: Path) -> None:
     assert len(seen) == 24
     for number in (8, 14, 20):
         assert np.abs(seen[number].astype(int) - seen[2]).mean() < 4, f"frame {number} looks like the first clip"
+
+
+def test_hdr_beside_sdr_is_brought_to_it_and_told(tmp_path: Path) -> None:
+    sdr = grey_clip(tmp_path / "a.mp4", 6)
+    nits = (bars(BARS) / 255) ** 2.4 @ TO_BT2020.T * 203
+    hdr = written(tmp_path / "hdr.mov", hlg(nits), 18)
+    made = film(tmp_path, [sdr, hdr], fit="pad", resolution=f"{len(BARS) * 32}x48")
+    shown = pictures(made.path)[-1]
+    for number, bar in enumerate(BARS):
+        assert np.abs(shown[8:40, number * 32 + 8 : number * 32 + 24].mean(axis=(0, 1)) - bar).max() <= 12
+    assert any(note.startswith("clips[1]: the clip is HDR (HLG): it is brought to BT.709") for note in made.notes)
 
 
 def test_sizes_rates_and_makers_may_differ(tmp_path: Path) -> None:

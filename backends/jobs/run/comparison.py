@@ -48,10 +48,11 @@ class Comparison:
 
 def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: int = 0) -> Comparison:
     """Judge a delivered clip. model: the catalogue's row, for the price; further_clips: files beside the clip."""
-    asked = _asked(row, codec.prepared_from_json(json.loads(row["prepared"])))
+    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
+    asked = _asked(row, prepared)
     wrong = [*_picture(asked, came), *_length(asked, came), *_sound(asked, came)]
     notes: list[str] = []
-    if came.mime in CONTAINERS and came.mime != "video/mp4":
+    if came.mime in CONTAINERS and came.mime != "video/mp4" and prepared.request.task != "finish":
         notes.append(f"the clip came as {CONTAINERS[came.mime]}, not MP4")
     if further_clips:
         files = "a further file" if further_clips == 1 else f"{further_clips} further files"
