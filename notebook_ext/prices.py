@@ -40,9 +40,11 @@ class Prices(Listing):
     def __init__(self, found: Mapping[str, Any], count: int, limit: int) -> None:
         misfits, why = found["misfits"], found["why"]
         listed = ", ".join(f"{name} {number}" for name, number in why.items())
-        first = "the first " if len(found["fits"]) == limit else ""
-        title = f"{first}{len(found['fits'])} models that can do exactly this" + (
-            f", {count} clips" if count > 1 else ""
+        first = "The first " if len(found["fits"]) == limit else ""
+        ready = sum(bool(row["available"]) for row in found["fits"])
+        title = (
+            f"{first}{len(found['fits'])} model{'s' * (len(found['fits']) != 1)} that can do exactly this, {ready} of them available here"
+            + (f", {count} clips" if count > 1 else "")
         )
         super().__init__(found["fits"], title + (f"; {misfits} cannot ({listed})" if misfits else ""))
         self.misfits: int = misfits

@@ -75,6 +75,9 @@ def tables(studio: NotebookStudio) -> Iterator[tuple[str, str]]:
     yield "estimate", studio.estimate_cost("a fox", duration_s=5)._repr_html_()
     yield "rank", studio.rank(jobs)._repr_html_()
     yield "jobs", studio.table()._repr_html_()
+    yield "job-list", studio.list_jobs()._repr_html_()
+    yield "models", studio.list_models()._repr_html_()
+    yield "inspect", studio.inspect_clip(jobs[0], against="one.mp4")._repr_html_()
     yield "break-even", break_even(studio)._repr_html_()
 
 
