@@ -62,8 +62,8 @@ class Jobs(JobPage):
     """Rows newest first, and the money spent so far."""
 
     def _listing(self) -> JobList:
-        spend = self.spend
-        title = f"{len(self.jobs)} job{'s' * (len(self.jobs) != 1)}; ${spend.today_usd:.2f} today, ${spend.total_usd:.2f} in all"
+        count, spend = len(self.jobs), self.spend
+        title = f"{count} job{'s' * (count != 1)}; ${spend.today_usd:.2f} today, ${spend.total_usd:.2f} in all"
         more = f"; older ones: cursor={self.cursor!r}" if self.cursor else ""
         return JobList([row.model_dump(mode="json") for row in self.jobs], title + more)
 

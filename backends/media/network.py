@@ -66,7 +66,7 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     host = host.strip("[]").rstrip(".").lower()
     if is_loopback(host):
         return None
-    from urllib.request import getproxies  # a quarter of this module's import
+    from urllib.request import getproxies  # brings http and email
 
     found = getproxies()
     kind = next((kind for kind in (scheme, "all") if found.get(kind)), "")

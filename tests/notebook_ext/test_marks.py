@@ -112,7 +112,7 @@ def test_what_is_asked_is_shown_as_a_table_or_a_picture(studio: NotebookStudio, 
     assert jobs.jobs[0].job_id in jobs._repr_html_() and "$0.00 in all" in repr(jobs)
     models = studio.list_models(query="animatic", limit=1)
     assert models["models"][0]["model"] == "animatic" and "360p" in models._repr_html_()
-    assert repr(models).startswith("1 model;")
+    assert repr(models).startswith("1 model\n")
     look = studio.inspect_clip(clips[0])
     assert 'src="data:image/jpeg;base64,' in look._repr_html_() and repr(look) == look.text
     assert "sharpness" in look.measures
