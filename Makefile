@@ -17,7 +17,7 @@ COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib backends m
 unexport PYTHONDONTWRITEBYTECODE
 NEEDED  := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"], sep="\n")
 
-.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench gpu postgres chaos mutants examples docs clean
+.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench gpu postgres chaos mutants examples pictures docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -110,9 +110,12 @@ mutants: $(READY)         ## a hundred small ways to break the program: does som
 examples: $(READY)        ## run the example notebooks and keep their outputs
 	$(BIN)/python -m tests.notebook_ext.examples
 
+pictures: $(READY) browser ## every view of the notebook, wide and narrow, light and dark, for a person to look at
+	$(BIN)/python -m tests.notebook_ext.pictures pictures
+
 docs: $(LOCAL)            ## the generated parts of README.md and docs/
 	$(BIN)/python -m tests.docs
 	$(BIN)/python -m tests.catalog.pages
 
 clean:
-	rm -rf $(VENV) $(BARE) demo-output gpu-output dist
+	rm -rf $(VENV) $(BARE) demo-output gpu-output pictures dist

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from backends.jobs import marks
 from backends.jobs.views import Job as JobView
-from backends.jobs.views import JobPage
 from backends.request import VideoRequest
 from backends.settings import Settings
-from backends.studio import Inspection, Quote, Studio
+from backends.studio import Quote, Studio
 from backends.terms import Named, Terms, build_terms
 from notebook_ext.asking import FilmOptions, Options, as_code, asked, film_asked, film_code
 from notebook_ext.home import Home, notebook_home
@@ -23,6 +22,7 @@ from notebook_ext.signatures import with_options
 from notebook_ext.telling import boundary
 
 if TYPE_CHECKING:
+    from notebook_ext.looks import Jobs, Look, Models
     from notebook_ext.prices import Prices
     from notebook_ext.ranking import Ranking
     from notebook_ext.sweep import Sweep
@@ -124,14 +124,18 @@ class NotebookStudio:
 
     def list_models(
         self, task: str | None = None, query: str | None = None, include_retired: bool = False, limit: int = 20
-    ) -> dict[str, Any]:
+    ) -> Models:
         """Compact rows of the models that match, and how many more there are."""
-        return self.inner.models(task, query, include_retired, limit)
+        from notebook_ext.looks import Models
 
-    def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Inspection:
+        return Models(self.inner.models(task, query, include_retired, limit))
+
+    def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Look:
         """Facts, measures and a contact sheet of a clip or still. against: another clip, to be compared with it."""
+        from notebook_ext.looks import Look
+
         other = None if against is None else media_name(against, self.home.folder)
-        return self.inner.inspect(media_name(clip, self.home.folder), frames, other)
+        return Look.of(self.inner.inspect(media_name(clip, self.home.folder), frames, other))
 
     def job(self, job: str | Job) -> Job:
         """The job with this id or URI, whoever started it."""
@@ -153,9 +157,11 @@ class NotebookStudio:
 
     def list_jobs(
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
-    ) -> JobPage:
+    ) -> Jobs:
         """Jobs newest first, and the money spent so far."""
-        return self.inner.list(state, label, limit, cursor)
+        from notebook_ext.looks import Jobs
+
+        return Jobs(**dict(self.inner.list(state, label, limit, cursor)))
 
     def cancel_job(self, job: str | Job) -> Job:
         """Stop a job."""

@@ -57,13 +57,7 @@ class Delivers:
 
     def do_clip(self, ask: JobAsk, _: Sequence[bytes]) -> dict[str, Any]:
         clip = self.clip_of(ask.job_id)
-        placed = self.placed(ask.job_id, clip)
-        return {
-            "size": clip.stat().st_size,
-            "mime": "video/webm" if clip.suffix == ".webm" else "video/mp4",
-            "paths": server_paths(placed) if placed else [],
-            "version": f"{clip.stat().st_mtime_ns:x}",
-        }
+        return whereabouts(clip, self.placed(ask.job_id, clip))
 
     def placed(self, job_id: str, clip: Path) -> Path | None:
         """The clip below the notebook's folder, linked there when it is not."""
@@ -80,6 +74,25 @@ class Delivers:
     def do_poster(self, ask: JobAsk, _: Sequence[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         poster = self.poster_of(ask.job_id)
         return {}, [poster.read_bytes()] if poster and poster.exists() else []
+
+
+def whereabouts(clip: Path, placed: Path | None) -> dict[str, Any]:
+    """What a page needs to fetch a clip. placed: it below the notebook's folder, None where it cannot lie there."""
+    facts = clip.stat()
+    return {
+        "size": facts.st_size,
+        "mime": "video/webm" if clip.suffix == ".webm" else "video/mp4",
+        "paths": server_paths(placed) if placed else [],
+        "version": f"{facts.st_mtime_ns:x}",
+    }
+
+
+def job_whereabouts(client: NotebookStudio, job_id: str) -> dict[str, Any] | None:
+    """The same of a job's clip; None while there is none."""
+    clip = client.inner.detail(job_id).clip
+    with suppress(OSError):
+        return whereabouts(clip, place(client, job_id)) if clip is not None else None
+    return None
 
 
 def preview_of(view: Job) -> str:

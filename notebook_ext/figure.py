@@ -57,8 +57,9 @@ def job_figure(view: Job, prompt: str, poster: Path | None, source: str | None, 
     shown = escape(prompt or view.task)
     if source is not None:
         still = f' poster="{picture}"' if picture else ""
+        first = "none" if picture else "metadata"  # the poster is enough until it is played
         inside = (
-            f'<video controls loop muted playsinline preload="metadata"{still} width="{view.width or ""}" '
+            f'<video controls loop muted playsinline preload="{first}"{still} width="{view.width or ""}" '
             f'aria-label="{shown}" src="{escape(source)}" onerror="{AS_PICTURE}"></video>'
         )
     else:

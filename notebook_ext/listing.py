@@ -10,11 +10,16 @@ from typing import Any
 from backends.plain import one_line
 
 RULES = (
-    "<style>.rw-table{border-collapse:collapse;font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif)}"
-    ".rw-table th,.rw-table td{padding:2px 10px;text-align:left;border-bottom:1px solid "
-    "var(--jp-border-color1,#8884)}.rw-table caption{text-align:left;padding:4px 10px}"
-    ".rw-table td.n{text-align:right;font-variant-numeric:tabular-nums}</style>"
+    "<style>.rw-sheet{max-height:480px;overflow:auto}"
+    ".rw-above,.rw-table{border-collapse:collapse;font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif)}"
+    ".rw-table th,.rw-table td{padding:2px 10px;text-align:left;vertical-align:top;border-bottom:1px solid "
+    "var(--jp-border-color1,#8884)}.rw-table th{position:sticky;top:0;vertical-align:bottom;min-width:5em;"
+    "background:var(--jp-layout-color0,Canvas)}.rw-above{padding:4px 10px}"
+    ".rw-table td.w{min-width:30em}.rw-table td:not(.w){white-space:nowrap}"
+    ".rw-table .n{text-align:right;font-variant-numeric:tabular-nums}</style>"
 )
+WIDE = 40
+"""Characters of a cell that are kept on one line."""
 
 
 class Listing:
@@ -42,7 +47,7 @@ class Listing:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if "usd" in key:
-            whole, _, cents = f"{value:,.4f}".rstrip("0").partition(".")
+            whole, _, cents = f"{value:,.{2 if value >= 1 else 4}f}".rstrip("0").partition(".")
             return "free" if value == 0 else f"${whole}.{cents.ljust(2, '0')}"
         if isinstance(value, float):
             return f"{value:.4g}"
@@ -54,15 +59,24 @@ class Listing:
 
     def _repr_html_(self) -> str:
         keys = self._shown_columns()
-        head = "".join(f"<th scope='col'>{escape(self.columns[key])}</th>" for key in keys)
+        head = "".join(f"<th scope='col'{self._kind(key)}>{escape(self.columns[key])}</th>" for key in keys)
         lines = "".join(f"<tr>{''.join(self._cell(key, row) for key in keys)}</tr>" for row in self.rows)
-        caption = f"<caption>{escape(one_line(self.title))}</caption>" if self.title else ""
-        return f"{RULES}<table class='rw-table'>{caption}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+        title = escape(one_line(self.title))
+        table = f"<table class='rw-table'><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+        name = escape(one_line(self.title) or "Table", quote=True)
+        above = f"<div class='rw-above'>{title}</div>" if title else ""
+        return f"{RULES}{above}<div class='rw-sheet' tabindex='0' role='region' aria-label=\"{name}\">{table}</div>"
 
     def _cell(self, key: str, row: dict[str, Any]) -> str:
-        value = row.get(key)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return f"<td{' class=n' if number else ''}>{escape(self.shown(key, value))}</td>"
+        words = self.shown(key, row.get(key))
+        kind = " class=w" if len(words) > WIDE else self._kind(key)
+        return f"<td{kind}>{escape(words)}</td>"
+
+    def _kind(self, key: str) -> str:
+        """Columns of numbers stand to the right."""
+        some = [row[key] for row in self.rows if row.get(key) is not None]
+        numbers = bool(some) and all(isinstance(one, int | float) and not isinstance(one, bool) for one in some)
+        return " class=n" if numbers else ""
 
     def __repr__(self) -> str:
         keys = self._shown_columns()

@@ -40,11 +40,12 @@ class Prices(Listing):
     def __init__(self, found: Mapping[str, Any], count: int, limit: int) -> None:
         misfits, why = found["misfits"], found["why"]
         listed = ", ".join(f"{name} {number}" for name, number in why.items())
-        first = "the first " if len(found["fits"]) == limit else ""
-        title = f"{first}{len(found['fits'])} models that can do exactly this" + (
-            f", {count} clips" if count > 1 else ""
-        )
-        super().__init__(found["fits"], title + (f"; {misfits} cannot ({listed})" if misfits else ""))
+        fits = found["fits"]
+        first = "The first " if len(fits) == limit else ""
+        ready = sum(bool(row["available"]) for row in fits)
+        title = f"{first}{len(fits)} model{'s' * (len(fits) != 1)} that can do exactly this, {ready} available here"
+        title += f", {count} clips" if count > 1 else ""
+        super().__init__(fits, title + (f"; {misfits} cannot ({listed})" if misfits else ""))
         self.misfits: int = misfits
         self.why: Mapping[str, int] = why
         self.next: str = found["next"]

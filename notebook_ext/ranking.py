@@ -71,7 +71,7 @@ def ranking(client: NotebookStudio, jobs: Sequence[str | Job], by: Sequence[str]
 
 
 def _row(client: NotebookStudio, job: Job) -> dict[str, Any]:
-    measures = client.inner.inspect(job.job_id, LOOKED_AT).facts["measures"]
+    measures = client.inspect_clip(job, LOOKED_AT).measures
     run_s = client.inner.detail(job.job_id).run_s
     own = {"cost_usd": job.cost_usd, "seconds": None if run_s is None else round(run_s, 2)}
     known = {name: own[name] if name in own else measures.get(name) for name in MEASURES}

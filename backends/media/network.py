@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from backends.errors import VideoError
 
@@ -67,6 +66,8 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     host = host.strip("[]").rstrip(".").lower()
     if is_loopback(host):
         return None
+    from urllib.request import getproxies  # brings http and email
+
     found = getproxies()
     kind = next((kind for kind in (scheme, "all") if found.get(kind)), "")
     if not kind or passes_by(found.get("no", ""), scheme, host, port):

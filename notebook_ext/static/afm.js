@@ -57,7 +57,7 @@ export function adapter(view, name) {
 						send();
 					});
 				},
-				media: (job_id) => clipUrl(host, job_id),
+				media: (...which) => clipUrl(host, ...which),
 				free: (url) => { if (url?.startsWith("blob:")) URL.revokeObjectURL(url); },
 			};
 			all(() => waiting.forEach(({ done }) => done()));

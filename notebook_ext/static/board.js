@@ -7,27 +7,25 @@ const boardState = (row) => (isOpen(row.state) ? "In work" : STATES[row.state]);
 
 // data: rows (newest first), spend, jobs (of the opened card), grid (null, or a sweep's columns and cost).
 export function board(host) {
-	const all = undoing();
-	const { el: status, say } = statusLine();
+	const all = undoing(), { el: status, say, fail } = statusLine();
 	const lines = new Map(); // job id -> its line's parts
 	const posters = new Map(); // job id -> which picture it is, and its blob URL
-	let opened = null;
-	let openId = "";
+	let opened, openId = "";
 
-	const choice = (ariaLabel, all) => h("select", { ariaLabel }, h("option", { value: "" }, all));
-	const state = choice("State", "All states");
-	const who = choice("Started by", "Anyone");
-	const label = choice("Label", "Any label");
-	const words = h("input", { type: "search", placeholder: "model, prompt or note", ariaLabel: "Model, prompt or note" });
-	const order = h("select", { ariaLabel: "Sort" }, ...["Newest first", "Dearest first", "By model", "Starred first"].map((word) => h("option", {}, word)));
-	const filters = h("div.rw-row", { role: "search" }, state, who, label, order, words);
-	const money = h("div.rw-row");
-	const list = h("div.rw-list", { role: "list" });
-	const place = h("div.rw.rw-card.rw-inner", { role: "listitem", hidden: true });
-	const picks = [[state, boardState], [who, (row) => row.client], [label, (row) => row.label]];
-	filters.oninput = () => draw();
+	const choice = (ariaLabel, all) => h("select", { ariaLabel }, h("option", { value: "" }, all)),
+		state = choice("State", "All states"),
+		who = choice("Started by", "Anyone"),
+		label = choice("Label", "Any label"),
+		words = h("input", { type: "search", placeholder: "model, prompt or note", ariaLabel: "Model, prompt or note" }),
+		order = h("select", { ariaLabel: "Sort" }, ...["Newest first", "Dearest first", "By model", "Starred first"].map((word) => h("option", {}, word))),
+		filters = h("div.rw-row", { role: "search" }, state, who, label, order, words),
+		money = h("div.rw-row"),
+		list = h("div.rw-list", { role: "list" }),
+		place = h("div.rw.rw-card.rw-inner", { role: "listitem", hidden: true }),
+		picks = [[state, boardState], [who, (row) => row.client], [label, (row) => row.label]];
+	filters.oninput = draw;
 
-	const open = (id) => host.act(openId === id ? "shut" : "open", { ...(openId !== id && { job_id: id }) });
+	const open = (id) => openId === id ? host.act("shut") : host.act("open", { job_id: id });
 	const matches = (row) =>
 		picks.every(([{ value }, of]) => !value || value === of(row)) &&
 		`${row.model} ${row.prompt} ${row.label} ${row.note}`.toLowerCase().includes(words.value.toLowerCase());
@@ -56,7 +54,7 @@ export function board(host) {
 		if (host.get("data").rows.find((row) => row.job_id === job_id)?.state !== "succeeded") return;
 		const video = h("video", { loop: true, muted: true, playsInline: true, ariaLabel: "Preview" });
 		picture.before(video);
-		const away = played(video, () => host.media(job_id), host, ({ message }) => say(message));
+		const away = played(video, () => host.media(job_id), host, fail);
 		picture.hidden = true;
 		rest = () => {
 			away();
@@ -88,17 +86,16 @@ export function board(host) {
 		}
 		filters.hidden = !!grid;
 		const seen = rows.filter(matches).length;
-		const wall = (most) => (most == null ? "no limit" : `of ${usd(most)}`);
+		const wall = (most, words = "at most") => most == null ? "no limit" : `${words} ${usd(most)}`;
 		money.replaceChildren(
 			h("b.rw-grow", {}, grid ? grid.cost : `${seen < rows.length ? `${seen} of ` : ""}${rows.length} job${rows.length === 1 ? "" : "s"}`),
-			h("span", {}, `today ${usd(spend.today_usd ?? 0)} ${wall(spend.per_day_wall_usd)}`),
-			h("span.rw-dim", {}, `held ${usd(spend.reserved_usd ?? 0)}, in all ${usd(spend.total_usd ?? 0)}, a job ${wall(spend.per_job_wall_usd)}`),
+			h("span", {}, `today ${usd(spend.today_usd)} ${wall(spend.per_day_wall_usd, "of")}`),
+			h("span.rw-dim", {}, `${usd(spend.reserved_usd)} held, ${usd(spend.total_usd)} in all; ${wall(spend.per_job_wall_usd)} a job`),
 			h("span", {}, (spend.limits_changed ?? []).join("; ")),
 		);
 		if (grid) list.style.setProperty("--columns", grid.columns);
 		list.classList.toggle("rw-grid", !!grid);
-		const now = Date.now() / 1000;
-		const wanted = [];
+		const now = Date.now() / 1000, wanted = [];
 		const worth = ({ picked, star }) => 2 * !!picked + !!star;
 		const price = (row) => row.cost_usd ?? row.est_cost_usd ?? 0;
 		const by = [() => 0, (a, b) => price(b) - price(a), (a, b) => a.model.localeCompare(b.model), (a, b) => worth(b) - worth(a)][order.selectedIndex];
@@ -115,7 +112,7 @@ export function board(host) {
 			parts.bar.hidden = !isOpen(row.state);
 			setBar(parts.bar, row.progress);
 			const isIt = openId === row.job_id, word = isIt ? "Close" : "Open";
-			Object.assign(parts.open, { ariaLabel: `${word} ${row.label || row.model}, ${row.state}`, textContent: word, ariaExpanded: String(isIt) });
+			Object.assign(parts.open, { ariaLabel: `${word} ${row.label || row.model}, ${row.state}`, textContent: word, ariaExpanded: isIt });
 			if (matches(row) || grid) wanted.push(parts.el);
 			const of = parts.el.rw.of = row.has_poster ? "clip" : row.preview;
 			if (of && posters.get(row.job_id)?.of !== of) { near.unobserve(parts.el); near.observe(parts.el); }

@@ -2,7 +2,7 @@
 import { blobUrl, button, copyText, h, insist, keptNote, statusLine, still, undoing, unload } from "./core.js";
 
 export function camera(host) {
-	const all = undoing(), { el: status, say } = statusLine(), fail = ({ message }) => say(message);
+	const all = undoing(), { el: status, say, fail } = statusLine();
 	const { rows, ratio, seconds, control, text } = host.get("data"), last = seconds - 1 / 24;
 	let { crop } = host.get("data"), playing = 0, began, queued, sent, previs, clip, picture;
 

@@ -1,21 +1,21 @@
 // The job card: state, progress, money, the playing clip, and what can be done next.
-import { blobUrl, button, chip, clock, copyText, cost, h, isOpen, played, setBar, drawStar, starButton, statusLine, undoing } from "./core.js";
+import { STATES, blobUrl, button, chip, clock, copyText, cost, h, isOpen, played, setBar, drawStar, starButton, statusLine, undoing } from "./core.js";
 
 // data.jobs: the card's job, and the takes that were started here.
 export function card(host) {
 	const all = undoing();
 	let shown = null; // the id of the job that is looked at
 	let since = 0; // when the data came
-	const { el: status, say: tell } = statusLine();
+	const { el: status, say: tell, fail } = statusLine();
 
-	const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true });
-	const head = h("div.rw-row");
-	const times = h("span.rw-dim");
-	const prompt = h("p.rw-prompt");
-	const bar = h("progress", { max: 1, ariaLabel: "Progress" });
-	const trouble = h("div.rw-error", { hidden: true });
-	const stage = h("div.rw-stage");
-	const notes = h("details", { hidden: true }, h("summary", {}, "Notes"), h("ul"));
+	const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true }),
+		head = h("div.rw-row"),
+		times = h("span.rw-dim"),
+		prompt = h("p.rw-prompt"),
+		bar = h("progress", { max: 1, ariaLabel: "Progress" }),
+		trouble = h("div.rw-error", { hidden: true }),
+		stage = h("div.rw-stage"),
+		notes = h("details", { hidden: true }, h("summary", {}, "Notes"), h("ul"));
 
 	const job = () => {
 		const jobs = host.get("data").jobs ?? [];
@@ -33,25 +33,25 @@ export function card(host) {
 	}, tell);
 	const again = priced("Next take", (cap) => ask("again", { cap }));
 	const seconds = h("input", { type: "number", min: 1, max: 60, value: 4, ariaLabel: "Seconds to add" });
-	const words = h("input", { style: "width: 100%", placeholder: "what happens next", ariaLabel: "Prompt of the extension" });
-	const longer = priced("Extend", (cap) => ask("extend", { cap, add_s: Number(seconds.value), prompt: words.value }));
-	const form = h("div.rw-row", { hidden: true }, h("label", {}, "Add", seconds, "s"), h("span.rw-grow", {}, words), longer.el);
-	const unfold = (on) => { form.hidden = !on; extend.ariaExpanded = String(on); };
+	const words = h("input.rw-grow", { placeholder: "what happens next", ariaLabel: "Prompt of the extension" });
+	const longer = priced("Extend", (cap) => ask("extend", { cap, add_s: +seconds.value, prompt: words.value }));
+	const form = h("div.rw-row", { hidden: true }, h("label", {}, "Add", seconds, "s"), words, longer.el);
+	const unfold = (on) => { form.hidden = !on; extend.ariaExpanded = on; };
 	const extend = button("Extend…", async () => {
 		unfold(form.hidden);
 		if (!form.hidden) { seconds.focus(); await quoteExtension(); }
 	}, tell, { ariaExpanded: "false" });
 	const quoteExtension = async () => {
 		longer.price(null);
-		const { body } = await ask("extend_quote", { add_s: Number(seconds.value), prompt: words.value });
+		const { body } = await ask("extend_quote", { add_s: +seconds.value, prompt: words.value });
 		longer.price(body);
 	};
-	form.onchange = () => quoteExtension().catch((error) => tell(error.message));
+	form.onchange = () => quoteExtension().catch(fail);
 	const copy = button("Copy code", () => copyText(job().code, tell));
 	const keep = h("a.rw-button", { hidden: true }, "Download");
 	const star = starButton((on) => ask("mark", { star: on }), tell);
-	const note = h("input", { maxLength: 500, placeholder: "your note", ariaLabel: "Your note", onchange: () => ask("mark", { note: note.value }).catch(({ message }) => tell(message)) });
-	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy, keep, star, h("span.rw-grow", {}, note));
+	const note = h("input.rw-grow", { maxLength: 500, placeholder: "your note", ariaLabel: "Your note", onchange: () => ask("mark", { note: note.value }).catch(fail) });
+	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy, keep, star, note);
 
 	// A button that says its price, and starts nothing dearer than it said.
 	function priced(label, work) {
@@ -78,11 +78,11 @@ export function card(host) {
 		const video = h("video", { controls: true, loop: true, muted: true, playsInline: true, ariaLabel: now.prompt || now.task });
 		video.addEventListener("error", () => video.src && tell(`This page cannot play it: open ${now.file}`));
 		stage.append(video);
-		if (now.has_poster) ask("poster").then(({ buffers }) => {
-			if (buffers[0] && mine === staged) video.poster = url = blobUrl(buffers);
-		}, () => {});
 		player = played(video, async () => {
-			const found = await host.media(now.job_id);
+			if (now.has_poster) ask("poster").then(({ buffers }) => {
+				if (buffers[0] && mine === staged) video.poster = url = blobUrl(buffers);
+			}, () => {});
+			const found = await host.media(now.job_id, now.clip);
 			Object.assign(keep, { href: found, hidden: mine !== staged, download: (now.file ?? "clip.mp4").split(/[\\/]/).pop() });
 			return found;
 		}, host, ({ message }) => mine === staged && tell(`The clip cannot be shown here (${message}): open ${now.file}`));
@@ -98,20 +98,19 @@ export function card(host) {
 
 	let quoted = "";
 	function draw() {
-		const jobs = host.get("data").jobs ?? [];
-		const now = job();
+		const jobs = host.get("data").jobs ?? [], now = job();
 		if (!now) return;
 		since = performance.now();
 		tabs.hidden = jobs.length < 2;
 		host.el.dataset.job = jobs.map((one) => one.job_id).join(" ");
 		if (tabs.childElementCount !== jobs.length) tabs.replaceChildren(...jobs.map((one) =>
 			button(`${one.task === "extend" ? "extended, " : ""}take ${one.take}`, () => look(one.job_id))));
-		jobs.forEach((one, n) => { tabs.children[n].ariaPressed = String(one.job_id === now.job_id); });
+		jobs.forEach((one, n) => { tabs.children[n].ariaPressed = one.job_id === now.job_id; });
 		const open = isOpen(now.state);
 		head.replaceChildren(
 			chip(now.state),
-			...(now.engine === "previs" ? [h("span.rw-chip", { title: "No generative model made this" }, "PREVIS")] : []),
-			...(now.picked ? [h("span.rw-chip", {}, "✓ picked")] : []),
+			now.engine === "previs" ? h("span.rw-chip", { title: "No generative model made this" }, "PREVIS") : "",
+			now.picked ? h("span.rw-chip", {}, "✓ picked") : "",
 			h("span.rw-grow.rw-dim", {}, now.model),
 			h("span", { title: now.cost_basis }, cost(now)),
 			times,
@@ -121,8 +120,8 @@ export function card(host) {
 		bar.hidden = !open;
 		setBar(bar, now.progress);
 		trouble.hidden = !now.trouble;
-		trouble.replaceChildren(now.trouble, ...(now.command ? [h("div.rw-row", {}, h("code.rw-grow", {}, now.command),
-			button("Copy command", () => copyText(now.command, tell)))] : []));
+		trouble.replaceChildren(now.trouble, now.command && h("div.rw-row", {}, h("code.rw-grow", {}, now.command),
+			button("Copy command", () => copyText(now.command, tell))));
 		drawStar(star, now);
 		if (note !== document.activeElement) note.value = now.note ?? "";
 		notes.hidden = !now.notes.length;
@@ -147,10 +146,10 @@ export function card(host) {
 		if (!open) return tell(now.state !== "succeeded" ? "" : `Done${now.replayed ? ": it was there already, nothing more was paid" : ""}. ${now.file}`);
 		const stop = stopping.get(now.job_id);
 		if (stop != null) return tell(now.notes.slice(stop).join(" ") || "Asking to stop it…"); // until it has ended
-		const quarter = Math.floor(now.progress * 4) * 25;
+		const quarter = Math.floor(now.progress * 4) * 25, running = now.state === "running";
 		const ahead = now.queue_position ? `, ${now.queue_position} before it` : "";
 		const phase = now.phase && !/\d/.test(now.phase) ? `: ${now.phase}` : "";
-		tell(now.state === "queued" ? `Queued${ahead}${phase}` : quarter ? `${quarter} % done` : `Started${phase}`);
+		tell(running && quarter ? `${quarter} % done` : (running ? "Started" : STATES[now.state] + ahead) + phase);
 	}
 
 	function tick() {

@@ -2,7 +2,7 @@
 import { button, copyCode, h, keptNote, statusLine, undoing, unload } from "./core.js";
 
 export function compare(host) {
-	const all = undoing(), { el: status, say } = statusLine(), { takes } = host.get("data");
+	const all = undoing(), { el: status, say, fail } = statusLine(), { takes } = host.get("data");
 	const fps = Math.max(...takes.map((take) => take.fps));
 	let at = 0, rolling = null, gone = false;
 
@@ -91,7 +91,7 @@ export function compare(host) {
 			side.pick.ariaPressed = picked === i;
 			side.words.replaceChildren(h("strong", {}, title), h("div.rw-dim", {}, facts),
 				h("p.rw-prompt", {}, ...prompt.map(([mark, text]) => h(mark || "span", {}, text))));
-			if (done) side.asked ??= load(side.video, key).catch(({ message }) => say(message));
+			if (done) side.asked ??= load(side.video, key).catch(fail);
 		});
 	}
 

@@ -39,7 +39,8 @@ export function usd(amount) {
 export function cost({ state, cost_usd, est_cost_usd }) {
 	const paid = !isOpen(state) && cost_usd != null;
 	if (!(paid ? cost_usd : est_cost_usd) && est_cost_usd === 0) return "free";
-	return paid ? `${usd(cost_usd)} (est. ${usd(est_cost_usd)})` : `est. ${usd(est_cost_usd)}`;
+	const most = `est. ${usd(est_cost_usd)}`;
+	return !paid ? most : usd(cost_usd) + (cost_usd === est_cost_usd ? "" : ` (${most})`);
 }
 
 // A bar is determinate where a number is known.
@@ -65,8 +66,8 @@ export const chip = (state) => h("span.rw-chip", { "data-state": state }, STATES
 
 // A polite line: the same words once.
 export function statusLine() {
-	const el = h("div.rw-status", { role: "status" });
-	return { el, say: (text) => { if (el.textContent !== text) el.textContent = text; } };
+	const el = h("div.rw-status", { role: "status" }), say = (text) => { if (el.textContent !== text) el.textContent = text; };
+	return { el, say, fail: ({ message }) => say(message) };
 }
 
 // What the view has found again from before, until it is cleared.
@@ -89,7 +90,7 @@ export const insist = (all, work, say) => work().catch(({ message }) => {
 });
 
 export const starButton = (work, tell) => button("☆", ({ target }) => work(target.ariaPressed !== "true"), tell, { ariaLabel: "Star" });
-export const drawStar = (el, { star }) => { el.textContent = star ? "★" : "☆"; el.ariaPressed = String(!!star); };
+export const drawStar = (el, { star }) => { el.textContent = star ? "★" : "☆"; el.ariaPressed = !!star; };
 
 // No shortcut of the notebook fires for keys that are typed in a view.
 export function ownKeys(el) {

@@ -3,7 +3,7 @@ import { blobUrl, button, copyCode, h, keptNote, statusLine, undoing } from "./c
 
 export function keyframes(host) {
 	const all = undoing(), status = statusLine(), cards = new Map(), { clips, note, text } = host.get("data");
-	const ask = (...what) => host.act(...what).catch((error) => status.say(error.message));
+	const ask = (...what) => host.act(...what).catch(status.fail);
 	const act = (label, work, props) => button(label, work, status.say, props);
 	const list = h("ol.rw-picks"), line = h("div.rw-times"), picture = h("img"), when = h("span.rw-dim");
 	let drawn, asking;

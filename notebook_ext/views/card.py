@@ -13,10 +13,11 @@ from pydantic import Field
 from backends.catalog.price import Estimate
 from backends.errors import VideoError
 from backends.jobs.marks import MOST_NOTE
+from backends.jobs.order.cut import EDITOR
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel
-from notebook_ext.delivery import Delivers, place, preview_of, proxy, relative_path
+from notebook_ext.delivery import Delivers, job_whereabouts, place, preview_of, proxy, relative_path
 from notebook_ext.figure import EMBEDDED, job_figure
 from notebook_ext.portal import portal
 from notebook_ext.telling import ended
@@ -70,8 +71,7 @@ class JobActions(Delivers):
     def _add(self, job: Job) -> None:
         if all(job.job_id != known.job_id for known in self._jobs):
             self._jobs.append(job)
-            self._off.append(job.listen(lambda _: self._tell()))
-        self._tell()
+            self._off.append(job.listen(lambda _: self._tell()))  # which tells at once
 
     def _entries(self) -> list[dict[str, Any]]:
         return [entry(job) for job in list(self._jobs)]
@@ -169,7 +169,8 @@ def entry(job: Job) -> dict[str, Any]:
         "code": job.code(),
         "trouble": trouble,
         "command": command,
-        "can_extend": view.state == "succeeded",
+        "can_extend": view.state == "succeeded" and view.model != EDITOR,
+        "clip": job_whereabouts(job.client, view.job_id) if view.state == "succeeded" else None,
         **asdict(job.mark),
     }
 

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
+from tests.bench import cards
 from tests.jobs.station import Station
 from tests.notebook_ext.browser import Chromium, Look
 from tests.notebook_ext.lab import Lab, LabPage
@@ -29,8 +30,6 @@ IMPORTS = 7
 ROUNDS = 3
 IMPORT_S = 0.7
 FRONT_END = 60_000
-CARDS = 20
-CARDS_RATIO = 1.2
 STATIC = Path(__file__).parents[2] / "notebook_ext" / "static"
 IMPORT = "from notebook_ext import studio, show, board, brush, keyframes, camera, compare, estimate"
 TIMED = f"import time; t = time.process_time(); {IMPORT}; print(time.process_time() - t)"
@@ -46,80 +45,6 @@ WAYS = {
     "chunks through the kernel": ("chunks", "job", ".rw-card video"),
     "ipywidgets.Video": ("file", "ipywidgets.Video.from_file(job.file)", "video.jupyter-widgets"),
 }
-
-
-MAKE_CARDS = f"""\
-from IPython.display import Video, display
-from notebook_ext import studio
-shot = dict(model='animatic', camera=['truck-left:0.5'], duration_s=2, resolution='360p')
-jobs = [studio.image_to_video('noise.png', **shot, take=n) for n in range(1, {CARDS} + 1)]
-for job in jobs: job.wait()
-import os, shutil
-os.makedirs('reelwright_outputs', exist_ok=True)
-files = [shutil.copy(job.file, f'reelwright_outputs/v{{n}}.mp4') for n, job in enumerate(jobs)]
-"""
-TWENTY = {
-    "cards": ("for job in jobs: display(job)", ".rw-card"),
-    "IPython.display.Video": ("for file in files: display(Video(file, html_attributes='controls muted'))", "video"),
-}
-
-
-def first_frame_s(opened: LabPage, page: Page, cell: int, css: str) -> tuple[float, float]:
-    """Of twenty clips shown by one cell: seconds until the first has a frame, and MB of the tab once all are there."""
-    opened.command("notebook:clear-all-cell-outputs")
-    page.wait_for_function("css => !document.querySelector(css)", arg=css)
-    session = page.context.new_cdp_session(page)
-    start = time.perf_counter()
-    opened.run(cell, wait=False)
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('video')].some((v) => v.readyState >= 2)", polling="raf", timeout=120_000
-    )
-    took = time.perf_counter() - start
-    opened.finished()
-    page.wait_for_function("([css, n]) => document.querySelectorAll(css).length >= n", arg=[css, CARDS])
-    session.send("HeapProfiler.collectGarbage")
-    return took, tab_mb(page)
-
-
-def tab_mb(page: Page) -> float:
-    """Memory of the renderer that holds the page, shared parts by their share (PSS)."""
-    session = page.context.browser.new_browser_cdp_session()  # pyright: ignore[reportOptionalMemberAccess]
-    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    renderers = [one["id"] for one in found if one["type"] == "renderer"]
-    return max(_pss(pid) for pid in renderers)
-
-
-def _pss(pid: int) -> float:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
-
-
-def twenty() -> dict[str, tuple[float, float]]:
-    """Median seconds to the first frame, and median MB of the tab, by way; in turn, in one run."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    browser = Chromium(folder)
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in TWENTY}
-    try:
-        station = Station(folder / "lab")
-        with Lab(station) as lab:
-            pixels = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-            Image.fromarray(pixels).resize((1280, 720)).save(lab.root / "noise.png")
-            for turn in range(ROUNDS):
-                for name, (text, css) in TWENTY.items():
-                    with browser.page(Look(), folder) as (page, talk):
-                        talk.allow(".")
-                        with LabPage(lab, page) as opened:
-                            opened.open(f"{name[:5]}{turn}.ipynb", MAKE_CARDS, text)
-                            opened.run(0)
-                            found[name].append(first_frame_s(opened, page, 1, css))
-        station.close()
-    finally:
-        browser.close()
-        shutil.rmtree(folder, ignore_errors=True)
-    return {
-        name: (statistics.median(s for s, _ in each), statistics.median(mb for _, mb in each))
-        for name, each in found.items()
-    }
 
 
 def import_s() -> float:
@@ -171,26 +96,9 @@ def delivery() -> tuple[dict[str, float], float]:
     return {name: statistics.median(taken) for name, taken in times.items()}, size
 
 
-def cards_rows() -> list[tuple[str, str, str, bool]]:
-    found = twenty()
-    (ours_s, ours_mb), (theirs_s, theirs_mb) = found["cards"], found["IPython.display.Video"]
-    return [
-        (
-            f"{CARDS} {what} beside {CARDS} IPython.display.Video",
-            f"{told}, {one / two:.2f} x",
-            f"{CARDS_RATIO} x",
-            one <= CARDS_RATIO * two,
-        )
-        for what, told, one, two in (
-            ("cards' first frame", f"{ours_s:.2f} s and {theirs_s:.2f} s", ours_s, theirs_s),
-            ("cards' tab", f"{ours_mb:.0f} MB and {theirs_mb:.0f} MB", ours_mb, theirs_mb),
-        )
-    ]
-
-
 def main() -> None:
     if sys.argv[1:] == ["cards"]:
-        for what, measured, limit, held in cards_rows():
+        for what, measured, limit, held in cards.rows():
             print(f"| {what} | {measured} | {limit} | {'yes' if held else 'no'} |")
         return
     front = sum(file.stat().st_size for file in STATIC.iterdir())
@@ -205,7 +113,7 @@ def main() -> None:
         ratio = ways[name] / base
         words = f"{ways[name]:.2f} s, {ratio:.2f} x"
         rows.append((f"{size:.0f} MB clip playable by {name}", words, f"{bound} x", ratio <= bound))
-    rows += cards_rows()
+    rows += cards.rows()
     print("| what | measured | bound | held |\n|---|---|---|---|")
     for what, measured, limit, held in rows:
         print(f"| {what} | {measured} | {limit} | {'yes' if held else 'no'} |")

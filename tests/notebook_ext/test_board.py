@@ -69,7 +69,7 @@ def test_who_started_what_and_the_money_against_the_limits(bare: Bare, picture: 
     expect(lines.nth(1)).to_contain_text("PREVIS")
     expect(lines.nth(1)).to_contain_text("free")
     expect(board).to_contain_text("today $1.20 of $20.00")
-    expect(board).to_contain_text("held $0.40, in all $14.50, a job of $5.00")
+    expect(board).to_contain_text("$0.40 held, $14.50 in all; at most $5.00 a job")
     picture("board", board)
     bare.unmount()
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
+from notebook_ext.view import module_text, style_text
 from tests.fakes import tiny_clip
 from tests.notebook_ext.browser import Look
-from tests.notebook_ext.mount import Bare
+from tests.notebook_ext.mount import Bare, Widget
 
 ID = "job_" + "a" * 26
 JOB: dict[str, Any] = {
@@ -84,6 +85,24 @@ def test_progress_is_told_in_words_and_only_at_its_steps(bare: Bare) -> None:
         expect(status).to_have_text(words)
     expect(card).to_contain_text("about 1:10 left")
     bare.unmount()
+
+
+def test_what_is_not_running_is_told_by_its_state(bare: Bare) -> None:
+    card = bare.mount("card", data(JOB | {"state": "waiting"}))
+    expect(card.get_by_role("status")).to_have_text("Waiting for its inputs")
+    bare.set("data", data(JOB | {"state": "finishing", "progress": 0.8}))
+    expect(card.get_by_role("status")).to_have_text("Finishing")
+    bare.unmount()
+
+
+def test_where_a_clip_lies_is_known_without_asking(widget: Widget) -> None:
+    """A kernel that is busy with the cell that shows twenty cards answers none of them before that ends."""
+    clip = {"size": 4, "mime": "video/mp4", "paths": [], "version": "1"}
+    widget.mount(module_text("card"), style_text("card"), data=data(DONE | {"clip": clip}))
+    widget.page.wait_for_function("m => m.acts.some(({ action }) => action === 'chunk')", arg=widget._module)
+    assert "clip" not in [act.action for act in widget.acts()]
+    widget.answer({}, [b"none"], action="chunk")
+    widget.unmount()
 
 
 def test_a_bar_is_determinate_only_when_a_number_is_known(bare: Bare) -> None:

@@ -421,6 +421,7 @@ def test_a_clip_lies_below_the_notebook_and_is_served_in_pieces(studio: Notebook
     job = studio.generate_video("free", model="tiny", duration_s=4, label="tea").result()
     card = Card(job)
     clip = card.do_clip(_ask(card, "clip", job_id=job.job_id), ())
+    assert card.data["jobs"][0]["clip"] == clip, "a page need not ask"
     assert clip["paths"][0] == f"{FOLDER}/tea_take01.mp4" and (tmp_path / clip["paths"][0]).exists()
     assert clip["paths"][1] == f"{tmp_path.name}/{FOLDER}/tea_take01.mp4"
     whole = Path(job.file).read_bytes()

@@ -16,6 +16,7 @@ from backends.jobs.store.pruning import prune
 from backends.jobs.store.sqlite import SqliteStore
 from notebook_ext.client import NotebookStudio
 from notebook_ext.job import Job
+from notebook_ext.listing import Listing
 from notebook_ext.ranking import placed
 from notebook_ext.views.board import Board
 from notebook_ext.views.card import Card
@@ -104,6 +105,22 @@ def test_a_pick_is_the_jobs_and_stands_in_the_ranking(studio: NotebookStudio, cl
         studio.rank(clips, by=["sharpnes"])
     with pytest.raises(VideoError, match="has a clip yet"):
         studio.rank([])
+
+
+def test_what_is_asked_is_shown_as_a_table_or_a_picture(studio: NotebookStudio, clips: list[Job]) -> None:
+    jobs = studio.list_jobs()
+    assert jobs.jobs[0].job_id in jobs._repr_html_() and "$0.00 in all" in repr(jobs)
+    models = studio.list_models(query="animatic", limit=1)
+    assert models["models"][0]["model"] == "animatic" and "360p" in models._repr_html_()
+    assert repr(models).startswith("1 model\n")
+    look = studio.inspect_clip(clips[0])
+    assert 'src="data:image/jpeg;base64,' in look._repr_html_() and repr(look) == look.text
+    assert "sharpness" in look.measures
+
+
+def test_money_of_a_dollar_and_more_is_told_in_cents() -> None:
+    shown = Listing([{"a_usd": 72.0667}, {"a_usd": 0.0317}, {"a_usd": 2400.0}, {"a_usd": 0.5}])
+    assert [shown.shown("a_usd", row["a_usd"]) for row in shown] == ["$72.07", "$0.0317", "$2,400.00", "$0.50"]
 
 
 def test_places_by_several_measures_are_shared_and_what_has_none_comes_last() -> None:
