@@ -79,6 +79,10 @@ class SessionLocks:
     def folder(self) -> Path:
         return self._files.folder
 
+    @property
+    def look_s(self) -> float:
+        return 0.5
+
     def take(self, key: str, wait_s: float) -> SessionHeld | None:
         device = self._files.take(key, wait_s) if is_shared(key) else None
         if is_shared(key) and device is None:
