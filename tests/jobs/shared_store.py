@@ -5,6 +5,7 @@
               charged once at most, and every charge is booked or held
     killed    kill -9 of a driver: how soon another worker drives
     silent    a proxy stops passing anything on: how soon another machine drives
+    changed   the day's limit is lowered while 50 jobs are claimed: no more is paid than it allows, none is lost
     alone     no worker is started for a lane that is driven elsewhere
 
 Each prints a line of a Markdown table, and what does not hold; the process ends with 1 then.
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -44,6 +46,7 @@ from tests.jobs.nursery import ROOT, Nursery
 from tests.jobs.server import running
 from tests.jobs.station import TINY, Station, end, text_request, until
 from tests.jobs.test_jobs_crash import OTHERS, SUBMIT, image_request
+from tests.patience import patient
 
 PROCESSES, THREADS = 4, 13
 MODES = ("key", "lookup", "none")
@@ -227,18 +230,21 @@ def cut_once(place: Place, mode: str, point: str) -> str:
 
 
 def cut(place: Place) -> str:
-    done: dict[str, int] = {}
-    runs, more, least = 0, place.until_s(), place.runs or 30
-    for turn in range(least):
-        for point in (*SUBMIT, *(OTHERS if turn == 0 else ())):
-            for mode in MODES:
-                if turn and not more():
-                    break
-                state = cut_once(place, mode, point)
-                done[state] = done.get(state, 0) + 1
-                runs += 1
-    words = ", ".join(f"{number} {state}" for state, number in sorted(done.items()))
-    return f"{runs} runs at {len(SUBMIT) + len(OTHERS)} points in three modes: {words}"
+    """Each point once in each mode, then again and again around the paid request, as long as there is time."""
+    more, turns = place.until_s(), place.runs or 30
+    plan = [(point, mode) for point in (*SUBMIT, *OTHERS) for mode in MODES]
+    plan += [(point, mode) for _ in range(turns - 1) for point in SUBMIT for mode in MODES]
+    done: Counter[str] = Counter()
+    runs: Counter[str] = Counter()
+    for point, mode in plan:
+        if not more():
+            break
+        done[cut_once(place, mode, point)] += 1
+        runs[point if point in SUBMIT else "another point"] += 1
+        if sys.stderr.isatty():
+            print(f"{runs.total()} {point} {mode}", file=sys.stderr)
+    where = ", ".join(f"{number} at {point}" for point, number in runs.items())
+    return f"{runs.total()} of {len(plan)} runs ({where}): {', '.join(f'{n} {state}' for state, n in done.items())}"
 
 
 # whoever drives next
@@ -348,6 +354,36 @@ def silent(place: Place) -> str:
         return f"another machine drives after {took:.1f} s; {server.counters()['charges']} charge"
 
 
+def changed(place: Place) -> str:
+    """Fifty jobs are claimed while the day's limit is lowered below what they cost, and raised again."""
+    with place.station("none", {"polls": 1}) as (station, server):
+        station.limit(per_day_usd="20")
+        with closing(Context.open(station.settings())) as context:
+            jobs = [station.place(context, text_request(f"shot {number}")) for number in range(50)]
+            worker = place.nursery.worker(station.environ(), stay=True)
+            server.wait("charges", 5, patient(20.0))
+            station.limit(per_day_usd="4")
+            (sent,) = station.rows("SELECT count(*) AS n FROM jobs WHERE posts > 0")
+            waits = "SELECT count(*) AS n FROM jobs WHERE state = 'queued' AND phase LIKE 'waits for the day%'"
+            until(lambda: station.rows(waits)[0]["n"] > 0, "a job waits for room", 40)
+            time.sleep(2)
+            paid = server.counters()["charges"]
+            if paid > max(sent["n"], 10):
+                place.broken.append(
+                    f"changed: {sent['n']} were sent when the limit was lowered to 10, {paid} are charged"
+                )
+            station.limit(per_day_usd="20")
+            left = "SELECT count(*) AS n FROM jobs WHERE state <> 'succeeded'"
+            until(lambda: not station.rows(left)[0]["n"], "all are done", 120)
+            end(worker)
+            place.nursery.ended(worker)
+            charges = server.counters()["charges"]
+            settled, held = station.books()
+            if (charges, settled, held) != (50, 20, 0) or len(jobs) != 50:
+                place.broken.append(f"changed: {charges} charges, ${settled} settled, ${held} held")
+            return f"{sent['n']} sent when it was lowered to $4, {paid} charged; raised again: {charges} charged of 50"
+
+
 def alone(place: Place) -> str:
     with place.standing() as (station, context):
         job = station.place(context, text_request("long"))
@@ -375,6 +411,7 @@ PARTS: dict[str, Callable[[Place], str]] = {
     "cut": cut,
     "killed": killed,
     "silent": silent,
+    "changed": changed,
     "alone": alone,
 }
 
