@@ -369,9 +369,7 @@ def changed(place: Place) -> str:
             time.sleep(2)
             paid = server.counters()["charges"]
             if paid > max(sent["n"], 10):
-                place.broken.append(
-                    f"changed: {sent['n']} were sent when the limit was lowered to 10, {paid} are charged"
-                )
+                place.broken.append(f"changed: {sent['n']} sent when it was lowered to 10, {paid} charged")
             station.limit(per_day_usd="20")
             left = "SELECT count(*) AS n FROM jobs WHERE state <> 'succeeded'"
             until(lambda: not station.rows(left)[0]["n"], "all are done", 120)
