@@ -8,10 +8,10 @@ columns of a job. The sums of the money are kept by a function of the owner's, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, LiteralString
 
 import psycopg
-from psycopg.sql import SQL, Composable, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
 from backends.errors import VideoError
 from backends.jobs.store.postgres import link
@@ -20,11 +20,11 @@ from backends.jobs.store.postgres.link import Address, Connection
 Kind = Literal["agent", "worker"]
 KINDS: tuple[Kind, ...] = ("agent", "worker")
 
-_READ = "SELECT"
-_WORK = "SELECT, INSERT, UPDATE"
-_ALL = "SELECT, INSERT, UPDATE, DELETE"
+_READ: LiteralString = "SELECT"
+_WORK: LiteralString = "SELECT, INSERT, UPDATE"
+_ALL: LiteralString = "SELECT, INSERT, UPDATE, DELETE"
 
-GRANTS: Mapping[Kind, Mapping[str, str]] = {
+GRANTS: Mapping[Kind, Mapping[str, LiteralString]] = {
     "worker": {
         "meta": _WORK,
         "settings": _READ,
@@ -55,7 +55,7 @@ GRANTS: Mapping[Kind, Mapping[str, str]] = {
 _OPEN = ("meta", "jobs", "events", "ledger")
 """The tables with rules of rows: open to whoever has a grant, but for these rules."""
 
-_RULES: Mapping[Kind, Mapping[str, str]] = {
+_RULES: Mapping[Kind, Mapping[LiteralString, LiteralString]] = {
     "worker": {
         "meta FOR INSERT": "WITH CHECK (key = 'events_looked_at')",
         "meta FOR UPDATE": "USING (key = 'events_looked_at') WITH CHECK (key = 'events_looked_at')",
@@ -134,10 +134,10 @@ def _give(cx: Connection, place: Address, kind: Kind, role: str) -> None:
     _check_no_more(cx, place, name, role)
 
 
-def statements(schema: str, kind: Kind, role: str) -> list[Composable]:
+def statements(schema: str, kind: Kind, role: str) -> list[SQL | Composed]:
     """All that makes a role a store's agent or worker, in order."""
     space, who = Identifier(schema), Identifier(role)
-    found: list[Composable] = [
+    found: list[SQL | Composed] = [
         SQL("REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM {}").format(space, who),
         SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(space, who),
         SQL("GRANT USAGE ON SCHEMA {} TO {}").format(space, who),
