@@ -17,7 +17,7 @@ COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib backends m
 unexport PYTHONDONTWRITEBYTECODE
 NEEDED  := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"], sep="\n")
 
-.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench gpu postgres chaos mutants examples pictures docs clean
+.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench gpu postgres shared-store chaos mutants examples pictures docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -99,6 +99,9 @@ gpu:                      ## on a machine with an NVIDIA card and torch for it: 
 
 postgres: $(READY)        ## the tests of jobs with their stores on a PostgreSQL server of their own
 	$(BIN)/python -m tests.jobs.on_server
+
+shared-store: $(READY)    ## what a store on a server promises, with real processes on a real server: half an hour
+	$(BIN)/python -m tests.jobs.shared_store
 
 chaos: $(READY)           ## the long kill -9 run: hundreds of jobs, each mode of look-up
 	$(BIN)/python -m tests.chaos

@@ -15,23 +15,38 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
 @app.command("init")
-def init(as_json: Json = False) -> None:
+def init(
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(help="A role of the server that may order, watch and cancel jobs; may be repeated."),
+    ] = None,
+    worker: Annotated[
+        list[str] | None,
+        typer.Option(help="A role of the server that may drive jobs, and change no limit; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Make the store that REELWRIGHT_STORE names, or the data folder's file, and say where it is. One that is there
-    stays as it is."""
+    stays as it is, and roles are given their rights."""
     from backends.jobs.store import opening as stores
     from backends.jobs.store import schema
     from backends.settings import load_settings
 
+    asked = [("agent", name) for name in agent or ()] + [("worker", name) for name in worker or ()]
     with opening.failures(as_json):
         settings = load_settings()
         stores.make(settings)
+        for kind, name in asked:
+            stores.give(settings, kind, name)
         store = stores.open_store(settings)
         where = store.where
         store.close()
     if as_json:
-        show.as_json({"store": where, "format": schema.VERSION})
-    else:
-        show.line(f"{where}, format {schema.VERSION}")
+        show.as_json({"store": where, "format": schema.VERSION, "agents": agent or [], "workers": worker or []})
+        return
+    show.line(f"{where}, format {schema.VERSION}")
+    for kind, name in asked:
+        show.line(f"the role {name} works there as {'an agent' if kind == 'agent' else 'a worker'}")
 
 
 @app.command("migrate")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,18 @@ import pytest
 from backends.provider.registry import registry
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import TINY, Station
+from tests.jobs.stores import SERVER
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where the stores are on a server, the tests of the file itself are left out, each named with its reason."""
+    if not SERVER:
+        return
+    left = {item: mark for item in items if (mark := item.get_closest_marker("of_the_file")) is not None}
+    for item, mark in left.items():
+        print(f"\nleft out: {item.nodeid}: {mark.args[0]}", file=sys.__stdout__, flush=True)
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(autouse=True)

@@ -56,9 +56,9 @@ class Nursery:
         assert answer, "the nursery has ended: see its log"
         return int(answer)
 
-    def worker(self, env: Mapping[str, str], crash: str = "") -> ProcessId:
-        """A worker that runs by now. crash: a crash point with its number ("after-post:1")."""
-        pid = self._ask(env={**env, "REELWRIGHT_CRASH": crash})
+    def worker(self, env: Mapping[str, str], crash: str = "", *, stay: bool = False) -> ProcessId:
+        """A worker that runs by now. crash: a crash point with its number ("after-post:1"). stay: as with --stay."""
+        pid = self._ask(env={**env, "REELWRIGHT_CRASH": crash}, stay=stay)
         return ProcessId(pid, start_time(pid) or 0.0, this_process().boot_id)
 
     def ended(self, worker: ProcessId) -> int:
@@ -71,7 +71,7 @@ class Nursery:
             alarm.cancel()
 
 
-def _become(env: dict[str, str]) -> None:
+def _become(env: dict[str, str], stay: bool) -> None:
     """In the forked child: the worker, with the environment that it would have been started with."""
     import importlib
 
@@ -87,7 +87,7 @@ def _become(env: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(env)
     importlib.reload(crashpoints)  # it reads its plan from the environment, as in a process that starts
-    worker.main()
+    worker.main(worker.Duty(stay=stay))
 
 
 def main() -> None:
@@ -110,7 +110,7 @@ def main() -> None:
             code = 1
             try:
                 os.setsid()
-                _become(order["env"])
+                _become(order["env"], order["stay"])
                 code = 0
             except SystemExit as left:
                 code = int(left.code or 0)

@@ -1,5 +1,8 @@
-"""`make postgres`: the tests of this folder, one file after the other, with their stores on a server; those that look
-into the store's own file are left out."""
+"""`make postgres`: the tests of this folder, one file after the other, with their stores on a server.
+
+Those of the store's own file are left out, and named with the reason: whole files here, single tests by the marker
+`of_the_file`. `python -m tests.jobs.on_server test_jobs_post.py ...` runs these alone.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,27 @@ from pathlib import Path
 from tests.jobs.server import running
 
 FOLDER = Path(__file__).parent
-_NAMES = "archive clearing homes migration plans power private pulse recovery store twice"
-OF_THE_FILE = frozenset(f"test_jobs_{name}.py" for name in _NAMES.split())
-"""Tests of the file itself, of the archive beside it, and of data folders that are moved or lost."""
+OF_THE_FILE = {
+    "archive": "the archive is a file beside the store's; a server's store keeps all jobs",
+    "homes": "where a file may lie",
+    "migration": "files of older versions",
+    "plans": "how SQLite runs each statement",
+    "power": "what a disk holds after a power cut, written by this process",
+    "private": "who may read the file",
+    "pulse": "signs of life while the file is locked",
+    "recovery": "a lost file is made anew from the journal beside it",
+    "store": "commits, locks and damage of the file",
+    "twice": "writing functions run twice: the file's store is made to",
+}
+"""The tests of `test_jobs_NAME.py` that are left out, and why."""
 
 
 def main(names: list[str]) -> int:
     """How many files of tests failed. names: only these; [] = all."""
-    files = [path for path in sorted(FOLDER.glob("test_*.py")) if path.name not in OF_THE_FILE]
+    apart = {f"test_jobs_{name}.py": why for name, why in OF_THE_FILE.items()}
+    files = [path for path in sorted(FOLDER.glob("test_*.py")) if path.name not in apart]
+    if not names:
+        print("".join(f"left out: {name}: {why}\n" for name, why in apart.items()), flush=True)
     failed: list[str] = []
     with running() as url:
         env = {**os.environ, "REELWRIGHT_TEST_SERVER": url}

@@ -84,6 +84,7 @@ def test_what_is_no_video_is_fetched_again_and_then_kept_for_a_look(
     assert "read the error before anything is paid again" in done.next
 
 
+@pytest.mark.of_the_file("its disk is full")
 def test_a_disk_that_is_full_when_the_id_comes(
     serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
 ) -> None:

@@ -180,6 +180,7 @@ def store_held(station: Station) -> Iterator[None]:
             process.communicate("\n", timeout=patient(10))
 
 
+@pytest.mark.of_the_file("a driver's beats do not wait for the one lock of the file there: see test_jobs_server")
 @pytest.mark.parametrize("answers_after_s", [0.5, 6.0])
 def test_a_worker_that_cannot_write_to_the_store_is_left_alone(
     answers_after_s: float, serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery

@@ -36,6 +36,11 @@ class LaneLocks(Protocol):
     @property
     def folder(self) -> Path: ...
 
+    @property
+    def look_s(self) -> float:
+        """How often to look for locks that came free, seconds: nobody is woken by that."""
+        ...
+
     def take(self, key: str, wait_s: float) -> Held | None:
         """None when another process keeps it for so many seconds."""
         ...
@@ -100,6 +105,10 @@ class FileLocks:
     @property
     def folder(self) -> Path:
         return self._folder
+
+    @property
+    def look_s(self) -> float:
+        return 1.0
 
     def take(self, key: str, wait_s: float) -> FileHeld | None:
         lock = self._lock(key)

@@ -1,13 +1,14 @@
 """Locks of lanes that a server keeps, each in a session of its own.
 
-Such a lock comes free when its session ends: with its process (at once), with its machine (after about 11 s), but also
-when the server or the network cuts it off, and then its driver lives on. `held` asks in that very session, so that it
-cannot say yes for a lock that another may have.
+Such a lock comes free when its session ends: with its process (at once), with its machine (after about 11 s), after
+SILENT_S without a sign of life, but also when the server or the network cuts it off, and then its driver lives on.
+`held` asks in that very session, so that it cannot say yes for a lock that another may have.
 """
 
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,13 @@ from backends.jobs.store.postgres.link import Connection
 from backends.jobs.store.postgres.store import PostgresStore
 
 LOOK_S = 0.05
+
+SILENT_S = 15
+"""The server ends the session of a lock that it has heard nothing from for so long: whatever stands between (a proxy
+that passes nothing on, but answers for its clients) may hide that a machine is cut off."""
+
+SIGN_S = 4.0
+"""How often a lock's session gives a sign of life."""
 
 _HOLDERS = (
     "FROM pg_locks AS held LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid "
@@ -37,6 +45,13 @@ class SessionHeld:
         self._cx = cx
         self._number = number
         self._device = device
+        self._over = threading.Event()
+        threading.Thread(target=self._keep, name="reelwright-lock", daemon=True).start()
+
+    def _keep(self) -> None:
+        """Beside the driver, whose own beats wait for the store: the lock stays while its process lives."""
+        while not self._over.wait(SIGN_S) and self.held():
+            pass
 
     def held(self) -> bool:
         try:
@@ -45,6 +60,7 @@ class SessionHeld:
             return False
 
     def release(self, force: bool = False) -> None:
+        self._over.set()
         with suppress(psycopg.Error):  # so that it is free when this returns, not when the server has seen the end
             self._cx.execute("SELECT pg_advisory_unlock(%s)", (self._number,))
         self._cx.close()
@@ -62,6 +78,10 @@ class SessionLocks:
     @property
     def folder(self) -> Path:
         return self._files.folder
+
+    @property
+    def look_s(self) -> float:
+        return 0.5
 
     def take(self, key: str, wait_s: float) -> SessionHeld | None:
         device = self._files.take(key, wait_s) if is_shared(key) else None
@@ -82,6 +102,7 @@ class SessionLocks:
             while True:
                 row = cx.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
                 if row is not None and row[0]:
+                    cx.execute(f"SET idle_session_timeout = '{SILENT_S}s'".encode())
                     return SessionHeld(cx, number, device)
                 if time.monotonic() >= deadline:
                     break

@@ -80,11 +80,12 @@ def _booked(tx: Transaction, job: str, charged: Charged, cost_usd: Decimal | Non
 
 
 def end_unsent(tx: Transaction, job: str) -> None:
-    """End a job that waits or is queued; what its finished steps have cost stays told."""
-    ledger.release(tx, job)
+    """End a job that waits or is queued; what its finished steps have cost stays told. In this order: an agent's role
+    may free only the money of a job that is cancelled."""
     cost = records.cost_of_steps(tx, job)
     basis = "the sum of its steps" if cost else "not charged"
     records.move(tx, None, job, "cancelled", matchable=0, cost=cost, cost_basis=basis)
+    ledger.release(tx, job)
 
 
 def leave_to_person(tx: Transaction, hold: Hold, job: str, why: str) -> None:

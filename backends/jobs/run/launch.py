@@ -109,9 +109,14 @@ class Launcher:
             return ""
         if lanes.is_driven(self.context.locks, lane):
             self._tries.pop(lane_key, None)
-            if _older(lane["version"]) and lane["detached"]:
+            if _older(lane["version"]) and lane["detached"] and self.context.store.may_drive:
                 self._ask_for_it(lane)
             return self._stuck(lane) or self._trouble(lane)
+        if not self.context.store.may_drive:
+            return (
+                "no worker drives it, and the role of this store's URL may only order jobs: start reelwright worker "
+                "--stay where a worker's role and the keys are"
+            )
         if trouble := self._no_access(lane):
             return trouble
         with self._lock:

@@ -31,6 +31,11 @@ def main(duty: worker_loop.Duty | None = None) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     settings = load_settings()
     context = Context.open(settings)
+    if not context.store.may_drive:
+        where = context.store.where
+        context.close()
+        text = f"the role of this store's URL may only order jobs at {where}: its owner makes one that may drive them"
+        raise VideoError("storage", f"{text} with reelwright store init --worker ROLE")
     log.info("worker %s started, version %s", os.getpid(), program_version())
     try:
         with os.fdopen(os.dup(2), "wb") as engine_log:

@@ -37,9 +37,6 @@ log = logging.getLogger("reelwright.worker")
 LOOK_EVERY_S = 0.05
 IDLE_S = 60.0
 START_WAIT_S = 5.0
-LOOK_ANYHOW_S = 1.0
-"""How often lanes and jobs are looked at when no event has asked for it: locks that came free, lanes asked for."""
-
 TELL_AGAIN_S = 5.0
 
 EMPTY_S = 2.0
@@ -112,14 +109,15 @@ class Worker:
         beat_s = self.context.number("BEAT_S", lanes.BEAT_S)
         await to_thread.run_sync(late_ids.replay, self.context.store, IdLog.of(self.context.settings.home))
         pulse = Pulse(self.context.store, self.context.locks.folder, self.drivers.keys, beat_s)
-        seen, waked, looked = -1, -1, -LOOK_ANYHOW_S
+        look_s = self.context.locks.look_s  # when no event has asked for it: locks that came free, lanes asked for
+        seen, waked, looked = -1, -1, -look_s
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(pulse.run)
                 while not self._stopping:
                     version = self.context.store.version()
                     now = time.monotonic()
-                    due = now - looked >= LOOK_ANYHOW_S
+                    due = now - looked >= look_s
                     if due and not self.context.store.exists():
                         log.warning("the store is gone from %s: leaving", self.context.store.where)
                         break

@@ -71,6 +71,11 @@ class Store(Wake, Protocol):
         """The file that old jobs are moved to; None where this store keeps all that it has."""
         ...
 
+    @property
+    def may_drive(self) -> bool:
+        """Whether a worker may work with it: False where a server's role may order jobs and no more."""
+        ...
+
     def exists(self) -> bool:
         """Whether it is still there: False once its file was deleted under this process."""
         ...

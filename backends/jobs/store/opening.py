@@ -41,6 +41,19 @@ def make(settings: Settings) -> None:
         making.init(settings.store_url)
 
 
+def give(settings: Settings, kind: str, role: str) -> None:
+    """Let a role of the server work with the store as an "agent" or a "worker"; see `postgres.roles`.
+
+    VideoError("invalid_request") where the store is a file, which has no roles.
+    """
+    if not settings.store_url:
+        text = "the data folder's file has no roles, whoever may read it may write it"
+        raise VideoError("invalid_request", f"{text}: REELWRIGHT_STORE names a server that has")
+    from backends.jobs.store.postgres import roles
+
+    roles.give(settings.store_url, "agent" if kind == "agent" else "worker", role)
+
+
 def migrate(settings: Settings) -> tuple[int, int]:
     """Bring the store up to date: (format before, format now)."""
     if settings.store_url:

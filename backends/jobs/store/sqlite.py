@@ -130,6 +130,10 @@ class SqliteStore(Calls):
     def archive(self) -> Path | None:
         return self.path.with_name(ARCHIVE)
 
+    @property
+    def may_drive(self) -> bool:
+        return True
+
     def exists(self) -> bool:
         return self.path.exists()
 

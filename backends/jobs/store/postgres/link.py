@@ -96,19 +96,32 @@ def connect(place: Address, what: str) -> Connection:
         raise unreachable(error, place) from None
 
 
-def check(cx: Connection, place: Address) -> None:
-    """VideoError("storage"), one sentence, where the store cannot be trusted or used through this connection."""
+_THERE = """
+SELECT to_regclass('meta') IS NOT NULL,
+EXISTS (SELECT 1 FROM pg_namespace WHERE NOT has_schema_privilege(oid, 'USAGE')
+  AND nspname = trim(BOTH '"' FROM split_part(current_setting('search_path'), ',', 1))),
+CASE WHEN to_regclass('meta') IS NOT NULL THEN NOT has_table_privilege('meta', 'SELECT') END
+"""
+
+
+def check(cx: Connection, place: Address) -> bool:
+    """Whether jobs may be driven through this connection, or only ordered. VideoError("storage"), one sentence, where
+    the store cannot be trusted or used through it."""
     check_server(cx, place)
-    row = cx.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
-    if row is None or not row[0]:
+    row = cx.execute(_THERE).fetchone()
+    if row is None or row[1]:
+        raise _kept_out(cx, place, "use the schema of the store")
+    if not row[0]:
         raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init makes it")
+    if row[2]:
+        raise _kept_out(cx, place, "read and write the table meta")
     version, min_reader = versions(cx, place)
     if min_reader > schema.VERSION:
         raise newer(place, version)
     if version < schema.VERSION:
         text = f"the store at {place.where} is of an older format ({version}, this program writes {schema.VERSION})"
         raise VideoError("storage", f"{text}: stop every older Reelwright, then run reelwright store migrate")
-    _check_rights(cx, place)
+    return _check_rights(cx, place)
 
 
 def check_server(cx: Connection, place: Address) -> None:
@@ -159,17 +172,29 @@ def newer(place: Address, version: int) -> VideoError:
 
 
 _RIGHTS = """
-SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
-AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
-AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')) ORDER BY relname LIMIT 1
+SELECT (SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+  AND (NOT has_table_privilege(oid, 'SELECT')
+  OR relname IN ('jobs', 'events', 'ledger', 'lanes', 'blobs') AND NOT has_any_column_privilege(oid, 'INSERT')
+  OR relname IN ('jobs', 'ledger', 'blobs') AND NOT has_any_column_privilege(oid, 'UPDATE'))
+  ORDER BY relname LIMIT 1),
+has_table_privilege('jobs', 'UPDATE') AND has_table_privilege('ledger', 'UPDATE')
+  AND has_table_privilege('lanes', 'UPDATE')
 """
 
 
-def _check_rights(cx: Connection, place: Address) -> None:
+def _check_rights(cx: Connection, place: Address) -> bool:
+    """Whether the role may drive jobs; it may order them at least."""
     row = cx.execute(_RIGHTS).fetchone()
-    if row is not None:
-        text = f"the role {cx.info.user} may not read and write the table {row[0]} at {place.where}"
-        raise VideoError("storage", f"{text}: grant it SELECT, INSERT, UPDATE and DELETE on all tables of the store")
+    assert row is not None
+    if row[0] is not None:
+        raise _kept_out(cx, place, f"read and write the table {row[0]}")
+    return bool(row[1])
+
+
+def _kept_out(cx: Connection, place: Address, what: str) -> VideoError:
+    user = cx.info.user
+    lets = f"reelwright store init --agent {user} (or --worker {user})"
+    return VideoError("storage", f"the role {user} may not {what} at {place.where}: its owner lets it in with {lets}")
 
 
 # failures in words
@@ -202,8 +227,9 @@ def storage_error(error: psycopg.Error, place: Address) -> VideoError:
     if isinstance(error, psycopg.IntegrityError | psycopg.DataError):
         return OwnFault(f"the store does not take a value ({said}): update Reelwright (pip install -U reelwright)")
     if isinstance(error, errors.InsufficientPrivilege):
-        text = f"the role may not do that at {place.where} ({said}): grant it, or run it as the store's owner"
-    elif isinstance(error, errors.ReadOnlySqlTransaction):
+        text = f"the role of this store's URL may not do that at {place.where} ({said}): its owner may"
+        return VideoError("storage", text)
+    if isinstance(error, errors.ReadOnlySqlTransaction):
         text = f"the database at {place.where} is read-only now: name the one that can be written to"
     elif isinstance(error, errors.UndefinedTable | errors.UndefinedColumn):
         text = f"the store at {place.where} is not of this program's format ({said}): see reelwright store migrate"

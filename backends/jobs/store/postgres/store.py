@@ -112,7 +112,7 @@ class PostgresStore(Calls):
             raise VideoError("storage", f"{home} cannot be used ({why}): set REELWRIGHT_HOME to another") from None
         self._writer = self._open("writer")
         try:
-            link.check(self._writer, self.place)
+            self._may_drive = link.check(self._writer, self.place)
             row = self._writer.execute("SELECT current_database() || ' ' || current_schema()").fetchone()
             self._name = str(row[0]) if row else ""
             self._reader = self._open("reader")
@@ -154,6 +154,10 @@ class PostgresStore(Calls):
     @property
     def archive(self) -> None:
         return None
+
+    @property
+    def may_drive(self) -> bool:
+        return self._may_drive
 
     @property
     def clock_off_s(self) -> float:
