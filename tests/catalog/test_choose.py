@@ -247,7 +247,7 @@ def test_providers_that_the_person_left_out_are_left_out() -> None:
     assert {offer.row.provider for offer in found.fits if offer.row.where == "cloud"} == {"runway"}
     error = refused(text(model="fal/wan-2.5"), "fal", allow_providers={"runway"})
     assert error.kind == "wall"
-    assert "provider fal is not among the allowed ones (runway) of allow_providers: a person can" in error.message
+    assert "provider fal is not among the allowed ones (runway) of allow_providers: the user can" in error.message
 
 
 def test_what_does_not_fit_is_counted_by_what_stands_in_the_way() -> None:
