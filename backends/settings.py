@@ -30,7 +30,8 @@ class Settings:
     may come from; cwd: what relative paths are relative to. catalog: folders with the user's own rows.
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
     trouble: what the user should know of how this was started, "" when there is nothing. store_url: of the server
-    that keeps the store, "" for the file in home; it may hold a password.
+    that keeps the store, "" for the file in home; it may hold a password. bucket: the URL of the bucket that keeps
+    clips and inputs, "" for the data folder alone.
     """
 
     home: Path
@@ -43,6 +44,7 @@ class Settings:
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     trouble: str = ""
     store_url: str = field(default="", repr=False)
+    bucket: str = field(default="", repr=False)
 
     @property
     def store(self) -> Path:
@@ -112,6 +114,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         env=env,
         trouble="" if standing else GONE,
         store_url=value("store").strip(),
+        bucket=value("artifacts").strip(),
     )
 
 

@@ -17,13 +17,15 @@ from backends.errors import A_PERSON, VideoError
 from backends.facts import MediaFacts
 from backends.jobs import admin, archive, records
 from backends.jobs.context import Context
+from backends.jobs.files import sharing
 from backends.jobs.files.names import stem_of
-from backends.jobs.lanes import sharing
+from backends.jobs.files.sharing import BlobGone
+from backends.jobs.lanes import sharing as accounts
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files, made_of
 from backends.jobs.order.cut import Cut, cut_job, going_on, promise_of_film, upscaled
-from backends.jobs.order.entries import BlobGone, Keep, Resolved, check_there
+from backends.jobs.order.entries import Keep, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
 from backends.jobs.records import NewJob
@@ -221,8 +223,11 @@ class Orders:
     def _insert(self, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool) -> tuple[StoredJob, bool]:
         """The first job with the others as its steps, and whether it was there already."""
 
+        shared = sharing.share(self.context.store, self.context.artifacts, sharing.inputs_of(inputs.entries))
+
         def write(tx: Transaction) -> tuple[StoredJob, bool]:
             check_there(inputs.entries)
+            sharing.check(tx, shared)
             return records.insert(tx, jobs[0], steps=jobs[1:])
 
         return self.context.store.write(write, durable=durable)
@@ -343,8 +348,8 @@ class Orders:
 
     def _server(self, job: NewJob) -> Access:
         """Who is asked: of several servers one that is not paused, and of those the one with the fewest open jobs."""
-        source_job = sharing.source_of(job.inputs)
-        if (account := sharing.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
+        source_job = accounts.source_of(job.inputs)
+        if (account := accounts.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
             return account
         servers = self.context.accesses(job.provider, job.prepared.model)
         if len(servers) < 2:
