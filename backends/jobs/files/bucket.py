@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from backends.errors import VideoError
@@ -28,7 +28,8 @@ from backends.jobs.files.private import new_private_file, private_folder
 from backends.media.hashing import sha256_of
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore import ObjectMeta
+    from obstore.store import S3Config, S3Store
 
 PIECE = 8 << 20
 """Bytes of one request: each may take `timeout_s`, so that a slow line ends nothing and a dead one is noticed."""
@@ -136,23 +137,26 @@ class Bucket:
     def _size(self, sha256: str) -> int | None:
         """How many bytes are kept; None where there are none."""
         import obstore
-        from obstore import exceptions
 
         with self._told("looking for a file there"):
             try:
                 return int(obstore.head(self._open(), _key(sha256))["size"])
-            except (exceptions.NotFoundError, FileNotFoundError):
+            except FileNotFoundError:
                 return None
 
     def listed(self) -> Iterator[Stored]:
-        import obstore
-
         with self._told("listing it"):
-            for page in obstore.list(self._open()):
+            for page in self._pages(1000):
                 for one in page:
                     name = str(one["path"]).rpartition("/")[2]
                     if HASH.fullmatch(name):
                         yield Stored(name, int(one["size"]), one["last_modified"].timestamp())
+
+    def _pages(self, size: int) -> Iterator[Sequence[ObjectMeta]]:
+        import obstore
+
+        # Its other form of answer is of a package that is not needed here, and so of no known type.
+        yield from obstore.list(self._open(), chunk_size=size)  # pyright: ignore[reportUnknownMemberType]
 
     def delete(self, hashes: Sequence[str]) -> None:
         import obstore
@@ -167,7 +171,7 @@ class Bucket:
         content = os.urandom(16).hex().encode()
         name = f"trial-{content[:16].decode()}"
         with self._told("listing it"):
-            next(iter(obstore.list(self._open(), chunk_size=1)), None)
+            next(self._pages(1), None)
         with self._told("putting a file there"):
             obstore.put(self._open(), name, content)
         with self._told("reading a file of it"):
@@ -187,7 +191,8 @@ class Bucket:
     def _client(self) -> S3Store:
         from obstore.store import S3Store
 
-        known: dict[str, Any] = {CONFIG[name]: self._env[name] for name in CONFIG if self._env.get(name)}
+        known: dict[str, object] = {CONFIG[name]: self._env[name] for name in CONFIG if self._env.get(name)}
+        known["disable_bulk_delete"] = True  # a request of its own that not every server knows
         address = endpoint(self._env)
         if address:
             known["endpoint"] = address
@@ -196,7 +201,7 @@ class Bucket:
         return S3Store(
             self._url.name,
             prefix="/".join(filter(None, (self._url.prefix, self._folder))),
-            config={**known, "disable_bulk_delete": True},  # a request of its own that not every server knows
+            config=cast("S3Config", known),
             client_options={
                 "allow_http": plain,
                 "connect_timeout": timedelta(seconds=min(10.0, self._timeout_s)),
@@ -258,7 +263,7 @@ def _kind(error: Exception) -> Literal["keys", "none", "no keys", "silent"] | st
         return "keys"
     if status in (401, 403):
         return "keys"
-    if isinstance(error, exceptions.NotFoundError | FileNotFoundError) or status == 404:
+    if isinstance(error, FileNotFoundError) or status == 404:
         return "none"
     if "169.254.169.254" in said or "credential" in said.lower():
         return "no keys"

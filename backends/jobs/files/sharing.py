@@ -96,7 +96,8 @@ def files_of(result: Mapping[str, Any]) -> dict[Path, str]:
     if "file" not in result or "cleared_at" in result:
         return {}
     clip = Path(result["file"])
-    found = {clip.parent / name: str(sha256) for name, sha256 in (result.get("kept") or {}).items()}
+    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed the clip alone
+    found = {clip.parent / name: sha256 for name, sha256 in kept.items()}
     found[clip] = str(result["sha256"])
     for one in (record_of(result), *records_of(result)):
         if one:
