@@ -80,10 +80,10 @@ def verify(store: Store, artifacts: Artifacts) -> Verified:
     damage: list[Damage] = []
     with disk_errors("reading the kept files"):
         for one in _kept(store, artifacts):
+            if not one.path.exists() and artifacts.objects.where and one.sha256:
+                continue  # fetched when it is needed: `bucket_upkeep` looks whether it can be
             files += 1
             if not one.path.exists():
-                if artifacts.objects.where and one.sha256:
-                    continue  # fetched when it is needed: `bucket_upkeep` looks whether it can be
                 damage.append(one.damaged("gone"))
                 continue
             size += one.path.stat().st_size

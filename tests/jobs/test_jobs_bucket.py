@@ -6,6 +6,7 @@ The client is obstore itself, against a loopback server.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,7 @@ FAULTS = {
     "refuses these keys": [{"status": 403, "times": 9}],
     "does not answer": [{"hang": 30, "times": 9}],
     "has failed (HTTP 503)": [{"status": 503, "times": 9}],
+    "check AWS_REGION": [{"status": 301, "times": 9}],
 }
 
 
@@ -139,6 +141,10 @@ def test_wrong_keys_a_bucket_that_is_not_there_and_no_server_are_told_apart(serv
     path, sha256 = kept(tmp_path, b"x")
     with pytest.raises(Away, match="refuses these keys"):
         opened(server, AWS_ACCESS_KEY_ID="AKIDOTHER").check()
+    server.control("script", route="get", outcomes=[{"status": 403, "times": 9}])
+    with pytest.raises(Away, match="needs keys: set AWS_ACCESS_KEY_ID"):
+        opened(server, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", AWS_SKIP_SIGNATURE="true").has(sha256)
+    server.control("clear")
     with pytest.raises(Away, match="is not there: make it"):
         opened(server, "other").put(path, sha256)
     with pytest.raises(Away, match="does not answer"):
@@ -163,6 +169,12 @@ def test_what_is_no_url_of_a_bucket_is_refused_without_being_shown(text: str) ->
     with pytest.raises(VideoError, match=r"write s3://BUCKET/PREFIX") as refused:
         bucket_url.check(text, {})
     assert text not in refused.value.message.replace("s3://BUCKET/PREFIX", "") or text == "s3://"
+
+
+def test_without_its_client_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)  # as where it is not installed
+    with pytest.raises(VideoError, match=r"pip install 'reelwright\[s3\]'"):
+        bucket_url.check("s3://clips/team", {})
 
 
 def test_plain_http_is_for_this_machine_alone() -> None:

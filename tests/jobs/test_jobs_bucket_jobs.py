@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from backends.jobs.files.sharing import BlobGone
 from backends.jobs.store.stored_job import StoredJob
 from backends.request import build_request
 from backends.studio import Studio
+from mcp_server.cli import doctor
 from tests import samples
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request, until
@@ -189,9 +191,8 @@ def test_what_no_job_names_leaves_the_bucket_and_nothing_else(station: Station, 
 def test_who_names_what_a_clean_up_may_have_taken_looks_once_more(station: Station, bucket: FakeServer) -> None:
     """A clean-up between the look into the bucket and the row, before or after its end, is seen in the row's own
     transaction."""
-    with_bucket = Context.open(station.settings())
-    try:
-        store, artifacts = with_bucket.store, with_bucket.artifacts
+    with closing(Context.open(station.settings())) as context:
+        store, artifacts = context.store, context.artifacts
         bucket.control("set", knobs={"age_s": 2 * DAY_S})
         stray = station.root / "stray"
         stray.write_bytes(b"old, and wanted again")
@@ -203,13 +204,20 @@ def test_who_names_what_a_clean_up_may_have_taken_looks_once_more(station: Stati
         again = sharing.share(store, artifacts, {stray: _sha256(stray)})
         store.write(lambda tx: sharing.check(tx, again))
         assert artifacts.objects.has(_sha256(stray))
-    finally:
-        with_bucket.close()
 
 
-def test_a_bucket_without_its_client_or_with_a_wrong_address_is_refused_when_a_folder_is_opened(
-    station: Station,
+def test_the_bucket_is_told_of_by_doctor_and_a_wrong_one_is_refused_when_a_folder_is_opened(
+    station: Station, bucket: FakeServer
 ) -> None:
+    with closing(Context.open(station.settings())) as context:
+        (fine,) = doctor._told(doctor._bucket, context)
+        bucket.script("put", {"status": 403, "times": 9})
+        (refused,) = doctor._told(doctor._bucket, context)
+    assert (fine.verdict, fine.text) == (
+        "ok",
+        "s3://clips/team: listed, written to and read; at most 50 GB of it stay in the data folder",
+    )
+    assert (refused.about, refused.verdict) == ("bucket", "FAIL") and "refuses these keys" in refused.text
     with pytest.raises(VideoError, match="REELWRIGHT_ARTIFACTS is no URL of a bucket"):
         Context.open(station.settings(REELWRIGHT_ARTIFACTS="/mnt/clips"))
 

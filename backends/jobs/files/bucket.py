@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import S3Config, S3Store
 
-PIECE = 8 << 20
-"""Bytes of one request: each may take `timeout_s`, so that a slow line ends nothing and a dead one is noticed."""
+PIECE = 5 << 20
+"""Bytes of one request, as few as a part may have: each may take `timeout_s`, so that a slow line ends nothing and a
+dead one is noticed."""
 
-AT_ONCE = 4
+AT_ONCE = 2
 TRIES = 2
 HASH = re.compile(r"[0-9a-f]{64}")
 _STATUS = re.compile(r"\b(?:status|HTTP error|Server returned error status|returned)\D{0,24}\b([1-5]\d\d)\b")
@@ -231,13 +232,18 @@ class Bucket:
             raise self._away(doing, error) from None
 
     def _away(self, doing: str, error: Exception) -> Away:
-        match _kind(error):
+        kind = _kind(error)
+        if kind == "keys" and not self._env.get("AWS_ACCESS_KEY_ID"):
+            kind = "no keys"
+        match kind:
             case "keys":
                 why = "refuses these keys: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do there"
             case "none":
                 why = "is not there: make it, or check REELWRIGHT_ARTIFACTS, AWS_REGION and AWS_ENDPOINT_URL"
             case "no keys":
                 why = "needs keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a profile is not read)"
+            case "region":
+                why = "is in another region, or does not understand these keys: check AWS_REGION and AWS_ENDPOINT_URL"
             case "silent":
                 why = "does not answer: check the network, AWS_ENDPOINT_URL and AWS_REGION"
             case status:
@@ -255,7 +261,7 @@ def _status(error: Exception) -> int:
     return int(found[1]) if found else 0
 
 
-def _kind(error: Exception) -> Literal["keys", "none", "no keys", "silent"] | str:
+def _kind(error: Exception) -> Literal["keys", "none", "no keys", "region", "silent"] | str:
     from obstore import exceptions
 
     status, said = _status(error), str(error)
@@ -267,4 +273,6 @@ def _kind(error: Exception) -> Literal["keys", "none", "no keys", "silent"] | st
         return "none"
     if "169.254.169.254" in said or "credential" in said.lower():
         return "no keys"
+    if status in (301, 307, 400) or "redirect" in said.lower():
+        return "region"
     return f"HTTP {status}" if status else "silent"

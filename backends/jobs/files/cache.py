@@ -1,7 +1,7 @@
 """The data folder as a cache of a bucket: what nobody has used for longest makes room for what comes.
 
 Removed is only what the bucket holds, and can be fetched again. Never: an input of a job that is open or uncertain, a
-file of a job that has not succeeded, and what was used a moment ago.
+file of a job that has not succeeded, and what was used within two hours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from backends.errors import VideoError
 from backends.jobs.files import copies
-from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.files.artifacts import NOTED_S, Artifacts
 from backends.jobs.files.sharing import files_of
 from backends.jobs.files.sizes import about_bytes_of, bytes_of, forget
 from backends.jobs.store import archive_file
@@ -28,7 +28,8 @@ CACHE_GB = 50.0
 """How much may lie in the data folder before files make room."""
 
 DOWN_TO = 0.9
-JUST_USED_S = 600.0
+JUST_USED_S = 2 * NOTED_S
+"""What was used within that stays: it may be used right now."""
 CHUNK = 500
 
 
