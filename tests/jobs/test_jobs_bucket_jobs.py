@@ -25,7 +25,7 @@ from backends.studio import Studio
 from mcp_server.cli import doctor
 from tests import samples
 from tests.fakes import FakeServer
-from tests.jobs.station import Station, text_request, until
+from tests.jobs.station import Station, text_request, tiny_request, until
 
 SECRET = "s3cr3t-of-the-bucket"
 DAY_S = 86400.0
@@ -107,6 +107,17 @@ def test_a_bucket_that_is_down_ends_no_paid_job_and_gets_the_clip_later(station:
     assert set(sharing.files_of(result_of(studio.context, job)).values()) <= {
         key.rpartition("/")[2] for key in bucket.control("keys")
     }
+
+
+def test_a_clip_that_is_made_here_is_made_once_and_put_there_later(station: Station, bucket: FakeServer) -> None:
+    studio = station.studio()
+    bucket.always("put", {"status": 503})
+    job = studio.submit(tiny_request("made here")).job_id
+    until(lambda: station.row(job)["phase"].startswith("the clip is kept here"), "it waits and says so")
+    assert station.row(job)["attempts"] == 1
+    bucket.control("clear")
+    (done,) = station.settled(studio, [job])
+    assert done.state == "succeeded" and station.row(job)["attempts"] == 1
 
 
 def test_an_input_that_cannot_be_put_there_is_refused_in_a_sentence_and_costs_nothing(
