@@ -32,7 +32,8 @@ class Settings:
     relative to. catalog: folders with the user's own rows.
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
     trouble: what the user should know of how this was started, "" when there is nothing. store_url: of the server
-    that keeps the store, "" for the file in home; it may hold a password.
+    that keeps the store, "" for the file in home; it may hold a password. bucket: the URL of the bucket that keeps
+    clips and inputs, "" for the data folder alone.
     """
 
     home: Path
@@ -46,6 +47,7 @@ class Settings:
     trouble: str = ""
     store_url: str = field(default="", repr=False)
     shared: tuple[Path, ...] = ()
+    bucket: str = field(default="", repr=False)
 
     def for_people(self) -> Settings:
         """The same for people who come over HTTP with a token of their own: of this machine's files they may name those
@@ -129,6 +131,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         trouble="" if standing else GONE,
         store_url=value("store").strip(),
         shared=tuple(shared),
+        bucket=value("artifacts").strip(),
     )
 
 

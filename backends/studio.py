@@ -18,7 +18,7 @@ from backends.catalog.views import compact
 from backends.edit.request import FinishRequest
 from backends.errors import Next, VideoError
 from backends.facts import MediaFacts
-from backends.jobs import archive, cancelling, shown
+from backends.jobs import archive, cancelling, fetching, shown
 from backends.jobs.context import Context
 from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
@@ -288,11 +288,14 @@ class Studio:
     def get(self, job_id: str) -> Job:
         """The job as it is now."""
         job = self._stored(job_id)
-        return self._job(job, trouble=self._drive(job))
+        return self._job(job, trouble=self._drive(job), bring=True)
 
-    def _job(self, stored: StoredJob, *, trouble: str = "", timed_out: bool = False) -> Job:
+    def _job(self, stored: StoredJob, *, trouble: str = "", timed_out: bool = False, bring: bool = False) -> Job:
+        """bring: fetch its files where they are not here."""
         offer = next_model(self.context, stored)
+        why = fetching.bring_job(self.context, stored) if bring else ""
         job = shown.to_job(self.context.store, stored, trouble=trouble, timed_out=timed_out, offer=offer)
+        job = fetching.here(self.context, stored, job, why)
         if job.poster is None and (so_far := self._so_far(stored)) is not None:
             return job.model_copy(update={"poster": str(so_far)})
         return job
@@ -329,6 +332,7 @@ class Studio:
     def detail(self, job_id: str) -> Detail:
         """The request as it was given, and the times and facts of how the job was made."""
         job = self._stored(job_id)
+        fetching.bring_job(self.context, job)
         detail = detail_of(job, self.context.artifacts.places)
         return detail if detail.poster is not None else replace(detail, poster=self._so_far(job))
 
@@ -376,13 +380,16 @@ class Studio:
                 if on_change is not None:
                     await self._tell(jobs, trouble, seen, on_change)
                 if any(done) if until == "any" else all(done):
-                    return [self._job(job) for job in jobs]
+                    return await to_thread.run_sync(self._here, jobs)
             if time.monotonic() >= deadline:
                 return [self._late(self._stored(job_id), trouble) for job_id in ids]
             await anyio.sleep(min(WAIT_LOOK_S, max(0.0, deadline - time.monotonic())))
 
     def _drive_all(self, ids: Sequence[str]) -> dict[str, str]:
         return {job_id: self._drive(self._stored(job_id)) for job_id in ids}
+
+    def _here(self, jobs: Sequence[StoredJob]) -> list[Job]:
+        return [self._job(job, bring=True) for job in jobs]
 
     def _late(self, job: StoredJob, trouble: Mapping[str, str]) -> Job:
         return self._job(job, trouble=trouble.get(job.id, ""), timed_out=job.state not in SETTLED)

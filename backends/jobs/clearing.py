@@ -20,7 +20,7 @@ from backends.jobs.ancestry import without_ancestors
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.places import Places
 from backends.jobs.files.signed import given_out
-from backends.jobs.files.sizes import about_bytes_of, bytes_of, forget
+from backends.jobs.files.sizes import about_bytes_of, forget
 from backends.jobs.kept_job import COLUMNS, KeptJob
 from backends.jobs.store.database import Store, Transaction, to_json
 from backends.jobs.upkeep import Leftover
@@ -78,7 +78,9 @@ def plan(store: Store, artifacts: Artifacts, wish: Wish) -> Plan:
         going = _without_ancestors(jobs, old - alone)
         leftovers = tuple(_leftovers(store, artifacts, jobs, going, wish))
         return Plan(
-            going, leftovers, tuple(_folder(artifacts, job) for job in sorted(alone) if _has_files(artifacts, job))
+            going,
+            leftovers,
+            tuple(upkeep.folder_of(artifacts, job) for job in sorted(alone) if _has_files(artifacts, job)),
         )
 
 
@@ -149,7 +151,7 @@ def _leftovers(
 ) -> Iterator[Leftover]:
     for job in jobs:
         if job in going and _has_files(artifacts, job):
-            yield _folder(artifacts, job)
+            yield upkeep.folder_of(artifacts, job)
     yield from upkeep.unneeded(rows, artifacts, going)
     before = time.time() - wish.older_s
     for path in sorted((artifacts.root / "sheets").glob("*.jpg")):
@@ -159,11 +161,6 @@ def _leftovers(
 
 def _has_files(artifacts: Artifacts, job: str) -> bool:
     return artifacts.job(job).is_dir()
-
-
-def _folder(artifacts: Artifacts, job: str) -> Leftover:
-    folder = artifacts.job(job)
-    return Leftover(f"the kept clip of job {job}", folder, bytes_of(folder))
 
 
 def warning(store: Store, artifacts: Artifacts, job: str = "") -> str:

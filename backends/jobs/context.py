@@ -12,7 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 from backends.catalog.loader import Catalog, load
 from backends.errors import VideoError
+from backends.jobs.files import bucket_url
 from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.files.cache import CACHE_GB, GB
+from backends.jobs.files.objects import Objects, OnlyHere
+from backends.jobs.files.sharing import folder_of
 from backends.jobs.lanes.locking import open_locks
 from backends.jobs.lanes.locks import LaneLocks
 from backends.jobs.order.inputs import Inputs
@@ -27,6 +31,9 @@ from backends.provider.keys import load_keys
 from backends.provider.protocol import POOL, Access
 from backends.provider.registry import registered, registry
 from backends.settings import Settings
+
+BUCKET_S = 60.0
+"""How long one request to the bucket may take."""
 
 LOOK_AGAIN_S = 0.5
 """How long the catalogue's files are taken to be what they were: a look at them all is a third of a submit."""
@@ -57,6 +64,8 @@ class Context:
     @classmethod
     def open(cls, settings: Settings) -> Context:
         """Open the home. A store that is new takes up the paid jobs of the journal that lies beside it."""
+        if settings.bucket:
+            bucket_url.check(settings.bucket, settings.env)
         store = open_store(settings)
         try:
             recover(store, IdLog.of(settings.home))
@@ -67,7 +76,20 @@ class Context:
 
     @cached_property
     def artifacts(self) -> Artifacts:
-        return Artifacts(self.settings.artifacts, self.settings.output)
+        return Artifacts(self.settings.artifacts, self.settings.output, self._objects())
+
+    def _objects(self) -> Objects:
+        if not self.settings.bucket:
+            return OnlyHere()
+        from backends.jobs.files.bucket import Bucket
+
+        url = bucket_url.check(self.settings.bucket, self.settings.env)
+        return Bucket(url, folder_of(self.store), self.settings.env, self.number("BUCKET_S", BUCKET_S))
+
+    @property
+    def cache_bytes(self) -> int:
+        """How much may lie in the data folder of what a bucket holds."""
+        return int(self.number("CACHE_GB", CACHE_GB) * GB)
 
     @cached_property
     def inputs(self) -> Inputs:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from backends.errors import Next, VideoError
-from backends.jobs import archive, preferences
+from backends.jobs import archive, fetching, preferences
 from backends.jobs.context import Context
 from backends.jobs.files.signed import given_out, record_of, under
 from backends.jobs.store.database import Row, Store
 from backends.jobs.store.stored_job import StoredJob
-from backends.media.hashing import sha256_now
+from backends.media.hashing import is_intact, sha256_now
 from backends.media.provenance import ROOT, words
 from backends.media_name import MediaName
 
@@ -59,13 +59,19 @@ def of_job(context: Context, job: StoredJob) -> Origin:
     """Of the clip that a finished job has given out: the published one while it is there."""
     result = context.artifacts.places.result_of(job.row)
     published = Path(str(result.get("published") or ""))
-    path = published if published.is_file() else given_out(result)[0]
+    fetching.bring(context, result)
+    path = published if published.is_file() and _is_ours(context, published, result) else given_out(result)[0]
     if not path.is_file():
         raise VideoError("asset", f"the clip of job {job.id} is gone from {path.parent}")
     found = _read(context, path, _sidecar_of(result))
     if record_of(result).get("embedded") and sha256_now(path) != record_of(result)["sha256"]:
         found = _changed(found)
     return _told({**found, "job": job.id})
+
+
+def _is_ours(context: Context, published: Path, result: Mapping[str, Any]) -> bool:
+    """Whether it is this machine's published copy, and no other file of that name, where machines share a bucket."""
+    return not context.artifacts.objects.where or is_intact(published, given_out(result)[1])
 
 
 def _of_file(context: Context, text: str) -> Origin:

@@ -23,12 +23,16 @@ OLD_S = 3600.0
 """Seconds after which an unfinished copy is nobody's: the largest input is copied in far less."""
 
 
+Fault = Literal["changed", "gone", "not in the bucket", "changed in the bucket"]
+
+
 @dataclass(frozen=True)
 class Damage:
     """A kept file that is not what was kept. whole_at: where the same bytes lie outside the store, "" for nowhere.
-    signed_at: where a whole signed copy of it lies there: the same clip with a manifest inside."""
+    signed_at: where a whole signed copy of it lies there: the same clip with a manifest inside. Of what a bucket
+    holds, path is its hash, and whole_at where it lies in the data folder."""
 
-    fault: Literal["changed", "gone"]
+    fault: Fault
     what: str
     path: str
     whole_at: str = ""
@@ -76,6 +80,8 @@ def verify(store: Store, artifacts: Artifacts) -> Verified:
     damage: list[Damage] = []
     with disk_errors("reading the kept files"):
         for one in _kept(store, artifacts):
+            if not one.path.exists() and artifacts.objects.where and one.sha256:
+                continue  # fetched when it is needed: `bucket_upkeep` looks whether it can be
             files += 1
             if not one.path.exists():
                 damage.append(one.damaged("gone"))
@@ -147,6 +153,9 @@ def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[
         if ended is not None and ended.is_over:
             text = f"work folder of job {folder.name}, which is {ended.state}"
             yield Leftover(text, folder, bytes_of(folder))
+    for name, job in jobs.items():
+        if job.is_cleared and artifacts.job(name).is_dir():  # another machine has removed its files
+            yield folder_of(artifacts, name)
     staying = [job for name, job in jobs.items() if name not in going and not job.is_cleared]
     named = {sha256 for job in staying for sha256 in job.blobs}
     named.update(archive_file.inputs_of(artifacts.root.parent / ARCHIVE))
@@ -159,6 +168,12 @@ def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[
         for path in sorted(artifacts.root.glob(pattern)):
             if time.time() - path.stat().st_mtime > OLD_S:
                 yield Leftover("a copy that was never finished", path, path.stat().st_size)
+
+
+def folder_of(artifacts: Artifacts, job: str) -> Leftover:
+    """The folder of a job's kept files."""
+    folder = artifacts.job(job)
+    return Leftover(f"the kept clip of job {job}", folder, bytes_of(folder))
 
 
 def clean(store: Store, artifacts: Artifacts) -> int:

@@ -69,14 +69,17 @@ def _wish(older: str | None, keep_labels: Sequence[str], only_copies: bool) -> W
 
 def _found(studio: Studio, wish: Wish | None, *, remove: bool) -> tuple[Sequence[Leftover], Sequence[Leftover], int]:
     """What is to be removed, what is not since it is the only copy, and the bytes that were freed."""
-    from backends.jobs import clearing, upkeep
+    from backends.jobs import bucket_upkeep, clearing, upkeep
 
     store, artifacts = studio.context.store, studio.context.artifacts
     if wish is None:
-        found = upkeep.leftovers(store, artifacts)
-        return found, (), upkeep.clean(store, artifacts) if remove and found else 0
+        found = (*upkeep.leftovers(store, artifacts), *bucket_upkeep.unneeded(store, artifacts))
+        freed = upkeep.clean(store, artifacts) + bucket_upkeep.clean(store, artifacts) if remove and found else 0
+        return found, (), freed
     planned = clearing.plan(store, artifacts, wish)
-    return planned.leftovers, planned.only_copies, clearing.clear(store, artifacts, wish) if remove else 0
+    found = (*planned.leftovers, *bucket_upkeep.unneeded(store, artifacts, planned.jobs))
+    freed = clearing.clear(store, artifacts, wish) + bucket_upkeep.clean(store, artifacts) if remove else 0
+    return found, planned.only_copies, freed
 
 
 def _again(older: str | None, keep_labels: Sequence[str], only_copies: bool) -> list[str]:

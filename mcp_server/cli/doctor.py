@@ -108,6 +108,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
     try:
         for look in (
             _store,
+            _bucket,
             _other_homes,
             _lock,
             _catalog,
@@ -255,6 +256,17 @@ def _store(context: Context) -> Iterator[Finding]:
     for job, lane, remote_id in unlisted(context.store, IdLog.of(context.settings.home))[:20]:
         words = "was accepted by the provider for an earlier store: look for it in your account there"
         yield Finding("job", "note", f"{job} {words} ({lane.rpartition('|')[0]}, id {remote_id})")
+
+
+def _bucket(context: Context) -> Iterator[Finding]:
+    """Whether the bucket, where there is one, can be listed, written to and read with these keys."""
+    from backends.jobs.files.bucket import Bucket
+
+    objects = context.artifacts.objects
+    if isinstance(objects, Bucket):
+        objects.check()
+        limit = f"at most {context.cache_bytes / 1e9:g} GB of it stay in the data folder"
+        yield Finding("bucket", "ok", f"{objects.where}: listed, written to and read; {limit}")
 
 
 def _other_homes(context: Context) -> Iterator[Finding]:

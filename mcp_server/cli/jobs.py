@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -332,22 +332,38 @@ def resume(
 
 
 @app.command()
-def verify(as_json: Json = False) -> None:
-    """Check every kept clip and input, and whether the ledger's sums agree with its lines. Lists what is damaged,
-    missing or wrong, and repairs nothing. Exit code 1 when there is anything."""
-    from backends.jobs import upkeep
+def verify(
+    read: Annotated[
+        bool, typer.Option("--bucket", help="Also read every file of the bucket, which is fetched for that.")
+    ] = False,
+    put: Annotated[
+        bool, typer.Option("--put", help="First put into the bucket what it lacks and this data folder holds.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check every kept clip and input, and whether the ledger's sums agree with its lines; of files in a bucket,
+    whether they are there. Lists what is damaged, missing or wrong, and repairs nothing. Exit code 1 when there is
+    anything."""
+    from backends.jobs import bucket_upkeep, upkeep
     from backends.jobs.money import books
 
     with opening.studio(as_json) as studio:
-        found = upkeep.verify(studio.context.store, studio.context.artifacts)
-        wrong = books.faults(studio.context.store)
+        store, artifacts = studio.context.store, studio.context.artifacts
+        if put:
+            bucket_upkeep.put(store, artifacts)
+        found = upkeep.verify(store, artifacts)
+        in_bucket, lacking = bucket_upkeep.verify(store, artifacts, read=read)
+        found = replace(found, damage=(*found.damage, *lacking))
+        wrong = books.faults(store)
     if as_json:
-        show.as_json(asdict(found) | {"books": wrong})
+        show.as_json(asdict(found) | ({"in_bucket": in_bucket} if in_bucket else {}) | {"books": wrong})
         raise typer.Exit(1 if found.damage or wrong else 0)
     for fault in wrong:
         show.cells("books", fault)
     if not found.damage:
         show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
+        if in_bucket:
+            show.line(f"{in_bucket} files are in the bucket{', each as it was put there' if read else ''}")
     else:
         for one in found.damage:
             whole = [f"intact at {one.whole_at}"] if one.whole_at else []

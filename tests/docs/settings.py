@@ -24,6 +24,8 @@ EVERYDAY: Mapping[str, str] = {
     "HOME": "The data folder: the store, kept inputs and clips, keys, logs. Whole path; a local disk for paid work.",
     "STORE": "A PostgreSQL server that keeps the jobs of several machines, `postgresql://USER@HOST/DATABASE`: see "
     "[shared-store.md](shared-store.md).",
+    "ARTIFACTS": "An S3-compatible bucket that keeps clips and inputs for several machines, `s3://BUCKET/PREFIX`: see "
+    "[shared-store.md](shared-store.md#files-in-a-bucket).",
     "OUTPUT_DIR": "Where finished clips are put for you, as `LABEL_takeNN.mp4`.",
     "INPUT_ROOTS": "More folders that input files may come from, separated as in `PATH`.",
     "CATALOG": "More folders with catalogue files of your own, separated as in `PATH`.",
@@ -44,6 +46,7 @@ EVERYDAY: Mapping[str, str] = {
 EVERYDAY_DEFAULTS: Mapping[str, str] = {
     "HOME": "your user data folder",
     "STORE": "a file in the data folder",
+    "ARTIFACTS": "the data folder alone",
     "OUTPUT_DIR": "your videos folder",
     "INPUT_ROOTS": "none",
     "CATALOG": "none",
@@ -69,6 +72,9 @@ TUNING: Mapping[str, str] = {
     "STUCK_S": "After so long without that, a worker counts as stuck and another takes over.",
     "DOUBT_S": "A bad answer of a provider is checked again for so long (or a multiple) before it is believed.",
     "SETTLE_S": "The first look for a paid request whose answer was lost comes after so long.",
+    "BUCKET_S": "How long one request to the bucket may take.",
+    "BUCKET_AGAIN_S": "A job that waits for a bucket which is away looks again after so long.",
+    "CACHE_GB": "How much of a bucket may lie in the data folder, in GB: what was not used for longest makes room.",
     "ANSWER_S": "How long `reelwright doctor` waits for each provider's answer.",
     "HTTP_IDLE_S": "An HTTP session without a request for so long ends.",
     "STATE": "Another folder for the notes of which data folders use the same account.",
@@ -92,6 +98,7 @@ ADDRESS_NOTES: Mapping[str, str] = {"openai": "ends in `/v1`"}
 
 FILE_KEYS: Mapping[str, str] = {
     "store": "STORE",
+    "artifacts": "ARTIFACTS",
     "output_dir": "OUTPUT_DIR",
     "worker": "WORKER",
     "max_wait_s": "MAX_WAIT_S",

@@ -5,7 +5,8 @@
 
 Everything is written to a temporary file in the same file system, flushed to disk, then renamed into place. What is
 kept is read-only and has no name outside the store: what a person does to a published clip never reaches it. Where a
-kept file is used again its hash is looked at first.
+kept file is used again its hash is looked at first; one that is missing is fetched from where all machines of the store
+find it (`objects`), where there is such a place.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -26,10 +28,14 @@ from backends.errors import VideoError
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import copies
 from backends.jobs.files.names import stem_of
+from backends.jobs.files.objects import Objects, OnlyHere
 from backends.jobs.files.places import Places
 from backends.jobs.files.private import new_private_file, private_folder
 from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import PREVIEW, JsonObject
+
+NOTED_S = 3600.0
+"""So exactly is it known when a file was used."""
 
 
 @contextmanager
@@ -76,10 +82,11 @@ def changed(what: str) -> VideoError:
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The artifact folder, and where clips are put for people."""
+    """The artifact folder, where clips are put for people, and where else the bytes are kept."""
 
     root: Path
     output: Path
+    objects: Objects = field(default_factory=OnlyHere)
 
     @property
     def places(self) -> Places:
@@ -141,6 +148,8 @@ class Artifacts:
             if is_intact(target, sha256):
                 return False
             if not is_intact(path, sha256):
+                if self.objects.fetch(sha256, target):
+                    return True
                 raise changed(what)
             private_folder(target.parent)
             temporary = copies.part_beside(target)
@@ -161,13 +170,26 @@ class Artifacts:
         copies.keep_copy(path, temporary)
 
     def check_kept(self, path: Path, sha256: str, what: str) -> None:
-        """VideoError("asset") when a kept file is gone or no longer what was kept; `what`: what to call it then."""
+        """See to it that a kept file is here. VideoError("asset") when it is gone or no longer what was kept, here and
+        wherever else it is kept; `what`: what to call it then."""
         with disk_errors(f"reading {what}"):
             if is_intact(path, sha256):
+                self._used(path)
+                return
+            if path.is_relative_to(self.root) and self.objects.fetch(sha256, path):
                 return
             if path.exists():
                 raise changed(what)
-        raise VideoError("asset", f"{what} is gone from {path.parent}")
+        also = f" and not in {self.objects.where}" if self.objects.where else ""
+        raise VideoError("asset", f"{what} is gone from {path.parent}{also}")
+
+    def _used(self, path: Path) -> None:
+        """Note that a file is used, where those that nobody uses make room (`cache`). Its times are part of what its
+        hash is remembered by, so this is done now and then alone."""
+        facts = path.stat()
+        if self.objects.where and time.time() - facts.st_atime > NOTED_S:
+            with suppress(OSError):
+                os.utime(path, ns=(time.time_ns(), facts.st_mtime_ns))
 
     def spool(self, job_id: str) -> Path:
         """A folder for what is being made or fetched; kept through a restart, so that a download can resume."""

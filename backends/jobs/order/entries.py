@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backends.facts import MediaFacts
+from backends.jobs.files.sharing import BlobGone
 from backends.jobs.order.lora_files import LoraFile
 from backends.jobs.store import codec
 from backends.jobs.store.database import Transaction, to_json
@@ -41,10 +42,6 @@ class Resolved:
     notes: tuple[str, ...] = ()
     loras: Mapping[str, LoraFile] = field(default_factory=dict[str, LoraFile])
     made_of: str = ""
-
-
-class BlobGone(Exception):
-    """A blob is not there any more: a call that had copied the same bytes was refused and took them away again."""
 
 
 def is_pending(entry: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from backends.errors import OwnFault, Problem, VideoError
 from backends.facts import MediaFacts
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
+from backends.jobs.files.objects import Away
 from backends.jobs.order import lora_files
 from backends.jobs.order.entries import Keep, Resolved, content_of, is_pending, told_of
 from backends.jobs.order.input_files import InputFiles
@@ -219,6 +220,8 @@ def _at(place: str, error: VideoError) -> VideoError:
     words = place.removesuffix(".image").removesuffix(".media")
     if isinstance(error, OwnFault):
         return OwnFault(f"{words}: {error.message}")
+    if isinstance(error, Away):
+        return Away(f"{words}: {error.message}")
     told = Problem(words, f"{words}: {error.message}")
     return VideoError(error.kind, told.text, retryable=error.retryable, next=error.next, problems=[told], lead="")
 

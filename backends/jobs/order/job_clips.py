@@ -57,15 +57,12 @@ class JobClips:
             raise VideoError(
                 "asset", f"{what} was removed (reelwright jobs clean): give the path of its published copy"
             )
+        self._artifacts.check_kept(clip, sha256, what)
         if name.part != "clip":
-            self._artifacts.check_kept(clip, sha256, what)
             return {**self.still(clip, name.part, name.t, keep, added), "from_job": name.value}
         record = {"facts": result["clip_facts"], "sidecar": result.get("sidecar", {})}
         if keep != "copy":
-            self._artifacts.check_kept(clip, sha256, what)
             return {"sha256": sha256, "path": str(clip), "from_job": name.value, **record}
-        if not clip.exists():
-            raise VideoError("asset", f"{what} is gone from {clip.parent}")
         if self._artifacts.adopt_blob(clip, sha256, what):
             added.append(sha256)
         self._store.write(lambda tx: remember(tx, sha256, record))

@@ -18,13 +18,15 @@ from backends.errors import A_PERSON, VideoError
 from backends.facts import MediaFacts
 from backends.jobs import admin, archive, audit, records
 from backends.jobs.context import Context
+from backends.jobs.files import sharing
 from backends.jobs.files.names import stem_of
-from backends.jobs.lanes import sharing
+from backends.jobs.files.sharing import BlobGone
+from backends.jobs.lanes import sharing as accounts
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files, made_of
 from backends.jobs.order.cut import Cut, cut_job, going_on, promise_of_film, upscaled
-from backends.jobs.order.entries import BlobGone, Keep, Resolved, check_there
+from backends.jobs.order.entries import Keep, Resolved, check_there
 from backends.jobs.order.likeness import note_of_like
 from backends.jobs.order.order import Again, Order
 from backends.jobs.principals import Who, who_is
@@ -230,8 +232,11 @@ class Orders:
     ) -> tuple[StoredJob, bool]:
         """The first job with the others as its steps, and whether it was there already."""
 
+        shared = sharing.share(self.context.store, self.context.artifacts, sharing.inputs_of(inputs.entries))
+
         def write(tx: Transaction) -> tuple[StoredJob, bool]:
             check_there(inputs.entries)
+            sharing.check(tx, shared)
             job, replayed = records.insert(tx, jobs[0], steps=jobs[1:])
             if not replayed:
                 for what in ("approval", "start") if order.confirmed else ("start",):
@@ -361,8 +366,8 @@ class Orders:
 
     def _server(self, job: NewJob) -> Access:
         """Who is asked: of several servers one that is not paused, and of those the one with the fewest open jobs."""
-        source_job = sharing.source_of(job.inputs)
-        if (account := sharing.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
+        source_job = accounts.source_of(job.inputs)
+        if (account := accounts.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
             return account
         servers = self.context.accesses(job.provider, job.prepared.model)
         if len(servers) < 2:

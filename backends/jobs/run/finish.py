@@ -12,6 +12,9 @@ from backends.facts import MediaFacts
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.files import cache, sharing
+from backends.jobs.files.objects import Away
+from backends.jobs.files.sharing import BlobGone, Shared
 from backends.jobs.money import settle
 from backends.jobs.order.entries import remember
 from backends.jobs.records import Hold
@@ -25,6 +28,9 @@ from backends.provider.protocol import JsonObject
 
 PLACED = {"file": "clip", "poster": "poster", "export": "export"}
 """What a result calls the files that a job has at most one of."""
+
+KEPT_HERE = "the clip is kept here, and is put into the bucket later"
+"""How the phase begins of a job that waits for the bucket alone."""
 
 
 def finish(
@@ -44,9 +50,10 @@ def finish(
     cost_usd: Decimal | None = None,
 ) -> None:
     """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
-    kept; OwnFault when it is this program that cannot read it. joined: how many of the extras, the first ones, are what
-    the clip was joined from. further_clips: how many of the extras are clips that a service has delivered beside the
-    requested one. export: what the user gets instead of the clip.
+    kept; OwnFault when it is this program that cannot read it; `Away` when all is done but the bucket has not taken the
+    files. joined: how many of the extras, the first ones, are what the clip was joined from. further_clips: how many of
+    the extras are clips that a service has delivered beside the requested one. export: what the user gets instead of
+    the clip.
 
     Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
     """
@@ -78,17 +85,32 @@ def finish(
     parts = [Path(path) for path in result["extras"][:joined]]
     told += (leave if row["parent"] is None else sign)(context, row, result, parts)
     kept = artifacts.places.result_to_row(result)
+    shared = _shared(context, result)
     crash_point("before-succeeded")
 
     def write(tx: Transaction) -> None:
+        sharing.check(tx, shared)
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
         remember(tx, sha256, blob)
         remember_copy(tx, job, result)
         records.note(tx, job, *told)
         settle.succeed(tx, hold, row, cost_usd, differs=compared.difference, result=kept)
 
-    context.store.write(write, durable=True)
+    try:
+        context.store.write(write, durable=True)
+    except BlobGone:
+        raise Away(f"{KEPT_HERE}: the bucket is being cleaned up") from None
     artifacts.clear_spool(job)
+    cache.make_room(context.store, artifacts, context.cache_bytes)
+
+
+def _shared(context: Context, result: JsonObject) -> Shared:
+    """Put the files where every machine finds them. `Away` where that cannot be done now: they lie on this disk, and
+    the job is finished when they can be put there."""
+    try:
+        return sharing.share(context.store, context.artifacts, sharing.files_of(result))
+    except Away as error:
+        raise Away(f"{KEPT_HERE}: {error.message}") from None
 
 
 def _poster(context: Context, job: str, clip: Path) -> tuple[Path | None, tuple[str, ...]]:

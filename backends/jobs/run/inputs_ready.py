@@ -12,10 +12,13 @@ from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.files import sharing
+from backends.jobs.files.objects import Away
 from backends.jobs.files.places import inputs_to_row
+from backends.jobs.files.sharing import BlobGone, Shared
 from backends.jobs.money import ledger
 from backends.jobs.order import legal, lora_files, made_of
-from backends.jobs.order.entries import BlobGone, assets_of, check_there, is_pending, told_of
+from backends.jobs.order.entries import assets_of, check_there, is_pending, told_of
 from backends.jobs.order.input_files import MAX_INPUT
 from backends.jobs.records import Hold
 from backends.jobs.store import codec
@@ -32,10 +35,14 @@ async def ready(context: Context, hold: Hold, row: Row) -> Prepared:
     entries = context.artifacts.places.inputs_of(row)
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     if any(is_pending(entry) for entry in entries.values()):
+        await to_thread.run_sync(context.inputs.check_kept, entries)  # another machine may have put them into the store
         try:
             entries, prepared = await _settle(context, hold, row, entries, prepared)
         except BlobGone:  # taken away by a refused call that had copied the same bytes before: once more
-            entries, prepared = await _settle(context, hold, row, entries, prepared)
+            try:
+                entries, prepared = await _settle(context, hold, row, entries, prepared)
+            except BlobGone:
+                raise Away("the copies of the inputs vanish again and again: trying again later") from None
     await to_thread.run_sync(context.inputs.check_kept, entries)
     return codec.with_assets(prepared, assets_of(entries))
 
@@ -60,9 +67,11 @@ async def _settle(
         if "fetched" in entry:
             Path(entry["fetched"]).unlink(missing_ok=True)
         entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
+    given = sharing.inputs_of(entries)
+    shared = await to_thread.run_sync(sharing.share, context.store, context.artifacts, given)
     # Steps that are joined were judged one by one, and a cut is judged by the editor; neither costs anything.
     if prepared.wire.get("join") or prepared.wire.get("finish"):
-        _keep(context, hold, row, entries, prepared, told)
+        _keep(context, hold, row, entries, prepared, told, shared)
         return entries, prepared
     asked = VideoRequest.model_validate_json(row["request"])
     facts = {place: asset.facts for place, asset in assets_of(entries).items()}
@@ -76,15 +85,22 @@ async def _settle(
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
     fresh = made_of.carry(prepared, lora_files.carry(prepared, legal.prepare(checked)))
-    _keep(context, hold, row, entries, fresh, told)
+    _keep(context, hold, row, entries, fresh, told, shared)
     return entries, fresh
 
 
 def _keep(
-    context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared, told: list[str]
+    context: Context,
+    hold: Hold,
+    row: Row,
+    entries: dict[str, JsonObject],
+    prepared: Prepared,
+    told: list[str],
+    shared: Shared,
 ) -> None:
     def write(tx: Transaction) -> None:
         check_there(entries)
+        sharing.check(tx, shared)
         columns = {"inputs": inputs_to_row(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
         records.move(tx, hold, row["id"], row["state"], **columns)
         records.note(tx, row["id"], *prepared.notes, *told)

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from backends.errors import VideoError
 from backends.facts import MediaFacts
+from backends.jobs import fetching
 from backends.jobs.context import Context
 from backends.jobs.order.chain import JOINER
 from backends.jobs.order.entries import assets_of
@@ -41,6 +42,7 @@ async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -
     """The clip as it came, or joined to its source. A join that fails loses nothing: the part is kept and told of."""
     if row["task"] != "extend":
         return Whole(clip)
+    await to_thread.run_sync(fetching.bring_sources, context, row)
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     source = assets_of(context.artifacts.places.inputs_of(row)).get("source_clip")
     facts = await to_thread.run_sync(context.sandbox.check, clip)

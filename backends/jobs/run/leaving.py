@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backends.errors import VideoError
-from backends.jobs import clearing, preferences
+from backends.jobs import clearing, fetching, preferences
 from backends.jobs.context import Context, program_version
 from backends.jobs.files import copies
 from backends.jobs.files.artifacts import disk_errors
@@ -73,6 +73,7 @@ def give_again(context: Context, row: Row) -> str:
     VideoError("storage") when it cannot be written or the kept clip is gone.
     """
     result = context.artifacts.places.result_of(row)
+    fetching.bring(context, result)
     if not given_out(result)[0].exists():
         raise VideoError("storage", f"its kept clip is gone from {Path(result['file']).parent}, and the job has ended")
     if not record_of(result) and "cleared_at" not in result:

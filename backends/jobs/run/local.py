@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
@@ -15,6 +16,7 @@ from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.files.objects import BUCKET_AGAIN_S, Away
 from backends.jobs.money import settle
 from backends.jobs.records import Hold
 from backends.jobs.run.engines import EngineCrashed, Engines
@@ -33,6 +35,8 @@ MOST_LOST = 8
 AGAIN_MOST_S = 30.0
 """The longest pause until a lane's only device is tried again."""
 
+GOING_ON = ("queued", "running", "finishing")
+
 _PROGRESS_EVERY_S = 0.5
 
 log = logging.getLogger("reelwright.worker")
@@ -49,12 +53,18 @@ class LocalRun:
         self.finishing = False
         self._device = hold.lane
         self._reported = 0.0
+        self._save: Callable[[], None] | None = None
 
     async def run(self) -> None:
         while True:
             try:
-                await self._on_a_device()
+                await (self._saved() if self._save is not None else self._on_a_device())
                 return
+            except Away as error:  # of the bucket; what is made stays made, and its device is free meanwhile
+                if (state := self._row()["state"]) not in GOING_ON:
+                    return
+                self._move(state, phase=error.message[:200])
+                await anyio.sleep(self.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S))
             except DeviceLost as lost:
                 if not self._goes_on(str(lost)):
                     return
@@ -67,12 +77,22 @@ class LocalRun:
         async with self.engines.place(self.hold.lane, row["provider"], prepared, row["seq"], self._tell) as device:
             self._device = device
             row = self._row()
-            if row["state"] not in ("queued", "running", "finishing"):
+            if row["state"] not in GOING_ON:
                 return
-            try:
-                await self._make(row)
-            except VideoError as error:
-                self._fail(error)
+            await self._to_its_end(self._make(row))
+
+    async def _saved(self) -> None:
+        """Once more what is left to do of a clip that is made."""
+        assert self._save is not None
+        await self._to_its_end(to_thread.run_sync(self._save))
+
+    async def _to_its_end(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Away:
+            raise
+        except VideoError as error:
+            self._fail(error)
 
     def _lost(self) -> int:
         """How often its device was lost."""
@@ -139,6 +159,7 @@ class LocalRun:
             seed=output.seed,
             notes=output.notes,
         )
+        self._save = work
         await to_thread.run_sync(work)
 
     def _move(self, state: records.State, **columns: object) -> None:

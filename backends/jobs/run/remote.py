@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from backends.errors import VideoError
 from backends.jobs import recovery
+from backends.jobs.files.objects import BUCKET_AGAIN_S, Away
 from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.lanes.state import LaneState
 from backends.jobs.run.arrival import Arrival
@@ -73,7 +74,8 @@ class RemoteRun:
                     if error.kind == "storage":
                         with suppress(VideoError):
                             job.say(error.message)
-                        await job.pause(30.0)
+                        wait = job.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S) if isinstance(error, Away) else 30.0
+                        await job.pause(wait)
                     elif job.read().state in self._steps:  # else a person has ended it meanwhile
                         await self._surprised(error)
                 except Fenced:

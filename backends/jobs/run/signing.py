@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backends.errors import VideoError
-from backends.jobs import preferences
+from backends.jobs import fetching, preferences
 from backends.jobs.context import Context, program_version
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import copies
@@ -80,6 +80,7 @@ def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] 
         result["source"] = source
         if not wish.on:
             return [OFF]
+        fetching.bring_sources(context, row)
         parts, parent = sources.parts_of(context.store, row, joined)
         made = _made(context, row, result, key, source, parent, wish.prompt)
         pen = _Pen(context, made, parts, wish.keys(context.settings.signing))

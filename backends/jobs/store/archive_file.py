@@ -28,14 +28,23 @@ def path_of(store: Store) -> Path:
 
 def inputs_of(path: Path) -> Iterator[str]:
     """The hashes of the inputs of all jobs in the archive at `path`; none where there is no archive."""
+    yield from _hashes(path, "inputs")
+
+
+def hashes_of(path: Path) -> Iterator[str]:
+    """The same, and those of whatever the jobs have made; of jobs whose files were removed, their inputs alone."""
+    yield from _hashes(path, "inputs || ' ' || iif(instr(result, 'cleared_at') > 0, '', ifnull(result, ''))")
+
+
+def _hashes(path: Path, columns: str) -> Iterator[str]:
     if not path.exists():
         return
     kept = SqliteStore(path)
     try:
-        after, sql = 0, f"SELECT seq, inputs FROM jobs WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
+        after, sql = 0, f"SELECT seq, {columns} AS named FROM jobs WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
         while rows := kept.rows(sql, (after,)):
             for row in rows:
-                yield from HASH.findall(row["inputs"])
+                yield from HASH.findall(row["named"])
             after = int(rows[-1]["seq"])
     finally:
         kept.close()

@@ -1,0 +1,278 @@
+"""An S3-compatible bucket that keeps a store's bytes: PREFIX/STORE/ab/SHA256. obstore loads when it is first asked.
+
+STORE is an id of the store, so that several stores may name one bucket and none of them removes what another needs.
+What is read is hashed before it is used. What fails is told in one sentence, without the client's own words: those hold
+addresses and ids of requests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, cast
+from urllib.parse import urlsplit
+
+from backends.errors import VideoError
+from backends.jobs.files import copies
+from backends.jobs.files.artifacts import changed, disk_errors, fsync_folder
+from backends.jobs.files.bucket_url import CONFIG, BucketUrl, allows_http, endpoint
+from backends.jobs.files.objects import Away, Stored
+from backends.jobs.files.private import new_private_file, private_folder
+from backends.media.hashing import sha256_of
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import S3Config, S3Store
+
+PIECE = 5 << 20
+"""Bytes of one request, as few as a part may have: each may take `timeout_s`, so that a slow line ends nothing and a
+dead one is noticed."""
+
+AT_ONCE = 2
+TRIES = 2
+HASH = re.compile(r"[0-9a-f]{64}")
+_STATUS = re.compile(r"\b(?:status|HTTP error|Server returned error status|returned)\D{0,24}\b([1-5]\d\d)\b")
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+class Bucket:
+    """url: of the bucket. folder: the store's id. env: its AWS_ variables are used. timeout_s: of one request."""
+
+    def __init__(self, url: BucketUrl, folder: str, env: Mapping[str, str], timeout_s: float) -> None:
+        self._url = url
+        self._folder = folder
+        self._env = env
+        self._timeout_s = timeout_s
+        self._opening = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        return self._url.text
+
+    def put(self, path: Path, sha256: str) -> None:
+        import obstore
+
+        with disk_errors("putting a file into the bucket"), path.open("rb") as file:
+            if sha256_of(file) != sha256:
+                raise changed(f"{path.name} of {path.parent}")
+            size = os.fstat(file.fileno()).st_size
+            there = self._size(sha256)
+            if there == size:
+                return
+            with self._told("putting a file there"):
+                if there is None and size <= PIECE and self._created(sha256, file.read()):
+                    return
+                file.seek(0)
+                obstore.put(self._open(), _key(sha256), file, chunk_size=PIECE, max_concurrency=AT_ONCE)
+
+    def _created(self, sha256: str, content: bytes) -> bool:
+        """Put it where nothing is; False where the server does not know that condition."""
+        import obstore
+        from obstore import exceptions
+
+        try:
+            obstore.put(self._open(), _key(sha256), content, mode="create")
+        except exceptions.AlreadyExistsError:  # another machine was faster
+            pass
+        except (exceptions.NotSupportedError, NotImplementedError):
+            return False
+        except exceptions.GenericError as error:
+            if _status(error) != 501:
+                raise
+            return False
+        return True
+
+    def has(self, sha256: str) -> bool:
+        return self._size(sha256) is not None
+
+    def fetch(self, sha256: str, target: Path) -> bool:
+        size = self._size(sha256)
+        if size is None:
+            return False
+        with disk_errors("fetching a file from the bucket"):
+            private_folder(target.parent)
+            part = copies.part_beside(target)
+            try:
+                with new_private_file(part) as file:
+                    if self._read(sha256, size, file) != sha256:
+                        raise VideoError("asset", f"{self.where} holds other bytes than were put there as {sha256}")
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.chmod(copies.KEPT)
+                copies.put_in_place(part, target)
+                fsync_folder(target.parent)
+            finally:
+                copies.remove_kept(part)
+        return True
+
+    def is_whole(self, sha256: str) -> bool:
+        size = self._size(sha256)
+        return size is not None and self._read(sha256, size, None) == sha256
+
+    def _read(self, sha256: str, size: int, into: _Sink | None) -> str:
+        """The hash of what is kept, piece by piece."""
+        import obstore
+
+        digest = hashlib.sha256()
+        for start in range(0, size, PIECE):
+            end = min(start + PIECE, size)
+            with self._told("reading a file of it"):
+                piece = obstore.get_range(self._open(), _key(sha256), start=start, end=end).to_bytes()
+            if len(piece) != end - start:
+                raise Away(f"the bucket {self.where} has sent a part of a file alone: it is asked again later")
+            digest.update(piece)
+            if into is not None:
+                into.write(piece)
+        return digest.hexdigest()
+
+    def _size(self, sha256: str) -> int | None:
+        """How many bytes are kept; None where there are none."""
+        import obstore
+
+        with self._told("looking for a file there"):
+            try:
+                return int(obstore.head(self._open(), _key(sha256))["size"])
+            except FileNotFoundError:
+                return None
+
+    def listed(self) -> Iterator[Stored]:
+        with self._told("listing it"):
+            for page in self._pages(1000):
+                for one in page:
+                    name = str(one["path"]).rpartition("/")[2]
+                    if HASH.fullmatch(name):
+                        yield Stored(name, int(one["size"]), one["last_modified"].timestamp())
+
+    def _pages(self, size: int) -> Iterator[Sequence[ObjectMeta]]:
+        import obstore
+
+        # Its other form of answer is of a package that is not needed here, and so of no known type.
+        yield from obstore.list(self._open(), chunk_size=size)  # pyright: ignore[reportUnknownMemberType]
+
+    def delete(self, hashes: Sequence[str]) -> None:
+        import obstore
+
+        with self._told("removing a file of it"):
+            obstore.delete(self._open(), [_key(sha256) for sha256 in hashes])
+
+    def check(self) -> None:
+        """`Away` unless it can be listed, written to and read by these keys. It leaves nothing there."""
+        import obstore
+
+        content = os.urandom(16).hex().encode()
+        name = f"trial-{content[:16].decode()}"
+        with self._told("listing it"):
+            next(self._pages(1), None)
+        with self._told("putting a file there"):
+            obstore.put(self._open(), name, content)
+        with self._told("reading a file of it"):
+            found = obstore.get_range(self._open(), name, start=0, end=len(content)).to_bytes()
+        with self._told("removing a file of it"):
+            obstore.delete(self._open(), name)
+        if found != content:
+            raise Away(f"the bucket {self.where} gives back other bytes than were put there: do not use it")
+
+    # the client
+
+    def _open(self) -> S3Store:
+        with self._opening:
+            return self._client
+
+    @cached_property
+    def _client(self) -> S3Store:
+        from obstore.store import S3Store
+
+        known: dict[str, object] = {CONFIG[name]: self._env[name] for name in CONFIG if self._env.get(name)}
+        known["disable_bulk_delete"] = True  # a request of its own that not every server knows
+        address = endpoint(self._env)
+        if address:
+            known["endpoint"] = address
+            known.setdefault("region", known.get("default_region", "us-east-1"))
+        plain = urlsplit(address).scheme == "http" or allows_http(self._env)
+        return S3Store(
+            self._url.name,
+            prefix="/".join(filter(None, (self._url.prefix, self._folder))),
+            config=cast("S3Config", known),
+            client_options={
+                "allow_http": plain,
+                "connect_timeout": timedelta(seconds=min(10.0, self._timeout_s)),
+                "timeout": timedelta(seconds=self._timeout_s),
+            },
+            retry_config={
+                "max_retries": TRIES,
+                "retry_timeout": timedelta(seconds=self._timeout_s),
+                "backoff": {
+                    "init_backoff": timedelta(milliseconds=200),
+                    "max_backoff": timedelta(seconds=2),
+                    "base": 2,
+                },
+            },
+        )
+
+    @contextmanager
+    def _told(self, doing: str) -> Generator[None]:
+        """The client's failures in words."""
+        from obstore import exceptions
+
+        try:
+            yield
+        except exceptions.BaseError as error:
+            raise self._away(doing, error) from None
+        except (FileNotFoundError, PermissionError, TimeoutError, ConnectionError, ValueError) as error:
+            raise self._away(doing, error) from None
+
+    def _away(self, doing: str, error: Exception) -> Away:
+        kind = _kind(error)
+        if kind == "keys" and not self._env.get("AWS_ACCESS_KEY_ID"):
+            kind = "no keys"
+        match kind:
+            case "keys":
+                why = "refuses these keys: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do there"
+            case "none":
+                why = "is not there: make it, or check REELWRIGHT_ARTIFACTS, AWS_REGION and AWS_ENDPOINT_URL"
+            case "no keys":
+                why = "needs keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a profile is not read)"
+            case "region":
+                why = "is in another region, or does not understand these keys: check AWS_REGION and AWS_ENDPOINT_URL"
+            case "silent":
+                why = "does not answer: check the network, AWS_ENDPOINT_URL and AWS_REGION"
+            case status:
+                why = f"has failed ({status}): try again later"
+        return Away(f"the bucket {self.where} {why} ({doing})")
+
+
+def _key(sha256: str) -> str:
+    return f"{sha256[:2]}/{sha256}"
+
+
+def _status(error: Exception) -> int:
+    """The HTTP status that a failure speaks of; 0 for none."""
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else 0
+
+
+def _kind(error: Exception) -> Literal["keys", "none", "no keys", "region", "silent"] | str:
+    from obstore import exceptions
+
+    status, said = _status(error), str(error)
+    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError | PermissionError):
+        return "keys"
+    if status in (401, 403):
+        return "keys"
+    if isinstance(error, FileNotFoundError) or status == 404:
+        return "none"
+    if "169.254.169.254" in said or "credential" in said.lower():
+        return "no keys"
+    if status in (301, 307, 400) or "redirect" in said.lower():
+        return "region"
+    return f"HTTP {status}" if status else "silent"

@@ -1,0 +1,151 @@
+"""Putting bytes where every machine of a store finds them, before a row names them; and removing them from there.
+
+A row may only name what is kept. So whoever writes one first puts the bytes there (`share`), and looks in the row's own
+transaction (`check`) whether a clean-up has begun or ended meanwhile, which may have taken them away again: then all of
+it is done once more. The clean-up (`sweep`) says in one transaction what it is going to remove, and looks at all rows
+in the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from backends.jobs.files.artifacts import Artifacts
+from backends.jobs.files.objects import Stored
+from backends.jobs.files.signed import record_of, records_of
+from backends.jobs.store.database import Store, Transaction, to_json
+from backends.provider.protocol import JsonObject
+
+ID, SWEEP = "bucket_folder", "bucket_sweep"
+"""Keys of the store's settings."""
+
+BATCH = 200
+LEFT_S = 3600.0
+"""After so long a clean-up that has not ended was killed; it removes nothing itself after half of that."""
+
+YOUNG_S = 86400.0
+"""What was put there within a day stays: the row that names it may not be written yet."""
+
+
+class BlobGone(Exception):
+    """A blob is not there any more: a refused call, or a clean-up, has taken the same bytes away."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What was put there, and the number of the last clean-up before."""
+
+    hashes: frozenset[str] = frozenset()
+    sweeps: int = 0
+
+
+def folder_of(store: Store) -> str:
+    """The store's folder in a bucket, made once in its life: 16 hex digits."""
+
+    def write(tx: Transaction) -> str:
+        tx.run(
+            "INSERT INTO settings(key, value, at) VALUES (?, ?, ?) ON CONFLICT(key) DO NOTHING",
+            (ID, secrets.token_hex(8), tx.now()),
+        )
+        row = tx.row("SELECT value FROM settings WHERE key = ?", (ID,))
+        return str(row["value"]) if row else ""
+
+    known = store.row("SELECT value FROM settings WHERE key = ?", (ID,))
+    return str(known["value"]) if known else store.write(write, durable=True)
+
+
+def share(store: Store, artifacts: Artifacts, files: Mapping[Path, str]) -> Shared:
+    """Put files (path -> sha256) where every machine finds them. `Away` where that cannot be done now; nothing is done
+    where files lie in the data folder alone."""
+    if not artifacts.objects.where:
+        return Shared()
+    sweeps = int(_state(store)["sweeps"])
+    for path, sha256 in files.items():
+        artifacts.objects.put(path, sha256)
+    return Shared(frozenset(files.values()), sweeps)
+
+
+def check(tx: Transaction, shared: Shared) -> None:
+    """BlobGone when a clean-up may have removed what was shared. To be asked in the transaction that names it."""
+    if not shared.hashes:
+        return
+    state = _state(tx)
+    if state["sweeps"] != shared.sweeps:
+        raise BlobGone(str(state["sweeps"]))
+    if tx.now() - state["at"] < LEFT_S and (going := shared.hashes.intersection(state["going"])):
+        raise BlobGone(next(iter(going)))
+
+
+def inputs_of(entries: Mapping[str, JsonObject]) -> dict[Path, str]:
+    """The files of a job's resolved inputs, with their hashes."""
+    found: dict[Path, str] = {}
+    for entry in entries.values():
+        source = cast("JsonObject", entry.get("still_of") or entry)
+        if "sha256" in source and "path" in source:
+            found[Path(source["path"])] = str(source["sha256"])
+    return found
+
+
+def files_of(result: Mapping[str, Any]) -> dict[Path, str]:
+    """The files that a finished job keeps, with their hashes; those that were removed (`jobs clean`) left out."""
+    if "file" not in result or "cleared_at" in result:
+        return {}
+    clip = Path(result["file"])
+    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed the clip alone
+    found = {clip.parent / name: sha256 for name, sha256 in kept.items()}
+    found[clip] = str(result["sha256"])
+    for one in (record_of(result), *records_of(result)):
+        if one:
+            found[Path(one["file"])] = str(one["sha256"])
+    return found
+
+
+def sweep(
+    store: Store, artifacts: Artifacts, needed: Callable[[Transaction], Collection[str]], found: Collection[Stored]
+) -> int:
+    """Remove what nothing needs of `found`; the bytes that were freed. needed: the hashes that a row names, as they are
+    in that transaction."""
+    old = [one for one in found if store.now() - one.at > YOUNG_S]
+    freed = 0
+    for first in range(0, len(old), BATCH):
+        batch = {one.sha256: one.bytes for one in old[first : first + BATCH]}
+        begun = store.now()
+        going = store.write(lambda tx, batch=batch: _begin(tx, batch.keys() - set(needed(tx))), durable=True)
+        if going:
+            if store.now() - begun < LEFT_S / 2:
+                artifacts.objects.delete(sorted(going))
+            store.write(_end, durable=True)
+            freed += sum(batch[one] for one in going)
+    return freed
+
+
+def _begin(tx: Transaction, going: Collection[str]) -> Collection[str]:
+    state = _state(tx)
+    if state["going"] and tx.now() - state["at"] < LEFT_S:
+        return ()  # another clean-up is under way
+    if going:
+        _put(tx, int(state["sweeps"]) + 1, going)
+    return going
+
+
+def _end(tx: Transaction) -> None:
+    _put(tx, int(_state(tx)["sweeps"]) + 1, ())
+
+
+def _put(tx: Transaction, sweeps: int, going: Collection[str]) -> None:
+    value = to_json({"sweeps": sweeps, "going": sorted(going), "at": tx.now()})
+    tx.run(
+        "INSERT INTO settings(key, value, at) VALUES (?, ?, ?) "
+        "ON CONFLICT(key) DO UPDATE SET value = excluded.value, at = excluded.at",
+        (SWEEP, value, tx.now()),
+    )
+
+
+def _state(source: Store | Transaction) -> JsonObject:
+    row = source.row("SELECT value FROM settings WHERE key = ?", (SWEEP,))
+    return json.loads(row["value"]) if row else {"sweeps": 0, "going": [], "at": 0.0}
