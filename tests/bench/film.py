@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -49,7 +48,7 @@ INSTALL = "apt-get install ffmpeg"
 
 @dataclass(frozen=True)
 class Made:
-    """A film that was made. clock, processor: seconds. memory: MB that its process held at most."""
+    """A film that was made. clock, processor: seconds. memory: MB that its process held at most (ours)."""
 
     frames: int
     copied: bool
@@ -101,9 +100,14 @@ def here(dest: Path, clips: Sequence[str]) -> Made:
     began, busy = time.perf_counter(), time.process_time()
     made = finish(request, assets, folder, os.environ, lambda done, phase: None)
     clock, processor = time.perf_counter() - began, time.process_time() - busy
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = peak_mb()
     frames = probe_clip(made.path, count_frames=True).frames or 0
     return Made(frames, bool(made.facts["copied"]), clock, processor, memory)
+
+
+def peak_mb() -> float:
+    """What this process has held at most. (Its resource usage begins with what its parent held.)"""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def files_of(request: FinishRequest) -> dict[str, Path]:
@@ -127,7 +131,7 @@ def by_filter(ffmpeg: str, dest: Path, clips: Sequence[Path]) -> Made:
         raise subprocess.CalledProcessError(process.returncode, command)
     clock = time.perf_counter() - began
     frames = probe_clip(dest, count_frames=True).frames or 0
-    return Made(frames, False, clock, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Made(frames, False, clock, used.ru_utime + used.ru_stime, 0.0)
 
 
 def encoded_anew(clip: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -25,6 +26,7 @@ from tests.edit.moments import offsets
 from tests.edit.test_sound_speech import speaker
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import Station, until
+from tests.mcp_server.test_mcp_waits import BYTES_A_TOKEN
 from tests.media.signing import boxes, flipped, independent
 from tests.rawclient import RawClient, text_of
 
@@ -140,6 +142,56 @@ def test_four_shots_of_which_two_are_unfinished_become_two_signed_films(
     words = text_of(client.call("inspect_clip", clip=films[0]["job_id"]))
     assert "provenance: trusted" in words, words
     assert len(service.jobs()) == 4, "four shots were paid, and no film"
+
+
+def test_a_teaser_of_four_photos_takes_eight_calls_and_costs_nothing(
+    client: RawClient, station: Station, service: FakeServer
+) -> None:
+    """Twenty seconds, upright, of photos as they are: slow moves, music, an end card with a logo, a loop."""
+    work, paid = station.root / "work", len(service.jobs())
+    for number, (name, size) in enumerate((("a.png", (480, 320)), ("b.png", (320, 320)), ("c.png", (480, 320)))):
+        Image.radial_gradient("L").resize(size).point(lambda level, low=40 * number: low + level // 2).save(work / name)
+    Image.new("RGBA", (60, 30), (250, 120, 0, 255)).save(work / "logo.png")
+    tone_file(work / "song.wav", 2, 220)
+    read: list[str] = [client.server["instructions"]]
+    read += [tool["name"] + tool["description"] + json.dumps(tool["inputSchema"]) for tool in tools_of(client)]
+    calls = 0
+
+    def call(tool: str, **arguments: Any) -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        result = client.call(tool, **arguments)
+        read.append(text_of(result))
+        assert not result.get("isError"), read[-1]
+        return result["structuredContent"]
+
+    sketch = {"duration_s": 4.5, "aspect_ratio": "9:16", "resolution": "360p", "fps": FPS, "model": "animatic"}
+    moves = (
+        ("a.png", "dolly-in:0.3"),
+        ("b.png", "pan-right:0.3"),
+        ("c.png", "crane-up:0.3"),
+        ("a.png", "zoom-out:0.3"),
+    )
+    shots = [call("image_to_video", image=name, camera=[move], fit="crop", **sketch)["job_id"] for name, move in moves]
+    card = {"clips": [*shots, "logo.png#t=0,4.5"], "crossfade_s": 0.5, "fit": "blur", "music": "song.wav", "loop": True}
+    teaser = call("finish_clip", **card)["job_id"]
+    over(station, teaser)  # as a host that looks in later, so that one wait is enough on a busy machine
+    (film,) = call("wait_for_job", job_ids=[teaser])["jobs"]
+    assert film["state"] == "succeeded" and film["cost_usd"] == 0 and film["audio"] == "added", film
+    assert (film["width"], film["height"], film["duration_s"]) == (360, 640, 20)
+    assert Path(film["file"]).is_file() and film["parents"] == shots
+    assert calls <= 8 and sum(len(words.encode()) for words in read) / BYTES_A_TOKEN <= 6000
+    assert len(service.jobs()) == paid
+
+
+def tools_of(client: RawClient) -> list[dict[str, Any]]:
+    return client.request("tools/list")["tools"]
+
+
+def over(station: Station, job_id: str) -> None:
+    """When the job has ended."""
+    studio = station.studio()
+    until(lambda: studio.get(job_id).state in ("succeeded", "failed"), "the film is there", 120)
 
 
 def working(service: FakeServer) -> list[str]:
