@@ -59,6 +59,7 @@ def test_from_progress_to_a_playing_clip_that_outlives_the_kernel(
     notebook.reopen()
     opened = notebook.output(1).locator(".rw-figure")
     expect(opened).to_be_visible()
+    page.evaluate("() => document.querySelector('.rw-figure video').play()")  # until then its poster is enough
     page.wait_for_function("() => document.querySelector('.rw-figure video')?.readyState >= 1")
     expect(opened.locator("figcaption")).to_contain_text("succeeded, animatic, 6 s")
     expect(notebook.output(1).get_by_text("Error displaying widget")).to_be_hidden()
