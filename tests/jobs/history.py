@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from backends.jobs.store.database import Store, Transaction
 
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :times)"
@@ -12,7 +14,9 @@ def multiply(store: Store, job: str, times: int, *, days_ago: float = 0.0) -> No
     ago = days_ago * 86400
 
     def write(tx: Transaction) -> None:
-        given = {"job": job, "times": times, "ago": ago, "days": f"-{days_ago:.0f} days"}
+        (line,) = tx.rows("SELECT day FROM ledger WHERE job = ?", (job,))
+        day = date.fromisoformat(line["day"]) - timedelta(round(days_ago))
+        given = {"job": job, "times": times, "ago": ago, "day": day.isoformat()}
         changed = {
             "id": "id || '-' || n",
             "request_key": "request_key || '-' || n",
@@ -21,7 +25,7 @@ def multiply(store: Store, job: str, times: int, *, days_ago: float = 0.0) -> No
         }
         _copy(tx, "jobs", "id", given, changed)
         _copy(tx, "events", "job", given, {"job": "job || '-' || n", "at": "at - :ago"})
-        _copy(tx, "ledger", "job", given, {"job": "job || '-' || n", "day": "date(day, :days)", "at": "at - :ago"})
+        _copy(tx, "ledger", "job", given, {"job": "job || '-' || n", "day": ":day", "at": "at - :ago"})
 
     store.write(write)
 

@@ -54,13 +54,14 @@ MODES = ("key", "lookup", "none")
 
 @dataclass
 class Place:
-    """Where a part is played. url: of the server's database."""
+    """Where a part is played. url: of the server's database. runs: None for each part's own number. skip: see `cut`."""
 
     url: str
     folder: Path
     nursery: Nursery
     runs: int | None
     limit_s: float
+    skip: int
     broken: list[str] = field(default_factory=list[str])
     _number: int = 0
 
@@ -236,7 +237,7 @@ def cut(place: Place) -> str:
     plan += [(point, mode) for _ in range(turns - 1) for point in SUBMIT for mode in MODES]
     done: Counter[str] = Counter()
     runs: Counter[str] = Counter()
-    for point, mode in plan:
+    for point, mode in plan[place.skip :]:
         if not more():
             break
         done[cut_once(place, mode, point)] += 1
@@ -419,6 +420,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all where none is named")
     parser.add_argument("--runs", type=int, help="of each part; else 20, 30 and 50")
     parser.add_argument("--limit-s", type=float, default=240.0, help="when a part begins no further run, seconds")
+    parser.add_argument("--skip", type=int, default=0, help="so many runs of cut, to go on where the time was over")
     parser.add_argument("--submit", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     sys.path[:0] = [str(PLUGIN), str(TINY)]
@@ -433,7 +435,7 @@ def main() -> int:
         for name in asked.parts or PARTS:
             own = Path(folder) / name
             own.mkdir()
-            place = Place(f"{url}", own, nursery, asked.runs, asked.limit_s)
+            place = Place(url, own, nursery, asked.runs, asked.limit_s, asked.skip)
             place._number = 1000 * list(PARTS).index(name)
             begun = time.monotonic()
             words = PARTS[name](place)

@@ -229,6 +229,7 @@ def test_each_way_in_which_it_cannot_be_used_is_one_sentence(server: str, url: s
     assert "reelwright store init makes it" in why(f"{server}?options=-csearch_path%3Dnowhere", home)
     assert "is read-only" in why(f"{url}%20-cdefault_transaction_read_only%3Don", home)
     ask(server, "CREATE ROLE guest LOGIN")
+    assert "the role guest may not use the schema of the store" in why(url.replace("owner@", "guest@"), home)
     ask(url, f"GRANT USAGE ON SCHEMA {tmp_path.name[:50].lower()} TO guest; GRANT SELECT ON meta TO guest")
     assert "the role guest may not read and write the table" in why(url.replace("owner@", "guest@"), home)
     ask(url, "UPDATE meta SET value = '900' WHERE key = 'min_reader'")

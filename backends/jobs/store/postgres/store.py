@@ -165,7 +165,8 @@ class PostgresStore(Calls):
         return self._offset
 
     def exists(self) -> bool:
-        return True
+        """The server's rows stay; without its data folder a worker has no journal for what it pays for."""
+        return self._home.exists()
 
     def now(self) -> float:
         return time.time() + self._offset
