@@ -26,6 +26,7 @@ from backends.facts import MediaFacts
 from backends.provider.protocol import Asset, Handle, Prepared, Ref
 from backends.request import build_request
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from reelwright_paid import PaidBackend
@@ -92,7 +93,8 @@ async def refusal(backend: PaidBackend) -> VideoError:
 
 def discover(paths: str) -> list[Any]:
     env = {**os.environ, "PYTHONPATH": paths}
-    run = subprocess.run([sys.executable, "-P", "-c", DISCOVER], env=env, capture_output=True, text=True, timeout=30)
+    command = [sys.executable, "-P", "-c", DISCOVER]
+    run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=patient(30))
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

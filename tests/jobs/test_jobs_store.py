@@ -62,7 +62,7 @@ def test_threads_share_commits_and_each_is_undone_alone(path: Path) -> None:
     threads = [threading.Thread(target=store.write, args=(first,))]
     threads += [threading.Thread(target=write, args=(number,)) for number in range(40)]
     threads[0].start()
-    assert held.wait(5)
+    assert held.wait(patient(5))
     for thread in threads[1:]:
         thread.start()
     release.set()

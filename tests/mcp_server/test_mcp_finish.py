@@ -35,7 +35,7 @@ def host(env: dict[str, str], work: Path) -> Callable[..., RawClient]:
 
 
 def settled(client: RawClient, *job_ids: str) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + patient(60)
     while time.monotonic() < deadline:
         jobs = client.structured("wait_for_job", job_ids=list(job_ids), timeout_s=20)["jobs"]
         if all(job["state"] in ("succeeded", "failed", "cancelled") for job in jobs):

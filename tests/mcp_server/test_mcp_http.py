@@ -47,7 +47,7 @@ class Served:
 
     def post(self, headers: Mapping[str, str] | None = None, body: object = HELLO) -> tuple[int, str]:
         """Status and text of one POST."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patient(20))
         sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         try:
             connection.request("POST", "/mcp", json.dumps(body), sent | dict(headers or {}))
@@ -146,7 +146,7 @@ def test_loopback_names_are_taken_with_and_without_a_port(loopback: Served) -> N
 
 def test_an_idle_session_ends(home: dict[str, str]) -> None:
     with serving(home | {IDLE_VARIABLE: "0.3"}) as served:
-        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=patient(20))
         sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         connection.request("POST", "/mcp", json.dumps(HELLO), sent)
         answer = connection.getresponse()

@@ -10,6 +10,7 @@ import pytest
 from backends.errors import VideoError
 from backends.studio import Inspection
 from mcp_server.tools import noting
+from tests.patience import patient
 from tests.rawclient import RawClient, home_env, text_of
 from tests.samples import made
 
@@ -27,7 +28,7 @@ async def test_a_long_look_is_told_while_it_lasts() -> None:
             enough.set()
 
     def look() -> Inspection:
-        assert enough.wait(20)
+        assert enough.wait(patient(20))
         return FOUND
 
     assert await noting(report, look, 0.25) is FOUND

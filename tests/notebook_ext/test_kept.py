@@ -25,6 +25,7 @@ from tests.jobs.station import CATALOG, Station
 from tests.notebook_ext.desk import Desk, notebook_studio
 from tests.notebook_ext.lab import jupyter_folders
 from tests.notebook_ext.test_brush import png, region, said
+from tests.patience import patient
 from tests.samples import photo
 
 
@@ -255,7 +256,7 @@ def test_restart_and_run_all_pays_nothing_and_finds_what_was_set(
             two cells printed, and the last view's output."""
             cells = [v4.new_code_cell(cell) for cell in (*CELLS[:3], *by_hand, *CELLS[3:])]
             made = v4.new_notebook(cells=cells)
-            client = NotebookClient(made, timeout=20, resources={"metadata": {"path": str(tmp_path)}})
+            client = NotebookClient(made, timeout=int(patient(20)), resources={"metadata": {"path": str(tmp_path)}})
             with client.setup_kernel(env=env, cwd=str(tmp_path)):
                 for number, cell in enumerate(made.cells):
                     client.execute_cell(cell, number)
