@@ -28,6 +28,7 @@ def init(
 ) -> None:
     """Make the store that REELWRIGHT_STORE names, or the data folder's file, and say where it is. One that is there
     stays as it is, and roles are given their rights."""
+    from backends.jobs.files.sharing import folder_of
     from backends.jobs.store import opening as stores
     from backends.jobs.store import schema
     from backends.settings import load_settings
@@ -40,6 +41,8 @@ def init(
             stores.give(settings, kind, name)
         store = stores.open_store(settings)
         where = store.where
+        if settings.bucket:
+            folder_of(store)  # a role that may set nothing needs it
         store.close()
     if as_json:
         show.as_json({"store": where, "format": schema.VERSION, "agents": agent or [], "workers": worker or []})

@@ -77,6 +77,7 @@ def _become(env: dict[str, str], stay: bool) -> None:
 
     from backends.jobs import crashpoints
     from backends.jobs.run import worker
+    from backends.jobs.run.worker_loop import Duty
 
     null = os.open(os.devnull, os.O_RDWR)
     home = Path(env["REELWRIGHT_HOME"])
@@ -87,7 +88,7 @@ def _become(env: dict[str, str], stay: bool) -> None:
     os.environ.clear()
     os.environ.update(env)
     importlib.reload(crashpoints)  # it reads its plan from the environment, as in a process that starts
-    worker.main(worker.Duty(stay=stay))
+    worker.main(Duty(stay=stay))
 
 
 def main() -> None:

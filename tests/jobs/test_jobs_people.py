@@ -55,7 +55,7 @@ def test_a_limit_of_one_person_binds_that_person_alone(store: Store) -> None:
     assert caught.value.kind == "wall" and caught.value.retryable
     assert caught.value.message == (
         "this may cost $0.60; $0.60 of the $1.00 a day for alice (UTC) that the spending limit per_day_usd@alice "
-        "allows is spent or reserved: wait, or ask for less; a person can change it at a terminal "
+        "allows is spent or reserved: wait, or ask for less; the user can change it at a terminal "
         "(reelwright config --help)"
     )
     reserve(store, "b1", "3", "bob")

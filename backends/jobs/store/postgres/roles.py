@@ -34,6 +34,8 @@ GRANTS: Mapping[Kind, Mapping[str, LiteralString]] = {
         "blobs": _ALL,
         "ledger": _WORK,
         "spent": _READ,
+        "spent_by": _READ,
+        "audit": "SELECT, INSERT",
         "archived": _READ,
         "archived_spent": _READ,
     },
@@ -46,13 +48,15 @@ GRANTS: Mapping[Kind, Mapping[str, LiteralString]] = {
         "blobs": _ALL,
         "ledger": "SELECT, INSERT, UPDATE (state, settled, basis, at)",
         "spent": _READ,
+        "spent_by": _READ,
+        "audit": "SELECT, INSERT",
         "archived": _READ,
         "archived_spent": _READ,
     },
 }
 """What is granted on each table. A table that is not named here is the owner's."""
 
-_OPEN = ("meta", "jobs", "events", "ledger")
+_OPEN = ("meta", "jobs", "events", "ledger", "audit")
 """The tables with rules of rows: open to whoever has a grant, but for these rules."""
 
 _RULES: Mapping[Kind, Mapping[LiteralString, LiteralString]] = {
@@ -61,19 +65,22 @@ _RULES: Mapping[Kind, Mapping[LiteralString, LiteralString]] = {
         "meta FOR UPDATE": "USING (key = 'events_looked_at') WITH CHECK (key = 'events_looked_at')",
         "events FOR INSERT": "WITH CHECK (job <> '')",
         "events FOR DELETE": "USING (job <> '')",
+        "audit FOR INSERT": "WITH CHECK (what IN ('start', 'approval', 'decision'))",
     },
     "agent": {
         "jobs FOR INSERT": "WITH CHECK (state IN ('waiting', 'queued') AND posts = 0 AND cost IS NULL "
         "AND handle IS NULL AND remote_id IS NULL AND result IS NULL AND not_before = 0)",
         "events FOR INSERT": "WITH CHECK (job <> '' AND kind IN ('submitted', 'state', 'cancel', 'mark'))",
         "events FOR DELETE": "USING (job <> '' AND kind = 'mark')",
+        "audit FOR INSERT": "WITH CHECK (what IN ('start', 'approval'))",
         "ledger FOR INSERT": "WITH CHECK (state = 'reserved' AND settled = 0 AND basis = '' AND strpos(job, '#') = 0)",
         "ledger FOR UPDATE": "USING (state = 'reserved' AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = ledger.job "
         "AND jobs.state = 'cancelled')) WITH CHECK (state = 'released' AND settled = 0)",
     },
 }
 """Which rows: the history of limits (events of no job) is the owner's; what an agent puts into the ledger is a
-reservation, and it frees only that of a job that it has cancelled before anything was sent."""
+reservation, and it frees only that of a job that it has cancelled before anything was sent. Lines of the audit are only
+added, and those of limits and people by the owner alone."""
 
 _TRIGGER = """
 CREATE OR REPLACE FUNCTION jobs_of_agents() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -95,6 +102,9 @@ SELECT one.rolname, what.text FROM pg_roles AS one CROSS JOIN (VALUES
   ('settings', 'INSERT', 'change the limits'), ('settings', 'UPDATE', 'change the limits'),
   ('settings', 'DELETE', 'change the limits'), ('spent', 'INSERT', 'change the sums of the money'),
   ('spent', 'UPDATE', 'change the sums of the money'), ('spent', 'DELETE', 'change the sums of the money'),
+  ('spent_by', 'INSERT', 'change the sums of the money'), ('spent_by', 'UPDATE', 'change the sums of the money'),
+  ('spent_by', 'DELETE', 'change the sums of the money'),
+  ('audit', 'UPDATE', 'change the audit'), ('audit', 'DELETE', 'change the audit'),
   ('ledger', 'DELETE', 'remove lines of the ledger')) AS what(name, privilege, text)
 WHERE pg_has_role(%(role)s, one.oid, 'MEMBER')
 AND has_table_privilege(one.oid, format('%%I.%%I', current_schema(), what.name), what.privilege)
@@ -141,13 +151,14 @@ def statements(schema: str, kind: Kind, role: str) -> list[SQL | Composed]:
         SQL("REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM {}").format(space, who),
         SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(space, who),
         SQL("GRANT USAGE ON SCHEMA {} TO {}").format(space, who),
-        SQL("ALTER FUNCTION ledger_sums() SECURITY DEFINER"),
-        # A table of the session's own (pg_temp) comes last: nobody can lead the sums elsewhere.
-        SQL("ALTER FUNCTION ledger_sums() SET search_path = {}, pg_temp").format(space),
         SQL(_TRIGGER.strip()),
         SQL("DROP TRIGGER IF EXISTS jobs_of_agents ON jobs"),
         SQL("CREATE TRIGGER jobs_of_agents BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION jobs_of_agents()"),
     ]
+    for sums in map(Identifier, ("ledger_sums", "ledger_sums_by")):
+        # A table of the session's own (pg_temp) comes last: nobody can lead the sums elsewhere.
+        found.append(SQL("ALTER FUNCTION {}() SECURITY DEFINER").format(sums))
+        found.append(SQL("ALTER FUNCTION {}() SET search_path = {}, pg_temp").format(sums, space))
     for table in _OPEN:
         at = Identifier(table)
         found += [
