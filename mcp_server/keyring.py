@@ -53,15 +53,22 @@ class KeyRing:
 
     async def key(self, name: object) -> jwt.PyJWK | None:
         """The key of that id (a token's "kid"; without one, the issuer's only key). None where it has none such."""
-        if self._is_fresh() and (known := self._find(name)) is not None:
+        known = self._find(name)
+        if known is not None and (self._is_fresh() or (self._was_asked() and self._is_kept())):
             return known  # without a wait for a question that others have caused
         async with self._lock:
             if self._find(name) is None or not self._is_fresh():
                 await self._refresh()
-            return None if self._now() - self._fetched > KEPT_S else self._find(name)
+            return self._find(name) if self._is_kept() else None
 
     def _is_fresh(self) -> bool:
         return self._now() - self._fetched <= FRESH_S
+
+    def _was_asked(self) -> bool:
+        return self._now() - self._asked < AGAIN_S
+
+    def _is_kept(self) -> bool:
+        return self._now() - self._fetched <= KEPT_S
 
     def _find(self, name: object) -> jwt.PyJWK | None:
         if name is None:
@@ -87,13 +94,13 @@ class KeyRing:
                 with anyio.fail_after(ANSWER_S):
                     place = await self._place_of_keys(client)
                     document = None if place is None else await _json(client, place)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             logger.warning("the keys of %s could not be fetched (%s)", self._url, type(error).__name__)
             return None
         if document is None:
             logger.warning("%s tells no keys: its metadata or key set is missing or not its own", self._url)
             return None
-        return _keys(document)
+        return _keys(document) or None
 
     async def _place_of_keys(self, client: httpx.AsyncClient) -> str | None:
         """Where the keys lie, by the issuer's metadata, which must be about this very issuer."""
@@ -144,6 +151,6 @@ def _keys(document: Mapping[str, object]) -> dict[str, jwt.PyJWK]:
             continue
         try:
             found[str(key.get("kid") or "")] = jwt.PyJWK(key)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError):
             continue
     return found

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from backends.jobs.views import SETTLED, Job
+
+Key = TypeVar("Key")
 
 MOST_JOBS = 1000
 """Jobs that a session's memory holds; of older ones everything is shown again."""
@@ -50,14 +52,14 @@ class Sessions:
     """The memory of each session of one server."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[str, Told] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
 
     def told(self, session: str | None, principal: str = "") -> Told:
         """A session's memory; a fresh one that nobody keeps for None. principal: whose session it is, since a client
         without one in the protocol's sense may send any id."""
         if session is None:
             return Told()
-        key = f"{session} {principal}"
+        key = (session, principal)
         told = self._told.setdefault(key, Told())
         _bound(self._told, key, MOST_SESSIONS)
         return told
@@ -77,9 +79,7 @@ def session_of(request: object) -> str | None:
     return cast(Headed, request).headers.get(SESSION_HEADER) or None
 
 
-def _bound(
-    kept: OrderedDict[str, str] | OrderedDict[str, set[str]] | OrderedDict[str, Told], key: str, most: int
-) -> None:
+def _bound(kept: OrderedDict[Key, Any], key: Key, most: int) -> None:
     kept.move_to_end(key)
     while len(kept) > most:
         kept.popitem(last=False)

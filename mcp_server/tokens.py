@@ -59,13 +59,15 @@ class People:
             mode = self.path.stat().st_mode
             entries = cast("dict[str, Mapping[str, object]]", tomllib.loads(text))
             found = {
-                name: Person(name, str(entry["token_sha256"]), str(entry.get("added", "")))
+                name: Person(check_name(name), str(entry["token_sha256"]), str(entry.get("added", "")))
                 for name, entry in entries.items()
             }
         except FileNotFoundError:
             return {}
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-            raise VideoError("storage", f"{self.path} cannot be read: put it back from a copy, or remove it") from None
+            remedy = "put it back from a copy, or replace it with an empty file of mode 0600 and give out new tokens"
+            text = f"{self.path} cannot be read: {remedy}; without the file everybody may come in"
+            raise VideoError("storage", text) from None
         if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
             raise VideoError("auth", f"{self.path} can be read by others: run chmod 600 on it")
         return found
@@ -90,13 +92,17 @@ class People:
         self._write(people | {name: Person(check_name(name), _hash(token), today)})
         return token
 
-    def remove(self, name: str) -> None:
-        """Take a person's token away, at once. VideoError("not_found") for one who has none."""
+    def known(self, name: str) -> Person:
+        """A person who has a token. VideoError("not_found") for one who has none."""
         people = self.all()
         if name not in people:
             known = ", ".join(sorted(people)) or "nobody"
             raise VideoError("not_found", f"{name[:60]!r} has no token here; these people have one: {known}")
-        del people[name]
+        return people[name]
+
+    def remove(self, name: str) -> None:
+        """Take a person's token away, at once. VideoError as `known`."""
+        del (people := self.all())[self.known(name).name]
         self._write(people)
 
     def _write(self, people: Mapping[str, Person]) -> None:

@@ -91,13 +91,12 @@ def clear(store: Store, artifacts: Artifacts, wish: Wish) -> int:
     def write(tx: Transaction) -> int:
         jobs = _every_job(tx)
         going = _without_ancestors(jobs, planned & _old(jobs, wish))
-        freed = 0
-        for one in list(_leftovers(tx, artifacts, jobs, going, wish)):
-            freed += one.bytes
-            upkeep.remove(tx, one)
-        for job in going:
+        leftovers = list(_leftovers(tx, artifacts, jobs, going, wish))
+        for job in going:  # first, since a role that may not say so may not remove the files either
             _mark(tx, jobs[job])
-        return freed
+        for one in leftovers:
+            upkeep.remove(tx, one)
+        return sum(one.bytes for one in leftovers)
 
     with disk_errors("removing old clips"):
         freed = store.write(write, durable=True)

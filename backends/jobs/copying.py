@@ -43,8 +43,9 @@ def copy(settings: Settings) -> int:
                 store.write(lambda tx: sqlite.mark_moved(tx, where), durable=True)
         finally:
             store.close()
-    rows = {table: _rows(path, table) for table in TABLES}
-    sums = _rows(path, "spent", "day, provider, settled, held", "ORDER BY day, provider")
+    there = {row["name"] for row in _rows(path, "sqlite_schema", "name")}  # an older program may have closed it
+    rows = {table: _rows(path, table) for table in TABLES if table in there}
+    sums = _rows(path, "spent", "day, provider, settled, held", making.SUMS_THAT_COUNT)
     making.fill(settings.store_url, rows, sums)
     return len(rows["jobs"])
 
@@ -55,8 +56,8 @@ def _file(settings: Settings) -> Path:
     return settings.store
 
 
-def _rows(path: Path, table: str, columns: str = "*", order: str = "") -> list[dict[str, object]]:
-    return sqlite.read_closed(path, f"SELECT {columns} FROM {table} {order}")
+def _rows(path: Path, table: str, columns: str = "*", rest: str = "") -> list[dict[str, object]]:
+    return sqlite.read_closed(path, f"SELECT {columns} FROM {table} {rest}")
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
     store.write(write, durable=True)
 
 
-def fetch(store: Store, job: str, access: Access | None = None) -> str:
+def fetch(store: Store, job: str, access: Access | None = None, *, by: How = "terminal") -> str:
     """Ask the provider once more for a job that has ended badly though it may be paid, or whose fate nobody knows, and
     fetch what it has; free. What will happen now, in words."""
 
@@ -144,13 +144,14 @@ def fetch(store: Store, job: str, access: Access | None = None) -> str:
             raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to fetch")
         settle.reopen(tx, job)
         records.decide(tx, job, state, phase="requested again by the user", **_OPEN_AGAIN, **moved)
-        add_event(tx, job, "resolve", {"how": "fetch"}, wake=True)
+        add_event(tx, job, "resolve", {"how": "fetch", "by": by}, wake=True)
+        audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail="looked up again, free")
         return said
 
     return store.write(write, durable=True)
 
 
-def finish(store: Store, job: str) -> str:
+def finish(store: Store, job: str, *, by: How = "terminal") -> str:
     """Look again at what has arrived of a job, with the program that runs now; free. What will happen, in words."""
 
     def write(tx: Transaction) -> str:
@@ -170,7 +171,8 @@ def finish(store: Store, job: str) -> str:
             )
         # A worker that was started by an older program lets go of the lane, so that this one's takes it.
         tx.run("UPDATE lanes SET handover = 1 WHERE key = ? AND driven = 1", (found.lane,))
-        add_event(tx, job, "resolve", {"how": "finish"}, wake=True)
+        add_event(tx, job, "resolve", {"how": "finish", "by": by}, wake=True)
+        audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail="what has arrived looked at again")
         return "what has arrived is looked at again"
 
     return store.write(write, durable=True)

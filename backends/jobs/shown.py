@@ -13,7 +13,7 @@ from backends.errors import VideoError
 from backends.jobs.files.places import Places
 from backends.jobs.files.signed import further_given_out, given_out
 from backends.jobs.money import ledger
-from backends.jobs.principals import EVERYBODY
+from backends.jobs.principals import EVERYBODY, OWNER
 from backends.jobs.records import ORDER
 from backends.jobs.store.database import Store
 from backends.jobs.store.schema import UNENDED
@@ -189,16 +189,16 @@ def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
 
 
 def spend(store: Store, principal: str = EVERYBODY) -> Spend:
-    """Money so far: everybody's, or one principal's beside the limit that binds them."""
+    """Money so far: everybody's beside the limit of all, or one principal's beside their own."""
     totals, limits = ledger.totals(store, principal), ledger.spending_limits(store)
-    per_day = [limit for limit in (limits.per_day, limits.of_person(principal)) if limit is not None]
+    per_day = limits.per_day if principal in (EVERYBODY, OWNER) else limits.of_person(principal)
     return Spend(
         today_usd=totals.today / ledger.MICRO,
         today_reserved_usd=totals.held_today / ledger.MICRO,
         total_usd=totals.settled / ledger.MICRO,
         reserved_usd=totals.held / ledger.MICRO,
         per_job_wall_usd=None if limits.per_job is None else float(limits.per_job),
-        per_day_wall_usd=float(min(per_day)) if per_day else None,
+        per_day_wall_usd=None if per_day is None else float(per_day),
     )
 
 

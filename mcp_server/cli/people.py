@@ -76,12 +76,14 @@ def add(
     with opening.studio(as_json) as studio:
         known = People(studio.context.settings.home)
         is_first, had_one = not known.exist(), name in known.all()
+        check_name(name)
         if per_day is not None:
-            _limit(studio, check_name(name), per_day)
-        token = known.add(name)
+            _limit(studio, name, per_day)
         detail = f"{name} has got a {'new ' if had_one else ''}token"
         place = f"{person.where_from()} {person.name()}".rstrip()
+        # The line first: where it may not be written, the token that they have stays good.
         studio.context.store.write(lambda tx: audit.add(tx, "people", place=place, detail=detail), durable=True)
+        token = known.add(name)
     if as_json:
         show.as_json({"name": name, "token": token})
         return
@@ -111,8 +113,10 @@ def remove(name: str) -> None:
     from mcp_server.tokens import People
 
     with opening.studio() as studio:
-        People(studio.context.settings.home).remove(name)
+        people = People(studio.context.settings.home)
+        people.known(name)
         place = f"{person.where_from()} {person.name()}".rstrip()
         detail = f"{name} has lost their token"
         studio.context.store.write(lambda tx: audit.add(tx, "people", place=place, detail=detail), durable=True)
+        people.remove(name)
     show.line(f"{name} has no token any more")

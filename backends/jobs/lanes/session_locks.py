@@ -7,7 +7,9 @@ SILENT_S without a sign of life, but also when the server or the network cuts it
 
 from __future__ import annotations
 
+import os
 import platform
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -46,24 +48,35 @@ class SessionHeld:
         self._number = number
         self._device = device
         self._over = threading.Event()
+        self._mutex = threading.Lock()
         threading.Thread(target=self._keep, name="reelwright-lock", daemon=True).start()
 
     def _keep(self) -> None:
         """Beside the driver, whose own beats wait for the store: the lock stays while its process lives."""
-        while not self._over.wait(SIGN_S) and self.held():
-            pass
+        while not self._over.wait(SIGN_S) and not self._cx.closed:
+            self.held()
 
     def held(self) -> bool:
+        """No, where another question has waited for the server's answer for SIGN_S."""
+        if not self._mutex.acquire(timeout=SIGN_S):
+            return False
         try:
             return self._cx.execute("SELECT 1").fetchone() is not None
         except psycopg.Error:
             return False
+        finally:
+            self._mutex.release()
 
     def release(self, force: bool = False) -> None:
         self._over.set()
-        with suppress(psycopg.Error):  # so that it is free when this returns, not when the server has seen the end
-            self._cx.execute("SELECT pg_advisory_unlock(%s)", (self._number,))
-        self._cx.close()
+        if self._mutex.acquire(timeout=SIGN_S):
+            with suppress(psycopg.Error):  # so that it is free when this returns, not when the server has seen the end
+                self._cx.execute("SELECT pg_advisory_unlock(%s)", (self._number,))
+            self._mutex.release()
+            self._cx.close()
+        else:  # the server is silent: it ends the session itself
+            with suppress(OSError, psycopg.Error):
+                socket.socket(fileno=os.dup(self._cx.fileno())).shutdown(socket.SHUT_RDWR)
         if self._device is not None:
             self._device.release(force)
 

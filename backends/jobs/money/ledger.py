@@ -247,6 +247,14 @@ def pay_today(tx: Transaction, job: str) -> None:
     tx.run("UPDATE ledger SET day = ? WHERE job = ?", (utc_day(tx.now()), job))
 
 
+def check_held(tx: Transaction, job: str, high: int | None) -> None:
+    """VideoError("wall") for a job whose price is not held in the ledger: somebody wrote it into the store by hand, and
+    no limit has seen it."""
+    row = tx.row("SELECT reserved FROM ledger WHERE job = ? AND state = 'reserved'", (job,))
+    if row is None or int(row["reserved"]) < (high or 0):
+        raise VideoError("wall", "no money is reserved for this job: it was not ordered through Reelwright")
+
+
 def raise_hold(tx: Transaction, job: str, amount: int) -> None:
     """Hold more (micro-dollars) for a job that turns out to cost more."""
     tx.run("UPDATE ledger SET reserved = ?, at = ? WHERE job = ? AND reserved < ?", (amount, tx.now(), job, amount))

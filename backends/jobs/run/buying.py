@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+from anyio import to_thread
 
 from backends.errors import VideoError
 from backends.jobs import records, recovery
@@ -147,6 +148,7 @@ class Purchase:
             row = tx.row("SELECT state, cancel, provider, est_high, posts FROM jobs WHERE id = ?", (job.id,))
             if row is None or row["state"] != "queued" or row["cancel"]:
                 return False
+            ledger.check_held(tx, job.id, row["est_high"])
             ledger.recheck(tx, job.id, row["provider"], row["est_high"])
             ledger.pay_today(tx, job.id)
             now, posts = tx.now(), int(row["posts"]) + 1
@@ -200,7 +202,7 @@ class Purchase:
         submission = self._submission
         with anyio.CancelScope(shield=True):
             crash_point("before-post")
-            if self._is_too_late(claimed):
+            if await to_thread.run_sync(self._is_too_late, claimed) or awake_or_not() - claimed > CLAIM_S:
                 self._job.write(self._back, durable=True)
                 return
             try:

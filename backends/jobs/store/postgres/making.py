@@ -71,6 +71,10 @@ def migrate(url: str) -> tuple[int, int]:
         return version, max(version, schema.VERSION)
 
 
+SUMS_THAT_COUNT = "WHERE settled <> 0 OR held <> 0 ORDER BY day, provider"
+"""A file keeps a sum of nothing where a reservation has moved to the day of its payment."""
+
+
 def check_empty(url: str) -> str:
     """The store in words, which is there and holds no job. VideoError("conflict") where it holds some."""
     with _opened(url) as (cx, place):
@@ -86,6 +90,7 @@ def fill(url: str, rows: Mapping[str, Sequence[Row]], sums: Sequence[Row]) -> No
     VideoError("storage") when the sums that come of them are others: nothing is kept then.
     """
     with _opened(url) as (cx, place), cx.transaction():
+        cx.execute("DELETE FROM settings")  # those of the file are the user's
         for table, found in rows.items():
             for row in found:
                 names = SQL(", ").join(map(Identifier, row))
@@ -100,7 +105,7 @@ def fill(url: str, rows: Mapping[str, Sequence[Row]], sums: Sequence[Row]) -> No
                     "SELECT setval(pg_get_serial_sequence({}, 'seq'), coalesce(max(seq), 0) + 1, false) FROM {}"
                 ).format(Literal(table), Identifier(table))
             )
-        made = cx.execute("SELECT day, provider, settled, held FROM spent ORDER BY day, provider").fetchall()
+        made = cx.execute(f"SELECT day, provider, settled, held FROM spent {SUMS_THAT_COUNT}").fetchall()
         if [tuple(map(_plain, line)) for line in made] != [tuple(map(_plain, line.values())) for line in sums]:
             text = f"the sums of the money at {place.where} would not be those of the file"
             raise VideoError("storage", f"{text}: see reelwright doctor; nothing was copied")

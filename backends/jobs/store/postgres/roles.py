@@ -7,6 +7,7 @@ columns of a job. The sums of the money are kept by a function of the owner's, s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Literal, LiteralString
 
@@ -69,7 +70,8 @@ _RULES: Mapping[Kind, Mapping[LiteralString, LiteralString]] = {
     },
     "agent": {
         "jobs FOR INSERT": "WITH CHECK (state IN ('waiting', 'queued') AND posts = 0 AND cost IS NULL "
-        "AND handle IS NULL AND remote_id IS NULL AND result IS NULL AND not_before = 0)",
+        "AND handle IS NULL AND remote_id IS NULL AND result IS NULL AND not_before = 0 "
+        "AND (est_high IS NULL OR est_high >= 0))",
         "events FOR INSERT": "WITH CHECK (job <> '' AND kind IN ('submitted', 'state', 'cancel', 'mark'))",
         "events FOR DELETE": "USING (job <> '' AND kind = 'mark')",
         "audit FOR INSERT": "WITH CHECK (what IN ('start', 'approval'))",
@@ -181,7 +183,8 @@ def statements(schema: str, kind: Kind, role: str) -> list[SQL | Composed]:
 
 
 def _policy(kind: Kind, role: str, action: str) -> str:
-    return f"{kind}_{action}_{role}"[:63]
+    """A name for each role, however long the roles' names are."""
+    return f"{kind}_{action}_{hashlib.sha256(role.encode()).hexdigest()[:16]}"
 
 
 def _check_no_more(cx: Connection, place: Address, schema: str, role: str) -> None:
