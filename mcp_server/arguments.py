@@ -109,7 +109,7 @@ FRAME: dict[str, Schema] = {
     "camera": listed(text()),
     "prompt": text(),
 }
-FRAME_TAUGHT = FRAME | {"hold_s": number("seconds it is held; camera moves meanwhile")}
+FRAME_TAUGHT = FRAME | {"hold_s": number("seconds held; camera moves in it")}
 
 KINDS: Mapping[vocabulary.Kind, Schema] = {
     "text": text(),

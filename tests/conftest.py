@@ -20,6 +20,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from backends.local.device import INSTALL, NEEDED
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+hypothesis.settings.register_profile("reelwright", deadline=None)  # a busy machine is no fault of the program
+hypothesis.settings.load_profile("reelwright")
 
 SECONDS = Path(__file__).with_name("seconds.json")
 """What each file takes on two quiet cores; `python -m tests.seconds RUN.xml` writes it from a run's JUnit report."""

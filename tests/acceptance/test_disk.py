@@ -142,7 +142,7 @@ def told_of(client: RawClient, asked: dict[str, Any]) -> tuple[str, list[dict[st
 
 def test_a_job_whose_store_is_full_waits_for_room(place: Place) -> None:
     """Room for the job, none for what becomes of it: the job waits, and says what for and where to look."""
-    with place.client(limits=("--files-up-to", "275000")) as client:
+    with place.client(limits=("--files-up-to", "300000")) as client:
         job_id = client.structured("image_to_video", **CLIP)["job_id"]
         words = "failed or is full (disk I/O error): check its space and health"
         until(lambda: words in client.structured("get_job", job_id=job_id).get("phase", ""))

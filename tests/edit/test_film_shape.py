@@ -121,7 +121,7 @@ def test_hdr_beside_sdr_is_brought_to_it_and_told(tmp_path: Path) -> None:
     shown = pictures(made.path)[-1]
     for number, bar in enumerate(BARS):
         assert np.abs(shown[8:40, number * 32 + 8 : number * 32 + 24].mean(axis=(0, 1)) - bar).max() <= 12
-    assert any(note.startswith("clips[1]: the clip is HDR (HLG): it is brought to BT.709") for note in made.notes)
+    assert any(note.startswith("clips[1]: the clip is HDR (HLG): it is converted to BT.709") for note in made.notes)
 
 
 def test_sizes_rates_and_makers_may_differ(tmp_path: Path) -> None:

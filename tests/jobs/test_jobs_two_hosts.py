@@ -61,7 +61,7 @@ def test_a_clip_made_on_one_is_inspected_extended_finished_and_shown_on_the_othe
             (joined,) = one.settled(asks, [film], 60)
             assert joined.state == "succeeded", joined.error
             seen = makes.get(film)
-            assert seen.file and Path(seen.file).is_relative_to(two.home) and Path(seen.file).is_file()
+            assert seen.file and Path(seen.file).is_relative_to(two.root) and Path(seen.file).is_file()
             assert makes.provenance(film).is_whole, makes.provenance(film).text
     dump = _dump(url)
     assert str(tmp_path) not in dump and SECRET not in dump and first in dump

@@ -253,7 +253,7 @@ def test_counted_frames_are_the_decoded_ones(name: str) -> None:
         ("text.mp4", "text, whatever its name says: give an MP4"),
         ("noise.mp4", "of no known picture or clip format: give an MP4"),
         ("empty.png", r"empty \(0 bytes\): give an MP4"),
-        ("animated.gif", r"a still \(image/gif\), not a clip: give an MP4"),
+        ("animated.gif", r"an image \(image/gif\), not a clip: give an MP4"),
     ],
 )
 def test_what_is_no_clip_is_refused_with_a_remedy(name: str, text: str) -> None:
