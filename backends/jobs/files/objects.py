@@ -46,7 +46,9 @@ class Objects(Protocol):
         the bytes of that hash."""
         ...
 
-    def has(self, sha256: str) -> bool: ...
+    def has(self, sha256: str, size: int | None = None) -> bool:
+        """Whether the bytes are kept; size: and are so many."""
+        ...
 
     def fetch(self, sha256: str, target: Path) -> bool:
         """Bring the bytes to `target`, whole and read-only; False where they are not kept. VideoError("asset") when
@@ -72,7 +74,7 @@ class OnlyHere:
     def put(self, path: Path, sha256: str) -> None:
         return None
 
-    def has(self, sha256: str) -> bool:
+    def has(self, sha256: str, size: int | None = None) -> bool:
         return False
 
     def fetch(self, sha256: str, target: Path) -> bool:
