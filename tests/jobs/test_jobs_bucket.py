@@ -16,7 +16,7 @@ from backends.errors import VideoError
 from backends.jobs.files import bucket_url
 from backends.jobs.files.bucket import PIECE, Bucket
 from backends.jobs.files.bucket_url import BucketUrl
-from backends.jobs.files.objects import Away
+from backends.jobs.files.objects import AGAIN_MOST_S, Away, again_s
 from tests.fakes import FakeServer
 
 SECRET = "s3cr3t-of-the-bucket"
@@ -124,6 +124,10 @@ def test_a_bucket_in_trouble_is_told_in_one_sentence_without_keys(
     assert words in told and "s3://clips/team" in told and "\n" not in told and len(told) < 220
     assert SECRET not in told and "AKIDTEST" not in told and "127.0.0.1" not in told
     assert away.value.kind == "storage" and away.value.retryable
+
+
+def test_a_bucket_that_stays_away_is_asked_less_and_less() -> None:
+    assert [again_s(30, times) for times in (1, 2, 3, 4, 5, 999)] == [30, 60, 120, 240, AGAIN_MOST_S, AGAIN_MOST_S]
 
 
 LOCAL = [FileNotFoundError(2, "No such file"), PermissionError(13, "Permission denied"), OSError(5, "I/O error")]

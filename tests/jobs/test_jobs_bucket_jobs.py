@@ -19,6 +19,7 @@ from backends.jobs.clearing import Wish
 from backends.jobs.context import Context
 from backends.jobs.files import cache, sharing
 from backends.jobs.files.sharing import BlobGone
+from backends.jobs.lanes import lanes
 from backends.jobs.store.stored_job import StoredJob
 from backends.request import build_request
 from backends.studio import Studio
@@ -101,6 +102,7 @@ def test_a_bucket_that_is_down_ends_no_paid_job_and_gets_the_clip_later(station:
     assert kept["state"] == "finishing" and "has failed (HTTP 503)" in kept["phase"] and kept["cost"] is None
     assert list((station.home / "artifacts" / "jobs" / job).glob("clip.*")), "first on this disk"
     assert list(station.output.glob("*.mp4")), "and in the output folder"
+    until(lambda: lanes.paid_jobs(station.store) == 0, "no client stays for it")
     bucket.control("clear")
     (done,) = station.settled(studio, [job])
     assert done.state == "succeeded" and done.cost_usd == 0.4 and len(list(station.output.glob("*.mp4"))) == 1

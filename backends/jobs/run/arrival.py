@@ -116,7 +116,7 @@ class Arrival:
             notes=arrived.notes,
             cost_usd=_cost_of(result),
         )
-        await to_thread.run_sync(work)
+        await to_thread.run_sync(work, limiter=job.lane.engines.finishing)
 
     async def _fetched(self, now: StoredJob, result: dict[str, Any]) -> Arrived:
         """All that can be had of what was made, and what of it is to be kept."""
