@@ -166,8 +166,14 @@ def test_the_data_folder_keeps_to_its_limit_and_no_open_jobs_input_leaves(statio
     bucket.control("clear")
     for path in files:
         os.utime(path, (1, 1))
+    poster = Path(result_of(context, old)["poster"])
+    bucket.control("spoil", name=_sha256(poster), keep=9)
+    os.utime(poster, (1, 1))
     assert cache.make_room(context.store, context.artifacts, 0) > 0
-    assert [path for path in files if path.exists()] == needed
+    assert {path for path in files if path.exists()} == {poster, *needed}, "one is not whole there, one is needed"
+    assert cache._is_needed(context.store, needed[0], needed[0].name), "as it is seen just before it would go"
+    os.utime(poster)
+    assert cache._is_needed(context.store, poster, "0" * 64), "used meanwhile"
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (old,))
     assert row and fetching.bring_job(context, StoredJob.of(row)) == ""
 
@@ -191,6 +197,8 @@ def test_what_no_job_names_leaves_the_bucket_and_nothing_else(station: Station, 
     bucket.control("spoil", name=clip, keep=9)
     _, damage = bucket_upkeep.verify(store, artifacts, read=True)
     assert [(one.fault, one.path) for one in damage] == [("changed in the bucket", clip)]
+    assert bucket_upkeep.verify(store, artifacts)[1] == damage, "a list tells its size"
+    assert bucket_upkeep.put(store, artifacts) == 1 and bucket_upkeep.verify(store, artifacts, read=True)[1] == ()
     artifacts.objects.delete([clip])
     _, damage = bucket_upkeep.verify(store, artifacts)
     assert [(one.fault, one.path) for one in damage] == [("not in the bucket", clip)]
@@ -217,6 +225,11 @@ def test_who_names_what_a_clean_up_may_have_taken_looks_once_more(station: Stati
         again = sharing.share(store, artifacts, {stray: _sha256(stray)})
         store.write(lambda tx: sharing.check(tx, again))
         assert artifacts.objects.has(_sha256(stray))
+
+        first, _ = store.write(lambda tx: sharing._begin(tx, {"a" * 64}))
+        store.write(lambda tx: sharing._put(tx, first + 1, {"b" * 64}))  # a later one took it for killed
+        store.write(lambda tx: sharing._end(tx, first))
+        assert sharing._state(store)["going"] == ["b" * 64], "the end of one clean-up is not another's"
 
 
 def test_the_bucket_is_told_of_by_doctor_and_a_wrong_one_is_refused_when_a_folder_is_opened(

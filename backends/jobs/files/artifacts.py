@@ -119,6 +119,7 @@ class Artifacts:
                         file.write(chunk)
                     sha256 = digest.hexdigest()
                     if is_intact(self.blob(sha256), sha256):
+                        self._used(self.blob(sha256))
                         return Blob(sha256, new=False)
                     file.flush()
                     os.fsync(file.fileno())
