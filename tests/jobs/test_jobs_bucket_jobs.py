@@ -4,6 +4,7 @@ what is removed is what no job needs."""
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -230,6 +231,16 @@ def test_who_names_what_a_clean_up_may_have_taken_looks_once_more(station: Stati
         store.write(lambda tx: sharing._put(tx, first + 1, {"b" * 64}))  # a later one took it for killed
         store.write(lambda tx: sharing._end(tx, first))
         assert sharing._state(store)["going"] == ["b" * 64], "the end of one clean-up is not another's"
+
+
+def test_an_input_that_is_nowhere_keeps_no_other_one_away(station: Station, bucket: FakeServer) -> None:
+    with closing(Context.open(station.settings())) as context:
+        frame = station.root / "frame"
+        frame.write_bytes(b"made on another machine")
+        sharing.share(context.store, context.artifacts, {frame: _sha256(frame)})
+        inputs = {"frames[0].image": {"sha256": "0" * 64}, "frames[1].image": {"sha256": _sha256(frame)}}
+        fetching.bring_sources(context, {"inputs": json.dumps(inputs)})
+        assert context.artifacts.blob(_sha256(frame)).read_bytes() == frame.read_bytes()
 
 
 def test_the_bucket_is_told_of_by_doctor_and_a_wrong_one_is_refused_when_a_folder_is_opened(
