@@ -17,37 +17,43 @@ from backends.jobs.store import archive_file
 from backends.jobs.store.database import Store, Transaction
 from backends.jobs.store.sqlite import ARCHIVE
 from backends.jobs.upkeep import Damage, Leftover
+from backends.media.hashing import is_intact
 
 
 def verify(store: Store, artifacts: Artifacts, *, read: bool = False) -> tuple[int, tuple[Damage, ...]]:
     """Whether the bucket holds what rows name: (how many files were looked for, what is missing or changed). read: read
-    all of them, which takes as long as fetching them does; else a list says what is there. (0, ()) without a bucket.
-    """
+    all of them, which takes as long as fetching them does; else a list says what is there, and how large. (0, ())
+    without a bucket."""
     if not artifacts.objects.where:
         return 0, ()
-    there = {one.sha256 for one in artifacts.objects.listed()}
+    there = {one.sha256: one.bytes for one in artifacts.objects.listed()}
     damage: list[Damage] = []
     files = 0
     for what, path, sha256 in _named(store, artifacts):
         files += 1
         if sha256 not in there:
             damage.append(Damage("not in the bucket", what, sha256, str(path) if path.exists() else ""))
-        elif read and not artifacts.objects.is_whole(sha256):
+        elif (read or _is_other_size(path, there[sha256])) and not artifacts.objects.is_whole(sha256):
             damage.append(Damage("changed in the bucket", what, sha256, str(path) if path.exists() else ""))
     return files, tuple(damage)
 
 
 def put(store: Store, artifacts: Artifacts) -> int:
     """Put into the bucket what rows name and this data folder holds, such as what was kept before there was a bucket;
-    how many files it did not hold before."""
-    there = {one.sha256 for one in artifacts.objects.listed()}
+    how many files it did not hold, or not whole, before."""
+    there = {one.sha256: one.bytes for one in artifacts.objects.listed()}
     done = 0
     for _, path, sha256 in _named(store, artifacts):
-        if sha256 not in there and path.exists():
+        is_new = sha256 not in there and path.exists()
+        if is_new or (_is_other_size(path, there.get(sha256)) and is_intact(path, sha256)):
             artifacts.objects.put(path, sha256)
-            there.add(sha256)
             done += 1
     return done
+
+
+def _is_other_size(path: Path, size: int | None) -> bool:
+    """Whether a file is here, and is not so large: one of the two copies is not whole."""
+    return path.exists() and path.stat().st_size != size
 
 
 def _named(store: Store, artifacts: Artifacts) -> Iterator[tuple[str, Path, str]]:

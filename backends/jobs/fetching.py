@@ -63,13 +63,14 @@ def bring_sources(context: Context, row: Row) -> None:
     artifacts = context.artifacts
     if not artifacts.objects.where:
         return
-    with suppress(VideoError):
-        for entry in artifacts.places.inputs_of(row).values():
-            if "sha256" in entry and "path" in entry:
+    for entry in artifacts.places.inputs_of(row).values():
+        if "sha256" in entry and "path" in entry:
+            with suppress(VideoError):
                 artifacts.check_kept(Path(entry["path"]), entry["sha256"], "an input")
-            source = context.store.row("SELECT result FROM jobs WHERE id = ?", (entry.get("from_job", ""),))
-            copy = copy_of(artifacts.places.result_of(source)) if source else None
-            if copy is not None:
+        source = context.store.row("SELECT result FROM jobs WHERE id = ?", (entry.get("from_job", ""),))
+        copy = copy_of(artifacts.places.result_of(source)) if source else None
+        if copy is not None:
+            with suppress(VideoError):
                 artifacts.check_kept(*copy, "the signed copy of an input")
 
 

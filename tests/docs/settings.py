@@ -73,7 +73,7 @@ TUNING: Mapping[str, str] = {
     "DOUBT_S": "A bad answer of a provider is checked again for so long (or a multiple) before it is believed.",
     "SETTLE_S": "The first look for a paid request whose answer was lost comes after so long.",
     "BUCKET_S": "How long one request to the bucket may take.",
-    "BUCKET_AGAIN_S": "A job that waits for a bucket which is away looks again after so long.",
+    "BUCKET_AGAIN_S": "A job that waits for a bucket looks again after so long, then ever later, up to 5 minutes.",
     "CACHE_GB": "How much of a bucket may lie in the data folder, in GB: what was not used for longest makes room.",
     "ANSWER_S": "How long `reelwright doctor` waits for each provider's answer.",
     "HTTP_IDLE_S": "An HTTP session without a request for so long ends.",

@@ -54,6 +54,31 @@ def test_a_commit_is_repeatable(artifacts: Artifacts) -> None:
     assert sorted(path.name for path in artifacts.job("job_1").iterdir()) == ["clip.mp4", "meta.json"]
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_kept_file_that_gets_another_name_is_never_replaced_before_it_has_it(
+    artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """As when the delivered part was kept as the clip, and the joined clip comes after it."""
+    part = artifacts.commit("job_1", {"clip.mp4": clip(artifacts, "job_1", b"the paid part")}, {})["clip.mp4"]
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", refuse)
+    joined = artifacts.spool("job_1") / "joined.mp4"
+    joined.write_bytes(b"the joined clip")
+    placed = artifacts.commit("job_1", {"clip.mp4": joined, "extra1.mp4": part}, {})
+    assert placed["clip.mp4"].read_bytes() == b"the joined clip"
+    assert placed["extra1.mp4"].read_bytes() == b"the paid part"
+    swapped = artifacts.commit("job_1", {"clip.mp4": placed["extra1.mp4"], "extra1.mp4": placed["clip.mp4"]}, {})
+    assert swapped["clip.mp4"].read_bytes() == b"the paid part"
+    last = artifacts.commit("job_1", {"clip.mp4": swapped["clip.mp4"], "extra2.mp4": swapped["extra1.mp4"]}, {})
+    assert last["extra2.mp4"].read_bytes() == b"the joined clip"
+    assert sorted(path.name for path in last["clip.mp4"].parent.iterdir()) == ["clip.mp4", "extra2.mp4", "meta.json"]
+    assert {path.stat().st_nlink for path in last.values()} == {1}
+
+
 def test_published_never_over_another(artifacts: Artifacts) -> None:
     placed = artifacts.commit("job_1", {"clip.mp4": clip(artifacts, "job_1")}, {})["clip.mp4"]
     other = artifacts.commit("job_2", {"clip.mp4": clip(artifacts, "job_2", b"another")}, {})["clip.mp4"]

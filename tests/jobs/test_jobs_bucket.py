@@ -16,7 +16,7 @@ from backends.errors import VideoError
 from backends.jobs.files import bucket_url
 from backends.jobs.files.bucket import PIECE, Bucket
 from backends.jobs.files.bucket_url import BucketUrl
-from backends.jobs.files.objects import Away
+from backends.jobs.files.objects import AGAIN_MOST_S, Away, again_s
 from tests.fakes import FakeServer
 
 SECRET = "s3cr3t-of-the-bucket"
@@ -54,6 +54,7 @@ def test_what_was_put_is_there_once_and_comes_back_whole(server: FakeServer, tmp
     bucket.put(path, sha256)
     bucket.put(path, sha256)
     assert server.counters()["put"] == before + 1, "the second time it is there"
+    assert bucket.has(sha256, 6) and not bucket.has(sha256, 7)
     assert bucket.has(sha256) and bucket.fetch(sha256, tmp_path / "deep" / "back") and bucket.is_whole(sha256)
     assert (tmp_path / "deep" / "back").read_bytes() == b"a clip"
     assert f"team/store0/{sha256[:2]}/{sha256}" in server.control("keys")
@@ -125,6 +126,26 @@ def test_a_bucket_in_trouble_is_told_in_one_sentence_without_keys(
     assert away.value.kind == "storage" and away.value.retryable
 
 
+def test_a_bucket_that_stays_away_is_asked_less_and_less() -> None:
+    assert [again_s(30, times) for times in (1, 2, 3, 4, 5, 999)] == [30, 60, 120, 240, AGAIN_MOST_S, AGAIN_MOST_S]
+
+
+LOCAL = [FileNotFoundError(2, "No such file"), PermissionError(13, "Permission denied"), OSError(5, "I/O error")]
+
+
+@pytest.mark.parametrize("error", LOCAL, ids=lambda error: type(error).__name__)
+def test_a_failure_of_this_disk_is_not_told_as_the_buckets(server: FakeServer, error: OSError) -> None:
+    with pytest.raises(VideoError, match="while reading a file for the bucket") as told, opened(server)._told("x"):
+        raise error
+    assert told.value.kind == "storage" and not isinstance(told.value, Away)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("poisoned"), OSError("cut off"), FileNotFoundError("no such key")])
+def test_every_failure_of_the_client_is_told_in_words(server: FakeServer, error: Exception) -> None:
+    with pytest.raises(Away, match="s3://clips/team"), opened(server)._told("x"):
+        raise error
+
+
 def test_half_an_answer_is_asked_for_again(server: FakeServer, tmp_path: Path) -> None:
     bucket = opened(server)
     path, sha256 = kept(tmp_path, b"cut in the middle")
@@ -147,6 +168,9 @@ def test_wrong_keys_a_bucket_that_is_not_there_and_no_server_are_told_apart(serv
     server.control("clear")
     with pytest.raises(Away, match="is not there: make it"):
         opened(server, "other").put(path, sha256)
+    for look in (Bucket.has, Bucket.is_whole, lambda one, name: one.fetch(name, tmp_path / "none")):
+        with pytest.raises(Away, match="is not there: make it"):
+            look(opened(server, "other"), sha256)
     with pytest.raises(Away, match="does not answer"):
         opened(server, timeout_s=0.5, AWS_ENDPOINT_URL="http://127.0.0.1:9").has(sha256)
     opened(server).check()

@@ -4,6 +4,7 @@ what is removed is what no job needs."""
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from backends.jobs.clearing import Wish
 from backends.jobs.context import Context
 from backends.jobs.files import cache, sharing
 from backends.jobs.files.sharing import BlobGone
+from backends.jobs.lanes import lanes
 from backends.jobs.store.stored_job import StoredJob
 from backends.request import build_request
 from backends.studio import Studio
@@ -101,6 +103,7 @@ def test_a_bucket_that_is_down_ends_no_paid_job_and_gets_the_clip_later(station:
     assert kept["state"] == "finishing" and "has failed (HTTP 503)" in kept["phase"] and kept["cost"] is None
     assert list((station.home / "artifacts" / "jobs" / job).glob("clip.*")), "first on this disk"
     assert list(station.output.glob("*.mp4")), "and in the output folder"
+    until(lambda: lanes.paid_jobs(station.store) == 0, "no client stays for it")
     bucket.control("clear")
     (done,) = station.settled(studio, [job])
     assert done.state == "succeeded" and done.cost_usd == 0.4 and len(list(station.output.glob("*.mp4"))) == 1
@@ -164,8 +167,14 @@ def test_the_data_folder_keeps_to_its_limit_and_no_open_jobs_input_leaves(statio
     bucket.control("clear")
     for path in files:
         os.utime(path, (1, 1))
+    poster = Path(result_of(context, old)["poster"])
+    bucket.control("spoil", name=_sha256(poster), keep=9)
+    os.utime(poster, (1, 1))
     assert cache.make_room(context.store, context.artifacts, 0) > 0
-    assert [path for path in files if path.exists()] == needed
+    assert {path for path in files if path.exists()} == {poster, *needed}, "one is not whole there, one is needed"
+    assert cache._is_needed(context.store, needed[0], needed[0].name), "as it is seen just before it would go"
+    os.utime(poster)
+    assert cache._is_needed(context.store, poster, "0" * 64), "used meanwhile"
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (old,))
     assert row and fetching.bring_job(context, StoredJob.of(row)) == ""
 
@@ -189,6 +198,8 @@ def test_what_no_job_names_leaves_the_bucket_and_nothing_else(station: Station, 
     bucket.control("spoil", name=clip, keep=9)
     _, damage = bucket_upkeep.verify(store, artifacts, read=True)
     assert [(one.fault, one.path) for one in damage] == [("changed in the bucket", clip)]
+    assert bucket_upkeep.verify(store, artifacts)[1] == damage, "a list tells its size"
+    assert bucket_upkeep.put(store, artifacts) == 1 and bucket_upkeep.verify(store, artifacts, read=True)[1] == ()
     artifacts.objects.delete([clip])
     _, damage = bucket_upkeep.verify(store, artifacts)
     assert [(one.fault, one.path) for one in damage] == [("not in the bucket", clip)]
@@ -215,6 +226,21 @@ def test_who_names_what_a_clean_up_may_have_taken_looks_once_more(station: Stati
         again = sharing.share(store, artifacts, {stray: _sha256(stray)})
         store.write(lambda tx: sharing.check(tx, again))
         assert artifacts.objects.has(_sha256(stray))
+
+        first, _ = store.write(lambda tx: sharing._begin(tx, {"a" * 64}))
+        store.write(lambda tx: sharing._put(tx, first + 1, {"b" * 64}))  # a later one took it for killed
+        store.write(lambda tx: sharing._end(tx, first))
+        assert sharing._state(store)["going"] == ["b" * 64], "the end of one clean-up is not another's"
+
+
+def test_an_input_that_is_nowhere_keeps_no_other_one_away(station: Station, bucket: FakeServer) -> None:
+    with closing(Context.open(station.settings())) as context:
+        frame = station.root / "frame"
+        frame.write_bytes(b"made on another machine")
+        sharing.share(context.store, context.artifacts, {frame: _sha256(frame)})
+        inputs = {"frames[0].image": {"sha256": "0" * 64}, "frames[1].image": {"sha256": _sha256(frame)}}
+        fetching.bring_sources(context, {"inputs": json.dumps(inputs)})
+        assert context.artifacts.blob(_sha256(frame)).read_bytes() == frame.read_bytes()
 
 
 def test_the_bucket_is_told_of_by_doctor_and_a_wrong_one_is_refused_when_a_folder_is_opened(

@@ -119,6 +119,7 @@ class Artifacts:
                         file.write(chunk)
                     sha256 = digest.hexdigest()
                     if is_intact(self.blob(sha256), sha256):
+                        self._used(self.blob(sha256))
                         return Blob(sha256, new=False)
                     file.flush()
                     os.fsync(file.fileno())
@@ -206,12 +207,19 @@ class Artifacts:
         shutil.rmtree(self.root / "spool" / job_id, ignore_errors=True)
 
     def commit(self, job_id: str, files: dict[str, Path], meta: JsonObject) -> dict[str, Path]:
-        """Move finished files (name -> where they lie) into the job's folder; meta.json last. Repeatable."""
+        """Move finished files (name -> where they lie) into the job's folder; meta.json last. Repeatable.
+
+        A file that lies there under another name gets its new name before anything may take its place.
+        """
         folder = self.job(job_id)
         placed: dict[str, Path] = {}
         with disk_errors("keeping the finished clip"):
             private_folder(folder)
+            self._rename_kept(folder, files)
             for name, source in files.items():
+                if source.parent == folder:
+                    placed[name] = folder / name
+                    continue
                 target = folder / name
                 if source != target and source.exists():
                     copies.flush(source)
@@ -228,6 +236,27 @@ class Artifacts:
             copies.put_in_place(temporary, folder / "meta.json")
             fsync_folder(folder)
         return placed
+
+    def _rename_kept(self, folder: Path, files: dict[str, Path]) -> None:
+        """Give the files that lie in the folder already their new names. Two may change places."""
+        moved = {
+            name: source
+            for name, source in files.items()
+            if source.parent == folder and source.name != name and source.exists()
+        }
+        aside: dict[str, Path] = {}
+        try:
+            for name, source in moved.items():
+                aside[name] = copies.part_beside(folder / name)
+                self._second_name(source, aside[name])
+            for name, part in aside.items():
+                copies.put_in_place(part, folder / name)
+        finally:
+            for part in aside.values():  # one that is the same file as its target has kept its name
+                copies.remove_kept(part)
+        for source in moved.values():
+            if source.name not in files:
+                copies.remove_kept(source)
 
     def publish(self, clip: Path, label: str, take: int, job_id: str) -> Path:
         """Copy the clip into the output folder as LABEL_takeNN.mp4; never over another file, and only once."""

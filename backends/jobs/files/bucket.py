@@ -92,11 +92,12 @@ class Bucket:
             return False
         return True
 
-    def has(self, sha256: str) -> bool:
-        return self._size(sha256) is not None
+    def has(self, sha256: str, size: int | None = None) -> bool:
+        found = self._size_there(sha256)
+        return found is not None and size in (None, found)
 
     def fetch(self, sha256: str, target: Path) -> bool:
-        size = self._size(sha256)
+        size = self._size_there(sha256)
         if size is None:
             return False
         with disk_errors("fetching a file from the bucket"):
@@ -116,7 +117,7 @@ class Bucket:
         return True
 
     def is_whole(self, sha256: str) -> bool:
-        size = self._size(sha256)
+        size = self._size_there(sha256)
         return size is not None and self._read(sha256, size, None) == sha256
 
     def _read(self, sha256: str, size: int, into: _Sink | None) -> str:
@@ -144,6 +145,14 @@ class Bucket:
                 return int(obstore.head(self._open(), _key(sha256))["size"])
             except FileNotFoundError:
                 return None
+
+    def _size_there(self, sha256: str) -> int | None:
+        """The same; `Away` where there is no such bucket, which a single file's 404 does not tell."""
+        size = self._size(sha256)
+        if size is None:
+            with self._told("listing it"):
+                next(self._pages(1), None)
+        return size
 
     def listed(self) -> Iterator[Stored]:
         with self._told("listing it"):
@@ -228,8 +237,13 @@ class Bucket:
             yield
         except exceptions.BaseError as error:
             raise self._away(doing, error) from None
-        except (FileNotFoundError, PermissionError, TimeoutError, ConnectionError, ValueError) as error:
+        except (TimeoutError, ConnectionError, RuntimeError, ValueError) as error:
             raise self._away(doing, error) from None
+        except OSError as error:
+            if error.errno is None:  # the client's; the system numbers its own
+                raise self._away(doing, error) from None
+            with disk_errors("reading a file for the bucket"):
+                raise
 
     def _away(self, doing: str, error: Exception) -> Away:
         kind = _kind(error)

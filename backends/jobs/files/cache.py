@@ -48,18 +48,28 @@ def make_room(store: Store, artifacts: Artifacts, most: int) -> int:
         for names in _oldest_first(store, artifacts):
             if freed >= over:
                 break
-            freed += _remove(artifacts, names)
+            freed += _remove(store, artifacts, names)
     return freed
 
 
-def _remove(artifacts: Artifacts, names: dict[Path, str]) -> int:
-    """Remove the names of one file where the bucket holds it."""
-    if not all(artifacts.objects.has(sha256) for sha256 in set(names.values())):
-        return 0
+def _remove(store: Store, artifacts: Artifacts, names: dict[Path, str]) -> int:
+    """Remove the names of one file where the bucket holds it whole, and nobody has come to need it meanwhile."""
     size = next(iter(names)).stat().st_size
+    if not all(artifacts.objects.has(sha256, size) for sha256 in set(names.values())):
+        return 0
+    if any(_is_needed(store, path, sha256) for path, sha256 in names.items()):
+        return 0
     for path in names:
         copies.remove_kept(path)
     return size
+
+
+def _is_needed(store: Store, path: Path, sha256: str) -> bool:
+    facts = os.lstat(path)
+    if max(facts.st_atime, facts.st_mtime) >= time.time() - JUST_USED_S:
+        return True
+    named = f"SELECT 1 FROM jobs WHERE {UNENDED} AND inputs LIKE ? LIMIT 1"
+    return store.row(named, (f"%{sha256}%",)) is not None
 
 
 def _oldest_first(store: Store, artifacts: Artifacts) -> Iterator[dict[Path, str]]:

@@ -14,7 +14,13 @@ from typing import NamedTuple, Protocol
 from backends.errors import VideoError
 
 BUCKET_AGAIN_S = 30.0
-"""The pause until a place that is away is asked again."""
+"""The first pause until a place that is away is asked again."""
+
+AGAIN_MOST_S = 300.0
+"""The longest one."""
+
+KEPT_HERE = "the clip is kept here, and is put into the bucket later"
+"""How the phase begins of a job that waits for the bucket alone."""
 
 
 class Away(VideoError):
@@ -22,6 +28,11 @@ class Away(VideoError):
 
     def __init__(self, text: str) -> None:
         super().__init__("storage", text, retryable=True)
+
+
+def again_s(first_s: float, times: int) -> float:
+    """The pause until a place is asked again that was away so many times in a row: each twice the one before."""
+    return min(max(first_s, AGAIN_MOST_S), first_s * 2.0 ** min(max(0, times - 1), 16))
 
 
 class Stored(NamedTuple):
@@ -46,7 +57,9 @@ class Objects(Protocol):
         the bytes of that hash."""
         ...
 
-    def has(self, sha256: str) -> bool: ...
+    def has(self, sha256: str, size: int | None = None) -> bool:
+        """Whether the bytes are kept; size: and are so many."""
+        ...
 
     def fetch(self, sha256: str, target: Path) -> bool:
         """Bring the bytes to `target`, whole and read-only; False where they are not kept. VideoError("asset") when
@@ -72,7 +85,7 @@ class OnlyHere:
     def put(self, path: Path, sha256: str) -> None:
         return None
 
-    def has(self, sha256: str) -> bool:
+    def has(self, sha256: str, size: int | None = None) -> bool:
         return False
 
     def fetch(self, sha256: str, target: Path) -> bool:

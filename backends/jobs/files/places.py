@@ -30,7 +30,7 @@ OUTSIDE = re.compile(r"@([0-9a-f]{12})/([^/]+)")
 
 _FILES = frozenset({"path", "file", "poster", "export", "published", "sidecar"})
 _LISTS = frozenset({"extras"})
-_WITH_FILES = frozenset({"files", "output", "signed"})
+_WITH_FILES = frozenset({"files", "output", "signed", "arrived"})
 """The keys of a result that name a file, several, or records which do. Whatever else is in it is the engine's."""
 
 

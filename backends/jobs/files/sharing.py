@@ -25,8 +25,11 @@ ID, SWEEP = "bucket_folder", "bucket_sweep"
 """Keys of the store's settings."""
 
 BATCH = 200
+SLICE = 20
+"""So many objects are removed between two looks at how long it has taken."""
+
 LEFT_S = 3600.0
-"""After so long a clean-up that has not ended was killed; it removes nothing itself after half of that."""
+"""After so long a clean-up that has not ended was killed; it removes nothing more itself after half of that."""
 
 YOUNG_S = 86400.0
 """What was put there within a day stays: the row that names it may not be written yet."""
@@ -115,26 +118,34 @@ def sweep(
     for first in range(0, len(old), BATCH):
         batch = {one.sha256: one.bytes for one in old[first : first + BATCH]}
         begun = store.now()
-        going = store.write(lambda tx, batch=batch: _begin(tx, batch.keys() - set(needed(tx))), durable=True)
+        mine, going = store.write(lambda tx, batch=batch: _begin(tx, batch.keys() - set(needed(tx))), durable=True)
+        names = sorted(going)
+        for at in range(0, len(names), SLICE):
+            if store.now() - begun >= LEFT_S / 2:
+                break
+            some = names[at : at + SLICE]
+            artifacts.objects.delete(some)
+            freed += sum(batch[one] for one in some)
         if going:
-            if store.now() - begun < LEFT_S / 2:
-                artifacts.objects.delete(sorted(going))
-            store.write(_end, durable=True)
-            freed += sum(batch[one] for one in going)
+            store.write(lambda tx, mine=mine: _end(tx, mine), durable=True)
     return freed
 
 
-def _begin(tx: Transaction, going: Collection[str]) -> Collection[str]:
+def _begin(tx: Transaction, going: Collection[str]) -> tuple[int, Collection[str]]:
+    """The clean-up's number, and what it may remove: nothing while another one is under way."""
     state = _state(tx)
+    mine = int(state["sweeps"]) + 1
     if state["going"] and tx.now() - state["at"] < LEFT_S:
-        return ()  # another clean-up is under way
+        return mine, ()
     if going:
-        _put(tx, int(state["sweeps"]) + 1, going)
-    return going
+        _put(tx, mine, going)
+    return mine, going
 
 
-def _end(tx: Transaction) -> None:
-    _put(tx, int(_state(tx)["sweeps"]) + 1, ())
+def _end(tx: Transaction, mine: int) -> None:
+    """Nothing where another clean-up has begun since: it took this one for killed."""
+    if int(_state(tx)["sweeps"]) == mine:
+        _put(tx, mine + 1, ())
 
 
 def _put(tx: Transaction, sweeps: int, going: Collection[str]) -> None:

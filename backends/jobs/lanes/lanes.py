@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backends.errors import VideoError
 from backends.jobs.crashpoints import crash_point
+from backends.jobs.files.objects import KEPT_HERE
 from backends.jobs.lanes.locks import Held, LaneLocks, lock_path
 from backends.jobs.lanes.process import ProcessId, this_process
 from backends.jobs.store.database import Row, Store, Transaction, of_lane
@@ -140,8 +141,13 @@ def is_driven(locks: LaneLocks, lane: Row) -> bool:
 
 
 def paid_jobs(store: Store) -> int:
-    """How many open jobs cost money."""
-    row = store.row(f"SELECT count(*) AS n FROM jobs WHERE {OPEN} AND coalesce(est_high, 1) > 0")
+    """How many open jobs that cost money need a driver now. Not those whose clip is kept, and waits for the bucket
+    alone: any later worker puts it there."""
+    row = store.row(
+        f"SELECT count(*) AS n FROM jobs WHERE {OPEN} AND coalesce(est_high, 1) > 0 "
+        "AND NOT (state = 'finishing' AND phase LIKE ?)",
+        (f"{KEPT_HERE}%",),
+    )
     return int(row["n"]) if row else 0
 
 

@@ -16,10 +16,11 @@ from anyio import to_thread
 from backends.errors import OwnFault, VideoError
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.run import doubt
+from backends.jobs.run.arrived import KEY, Arrived
 from backends.jobs.run.doubt import Doubt
 from backends.jobs.run.download import BackOff, StaleUrl, deliver, deliver_extras, forget_arrived
 from backends.jobs.run.finish import finish
-from backends.jobs.run.join_extended import whole_clip
+from backends.jobs.run.join_extended import Whole, whole_clip
 from backends.jobs.run.open_job import OpenJob
 from backends.jobs.store import codec
 from backends.jobs.store.stored_job import StoredJob
@@ -75,7 +76,7 @@ class Arrival:
                         job.fail(self._unusable(error), _cost_of(result))
                         return
                     # A bad copy, or a decoder short of time: it is asked for and fetched anew before that is believed.
-                    forget_arrived(job.context.artifacts.spool(job.id))
+                    self._forget(result)
                     await self._refresh(now)
             clock = job.store.now()
             if clock - (now.remote_done_at or clock) > DELIVERY_DAYS * 86400:
@@ -95,6 +96,31 @@ class Arrival:
 
     async def _fetch_and_finish(self, now: StoredJob, result: dict[str, Any]) -> None:
         job, context = self._job, self._job.context
+        arrived = Arrived.of(result, context.artifacts.job(job.id))
+        if arrived is None:
+            arrived = await self._fetched(now, result)
+            result = {**result, KEY: arrived.to_json()}
+            job.move("finishing", durable=True, result=job.result_to_row(result))
+        elif now.state != "finishing":
+            job.move("finishing", phase="saving the clip")
+        work = partial(
+            finish,
+            context,
+            job.lane.hold,
+            now.row,
+            arrived.clip,
+            extras=arrived.extras,
+            joined=arrived.joined,
+            further_clips=arrived.further_clips,
+            seed=result.get("seed"),
+            notes=arrived.notes,
+            cost_usd=_cost_of(result),
+        )
+        await to_thread.run_sync(work, limiter=job.lane.engines.finishing)
+
+    async def _fetched(self, now: StoredJob, result: dict[str, Any]) -> Arrived:
+        """All that can be had of what was made, and what of it is to be kept."""
+        job, context = self._job, self._job.context
         files = [codec.file_from_json(file) for file in result["files"]]
         crash_point("before-download")
         headers = job.backend.media_headers()
@@ -102,26 +128,20 @@ class Arrival:
         clip = await deliver(files, spool, kept, now.base_url, headers, DOWNLOAD_TIMEOUT_S)
         extras, untold = await deliver_extras(files, spool, kept, now.base_url, headers, EXTRA_TIMEOUT_S)
         crash_point("after-download")
-        told = await self._arrived(now, clip)
+        is_kept = clip.parent == kept  # by an earlier version: it has decided what the clip is
+        told = [] if is_kept else await self._on_arrival(now, clip)
         job.move("finishing", phase="saving the clip")
-        whole = await whole_clip(context, job.lane.engines, now.row, clip)
+        whole = Whole(clip) if is_kept else await whole_clip(context, job.lane.engines, now.row, clip)
         further = [path for path, file in extras if file.role == "clip" or path.suffix in (".mp4", ".webm", ".mov")]
-        work = partial(
-            finish,
-            context,
-            job.lane.hold,
-            now.row,
+        return Arrived(
             whole.clip,
-            extras=[*whole.parts, *(path for path, _ in extras)],
+            extras=(*whole.parts, *(path for path, _ in extras)),
             joined=len(whole.parts),
             further_clips=len(further),
-            seed=result.get("seed"),
-            notes=[*(result.get("notes") or ()), *told, *whole.notes, *untold],
-            cost_usd=_cost_of(result),
+            notes=(*(result.get("notes") or ()), *told, *whole.notes, *untold),
         )
-        await to_thread.run_sync(work)
 
-    async def _arrived(self, now: StoredJob, clip: Path) -> list[str]:
+    async def _on_arrival(self, now: StoredJob, clip: Path) -> list[str]:
         """What the back end does to a clip before it is kept. It is an extra: the clip does not wait for it."""
         work = registered(now.provider).arrived
         if work is None:
@@ -131,6 +151,13 @@ class Arrival:
         except (OSError, VideoError) as error:
             note = f"what the service wrote into the clip was left in it ({type(error).__name__})"
         return [note] if note else []
+
+    def _forget(self, result: dict[str, Any]) -> None:
+        """What has arrived is to be fetched anew."""
+        job = self._job
+        forget_arrived(job.context.artifacts.spool(job.id))
+        left = {key: value for key, value in result.items() if key != KEY}
+        job.move(job.read().state, result=job.result_to_row(left))
 
     async def _refresh(self, now: StoredJob) -> bool:
         """Ask for fresh URLs; whether there are any."""
@@ -143,6 +170,7 @@ class Arrival:
         if status.state != "succeeded" or not status.files:
             return False
         result = self._job.context.artifacts.places.result_of(now.row)
+        result.pop(KEY, None)
         result["files"] = [codec.file_to_json(file) for file in status.files]
         if status.cost_usd is not None:
             result["cost_usd"] = str(status.cost_usd)

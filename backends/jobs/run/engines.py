@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +35,9 @@ WARM_S = 600.0
 """How long a model stays loaded when nobody asks for it."""
 WARM_MODELS = 1
 """How many models may be loaded on one device at a time."""
+
+FINISHING = 4
+"""How many finished clips are looked at and kept at once."""
 
 _DEVICE = "REELWRIGHT_LOCAL_DEVICE"
 """What tells an engine's process which GPU it is to use."""
@@ -107,6 +111,12 @@ class Engines:
         self._only = only
         self._idle: list[_Child] = []
         self.cards = Cards(_claim, self._loaded, most=self._warm_models)
+
+    @cached_property
+    def finishing(self) -> anyio.CapacityLimiter:
+        """Of threads that keep finished clips. They may wait long for a bucket, and whatever else needs a thread waits
+        for none of them."""
+        return anyio.CapacityLimiter(FINISHING)
 
     @asynccontextmanager
     async def place(

@@ -13,7 +13,7 @@ from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import cache, sharing
-from backends.jobs.files.objects import Away
+from backends.jobs.files.objects import KEPT_HERE, Away
 from backends.jobs.files.sharing import BlobGone, Shared
 from backends.jobs.money import settle
 from backends.jobs.order.entries import remember
@@ -23,14 +23,11 @@ from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.run.signing import sign
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction
-from backends.media.hashing import sha256_now
+from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import JsonObject
 
 PLACED = {"file": "clip", "poster": "poster", "export": "export"}
 """What a result calls the files that a job has at most one of."""
-
-KEPT_HERE = "the clip is kept here, and is put into the bucket later"
-"""How the phase begins of a job that waits for the bucket alone."""
 
 
 def finish(
@@ -55,12 +52,14 @@ def finish(
     the extras are clips that a service has delivered beside the requested one. export: what the user gets instead of
     the clip.
 
+    A clip that waited for the bucket is put there first of all: nothing is decoded again while it is away.
     Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
     """
     job, artifacts = str(row["id"]), context.artifacts
     folder = artifacts.job(job)
     if not clip.exists() and (folder / f"clip{clip.suffix}").exists():
         clip = folder / f"clip{clip.suffix}"
+    _put_first(context, folder, clip)
     clip_facts = context.sandbox.check(clip)
     if clip_facts.kind != "clip":
         raise VideoError("provider", f"what came back is no video ({clip_facts.mime}); it is kept at {clip}")
@@ -102,6 +101,20 @@ def finish(
         raise Away(f"{KEPT_HERE}: the bucket is being cleaned up") from None
     artifacts.clear_spool(job)
     cache.make_room(context.store, artifacts, context.cache_bytes)
+
+
+def _put_first(context: Context, folder: Path, clip: Path) -> None:
+    """Put a clip there that was kept before, where that has not been done. `Away` as `_shared` has it."""
+    meta = folder / "meta.json"
+    if not context.artifacts.objects.where or clip.parent != folder or not meta.exists():
+        return
+    sha256 = str(json.loads(meta.read_text("utf-8"))["sha256"])
+    if not is_intact(clip, sha256):
+        return
+    try:
+        context.artifacts.objects.put(clip, sha256)
+    except Away as error:
+        raise Away(f"{KEPT_HERE}: {error.message}") from None
 
 
 def _shared(context: Context, result: JsonObject) -> Shared:

@@ -12,8 +12,8 @@ from anyio import to_thread
 
 from backends.errors import VideoError
 from backends.facts import MediaFacts
-from backends.jobs import fetching
 from backends.jobs.context import Context
+from backends.jobs.files.objects import Away
 from backends.jobs.order.chain import JOINER
 from backends.jobs.order.entries import assets_of
 from backends.jobs.run.engines import EngineCrashed, Engines
@@ -39,17 +39,28 @@ def only_the_new_part(delivered: MediaFacts, source: MediaFacts, added_s: float)
 
 
 async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -> Whole:
-    """The clip as it came, or joined to its source. A join that fails loses nothing: the part is kept and told of."""
-    if row["task"] != "extend":
+    """The clip as it came, or joined to its source. A join that fails loses nothing: the part is kept and told of.
+    `Away` while the source is not on this machine and cannot be fetched."""
+    source = assets_of(context.artifacts.places.inputs_of(row)).get("source_clip") if row["task"] == "extend" else None
+    if source is None:
         return Whole(clip)
-    await to_thread.run_sync(fetching.bring_sources, context, row)
+    gone: VideoError | None = None
+    try:
+        await to_thread.run_sync(context.artifacts.check_kept, source.path, source.sha256, "the source clip")
+    except Away:
+        raise
+    except VideoError as error:
+        gone = error
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
-    source = assets_of(context.artifacts.places.inputs_of(row)).get("source_clip")
     facts = await to_thread.run_sync(context.sandbox.check, clip)
-    if source is None or not only_the_new_part(facts, source.facts, prepared.request.duration_s or 0.0):
+    if not only_the_new_part(facts, source.facts, prepared.request.duration_s or 0.0):
         return Whole(clip)
     try:
+        if gone is not None:
+            raise gone
         joined = await _join(context, engines, row, prepared, source, Asset("added[0]", "", clip, facts))
+    except Away:
+        raise
     except (VideoError, EngineCrashed) as error:
         return Whole(clip, (), (f"this is the added part alone: it could not be joined to its source ({error})",))
     return Whole(joined, (clip,), ("the service delivered the added part alone; it was joined to the clip here",))

@@ -280,7 +280,8 @@ class Launcher:
         self._inline.start()
 
     def drain(self) -> None:
-        """Inline only: stay until no paid job is open. A detached worker needs nothing, free work can begin anew."""
+        """Inline only: stay until no open paid job needs a worker. A detached one needs no client, and free work can
+        begin anew."""
         while self._inline is not None and self._inline.is_alive() and lanes.paid_jobs(self.context.store):
             self._inline.join(0.2)
 

@@ -16,7 +16,7 @@ from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
-from backends.jobs.files.objects import BUCKET_AGAIN_S, Away
+from backends.jobs.files.objects import BUCKET_AGAIN_S, Away, again_s
 from backends.jobs.money import settle
 from backends.jobs.records import Hold
 from backends.jobs.run.engines import EngineCrashed, Engines
@@ -56,6 +56,7 @@ class LocalRun:
         self._save: Callable[[], None] | None = None
 
     async def run(self) -> None:
+        away = 0
         while True:
             try:
                 await (self._saved() if self._save is not None else self._on_a_device())
@@ -64,7 +65,8 @@ class LocalRun:
                 if (state := self._row()["state"]) not in GOING_ON:
                     return
                 self._move(state, phase=error.message[:200])
-                await anyio.sleep(self.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S))
+                away += 1
+                await anyio.sleep(again_s(self.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S), away))
             except DeviceLost as lost:
                 if not self._goes_on(str(lost)):
                     return
@@ -84,7 +86,7 @@ class LocalRun:
     async def _saved(self) -> None:
         """Once more what is left to do of a clip that is made."""
         assert self._save is not None
-        await self._to_its_end(to_thread.run_sync(self._save))
+        await self._to_its_end(to_thread.run_sync(self._save, limiter=self.engines.finishing))
 
     async def _to_its_end(self, work: Awaitable[None]) -> None:
         try:
@@ -160,7 +162,7 @@ class LocalRun:
             notes=output.notes,
         )
         self._save = work
-        await to_thread.run_sync(work)
+        await to_thread.run_sync(work, limiter=self.engines.finishing)
 
     def _move(self, state: records.State, **columns: object) -> None:
         self.context.store.write(lambda tx: records.move(tx, self.hold, self.job, state, **columns))

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from backends.errors import VideoError
 from backends.jobs import recovery
-from backends.jobs.files.objects import BUCKET_AGAIN_S, Away
+from backends.jobs.files.objects import BUCKET_AGAIN_S, Away, again_s
 from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.lanes.state import LaneState
 from backends.jobs.run.arrival import Arrival
@@ -42,6 +42,7 @@ class RemoteRun:
         self._job = OpenJob(lane, job)
         self._presence = Presence(lane)
         self._surprises = BackOff()
+        self._away = 0
         submission = Submission(self._job)
         lookup, arrival = Lookup(self._job, submission), Arrival(self._job)
         self._steps = {
@@ -70,12 +71,12 @@ class RemoteRun:
                 try:
                     await step(now)
                     self._surprises.reset()
+                    self._away = 0
                 except VideoError as error:
                     if error.kind == "storage":
                         with suppress(VideoError):
                             job.say(error.message)
-                        wait = job.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S) if isinstance(error, Away) else 30.0
-                        await job.pause(wait)
+                        await job.pause(self._until_again(error))
                     elif job.read().state in self._steps:  # else a person has ended it meanwhile
                         await self._surprised(error)
                 except Fenced:
@@ -86,6 +87,13 @@ class RemoteRun:
             self._presence.leave()
             with suppress(OSError, VideoError):
                 recovery.journal_ended(job.lane.ids, job.store, job.id)
+
+    def _until_again(self, error: VideoError) -> float:
+        """The pause, in seconds, after a failure of the disk or the bucket."""
+        if not isinstance(error, Away):
+            return 30.0
+        self._away += 1
+        return again_s(self._job.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S), self._away)
 
     async def _surprised(self, error: Exception) -> None:
         """A failure that no step foresaw. Outside the paid POST it says nothing of the job: it is tried again."""

@@ -1,0 +1,58 @@
+"""What has arrived of a job, and what is to be kept of it: decided once, and written into the job's row, so that
+whoever finishes the job after a break keeps the same files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends.provider.protocol import JsonObject
+
+KEY = "arrived"
+"""Where a result holds it until the job has ended."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """clip: what becomes the clip. extras: kept beside it; the first `joined` of them are what the clip was joined
+    from, and `further_clips` are clips that came beside the requested one. notes: told to the person."""
+
+    clip: Path
+    extras: tuple[Path, ...] = ()
+    joined: int = 0
+    further_clips: int = 0
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any], kept: Path) -> Arrived | None:
+        """As a result holds it (with paths); None where nothing was decided, or its files are not on this machine.
+        kept: the job's own folder."""
+        written: JsonObject = result.get(KEY) or {}
+        if "file" not in written:
+            return None
+        extras = tuple(map(Path, written["extras"]))
+        counts = int(written["joined"]), int(written["further_clips"])
+        found = cls(Path(written["file"]), extras, *counts, tuple(written["notes"]))
+        return found if len(extras) == written["count"] and found._is_here(kept) else None
+
+    def _is_here(self, kept: Path) -> bool:
+        """Whether each file lies where it was, or was moved into the job's folder."""
+        moved = [
+            f"clip{self.clip.suffix}",
+            *(f"extra{number}{path.suffix}" for number, path in enumerate(self.extras, 1)),
+        ]
+        return all(
+            path.exists() or (kept / name).exists() for path, name in zip((self.clip, *self.extras), moved, strict=True)
+        )
+
+    def to_json(self) -> JsonObject:
+        return {
+            "file": str(self.clip),
+            "extras": [str(path) for path in self.extras],
+            "count": len(self.extras),
+            "joined": self.joined,
+            "further_clips": self.further_clips,
+            "notes": list(self.notes),
+        }
