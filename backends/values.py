@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from decimal import Decimal
 from typing import Annotated, Self
 
@@ -45,9 +46,9 @@ class TextPart(Part):
     """A part that has a text form too: where one is given as text, it is what `parse` makes of it."""
 
     @classmethod
+    @abstractmethod
     def parse(cls, text: str) -> Self:
         """ValueError says what its text form is."""
-        raise NotImplementedError
 
     @model_validator(mode="before")
     @classmethod

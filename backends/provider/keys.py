@@ -78,7 +78,7 @@ def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     kept = _kept(settings)
     entries = accounts.accounts(settings.home)
     own = (entry.key_variable for entry in entries)
-    begun = (name for name in (*env, *kept) if name.startswith(named.begins) and is_key(name))
+    begun = (name for name in (*env, *kept) if name.startswith(named.begins) and name not in named.addresses)
     variables = _unique((*named.keys, *own, *begun))
     found = {name: "environment" for name in variables if env.get(name)}
     for name in variables:

@@ -69,7 +69,6 @@ def add(
 ) -> None:
     """Give a person a token, in place of the one that they had, and show it this once. The first one ends the server's
     being open to every program of this machine: start it anew then."""
-    from backends.jobs import audit
     from backends.jobs.principals import check_name
     from mcp_server.tokens import People
 
@@ -79,10 +78,8 @@ def add(
         check_name(name)
         if per_day is not None:
             _limit(studio, name, per_day)
-        detail = f"{name} has got a {'new ' if had_one else ''}token"
-        place = f"{person.where_from()} {person.name()}".rstrip()
         # The line first: where it may not be written, the token that they have stays good.
-        studio.context.store.write(lambda tx: audit.add(tx, "people", place=place, detail=detail), durable=True)
+        _audit(studio, f"{name} has got a {'new ' if had_one else ''}token")
         token = known.add(name)
     if as_json:
         show.as_json({"name": name, "token": token})
@@ -91,6 +88,13 @@ def add(
     show.block(token)
     if is_first:
         show.aside("from its next start, reelwright serve --http lets nobody in without a token")
+
+
+def _audit(studio: Studio, detail: str) -> None:
+    from backends.jobs import audit
+
+    place = f"{person.where_from()} {person.name()}".rstrip()
+    studio.context.store.write(lambda tx: audit.add(tx, "people", place=place, detail=detail), durable=True)
 
 
 def _limit(studio: Studio, name: str, usd: str) -> None:
@@ -109,14 +113,11 @@ def _limit(studio: Studio, name: str, usd: str) -> None:
 @app.command("remove")
 def remove(name: str) -> None:
     """Take a person's token away, at once. Their jobs, their limit and what they have spent stay."""
-    from backends.jobs import audit
     from mcp_server.tokens import People
 
     with opening.studio() as studio:
         people = People(studio.context.settings.home)
         people.known(name)
-        place = f"{person.where_from()} {person.name()}".rstrip()
-        detail = f"{name} has lost their token"
-        studio.context.store.write(lambda tx: audit.add(tx, "people", place=place, detail=detail), durable=True)
+        _audit(studio, f"{name} has lost their token")
         people.remove(name)
     show.line(f"{name} has no token any more")

@@ -75,8 +75,8 @@ class SessionHeld:
             self._mutex.release()
             self._cx.close()
         else:  # the server is silent: it ends the session itself
-            with suppress(OSError, psycopg.Error):
-                socket.socket(fileno=os.dup(self._cx.fileno())).shutdown(socket.SHUT_RDWR)
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self._cx.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
         if self._device is not None:
             self._device.release(force)
 

@@ -3,7 +3,7 @@ whoever finishes the job after a break keeps the same files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,15 @@ KEY = "arrived"
 """Where a result holds it until the job has ended."""
 
 
+def kept_as(clip: Path, extras: Sequence[Path]) -> dict[str, Path]:
+    """A job's files by the names that they get in its folder."""
+    return {f"clip{clip.suffix}": clip} | {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
+
+
 @dataclass(frozen=True)
 class Arrived:
     """clip: what becomes the clip. extras: kept beside it; the first `joined` of them are what the clip was joined
-    from, and `further_clips` are clips that came beside the requested one. notes: told to the person."""
+    from, and `further_clips` are clips that came beside the requested one. notes: shown to the user."""
 
     clip: Path
     extras: tuple[Path, ...] = ()
@@ -39,13 +44,8 @@ class Arrived:
 
     def _is_here(self, kept: Path) -> bool:
         """Whether each file lies where it was, or was moved into the job's folder."""
-        moved = [
-            f"clip{self.clip.suffix}",
-            *(f"extra{number}{path.suffix}" for number, path in enumerate(self.extras, 1)),
-        ]
-        return all(
-            path.exists() or (kept / name).exists() for path, name in zip((self.clip, *self.extras), moved, strict=True)
-        )
+        moved = kept_as(self.clip, self.extras)
+        return all(path.exists() or (kept / name).exists() for name, path in moved.items())
 
     def to_json(self) -> JsonObject:
         return {

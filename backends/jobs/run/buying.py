@@ -181,11 +181,11 @@ class Purchase:
         phase = f"{limits.WAITS}: {error.message}"[:200]
         self._job.move("queued", not_before=self._job.store.now() + wait, phase=phase)
 
-    def _is_too_late(self, claimed: float) -> bool:
+    async def _is_too_late(self, claimed: float) -> bool:
         """The last look before the money is spent: whether this process was stopped for so long since its claim that
         the job goes back into the queue. Fenced when the lane's lock is not ours any more: nothing is sent then."""
         lane = self._job.lane
-        if not lane.lock.held():
+        if not await to_thread.run_sync(lane.lock.held):  # a server may be silent
             raise Fenced(lane.hold.lane)
         return awake_or_not() - claimed > CLAIM_S
 
@@ -202,7 +202,7 @@ class Purchase:
         submission = self._submission
         with anyio.CancelScope(shield=True):
             crash_point("before-post")
-            if await to_thread.run_sync(self._is_too_late, claimed) or awake_or_not() - claimed > CLAIM_S:
+            if await self._is_too_late(claimed):
                 self._job.write(self._back, durable=True)
                 return
             try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files import cache, sharing
 from backends.jobs.files.objects import KEPT_HERE, Away
-from backends.jobs.files.sharing import BlobGone, Shared
+from backends.jobs.files.sharing import BlobGone
 from backends.jobs.money import settle
 from backends.jobs.order.entries import remember
 from backends.jobs.records import Hold
+from backends.jobs.run.arrived import kept_as
 from backends.jobs.run.comparison import Comparison, compare
 from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.run.signing import sign
@@ -84,7 +86,8 @@ def finish(
     parts = [Path(path) for path in result["extras"][:joined]]
     told += (leave if row["parent"] is None else sign)(context, row, result, parts)
     kept = artifacts.places.result_to_row(result)
-    shared = _shared(context, result)
+    with _kept_here():
+        shared = sharing.share(context.store, context.artifacts, sharing.files_of(result))
     crash_point("before-succeeded")
 
     def write(tx: Transaction) -> None:
@@ -104,24 +107,23 @@ def finish(
 
 
 def _put_first(context: Context, folder: Path, clip: Path) -> None:
-    """Put a clip there that was kept before, where that has not been done. `Away` as `_shared` has it."""
+    """Put a clip there that was kept before, where that has not been done."""
     meta = folder / "meta.json"
     if not context.artifacts.objects.where or clip.parent != folder or not meta.exists():
         return
     sha256 = str(json.loads(meta.read_text("utf-8"))["sha256"])
     if not is_intact(clip, sha256):
         return
-    try:
+    with _kept_here():
         context.artifacts.objects.put(clip, sha256)
-    except Away as error:
-        raise Away(f"{KEPT_HERE}: {error.message}") from None
 
 
-def _shared(context: Context, result: JsonObject) -> Shared:
-    """Put the files where every machine finds them. `Away` where that cannot be done now: they lie on this disk, and
+@contextmanager
+def _kept_here() -> Generator[None]:
+    """Around putting files where every machine finds them: where that cannot be done now, they lie on this disk, and
     the job is finished when they can be put there."""
     try:
-        return sharing.share(context.store, context.artifacts, sharing.files_of(result))
+        yield
     except Away as error:
         raise Away(f"{KEPT_HERE}: {error.message}") from None
 
@@ -140,10 +142,9 @@ def _poster(context: Context, job: str, clip: Path) -> tuple[Path | None, tuple[
 
 def _named(clip: Path, poster: Path | None, extras: Sequence[Path], export: Path | None) -> dict[str, Path]:
     """The files to keep, by the names that they get in the job's folder."""
-    files = {f"clip{clip.suffix}": clip}
+    files = kept_as(clip, extras)
     if poster is not None:
         files["poster.jpg"] = poster
-    files |= {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
     if export is not None:
         files[f"export{export.suffix}"] = export
     return files

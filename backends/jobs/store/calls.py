@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ class Write(Generic[T]):
         self.error: BaseException | None = None
 
 
-class Calls:
+class Calls(ABC):
     """Which threads are inside a call of the store, and since when; their writes, of which one thread commits those of
     all that wait."""
 
@@ -49,9 +50,9 @@ class Calls:
             raise item.error
         return cast("T", item.result)
 
+    @abstractmethod
     def _commit_queue(self, batch: Sequence[Write[Any]]) -> None:
         """Commit them; each gets its result or its error, and is done."""
-        raise NotImplementedError
 
     @contextmanager
     def call(self) -> Generator[None]:

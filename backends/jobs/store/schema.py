@@ -43,31 +43,39 @@ CREATE TABLE spent(                     -- the sums of the ledger, kept by its t
   held INTEGER NOT NULL,
   PRIMARY KEY(day, provider)
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER ledger_in AFTER INSERT ON ledger BEGIN
+"""
+
+_KEEP = """
+CREATE TRIGGER {name}_in AFTER INSERT ON ledger BEGIN
   {add_new};
 END;
-CREATE TRIGGER ledger_out AFTER DELETE ON ledger BEGIN
+CREATE TRIGGER {name}_out AFTER DELETE ON ledger BEGIN
   {take_old};
 END;
-CREATE TRIGGER ledger_change AFTER UPDATE OF day, provider, state, reserved, settled ON ledger BEGIN
+CREATE TRIGGER {name}_change AFTER UPDATE OF {changes}, state, reserved, settled ON ledger BEGIN
   {take_old};
   {add_new};
 END;
 """
 
 
-def _sums(row: str, sign: str, table: str = "spent", first: str = "day", second: str = "provider") -> str:
-    """SQL: add a line of the ledger (or take it away) from the sums that a table keeps by two of its columns."""
-    settled = f"iif({row}.state = 'settled', {sign}{row}.settled, 0)"
-    held = f"iif({row}.state IN ('reserved', 'unresolved'), {sign}{row}.reserved, 0)"
-    return (
-        f"INSERT INTO {table} VALUES ({row}.{first}, {row}.{second}, {settled}, {held}) "
-        f"ON CONFLICT({first}, {second}) "
-        f"DO UPDATE SET settled = {table}.settled + excluded.settled, held = {table}.held + excluded.held"
-    )
+def _keep(name: str, table: str, first: str, second: str, changes: str) -> str:
+    """The triggers of the sums that a table keeps by two columns of the ledger. changes: those columns, as a trigger
+    lists them."""
+
+    def sums(row: str, sign: str) -> str:
+        settled = f"iif({row}.state = 'settled', {sign}{row}.settled, 0)"
+        held = f"iif({row}.state IN ('reserved', 'unresolved'), {sign}{row}.reserved, 0)"
+        return (
+            f"INSERT INTO {table} VALUES ({row}.{first}, {row}.{second}, {settled}, {held}) "
+            f"ON CONFLICT({first}, {second}) "
+            f"DO UPDATE SET settled = {table}.settled + excluded.settled, held = {table}.held + excluded.held"
+        )
+
+    return _KEEP.format(name=name, changes=changes, add_new=sums("new", ""), take_old=sums("old", "-"))
 
 
-SPENT = _SPENT.format(add_new=_sums("new", ""), take_old=_sums("old", "-"))
+SPENT = _SPENT + _keep("ledger", "spent", "day", "provider", "day, provider").lstrip("\n")
 
 ARCHIVE = """
 CREATE TABLE archived(                  -- what stays here of a job whose rows were moved into the archive
@@ -98,22 +106,7 @@ CREATE TABLE spent_by(                  -- the same sums for each principal
 ) STRICT, WITHOUT ROWID;
 """
 
-_KEEP_BY = """
-CREATE TRIGGER ledger_by_in AFTER INSERT ON ledger BEGIN
-  {add_new};
-END;
-CREATE TRIGGER ledger_by_out AFTER DELETE ON ledger BEGIN
-  {take_old};
-END;
-CREATE TRIGGER ledger_by_change AFTER UPDATE OF day, principal, state, reserved, settled ON ledger BEGIN
-  {take_old};
-  {add_new};
-END;
-"""
-
-
-_BY = ("spent_by", "principal", "day")
-KEEP_BY = _KEEP_BY.format(add_new=_sums("new", "", *_BY), take_old=_sums("old", "-", *_BY))
+KEEP_BY = _keep("ledger_by", "spent_by", "principal", "day", "day, principal")
 
 _AUDIT = """
 CREATE TABLE audit(                     -- lines are only ever added
