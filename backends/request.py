@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
@@ -242,11 +243,7 @@ class VideoRequest(Part):
     def _unused_later(self) -> set[str]:
         """Fields of a later version that are not used. They don't enter the digest, so that a paid job is still found
         by the same request after an update."""
-        fields = VideoRequest.model_fields.items()
-        later = {name: field for name, field in fields if name not in ALWAYS_DIGESTED}
-        return {
-            name for name, field in later.items() if getattr(self, name) == field.get_default(call_default_factory=True)
-        }
+        return {name for name, unused in _later_fields().items() if getattr(self, name) == unused}
 
     def digest(self, inputs: Mapping[str, str] = {}) -> str:
         """sha256 of the request as given, with each media name, and each LoRA file's ("loras[0]"), replaced by its
@@ -254,6 +251,15 @@ class VideoRequest(Part):
 
         max_cost_usd is left out: it limits the call, and is no part of what is requested.
         """
+        return self.digests_as([self.model], inputs)[0]
+
+    def digests_as(self, models: Iterable[str], inputs: Mapping[str, str] = {}) -> list[str]:
+        """The digest that the request would have if it named each of these models, in their order."""
+        body = self._digested(inputs)
+        texts = (json.dumps({**body, "model": model}, sort_keys=True, separators=(",", ":")) for model in models)
+        return [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+
+    def _digested(self, inputs: Mapping[str, str]) -> dict[str, Any]:
         body = self.model_dump(mode="json", exclude={"max_cost_usd"} | self._unused_later())
         body["fit"] = body["fit"] or "crop"  # as a fit left out was written before that was possible
         body["media"] = {place: inputs.get(place, name) for place, name in self.media().items()}
@@ -269,7 +275,14 @@ class VideoRequest(Part):
         body["source_clip"] = self.source_clip is not None
         for number, lora in enumerate(body["loras"]):
             lora["name"] = inputs.get(f"loras[{number}]", lora["name"])
-        return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return body
+
+
+@cache
+def _later_fields() -> dict[str, Any]:
+    """The fields that a later version added, with the value that each has where it isn't used."""
+    fields = VideoRequest.model_fields.items()
+    return {name: field.get_default(call_default_factory=True) for name, field in fields if name not in ALWAYS_DIGESTED}
 
 
 def build_request(**fields: Any) -> VideoRequest:

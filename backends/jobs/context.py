@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 
 from backends.catalog.loader import Catalog, load
 from backends.errors import VideoError
@@ -25,9 +26,8 @@ from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.jobs.store.opening import open_store
 from backends.media.sandbox import Sandbox
-from backends.provider import accounts
+from backends.provider import accounts, keys
 from backends.provider.accounts import Keyed
-from backends.provider.keys import load_keys
 from backends.provider.protocol import POOL, Access
 from backends.provider.registry import registered, registry
 from backends.settings import Settings
@@ -60,6 +60,7 @@ class Context:
     store: Store
     sandbox: Sandbox
     _rows: tuple[float, Catalog] | None = field(default=None, repr=False)
+    _env: tuple[Hashable, Mapping[str, str]] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
@@ -113,9 +114,12 @@ class Context:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment with the key file under it, and the data folder; read anew, since a person may add a key at
-        any time."""
-        return {**load_keys(self.settings)[0], "REELWRIGHT_HOME": str(self.settings.home)}
+        """The environment with the key file under it, as that file is now, and the data folder."""
+        now = keys.stamp(self.settings)
+        if self._env is None or self._env[0] != now:
+            read = {**keys.load_keys(self.settings)[0], "REELWRIGHT_HOME": str(self.settings.home)}
+            self._env = (now, MappingProxyType(read))
+        return self._env[1]
 
     def access(self, provider: str) -> Access:
         """Who would be asked for this provider with the credentials of this process."""

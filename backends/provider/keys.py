@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 from backends.errors import VideoError
@@ -63,6 +63,17 @@ def address_variables() -> tuple[str, ...]:
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
+
+
+def stamp(settings: Settings) -> Hashable:
+    """What changes whenever `load_keys` would read something else."""
+    try:
+        seen = settings.key_file.stat()
+    except OSError:
+        file = None
+    else:
+        file = (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_mode)
+    return file, accounts.accounts(settings.home), id(registry())
 
 
 def load_keys(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:

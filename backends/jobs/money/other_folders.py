@@ -17,6 +17,10 @@ VARIABLE = "REELWRIGHT_STATE"
 """Another folder for the records, instead of the user's own state folder."""
 
 
+_seen: set[tuple[Path, Path, str]] = set()
+"""The records that this process has found written: every paid submit asks."""
+
+
 def _folder(env: Mapping[str, str]) -> Path:
     given = env.get(VARIABLE)
     return (Path(given) if given else platformdirs.user_state_path("reelwright")) / "homes"
@@ -28,10 +32,14 @@ def _hash(text: str) -> str:
 
 def record(home: Path, lane: str, env: Mapping[str, str]) -> None:
     """Note that a home pays on a lane. Never a reason to fail: without a record nobody is warned, and no more."""
-    path = _folder(env) / f"{_hash(str(home))}.json"
+    folder = _folder(env)
+    if (folder, home, lane) in _seen:
+        return
+    path = folder / f"{_hash(str(home))}.json"
     known = _read(path)
     lanes = known[1] if known else []
     if _hash(lane) in lanes:
+        _seen.add((folder, home, lane))
         return
     part = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):

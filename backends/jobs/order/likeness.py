@@ -6,20 +6,22 @@ The key of a job is made from the request as asked, so the second asking is a ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from backends.catalog.schema.row import Row as ModelRow
 from backends.jobs.store.database import Store
 
 
-def note_of_like(store: Store, principal: str, row: ModelRow, asked: str, key_of: Callable[[str], str]) -> str:
+def note_of_like(
+    store: Store, principal: str, row: ModelRow, asked: str, keys_as: Callable[[Collection[str]], Collection[str]]
+) -> str:
     """The note that names the job of the same model that asked for the same, "" when there is none.
 
-    asked: the model's name in the new request. key_of: the request's key had it named the model otherwise.
+    asked: the model's name in the new request. keys_as: the request's keys if it named each of these models instead.
     """
     family = re.match("[a-z]*", row.family.lower())
     names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {asked}
-    keys = sorted({key_of(name) for name in names})
+    keys = sorted(set(keys_as(names)))
     marks = ", ".join("?" * len(keys))
     rows = store.rows(
         f"SELECT id, seq FROM jobs WHERE principal = ? AND matchable = 1 AND request_key IN ({marks}) AND model = ?",

@@ -7,7 +7,7 @@ what it is made of, before `auto` chooses) and the take.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self
@@ -47,9 +47,16 @@ class Order:
         return inputs.resolve(self.request, principal, keep, self.promised)
 
     def digest(self, inputs: Resolved) -> str:
+        return self._whole(self.request.digest(inputs.hashes), inputs)
+
+    def _whole(self, digest: str, inputs: Resolved) -> str:
+        """The order's digest, of the request's."""
         chosen = f"{self.terms.prefer} {self.terms.where}"
-        asked = f"{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}".rstrip()
-        return hashlib.sha256(asked.encode()).hexdigest()
+        return hashlib.sha256(f"{digest} {chosen} {inputs.made_of}".rstrip().encode()).hexdigest()
+
+    def keys_as(self, models: Collection[str], inputs: Resolved) -> list[str]:
+        """The keys that the order would have if it named each of these models."""
+        return [self.key(self._whole(one, inputs)) for one in self.request.digests_as(models, inputs.hashes)]
 
     def key(self, digest: str) -> str:
         given, take = self.terms.request_key, self.terms.take
@@ -81,6 +88,9 @@ class Again(Order):
 
     def key(self, digest: str) -> str:
         return key_of_take(self.of, self.terms.take)
+
+    def keys_as(self, models: Collection[str], inputs: Resolved) -> list[str]:
+        return [self.key(self.of.digest)]
 
 
 def key_of_take(of: StoredJob, take: int) -> str:

@@ -5,7 +5,7 @@ Same request = same job: the order's key says which (see `order`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -32,7 +32,7 @@ from backends.jobs.order.order import Again, Order
 from backends.jobs.principals import Who, who_is
 from backends.jobs.records import NewJob
 from backends.jobs.store.database import Transaction
-from backends.jobs.store.filesystems import check_paid, why_lost
+from backends.jobs.store.filesystems import check_paid
 from backends.jobs.store.stored_job import StoredJob
 from backends.media_name import MediaName
 from backends.plain import one_line, quoted
@@ -84,15 +84,17 @@ class Orders:
 
     def is_there(self, order: Order) -> bool:
         """Whether the order is a job already."""
-        return self._same(order, self._resolved(order, "hash")) is not None
+        inputs = self._resolved(order, "hash")
+        return self._same(order, inputs, order.digest(inputs)) is not None
 
     def quote(self, order: Order) -> Quote:
         """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
         order.check()
         order = self.with_part(order)
         inputs = self._resolved(order, "hash")
-        same = self._same(order, inputs)
-        key = order.key(order.digest(inputs))
+        digest = order.digest(inputs)
+        same = self._same(order, inputs, digest)
+        key = order.key(digest)
         if same is not None:
             return Quote(key, same.model, same.id, same.state, promise=self._promise_of(same))
         if isinstance(order, Cut):
@@ -143,7 +145,8 @@ class Orders:
         return replace(order.resolve(self.context.inputs, self.who.sees, keep), made_of=now)
 
     def _place(self, order: Order, inputs: Resolved) -> Placed:
-        same = self._same(order, inputs)
+        digest = order.digest(inputs)
+        same = self._same(order, inputs, digest)
         if same is not None:
             return Placed(same, replayed=True, notes=_label_notes(order, same))
         if isinstance(order, Cut):
@@ -152,7 +155,7 @@ class Orders:
         choice, steps = self._choose(order, inputs)
         if not order.confirmed:
             self._ask_consent(choice)
-        jobs = self._jobs(order, inputs, choice, steps)
+        jobs = self._jobs(order, inputs, digest, choice, steps)
         job, replayed = self._insert(order, jobs, inputs, durable=choice.estimate.usd_high != 0)
         return Placed(job, replayed, choice.next, _label_notes(order, job) if replayed else ())
 
@@ -192,7 +195,7 @@ class Orders:
         """Every refusal that `place` would have for its price, before anything that it needs is started."""
         order.check()
         inputs = order.resolve(self.context.inputs, self.who.sees, "hash")
-        if self._same(order, inputs) is not None:
+        if self._same(order, inputs, order.digest(inputs)) is not None:
             return
         choice, _ = self._choose(order, inputs)
         if not order.confirmed:
@@ -251,10 +254,10 @@ class Orders:
             tx, what, who=self.principal, job=job.id, amount=job.est_high, place=place, detail=f"{job.model} {job.task}"
         )
 
-    def _same(self, order: Order, inputs: Resolved) -> StoredJob | None:
-        """The job that the order is already. Where an input is a job's clip, the order may have been placed before
-        that clip was there: its digest then holds the clip's name."""
-        digests = [order.digest(inputs)]
+    def _same(self, order: Order, inputs: Resolved, digest: str) -> StoredJob | None:
+        """The job that the order with this digest is already. Where an input is a job's clip, the order may have been
+        placed before that clip was there: its digest then holds the clip's name."""
+        digests = [digest]
         named = {
             place: text for place, text in inputs.hashes.items() if "from_job" not in inputs.entries.get(place, {})
         }
@@ -308,11 +311,10 @@ class Orders:
         if order.terms.request_key or order.terms.take > 1 or choice.estimate.basis == "free":
             return ()
 
-        def key_of(name: str) -> str:
-            other = replace(order, request=order.request.model_copy(update={"model": name}))
-            return other.key(other.digest(inputs))
+        def keys_as(models: Collection[str]) -> list[str]:
+            return order.keys_as(models, inputs)
 
-        note = note_of_like(self.context.store, self.principal, choice.row, order.request.model, key_of)
+        note = note_of_like(self.context.store, self.principal, choice.row, order.request.model, keys_as)
         return (note,) if note else ()
 
     def _ask_consent(self, choice: Choice) -> None:
@@ -327,10 +329,11 @@ class Orders:
             f"{money(above)} (confirm_above_usd); {A_PERSON}",
         )
 
-    def _jobs(self, order: Order, inputs: Resolved, choice: Choice, steps: Sequence[chain.Step]) -> list[NewJob]:
+    def _jobs(
+        self, order: Order, inputs: Resolved, digest: str, choice: Choice, steps: Sequence[chain.Step]
+    ) -> list[NewJob]:
         """The job itself first, then the jobs that are its steps."""
         row, cost = choice.row, choice.estimate
-        digest = order.digest(inputs)
         key = order.key(digest)
         like = self._like(order, inputs, choice)
         notes = tuple(dict.fromkeys((*inputs.notes, *choice.checked.notes, *choice.notes, *like)))
@@ -376,10 +379,8 @@ class Orders:
         return min(servers, key=lambda one: (Breaker(store, one.lane).open_for()[0] > 0, waiting.get(one.lane, 0)))
 
     def _on_lane(self, job: NewJob, *, paid: bool) -> NewJob:
-        if paid:
-            check_paid(self.context.settings.home)
-            if lost := why_lost(self.context.settings.home):
-                job = replace(job, notes=(*job.notes, lost))
+        if paid and (lost := check_paid(self.context.settings.home)):
+            job = replace(job, notes=(*job.notes, lost))
         access = self._server(job)
         closed_for, why = Breaker(self.context.store, access.lane).open_for()
         if closed_for > 0:

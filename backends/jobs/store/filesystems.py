@@ -50,8 +50,11 @@ def _mount_point(field: bytes) -> str:
 
 
 def why_unsafe(home: Path, mounts: Path = MOUNTS) -> str:
-    """Why paid work is refused with this home, "" when it is safe."""
-    kind = file_system(home, mounts)
+    """Why paid work is refused with this data folder, "" when it is safe."""
+    return _unsafe(home, file_system(home, mounts))
+
+
+def _unsafe(home: Path, kind: str) -> str:
     if kind in NETWORK or kind.startswith("fuse"):
         return (
             f"the data folder {home} lies on a network file system ({kind}), where two machines could pay for the same "
@@ -66,9 +69,12 @@ def why_unsafe(home: Path, mounts: Path = MOUNTS) -> str:
 
 
 def why_lost(home: Path, mounts: Path = MOUNTS) -> str:
-    """What is to be said of a home that is lost at the next restart, "" when it stays. No paid work is refused for
-    it: a machine without a disk of its own has no other, and the clips in the output folder stay."""
-    kind = file_system(home, mounts)
+    """What is to be said of a data folder that is lost at the next restart, "" when it stays. No paid work is refused
+    for it: a machine without a disk of its own has no other, and the clips in the output folder stay."""
+    return _lost(home, file_system(home, mounts))
+
+
+def _lost(home: Path, kind: str) -> str:
     if kind not in MEMORY:
         return ""
     return (
@@ -77,7 +83,10 @@ def why_lost(home: Path, mounts: Path = MOUNTS) -> str:
     )
 
 
-def check_paid(home: Path) -> None:
-    """VideoError("storage") when paid work would be unsafe with this home."""
-    if why := why_unsafe(home):
+def check_paid(home: Path) -> str:
+    """What is to be said of paid work with this data folder (`why_lost`); VideoError("storage") when it would be
+    unsafe."""
+    kind = file_system(home)
+    if why := _unsafe(home, kind):
         raise VideoError("storage", f"no paid work here: {why}. Free work (animatic) goes on as before")
+    return _lost(home, kind)
