@@ -9,6 +9,7 @@ f d/2 + c S/d over the gap d: d = sqrt(2 c S / f).)
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,27 +62,52 @@ def next_gap(durations: Durations, elapsed_s: float, mean_gap_s: float) -> float
 
     mean_gap_s: the budget: over many jobs no more questions are asked than one every so many seconds.
     """
-    scale = _scale(durations, mean_gap_s)
-    t, step = max(elapsed_s, 1e-3), durations.median_s / 200
-    gap = 0.0
-    # Walk forward until the accumulated rate of questions (1 / gap) reaches one.
-    asked = 0.0
-    while asked < 1.0 and gap < MAX_GAP_S:
-        asked += step * math.sqrt(durations.hazard(t + gap + step / 2)) / scale
-        gap += step
-    return min(MAX_GAP_S, max(MIN_GAP_S, gap))
+    rates = _rates(durations)
+    budget = max(1.0, durations.median_s / mean_gap_s)
+    scale = rates.questions / max(0.5, budget - 0.5)  # the last question finds the end
+    begun = max(elapsed_s, 1e-3)
+    gap = rates.when(rates.until(begun) + scale, begun) - begun
+    whole = rates.step * math.ceil(gap / rates.step)  # at least a step: a job that is overdue isn't asked without end
+    return min(MAX_GAP_S, max(MIN_GAP_S, whole))
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """How questions add up over a job's life: sqrt(h) summed up to every step, until nearly no job still runs.
+
+    questions: their mean number in all, the integral of S sqrt(h). Both before the factor that meets a budget.
+    """
+
+    durations: Durations
+    step: float
+    sums: Sequence[float]
+    questions: float
+
+    def until(self, t: float) -> float:
+        whole = int(t / self.step)
+        if whole >= len(self.sums) - 1:
+            return self.sums[-1]
+        part = t / self.step - whole
+        return self.sums[whole] + part * (self.sums[whole + 1] - self.sums[whole])
+
+    def when(self, asked: float, begun: float) -> float:
+        """The time at which so many have been asked. begun: since when; behind the last step the rate is taken to stay
+        what it is then."""
+        after = bisect_left(self.sums, asked)
+        if after == len(self.sums):
+            late = max(begun, self.step * (after - 1))
+            return late + (asked - self.sums[-1]) / math.sqrt(self.durations.hazard(late))
+        more = self.sums[after] - self.sums[after - 1]
+        return self.step * (after - (self.sums[after] - asked) / more)
 
 
 @lru_cache(maxsize=256)
-def _scale(durations: Durations, mean_gap_s: float) -> float:
-    """The factor before sqrt(1 / h) with which the mean number of questions meets the budget.
-
-    E[questions] = integral of S sqrt(h) / scale, and the last one finds the end.
-    """
-    budget = max(1.0, durations.median_s / mean_gap_s)
+def _rates(durations: Durations) -> _Rates:
     step = durations.median_s / 200
-    total, t = 0.0, step / 2
+    sums, questions, t = [0.0], 0.0, step / 2
     while t < durations.median_s * 40 and (survival := durations.survival(t)) > 1e-4:
-        total += step * survival * math.sqrt(durations.hazard(t))
+        rate = step * math.sqrt(durations.hazard(t))
+        sums.append(sums[-1] + rate)
+        questions += survival * rate
         t += step
-    return total / max(0.5, budget - 0.5)
+    return _Rates(durations, step, sums, questions)
