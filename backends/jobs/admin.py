@@ -39,7 +39,7 @@ def rebind(store: Store, job: str, access: Access) -> None:
             raise VideoError("auth", f"no credential for {found.provider}: set {' or '.join(access.missing)}")
         if found.lane == access.lane:
             raise VideoError("conflict", f"job {job} belongs to the account that is set now already")
-        put_on(tx, row, access, anew=True)
+        put_on(tx, row, access, again=True)
         records.note(tx, job, "moved by the user to the account that is set now")
         add_event(tx, job, "rebind", {"from": found.lane, "to": access.lane}, wake=True)
 

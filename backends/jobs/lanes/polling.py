@@ -1,9 +1,9 @@
-"""When to ask a provider next, so that a finished clip is found soon with few questions.
+"""When to check a job's status next, so that a finished clip is noticed soon with few status checks.
 
-Durations of one model are close to log-normal. With hazard h(t) (the chance of finishing now, given that it still
-runs), the mean delay for a given number of questions is least when the gap between two is proportional to
-sqrt(1 / h(t)): ask rarely while an end is unlikely, often where it is likely. (Minimise the integral of
-f d/2 + c S/d over the gap d: d = sqrt(2 c S / f).)
+The durations of one model are close to log-normal. With hazard h(t) (the chance of finishing now, given that it still
+runs), the mean delay for a given number of checks is least when the gap between two is proportional to sqrt(1 / h(t)):
+check rarely while an end is unlikely, often where it is likely. (Minimise the integral of f d/2 + c S/d over the gap d:
+d = sqrt(2 c S / f).)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import lru_cache
 MIN_GAP_S = 0.25
 MAX_GAP_S = 60.0
 PRIOR_SIGMA = 0.5
-"""Spread that is assumed of a model's durations before it has finished some jobs here."""
+"""The spread that is assumed for a model's durations until some of its jobs have finished here."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Durations:
 
     @classmethod
     def fit(cls, past_s: Sequence[float], typical_s: float | None) -> Durations:
-        """From what has been seen (seconds), the catalogue's figure standing for two more observations."""
+        """A fit to observed durations (seconds), where the catalogue's figure counts as two more observations."""
         logs = [math.log(max(0.05, value)) for value in past_s]
         prior = math.log(typical_s) if typical_s else (sum(logs) / len(logs) if logs else math.log(60.0))
         if not logs:
@@ -43,11 +43,11 @@ class Durations:
         return 0.5 * math.erfc(self._z(t) / math.sqrt(2)) if t > 0 else 1.0
 
     def hazard(self, t: float) -> float:
-        """Chance a second of finishing at t, given that it still runs."""
+        """The chance per second of finishing at t, given that it still runs."""
         if t <= 0:
             return 0.0
         z = self._z(t)
-        if z > 6:  # far behind every duration seen: the tail's own approximation, S ~ pdf / z
+        if z > 6:  # far beyond every observed duration: the tail's own approximation, S ~ pdf / z
             return z / (t * self.sigma)
         density = math.exp(-z * z / 2) / (t * self.sigma * math.sqrt(2 * math.pi))
         return density / max(1e-300, self.survival(t))
@@ -57,14 +57,14 @@ class Durations:
 
 
 def next_gap(durations: Durations, elapsed_s: float, mean_gap_s: float) -> float:
-    """Seconds until the next question, `elapsed_s` after the job was taken.
+    """Seconds until the next status check, `elapsed_s` after the provider accepted the job.
 
-    mean_gap_s: the budget: over many jobs no more questions are asked than one every so many seconds.
+    mean_gap_s: the budget: over many jobs, at most one check per so many seconds.
     """
     scale = _scale(durations, mean_gap_s)
     t, step = max(elapsed_s, 1e-3), durations.median_s / 200
     gap = 0.0
-    # Walk forward until the accumulated rate of questions (1 / gap) reaches one.
+    # Walk forward until the accumulated rate of checks (1 / gap) reaches one.
     asked = 0.0
     while asked < 1.0 and gap < MAX_GAP_S:
         asked += step * math.sqrt(durations.hazard(t + gap + step / 2)) / scale
@@ -74,9 +74,9 @@ def next_gap(durations: Durations, elapsed_s: float, mean_gap_s: float) -> float
 
 @lru_cache(maxsize=256)
 def _scale(durations: Durations, mean_gap_s: float) -> float:
-    """The factor before sqrt(1 / h) with which the mean number of questions meets the budget.
+    """The factor before sqrt(1 / h) with which the mean number of checks meets the budget.
 
-    E[questions] = integral of S sqrt(h) / scale, and the last one finds the end.
+    E[checks] = integral of S sqrt(h) / scale, and the last one finds the end.
     """
     budget = max(1.0, durations.median_s / mean_gap_s)
     step = durations.median_s / 200

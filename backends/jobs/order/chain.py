@@ -1,8 +1,8 @@
-"""Longer work as steps: extending a clip with a model that cannot extend.
+"""Longer work in steps: extending a clip with a model that cannot extend.
 
-Each step is a paid job of its own (its key, lane and ledger row): image_to_video from the true last frame of what is
-there so far. The job itself waits for its steps, then joins everything on this machine, at the source's size and
-rate. When a step fails, its finished siblings keep their clips.
+Each step is a paid job of its own (with its key, lane and ledger line): image_to_video from the true last frame so far.
+The job itself waits for its steps, then joins everything on this machine, at the source's size and rate. When a step
+fails, the finished steps keep their clips.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FRAME = "frames[0].image"
 
 @dataclass(frozen=True)
 class Step:
-    """One paid step: the legal request for it and what it may cost (micro-dollars)."""
+    """One paid step: its legal request and its highest cost (micro-dollars)."""
 
     checked: Checked
     est_low: int | None
@@ -47,7 +47,8 @@ class Step:
 def plan(
     request: VideoRequest, inputs: Resolved, pick: Pick, per_job: Decimal | None, why: VideoError
 ) -> tuple[Choice, Sequence[Step]]:
-    """The fewest equal steps that make the extension; `why` (why no model extends it itself) when there are none."""
+    """The fewest equal steps that make the extension. When there are none, an error with `why` (why no model extends it
+    itself)."""
     source = inputs.facts.get("source_clip")
     if source is None or request.duration_s is None:
         raise why
@@ -93,7 +94,7 @@ def _step(choice: Choice) -> Step:
 
 
 def _told(choice: Choice, request: VideoRequest, count: int) -> Choice:
-    """The choice for the whole, with what is really done in words."""
+    """The choice for the whole, with a note on how it is really made."""
     cost = choice.estimate
     note = (
         f"{choice.row.id} cannot extend a clip: {count} new clip{'s' if count > 1 else ''} from the true last frame "

@@ -35,9 +35,9 @@ class JobClips:
     def entry(
         self, name: MediaName, principal: str, *, keep: Keep = "copy", added: list[str] | None = None
     ) -> JsonObject:
-        """A job's clip, or a still of it: resolved when it has succeeded, pending while it runs.
+        """A job's clip, or a still of it: resolved when the job has succeeded, pending while it runs.
 
-        added: takes the hash of a blob that this call has put into the store.
+        added: receives the hashes of blobs that this call has put into the store.
         """
         job = archive.stored_job(self._store, name.value, principal)
         if job is None:
@@ -92,7 +92,7 @@ class JobClips:
 
 
 def _predicted(job: StoredJob, name: MediaName) -> JsonObject:
-    """What an unfinished job will deliver, as its prepared request promises."""
+    """What an unfinished job will deliver, by its prepared request."""
     prepared = job.prepared
     asked = prepared.request
     if name.part != "clip":

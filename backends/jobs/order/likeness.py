@@ -1,6 +1,7 @@
-"""A request that is a job already under another name for the model, such as `auto` first and the chosen model then.
+"""Noticing a request that is already a job under another name for its model, such as first `auto` and then the chosen
+model.
 
-The key of a job is made from the request as asked, so the second asking is a new job and is paid: its notes say so.
+A job's key is made from the request as written, so the second request is a new, paid job: its notes say so.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from backends.jobs.store.database import Store
 
 
 def note_of_like(store: Store, principal: str, row: ModelRow, asked: str, key_of: Callable[[str], str]) -> str:
-    """The note that names the job of the same model that asked for the same, "" when there is none.
+    """The note that names the job of the same model with the same request, "" when there is none.
 
-    asked: the model's name in the new request. key_of: the request's key had it named the model otherwise.
+    asked: the model's name in the new request. key_of: the request's key if it named the model differently.
     """
     family = re.match("[a-z]*", row.family.lower())
     names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {asked}

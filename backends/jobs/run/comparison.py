@@ -1,7 +1,6 @@
-"""What came, held against what was asked: every difference beyond a tolerance, in words.
+"""The delivered clip compared with the request: every difference beyond a tolerance, in words.
 
-The clip is kept whatever it is. The person is told, has the figures for a complaint, and sees what such a clip would
-have cost by the list.
+The clip is kept in any case. The user is told, has the figures for a complaint, and sees the list price of such a clip.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 SIDE = 0.05
-"""A side may differ by this share: services round to multiples of 8 or 16 pixels."""
+"""The share by which a side may differ: services round to multiples of 8 or 16 pixels."""
 
 SECONDS, LENGTH = 0.5, 0.10
 """A length may differ by half a second, or by this share where that is more: models make whole blocks of frames."""
 
 RATE = 0.05
-"""A frame rate may differ by this share (29.97 for 30)."""
+"""The share by which a frame rate may differ (29.97 for 30)."""
 
 CONTAINERS = {"video/mp4": "MP4", "video/webm": "WebM", "video/quicktime": "MOV", "image/gif": "GIF"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """differences: one sentence, "" when there are none. asked: {width, height, duration_s, fps, audio} where they
-    were asked for and something differs. notes: what is told besides (the price of what came, further files)."""
+    """differences: one sentence, "" when there are none. asked: {width, height, duration_s, fps, audio} as requested,
+    where something differs. notes: what else the user is told (the price of what came, further files)."""
 
     difference: str = ""
     asked: JsonObject = field(default_factory=dict[str, object])
@@ -47,7 +46,8 @@ class Comparison:
 
 
 def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: int = 0) -> Comparison:
-    """Judge a delivered clip. model: the catalogue's row, for the price; further_clips: files beside the clip."""
+    """Compare a delivered clip. model: the catalogue's row, for the price; further_clips: number of clips that came
+    beside it."""
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     asked = _asked(row, prepared)
     wrong = [*_picture(asked, came), *_length(asked, came), *_sound(asked, came)]
@@ -66,7 +66,7 @@ def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: i
 
 
 def _asked(row: Row, prepared: Prepared) -> JsonObject:
-    """What the clip was to be: an extended one is the whole clip, one that is joined here keeps its source's size."""
+    """What the clip was to be: an extension is the whole clip; one that is joined here keeps its source's size."""
     request, width, height = prepared.request, prepared.width, prepared.height
     seconds = request.duration_s
     if request.task == "extend" and seconds is not None:
@@ -130,7 +130,7 @@ def _words(values: Mapping[str, object]) -> str:
 
 
 def _price(row: Row, came: MediaFacts, model: ModelRow | None) -> str:
-    """What a clip such as came would have cost by the list, where that is another price."""
+    """The list price of a clip like the delivered one, where it differs."""
     if row["kind"] == "local" or not row["est_high"] or model is None:
         return ""
     facts = {
@@ -147,7 +147,7 @@ def _price(row: Row, came: MediaFacts, model: ModelRow | None) -> str:
 
 
 def _as_it_came(checked: Checked, came: MediaFacts) -> Checked:
-    """The same order for a clip of that size, length and sound: the size of its box that lies nearest."""
+    """The same request with the delivered size, length and sound: the nearest size that the model offers."""
     sizes = [size for size in checked.mode.sizes if size.width and size.height]
     pixels = came.width * came.height
     nearest = min(sizes, key=lambda size: abs(size.width * size.height - pixels), default=None)

@@ -1,4 +1,4 @@
-"""The last step of every job: look at the clip, keep it, link it for people, book the money, say so."""
+"""The last step of every job: check the clip, keep it, publish it, book the money, record the end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import JsonObject
 
 PLACED = {"file": "clip", "poster": "poster", "export": "export"}
-"""What a result calls the files that a job has at most one of."""
+"""The keys in a result for files of which a job has at most one."""
 
 
 def finish(
@@ -48,14 +48,14 @@ def finish(
     notes: Sequence[str] = (),
     cost_usd: Decimal | None = None,
 ) -> None:
-    """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
-    kept; OwnFault when it is this program that cannot read it; `Away` when all is done but the bucket has not taken the
-    files. joined: how many of the extras, the first ones, are what the clip was joined from. further_clips: how many of
-    the extras are clips that a service has delivered beside the requested one. export: what the user gets instead of
-    the clip.
+    """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), and its bytes are
+    kept; OwnFault when this program is what fails to read it; `Away` when all is done except that the bucket has not
+    taken the files. joined: how many of the extras, the first ones, are parts of which the clip was joined.
+    further_clips: how many of the extras are clips that a service delivered beside the requested one. export: what the
+    user gets instead of the clip.
 
-    A clip that waited for the bucket is put there first of all: nothing is decoded again while it is away.
-    Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
+    A clip that waited for the bucket is uploaded first: nothing is decoded again while the bucket is away. Files are
+    committed before the row says so: a kill between the two makes this run again with the same result.
     """
     job, artifacts = str(row["id"]), context.artifacts
     folder = artifacts.job(job)
@@ -64,7 +64,7 @@ def finish(
     _put_first(context, folder, clip)
     clip_facts = context.sandbox.check(clip)
     if clip_facts.kind != "clip":
-        raise VideoError("provider", f"what came back is no video ({clip_facts.mime}); it is kept at {clip}")
+        raise VideoError("provider", f"what was delivered is not a video ({clip_facts.mime}); it is kept at {clip}")
     poster, why = _poster(context, job, clip)
     told = [*notes, *why]
     sha256 = sha256_now(clip)
@@ -107,7 +107,7 @@ def finish(
 
 
 def _put_first(context: Context, folder: Path, clip: Path) -> None:
-    """Put a clip there that was kept before, where that has not been done."""
+    """Upload a clip that was kept before, where that has not been done."""
     meta = folder / "meta.json"
     if not context.artifacts.objects.where or clip.parent != folder or not meta.exists():
         return
@@ -120,8 +120,8 @@ def _put_first(context: Context, folder: Path, clip: Path) -> None:
 
 @contextmanager
 def _kept_here() -> Generator[None]:
-    """Around putting files where every machine finds them: where that cannot be done now, they lie on this disk, and
-    the job is finished when they can be put there."""
+    """Around uploading files: where that fails now, they stay on this disk, and the job is finished when they can be
+    uploaded."""
     try:
         yield
     except Away as error:
@@ -129,19 +129,19 @@ def _kept_here() -> Generator[None]:
 
 
 def _poster(context: Context, job: str, clip: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """The poster, or why there is none: an extra, since the clip is here and can be read."""
+    """The poster, or why there is none: an extra, since the clip is here and readable."""
     poster = context.artifacts.spool(job) / "poster.jpg"
     try:
         context.sandbox.poster(clip, poster)
     except VideoError as error:
         if error.kind == "storage":
             raise
-        return None, (f"no poster could be made of it: {error.message}",)
+        return None, (f"no poster could be made: {error.message}",)
     return poster, ()
 
 
 def _named(clip: Path, poster: Path | None, extras: Sequence[Path], export: Path | None) -> dict[str, Path]:
-    """The files to keep, by the names that they get in the job's folder."""
+    """The files to keep, by their names in the job's folder."""
     files = kept_as(clip, extras)
     if poster is not None:
         files["poster.jpg"] = poster
@@ -151,7 +151,7 @@ def _named(clip: Path, poster: Path | None, extras: Sequence[Path], export: Path
 
 
 def _places(placed: Mapping[str, Path], meta: Path, sha256: str) -> JsonObject:
-    """Where the kept files lie, and their hashes. sha256: of the clip."""
+    """The paths of the kept files, and their hashes. sha256: of the clip."""
     by_stem = {path.stem: path for path in placed.values()}
     found: JsonObject = {name: str(by_stem[stem]) for name, stem in PLACED.items() if stem in by_stem}
     there = [path for path in (*placed.values(), meta) if path.exists()]
@@ -161,8 +161,8 @@ def _places(placed: Mapping[str, Path], meta: Path, sha256: str) -> JsonObject:
 
 
 def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) -> Comparison:
-    """A comparison is an extra: whatever goes wrong in it, the clip is delivered."""
+    """The comparison is an extra: if it fails, the clip is delivered all the same."""
     try:
         return compare(row, came, context.catalog.find(row["model"]), further_clips)
     except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
-        return Comparison(notes=(f"what came could not be compared with the request ({type(error).__name__})",))
+        return Comparison(notes=(f"the clip could not be compared with the request ({type(error).__name__})",))

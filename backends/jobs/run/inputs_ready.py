@@ -1,4 +1,4 @@
-"""Before a job runs: its pending inputs become files, and the request is judged again with what they really are."""
+"""Before a job runs: its pending inputs become files, and the request is checked again with their real facts."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ FETCH_TIMEOUT_S = 300.0
 
 
 async def ready(context: Context, hold: Hold, row: Row) -> Prepared:
-    """The prepared request with all its files. VideoError (uncharged) when an input turns out unusable."""
+    """The prepared request with all its files. VideoError (uncharged) when an input turns out to be unusable."""
     entries = context.artifacts.places.inputs_of(row)
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     if any(is_pending(entry) for entry in entries.values()):
-        await to_thread.run_sync(context.inputs.check_kept, entries)  # another machine may have put them into the store
+        await to_thread.run_sync(context.inputs.check_kept, entries)  # another machine may have uploaded them
         try:
             entries, prepared = await _settle(context, hold, row, entries, prepared)
-        except BlobGone:  # taken away by a refused call that had copied the same bytes before: once more
+        except BlobGone:  # removed by a refused call that had copied the same bytes before: try once more
             try:
                 entries, prepared = await _settle(context, hold, row, entries, prepared)
             except BlobGone:
-                raise Away("the copies of the inputs vanish again and again: trying again later") from None
+                raise Away("the copies of the inputs keep disappearing: trying again later") from None
     await to_thread.run_sync(context.inputs.check_kept, entries)
     return codec.with_assets(prepared, assets_of(entries))
 
@@ -69,7 +69,7 @@ async def _settle(
         entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
     given = sharing.inputs_of(entries)
     shared = await to_thread.run_sync(sharing.share, context.store, context.artifacts, given)
-    # Steps that are joined were judged one by one, and a cut is judged by the editor; neither costs anything.
+    # Steps that are joined were checked one by one, and a film is checked by the editor; neither costs anything.
     if prepared.wire.get("join") or prepared.wire.get("finish"):
         _keep(context, hold, row, entries, prepared, told, shared)
         return entries, prepared
@@ -77,7 +77,7 @@ async def _settle(
     facts = {place: asset.facts for place, asset in assets_of(entries).items()}
     checked = legal.recheck(asked, context.catalog.get(row["model"]), facts)
     high = estimate(checked, checked.row).usd_high
-    unpriced = high is None and row["est_low"] is None  # as when it was asked for: what is held stands for its price
+    unpriced = high is None and row["est_low"] is None  # as at the request: the held amount stands for its price
     if row["est_high"] is not None and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):
         raise VideoError(
             "needs_budget",

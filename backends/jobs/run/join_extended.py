@@ -1,5 +1,5 @@
-"""An extended clip is always the whole clip: a service that delivers only the added part has it joined to its source
-here. The service's own bytes are kept beside it, untouched."""
+"""An extended clip is always the whole clip: where a service delivers only the added part, it is joined to its source
+here. The service's own bytes are kept beside it, unchanged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from backends.provider.protocol import Asset, Prepared
 
 @dataclass(frozen=True)
 class Whole:
-    """clip: what to keep as the clip. parts: what it was made from, to keep beside it. notes: told to the person."""
+    """clip: the file to keep as the clip. parts: what it was made from, to keep beside it. notes: for the user."""
 
     clip: Path
     parts: tuple[Path, ...] = ()
@@ -32,15 +32,15 @@ class Whole:
 
 
 def only_the_new_part(delivered: MediaFacts, source: MediaFacts, added_s: float) -> bool:
-    """Whether the length says "the added seconds" rather than "the source and the added seconds"."""
+    """Whether the length matches the added seconds rather than source and added seconds together."""
     if delivered.duration_s is None or source.duration_s is None:
         return False
     return abs(delivered.duration_s - added_s) < abs(delivered.duration_s - (source.duration_s + added_s))
 
 
 async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -> Whole:
-    """The clip as it came, or joined to its source. A join that fails loses nothing: the part is kept and told of.
-    `Away` while the source is not on this machine and cannot be fetched."""
+    """The clip as it came, or joined to its source. When joining fails the part is kept, with a note. `Away` while the
+    source is not on this machine and cannot be fetched."""
     source = assets_of(context.artifacts.places.inputs_of(row)).get("source_clip") if row["task"] == "extend" else None
     if source is None:
         return Whole(clip)
@@ -62,8 +62,8 @@ async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -
     except Away:
         raise
     except (VideoError, EngineCrashed) as error:
-        return Whole(clip, (), (f"this is the added part alone: it could not be joined to its source ({error})",))
-    return Whole(joined, (clip,), ("the service delivered the added part alone; it was joined to the clip here",))
+        return Whole(clip, (), (f"this is only the added part: it could not be joined to its source ({error})",))
+    return Whole(joined, (clip,), ("the service delivered only the added part; it was joined to the clip here",))
 
 
 async def _join(context: Context, engines: Engines, row: Row, prepared: Prepared, source: Asset, added: Asset) -> Path:

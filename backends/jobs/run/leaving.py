@@ -1,4 +1,4 @@
-"""A clip leaves: it is signed last of all (`signing`), and the signed copy goes to the output folder."""
+"""Publishing a clip: it is signed last of all (`signing`), and the signed copy goes to the output folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from backends.media.hashing import is_intact
 from backends.media.provenance.manifest import Made
 from backends.provider.protocol import JsonObject
 
-BESIDE = "this format cannot hold a manifest (C2PA): it lies beside the clip as {name}, keep the two together"
+BESIDE = "this format cannot hold a manifest (C2PA): it is in {name} beside the clip: keep the two files together"
 
 
 def leave(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
-    """Sign the clip and copy it into the output folder; `result` gets `signed`, `source` and `published`. What to tell
-    of it. joined: the delivered files that the clip was joined from."""
+    """Sign the clip and copy it into the output folder; `result` gets `signed`, `source` and `published`. Returns notes
+    for the user. joined: the delivered files of which the clip was joined."""
     told = sign(context, row, result, joined)
     told += publish(context, row, result)
     with suppress(VideoError, OSError, ArithmeticError):  # a warning ends no job
@@ -48,8 +48,8 @@ def publish(context: Context, row: Row, result: JsonObject) -> list[str]:
 
 
 def try_certificate(context: Context, key: str, value: str) -> None:
-    """Sign something with the certificate as it would be with that preference set. VideoError("auth") when clips could
-    not be signed with it."""
+    """Sign a sample with the certificate as that preference would set it. VideoError("auth") when clips could not be
+    signed with it."""
     wish = preferences.signing(context.store)
     path = None if value == preferences.DEFAULTS[key] else Path(value)
     wish = replace(wish, certificate=path) if key == "sign_certificate" else replace(wish, key=path)
@@ -68,7 +68,7 @@ def try_certificate(context: Context, key: str, value: str) -> None:
 
 
 def give_again(context: Context, row: Row) -> str:
-    """Give a finished job's clip out once more; where it lies. The copy that was published counts while it is whole.
+    """Publish a finished job's clip again; returns its path. An unchanged published copy is kept.
 
     VideoError("storage") when it cannot be written or the kept clip is gone.
     """
@@ -96,7 +96,8 @@ def give_again(context: Context, row: Row) -> str:
 
 
 def remember_copy(tx: Transaction, job: str, result: Mapping[str, Any]) -> None:
-    """The signed copy may come back as an input, by its published name: then it is known as the job's clip."""
+    """Remember the signed copy's hash: if it comes back as an input, by its published name, it is known as the job's
+    clip."""
     if (copy := copy_of(result)) is not None and "export" not in result:
         known: JsonObject = {"facts": result["clip_facts"], "sidecar": result.get("sidecar") or {}}
         remember(tx, copy[1], {**known, "from_job": job, "original": result["sha256"]})

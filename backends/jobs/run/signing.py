@@ -1,8 +1,8 @@
-"""The signed copies of what a job has made: of its clip, and of every further picture or clip that people are given.
+"""The signed copies of what a job has made: of its clip, and of every further picture or clip that users are given.
 
 What was made or delivered stays in the store byte for byte; a signed copy lies beside it, under a name that holds the
-file's hash, so that a second run after a crash takes the same one. Signing is an extra: whatever goes wrong in it, the
-file is given out as it is, and the job's notes say why it is not signed.
+file's hash, so that a second run after a crash uses the same one. Signing is an extra: if it fails, the file is
+published unsigned, and the job's notes say why.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from backends.provider.protocol import JsonObject
 OFF = "not signed: signing is turned off (reelwright config set sign on)"
 SPARE = 16 << 20
 """Bytes of the disk that are left free."""
-FURTHER_BESIDE = "further files that cannot hold a manifest (C2PA) have it beside them: {names}"
+FURTHER_BESIDE = "further files that cannot hold a manifest (C2PA) have it in a file beside them: {names}"
 
 
 @dataclass(frozen=True)
 class _Pen:
-    """All that the files of one job are signed with."""
+    """What all files of one job are signed with."""
 
     context: Context
     made: Made
@@ -46,8 +46,8 @@ class _Pen:
     keys: Mapping[str, str]
 
     def sign(self, path: Path, sha256: str, made: Made, parts: Sequence[Part], beside: Path) -> JsonObject:
-        """The record of the signed copy, which is made, or there already: file, sha256, embedded, source. beside: the
-        manifest's name where the file cannot hold it."""
+        """The record of the signed copy, new or existing: file, sha256, embedded, source. beside: the manifest's name
+        where the file cannot hold it."""
         whole = path.with_name(f"signed-{sha256[:16]}{path.suffix}")
         for there in (whole, beside):
             if there.exists():
@@ -70,8 +70,8 @@ class _Pen:
 
 
 def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
-    """Make the signed copies, or take those that are there; `result` gets `signed` and `source`. What to tell. joined:
-    the delivered files that the clip was joined from."""
+    """Make the signed copies, or use existing ones; `result` gets `signed` and `source`. Returns notes. joined: the
+    delivered files of which the clip was joined."""
     clip, sha256 = unsigned(result)
     key = f"{row['id']} {result['sha256']}"
     try:
@@ -85,7 +85,7 @@ def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] 
         made = _made(context, row, result, key, source, parent, wish.prompt)
         pen = _Pen(context, made, parts, wish.keys(context.settings.signing))
         signed = pen.sign(clip, sha256, made, parts, clip.with_name(f"signed-{sha256[:16]}.c2pa"))
-    except Exception as error:  # whatever it is: the clip comes before its signature
+    except Exception as error:  # any failure: the clip matters more than its signature
         return [f"not signed (C2PA): {_words(error)}"[:400]]
     result["signed"] = {**signed, "manifest": name_of(key)}
     result["source"] = signed["source"]
@@ -95,7 +95,7 @@ def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] 
 
 
 def _sign_further(pen: _Pen, row: Row, result: JsonObject, joined: Sequence[Path]) -> list[str]:
-    """The same for every further picture or clip; `result["signed"]` gets `files`. What to tell."""
+    """The same for every further picture or clip; `result["signed"]` gets `files`. Returns notes."""
     told: list[str] = []
     records: list[JsonObject] = []
     for number, path in enumerate(further_of(result), 1):
@@ -112,7 +112,7 @@ def _sign_further(pen: _Pen, row: Row, result: JsonObject, joined: Sequence[Path
 
 
 def _further(pen: _Pen, row: Row, result: JsonObject, path: Path, number: int, *, part_of_it: bool) -> JsonObject:
-    """One further file. part_of_it: the clip was joined from it, so that it is what the service has made alone."""
+    """One further file. part_of_it: the clip was joined from it, so that it is what the service made by itself."""
     sha256 = str(result["kept"].get(path.name) or sha256_now(path))
     key = f"{row['id']} {path.name} {sha256}"
     title = f"{Path(pen.made.title).stem}_{number}{path.suffix}"
@@ -128,7 +128,7 @@ def _words(error: Exception) -> str:
 
 
 def _room(clip: Path) -> None:
-    """There must be room for the signed copy and the published one: the clip itself comes before its signature."""
+    """There must be room for the signed copy and the published one: the clip matters more than its signature."""
     if shutil.disk_usage(clip.parent).free < 2 * clip.stat().st_size + SPARE:
         raise VideoError("storage", f"the disk is full: a signed copy of the clip has no room in {clip.parent}")
 
@@ -157,6 +157,6 @@ def _made(
 
 
 def _watermark(context: Context, model: str) -> str:
-    """As the catalogue has it; "" for none, or a model that it does not have any more."""
+    """The watermark by the catalogue; "" for none, or for a model that is no longer in it."""
     found = context.catalog.find(model)
     return "" if found is None or found.watermark == "none" else found.watermark

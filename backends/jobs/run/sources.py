@@ -1,4 +1,4 @@
-"""What a clip was made from, for its manifest: the files of its inputs, and what kind of source that makes it."""
+"""What a clip was made from, for its manifest: the files of its inputs, and its C2PA source type."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from backends.jobs.store.database import Row, Store
 from backends.media.provenance.manifest import TRAINED, WITH_TRAINED, Part, SourceType
 
 GOES_ON = frozenset({"extend", "edit", "upscale"})
-"""Tasks whose clip is the source clip, gone on with or changed."""
+"""Tasks whose clip continues or changes the source clip."""
 
 _TITLES = {"source_clip": "source clip", "references": "reference", "frames": "keyframe", "added": "added part"}
 
 
 def of_job(store: Store, row: Row, *, joined: bool = False) -> SourceType:
-    """The kind of source that a job's clip is, by what made it and what it was made from. joined: it was joined from a
+    """The source type of a job's clip, by what made it and what it was made from. joined: it was joined from a
     delivered part and its source.
 
-    A whole clip of a generative model is one; where something else goes on in it, it is a composite. An engine without
-    a model makes algorithmic media, unless a model had a part in what it was given.
+    A clip that a generative model made alone is trained media; where it continues something else it is a composite. An
+    engine without a model makes algorithmic media, unless a model had a part in its inputs.
     """
     given = _given(store, row)
     if row["provider"] == "edit":
@@ -40,7 +40,7 @@ def _trained(kind: str) -> bool:
 
 
 def _given(store: Store, row: Row) -> list[str]:
-    """The kind of each input; "" for a file of the person's, of which nothing is known."""
+    """The source type of each input; "" for a user's file, of which nothing is known."""
     entries = cast("dict[str, dict[str, Any]]", json.loads(row["inputs"]))
     return [_kind_of(store, str(entry.get("from_job") or entry.get("job") or "")) for entry in entries.values()]
 
@@ -54,9 +54,9 @@ def _kind_of(store: Store, job: str) -> str:
 
 
 def parts_of(store: Store, row: Row, joined: Sequence[Path] = ()) -> tuple[list[Part], str | None]:
-    """The ingredients, and the label of the one that the clip goes on from.
+    """The ingredients, and the label of the one that the clip continues.
 
-    The clip of a job is named by its signed copy, so that what is known of that one comes with it.
+    A job's clip is named by its signed copy, so that its own manifest comes along.
     """
     entries = Places.of(store).inputs_of(row)
     parts: list[Part] = []
@@ -80,7 +80,7 @@ def _file(store: Store, entry: Mapping[str, Any]) -> str:
 
 
 def _title(place: str) -> str:
-    """What an input was for, in words: never its file's name or tag, which are the person's own."""
+    """The purpose of an input, in words: never its file's name or tag, which are private to the user."""
     known = next((title for start, title in _TITLES.items() if place.startswith(start)), "input")
     return known if known == _TITLES["source_clip"] else f"{known} {_number(place)}".strip()
 
