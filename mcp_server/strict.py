@@ -339,7 +339,7 @@ def _beyond_schema(given: Arguments) -> Iterator[tuple[str, str]]:
         if isinstance(value, str) and (why := plain.trouble(value)):
             yield name, f"must be one line of plain text: it holds {why}"
     if isinstance(cursor := given.get("cursor"), str) and not CURSOR.fullmatch(cursor):
-        yield "cursor", "must be what an earlier list_jobs gave; leave it out to start with the newest"
+        yield "cursor", "must come from an earlier list_jobs; omit it to start with the newest"
     yield from _unreal(given, "")
 
 

@@ -128,7 +128,7 @@ def test_further_samples_leave_signed_too(serve: Serve, stand: Stand, tmp_path: 
     kept = second.with_name("extra1.mp4")
     assert kept.read_bytes() == clips["second"].read_bytes(), "what was delivered stays as it is"
     assert third.read_bytes() == clips["third"].read_bytes() and third.with_suffix(".c2pa").exists()
-    assert "further files that cannot hold a manifest (C2PA) have it beside them: extra2.c2pa" in job.notes
+    assert "further files that cannot hold a manifest (C2PA) have it in a file beside them: extra2.c2pa" in job.notes
     context = studio.context
     assert context.sandbox.provenance(third, third.with_suffix(".c2pa"), [])["state"] == "valid"
     whole = upkeep.verify(context.store, context.artifacts)
@@ -250,7 +250,7 @@ def test_a_webm_has_its_manifest_beside_it(serve: Serve, stand: Stand, tmp_path:
     assert path.suffix == ".webm" and path.read_bytes() == clip.read_bytes()
     beside = path.with_suffix(".c2pa")
     assert beside.exists()
-    assert f"this format cannot hold a manifest (C2PA): it lies beside the clip as {beside.name}" in " ".join(job.notes)
+    assert f"this format cannot hold a manifest (C2PA): it is in {beside.name} beside the clip" in " ".join(job.notes)
     for name in (job.job_id, str(path)):
         found = studio.provenance(name)
         assert found.is_whole and found.facts["where"] == "sidecar", found.text

@@ -132,7 +132,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "list_jobs",
         {"cursor": "²"},
-        "cursor: must be what an earlier list_jobs gave; leave it out to start with the newest",
+        "cursor: must come from an earlier list_jobs; omit it to start with the newest",
     ),
     ("image_to_video", {}, "image: is required"),
     ("image_to_video", STILL | {"image_url": "x"}, "image_url: no such argument; did you mean image?"),
