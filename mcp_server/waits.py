@@ -1,9 +1,9 @@
-"""What a wait answers: news in full, everything else in a row.
+"""The answer of a wait: news in full, everything else in a row.
 
 A job that has ended is shown in full the first time that a session waits for it; while it runs it is a row, and after
-that no more than its state. A note of a job is shown once, and one that several ended jobs share stands once for
-all of them. A call that names one job gets the whole of it once it has ended: there a repetition costs little and
-helps who has forgotten.
+that only its state. A job's note is shown once, and a note that several ended jobs share is shown once for all of them.
+A call for a single job shows it in full whenever it has ended: there a repetition costs little and helps a model that
+has forgotten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mcp_server.text import Plain
 
 
 def report(jobs: Sequence[Job], told: Told) -> tuple[str, Plain]:
-    """The answer in words and as structure, each complete; what it shows is remembered in `told`."""
+    """The answer as text and structured content, each complete; what it shows is remembered in `told`."""
     alone = len(jobs) == 1
     news = [job for job in jobs if job.state in SETTLED and (alone or not told.knows(job))]
     full = [job if alone else _with_notes(job, told.fresh(job)) for job in news]
@@ -49,8 +49,8 @@ def _with_notes(job: Job, notes: list[str]) -> Job:
 
 
 def _one_of_several(job: Job) -> Job:
-    """Without what follows from its id, what get_job alone shows (its poster), and, of a clip, what to do next: that is
-    the same for each of them and said once, at the end."""
+    """Without what follows from its id, what only get_job shows (its poster), and, for a clip, the next step: that is
+    the same for all and said once, at the end."""
     left_out: Plain = {"uri": "", "poster": None, "client": "", "poll_after_s": 0.0}
     if job.files == [job.file]:
         left_out["files"] = []
@@ -67,7 +67,7 @@ def _shared(jobs: Sequence[Job]) -> list[str]:
 
 
 def _row(job: Job, told: Told) -> Plain:
-    """A job that runs, or one whose end was shown before, in as few words as say its state."""
+    """A job that runs, or one whose end was shown before, in as few words as give its state."""
     row: Plain = {"job_id": job.job_id, "state": job.state}
     if job.engine == "previs":
         row["engine"] = job.engine

@@ -17,7 +17,7 @@ C = TypeVar("C", bound=type)
 
 SHOWS = {
     "list_models": "studio.list_models() shows all",
-    "list_jobs": "studio.list_jobs() shows those there are",
+    "list_jobs": "studio.list_jobs() shows all jobs",
     "estimate_cost": "studio.estimate_cost() shows prices",
 }
 """What a person in a notebook is told of the call that a failure names."""

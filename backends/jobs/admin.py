@@ -31,7 +31,7 @@ def rebind(store: Store, job: str, access: Access) -> None:
     def write(tx: Transaction) -> None:
         row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
         if row is None:
-            raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
+            raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows all jobs")
         found = StoredJob.of(row)
         if found.state not in ("waiting", "queued"):
             raise VideoError("conflict", f"job {job} is {found.state}: only a queued job can move to another account")

@@ -184,7 +184,7 @@ def finish(store: Store, job: str, *, by: How = "terminal") -> str:
 def _known(tx: Transaction, job: str) -> StoredJob:
     row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
-        raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
+        raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows all jobs")
     return StoredJob.of(row)
 
 

@@ -1,4 +1,4 @@
-"""`comfyui check | bind`: which bound workflows a ComfyUI server can run, and how a workflow becomes a model."""
+"""`comfyui check | bind`: which bound workflows a ComfyUI server can run, and turning a workflow into a model."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def bind(
     force: Annotated[bool, typer.Option("--force", help="Replace a binding of that name.")] = False,
 ) -> None:
     """Draft the binding of a workflow: which node takes the prompt, the size, the images ..., with the reason for each
-    choice. Where two fit, both stand in the draft, and you choose. Two files are written into the data folder."""
+    choice. Where two nodes fit, the draft lists both, and you choose. Two files are written into the data folder."""
     from backends.comfyui.draft import draft
     from backends.comfyui.servers import servers
 

@@ -1,5 +1,5 @@
-"""What the configured services say of their accounts: balance, tier, limits. All requests run at the same time,
-briefly, and cost nothing."""
+"""Account information from the configured services: balance, tier, limits. All requests run at the same time, with a
+time limit, and are free."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from backends.provider.protocol import Registration, RemoteBackend
 
 ANSWER_S = 8.0  # REELWRIGHT_ANSWER_S
-"""How long each service may take, its token's fetching included."""
+"""Seconds that each service may take, including fetching its token."""
 
 
 Told = dict[str, tuple[bool, str]]
-"""By provider: whether it answered, and what, in words."""
+"""By provider: whether it answered, and its answer in words."""
 
 
 def ask_accounts(context: Context) -> Told:
-    """What the configured services report of their accounts, of those that can.
+    """What the configured services report about their accounts, where they offer that.
 
     Never raises because of a service: one that refuses, hangs or answers nonsense is reported as such.
     """
@@ -42,7 +42,7 @@ def ask_accounts(context: Context) -> Told:
 async def _ask_all(asked: Mapping[str, Registration], env: Mapping[str, str], limit_s: float) -> Told:
     told: Told = {}
     opened: dict[str, RemoteBackend] = {}
-    for provider, registration in asked.items():  # first, so that no import of an SDK eats up another's time
+    for provider, registration in asked.items():  # first, so that importing an SDK takes no time from another service
         async with _failures(provider, told, limit_s):
             opened[provider] = cast("RemoteBackend", registration.open(env, registration.access(env).base_url))
     async with anyio.create_task_group() as group:
@@ -64,7 +64,7 @@ async def _ask(provider: str, backend: RemoteBackend, told: Told, limit_s: float
 
 @asynccontextmanager
 async def _failures(provider: str, told: Told, limit_s: float) -> AsyncGenerator[None]:
-    """Whatever a service or its back end does, the other findings must still be shown."""
+    """Whatever a service or its back end does, the other findings are still shown."""
     try:
         yield
     except VideoError as error:

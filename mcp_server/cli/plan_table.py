@@ -1,5 +1,5 @@
-"""`doctor --plan`: what each local model runs under on cards of 12 to 80 GB, and on this machine's own GPU; with a file
-of measured peaks, those beside the formula's."""
+"""`doctor --plan`: the plan under which each local model runs on cards of 12 to 80 GB, and on this machine's own GPU;
+with a file of measured peaks, measured and estimated memory side by side."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = ("model", "clip", "GPU memory", "plan", "expected GiB", "verdict", "mi
 
 
 def plan_table(as_json: bool) -> None:
-    """Print the table: estimates of a formula, marked as such; nothing is loaded."""
+    """Print the table of estimates, marked as such; nothing is loaded."""
     from backends.local.presets import CARDS, Preset, table
 
     rows: list[Preset] = table(CARDS)
@@ -48,7 +48,7 @@ PEAKS = ("model", "clip", "plan", "formula GiB", "measured GiB", "formula / meas
 
 
 def measured_table(path: Path, as_json: bool) -> None:
-    """Print what a card took beside what the plan says. VideoError("asset") for a file that holds no such runs."""
+    """Print measured memory beside the plan's. VideoError("asset") for a file without such runs."""
     from backends.local.fit import fit
     from backends.local.measured import NEAR, read
     from backends.local.presets import table
@@ -79,7 +79,7 @@ def _cells(run: Run, fitted: Fit | None) -> list[object]:
 
 
 def said_of(fitted: Fit | None) -> list[str]:
-    """What the runs say of the formula's coefficients, judged on those that they were not taken from."""
+    """What the runs say about the formula's coefficients, checked on runs that were not used to fit them."""
     if fitted is None:
         return ["Too few runs to fit the formula's coefficients."]
     count, costs = len(fitted.judged), fitted.costs

@@ -41,7 +41,7 @@ def test_a_pipe_decides_nothing(shell: Make, serve: Serve) -> None:
     used, _, job = uncertain(shell, serve)
     told = used.refused("jobs", "resolve", job, "--write-off", typed=f"{job[-6:]}\n")
     assert told == (
-        "reelwright: consent: you decide this at a terminal, and standard input is not one. Nothing was changed\n"
+        "reelwright: consent: only the user can confirm this, and standard input is not a terminal. Nothing was changed\n"
     )
     assert used.station.row(job)["state"] == "uncertain"
     assert f"job\t{job} waits for your decision" in used.run("doctor", "--quick").out

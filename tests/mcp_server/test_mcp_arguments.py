@@ -63,7 +63,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("generate_video", PROMPT | {"audio": "Off"}, 'audio: must be true or false, not the string "Off": write false'),
     ("generate_video", {"prompt": None}, "prompt: is required"),
     ("generate_video", PROMPT | {"zzz": None}, "zzz: no such argument"),
-    ("generate_video", PROMPT | {"camera": [None]}, "camera[0]: must be a string, not null: leave it out instead"),
+    ("generate_video", PROMPT | {"camera": [None]}, "camera[0]: must be a string, not null: omit it instead"),
     (
         "interpolate_keyframes",
         {"frames": [{"image": None}, {"image": "b.png", "at_s": None}]},
