@@ -141,8 +141,8 @@ def test_another_home_on_the_same_account_is_named(shell: Make, serve: Callable[
     assert found == [
         (
             "note",
-            f"{used.station.root / 'home'} uses an account of this data folder too, with spending "
-            "limits of its own: they add up",
+            f"{used.station.root / 'home'} also uses an account of this data folder, with its own "
+            "spending limits: the limits add up",
         )
     ]
     records = [path.read_text("utf-8") for path in (used.station.root / "state" / "homes").iterdir()]
