@@ -1,4 +1,4 @@
-"""What a request costs by every model that can do exactly it, and when a card of one's own is cheaper."""
+"""The price of a request by every model that can do exactly it, and when a GPU of your own is cheaper."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERB = "estimate_cost"
 class Prices(Listing):
     """The models that can do exactly the request, ranked. rows: model, cost_low_usd, cost_high_usd (None = unknown),
     detail, price_date, typical_s, duration_s, resolution, aspect_ratio, available, why_not. misfits: how many models
-    cannot, and `why` by the argument that stands in the way."""
+    cannot, and `why` by the argument that they refuse."""
 
     columns: dict[str, str] = {  # noqa: RUF012  never changed
         "model": "model",
@@ -56,7 +56,7 @@ class Prices(Listing):
         return super().shown(key, value)
 
     def plot(self) -> Drawing:
-        """A bar a model: from its low to its high price; hollow where it is not available here."""
+        """One bar per model: from its low to its high price; hatched where it is not available here."""
         priced = [row for row in self.rows if row["cost_high_usd"] is not None][::-1]
         figure = new_figure(7, max(1.5, 0.32 * len(priced) + 0.8))
         axes = figure.subplots()
@@ -96,7 +96,7 @@ def meant(
     """The request and its terms."""
     if isinstance(what, VideoRequest):
         if given:
-            raise VideoError("invalid_request", f"a VideoRequest is complete: leave out {', '.join(given)}")
+            raise VideoError("invalid_request", f"a VideoRequest is complete: omit {', '.join(given)}")
         return what, DEFAULT_TERMS
     if isinstance(what, Mapping):
         fields = {**what, **given}
@@ -106,7 +106,7 @@ def meant(
 
 
 def verb_of(fields: Mapping[str, Any]) -> str:
-    """The verb that these arguments belong to, told by what the clip is made from."""
+    """The verb of these arguments, by what the clip is made from."""
     given = {name: value for name, value in fields.items() if value is not None}
     task = task_of(VERB, given)
     return {"image_to_video": task, "interpolate": "interpolate_keyframes", "extend": "extend_clip"}.get(task, VERB)
@@ -126,7 +126,7 @@ class BreakEven(Listing):
     }
 
     def plot(self) -> Drawing:
-        """Dollars a month by minutes of film a month: the card, and a line for some models from dearest to cheapest."""
+        """Dollars a month by minutes of film a month: the card, and lines for some models, the most expensive first."""
         figure = new_figure(7, 4)
         axes = figure.subplots()
         some = self.rows[:: max(1, len(self.rows) // 6)]
@@ -151,7 +151,7 @@ class BreakEven(Listing):
 
 
 def break_even(client: NotebookStudio, card: str = "RTX 4090", minutes: float = 100.0) -> BreakEven:
-    """When a card beats the APIs for so many minutes of film a month. card: a name, or a part of one."""
+    """When a card is cheaper than the APIs for so many minutes of film a month. card: a name, or a part of one."""
     from backends.costs import ownership
 
     known = ownership.gpus()

@@ -27,7 +27,7 @@ MOST = 200
 @dataclass
 class Sweep:
     """The jobs of a sweep, by model, then by seed, then by take. columns: how many each model has. `await sweep` waits
-    for all and raises nothing: a job that failed says so itself. skipped: what was not started, and why."""
+    for all and raises nothing: a failed job shows its own error. skipped: what was not started, and why."""
 
     client: NotebookStudio
     models: Sequence[str]
@@ -71,7 +71,7 @@ class Sweep:
             self._still = show_sweep(self)
 
     def _display_(self) -> Any:
-        """As marimo asks for it."""
+        """Called by marimo."""
         from notebook_ext.views.board import Board
 
         return Board(self.client, sweep=self)
@@ -90,9 +90,9 @@ def sweep(
     label: str,
     takes: int = 1,
 ) -> Sweep:
-    """Price all, hold the sum under the cap, start each under its own price. Nothing is started when any of them
-    cannot be made as asked, or when the sum is above the cap: VideoError. A model that takes no seed gets a take of its
-    own for each of several seeds, which is told."""
+    """Price all, keep the sum under the limit, start each under its own price. Nothing is started when any of them
+    cannot be made exactly, or when the sum is above the limit: VideoError. A model without seeds gets one take for each
+    seed instead, with a note."""
     asked, terms = meant(client, request, {})
     wanted = list(dict.fromkeys(models or [asked.model]))
     grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [asked.seed]
@@ -117,7 +117,7 @@ def sweep(
     total = sum(fresh, Decimal(0))
     told = f"{len(each)} clips: {'free' if total == 0 else f'{money(total)} at most'}"
     if len(fresh) < len(each):
-        told += f" ({len(each) - len(fresh)} are there already)"
+        told += f" ({len(each) - len(fresh)} exist already)"
     if unseeded:
         told += f"; {', '.join(unseeded)}: no seeds, {columns} take{'s' if columns > 1 else ''} instead"
     if total > cap:
@@ -135,13 +135,13 @@ def sweep(
                     terms.model_copy(update={"take": take, "label": label_of(label, one)}),
                 )
             )
-        except VideoError as error:  # a spending limit was reached meanwhile: what was started goes on
+        except VideoError as error:  # a spending limit was reached meanwhile: started ones go on
             skipped.append(f"{_named(one, take)}: {error.message}")
     return Sweep(client, wanted, grains, columns, jobs, told, skipped)
 
 
 def _takes_seeds(client: NotebookStudio, model: str) -> bool:
-    """Whether any box of a model takes a seed; True for "auto" and for an unknown one, whose own error is told."""
+    """Whether any box of a model takes a seed; True for "auto" and for an unknown model, which gets its own error."""
     row = client.inner.context.catalog.find(model)
     return row is None or any(mode.seed for mode in row.modes)
 
@@ -159,7 +159,7 @@ def _named(one: VideoRequest, take: int) -> str:
 
 
 def _quotes(client: NotebookStudio, each: Sequence[tuple[VideoRequest, int]], terms: Terms) -> list[Quote]:
-    """The price of every clip; all that stand in the way at once, once a model where its words are the same."""
+    """The price of every clip; all problems at once, equal ones once a model."""
     quotes: list[Quote] = []
     problems: list[str] = []
     for one, take in each:

@@ -1,4 +1,4 @@
-"""The board: all jobs of the store in one widget, whoever started them, with the money spent against the limits."""
+"""The board: all jobs of the store in one widget, whoever started them, with the spend against the limits."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from notebook_ext.sweep import Sweep
 
 LOOK_S = 0.5
-"""How often the board looks whether the store has changed."""
+"""Seconds between two checks whether the store has changed."""
 AGE_S = 60.0
-"""How often it tells anew how long ago a limit was changed."""
+"""Seconds between two updates of how long ago a limit was changed."""
 ROWS = 100
 PROMPT_MOST = 1000
 """Characters of a prompt that are searched."""
 
 
 class Board(JobActions, View):
-    """Rows newest first; or, for a sweep, a grid of results. One widget, however many jobs: the page gets the module
+    """Rows, newest first; or, for a sweep, a grid of results. One widget, however many jobs: the page gets the module
     once."""
 
     NAME: ClassVar[str] = "board"
@@ -51,8 +51,8 @@ class Board(JobActions, View):
         portal().soon(self._watch)
 
     async def _watch(self) -> None:
-        """Look again whenever the store has changed (and while a changed limit's age is shown, every minute), until
-        the widget is closed."""
+        """Read again whenever the store has changed (and while a changed limit's age is shown, every minute), until the
+        widget is closed."""
         seen, looked = -1, 0.0
         while self._open and self.comm is not None:
             version, now = self.client.inner.version(), anyio.current_time()
@@ -75,7 +75,7 @@ class Board(JobActions, View):
         self._tell()
 
     def _prompt(self, view: JobView) -> str:
-        """In full, as far as it is searched; it never changes."""
+        """The prompt as far as it is searched; it never changes."""
         if view.job_id not in self._prompts:
             self._prompts[view.job_id] = self.client.inner.detail(view.job_id).prompt[:PROMPT_MOST]
         return self._prompts[view.job_id]
@@ -94,7 +94,7 @@ class Board(JobActions, View):
 
     def figure(self) -> str:
         if self._sweep is not None:
-            return ""  # its table stands for it
+            return ""  # its table replaces it
         spend = self.client.inner.spend()
         shown = self.client.table([row["job_id"] for row in self._rows])
         return saved.figure(shown._repr_html_(), f"{len(self._rows)} jobs, ${spend.total_usd:.2f} spent in all")
@@ -145,7 +145,8 @@ def _row(view: JobView) -> dict[str, Any]:
 
 
 def show_sweep(sweep: Sweep) -> Callable[[], None] | None:
-    """Display a sweep's grid of results, and its table as what stays in a saved notebook; how to write that anew."""
+    """Display a sweep's grid of results, and its table, which stays in a saved notebook; returns a function that writes
+    the table again."""
     if not kernel.draws():
         print(repr(sweep))  # noqa: T201
         return None
