@@ -459,7 +459,7 @@ def test_what_a_page_asks_is_checked(studio: NotebookStudio) -> None:
     card.close()
 
 
-def test_a_card_starts_nothing_dearer_than_it_said(station: Station, studio: NotebookStudio) -> None:
+def test_a_card_starts_nothing_more_expensive_than_it_said(station: Station, studio: NotebookStudio) -> None:
     job = studio.generate_video("a fox", max_cost_usd=1, **PAID).result()
     card = Card(job)
     told = card.do_again_quote(_ask(card, "again_quote", job_id=job.job_id), ())
