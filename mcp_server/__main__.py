@@ -60,10 +60,10 @@ def hidden_by() -> str:
 def _encodable(words: Sequence[str]) -> None:
     """A character that the terminal or pipe cannot encode must not end a command: it is written as an escape. JSON in a
     pipe is UTF-8, whatever the locale says."""
-    told: list[object] = [sys.stdout, sys.stderr]
-    for stream in told:
+    streams: list[object] = [sys.stdout, sys.stderr]
+    for stream in streams:
         if isinstance(stream, TextIOWrapper):
-            utf8 = "utf-8" if "--json" in words and stream is told[0] and not stream.isatty() else None
+            utf8 = "utf-8" if "--json" in words and stream is streams[0] and not stream.isatty() else None
             stream.reconfigure(encoding=utf8, errors="backslashreplace")
 
 

@@ -127,7 +127,7 @@ own."""
 
 FREE: Mapping[str, Schema] = {"max_cost_usd": {"default": 0}}
 """The default shown by every starting tool: nothing is spent unless it is raised."""
-UNTOLD = ("codec",)
+NOT_OFFERED = ("codec",)
 """Arguments of a film that are not offered to an agent: users choose them at a terminal or in a notebook."""
 TAUGHT: Mapping[str, Mapping[str, Schema]] = {
     "generate_video": {
@@ -200,14 +200,14 @@ def estimate_cost() -> Schema:
     """The fields of any starting tool's request, without the terms of an order."""
     choosing = (vocabulary.terms()[name] for name in CHOOSING)
     schema = _taught("estimate_cost", (*vocabulary.asked().values(), *choosing))
-    told = {"count": whole("how many such clips"), "limit": whole(default=5)}
-    cast("dict[str, Schema]", schema["properties"]).update(told)
+    extra = {"count": whole("how many such clips"), "limit": whole(default=5)}
+    cast("dict[str, Schema]", schema["properties"]).update(extra)
     return schema
 
 
 def finish_clip() -> Schema:
     """Its own vocabulary (`backends.edit.vocabulary`); of the terms, all but the choice of a model."""
-    arguments = (one for name, one in film.asked().items() if name not in UNTOLD)
+    arguments = (one for name, one in film.asked().items() if name not in NOT_OFFERED)
     return _taught("finish_clip", (*arguments, *film.terms().values()), "clips")
 
 
@@ -250,5 +250,5 @@ def wait_for_job(max_wait_s: float) -> Schema:
 
 
 def inspect_clip() -> Schema:
-    asked = {"clip": text("path or job id"), "against": text(), "frames": whole(default=8)}
-    return closed(asked, "clip")
+    properties = {"clip": text("path or job id"), "against": text(), "frames": whole(default=8)}
+    return closed(properties, "clip")

@@ -76,7 +76,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Person:
+class User:
     """The user of the client that made a call. params: the call itself, which may bring the answer along."""
 
     session: ServerSession
@@ -86,10 +86,10 @@ class Person:
     @property
     def client(self) -> str:
         """The client's own name, at most 40 characters of letters, digits and `._-+/@`, else "mcp"."""
-        told = self.session.client_params
-        return client_name(told.client_info.name) if told else "mcp"
+        params = self.session.client_params
+        return client_name(params.client_info.name) if params else "mcp"
 
-    async def asked(self, question: Question) -> Answered | InputRequiredResult:
+    async def ask(self, question: Question) -> Answered | InputRequiredResult:
         """The user's answer, or the result that makes the client ask them. "unasked": the client cannot ask."""
         if not can_ask(self.session.client_capabilities):
             return "unasked"
@@ -122,55 +122,55 @@ def meant(answer: ElicitResult) -> Answered:
     return "declined" if answer.action == "decline" else "closed"
 
 
-def client_name(told: str) -> str:
+def client_name(name: str) -> str:
     """A client's name for display: data from outside, so bounded and reduced to a name's characters."""
-    kept = "".join(letter if letter.isalnum() or letter in "._-+/@" else " " for letter in told[:200])
+    kept = "".join(letter if letter.isalnum() or letter in "._-+/@" else " " for letter in name[:200])
     return " ".join(kept.split())[:CLIENT_LETTERS].strip() or "mcp"
 
 
 async def approve_spending(
-    person: Person, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
+    user: User, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
 ) -> VideoRequest | InputRequiredResult:
     """The request as the user approved it: with the price that they were shown as its limit.
 
     refusal: the Studio's error without their approval; raised as it is when the client cannot ask them.
     VideoError("consent") when they said no, or nothing.
     """
-    agreed = await _agreed(person, studio, partial(studio.quote, request, terms), _what(request), refusal)
+    agreed = await _agreed(user, studio, partial(studio.quote, request, terms), _what(request), refusal)
     if isinstance(agreed, InputRequiredResult):
         return agreed
     return request if agreed is None else request.model_copy(update={"max_cost_usd": agreed})
 
 
 async def approve_enlarging(
-    person: Person, studio: Studio, film: FinishRequest, terms: Terms, refusal: VideoError
+    user: User, studio: Studio, film: FinishRequest, terms: Terms, refusal: VideoError
 ) -> FinishRequest | InputRequiredResult:
     """The same for a film that a model enlarges."""
     clips = "a clip" if len(film.clips) == 1 else f"{len(film.clips)} clips"
     what = f"upscale a film of {clips}{f' to {film.resolution}' if film.resolution else ''}"
-    agreed = await _agreed(person, studio, partial(studio.quote_finish, film, terms), what, refusal)
+    agreed = await _agreed(user, studio, partial(studio.quote_finish, film, terms), what, refusal)
     if isinstance(agreed, InputRequiredResult):
         return agreed
     return film if agreed is None else film.model_copy(update={"max_cost_usd": agreed})
 
 
 async def _agreed(
-    person: Person, studio: Studio, ask_price: Callable[[], Quote], what: str, refusal: VideoError
+    user: User, studio: Studio, ask_price: Callable[[], Quote], what: str, refusal: VideoError
 ) -> Decimal | InputRequiredResult | None:
     """The price that they approved; None where there is none to limit the spend to."""
     quote = await to_thread.run_sync(ask_price)
     if quote.job is not None:  # meanwhile another client has started it: nothing more is spent
         return None
     page = await to_thread.run_sync(partial(studio.list, limit=1))
-    answer = await person.asked(_question(what, quote, page.spend))
+    answer = await user.ask(_question(what, quote, page.spend))
     if isinstance(answer, InputRequiredResult):
         return answer
     if answer == "unasked":
         raise refusal
     if answer != "agreed":
         how = "said no" if answer == "declined" else "closed the question without an answer"
-        asked = f"the user was asked about {_price(quote)} for {quote.model} and {how}"
-        raise Declined(f"{asked}: nothing was started, nothing was spent")
+        text = f"the user was asked about {_price(quote)} for {quote.model} and {how}"
+        raise Declined(f"{text}: nothing was started, nothing was spent")
     return quote.estimate.usd_high if quote.estimate else None
 
 

@@ -55,17 +55,17 @@ def _bare(field: Schema) -> Schema:
 
 def spoken(schema: Mapping[str, object]) -> Schema:
     """A schema without `additionalProperties`, and with a type beside each enum of words, at every depth."""
-    said: Schema = {}
+    plain: Schema = {}
     for name, value in schema.items():
         if name == "properties":
             fields = cast("Mapping[str, Schema]", value)
-            said[name] = {field: spoken(inner) for field, inner in fields.items()}
+            plain[name] = {field: spoken(inner) for field, inner in fields.items()}
         elif name == "items":
-            said[name] = spoken(cast(Schema, value))
+            plain[name] = spoken(cast(Schema, value))
         elif name == "anyOf":
-            said[name] = [spoken(branch) for branch in cast("Sequence[Schema]", value)]
+            plain[name] = [spoken(branch) for branch in cast("Sequence[Schema]", value)]
         elif name == "enum":
-            said |= {"type": "string", "enum": value}
+            plain |= {"type": "string", "enum": value}
         elif name != "additionalProperties":
-            said[name] = value
-    return said
+            plain[name] = value
+    return plain

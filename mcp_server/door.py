@@ -62,17 +62,17 @@ class Doorkeeper:
 
     @staticmethod
     async def _vouched(token: str, issuer: Issuer) -> Known | None:
-        said = await issuer.check(token)
-        if said is None:
+        verified = await issuer.check(token)
+        if verified is None:
             return None
         return Known(
             token=token,
-            client_id=said.client_id,
-            scopes=list(said.scopes),
-            expires_at=said.expires_at,
-            subject=said.subject,
+            client_id=verified.client_id,
+            scopes=list(verified.scopes),
+            expires_at=verified.expires_at,
+            subject=verified.subject,
             claims={"iss": issuer.url},
-            principal=said.principal,
+            principal=verified.principal,
         )
 
 

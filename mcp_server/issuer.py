@@ -41,7 +41,7 @@ REQUIRED = ("exp", "iss", "aud", "sub")
 
 
 @dataclass(frozen=True)
-class Said:
+class Verified:
     """The content of a verified token. principal: the issuer and the subject. expires_at: POSIX seconds."""
 
     principal: str
@@ -86,7 +86,7 @@ class Issuer:
         """The host name under which clients know this server, without a port."""
         return urlsplit(self.resource).hostname or ""
 
-    async def check(self, token: str) -> Said | None:
+    async def check(self, token: str) -> Verified | None:
         """The content of a token; None where it is not a valid one of this issuer for this server."""
         if len(token) > LONGEST:
             return None
@@ -109,16 +109,16 @@ class Issuer:
         except jwt.PyJWTError as error:
             logger.info("a token is refused: %s", type(error).__name__)
             return None
-        return self._said(claims)
+        return self._verified(claims)
 
-    def _said(self, claims: Mapping[str, object]) -> Said | None:
+    def _verified(self, claims: Mapping[str, object]) -> Verified | None:
         subject = claims["sub"]
         principal = f"{self.url}#{subject}"
         if not isinstance(subject, str) or not SUBJECT.fullmatch(principal):
             return None
         client = claims.get("client_id") or claims.get("azp") or claims.get("cid") or subject
         expires = int(cast(float, claims["exp"])) + LEEWAY_S
-        return Said(principal, subject, str(client), _scopes(claims), expires)
+        return Verified(principal, subject, str(client), _scopes(claims), expires)
 
 
 def _scopes(claims: Mapping[str, object]) -> tuple[str, ...]:

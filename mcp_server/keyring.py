@@ -49,14 +49,14 @@ class KeyRing:
         self._url = url
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = self._asked = float("-inf")
+        self._fetched = self._fetch_tried = float("-inf")
         self._lock = anyio.Lock()
 
     async def key(self, name: object) -> jwt.PyJWK | None:
         """The key with that id (a token's "kid"; without one, the issuer's only key). None where there is no such
         key."""
         known = self._find(name)
-        if known is not None and (self._is_fresh() or (self._was_asked() and self._is_kept())):
+        if known is not None and (self._is_fresh() or (self._was_tried() and self._is_kept())):
             return known  # without waiting for a fetch that other tokens caused
         async with self._lock:
             if self._find(name) is None or not self._is_fresh():
@@ -66,8 +66,8 @@ class KeyRing:
     def _is_fresh(self) -> bool:
         return self._now() - self._fetched <= FRESH_S
 
-    def _was_asked(self) -> bool:
-        return self._now() - self._asked < AGAIN_S
+    def _was_tried(self) -> bool:
+        return self._now() - self._fetch_tried < AGAIN_S
 
     def _is_kept(self) -> bool:
         return self._now() - self._fetched <= KEPT_S
@@ -79,14 +79,14 @@ class KeyRing:
 
     async def _refresh(self) -> None:
         pause = AGAIN_S if self._keys else AGAIN_S / 10
-        if self._now() - self._asked < pause:
+        if self._now() - self._fetch_tried < pause:
             return
-        self._asked = self._now()
-        found = await self._ask()
+        self._fetch_tried = self._now()
+        found = await self._fetch()
         if found is not None:
             self._keys, self._fetched = found, self._now()
 
-    async def _ask(self) -> dict[str, jwt.PyJWK] | None:
+    async def _fetch(self) -> dict[str, jwt.PyJWK] | None:
         """The keys as the issuer publishes them now; None where it does not answer."""
         import httpx
 

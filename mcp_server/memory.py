@@ -21,7 +21,7 @@ MOST_SESSIONS = 256
 SESSION_HEADER = "mcp-session-id"
 
 
-class Told:
+class Shown:
     """By job: the state in which it was last shown in full after its end, and the notes that were shown."""
 
     def __init__(self) -> None:
@@ -35,8 +35,8 @@ class Told:
 
     def fresh(self, job: Job) -> list[str]:
         """The job's notes that were not shown yet."""
-        told = self._notes.get(job.job_id, set())
-        return [note for note in job.notes if note not in told]
+        shown = self._notes.get(job.job_id, set())
+        return [note for note in job.notes if note not in shown]
 
     def tell(self, job: Job, *, in_full: bool) -> None:
         if in_full and job.state in SETTLED:
@@ -53,17 +53,17 @@ class Sessions:
     """The memory of each session of one server."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, str], Shown] = OrderedDict()
 
-    def told(self, session: str | None, principal: str = "") -> Told:
+    def memory(self, session: str | None, principal: str = "") -> Shown:
         """A session's memory; for None a fresh one that is not kept. principal: whose session it is, since a client
         without a protocol session may send any id."""
         if session is None:
-            return Told()
+            return Shown()
         key = (session, principal)
-        told = self._told.setdefault(key, Told())
-        _bound(self._told, key, MOST_SESSIONS)
-        return told
+        memory = self._sessions.setdefault(key, Shown())
+        _bound(self._sessions, key, MOST_SESSIONS)
+        return memory
 
 
 class Headed(Protocol):

@@ -83,5 +83,5 @@ def estimate() -> Schema:
 def stopped() -> Schema:
     """The result of cancel_job: a row of list_jobs with the two fields that say what was stopped."""
     schema = published(JobRow)
-    told: Schema = {"notes": NOTES, "next": {"type": "string"}}
-    return schema | {"properties": cast(Schema, schema["properties"]) | told}
+    extra: Schema = {"notes": NOTES, "next": {"type": "string"}}
+    return schema | {"properties": cast(Schema, schema["properties"]) | extra}

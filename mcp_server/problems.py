@@ -38,20 +38,20 @@ def added_to(problems: Sequence[Problem], given: Arguments, seconds_of: Callable
     seconds_of: the length of a clip, None when it is not known; VideoError when the clip may not be used.
     """
     whole, clip = given.get("duration_s"), given.get("clip")
-    told = "duration_s: extend_clip takes add_s, the seconds to add"
+    text = "duration_s: extend_clip takes add_s, the seconds to add"
     if isinstance(whole, int | float) and not isinstance(whole, bool) and isinstance(clip, str):
         try:
             length = seconds_of(clip)
         except VideoError:
             length = None
         if length is None:
-            told += f": {whole:g} less the length of the clip"
+            text += f": {whole:g} less the length of the clip"
         elif whole > length:
-            told += f": for this clip of {length:g} s write add_s={round(whole - length, 3):g}"
+            text += f": for this clip of {length:g} s write add_s={round(whole - length, 3):g}"
         else:
-            told += f"; this clip is {length:g} s long already"
+            text += f"; this clip is {length:g} s long already"
     rest = [one for one in problems if one.field not in ("duration_s", "add_s")]
-    return [Problem("duration_s", told), *rest]
+    return [Problem("duration_s", text), *rest]
 
 
 def _within(name: str, places: Iterable[str]) -> bool:

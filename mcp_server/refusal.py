@@ -96,8 +96,8 @@ def refused(
 def _structure(error: VideoError, words: str, problems: Iterable[Problem]) -> dict[str, object]:
     """The content of the text, as data."""
     structured: dict[str, object] = {"kind": error.kind, "message": f"{words} {error.aside}".strip()}
-    if told := [{"field": one.field, "text": one.text} for one in problems]:
-        structured["problems"] = told
+    if listed := [{"field": one.field, "text": one.text} for one in problems]:
+        structured["problems"] = listed
     if error.charged != "no":
         structured["charged"] = error.charged
     if error.retry_after_s is not None:

@@ -122,8 +122,8 @@ def carried(clip: Path) -> dict[str, object]:
         return {}
     mime = SHOWN_AS.get(clip.suffix.lower())
     parts = -(-size // PART_BYTES) if mime and size <= MOST_CLIP_BYTES else 0
-    told: dict[str, object] = {"bytes": size, "parts": parts}
-    return told | ({"mime": mime} if mime else {})
+    facts: dict[str, object] = {"bytes": size, "parts": parts}
+    return facts | ({"mime": mime} if mime else {})
 
 
 def part_of(uri: str, clip: Path, number: int) -> ReadResourceResult:

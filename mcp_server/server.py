@@ -31,7 +31,7 @@ from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 from mcp_server import apps, prompts, resources
 from mcp_server.caller import caller
-from mcp_server.consent import Person
+from mcp_server.consent import User
 from mcp_server.dialect import published
 from mcp_server.memory import Sessions, session_of
 from mcp_server.problems import added_to, every_problem
@@ -117,15 +117,15 @@ class Surface:
             return illegal(check.tool, problems)
         who = caller(context.request)
         studio = await context.lifespan_context.studio(who)
-        person = Person(context.session, context.request_id, params)
-        told = context.lifespan_context.sessions.told(session_of(context.request), who.name)
+        user = User(context.session, context.request_id, params)
+        shown = context.lifespan_context.sessions.memory(session_of(context.request), who.name)
         call = Call(
             check.tool,
             studio,
             check.completed(given),
             context.session.report_progress,
-            person,
-            told,
+            user,
+            shown,
             _shows_apps(context),
         )
         return await HANDLERS[check.tool](call)

@@ -36,11 +36,11 @@ def serve(words: Sequence[str]) -> int:
         from backends.settings import home_of
         from mcp_server import transports
 
-    asked = serve_arguments().parse_args(words)
+    given = serve_arguments().parse_args(words)
     try:
         platform.refuse()
-        if asked.http is not None:
-            host, port = transports.address(asked.http, asked.host, asked.port)
+        if given.http is not None:
+            host, port = transports.address(given.http, given.host, given.port)
             token = transports.token_from(os.environ)
             keeper = transports.keeper_from(os.environ, home_of(os.environ, Path.cwd()), token)
             transports.run_http(host, port, token, transports.idle_from(os.environ), keeper)

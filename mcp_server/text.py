@@ -47,10 +47,10 @@ def plain(view: View) -> Plain:
 
 def plain_row(row: JobRow) -> Plain:
     """A row as JSON without its usual values: rows are read by the dozen."""
-    told = row.model_dump(exclude_defaults=True)
+    values = row.model_dump(exclude_defaults=True)
     if row.state == "succeeded":
-        told.pop("progress", None)
-    return told
+        values.pop("progress", None)
+    return values
 
 
 def stopped(job: Job) -> Plain:
@@ -92,7 +92,7 @@ def job_text(job: Job) -> str:
         f"take {job.take}",
         _line("prompt", said(job.prompt)),
         _line("clip", _clip_facts(job)),
-        _line("requested", _asked(job)),
+        _line("requested", _requested(job)),
         _line("file", job.file),
         _line("more files", ", ".join(path for path in job.files if path != job.file)),
         _line("poster", job.poster),
@@ -128,13 +128,13 @@ def money(spend: Spend) -> str:
     """What today has cost and may still cost, as a sum that adds up, then all days, then the user's limits."""
     day = "" if spend.per_day_wall_usd is None else f" of {dollars(spend.per_day_wall_usd)}"
     spent = max(0.0, spend.today_usd - spend.today_reserved_usd)
-    told = (
+    totals = (
         f"today (UTC) {dollars(spend.today_usd)}{day}: {dollars(spent)} spent, "
         f"{dollars(spend.today_reserved_usd)} reserved; all days: {dollars(spend.total_usd)} spent, "
         f"{dollars(spend.reserved_usd)} reserved"
     )
     job = spend.per_job_wall_usd
-    return told if job is None else f"{told}; the user allows {dollars(job)} a job"
+    return totals if job is None else f"{totals}; the user allows {dollars(job)} a job"
 
 
 def stopped_text(job: Job) -> str:
@@ -143,12 +143,12 @@ def stopped_text(job: Job) -> str:
 
 def job_row_text(row: JobRow) -> str:
     """A row of list_jobs in words: `job_x: running 35%, extend by acme/one, label dawn, ...`."""
-    told = plain_row(row)
-    progress = f" {row.progress:.0%}" if "progress" in told else ""
+    values = plain_row(row)
+    progress = f" {row.progress:.0%}" if "progress" in values else ""
     parts = [f"{row.job_id}: {row.state}{progress}", f"{row.task} by {row.model}" if row.task else row.model]
     for name, form in SHOWN_AS.items():
-        if name in told:
-            value = dollars(row.cost_usd or 0) if name == "cost_usd" else told[name]
+        if name in values:
+            value = dollars(row.cost_usd or 0) if name == "cost_usd" else values[name]
             parts.append(form.format(said(value) if name in OTHERS and isinstance(value, str) else value))
     return ", ".join([*parts, *([f"prompt {said(row.prompt)}"] if row.prompt else [])])
 
@@ -224,7 +224,7 @@ def _clip_facts(job: Job) -> str:
     return ", ".join(fact for fact in facts if fact)
 
 
-def _asked(job: Job) -> str:
+def _requested(job: Job) -> str:
     """What was requested where the clip differs, in the words of the clip's facts."""
     if not job.asked:
         return ""
@@ -253,10 +253,10 @@ def _row_text(row: Mapping[str, object]) -> str:
     """`first value: name=value, ...`: any compact row in words."""
     values = iter(row.items())
     first = next(values, ("", ""))[1]
-    told = (
+    named = (
         (name, said(value) if name in OTHERS and isinstance(value, str) else _words(value)) for name, value in values
     )
-    return f"{first}: " + ", ".join(f"{name}={value}" for name, value in told if value)
+    return f"{first}: " + ", ".join(f"{name}={value}" for name, value in named if value)
 
 
 def _words(value: object) -> str:

@@ -15,8 +15,8 @@ from backends import plain
 from backends.errors import VideoError
 from backends.verbs import finish_of, request_of, terms_of
 from mcp_server import text, waits
-from mcp_server.consent import Person, approve_enlarging, approve_spending
-from mcp_server.memory import Told
+from mcp_server.consent import User, approve_enlarging, approve_spending
+from mcp_server.memory import Shown
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job, Ticket
@@ -36,15 +36,15 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call, its arguments checked and completed. person: the user who may approve a price. told: what the
+    """One tool call, its arguments checked and completed. user: the one who may approve a price. shown: what the
     session was already shown of its jobs. apps: the client shows pages, so the caller may be one."""
 
     tool: str
     studio: Studio
     given: Mapping[str, object]
     report: Reporter
-    person: Person
-    told: Told
+    user: User
+    shown: Shown
     apps: bool = False
 
     def words(self, name: str) -> str | None:
@@ -98,16 +98,16 @@ async def start(call: Call) -> Answer:
     """The starting tools that use a model. Never waits for the clip; only for the user, where their approval is
     needed."""
     request, terms = request_of(call.tool, call.given), terms_of(call.given)
-    submit = partial(call.studio.submit, terms=terms, client=call.person.client)
-    return await _started(call, request, submit, partial(approve_spending, call.person, call.studio, request, terms))
+    submit = partial(call.studio.submit, terms=terms, client=call.user.client)
+    return await _started(call, request, submit, partial(approve_spending, call.user, call.studio, request, terms))
 
 
 async def finish_clip(call: Call) -> Answer:
     """A film, from clips that exist or are still to be made. Where a model costs money, the user's approval may be
     needed."""
     film, terms = finish_of(call.given), terms_of(call.given)
-    submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
-    return await _started(call, film, submit, partial(approve_enlarging, call.person, call.studio, film, terms))
+    submit = partial(call.studio.finish_clip, terms=terms, client=call.user.client)
+    return await _started(call, film, submit, partial(approve_enlarging, call.user, call.studio, film, terms))
 
 
 async def _started(
@@ -126,7 +126,7 @@ async def _started(
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
-    call.told.tell_notes(ticket.job_id, ticket.notes)
+    call.shown.tell_notes(ticket.job_id, ticket.notes)
     return answer(text.ticket_text(ticket), text.plain(ticket))
 
 
@@ -172,7 +172,7 @@ def _outcome(look: Callable[[], Inspection]) -> Inspection | Exception:
 async def get_job(call: Call) -> CallToolResult:
     job = await to_thread.run_sync(call.studio.get, cast(str, call.given["job_id"]))
     if not call.apps:  # what a page has requested was not shown to the model
-        call.told.tell(job, in_full=True)
+        call.shown.tell(job, in_full=True)
     return answer(text.job_text(job), text.plain(job))
 
 
@@ -196,7 +196,7 @@ async def wait_for_job(call: Call) -> CallToolResult:
             on_change=Watch(call.report, len(awaited)).changed,
         )
         known |= {job.job_id: job for job in waited}
-    return answer(*waits.report([known[job_id] for job_id in job_ids], call.told))
+    return answer(*waits.report([known[job_id] for job_id in job_ids], call.shown))
 
 
 def _known(call: Call, job_ids: Sequence[str]) -> dict[str, Job]:
@@ -204,7 +204,7 @@ def _known(call: Call, job_ids: Sequence[str]) -> dict[str, Job]:
     if len(job_ids) == 1:
         return {}
     jobs = [call.studio.get(job_id) for job_id in job_ids]
-    return {job.job_id: job for job in jobs if call.told.knows(job)}
+    return {job.job_id: job for job in jobs if call.shown.knows(job)}
 
 
 class Watch:

@@ -179,7 +179,7 @@ class NotebookStudio:
         it is the pick. Omitted marks stay as they are."""
         found = self.job(job)
         marks.put(self.inner.context.store, found.job_id, star=star, note=note, picked=picked)
-        found._told(found.view)
+        found._update(found.view)
         return found
 
     def marks(self, jobs: Sequence[str]) -> dict[str, marks.Mark]:

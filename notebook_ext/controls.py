@@ -120,7 +120,7 @@ def _reach(mode: Mode, name: Name) -> str:
 
 def _named(rows: list[tuple[Row, Mode]], usable: Available) -> str:
     """ "animatic (free), fal/pikaframes ($0.04-0.06/s, not configured)"; "none" for no rows."""
-    said = [
+    named = [
         f"{row.id} ({price_text(mode)}{', not configured' if usable(row) is not None else ''})" for row, mode in rows
     ]
-    return ", ".join(said) or "none"
+    return ", ".join(named) or "none"

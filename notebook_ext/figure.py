@@ -74,8 +74,8 @@ def caption(view: Job) -> str:
     length = f"{view.duration_s:g} s" if view.duration_s else ""
     money = "free" if view.cost_usd == 0 else f"${view.cost_usd:.4g}" if view.cost_usd is not None else ""
     facts = [fact for fact in (view.model, length, size, money, f"take {view.take}" if view.take > 1 else "") if fact]
-    told = f": {view.error.message}" if view.error else ""
-    return f"{lead}{view.job_id} {view.state}, {', '.join(facts)}{told}"
+    error = f": {view.error.message}" if view.error else ""
+    return f"{lead}{view.job_id} {view.state}, {', '.join(facts)}{error}"
 
 
 def data_uri(poster: Path) -> str:

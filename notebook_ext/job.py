@@ -72,7 +72,7 @@ class Job:
 
     def refresh(self) -> JobView:
         """The job in its current state."""
-        self._told(self.client.inner.get(self.view.job_id))
+        self._update(self.client.inner.get(self.view.job_id))
         return self.view
 
     def listen(self, work: Callable[[JobView], None]) -> Callable[[], None]:
@@ -90,7 +90,7 @@ class Job:
 
         return off
 
-    def _told(self, view: JobView) -> None:
+    def _update(self, view: JobView) -> None:
         with self._lock:
             self.view = view
             listeners = list(self._listeners)
@@ -109,14 +109,14 @@ class Job:
 
     async def _watch(self) -> JobView:
         async def changed(view: JobView) -> None:
-            self._told(view)
+            self._update(view)
             if view.state not in SETTLED:
                 await asyncio.sleep(1 / TOLD_A_SECOND)
 
         while True:
             (view,) = await self.client.inner.wait([self.view.job_id], timeout_s=LOOK_S, on_change=changed)
             if view != self.view:
-                self._told(view)
+                self._update(view)
             if view.state in SETTLED:
                 return view
 
@@ -192,7 +192,7 @@ class Job:
 
     def cancel(self) -> Job:
         """Stop it: at no cost while it is queued, else as far as the provider can."""
-        self._told(self.client.inner.cancel(self.view.job_id))
+        self._update(self.client.inner.cancel(self.view.job_id))
         return self
 
     @property

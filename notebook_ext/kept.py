@@ -35,7 +35,7 @@ class Kept:
     def __init__(self, path: Path | None = None, code: str = "", found: Mapping[str, Any] | None = None) -> None:
         self._path, self._code = path, code
         self.found = found
-        self.told = ""
+        self.note = ""
         self.lost = ""
 
     @property
@@ -44,26 +44,26 @@ class Kept:
 
     def restored(self, what: str) -> None:
         """The view has restored what was found."""
-        self.told = f"Restored your last settings ({what}). Clear starts again."
+        self.note = f"Restored your last settings ({what}). Clear starts again."
 
     def unfit(self, why: str) -> None:
         """What was found cannot be used any more; the next call refuses to go on without it."""
-        self.told = self.lost = f"the last settings of this view cannot be used ({why}): set it again"
+        self.note = self.lost = f"the last settings of this view cannot be used ({why}): set it again"
 
     def put(self, state: Mapping[str, Any] | None) -> None:
         """Keep this from now on; None: only what the call began with is set."""
         if self.lost:
-            self.told = self.lost = ""
+            self.note = self.lost = ""
         if self._path is None:
             return
         try:
             if state is None:
                 self._path.unlink(missing_ok=True)
-                self.told = ""
+                self.note = ""
             else:
                 _write(self._path, json.dumps({"v": 1, "code": self._code, "state": state}, separators=(",", ":")))
         except OSError as error:
-            self.told = f"This is lost when the kernel ends: {self._path.parent} cannot be written ({error.strerror})."
+            self.note = f"This is lost when the kernel ends: {self._path.parent} cannot be written ({error.strerror})."
 
 
 def kept(view: str, about: Mapping[str, Any], folder: Path, name: str | None) -> Kept:

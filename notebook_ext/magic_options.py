@@ -24,8 +24,8 @@ class Parser(argparse.ArgumentParser):
             raise VideoError("invalid_request", f"%%video: {message}; %%video? shows every option")
         options = [option for action in self._actions for option in action.option_strings]
         near = difflib.get_close_matches(found[1], options, n=1, cutoff=0.4)
-        told = f"%%video: no such option {found[1]}" + (f"; did you mean {near[0]}?" if near else "")
-        raise VideoError("invalid_request", told)
+        text = f"%%video: no such option {found[1]}" + (f"; did you mean {near[0]}?" if near else "")
+        raise VideoError("invalid_request", text)
 
 
 @cache

@@ -46,10 +46,10 @@ def video(line: str, cell: str | None = None) -> Any:
 def _start(studio: Any, verb: str, given: dict[str, Any]) -> Job:
     quote = studio.quote(verb, **{key: value for key, value in given.items() if key != "max_cost_usd"})
     if quote.job is not None:
-        told = f"{quote.model}: this is {quote.job} ({quote.state}) already, nothing more is paid"
+        text = f"{quote.model}: this is {quote.job} ({quote.state}) already, nothing more is paid"
     else:
-        told = f"{quote.model}: {quote.estimate.text if quote.estimate else 'price unknown'}"
-    print(told)  # noqa: T201  the price comes first
+        text = f"{quote.model}: {quote.estimate.text if quote.estimate else 'price unknown'}"
+    print(text)  # noqa: T201  the price comes first
     return studio._start(verb, given)
 
 

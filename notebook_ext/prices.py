@@ -69,8 +69,8 @@ class Prices(Listing):
                 edgecolor="C0",
                 hatch=None if row["available"] else "//",
             )
-            told = "free" if high == 0 else f"${low:.2f}" if low == high else f"${low:.2f}-{high:.2f}"
-            axes.annotate(told, (high, number), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+            label = "free" if high == 0 else f"${low:.2f}" if low == high else f"${low:.2f}-{high:.2f}"
+            axes.annotate(label, (high, number), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set_yticks(range(len(priced)), [row["model"] for row in priced], fontsize=8)
         axes.set_xlabel("US dollars a request; hatched: not available here")
         axes.margins(x=0.15)

@@ -24,8 +24,8 @@ PICTURE_SIDE = 200
 
 def figure(inside: str, caption: str, code: str = "") -> str:
     """The whole output. inside: HTML; caption, code: plain text."""
-    said = f"<br><code>{escape(code)}</code>" if code else ""
-    return f'{RULES}<figure class="rw-figure">{inside}<figcaption>{escape(caption)}{said}</figcaption></figure>'
+    code_line = f"<br><code>{escape(code)}</code>" if code else ""
+    return f'{RULES}<figure class="rw-figure">{inside}<figcaption>{escape(caption)}{code_line}</figcaption></figure>'
 
 
 def picture(jpeg: bytes, alt: str, side: int = POSTER_SIDE) -> str:

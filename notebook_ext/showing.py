@@ -114,13 +114,13 @@ def _html(file: Path, label: str, client: NotebookStudio, embed: bool = False) -
         else:
             data, mime = _small(file), "image/jpeg"
         source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-    told = escape(label)
+    text = escape(label)
     named = f'style="max-width:100%" src="{escape(source)}"'
     if clip:
-        inside = f'<video controls loop muted playsinline aria-label="{told}" {named}></video>'
+        inside = f'<video controls loop muted playsinline aria-label="{text}" {named}></video>'
     else:
-        inside = f'<img alt="{told}" {named}>'
-    return f"<figure style='margin:4px 0'>{inside}<figcaption>{told}</figcaption></figure>"
+        inside = f'<img alt="{text}" {named}>'
+    return f"<figure style='margin:4px 0'>{inside}<figcaption>{text}</figcaption></figure>"
 
 
 def _small(file: Path) -> bytes:

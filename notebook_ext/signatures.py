@@ -91,15 +91,15 @@ def with_options(cls: C) -> C:
 def about(verb: str, name: str) -> str:
     """An option in one line: its meaning, form, unit, range and default."""
     if name in vocabulary.terms():
-        said = [vocabulary.terms()[name].about]
+        parts = [vocabulary.terms()[name].about]
     else:
         model, known = (FinishRequest, film.asked()) if verb == FILM else (VideoRequest, vocabulary.asked())
         unit = UNITS.get(name, "")
         described = known[name].about
         form = FORMS.get(name, "")
-        said = [described, "" if unit and unit in described else unit, form, *_range(_fields(model)[name])]
+        parts = [described, "" if unit and unit in described else unit, form, *_range(_fields(model)[name])]
     default = default_of(verb, name)
-    return "; ".join(filter(None, [*said, f"default {default!r}" if default not in (None, "") else ""]))
+    return "; ".join(filter(None, [*parts, f"default {default!r}" if default not in (None, "") else ""]))
 
 
 @cache

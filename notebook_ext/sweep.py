@@ -93,9 +93,9 @@ def sweep(
     """Price all, keep the sum under the limit, start each under its own price. Nothing is started when any of them
     cannot be made exactly, or when the sum is above the limit: VideoError. A model without seeds gets one take for each
     seed instead, with a note."""
-    asked, terms = meant(client, request, {})
-    wanted = list(dict.fromkeys(models or [asked.model]))
-    grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [asked.seed]
+    first, terms = meant(client, request, {})
+    wanted = list(dict.fromkeys(models or [first.model]))
+    grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [first.seed]
     if not wanted or not grains:
         raise VideoError("invalid_request", "a sweep needs a model and a seed: models=[...], seeds=[...]")
     columns = len(grains) * takes
@@ -106,7 +106,7 @@ def sweep(
     for model in wanted:
         for number, seed in enumerate(grains):
             seeded = model not in unseeded
-            one = asked.model_copy(
+            one = first.model_copy(
                 update={"model": model, "seed": seed if seeded else None, "max_cost_usd": None},
             )
             first = 0 if seeded else number * takes
@@ -115,15 +115,15 @@ def sweep(
     quotes = _quotes(client, each, terms)
     fresh = [_high(quote) for quote in quotes if quote.job is None]
     total = sum(fresh, Decimal(0))
-    told = f"{len(each)} clips: {'free' if total == 0 else f'{money(total)} at most'}"
+    cost = f"{len(each)} clips: {'free' if total == 0 else f'{money(total)} at most'}"
     if len(fresh) < len(each):
-        told += f" ({len(each) - len(fresh)} exist already)"
+        cost += f" ({len(each) - len(fresh)} exist already)"
     if unseeded:
-        told += f"; {', '.join(unseeded)}: no seeds, {columns} take{'s' if columns > 1 else ''} instead"
+        cost += f"; {', '.join(unseeded)}: no seeds, {columns} take{'s' if columns > 1 else ''} instead"
     if total > cap:
-        text = f"{told}, above max_cost_usd {money(cap)}: nothing was started; repeat with max_cost_usd={total}"
+        text = f"{cost}, above max_cost_usd {money(cap)}: nothing was started; repeat with max_cost_usd={total}"
         raise VideoError("needs_budget", text, nearest={"max_cost_usd": str(total)})
-    print(told)  # noqa: T201  the price comes first
+    print(cost)  # noqa: T201  the price comes first
     jobs: list[Job] = []
     skipped: list[str] = []
     for (one, take), quote in zip(each, quotes, strict=True):
@@ -137,7 +137,7 @@ def sweep(
             )
         except VideoError as error:  # a spending limit was reached meanwhile: started ones go on
             skipped.append(f"{_named(one, take)}: {error.message}")
-    return Sweep(client, wanted, grains, columns, jobs, told, skipped)
+    return Sweep(client, wanted, grains, columns, jobs, cost, skipped)
 
 
 def _takes_seeds(client: NotebookStudio, model: str) -> bool:

@@ -27,7 +27,7 @@ OFFER = "or another model: repeat with "
 """How a failed job's next step names another model that does the same; the arguments follow."""
 
 
-def told(error: VideoError) -> str:
+def error_text(error: VideoError) -> str:
     """An error's message for a notebook; its remedy is given as Python arguments."""
     lines = [f"{error.kind}: {error.message}"]
     if error.lead is None:
@@ -47,13 +47,13 @@ def ended(view: JobView) -> tuple[str, str]:
         words = view.next if command is None else view.next[: command.start()].rstrip(" :")
         return words, "" if command is None else command[0]
     message = view.error.message.rstrip(" .;")
-    said = [message + ("" if message.endswith(("!", "?")) else ".")]
+    parts = [message + ("" if message.endswith(("!", "?")) else ".")]
     if "charged" not in message or view.error.charged != "no":
-        said.append(CHARGED[view.error.charged])
+        parts.append(CHARGED[view.error.charged])
     offer = view.next.partition(OFFER)[2].removesuffix("; nothing has been started")
     if offer:
-        said.append(f"Another model: {offer}.")
-    return " ".join(said), ""
+        parts.append(f"Another model: {offer}.")
+    return " ".join(parts), ""
 
 
 def short(error: E, words: str) -> E:
@@ -82,7 +82,7 @@ def _cut(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rendered(self: VideoError) -> list[str]:
-    return told(self).split("\n")
+    return error_text(self).split("\n")
 
 
 VideoError._render_traceback_ = _rendered  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

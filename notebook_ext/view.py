@@ -127,8 +127,8 @@ class View(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         """The text in a saved notebook for a page that cannot draw the view."""
-        told = (self.data or {}).get("kept")
-        return f"{self.NAME} (run the notebook to use it)" + (f". {told}" if told else "")
+        note = (self.data or {}).get("kept")
+        return f"{self.NAME} (run the notebook to use it)" + (f". {note}" if note else "")
 
     def publish(self, data: Mapping[str, Any]) -> None:
         """Give the page new state; from any thread."""
@@ -152,8 +152,8 @@ class View(anywidget.AnyWidget):
         bundle: Any = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         display(data, metadata=metadata, raw=True)
-        if told := self.figure():
-            self._beside = display(HTML(told), display_id=True)
+        if html := self.figure():
+            self._beside = display(HTML(html), display_id=True)
 
     async def _save(self) -> None:
         """Redraw the figure, once for all changes within a moment."""
@@ -161,8 +161,8 @@ class View(anywidget.AnyWidget):
 
         await anyio.sleep(self.SAVED_S)
         self._saving = False
-        told = await to_thread.run_sync(self.figure)
-        self._beside.update(HTML(told))
+        html = await to_thread.run_sync(self.figure)
+        self._beside.update(HTML(html))
 
     def _hear(self, _: object, content: object, buffers: Sequence[Any]) -> None:
         """Only checks and posts: this may be any thread of the kernel's."""

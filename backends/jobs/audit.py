@@ -52,10 +52,10 @@ def lines(
     """The newest lines, oldest first. who, what, job: filters. VideoError("invalid_request") for an unknown `what`."""
     if what is not None and what not in get_args(What):
         raise VideoError("invalid_request", f"the audit has {', '.join(get_args(What))}, not {what[:40]!r}")
-    asked = {name: value for name, value in (("who", who), ("what", what), ("job", job)) if value is not None}
-    where = "".join(f" AND {name} = ?" for name in asked)
+    filters = {name: value for name, value in (("who", who), ("what", what), ("job", job)) if value is not None}
+    where = "".join(f" AND {name} = ?" for name in filters)
     sql = f"SELECT * FROM audit WHERE seq > 0{where} ORDER BY seq DESC LIMIT ?"
-    return _read(store.rows(sql, (*asked.values(), limit)))
+    return _read(store.rows(sql, (*filters.values(), limit)))
 
 
 def _read(rows: Sequence[Row]) -> list[Line]:

@@ -139,16 +139,16 @@ def fetch(store: Store, job: str, access: Access | None = None, *, by: How = "te
         moved = _on(tx, found, access)
         if found.handle is not None:
             state: records.State = "running"
-            said = "its status is checked again, and its clip is fetched if the provider has one"
+            sentence = "its status is checked again, and its clip is fetched if the provider has one"
         elif found.posted_at is not None and found.remote_done_at is None:
-            state, said = "submitting", "its request is looked up at the provider again"
+            state, sentence = "submitting", "its request is looked up at the provider again"
         else:
             raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to fetch")
         settle.reopen(tx, job)
         records.decide(tx, job, state, phase="requested again by the user", **_OPEN_AGAIN, **moved)
         add_event(tx, job, "resolve", {"how": "fetch", "by": by}, wake=True)
         audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail="looked up again, free")
-        return said
+        return sentence
 
     return store.write(write, durable=True)
 

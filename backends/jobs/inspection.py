@@ -15,7 +15,7 @@ from backends.jobs.context import Context
 from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
-from backends.jobs.order.entries import told_of
+from backends.jobs.order.entries import note_of
 from backends.jobs.origin import of_job, of_open
 from backends.jobs.store.stored_job import StoredJob
 from backends.media.provenance import words
@@ -62,8 +62,8 @@ def look(context: Context, name: MediaName, principal: str, frames: int, against
         origins = _origin(context, one)
         if two is not None:
             origins = [f"A: {line}" for line in origins] + [f"B: {line}" for line in _origin(context, two)]
-        told = [describe(found, one.job, two.job if two else None), *origins, *notes]
-        return Look("\n".join(told), sheet, found)
+        texts = [describe(found, one.job, two.job if two else None), *origins, *notes]
+        return Look("\n".join(texts), sheet, found)
 
 
 def _origin(context: Context, one: _Named) -> list[str]:
@@ -89,7 +89,7 @@ def _named(context: Context, name: MediaName, principal: str) -> Generator[_Name
         raise VideoError("asset", f"job {name.value} is not finished yet", next=Next("wait_for_job"))
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
     job = None if row is None else StoredJob.of(row)
-    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), job, "; ".join(told_of(entry)))
+    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), job, "; ".join(note_of(entry)))
 
 
 def describe(found: Mapping[str, Any], job: StoredJob | None, other: StoredJob | None = None) -> str:

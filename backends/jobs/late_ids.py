@@ -18,7 +18,7 @@ from backends.provider.protocol import Handle
 
 KIND = "late_id"
 
-_ASKED_AGAIN = "SELECT 1 FROM events WHERE job = ? AND kind = 'resolve' AND data LIKE '%\"how\":\"retry\"%'"
+_SENT_AGAIN = "SELECT 1 FROM events WHERE job = ? AND kind = 'resolve' AND data LIKE '%\"how\":\"retry\"%'"
 
 
 def leave(tx: Transaction, job: str, handle: Handle) -> None:
@@ -31,7 +31,7 @@ def leave(tx: Transaction, job: str, handle: Handle) -> None:
     if row is None or row["remote_id"] == handle.remote_id:
         return
     add_event(tx, job, KIND, json.loads(data), wake=True)
-    if tx.row(_ASKED_AGAIN, (job,)) is not None or row["remote_id"] is not None or row["state"] in records.FINAL:
+    if tx.row(_SENT_AGAIN, (job,)) is not None or row["remote_id"] is not None or row["state"] in records.FINAL:
         records.note(tx, job, f"the provider has taken a request of this job as {handle.remote_id} too: look there")
     elif row["state"] == "uncertain":
         settle.reopen(tx, job)
@@ -42,7 +42,7 @@ def leave(tx: Transaction, job: str, handle: Handle) -> None:
 def find(store: Store, job: str) -> Handle | None:
     """The late id of a job; None where there is none, or the user has had the request sent again since."""
     row = store.row("SELECT data FROM events WHERE job = ? AND kind = ? ORDER BY seq DESC LIMIT 1", (job, KIND))
-    if row is None or store.row(_ASKED_AGAIN, (job,)) is not None:
+    if row is None or store.row(_SENT_AGAIN, (job,)) is not None:
         return None
     return codec.handle_from_json(json.loads(row["data"])["handle"])
 

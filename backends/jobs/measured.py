@@ -75,8 +75,8 @@ def _drift(number: Callable[[str], float]) -> str:
     """The direction in which the whole picture moves, for judging pans and trucks."""
     x, y = number("mean_flow_x"), number("mean_flow_y")
     ways = ((x, "right" if x > 0 else "left"), (y, "down" if y > 0 else "up"))
-    told = [f"{abs(pixels):.1f} {way}" for pixels, way in ways if abs(pixels) >= 0.05]
-    return f"drift {' '.join(told)}, " if told else ""
+    parts = [f"{abs(pixels):.1f} {way}" for pixels, way in ways if abs(pixels) >= 0.05]
+    return f"drift {' '.join(parts)}, " if parts else ""
 
 
 def _loudness(measures: JsonObject) -> str:

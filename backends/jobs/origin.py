@@ -67,7 +67,7 @@ def of_job(context: Context, job: StoredJob) -> Origin:
     found = _read(context, path, _sidecar_of(result))
     if record_of(result).get("embedded") and sha256_now(path) != record_of(result)["sha256"]:
         found = _changed(found)
-    return _told({**found, "job": job.id})
+    return _origin({**found, "job": job.id})
 
 
 def _is_ours(context: Context, published: Path, result: Mapping[str, Any]) -> bool:
@@ -98,7 +98,7 @@ def of_open(context: Context, path: Path, text: str) -> Origin:
             if record.get("embedded") and sha256_now(path) != record["sha256"]:
                 found = _changed(found)
         moved = _published_there(context, text) if found["state"] == "missing" else ""
-        return _told(found, *([moved] if moved else []))
+        return _origin(found, *([moved] if moved else []))
 
 
 def _read(context: Context, path: Path, sidecar: Path | None) -> dict[str, Any]:
@@ -146,8 +146,8 @@ def _published_there(context: Context, text: str) -> str:
     return ""
 
 
-def _told(found: Mapping[str, Any], *notes: str) -> Origin:
-    told = words.lines(found)
+def _origin(found: Mapping[str, Any], *notes: str) -> Origin:
+    texts = words.lines(found)
     if "job" in found:
-        told.append(f"it is the clip of job {found['job']}")
-    return Origin("\n".join([*told, *notes]), found)
+        texts.append(f"it is the clip of job {found['job']}")
+    return Origin("\n".join([*texts, *notes]), found)

@@ -20,7 +20,7 @@ from backends.jobs.store.database import Store, Transaction, add_event, to_json
 from backends.jobs.store.journal import Entry, IdLog
 from backends.jobs.views import FINAL
 
-ASKED = (
+JOURNALED = (
     "id", "parent", "step", "principal", "client", "request_key", "digest", "take", "label", "task", "engine", "model",
     "provider", "kind", "lane", "base_url", "request", "prepared", "inputs", "needs", "est_low", "est_high",
     "typical_s", "notes", "created_at", "started_at", "posted_at",
@@ -35,14 +35,14 @@ DONE = "journal"
 """The key in `meta` that says that this store has read the journal that lay beside it when it was created."""
 
 
-def journal_asked(ids: IdLog, store: Store, job: str) -> None:
+def journal_request(ids: IdLog, store: Store, job: str) -> None:
     """Record what is about to be paid for: the job, and its parent if it is a step."""
     for row in store.rows(
         "SELECT * FROM jobs WHERE id = :job OR id = (SELECT parent FROM jobs WHERE id = :job)", {"job": job}
     ):
         entry = store.row("SELECT reserved, day FROM ledger WHERE job = ?", (row["id"],))
         if entry is not None:
-            ids.asked(row["id"], {name: row[name] for name in ASKED}, int(entry["reserved"]), str(entry["day"]))
+            ids.requested(row["id"], {name: row[name] for name in JOURNALED}, int(entry["reserved"]), str(entry["day"]))
 
 
 def journal_ended(ids: IdLog, store: Store, job: str) -> None:
@@ -124,7 +124,7 @@ def _read(entries: Sequence[Entry]) -> dict[str, _Job]:
 
 def _take_up(tx: Transaction, name: str, job: _Job, found: Mapping[str, _Job]) -> int:
     """Insert one job in the state that the journal gives; 1, or 0 where the store has it (or its key) already."""
-    row: dict[str, Any] = {column: job.row.get(column) for column in ASKED}
+    row: dict[str, Any] = {column: job.row.get(column) for column in JOURNALED}
     same = "SELECT 1 FROM jobs WHERE id = ? OR (principal = ? AND request_key = ? AND matchable = 1)"
     if tx.row(same, (name, row["principal"], row["request_key"])) is not None:
         return 0
@@ -136,8 +136,8 @@ def _take_up(tx: Transaction, name: str, job: _Job, found: Mapping[str, _Job]) -
     else:
         row |= _state_of(row, job)
         entry = ("reserved", 0)
-    told = json.loads(row["notes"] or "[]")
-    row["notes"] = to_json([*told, "taken up from the journal (accepted.jsonl) after its store was lost"])
+    notes = json.loads(row["notes"] or "[]")
+    row["notes"] = to_json([*notes, "taken up from the journal (accepted.jsonl) after its store was lost"])
     add_lane(tx, row["lane"], row["provider"], row["kind"])
     names = ", ".join(row)
     tx.run(f"INSERT INTO jobs({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))

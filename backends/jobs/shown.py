@@ -85,9 +85,9 @@ def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool =
     result = Places.of(store).result_of(job.row) if job.state == "succeeded" else {}
     facts: JsonObject = result.get("clip_facts", {})
     prepared, error = job.prepared_record, job.error
-    asked: JsonObject = prepared["request"]
+    request: JsonObject = prepared["request"]
     clip = _clip(result)
-    extend = asked["task"] == "extend"
+    extend = request["task"] == "extend"
     return Job(
         job_id=job.id,
         uri=f"video://jobs/{job.id}",
@@ -99,7 +99,7 @@ def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool =
         engine=job.engine,
         model=job.model,
         account=prepared.get("wire", {}).get(ACCOUNT, ""),
-        prompt=asked["prompt"][:80],
+        prompt=request["prompt"][:80],
         progress=1.0 if job.state == "succeeded" else round(job.progress, 3),
         queue_position=queue_position(store, job),
         eta_s=_eta(job),
@@ -109,13 +109,13 @@ def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool =
         file=clip,
         files=_files(clip, result),
         poster=result.get("poster"),
-        duration_s=facts.get("duration_s") or (None if extend else asked["duration_s"]),
+        duration_s=facts.get("duration_s") or (None if extend else request["duration_s"]),
         width=facts.get("width") or prepared["width"] or None,
         height=facts.get("height") or prepared["height"] or None,
-        fps=facts.get("fps") or asked["fps"],
-        audio=_audio(result.get("facts", {}).get("audio"), facts.get("audio", asked["audio"])),
+        fps=facts.get("fps") or request["fps"],
+        audio=_audio(result.get("facts", {}).get("audio"), facts.get("audio", request["audio"])),
         asked=result.get("asked"),
-        seed=result.get("seed", asked["seed"]),
+        seed=result.get("seed", request["seed"]),
         parents=_parents(job),
         notes=job.notes,
         error=None

@@ -52,7 +52,7 @@ def run(
     if cut is not None:
         cut.judge(studio, [line.quote for line in priced])
     total = _total(priced)
-    say(_told(priced, total))
+    say(_summary_line(priced, total))
     _hold_to(studio, total, limit)
     confirmed = False
     if not yes and any(not is_free(line.quote) for line in priced):
@@ -149,7 +149,7 @@ def _price(lines: list[Line], total: Decimal | None) -> str:
     return ", free" if all(is_free(line.quote) for line in lines) else f" for {_amount(total)} at most"
 
 
-def _told(lines: list[Line], total: Decimal | None) -> str:
+def _summary_line(lines: list[Line], total: Decimal | None) -> str:
     there = sum(line.quote.job is not None for line in lines)
     fresh = len(lines) - there
     models = ", ".join(sorted({line.quote.model for line in lines if line.quote.job is None}))
@@ -194,8 +194,8 @@ def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool, cut: Cut | 
     spent = sum(row["cost_usd"] or 0.0 for row in rows if not row["there_already"])
     made = sum(row["state"] == "succeeded" for row in rows)
     if as_json:
-        told = {"shots": rows, "made": made, "cost_usd": round(spent, 6)}
-        show.as_json(told if cut is None else told | {"film": film, "out": str(cut.out)})
+        result = {"shots": rows, "made": made, "cost_usd": round(spent, 6)}
+        show.as_json(result if cut is None else result | {"film": film, "out": str(cut.out)})
         return
     show.table(
         ("line", "label", "take", "job", "state", "cost", "file"),

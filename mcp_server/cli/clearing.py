@@ -39,8 +39,8 @@ def clean(
     removed = yes and not dry_run
     if as_json:
         kept = [asdict(one) for one in alone]
-        told = {"removed": removed, "bytes": freed if removed else size, "leftovers": [asdict(one) for one in found]}
-        show.as_json({**told, **({"only_copies": kept} if older else {})})
+        result = {"removed": removed, "bytes": freed if removed else size, "leftovers": [asdict(one) for one in found]}
+        show.as_json({**result, **({"only_copies": kept} if older else {})})
         return
     for one in found:
         show.cells(_megabytes(one.bytes), one.what, one.path)

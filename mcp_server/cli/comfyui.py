@@ -29,12 +29,12 @@ def check(
     only = [name.removeprefix("comfyui/") for name in names or ()]
     with opening.studio(as_json) as studio:
         env, catalog = studio.context.env, studio.context.catalog
-        asked = servers(env)
-        if not asked:
+        known = servers(env)
+        if not known:
             raise VideoError("auth", f"no ComfyUI server is set: set {URL}, for example to http://127.0.0.1:8188")
 
         async def every() -> list[ServerFound]:
-            return [await look(env, server, catalog, only) for server in asked]
+            return [await look(env, server, catalog, only) for server in known]
 
         found = anyio.run(every)
     if as_json:

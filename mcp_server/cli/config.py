@@ -11,7 +11,7 @@ import typer
 from backends.errors import VideoError
 from backends.provider.keys import key_variables, load_keys
 from backends.settings import load_settings
-from mcp_server.cli import keyfile, opening, person, show, snippets
+from mcp_server.cli import confirmation, keyfile, opening, show, snippets
 
 if TYPE_CHECKING:
     from backends.jobs.money.limits import How
@@ -44,7 +44,7 @@ def _list(as_json: bool) -> None:
     with opening.studio(as_json) as studio:
         store = studio.context.store
         found = limits.as_set(store) | preferences.as_set(store)
-        changed = limits.told(store)
+        changed = limits.recent(store)
     if as_json:
         show.as_json({key: {"value": value, "set": is_set} for key, (value, is_set) in found.items()})
         return
@@ -73,7 +73,7 @@ def set_setting(key: str, value: str) -> None:
         store, providers = studio.context.store, _providers(studio)
         wanted = limits.limit_value(key, value, providers)
         how = confirm_raise(key, limits.value_of(store, key), wanted)
-        limits.set_limit(store, key, value, providers, how=how, who=person.name())
+        limits.set_limit(store, key, value, providers, how=how, who=confirmation.name())
         IdLog.of(studio.context.settings.home).limit(key, wanted)
     show.line(f"{key} = {wanted}")
 
@@ -92,7 +92,7 @@ def unset_setting(key: str) -> None:
         store = studio.context.store
         default = limits.unset_value(store, key)
         how = confirm_raise(key, limits.value_of(store, key), default)
-        limits.unset_limit(store, key, how=how, who=person.name())
+        limits.unset_limit(store, key, how=how, who=confirmation.name())
         IdLog.of(studio.context.settings.home).limit(key, None)
     show.line(f"{key} = {default} (default)")
 
@@ -108,7 +108,7 @@ def _prefer(key: str, value: str | None) -> None:
         wanted = None if value is None else preferences.checked(key, value, context.settings.cwd)
         if wanted is not None and key in ("sign_certificate", "sign_key"):
             try_certificate(context, key, wanted)
-        kept = preferences.put(context.store, key, wanted, how=person.where_from(), who=person.name())
+        kept = preferences.put(context.store, key, wanted, how=confirmation.where_from(), who=confirmation.name())
         IdLog.of(context.settings.home).limit(key, wanted)
     show.line(f"{key} = {kept}{' (default)' if wanted is None else ''}")
 
@@ -118,10 +118,10 @@ def confirm_raise(key: str, old: str, new: str) -> How:
     from backends.jobs.money import limits
 
     if not limits.is_raised(key, old, new):
-        return person.where_from()
+        return confirmation.where_from()
     before, after = limits.shown(key, old), limits.shown(key, new)
     question = f"This raises the spending limit {key} from {before} to {after}. Type {new} to do this"
-    return person.confirm(question, new, "raise-limits")
+    return confirmation.confirm(question, new, "raise-limits")
 
 
 def _providers(studio: Studio) -> set[str]:

@@ -118,7 +118,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
             _lanes,
             *(() if quick else (_accounts, _comfyui)),
         ):
-            yield from _told(look, context)
+            yield from _reported(look, context)
     finally:
         context.close()
     if not quick:
@@ -130,7 +130,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
             yield Finding("engine", "FAIL", error.message)
 
 
-def _told(look: Callable[[Context], Iterator[Finding]], context: Context) -> Iterator[Finding]:
+def _reported(look: Callable[[Context], Iterator[Finding]], context: Context) -> Iterator[Finding]:
     try:
         yield from look(context)
     except VideoError as error:

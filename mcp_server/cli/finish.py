@@ -108,15 +108,15 @@ def _capped(film: FinishRequest, quote: Quote) -> FinishRequest:
     return film if high is None else film.model_copy(update={"max_cost_usd": high})
 
 
-def chosen_format(out: Path | None, asked: str | None) -> str | None:
+def chosen_format(out: Path | None, named: str | None) -> str | None:
     """--format, or the format of the suffix of --out. VideoError when the two disagree, or the suffix is unknown."""
     if out is None:
-        return asked
+        return named
     suffix = out.suffix.lower().lstrip(".")
     if suffix not in SUFFIXES:
         raise VideoError("invalid_request", f"--out {out.name}: its suffix is one of {', '.join(SUFFIXES)}")
-    if asked is not None and asked != suffix:
-        raise VideoError("invalid_request", f"--out {out.name} is not {asked}: omit --format, or rename the file")
+    if named is not None and named != suffix:
+        raise VideoError("invalid_request", f"--out {out.name} is not {named}: omit --format, or rename the file")
     return suffix
 
 

@@ -76,12 +76,12 @@ class _Lines:
     """A line whenever a job's state, its phase or the quarter of its progress changes."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[object, ...]] = {}
+        self._shown: dict[str, tuple[object, ...]] = {}
 
     def changed(self, job: Job) -> None:
         mark = (job.state, re.sub(r"[0-9]+", "#", job.phase), int(job.progress * 4))
-        if self._told.get(job.job_id) != mark:
-            self._told[job.job_id] = mark
+        if self._shown.get(job.job_id) != mark:
+            self._shown[job.job_id] = mark
             show.line(status_line(job))
 
 

@@ -59,8 +59,8 @@ def _beside(
         parts = [wrapped(row[number], size) for number, size in zip(kept, widths, strict=True)]
         for level in range(max(map(len, parts))):
             lines.append(_line([part[level] if level < len(part) else "" for part in parts], widths))
-        if told := "; ".join(row[number] for number in under if row[number]):
-            lines += [" " * INDENT + line for line in wrapped(told, width - INDENT)]
+        if rest := "; ".join(row[number] for number in under if row[number]):
+            lines += [" " * INDENT + line for line in wrapped(rest, width - INDENT)]
     return lines
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from backends.errors import VideoError
-from mcp_server.cli import archiving, clearing, opening, person, resolve, show
+from mcp_server.cli import archiving, clearing, confirmation, opening, resolve, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 from mcp_server.text import money
@@ -300,9 +300,7 @@ def rebind(job: list[str]) -> None:
         for one in job:
             row = studio.context.store.row("SELECT id, provider FROM jobs WHERE id = ?", (one,))
             if row is None:
-                raise VideoError(
-                    "not_found", f"there is no job {one[:80]!r}: reelwright jobs list shows all jobs"
-                )
+                raise VideoError("not_found", f"there is no job {one[:80]!r}: reelwright jobs list shows all jobs")
             admin.rebind(studio.context.store, one, studio.context.access(row["provider"]))
             show.line(f"{one}: {studio.get(one).state}, on the account that is set now")
 
@@ -322,7 +320,7 @@ def resume(
             raise VideoError(
                 "invalid_request", "name a provider or an account (reelwright doctor lists them), or give --all"
             )
-        stopped = admin.resume(studio.context.store, name, by=person.where_from())
+        stopped = admin.resume(studio.context.store, name, by=confirmation.where_from())
         studio.list(limit=1)  # makes sure that lanes with open jobs are driven
     for key in stopped:
         show.line(f"{key}: paid jobs start again")

@@ -31,8 +31,8 @@ def put(path: Path, name: str, text: str) -> None:
     if not value:
         raise VideoError("invalid_request", f"no value for {name}: type it, or pipe it to standard input")
     if not value.isprintable():
-        told = f"the value for {name} holds line breaks or control characters: copy it again"
-        raise VideoError("invalid_request", told)
+        text = f"the value for {name} holds line breaks or control characters: copy it again"
+        raise VideoError("invalid_request", text)
     _write(path, _read(path) | {name: value})
 
 

@@ -50,8 +50,8 @@ def make(
             from mcp_server.cli import batch
 
             if given.terms.request_key is not None or given.terms.take != 1:
-                told = "--take and --request-key name one clip: --from has a column for each"
-                raise VideoError("invalid_request", told)
+                text = "--take and --request-key name one clip: --from has a column for each"
+                raise VideoError("invalid_request", text)
             raise typer.Exit(batch.run(studio, shots, given, limit, yes, no_wait, as_json, join, force))
         if join is not None:
             from mcp_server.cli import joining

@@ -126,11 +126,11 @@ def parameter(argument: Argument) -> inspect.Parameter:
         default = False
     if argument.required:
         default = inspect.Parameter.empty
-    hint = Annotated[_hint(argument), _said(argument)]
+    hint = Annotated[_hint(argument), _shown(argument)]
     return inspect.Parameter(key(argument), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
-def _said(argument: Argument) -> Any:
+def _shown(argument: Argument) -> Any:
     """The description in the help text."""
     about = f"{argument.about[:1].upper()}{argument.about[1:]}"
     form = argument.written.form or None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mcp_server.cli import opening, person, show
+from mcp_server.cli import confirmation, opening, show
 
 if TYPE_CHECKING:
     from backends.jobs.money.limits import How
@@ -93,7 +93,7 @@ def add(
 def _audit(studio: Studio, detail: str) -> None:
     from backends.jobs import audit
 
-    place = f"{person.where_from()} {person.name()}".rstrip()
+    place = f"{confirmation.where_from()} {confirmation.name()}".rstrip()
     studio.context.store.write(lambda tx: audit.add(tx, "people", place=place, detail=detail), durable=True)
 
 
@@ -106,7 +106,7 @@ def _limit(studio: Studio, name: str, usd: str) -> None:
     store, key = studio.context.store, limits.PERSON_LIMIT + name
     wanted = limits.limit_value(key, usd, ())
     how: How = confirm_raise(key, limits.value_of(store, key), wanted)
-    limits.set_limit(store, key, wanted, (), how=how, who=person.name())
+    limits.set_limit(store, key, wanted, (), how=how, who=confirmation.name())
     IdLog.of(studio.context.settings.home).limit(key, wanted)
 
 

@@ -26,7 +26,7 @@ def plan_table(as_json: bool) -> None:
         return
     show.line("Estimates, +-25 %: a formula over each model's size; no GPU was used to check them.")
     show.table(COLUMNS, [row.cells() for row in rows])
-    for text in told_of(own_machine()):
+    for text in about_machine(own_machine()):
         show.line(text)
 
 
@@ -37,7 +37,7 @@ def own_machine() -> Machine | None:
     return own_gpu()
 
 
-def told_of(machine: Machine | None) -> list[str]:
+def about_machine(machine: Machine | None) -> list[str]:
     if machine is None:
         return ["This machine has no NVIDIA GPU."]
     text = f"This machine: {machine.free_gib:.1f} GiB of GPU memory free, {machine.ram_gib:.0f} GiB of host memory."
@@ -63,7 +63,7 @@ def measured_table(path: Path, as_json: bool) -> None:
     if found.total_gib:
         show.line(f"Free before anything was loaded: {found.free_gib:.1f} of {found.total_gib:.1f} GiB.")
     show.table(PEAKS, [_cells(run, fitted) for run in found.runs])
-    for text in said_of(fitted):
+    for text in about_fit(fitted):
         show.line(text)
     for text in found.others:
         show.line(f"not measured: {text}")
@@ -78,17 +78,17 @@ def _cells(run: Run, fitted: Fit | None) -> list[object]:
     return [run.kind.id, run.clip, run.plan.name, formula, f"{run.used_gib:.1f}", f"{run.ratio:.2f}", other]
 
 
-def said_of(fitted: Fit | None) -> list[str]:
+def about_fit(fitted: Fit | None) -> list[str]:
     """What the runs say about the formula's coefficients, checked on runs that were not used to fit them."""
     if fitted is None:
         return ["Too few runs to fit the formula's coefficients."]
     count, costs = len(fitted.judged), fitted.costs
-    told = [
+    lines = [
         f"Fitted to the other runs, judged on {count}: {fitted.before} within before, {fitted.after} after.",
         f"margin {costs.margin:.3f}, context {costs.context_gib:.2f} GiB",
         *(f"{name}: {part} x {scale:.2f}" for (name, part), scale in fitted.scales.items()),
     ]
-    return told if fitted.better else [told[0], "They are not better: the formula stays as it is."]
+    return lines if fitted.better else [lines[0], "They are not better: the formula stays as it is."]
 
 
 def _as_json(found: Measured, fitted: Fit | None) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backends.errors import VideoError
-from mcp_server.cli import person, show
+from mcp_server.cli import confirmation, show
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
@@ -46,7 +46,7 @@ def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
     ):
         show.line("It belongs to another account or server: from here on the credentials that are set now are used.")
     question = f"Type the last {PHRASE} characters of the job's id to do this"
-    by = person.confirm(question, job.job_id[-PHRASE:], SCRIPT)
+    by = confirmation.confirm(question, job.job_id[-PHRASE:], SCRIPT)
     store = studio.context.store
     if how == "bind":
         decisions.bind(store, job.job_id, remote_id, access, by=by)
@@ -75,9 +75,11 @@ def fetch_again(studio: Studio, job_id: str) -> str:
     assert row is not None
     if job.state == "succeeded":
         return f"published again as {give_again(studio.context, row)}"
-    said = decisions.fetch(studio.context.store, job.job_id, studio.context.access_for(row["provider"], row["lane"]))
+    sentence = decisions.fetch(
+        studio.context.store, job.job_id, studio.context.access_for(row["provider"], row["lane"])
+    )
     studio.get(job.job_id)  # makes sure that its lane is driven
-    return said
+    return sentence
 
 
 def _what_it_does(job: Job, how: str, remote_id: str) -> str:

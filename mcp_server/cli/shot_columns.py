@@ -89,8 +89,8 @@ def plain(name: str) -> str:
 
 def known(name: str) -> str | None:
     """The field that a column means, None when it means none."""
-    asked = plain(name)
-    return next((one.name for one in columns().values() if asked in (one.name, *one.also)), None)
+    name_given = plain(name)
+    return next((one.name for one in columns().values() if name_given in (one.name, *one.also)), None)
 
 
 def meant(name: str) -> str:
@@ -113,13 +113,13 @@ def is_aside(name: str, cells: Iterable[object]) -> bool:
 
 def unknown(names: Iterable[str]) -> VideoError:
     """The error for unknown columns."""
-    told: list[str] = []
+    texts: list[str] = []
     for name in list(names)[:5]:
         near = meant(name)
-        told.append(f"no column is called {name[:40]!r}{f': did you mean {near}?' if near else ''}")
+        texts.append(f"no column is called {name[:40]!r}{f': did you mean {near}?' if near else ''}")
     return VideoError(
         "invalid_request",
-        f"{'; '.join(told)} (the columns are {', '.join(sorted(columns()))}; begin the name of a column of your own "
+        f"{'; '.join(texts)} (the columns are {', '.join(sorted(columns()))}; begin the name of a column of your own "
         "with #)",
     )
 

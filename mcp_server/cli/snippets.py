@@ -61,14 +61,14 @@ def command(settings: Settings) -> list[str]:
 
 def hints(settings: Settings) -> list[str]:
     """Hints beside the text to paste."""
-    told = ["a program that is started from the desktop sees none of your shell's variables: keep keys with " + KEEP]
+    texts = ["a program that is started from the desktop sees none of your shell's variables: keep keys with " + KEEP]
     if ephemeral(settings):
         found = shutil.which("uvx", path=settings.env.get("PATH"))
-        told.append(
+        texts.append(
             "this installation is temporary, so the text names uvx"
             + (f"; if the program does not find it, write {found} instead" if found else "")
         )
-    return told
+    return texts
 
 
 def _server(settings: Settings) -> dict[str, object]:

@@ -33,11 +33,11 @@ def init(
     from backends.jobs.store import schema
     from backends.settings import load_settings
 
-    asked = [("agent", name) for name in agent or ()] + [("worker", name) for name in worker or ()]
+    roles = [("agent", name) for name in agent or ()] + [("worker", name) for name in worker or ()]
     with opening.failures(as_json):
         settings = load_settings()
         stores.make(settings)
-        for kind, name in asked:
+        for kind, name in roles:
             stores.give(settings, kind, name)
         store = stores.open_store(settings)
         where = store.where
@@ -48,7 +48,7 @@ def init(
         show.as_json({"store": where, "format": schema.VERSION, "agents": agent or [], "workers": worker or []})
         return
     show.line(f"{where}, format {schema.VERSION}")
-    for kind, name in asked:
+    for kind, name in roles:
         show.line(f"the role {name} works there as {'an agent' if kind == 'agent' else 'a worker'}")
 
 

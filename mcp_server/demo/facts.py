@@ -84,4 +84,4 @@ def misses(found: Facts, wanted: Wanted) -> list[str]:
         ("pixels", found.pixels, "yuv420p"),
         ("moov first", found.moov_first, True),
     ]
-    return [f"{name} is {is_} instead of {asked}" for name, is_, asked in compared if is_ != asked]
+    return [f"{name} is {is_} instead of {wanted_value}" for name, is_, wanted_value in compared if is_ != wanted_value]

@@ -65,12 +65,12 @@ class Link:
         try:
             result = await self.client.call_tool(tool, arguments, read_timeout_seconds=90)
         except MCPError as error:
-            raise DemoFailed(f"{tool}: the server is gone or broken: {error}{self._said()}") from None
+            raise DemoFailed(f"{tool}: the server is gone or broken: {error}{self._log_end()}") from None
         if result.is_error:
-            raise DemoFailed(f"{tool} was refused: {_text(result)}{self._said()}")
+            raise DemoFailed(f"{tool} was refused: {_text(result)}{self._log_end()}")
         return result
 
-    def _said(self) -> str:
+    def _log_end(self) -> str:
         """The last line of the server's log, which is removed with its temporary data folder."""
         lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
         return f"\nthe server's log ends: {lines[-1][:300]}" if lines else ""

@@ -166,13 +166,13 @@ async def _kill_in_mid_job(link: Link, started: Started, say: Callable[[str], No
 
 async def _arrived(link: Link, job_ids: list[str], killed: Fields, say: Callable[[str], None]) -> None:
     """Wait as an agent does: bounded waits, again and again. DemoFailed for a job that did not succeed."""
-    told: set[str] = set()
-    while len(told) < len(job_ids):
-        waiting = [job_id for job_id in job_ids if job_id not in told]
+    ended_ids: set[str] = set()
+    while len(ended_ids) < len(job_ids):
+        waiting = [job_id for job_id in job_ids if job_id not in ended_ids]
         answer = await link.call("wait_for_job", job_ids=waiting, until="any", timeout_s=20)
         for job in cast("list[Fields]", answer["jobs"]):
             if job["state"] == "succeeded":
-                told.add(str(job["job_id"]))
+                ended_ids.add(str(job["job_id"]))
                 after = ", which was at work when its client died" if job["job_id"] == killed["job_id"] else ""
                 say(f"arrived: {job['job_id']}{after}")
             elif job["state"] in ("failed", "cancelled", "uncertain"):

@@ -152,7 +152,7 @@ class Brush(View):
         self._first = self._kept_state(self._regions)
         if self._kept.found is not None:
             self._restore(self._kept.found, studio)
-        super().__init__(data={**self._shown, "kept": self._kept.told, "changes": 0, "by": ""})
+        super().__init__(data={**self._shown, "kept": self._kept.note, "changes": 0, "by": ""})
 
     def _restore(self, state: Mapping[str, Any], studio: Studio) -> None:
         try:
@@ -247,7 +247,7 @@ class Brush(View):
             direction = [1.0, 0.0] if way.static else list(way.vector())
             one = {"id": number, "direction": direction, "intensity": way.intensity, "static": way.static}
             shown.append({**one, "points": [[x, y * self._tall] for x, y in points], "mask": mask})
-        return {"regions": shown, "told": self._told(regions)}, files
+        return {"regions": shown, "told": self._described(regions)}, files
 
     def do_outline(self, ask: OutlineAsk, _: Buffers) -> Answer:
         from notebook_ext.wand import outline_at
@@ -267,7 +267,7 @@ class Brush(View):
             before = dict(self._regions)
         regions = {one.id: self._changed(before.get(one.id), one, buffers) for one in ask.regions}
         self._put(regions, ask.by)
-        return {"told": self._told(regions)}
+        return {"told": self._described(regions)}
 
     def _changed(self, before: _Region | None, ask: RegionAsk, buffers: Buffers) -> _Region:
         """The changed region. VideoError("invalid_request") for an incomplete one."""
@@ -294,10 +294,10 @@ class Brush(View):
             if self._kept.keeps:
                 state = self._kept_state(regions)
                 self._kept.put(state if state != self._first else None)
-            data = {**self._shown, "kept": self._kept.told, "changes": self._changes, "by": by}
+            data = {**self._shown, "kept": self._kept.note, "changes": self._changes, "by": by}
         self.publish(data)
 
-    def _told(self, regions: Mapping[int, _Region]) -> dict[str, str]:
+    def _described(self, regions: Mapping[int, _Region]) -> dict[str, str]:
         return {str(number): region.words(self._size[0]) for number, region in regions.items()}
 
 

@@ -141,7 +141,7 @@ class Camera(Delivers, View):
             "rows": rows,
             "text": as_text(self.moves),
             "crop": self._crop,
-            "kept": self._kept.told,
+            "kept": self._kept.note,
         }
 
     @property

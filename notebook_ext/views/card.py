@@ -121,8 +121,8 @@ class JobActions(Delivers):
 
     def _extension(self, job: Job, add_s: float, prompt: str) -> dict[str, Any]:
         """By the same model; with its prompt where none is given."""
-        told = prompt or self.client.inner.detail(job.job_id).prompt
-        return {"clip": job.uri, "add_s": add_s, "prompt": told, "model": job.model, "label": job.label}
+        words = prompt or self.client.inner.detail(job.job_id).prompt
+        return {"clip": job.uri, "add_s": add_s, "prompt": words, "model": job.model, "label": job.label}
 
 
 class Card(JobActions, View):

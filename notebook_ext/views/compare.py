@@ -107,9 +107,9 @@ class Compare(Delivers, View):
 
     def figure(self) -> str:
         shown: list[tuple[bytes, str]] = []
-        for number, (take, told) in enumerate(zip(self._takes, self._data()["takes"], strict=True)):
+        for number, (take, shown_take) in enumerate(zip(self._takes, self._data()["takes"], strict=True)):
             mark = "\N{CHECK MARK} " if number == self._picked else ""
-            shown.append((self._poster(take), f"{mark}{told['title']}, {told['facts']}"))
+            shown.append((self._poster(take), f"{mark}{shown_take['title']}, {shown_take['facts']}"))
         best = "none is picked yet" if self._picked is None else f"{chr(ord('A') + self._picked)} is picked"
         return saved.figure(saved.strip(shown), f"compare: {best}", "" if self._picked is None else self.code())
 
@@ -153,7 +153,7 @@ class Compare(Delivers, View):
             side = _of_job(take.source, name) if isinstance(take.source, Job) else _of_clip(take.source, name)
             pieces = _marked(prompts[0] if number else "", prompt)
             shown.append({"key": take.key, "name": name, "prompt": [list(piece) for piece in pieces], **side})
-        return {"takes": shown, "picked": self._picked, "kept": self._kept.told}
+        return {"takes": shown, "picked": self._picked, "kept": self._kept.note}
 
     def _prompt(self, take: Take) -> str:
         return self.client.inner.detail(take.key).prompt if isinstance(take.source, Job) else ""
@@ -192,8 +192,8 @@ def _of_job(job: Job, name: str) -> dict[str, Any]:
 
 def _of_clip(clip: Source, name: str) -> dict[str, Any]:
     facts = clip.facts
-    told = clip_text(facts.duration_s, facts.width, facts.height, facts.fps)
-    return _side(f"{name}: {clip.path.name}", [told], facts.fps, done=True)
+    facts_text = clip_text(facts.duration_s, facts.width, facts.height, facts.fps)
+    return _side(f"{name}: {clip.path.name}", [facts_text], facts.fps, done=True)
 
 
 def _side(title: str, facts: list[str], fps: float | None, done: bool) -> dict[str, Any]:

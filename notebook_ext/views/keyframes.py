@@ -132,10 +132,10 @@ class Keyframes(View):
 
     def _picked_before(self, key: int, one: Mapping[str, Any]) -> _Pick:
         """VideoError("asset") where the image no longer exists."""
-        asked = SetAsk(key=key, at_s=one["at_s"], prompt=one["prompt"])
+        kept_values = SetAsk(key=key, at_s=one["at_s"], prompt=one["prompt"])
         still = source_of(str(one["name"]), self._studio, self._folder)
         jpeg = base64.b64decode(one["jpeg"])
-        return _Pick(key, still.name, str(one["label"]), still.facts, jpeg, asked.at_s, asked.prompt)
+        return _Pick(key, still.name, str(one["label"]), still.facts, jpeg, kept_values.at_s, kept_values.prompt)
 
     def _keep(self) -> None:
         if not self._kept.keeps:
@@ -173,11 +173,11 @@ class Keyframes(View):
 
     def code(self) -> str:
         """The argument of a call that gives the same without this view."""
-        said: list[dict[str, Any]] = []
+        frames: list[dict[str, Any]] = []
         for frame in self.frames:
             given = frame.model_dump(include={"at_s", "prompt"}, exclude_defaults=True, exclude_none=True)
-            said.append({"image": literal_path(frame.image), **given})
-        return f"frames={said!r}"
+            frames.append({"image": literal_path(frame.image), **given})
+        return f"frames={frames!r}"
 
     def figure(self) -> str:
         with self._lock:
@@ -300,7 +300,7 @@ class Keyframes(View):
             "seconds": seconds,
             "fits": fits,
             "verdict": verdict,
-            "kept": self._kept.told,
+            "kept": self._kept.note,
         }
 
     def _judged(self) -> tuple[bool, str, list[float]]:
@@ -318,18 +318,18 @@ class Keyframes(View):
             found = find(request, row, facts)
             if not isinstance(found, Checked):
                 return False, f"{row.id} cannot do this: {_why(found)}", even
-            said = f"{row.id}: {len(frames)} keyframes, {_length(found)}, {estimate(found, row).text}"
-            return True, said, [frame.at_s or 0.0 for frame in found.request.frames]
+            text = f"{row.id}: {len(frames)} keyframes, {_length(found)}, {estimate(found, row).text}"
+            return True, text, [frame.at_s or 0.0 for frame in found.request.frames]
         ranking = rank(request, context.catalog, facts, availability(context.env))
         usable = [offer for offer in ranking.fits if offer.available]
         if not usable:
             near = [f" The nearest, {misfit.row.id}: {_why(misfit)}" for misfit in ranking.nearest[:1]]
             return False, "No configured model does exactly this." + "".join(near), even
-        said = ", ".join(f"{offer.row.id} ({offer.estimate.text})" for offer in usable[:3])
+        named = ", ".join(f"{offer.row.id} ({offer.estimate.text})" for offer in usable[:3])
         more = f" and {len(usable) - 3} more" if len(usable) > 3 else ""
         best = usable[0].checked
         times = [frame.at_s or 0.0 for frame in best.request.frames]
-        return True, f"{len(frames)} keyframes, {_length(best)}, can be done by {said}{more}", times
+        return True, f"{len(frames)} keyframes, {_length(best)}, can be done by {named}{more}", times
 
 
 def _in_time(others: Sequence[_Pick], place: int, at_s: float) -> int:

@@ -37,9 +37,9 @@ def test_a_pipe_raises_no_limit(shell: Make) -> None:
     before = limits_of(used)
     for words in RAISES:
         told = used.refused("config", *words, typed=f"{words[-1]}\n")
-        assert told == (
-            "reelwright: consent: only the user can confirm this, and standard input is not a terminal. Nothing was changed\n"
-        ), words
+        assert told == ("reelwright: consent: only the user can confirm this, at a terminal. Nothing was changed\n"), (
+            words
+        )
     assert limits_of(used) == before
 
 

@@ -95,4 +95,5 @@ def test_doctor_tells_of_a_home_that_others_may_read(shell: Shell) -> None:
     home.chmod(0o1755)
     told = shell.done("doctor", "--quick").lines
     remedy = f"set REELWRIGHT_HOME to a folder of its own, or run chmod 700 {home}"
-    assert f"note\tdata folder\tother users have access to {home} (1755), and it is a folder for other things too: {remedy}" in told
+    why = "and it is a folder for other things too"
+    assert f"note\tdata folder\tother users have access to {home} (1755), {why}: {remedy}" in told

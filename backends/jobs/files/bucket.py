@@ -70,7 +70,7 @@ class Bucket:
             there = self._size(sha256)
             if there == size:
                 return
-            with self._told("putting a file there"):
+            with self._reporting("putting a file there"):
                 if there is None and size <= PIECE and self._created(sha256, file.read()):
                     return
                 file.seek(0)
@@ -128,7 +128,7 @@ class Bucket:
         digest = hashlib.sha256()
         for start in range(0, size, PIECE):
             end = min(start + PIECE, size)
-            with self._told("reading a file of it"):
+            with self._reporting("reading a file of it"):
                 piece = obstore.get_range(self._open(), _key(sha256), start=start, end=end).to_bytes()
             if len(piece) != end - start:
                 raise Away(f"the bucket {self.where} sent only part of a file: it is tried again later")
@@ -141,7 +141,7 @@ class Bucket:
         """The size in bytes; None where there is no such object."""
         import obstore
 
-        with self._told("looking for a file there"):
+        with self._reporting("looking for a file there"):
             try:
                 return int(obstore.head(self._open(), _key(sha256))["size"])
             except FileNotFoundError:
@@ -151,12 +151,12 @@ class Bucket:
         """The same; `Away` where the bucket itself is missing, which the 404 of one file does not tell."""
         size = self._size(sha256)
         if size is None:
-            with self._told("listing it"):
+            with self._reporting("listing it"):
                 next(self._pages(1), None)
         return size
 
     def listed(self) -> Iterator[Stored]:
-        with self._told("listing it"):
+        with self._reporting("listing it"):
             for page in self._pages(1000):
                 for one in page:
                     name = str(one["path"]).rpartition("/")[2]
@@ -172,7 +172,7 @@ class Bucket:
     def delete(self, hashes: Sequence[str]) -> None:
         import obstore
 
-        with self._told("removing a file of it"):
+        with self._reporting("removing a file of it"):
             obstore.delete(self._open(), [_key(sha256) for sha256 in hashes])
 
     def check(self) -> None:
@@ -181,13 +181,13 @@ class Bucket:
 
         content = os.urandom(16).hex().encode()
         name = f"trial-{content[:16].decode()}"
-        with self._told("listing it"):
+        with self._reporting("listing it"):
             next(self._pages(1), None)
-        with self._told("putting a file there"):
+        with self._reporting("putting a file there"):
             obstore.put(self._open(), name, content)
-        with self._told("reading a file of it"):
+        with self._reporting("reading a file of it"):
             found = obstore.get_range(self._open(), name, start=0, end=len(content)).to_bytes()
-        with self._told("removing a file of it"):
+        with self._reporting("removing a file of it"):
             obstore.delete(self._open(), name)
         if found != content:
             raise Away(f"the bucket {self.where} returns other bytes than were put there: do not use it")
@@ -230,7 +230,7 @@ class Bucket:
         )
 
     @contextmanager
-    def _told(self, doing: str) -> Generator[None]:
+    def _reporting(self, doing: str) -> Generator[None]:
         """Turn the client's failures into `Away` with a message."""
         from obstore import exceptions
 
@@ -279,15 +279,15 @@ def _status(error: Exception) -> int:
 def _kind(error: Exception) -> Literal["keys", "none", "no keys", "region", "silent"] | str:
     from obstore import exceptions
 
-    status, said = _status(error), str(error)
+    status, message = _status(error), str(error)
     if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError | PermissionError):
         return "keys"
     if status in (401, 403):
         return "keys"
     if isinstance(error, FileNotFoundError) or status == 404:
         return "none"
-    if "169.254.169.254" in said or "credential" in said.lower():
+    if "169.254.169.254" in message or "credential" in message.lower():
         return "no keys"
-    if status in (301, 307, 400) or "redirect" in said.lower():
+    if status in (301, 307, 400) or "redirect" in message.lower():
         return "region"
     return f"HTTP {status}" if status else "silent"

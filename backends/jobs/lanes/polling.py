@@ -65,9 +65,9 @@ def next_gap(durations: Durations, elapsed_s: float, mean_gap_s: float) -> float
     t, step = max(elapsed_s, 1e-3), durations.median_s / 200
     gap = 0.0
     # Walk forward until the accumulated rate of checks (1 / gap) reaches one.
-    asked = 0.0
-    while asked < 1.0 and gap < MAX_GAP_S:
-        asked += step * math.sqrt(durations.hazard(t + gap + step / 2)) / scale
+    checks = 0.0
+    while checks < 1.0 and gap < MAX_GAP_S:
+        checks += step * math.sqrt(durations.hazard(t + gap + step / 2)) / scale
         gap += step
     return min(MAX_GAP_S, max(MIN_GAP_S, gap))
 

@@ -11,7 +11,7 @@ NEVER_STOP = {"kling": "Kling", "minimax": "MiniMax"}
 """Providers that cannot stop a job once they have accepted it, as in their back ends' `cancel`."""
 
 
-def is_told(state: str, notes: Sequence[str]) -> bool:
+def is_billing_known(state: str, notes: Sequence[str]) -> bool:
     """Whether the job's end, or a note of its driver, already says what is billed."""
     return state in SETTLED or any("billed" in note or "refused to cancel" in note for note in notes)
 

@@ -67,7 +67,7 @@ class Change:
     how: str
     who: str
 
-    def told(self, now: float) -> str:
+    def sentence(self, now: float) -> str:
         """For example: spending limit per_day_usd raised from $20 to $50 3 minutes ago"""
         if self.key.startswith("allow_"):
             verb = "widened" if is_raised(self.key, self.old, self.new) else "narrowed"
@@ -251,13 +251,13 @@ def _change(at: float, data: Mapping[str, str]) -> Change:
     return Change(data["key"], data["from"], data["to"], at, data["how"], data["who"])
 
 
-def told(store: Store, now: float | None = None, principal: str = EVERYBODY) -> list[str]:
+def recent(store: Store, now: float | None = None, principal: str = EVERYBODY) -> list[str]:
     """The changes of the last day in sentences, newest first. principal: who reads them; only the owner sees other
     people's limits."""
     at = store.now() if now is None else now
     theirs = (PERSON_LIMIT + principal, PERSON_LIMIT + EVERYBODY)
     return [
-        change.told(at)
+        change.sentence(at)
         for change in changes(store, at - SHOWN_S)
         if principal in (OWNER, EVERYBODY) or not change.key.startswith(PERSON_LIMIT) or change.key in theirs
     ]

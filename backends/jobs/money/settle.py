@@ -43,8 +43,8 @@ def _bill(tx: Transaction, job: StoredJob, reported: Decimal | None) -> Bill:
     if job.kind == "local":
         steps = records.cost_of_steps(tx, job.id)
         return Bill(steps, "free", "the sum of its steps") if steps else Bill(0, "free", "free")
-    if (said := judge(reported, ledger.reserved(tx, job.id))) is not None:
-        return said
+    if (bill := judge(reported, ledger.reserved(tx, job.id))) is not None:
+        return bill
     if job.est_high is None:
         return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
     if job.est_low is None:  # there is no price, and the most that the caller would pay was held
@@ -69,15 +69,15 @@ def _booked(tx: Transaction, job: str, charged: Charged, cost_usd: Decimal | Non
     row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
         return {}
-    said = judge(cost_usd, ledger.reserved(tx, job))
-    if charged == "no" and (said is None or said.cost == 0):
+    bill = judge(cost_usd, ledger.reserved(tx, job))
+    if charged == "no" and (bill is None or bill.cost == 0):
         ledger.release(tx, job)
         return {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
-    if said is None:
+    if bill is None:
         words = "charged" if charged == "yes" else "may have been charged: the reservation"
-        said = Bill(ledger.reserved(tx, job), "reservation", words)
-    reported_cost.settle(tx, StoredJob.of(row), said)
-    return {"cost": said.cost, "cost_basis": said.words}
+        bill = Bill(ledger.reserved(tx, job), "reservation", words)
+    reported_cost.settle(tx, StoredJob.of(row), bill)
+    return {"cost": bill.cost, "cost_basis": bill.words}
 
 
 def end_unsent(tx: Transaction, job: str) -> None:
@@ -110,8 +110,8 @@ def write_off(tx: Transaction, job: str) -> None:
         "take=2 makes another one",
         charged="unknown",
     )
-    told = {"error": to_json(error.to_json()), "cost": booked}
-    records.decide(tx, job, "failed", cost_basis="written off: the reservation", **told)
+    columns = {"error": to_json(error.to_json()), "cost": booked}
+    records.decide(tx, job, "failed", cost_basis="written off: the reservation", **columns)
 
 
 def charge_again(tx: Transaction, stored: StoredJob) -> int:

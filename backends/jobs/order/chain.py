@@ -54,16 +54,16 @@ def plan(
         raise why
     facts = {FRAME: replace(source, kind="image", mime="image/png")}
     for count in range(1, MAX_STEPS + 1):
-        asked = _step_request(request, request.duration_s / count)
+        part = _step_request(request, request.duration_s / count)
         try:
-            choice = pick(asked, facts, _share(request.max_cost_usd, count), _share(per_job, count))
+            choice = pick(part, facts, _share(request.max_cost_usd, count), _share(per_job, count))
         except VideoError as error:
             if error.kind in ("needs_budget", "wall", "auth", "model_retired", "not_found"):
                 raise
             continue
         if choice.row.engine != "generative":
             raise why
-        return _told(choice, request, count), [_step(choice)] * count
+        return _with_note(choice, request, count), [_step(choice)] * count
     raise why
 
 
@@ -93,7 +93,7 @@ def _step(choice: Choice) -> Step:
     return Step(choice.checked, low, high, cost.typical_s)
 
 
-def _told(choice: Choice, request: VideoRequest, count: int) -> Choice:
+def _with_note(choice: Choice, request: VideoRequest, count: int) -> Choice:
     """The choice for the whole, with a note on how it is really made."""
     cost = choice.estimate
     note = (

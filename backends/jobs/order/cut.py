@@ -82,14 +82,14 @@ def upscaled(cut: Cut, model: str, *, smoother: bool = False) -> tuple[Cut, Orde
     left_to_it = "fps" if smoother else "resolution"
     finish = cut.finish.model_copy(update={"upscaler": None, left_to_it: None, "max_cost_usd": None})
     film = replace(Cut.of(finish, client=cut.client), promised=cut.promised)
-    asked = {left_to_it: getattr(cut.finish, left_to_it), "max_cost_usd": cut.finish.max_cost_usd}
-    wanted = VideoRequest.model_validate({"task": "upscale", "model": model, "source_clip": "the film", **asked})
+    fields = {left_to_it: getattr(cut.finish, left_to_it), "max_cost_usd": cut.finish.max_cost_usd}
+    wanted = VideoRequest.model_validate({"task": "upscale", "model": model, "source_clip": "the film", **fields})
     return film, Order(wanted, cut.terms, confirmed=cut.confirmed, client=cut.client)
 
 
 def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
     """The film as a VideoRequest, as far as that has its fields. plan: supplies what the film will be."""
-    said: dict[str, object] = {
+    fields: dict[str, object] = {
         "aspect_ratio": finish.aspect_ratio,
         "resolution": finish.resolution,
         "fps": finish.fps,
@@ -99,8 +99,8 @@ def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
         "max_cost_usd": finish.max_cost_usd,
     }
     if plan is not None:
-        said |= {"duration_s": plan.duration_s, "fps": float(plan.fps)}
-    return VideoRequest.model_validate({"task": "finish", "model": EDITOR, **said})
+        fields |= {"duration_s": plan.duration_s, "fps": float(plan.fps)}
+    return VideoRequest.model_validate({"task": "finish", "model": EDITOR, **fields})
 
 
 def finish_of(job: StoredJob) -> FinishRequest:
@@ -145,7 +145,7 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on:
     )
     return NewJob(
         id=records.new_job_id(),
-        request=order.asked,
+        request=order.as_written,
         prepared=prepared,
         inputs=inputs.entries,
         needs=inputs.needs,

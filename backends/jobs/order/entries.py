@@ -47,7 +47,7 @@ def is_pending(entry: Mapping[str, Any]) -> bool:
     return "sha256" not in entry
 
 
-def told_of(entry: JsonObject) -> list[str]:
+def note_of(entry: JsonObject) -> list[str]:
     """The note for the user of a still, removed from its entry."""
     return [str(entry.pop("note"))] if "note" in entry else []
 

@@ -19,7 +19,7 @@ from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.objects import Away
 from backends.jobs.order import lora_files
-from backends.jobs.order.entries import Keep, Resolved, content_of, is_pending, told_of
+from backends.jobs.order.entries import Keep, Resolved, content_of, is_pending, note_of
 from backends.jobs.order.input_files import InputFiles
 from backends.jobs.order.input_kinds import check_kind, kind_of
 from backends.jobs.order.job_clips import JobClips
@@ -122,7 +122,7 @@ class Inputs:
             else:
                 entry = self.clips.entry(name, principal, keep=keep, added=added)
             check_kind(place, entry)
-            notes += told_of(entry)
+            notes += note_of(entry)
         except BaseException:
             self.forget(replace(found, added=tuple(added)))
             raise
@@ -160,7 +160,7 @@ class Inputs:
             if "job" in entry and is_pending(entry):
                 name = MediaName("job", entry["job"], entry["part"], entry["t"])
                 found[place] = self.clips.entry(name, principal, keep=keep, added=added)
-                notes += told_of(found[place])
+                notes += note_of(found[place])
             else:
                 found[place] = entry
         self.check_kept(found)
@@ -223,8 +223,8 @@ def _at(place: str, error: VideoError) -> VideoError:
         return OwnFault(f"{words}: {error.message}")
     if isinstance(error, Away):
         return Away(f"{words}: {error.message}")
-    told = Problem(words, f"{words}: {error.message}")
-    return VideoError(error.kind, told.text, retryable=error.retryable, next=error.next, problems=[told], lead="")
+    problem = Problem(words, f"{words}: {error.message}")
+    return VideoError(error.kind, problem.text, retryable=error.retryable, next=error.next, problems=[problem], lead="")
 
 
 def _together(problems: Sequence[VideoError]) -> VideoError:

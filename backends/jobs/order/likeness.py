@@ -13,13 +13,13 @@ from backends.catalog.schema.row import Row as ModelRow
 from backends.jobs.store.database import Store
 
 
-def note_of_like(store: Store, principal: str, row: ModelRow, asked: str, key_of: Callable[[str], str]) -> str:
+def note_of_like(store: Store, principal: str, row: ModelRow, named: str, key_of: Callable[[str], str]) -> str:
     """The note that names the job of the same model with the same request, "" when there is none.
 
-    asked: the model's name in the new request. key_of: the request's key if it named the model differently.
+    named: the model's name in the new request. key_of: the request's key if it named the model differently.
     """
     family = re.match("[a-z]*", row.family.lower())
-    names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {asked}
+    names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {named}
     keys = sorted({key_of(name) for name in names})
     marks = ", ".join("?" * len(keys))
     rows = store.rows(

@@ -181,7 +181,7 @@ def _refusal(
 def offer_view(offer: Offer, market: Market, count: int = 1) -> dict[str, Any]:
     """One row of estimate_cost, for so many clips."""
     cost, seconds = offer.estimate, offer.checked.seconds
-    asked = offer.checked.request
+    request = offer.checked.request
     view: dict[str, Any] = {
         "model": offer.row.id,
         "cost_low_usd": money_field(cost.usd_low),
@@ -190,9 +190,9 @@ def offer_view(offer: Offer, market: Market, count: int = 1) -> dict[str, Any]:
         "detail": cost.detail,
         "price_date": cost.price_date.isoformat() if cost.price_date else None,
         "typical_s": cost.typical_s,
-        "duration_s": asked.duration_s,
-        "resolution": asked.resolution,
-        "aspect_ratio": asked.aspect_ratio,
+        "duration_s": request.duration_s,
+        "resolution": request.resolution,
+        "aspect_ratio": request.aspect_ratio,
         "available": offer.available,
     }
     if cost.usd_high and seconds:

@@ -38,7 +38,7 @@ class Order:
         self.terms.check()
 
     @property
-    def asked(self) -> VideoRequest:
+    def as_written(self) -> VideoRequest:
         """The request in the form that the job's row keeps."""
         return self.request
 
@@ -48,8 +48,8 @@ class Order:
 
     def digest(self, inputs: Resolved) -> str:
         chosen = f"{self.terms.prefer} {self.terms.where}"
-        asked = f"{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}".rstrip()
-        return hashlib.sha256(asked.encode()).hexdigest()
+        text = f"{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}".rstrip()
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def key(self, digest: str) -> str:
         given, take = self.terms.request_key, self.terms.take
@@ -69,7 +69,7 @@ class Again(Order):
         return cls(job.request.model_copy(update=changes), Terms(take=take, label=job.label), of=job)
 
     @property
-    def asked(self) -> VideoRequest:
+    def as_written(self) -> VideoRequest:
         return self.of.request.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:

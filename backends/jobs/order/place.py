@@ -338,7 +338,7 @@ class Orders:
         notes = tuple(dict.fromkeys((*inputs.notes, *choice.checked.notes, *choice.notes, *like)))
         whole = NewJob(
             id=records.new_job_id(),
-            request=order.asked,
+            request=order.as_written,
             prepared=legal.prepare(choice.checked),
             inputs=inputs.entries,
             needs=inputs.needs,
@@ -421,9 +421,11 @@ def _promise(choice: Choice) -> MediaFacts | None:
     checked = choice.checked
     if not checked.width or not checked.height:
         return None
-    asked = checked.request
-    audio = bool(asked.audio)
-    return MediaFacts("clip", "video/mp4", checked.width, checked.height, 0, asked.duration_s, asked.fps, audio=audio)
+    request = checked.request
+    audio = bool(request.audio)
+    return MediaFacts(
+        "clip", "video/mp4", checked.width, checked.height, 0, request.duration_s, request.fps, audio=audio
+    )
 
 
 def _micro(usd: Decimal | None) -> int | None:

@@ -126,10 +126,10 @@ class Arrival:
         headers = job.backend.media_headers()
         spool, kept = context.artifacts.spool(job.id), context.artifacts.job(job.id)
         clip = await deliver(files, spool, kept, now.base_url, headers, DOWNLOAD_TIMEOUT_S)
-        extras, untold = await deliver_extras(files, spool, kept, now.base_url, headers, EXTRA_TIMEOUT_S)
+        extras, further_notes = await deliver_extras(files, spool, kept, now.base_url, headers, EXTRA_TIMEOUT_S)
         crash_point("after-download")
         is_kept = clip.parent == kept  # from an earlier version, which has decided what the clip is
-        told = [] if is_kept else await self._on_arrival(now, clip)
+        clip_notes = [] if is_kept else await self._on_arrival(now, clip)
         job.move("finishing", phase="saving the clip")
         whole = Whole(clip) if is_kept else await whole_clip(context, job.lane.engines, now.row, clip)
         further = [path for path, file in extras if file.role == "clip" or path.suffix in (".mp4", ".webm", ".mov")]
@@ -138,7 +138,7 @@ class Arrival:
             extras=(*whole.parts, *(path for path, _ in extras)),
             joined=len(whole.parts),
             further_clips=len(further),
-            notes=(*(result.get("notes") or ()), *told, *whole.notes, *untold),
+            notes=(*(result.get("notes") or ()), *clip_notes, *whole.notes, *further_notes),
         )
 
     async def _on_arrival(self, now: StoredJob, clip: Path) -> list[str]:

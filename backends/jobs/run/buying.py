@@ -104,7 +104,7 @@ class Purchase:
             if self._claim():
                 claimed = awake_or_not()
                 with suppress(OSError):  # a full disk: the id is in the row
-                    recovery.journal_asked(job.lane.ids, job.store, job.id)
+                    recovery.journal_request(job.lane.ids, job.store, job.id)
                 await self._post(prepared, refs, claimed)
 
     async def _prepare(self, now: StoredJob) -> tuple[Prepared, dict[str, Ref]]:
@@ -112,11 +112,11 @@ class Purchase:
         job = self._job
         prepared = await ready(job.context, job.lane.hold, now.row)
         if not prepared.body:
-            assets, told = prepared.assets, prepared.notes
+            assets, known_notes = prepared.assets, prepared.notes
             prepared = job.backend.prepare(prepared.request, prepared, self._parent_handle(now))
             prepared = codec.with_assets(prepared, assets)
             job.move(now.state, prepared=to_json(codec.prepared_to_json(prepared)))
-            if notes := [note for note in prepared.notes if note not in told]:
+            if notes := [note for note in prepared.notes if note not in known_notes]:
                 job.note(*notes)
         refs = dict(job.read().refs)
         for place in prepared.uploads:

@@ -64,7 +64,7 @@ async def deliver_extras(
     """The further files that can be fetched (a second sample, a thumbnail), one try each, and notes about the others.
     The clip waits for none of them."""
     fetched: list[tuple[Path, RemoteFile]] = []
-    told: list[str] = []
+    notes: list[str] = []
     others = [number for number in range(len(files)) if number != _clip_number(files)]
     for count, number in enumerate(others, 1):
         file = files[number]
@@ -73,8 +73,8 @@ async def deliver_extras(
             path = here or await _one(file, spool / f"output{number}", base_url, headers, timeout_s)
             fetched.append((path, file))
         except (StaleUrl, VideoError) as error:
-            told.append(f"a further file ({file.role}) came with the clip and could not be fetched: {error}")
-    return fetched, told
+            notes.append(f"a further file ({file.role}) came with the clip and could not be fetched: {error}")
+    return fetched, notes
 
 
 def _clip_number(files: Sequence[RemoteFile]) -> int:

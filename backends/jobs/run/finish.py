@@ -66,7 +66,7 @@ def finish(
     if clip_facts.kind != "clip":
         raise VideoError("provider", f"what was delivered is not a video ({clip_facts.mime}); it is kept at {clip}")
     poster, why = _poster(context, job, clip)
-    told = [*notes, *why]
+    texts = [*notes, *why]
     sha256 = sha256_now(clip)
     request = json.loads(row["prepared"])["request"]
     result: JsonObject = {
@@ -82,9 +82,9 @@ def finish(
     compared = _compared(context, row, clip_facts, further_clips)
     if compared.asked:
         result["asked"] = compared.asked
-    told += compared.notes
+    texts += compared.notes
     parts = [Path(path) for path in result["extras"][:joined]]
-    told += (leave if row["parent"] is None else sign)(context, row, result, parts)
+    texts += (leave if row["parent"] is None else sign)(context, row, result, parts)
     kept = artifacts.places.result_to_row(result)
     with _kept_here():
         shared = sharing.share(context.store, context.artifacts, sharing.files_of(result))
@@ -95,7 +95,7 @@ def finish(
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
         remember(tx, sha256, blob)
         remember_copy(tx, job, result)
-        records.note(tx, job, *told)
+        records.note(tx, job, *texts)
         settle.succeed(tx, hold, row, cost_usd, differs=compared.difference, result=kept)
 
     try:

@@ -92,8 +92,8 @@ class Following:
                     return True
                 if cancelling.sent:  # it may have ended already: check now
                     return False
-            asked = now.cancel and not cancelling.sent
-            until = min(due, cancelling.at) if asked else due
+            cancel_now = now.cancel and not cancelling.sent
+            until = min(due, cancelling.at) if cancel_now else due
             if not await pause(until - time.monotonic(), woken) and time.monotonic() >= due:
                 return False
 
@@ -121,8 +121,8 @@ class Following:
             return True
         progress = status.progress if status.progress is not None else now.progress
         phase = status.raw_state[:60] or status.state
-        said = (round(progress, 2), phase, status.queue_position)
-        if said != (round(now.progress, 2), now.phase, now.queue_position) or columns:
+        shown = (round(progress, 2), phase, status.queue_position)
+        if shown != (round(now.progress, 2), now.phase, now.queue_position) or columns:
             job.move("running", progress=progress, phase=phase, queue_position=status.queue_position, **columns)
         return False
 

@@ -29,11 +29,11 @@ BESIDE = "this format cannot hold a manifest (C2PA): it is in {name} beside the 
 def leave(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
     """Sign the clip and copy it into the output folder; `result` gets `signed`, `source` and `published`. Returns notes
     for the user. joined: the delivered files of which the clip was joined."""
-    told = sign(context, row, result, joined)
-    told += publish(context, row, result)
+    notes = sign(context, row, result, joined)
+    notes += publish(context, row, result)
     with suppress(VideoError, OSError, ArithmeticError):  # a warning ends no job
-        told += filter(None, [clearing.warning(context.store, context.artifacts, row["id"])])
-    return told
+        notes += filter(None, [clearing.warning(context.store, context.artifacts, row["id"])])
+    return notes
 
 
 def publish(context: Context, row: Row, result: JsonObject) -> list[str]:
@@ -81,9 +81,9 @@ def give_again(context: Context, row: Row) -> str:
     published, sha256 = str(result.get("published") or ""), given_out(result)[1]
     if not (published and is_intact(Path(published), sha256)):
         result.pop("published", None)
-        told = publish(context, row, result)
+        notes = publish(context, row, result)
         if "published" not in result:
-            raise VideoError("storage", told[0])
+            raise VideoError("storage", notes[0])
 
     kept = context.artifacts.places.result_to_row(result)
 

@@ -38,7 +38,7 @@ EARLIER_S = 5.0
 LOOK_BACK_S = 86400.0
 """How far back a look-up searches where our own clock was set back since the request, seconds."""
 
-ASKED_FOR_S = 86400.0
+UNANSWERED_S = 86400.0
 """For how long look-ups go on while a service does not answer, seconds."""
 
 NEAR_S = 2.0
@@ -91,7 +91,7 @@ class Lookup:
                     raise
                 if not may_ask_again(error):
                     job.leave_to_user(f"checking an unclear submit failed: {error.message}")
-                elif time.monotonic() - begun > ASKED_FOR_S:
+                elif time.monotonic() - begun > UNANSWERED_S:
                     job.leave_to_user(f"the provider could not be reached for a day: {error.message}")
                 else:
                     await job.pause(back_off.next_s(error))
@@ -228,6 +228,6 @@ class Lookup:
             self._job.note(f"{text}charged too; look at the account")
 
 
-def _read(said: Listing | Sequence[Handle]) -> Listing:
+def _read(found: Listing | Sequence[Handle]) -> Listing:
     """A third party's back end may still answer with a plain list, which can only prove that a job exists."""
-    return said if isinstance(said, Listing) else Listing(tuple(Sighting(handle) for handle in said))
+    return found if isinstance(found, Listing) else Listing(tuple(Sighting(handle) for handle in found))

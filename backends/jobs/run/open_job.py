@@ -96,11 +96,11 @@ class OpenJob:
 
     def leave_to_user(self, why: str) -> None:
         """Whether it is paid is not known: hold the money and leave the decision to the user at a terminal."""
-        said = next((note for note in self.read().notes[::-1] if note.startswith(UNCLEAR)), "")
+        reason = next((note for note in self.read().notes[::-1] if note.startswith(UNCLEAR)), "")
         text = (
             f"{why}. The money stays reserved. At a terminal: reelwright jobs resolve {self.id} "
             "--bind REMOTE_ID | --retry-and-accept-second-charge | --write-off"
-            f"{'. ' + said if said else ''}"
+            f"{'. ' + reason if reason else ''}"
         )
         self.write(lambda tx: settle.leave_to_user(tx, self.lane.hold, self.id, text), durable=True)
 

@@ -89,26 +89,26 @@ def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] 
         return [f"not signed (C2PA): {_words(error)}"[:400]]
     result["signed"] = {**signed, "manifest": name_of(key)}
     result["source"] = signed["source"]
-    told = _sign_further(pen, row, result, joined)
+    notes = _sign_further(pen, row, result, joined)
     crash_point("after-signed")
-    return told
+    return notes
 
 
 def _sign_further(pen: _Pen, row: Row, result: JsonObject, joined: Sequence[Path]) -> list[str]:
     """The same for every further picture or clip; `result["signed"]` gets `files`. Returns notes."""
-    told: list[str] = []
+    notes: list[str] = []
     records: list[JsonObject] = []
     for number, path in enumerate(further_of(result), 1):
         try:
             if sniff(path).startswith(("video/", "image/")):
                 records.append(_further(pen, row, result, path, number, part_of_it=path in joined))
         except Exception as error:
-            told.append(f"{path.name}, a further file, is not signed (C2PA): {_words(error)}"[:400])
+            notes.append(f"{path.name}, a further file, is not signed (C2PA): {_words(error)}"[:400])
     if records:
         result["signed"]["files"] = records
     if beside := [Path(one["file"]).name for one in records if not one["embedded"]]:
-        told.append(FURTHER_BESIDE.format(names=", ".join(beside)))
-    return told
+        notes.append(FURTHER_BESIDE.format(names=", ".join(beside)))
+    return notes
 
 
 def _further(pen: _Pen, row: Row, result: JsonObject, path: Path, number: int, *, part_of_it: bool) -> JsonObject:
@@ -136,7 +136,7 @@ def _room(clip: Path) -> None:
 def _made(
     context: Context, row: Row, result: JsonObject, key: str, source: str, parent: str | None, with_prompt: bool
 ) -> Made:
-    asked = cast("JsonObject", json.loads(row["request"]))
+    request = cast("JsonObject", json.loads(row["request"]))
     stem = stem_of(row["label"] or row["model"]) or "clip"
     created = datetime.fromtimestamp(row["created_at"], UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return Made(
@@ -149,7 +149,7 @@ def _made(
         source=cast("Any", source),
         when=created,
         seed=result.get("seed"),
-        prompt=str(asked.get("prompt") or ""),
+        prompt=str(request.get("prompt") or ""),
         with_prompt=with_prompt,
         watermark=_watermark(context, row["model"]),
         parent=parent,

@@ -46,7 +46,7 @@ class IdLog:
         """Give up the job's earlier ids: it will be requested again, and must not be bound to them."""
         self._write({"job": job, "at": time.time(), "lane": lane, "handle": None}, durable=True)
 
-    def asked(self, job: str, row: Entry, reserved: int, day: str) -> None:
+    def requested(self, job: str, row: Entry, reserved: int, day: str) -> None:
         """A paid request of this job is about to be sent (or, for a job that waits for paid steps, theirs)."""
         self._write({"event": "asked", "job": job, "at": time.time(), "row": row, "reserved": reserved, "day": day})
 

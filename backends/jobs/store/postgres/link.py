@@ -205,40 +205,40 @@ LARGE = "a number is larger than 64 bits can hold: give a smaller one"
 
 def unreachable(error: psycopg.Error, place: Address) -> VideoError:
     """Why no session was opened."""
-    said = _first_line(error)
-    if "unsupported startup parameter" in said:
-        said = f"a connection pooler answers there ({said}): name the database server itself"
-    elif "password" in said or "authentication" in said or "pg_hba" in said:
-        said = f"{said}: check the role, and its password in ~/.pgpass or PGPASSFILE"
-    elif "certificate" in said or "SSL" in said or "sslrootcert" in said:
-        said = f"{said}: set sslrootcert to the authority's file, or sslmode in the URL to what the server offers"
+    message = _first_line(error)
+    if "unsupported startup parameter" in message:
+        message = f"a connection pooler answers there ({message}): name the database server itself"
+    elif "password" in message or "authentication" in message or "pg_hba" in message:
+        message = f"{message}: check the role, and its password in ~/.pgpass or PGPASSFILE"
+    elif "certificate" in message or "SSL" in message or "sslrootcert" in message:
+        message = f"{message}: set sslrootcert to the authority's file, or sslmode in the URL to what the server offers"
     else:
-        said = f"{said}: check REELWRIGHT_STORE, and that the server runs"
-    return VideoError("storage", f"the store at {place.where} cannot be reached: {said}", retryable=True)
+        message = f"{message}: check REELWRIGHT_STORE, and that the server runs"
+    return VideoError("storage", f"the store at {place.where} cannot be reached: {message}", retryable=True)
 
 
 def storage_error(error: psycopg.Error, place: Address) -> VideoError:
     """A failed statement in words. In none of these cases is anything lost that was committed."""
-    said = _first_line(error)
+    message = _first_line(error)
     if isinstance(error, errors.NumericValueOutOfRange):
         return VideoError("invalid_request", LARGE)
-    if isinstance(error, psycopg.DataError) and "NUL" in said:
+    if isinstance(error, psycopg.DataError) and "NUL" in message:
         return VideoError("invalid_request", "a text holds a zero byte: leave it out")
     if isinstance(error, psycopg.IntegrityError | psycopg.DataError):
-        return OwnFault(f"the store does not accept a value ({said}): update Reelwright (pip install -U reelwright)")
+        return OwnFault(f"the store does not accept a value ({message}): update Reelwright (pip install -U reelwright)")
     if isinstance(error, errors.InsufficientPrivilege):
-        text = f"the role of this store's URL may not do that at {place.where} ({said}): its owner may"
+        text = f"the role of this store's URL may not do that at {place.where} ({message}): its owner may"
         return VideoError("storage", text)
     if isinstance(error, errors.ReadOnlySqlTransaction):
         text = f"the database at {place.where} is read-only now: name the one that can be written to"
     elif isinstance(error, errors.UndefinedTable | errors.UndefinedColumn):
-        text = f"the store at {place.where} is not of this program's format ({said}): see reelwright store migrate"
+        text = f"the store at {place.where} is not of this program's format ({message}): see reelwright store migrate"
     elif isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
         text = f"another client has held the store at {place.where} for {WAIT_MS // 1000} s: repeat"
     elif isinstance(error, errors.DiskFull | errors.InsufficientResources):
-        text = f"the server at {place.where} is out of disk space ({said}): free some and repeat; no job is lost"
+        text = f"the server at {place.where} is out of disk space ({message}): free some and repeat; no job is lost"
     else:
-        text = f"the store at {place.where} failed ({said}): check the server and repeat"
+        text = f"the store at {place.where} failed ({message}): check the server and repeat"
     return VideoError("storage", text, retryable=True)
 
 

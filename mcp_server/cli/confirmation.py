@@ -31,9 +31,7 @@ def confirm(what: str, phrase: str, script: str = "") -> How:
     if not sys.stdin.isatty():
         if script and script in os.environ.get(SCRIPT_VARIABLE, "").replace(",", " ").split():
             return "script"
-        raise VideoError(
-            "consent", "only the user can confirm this, and standard input is not a terminal. Nothing was changed"
-        )
+        raise VideoError("consent", "only the user can confirm this, at a terminal. Nothing was changed")
     typer.echo(f"{what}: ", nl=False)
     try:
         typed = input()
