@@ -185,7 +185,7 @@ class Studio:
         `confirm_above_usd` wants that. client: who asks, where one server serves several.
         """
         placed = self.orders.place(Order(request, build_terms(terms, **named), confirmed, client))
-        return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
+        return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out, notes=placed.notes)
 
     def finish_clip(
         self,
@@ -202,7 +202,7 @@ class Studio:
         the same job. confirmed: the user has agreed to that model's price."""
         cut = Cut.of(finish, build_terms(terms, **named), confirmed=confirmed, client=client)
         placed = self.orders.place_film(cut)
-        return self._ticket(placed.job, replayed=placed.replayed, told=placed.notes)
+        return self._ticket(placed.job, replayed=placed.replayed, notes=placed.notes)
 
     def quote_finish(
         self,
