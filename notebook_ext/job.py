@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from backends.errors import VideoError
 from backends.jobs.marks import NONE, Mark
@@ -19,10 +20,14 @@ from notebook_ext import kernel, telling
 from notebook_ext.portal import portal
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from backends.request import VideoRequest
+    from backends.studio import Studio
+    from backends.terms import Named, Terms
+    from notebook_ext.home import Home
+    from notebook_ext.looks import Look
 
-TOLD_A_SECOND = 5
-"""Seconds between two updates of a card's progress, at least."""
+UPDATES_A_SECOND = 5
+"""The most updates of a card's progress in a second."""
 LOOK_S = 10.0
 """Seconds after which a wait is started again, so that a lane without a driver is noticed."""
 
@@ -30,11 +35,37 @@ _hinted = threading.Event()
 log = logging.getLogger("reelwright")
 
 
+class Owner(Protocol):
+    """The studio that a job belongs to (`client.NotebookStudio`), as far as jobs and tables of jobs use it."""
+
+    @property
+    def home(self) -> Home: ...
+
+    @property
+    def inner(self) -> Studio: ...
+
+    def make(self, request: VideoRequest, terms: Terms | None = None, **named: Unpack[Named]) -> Job: ...
+
+    def next_take(self, job: Job, max_cost_usd: float | Decimal | None = None) -> Job: ...
+
+    def job(self, job: str | Job) -> Job: ...
+
+    def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Look: ...
+
+    def mark(
+        self, job: str | Job, *, star: bool | None = None, note: str | None = None, picked: bool | None = None
+    ) -> Job: ...
+
+    def marks(self, jobs: Sequence[str]) -> dict[str, Mark]: ...
+
+    def code(self, job_id: str) -> str: ...
+
+
 class Job:
     """One clip that is being made, or is finished. `await job` (or `job.result()`) waits; interrupting stops the
     waiting, never the job. Every public field of a job is an attribute: state, file, cost_usd, seed ..."""
 
-    def __init__(self, client: NotebookStudio, view: JobView, *, replayed: bool = False) -> None:
+    def __init__(self, client: Owner, view: JobView, *, replayed: bool = False) -> None:
         self.client = client
         self.view = view
         self.replayed = replayed
@@ -111,7 +142,7 @@ class Job:
         async def changed(view: JobView) -> None:
             self._update(view)
             if view.state not in SETTLED:
-                await asyncio.sleep(1 / TOLD_A_SECOND)
+                await asyncio.sleep(1 / UPDATES_A_SECOND)
 
         while True:
             (view,) = await self.client.inner.wait([self.view.job_id], timeout_s=LOOK_S, on_change=changed)

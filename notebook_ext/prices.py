@@ -14,7 +14,7 @@ from notebook_ext.asking import asked
 from notebook_ext.listing import Drawing, Listing, new_figure
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
 
 VERB = "estimate_cost"
 
@@ -78,7 +78,7 @@ class Prices(Listing):
 
 
 def prices(
-    client: NotebookStudio,
+    client: Owner,
     what: str | VideoRequest | Mapping[str, Any],
     given: Mapping[str, Any],
     count: int = 1,
@@ -91,7 +91,7 @@ def prices(
 
 
 def meant(
-    client: NotebookStudio, what: str | VideoRequest | Mapping[str, Any], given: Mapping[str, Any]
+    client: Owner, what: str | VideoRequest | Mapping[str, Any], given: Mapping[str, Any]
 ) -> tuple[VideoRequest, Terms]:
     """The request and its terms."""
     if isinstance(what, VideoRequest):
@@ -150,7 +150,7 @@ class BreakEven(Listing):
         self._card = card
 
 
-def break_even(client: NotebookStudio, card: str = "RTX 4090", minutes: float = 100.0) -> BreakEven:
+def break_even(client: Owner, card: str = "RTX 4090", minutes: float = 100.0) -> BreakEven:
     """When a card is cheaper than the APIs for so many minutes of film a month. card: a name, or a part of one."""
     from backends.costs import ownership
 

@@ -13,8 +13,7 @@ from notebook_ext.listing import Listing
 from notebook_ext.table import mark_row
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
-    from notebook_ext.job import Job
+    from notebook_ext.job import Job, Owner
 
 MEASURES: Mapping[str, tuple[str, bool]] = {
     "sharpness": ("sharpness (of 255)", True),
@@ -54,7 +53,7 @@ class Ranking(Listing):
         super().__init__(rows, f"{len(rows)} clips by {' and '.join(ways)}{mine}")
 
 
-def ranking(client: NotebookStudio, jobs: Sequence[str | Job], by: Sequence[str]) -> Ranking:
+def ranking(client: Owner, jobs: Sequence[str | Job], by: Sequence[str]) -> Ranking:
     """Inspect each finished clip and rank them. VideoError("invalid_request") for an unknown measure, or where no job
     has a clip."""
     for name in by or [""]:
@@ -70,7 +69,7 @@ def ranking(client: NotebookStudio, jobs: Sequence[str | Job], by: Sequence[str]
     return Ranking(placed(rows, by), by)
 
 
-def _row(client: NotebookStudio, job: Job) -> dict[str, Any]:
+def _row(client: Owner, job: Job) -> dict[str, Any]:
     measures = client.inspect_clip(job, LOOKED_AT).measures
     run_s = client.inner.detail(job.job_id).run_s
     own = {"cost_usd": job.cost_usd, "seconds": None if run_s is None else round(run_s, 2)}

@@ -117,7 +117,7 @@ def _move(store: Store, kept: Store, ids: Sequence[str], planned: _Plan) -> int:
 
 
 Rows = Mapping[str, list[Row]]
-"""Every table that holds rows of a job, with the column that names the job."""
+"""All rows of a job in a store, by table."""
 
 
 def _rows_of(source: Store | Transaction, job: str) -> Rows:

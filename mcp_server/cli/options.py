@@ -17,7 +17,7 @@ from backends.errors import VideoError
 from backends.vocabulary import Argument, Kind
 
 BARE = ("prompt", "clips")
-"""Arguments that have no option of their own form."""
+"""Arguments that stand on the command line without an option's name."""
 
 
 def keyframe(text: str) -> dict[str, object]:
@@ -86,7 +86,7 @@ HINTS: Mapping[Kind, object] = {
     "point": str | None,
     **dict.fromkeys(("list", "frames", "regions", "options"), list[str] | None),
 }
-"""The parser of each kind's option. Flags and choices have their own."""
+"""The type that typer reads for an option of each kind. Flags and choices have their own."""
 
 
 def meaning(argument: Argument, given: Any) -> object:

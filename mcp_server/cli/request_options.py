@@ -17,7 +17,7 @@ from backends.vocabulary import Argument
 from mcp_server.cli.options import key, meanings, taking
 
 TOGETHER = "max_cost_usd"
-"""Options of a command itself: for one clip, or for all of them together."""
+"""An option that each command defines itself: for one clip, or for all of them together."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from backends.jobs.store.schema import UNENDED
 
 GB = 1_000_000_000
 CACHE_GB = 50.0
-"""The most bytes in the data folder before files are removed."""
+"""GB that may lie in the data folder before files are removed."""
 
 DOWN_TO = 0.9
 JUST_USED_S = 2 * NOTED_S

@@ -20,7 +20,7 @@ AGAIN_MOST_S = 300.0
 """The longest such pause, seconds."""
 
 KEPT_HERE = "the clip is kept here, and is put into the bucket later"
-"""How the phase begins of a job that only waits for the bucket."""
+"""The first words of the phase of a job that only waits for the bucket."""
 
 
 class Away(VideoError):

@@ -47,7 +47,7 @@ KIND = "limit"
 """The kind of the events that record changes."""
 
 WAITS = "waits for the day's limit"
-"""How the phase of a job begins that today's limit has no room for."""
+"""The first words of the phase of a job for which today's limit has no room."""
 
 SHOWN_S = 86_400.0
 """Seconds for which a change is shown wherever money is shown."""

@@ -31,7 +31,7 @@ DOWNLOAD_TIMEOUT_S = 900.0
 EXTRA_TIMEOUT_S = 120.0
 DELIVERY_DAYS = 7
 UNREADABLE_S = 600.0
-"""How often a downloaded clip is checked again when this program is what fails to read it."""
+"""Seconds between two checks of a downloaded clip that this program cannot read."""
 
 
 class Arrival:

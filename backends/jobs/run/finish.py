@@ -85,7 +85,22 @@ def finish(
     texts += compared.notes
     parts = [Path(path) for path in result["extras"][:joined]]
     texts += (leave if row["parent"] is None else sign)(context, row, result, parts)
-    kept = artifacts.places.result_to_row(result)
+    _record(context, hold, row, result, texts, cost_usd, compared.difference)
+    artifacts.clear_spool(job)
+    cache.make_room(context.store, artifacts, context.cache_bytes)
+
+
+def _record(
+    context: Context,
+    hold: Hold,
+    row: Row,
+    result: JsonObject,
+    notes: Sequence[str],
+    cost_usd: Decimal | None,
+    differs: str,
+) -> None:
+    """End the job in its row, once its files are where every machine finds them. `Away` while they cannot be."""
+    job, kept = str(row["id"]), context.artifacts.places.result_to_row(result)
     with _kept_here():
         shared = sharing.share(context.store, context.artifacts, sharing.files_of(result))
     crash_point("before-succeeded")
@@ -93,17 +108,15 @@ def finish(
     def write(tx: Transaction) -> None:
         sharing.check(tx, shared)
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
-        remember(tx, sha256, blob)
+        remember(tx, result["sha256"], blob)
         remember_copy(tx, job, result)
-        records.note(tx, job, *texts)
-        settle.succeed(tx, hold, row, cost_usd, differs=compared.difference, result=kept)
+        records.note(tx, job, *notes)
+        settle.succeed(tx, hold, row, cost_usd, differs=differs, result=kept)
 
     try:
         context.store.write(write, durable=True)
     except BlobGone:
         raise Away(f"{KEPT_HERE}: the bucket is being cleaned up") from None
-    artifacts.clear_spool(job)
-    cache.make_room(context.store, artifacts, context.cache_bytes)
 
 
 def _put_first(context: Context, folder: Path, clip: Path) -> None:

@@ -23,7 +23,7 @@ from backends.provider.protocol import Handle, RemoteBackend, Status
 T = TypeVar("T")
 
 UNCLEAR = "the paid request got no clear answer: "
-"""How the note begins that keeps the service's own words for the user, who may have to decide."""
+"""The first words of the note that keeps the service's own words for the user, who may have to decide."""
 
 
 class OpenJob:
