@@ -111,10 +111,6 @@ def _named(what: str, name: str) -> str:
     return f", {what} {said(name)}" if name else ""
 
 
-def jobs_text(jobs: Sequence[Job]) -> str:
-    return "\n\n".join(job_text(job) for job in jobs)
-
-
 def page_text(page: JobPage) -> str:
     """Rows, then the money, then how to see more."""
     lines = [job_row_text(row) for row in page.jobs] or ["no jobs"]

@@ -135,14 +135,14 @@ LOCAL = [FileNotFoundError(2, "No such file"), PermissionError(13, "Permission d
 
 @pytest.mark.parametrize("error", LOCAL, ids=lambda error: type(error).__name__)
 def test_a_failure_of_this_disk_is_not_told_as_the_buckets(server: FakeServer, error: OSError) -> None:
-    with pytest.raises(VideoError, match="while reading a file to upload") as told, opened(server)._told("x"):
+    with pytest.raises(VideoError, match="while reading a file to upload") as told, opened(server)._reporting("x"):
         raise error
     assert told.value.kind == "storage" and not isinstance(told.value, Away)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("poisoned"), OSError("cut off"), FileNotFoundError("no such key")])
 def test_every_failure_of_the_client_is_told_in_words(server: FakeServer, error: Exception) -> None:
-    with pytest.raises(Away, match="s3://clips/team"), opened(server)._told("x"):
+    with pytest.raises(Away, match="s3://clips/team"), opened(server)._reporting("x"):
         raise error
 
 

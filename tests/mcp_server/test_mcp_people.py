@@ -191,4 +191,4 @@ def test_the_command_starts_no_server_whose_people_it_cannot_tell(
     people.path.chmod(0o600)
     monkeypatch.setenv("REELWRIGHT_HTTP_ISSUER", "issuer.example.org")
     assert serve(["--http", "--port", "0"]) == 2
-    assert "REELWRIGHT_HTTP_ISSUER is the https address of who issues tokens" in capsys.readouterr().err
+    assert "REELWRIGHT_HTTP_ISSUER is the https address of the token issuer" in capsys.readouterr().err
