@@ -69,16 +69,17 @@ def fetch_again(studio: Studio, job_id: str) -> str:
     """Fetch or publish a job's clip again; returns what is done, in words."""
     from backends.jobs import decisions
     from backends.jobs.run.leaving import give_again
+    from backends.jobs.store.stored_job import StoredJob
 
-    job = studio.get(job_id)
-    row = studio.context.store.row("SELECT * FROM jobs WHERE id = ?", (job.job_id,))
+    name = studio.get(job_id).job_id
+    row = studio.context.store.row("SELECT * FROM jobs WHERE id = ?", (name,))
     assert row is not None
+    job = StoredJob.of(row)
     if job.state == "succeeded":
-        return f"published again as {give_again(studio.context, row)}"
-    sentence = decisions.fetch(
-        studio.context.store, job.job_id, studio.context.access_for(row["provider"], row["lane"])
-    )
-    studio.get(job.job_id)  # makes sure that its lane is driven
+        return f"published again as {give_again(studio.context, job)}"
+    access = studio.context.access_for(job.provider, job.lane)
+    sentence = decisions.fetch(studio.context.store, name, access)
+    studio.get(name)  # makes sure that its lane is driven
     return sentence
 
 

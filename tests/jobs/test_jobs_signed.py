@@ -11,6 +11,7 @@ from PIL import Image
 
 from backends.jobs import preferences, upkeep
 from backends.jobs.files.places import Places
+from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import Job
 from backends.media.hashing import sha256_now
 from backends.request import VideoRequest, build_request
@@ -218,11 +219,11 @@ def test_a_clip_is_given_out_again_as_it_was(station: Station, studio: Studio) -
     job = made(station, studio, tiny_request("a fox"))
     path = Path(job.file or "")
     whole = path.read_bytes()
-    assert give_again(studio.context, station.row(job.job_id)) == str(path), "it is there"
+    assert give_again(studio.context, StoredJob.of(station.row(job.job_id))) == str(path), "it is there"
     path.unlink()
-    assert give_again(studio.context, station.row(job.job_id)) == str(path) and path.read_bytes() == whole
+    assert give_again(studio.context, StoredJob.of(station.row(job.job_id))) == str(path) and path.read_bytes() == whole
     path.write_bytes(b"cut by its owner")
-    other = give_again(studio.context, station.row(job.job_id))
+    other = give_again(studio.context, StoredJob.of(station.row(job.job_id)))
     assert Path(other).read_bytes() == whole and path.read_bytes() == b"cut by its owner"
     assert studio.get(job.job_id).file == other
 
@@ -233,7 +234,7 @@ def test_a_clip_of_before_is_signed_when_it_is_given_out_again(station: Station,
     set_(studio, "sign", "off")
     job = made(station, studio, tiny_request("a fox"))
     set_(studio, "sign", "on")
-    give_again(studio.context, station.row(job.job_id))
+    give_again(studio.context, StoredJob.of(station.row(job.job_id)))
     assert studio.provenance(job.job_id).is_whole
     assert upkeep.verify(studio.context.store, studio.context.artifacts).damage == ()
     asked = {"duration_s": 4, "max_cost_usd": 5, "source_clip": studio.get(job.job_id).file}

@@ -131,7 +131,7 @@ class Arrival:
         is_kept = clip.parent == kept  # from an earlier version, which has decided what the clip is
         clip_notes = [] if is_kept else await self._on_arrival(now, clip)
         job.move("finishing", phase="saving the clip")
-        whole = Whole(clip) if is_kept else await whole_clip(context, job.lane.engines, now.row, clip)
+        whole = Whole(clip) if is_kept else await whole_clip(context, job.lane.engines, now, clip)
         further = [path for path, file in extras if file.role == "clip" or path.suffix in (".mp4", ".webm", ".mov")]
         return Arrived(
             whole.clip,

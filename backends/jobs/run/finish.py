@@ -25,6 +25,7 @@ from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.run.signing import sign
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import JsonObject
 
@@ -84,7 +85,8 @@ def finish(
         result["asked"] = compared.asked
     texts += compared.notes
     parts = [Path(path) for path in result["extras"][:joined]]
-    texts += (leave if row["parent"] is None else sign)(context, row, result, parts)
+    stored = StoredJob.of(row)
+    texts += (leave if stored.parent is None else sign)(context, stored, result, parts)
     _record(context, hold, row, result, texts, cost_usd, compared.difference)
     artifacts.clear_spool(job)
     cache.make_room(context.store, artifacts, context.cache_bytes)
@@ -176,6 +178,6 @@ def _places(placed: Mapping[str, Path], meta: Path, sha256: str) -> JsonObject:
 def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) -> Comparison:
     """The comparison is an extra: if it fails, the clip is delivered all the same."""
     try:
-        return compare(row, came, context.catalog.find(row["model"]), further_clips)
+        return compare(StoredJob.of(row), came, context.catalog.find(row["model"]), further_clips)
     except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         return Comparison(notes=(f"the clip could not be compared with the request ({type(error).__name__})",))
