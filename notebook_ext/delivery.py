@@ -22,7 +22,7 @@ from notebook_ext import kernel
 from notebook_ext.view import Ask, JobAsk
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
 
 MAX_CHUNK = 4 << 20
 UPWARDS = 8
@@ -41,7 +41,7 @@ class ChunkAsk(JobAsk):
 class Delivers:
     """A mixin for views that play clips. `client` is the view's studio; `clip_of` maps an id of the page to a file."""
 
-    client: NotebookStudio
+    client: Owner
 
     DELIVERY: Mapping[str, type[Ask]] = {"clip": JobAsk, "chunk": ChunkAsk, "proxy": JobAsk, "poster": JobAsk}
 
@@ -88,7 +88,7 @@ def whereabouts(clip: Path, placed: Path | None) -> dict[str, Any]:
     }
 
 
-def job_whereabouts(client: NotebookStudio, job_id: str) -> dict[str, Any] | None:
+def job_whereabouts(client: Owner, job_id: str) -> dict[str, Any] | None:
     """The same for a job's clip; None while there is none."""
     clip = client.inner.detail(job_id).clip
     with suppress(OSError):
@@ -104,7 +104,7 @@ def preview_of(view: Job) -> str:
     return ""
 
 
-def place(client: NotebookStudio, job_id: str) -> Path | None:
+def place(client: Owner, job_id: str) -> Path | None:
     """Link a job's clip into the visible folder beside the notebook; None when that cannot be written."""
     detail, view = client.inner.detail(job_id), client.inner.get(job_id)
     if detail.clip is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from backends.errors import VideoError
@@ -21,8 +22,9 @@ from notebook_ext.portal import portal
 
 if TYPE_CHECKING:
     from backends.request import VideoRequest
-    from backends.studio import Studio
+    from backends.studio import Quote, Studio
     from backends.terms import Named, Terms
+    from notebook_ext.asking import Options
     from notebook_ext.home import Home
     from notebook_ext.looks import Look
 
@@ -36,15 +38,21 @@ log = logging.getLogger("reelwright")
 
 
 class Owner(Protocol):
-    """The studio that a job belongs to (`client.NotebookStudio`), as far as jobs and tables of jobs use it."""
+    """The studio of a job (`client.NotebookStudio`), as far as jobs, their views and tables use it."""
 
-    @property
+    @cached_property
     def home(self) -> Home: ...
 
-    @property
+    @cached_property
     def inner(self) -> Studio: ...
 
     def make(self, request: VideoRequest, terms: Terms | None = None, **named: Unpack[Named]) -> Job: ...
+
+    def quote(self, verb: str, **given: Any) -> Quote: ...
+
+    def image_to_video(self, image: object, prompt: str = "", **options: Unpack[Options]) -> Job: ...
+
+    def extend_clip(self, clip: object, add_s: float, prompt: str = "", **options: Unpack[Options]) -> Job: ...
 
     def next_take(self, job: Job, max_cost_usd: float | Decimal | None = None) -> Job: ...
 

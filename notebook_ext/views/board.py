@@ -16,11 +16,12 @@ from backends.jobs.views import Job as JobView
 from notebook_ext import kernel, saved
 from notebook_ext.delivery import preview_of
 from notebook_ext.portal import portal
+from notebook_ext.table import JobTable
 from notebook_ext.view import Ask, JobAsk, View
 from notebook_ext.views.card import JobActions, MarkAsk
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
     from notebook_ext.sweep import Sweep
 
 LOOK_S = 0.5
@@ -40,7 +41,7 @@ class Board(JobActions, View):
     SAVED_S: ClassVar[float] = 10.0
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {**JobActions.JOB_ACTIONS, "open": JobAsk, "shut": Ask}
 
-    def __init__(self, client: NotebookStudio, *, sweep: Sweep | None = None, limit: int = ROWS) -> None:
+    def __init__(self, client: Owner, *, sweep: Sweep | None = None, limit: int = ROWS) -> None:
         self._sweep = sweep
         self._limit = limit
         self._rows: list[dict[str, Any]] = []
@@ -96,7 +97,7 @@ class Board(JobActions, View):
         if self._sweep is not None:
             return ""  # its table replaces it
         spend = self.client.inner.spend()
-        shown = self.client.table([row["job_id"] for row in self._rows])
+        shown = JobTable(self.client, [self.client.job(row["job_id"]).refresh() for row in self._rows])
         return saved.figure(shown._repr_html_(), f"{len(self._rows)} jobs, ${spend.total_usd:.2f} spent in all")
 
     def do_open(self, ask: JobAsk, _: Sequence[bytes]) -> None:

@@ -24,8 +24,7 @@ from notebook_ext.telling import ended
 from notebook_ext.view import Ask, JobAsk, View
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
-    from notebook_ext.job import Job
+    from notebook_ext.job import Job, Owner
 
 
 class AgainAsk(JobAsk):
@@ -62,7 +61,7 @@ class JobActions(Delivers):
         "mark": MarkAsk,
     }
 
-    def __init__(self, client: NotebookStudio) -> None:
+    def __init__(self, client: Owner) -> None:
         self.client = client
         self._jobs: list[Job] = []
         self._off: list[Callable[[], None]] = []
