@@ -24,7 +24,7 @@ from backends.jobs.detail import Detail, detail_of
 from backends.jobs.inspection import look
 from backends.jobs.lanes import lanes
 from backends.jobs.money import ledger, limits
-from backends.jobs.money.cancel_terms import in_general, is_told
+from backends.jobs.money.cancel_terms import in_general, is_billing_known
 from backends.jobs.order.cut import EDITOR, Cut
 from backends.jobs.order.next_model import next_model
 from backends.jobs.order.offers import Estimator, Market, in_steps
@@ -185,7 +185,7 @@ class Studio:
         `confirm_above_usd` wants that. client: who asks, where one server serves several.
         """
         placed = self.orders.place(Order(request, build_terms(terms, **named), confirmed, client))
-        return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out, told=placed.notes)
+        return self._ticket(placed.job, replayed=placed.replayed, way_out=placed.way_out, notes=placed.notes)
 
     def finish_clip(
         self,
@@ -202,7 +202,7 @@ class Studio:
         the same job. confirmed: the user has agreed to that model's price."""
         cut = Cut.of(finish, build_terms(terms, **named), confirmed=confirmed, client=client)
         placed = self.orders.place_film(cut)
-        return self._ticket(placed.job, replayed=placed.replayed, told=placed.notes)
+        return self._ticket(placed.job, replayed=placed.replayed, notes=placed.notes)
 
     def quote_finish(
         self,
@@ -251,7 +251,7 @@ class Studio:
                 return order
         raise VideoError("invalid_request", f"job {job.id} has 99 takes: change the request")
 
-    def _ticket(self, job: StoredJob, *, replayed: bool, way_out: str = "", told: Sequence[str] = ()) -> Ticket:
+    def _ticket(self, job: StoredJob, *, replayed: bool, way_out: str = "", notes: Sequence[str] = ()) -> Ticket:
         trouble = self._drive(job)
         call = f'wait_for_job(job_ids=["{job.id}"])'
         if job.state in SETTLED:
@@ -263,7 +263,7 @@ class Studio:
             est_cost_usd=ledger.to_float(job.est_high),
             replayed=replayed,
             poll_after_s=shown.poll_after(job),
-            notes=[*told, *job.notes, *([trouble] if trouble else [])],
+            notes=[*notes, *job.notes, *([trouble] if trouble else [])],
             next=f"{call}; {way_out}" if way_out else call,
         )
 
@@ -341,7 +341,7 @@ class Studio:
         return self._with_changes(shown.spend(self.context.store, self.who.sees))
 
     def _with_changes(self, spend: Spend) -> Spend:
-        return spend.model_copy(update={"limits_changed": limits.told(self.context.store, principal=self.who.name)})
+        return spend.model_copy(update={"limits_changed": limits.recent(self.context.store, principal=self.who.name)})
 
     def version(self) -> int:
         """A number that changes with every change of the store, by whatever process."""
@@ -369,9 +369,9 @@ class Studio:
         while True:
             now = time.monotonic()
             if now - ensured >= ENSURE_EVERY_S:
-                told = await to_thread.run_sync(self._drive_all, ids)
-                if told != trouble:
-                    trouble, version = told, -1
+                current = await to_thread.run_sync(self._drive_all, ids)
+                if current != trouble:
+                    trouble, version = current, -1
                 ensured = time.monotonic()
             if (current := store.version()) != version:
                 version = current
@@ -398,14 +398,14 @@ class Studio:
         self,
         jobs: Sequence[StoredJob],
         trouble: Mapping[str, str],
-        told: dict[str, tuple[object, ...]],
+        reported: dict[str, tuple[object, ...]],
         on_change: Callable[[Job], Awaitable[None]],
     ) -> None:
         for job in jobs:
             why = trouble.get(job.id, "")
             now = (job.state, job.phase, job.progress, job.queue_position, why)
-            if told.get(job.id) != now:
-                told[job.id] = now
+            if reported.get(job.id) != now:
+                reported[job.id] = now
                 await on_change(self._job(job, trouble=why))
 
     def cancel(self, job_id: str, *, wait_s: float = 0.0) -> Job:
@@ -416,13 +416,13 @@ class Studio:
         """
         job = self._stored(job_id).id
         cancelling.cancel(self.context.store, job, self.client)
-        found = self._told_of_billing(job, wait_s)
+        found = self._wait_for_billing(job, wait_s)
         words = in_general(self._stored(job)) if found.state not in SETTLED else ""
-        if not words or is_told(found.state, found.notes):
+        if not words or is_billing_known(found.state, found.notes):
             return found
         return found.model_copy(update={"notes": [*found.notes, words]})
 
-    def _told_of_billing(self, job: str, wait_s: float) -> Job:
+    def _wait_for_billing(self, job: str, wait_s: float) -> Job:
         """The job once its end or its driver's note says what is billed; else as it is after wait_s."""
         deadline, seen = time.monotonic() + wait_s, -1
         found = self.get(job)
@@ -430,7 +430,7 @@ class Studio:
             if (version := self.version()) != seen:
                 seen = version
                 found = self.get(job)
-                if is_told(found.state, found.notes):
+                if is_billing_known(found.state, found.notes):
                     break
             time.sleep(WAIT_LOOK_S)
         return found

@@ -1,1 +1,1 @@
-"""The MCP tool server and the command line: thin fronts over `backends.studio`."""
+"""The MCP tool server and the command line: thin front ends over `backends.studio`."""

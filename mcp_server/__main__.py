@@ -1,4 +1,4 @@
-"""The console script. `reelwright serve` goes straight to the server; every other word belongs to the command line.
+"""The console script. `reelwright serve` goes straight to the server; every other command goes to the command line.
 
 An MCP host starts this with every session, so the serving path imports neither typer nor rich.
 """
@@ -14,14 +14,14 @@ from pathlib import Path
 
 
 def main() -> None:
-    """`reelwright serve [--http [HOST:PORT]]`, or nothing at all with stdin a pipe: serve MCP."""
+    """`reelwright serve [--http [HOST:PORT]]`, or no command at all with a pipe as stdin: serve MCP."""
     if hidden := hidden_by():
         sys.exit(f"reelwright: {hidden}")
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
         sys.exit(_serve(words[1:]))
     piped = sys.stdin is not None and not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
-    if not words and piped and "_REELWRIGHT_COMPLETE" not in os.environ:  # a shell that completes names no word either
+    if not words and piped and "_REELWRIGHT_COMPLETE" not in os.environ:  # completion gives no command either
         sys.exit(_serve([]))
     _encodable(words)
     from backends import starting
@@ -39,9 +39,10 @@ def _serve(words: Sequence[str]) -> int:
 
 
 def hidden_by() -> str:
-    """Which foreign package of one of our names Python would import instead of ours, and what to do; "" when none.
+    """Which foreign package with one of our names Python would import instead of ours, and what to do; "" when none.
 
-    Looked up before anything of ours is imported: what the foreign one lacks would fail in words that explain nothing.
+    Checked before anything of ours is imported, because a missing name in the foreign package would give a puzzling
+    error.
     """
     own = Path(__file__).resolve().parents[1]
     for name in ("backends", "mcp_server"):
@@ -57,12 +58,12 @@ def hidden_by() -> str:
 
 
 def _encodable(words: Sequence[str]) -> None:
-    """No text may end a command because the terminal or pipe lacks a letter: it is written as an escape there. JSON in
-    a pipe is UTF-8, whatever the locale says."""
-    told: list[object] = [sys.stdout, sys.stderr]
-    for stream in told:
+    """A character that the terminal or pipe cannot encode must not end a command: it is written as an escape. JSON in a
+    pipe is UTF-8, whatever the locale says."""
+    streams: list[object] = [sys.stdout, sys.stderr]
+    for stream in streams:
         if isinstance(stream, TextIOWrapper):
-            utf8 = "utf-8" if "--json" in words and stream is told[0] and not stream.isatty() else None
+            utf8 = "utf-8" if "--json" in words and stream is streams[0] and not stream.isatty() else None
             stream.reconfigure(encoding=utf8, errors="backslashreplace")
 
 

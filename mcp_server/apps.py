@@ -1,7 +1,7 @@
 """MCP Apps (the extension `io.modelcontextprotocol/ui`): a page that a host shows beside a tool's result.
 
 Only a client that declares the extension sees it. The page may read and cancel, but start nothing: each tool says so to
-the host (`visibility`), which then refuses any other call from the page, even from one that was tampered with.
+the host (`visibility`), which then refuses any other call from the page, even from a page that was tampered with.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SHOWN = (
     "get_job",
     "list_jobs",
 )
-"""Tools whose result has a page. A wait has none: the page of the call that started the job goes on telling of it."""
+"""Tools whose result has a page. A wait has none: the page of the call that started the job shows its progress."""
 CALLED = ("get_job", "list_jobs", "cancel_job")
-"""Tools that the page may call. None of them can spend anything."""
+"""Tools that the page may call. None of them can spend money."""
 
 META: dict[str, object] = {"ui": {"csp": {"connectDomains": [], "resourceDomains": []}, "prefersBorder": True}}
-"""What the page needs of its host: no address to load from or to talk to, no permission."""
+"""What the page needs of its host: no address to load from or connect to, no permission."""
 
 RESOURCE = Resource(
     name="app",
@@ -55,7 +55,7 @@ def shows_apps(capabilities: ClientCapabilities | None) -> bool:
 
 
 def with_app(tools: Sequence[Tool]) -> list[Tool]:
-    """The tools as a client that shows pages gets them."""
+    """The tools as published to a client that shows pages."""
     return [tool.model_copy(update={"meta": {"ui": _ui(tool.name)}}) for tool in tools]
 
 

@@ -1,11 +1,11 @@
 """The published schemas of tool arguments, as data: flat, closed at every depth, without titles or null branches.
 
-The names are those of `backends.vocabulary`: a field that a request gains is in these schemas by itself.
+The names are those of `backends.vocabulary`: a new field of a request appears in these schemas by itself.
 
-Every byte here is read by an agent before its first call, so a sentence is kept only where it prevents a mistake,
-and once: generate_video explains the arguments that all starting tools share, image_to_video the camera and motion.
-Ranges that `VideoRequest` holds stay there, since its refusal comes together with this one's (`problems`).
-`tests/mcp_server/test_mcp_surface.py` holds the sum under its limits.
+An agent reads every byte here before its first call, so a sentence is kept only where it prevents a mistake, and only
+once: generate_video explains the arguments that all starting tools share, image_to_video the camera and motion. Ranges
+that `VideoRequest` checks are not repeated here, since its refusal comes together with this one's (`problems`).
+`tests/mcp_server/test_mcp_surface.py` keeps the sum under its limits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULTS: Mapping[str, object] = {"prompt": "", "include_retired": False, "count
     for one in (*vocabulary.asked().values(), *vocabulary.terms().values())
     if isinstance(one.default, str | int | float) and one.default != ""
 }
-"""What an argument is when it is left out, whatever the tool, where the schema names no default itself."""
+"""The default of an argument, in any tool, where the schema itself names none."""
 
 RANGES: Mapping[str, tuple[int, int]] = {
     "take": (1, MOST_TAKES),
@@ -35,7 +35,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "limit": (1, 200),
     "frames": (1, 32),
 }
-"""The legal values of whole numbers that no `VideoRequest` holds; unpublished, since no agent needs to know them."""
+"""Ranges of whole numbers that `VideoRequest` does not check; unpublished, since no agent needs to know them."""
 
 LENGTHS: Mapping[str, int] = {"label": MOST_LABEL, "request_key": 200, "query": 200, "cursor": 500, "job_id": 200}
 """The longest such texts, in characters."""
@@ -66,7 +66,7 @@ def choice(*values: str, **more: object) -> Schema:
 
 
 def closed(properties: Mapping[str, Schema], *required: str) -> Schema:
-    """An object that takes these properties and no other."""
+    """An object with exactly these properties."""
     schema: Schema = {"type": "object", "properties": dict(properties), "additionalProperties": False}
     if required:
         schema["required"] = list(required)
@@ -78,7 +78,7 @@ def _described(schema: Schema, description: str) -> Schema:
 
 
 def _moves() -> str:
-    """pan-left/right, tilt-up/down ...: every camera move, each pair written once."""
+    """pan-left/right, tilt-up/down ...: every camera move, each pair once."""
     pairs: dict[str, list[str]] = {}
     for move in CAMERA_MOVES:
         word, _, way = move.partition("-")
@@ -122,13 +122,13 @@ KINDS: Mapping[vocabulary.Kind, Schema] = {
     "regions": listed(closed(REGION)),
     "options": {"type": "object"},
 }
-"""A schema by the kind of an argument (a choice lists its words). "options" alone is open: its fields are the
-provider's own."""
+"""A schema by the kind of an argument (a choice lists its words). Only "options" is open: its fields are the provider's
+own."""
 
 FREE: Mapping[str, Schema] = {"max_cost_usd": {"default": 0}}
-"""What every starting tool shows: nothing is spent unless that is raised."""
-UNTOLD = ("codec",)
-"""Arguments of a film that an agent is not offered: a choice for people, made at a terminal or in a notebook."""
+"""The default shown by every starting tool: nothing is spent unless it is raised."""
+NOT_OFFERED = ("codec",)
+"""Arguments of a film that are not offered to an agent: users choose them at a terminal or in a notebook."""
 TAUGHT: Mapping[str, Mapping[str, Schema]] = {
     "generate_video": {
         "model": {"description": "list_models id", "default": "auto"},
@@ -166,19 +166,20 @@ TAUGHT: Mapping[str, Mapping[str, Schema]] = {
         "captions": {"description": "FROM-TO TEXT, or one .srt"},
         "max_cost_usd": FREE["max_cost_usd"],
     },
-    # Its motion regions are open, to be short: the vocabulary closes them.
+    # Its motion regions are left open here, to save bytes: the vocabulary checks them.
     "estimate_cost": {"motion": {"items": {"type": "object"}}},
 }
-"""What one tool's schema says of an argument beside its kind: each is explained once, where it is met first."""
+"""What one tool's schema says about an argument beside its kind: each argument is explained once, where an agent meets
+it first."""
 
 
 def of(argument: vocabulary.Argument) -> Schema:
-    """The bare schema of an argument."""
+    """The schema of an argument without a description."""
     return choice(*argument.choices) if argument.kind == "choice" else dict(KINDS[argument.kind])
 
 
 def _taught(tool: str, arguments: Iterable[vocabulary.Argument], *required: str) -> Schema:
-    """A tool's schema, what it needs first."""
+    """A tool's schema with descriptions, required arguments first."""
     taught = TAUGHT.get(tool, {})
     found = {one.name: of(one) | taught.get(one.name, {}) for one in arguments}
     order = (*required, *(name for name in found if name not in required))
@@ -186,7 +187,7 @@ def _taught(tool: str, arguments: Iterable[vocabulary.Argument], *required: str)
 
 
 def starting(verb: Verb, *required: str) -> Schema:
-    """What a starting tool takes: every argument that means something for it, and all terms."""
+    """The schema of a starting tool: every argument that applies to it, and all terms."""
     arguments = (one for one in vocabulary.asked().values() if verb in one.written.verbs)
     schema = _taught(verb, (*arguments, *vocabulary.terms().values()), *required)
     properties = cast("dict[str, Schema]", schema["properties"])
@@ -196,17 +197,17 @@ def starting(verb: Verb, *required: str) -> Schema:
 
 
 def estimate_cost() -> Schema:
-    """Any starting tool's request, and nothing of how it is ordered."""
+    """The fields of any starting tool's request, without the terms of an order."""
     choosing = (vocabulary.terms()[name] for name in CHOOSING)
     schema = _taught("estimate_cost", (*vocabulary.asked().values(), *choosing))
-    told = {"count": whole("how many such clips"), "limit": whole(default=5)}
-    cast("dict[str, Schema]", schema["properties"]).update(told)
+    extra = {"count": whole("how many such clips"), "limit": whole(default=5)}
+    cast("dict[str, Schema]", schema["properties"]).update(extra)
     return schema
 
 
 def finish_clip() -> Schema:
-    """Its own vocabulary (`backends.edit.vocabulary`); of how it is ordered, all but the choice of a model."""
-    arguments = (one for name, one in film.asked().items() if name not in UNTOLD)
+    """Its own vocabulary (`backends.edit.vocabulary`); of the terms, all but the choice of a model."""
+    arguments = (one for name, one in film.asked().items() if name not in NOT_OFFERED)
     return _taught("finish_clip", (*arguments, *film.terms().values()), "clips")
 
 
@@ -249,5 +250,5 @@ def wait_for_job(max_wait_s: float) -> Schema:
 
 
 def inspect_clip() -> Schema:
-    asked = {"clip": text("path or job id"), "against": text(), "frames": whole(default=8)}
-    return closed(asked, "clip")
+    properties = {"clip": text("path or job id"), "against": text(), "frames": whole(default=8)}
+    return closed(properties, "clip")

@@ -1,6 +1,6 @@
-"""Who makes a call: the owner on a stream of this machine, over HTTP whoever the token says that came with it.
+"""Who makes a call: on a stream of this machine the owner, over HTTP the person whose token came with it.
 
-Nothing that a call carries in its arguments, nor what a client says of itself, is asked.
+Neither a call's arguments nor the name that a client gives itself count.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ STDIO = Who(place="stdio")
 
 
 class Asked(Protocol):
-    """What is read of an HTTP request (Starlette's)."""
+    """The part of an HTTP request (Starlette's) that is read."""
 
     @property
     def scope(self) -> dict[str, object]: ...
 
 
 def caller(request: object) -> Who:
-    """On whose behalf a call is to be done. request: the HTTP request that brought it, None on a stream.
+    """On whose behalf a call is made. request: the HTTP request that brought it, None on a stream.
 
-    A server without people of its own has one principal over HTTP, the owner's, who sees there what they started
-    themselves. VideoError("auth") for a token that names nobody, which the door lets nobody bring.
+    A server without people has one principal over HTTP, the owner's, who sees there only what they started themselves.
+    VideoError("auth") for a token that names no one, which the door would not let in.
     """
     if request is None:
         return STDIO
@@ -35,5 +35,5 @@ def caller(request: object) -> Who:
         return Who(OWNER, sees_all=False, place=place)
     principal = getattr(getattr(scope["user"], "access_token", None), "principal", None)
     if not isinstance(principal, str) or not principal:
-        raise VideoError("auth", "nobody is known by that token: ask the owner of this server for one")
+        raise VideoError("auth", "that token belongs to no one here: ask the owner of this server for one")
     return Who(principal, sees_all=False, place=place)

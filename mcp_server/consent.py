@@ -1,9 +1,10 @@
-"""The user's approval of a price, requested through the client that the agent works in, in whichever way its era has.
+"""The user's approval of a price, requested through the client in which the agent works, by the means of its protocol
+era.
 
-Above the price that needs their approval (the setting confirm_above_usd), a starting call asks them by form
-elicitation: on a handshake connection as a request of our own while the call waits, on a stateless one as an
-`input_required` result whose answer comes with the call repeated. Only the client can show the question, so only its
-word can be taken for the answer; the spending limits are checked before and after.
+Above the price that needs approval (the setting confirm_above_usd), a starting call asks the user by form elicitation:
+on a handshake connection by a request of our own while the call waits, on a stateless one by an `input_required`
+result, whose answer comes with the repeated call. Only the client can show the question, so only its answer counts; the
+spending limits are checked before and after.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Declined(VideoError):
 
 @dataclass(frozen=True)
 class Question:
-    """text: shown to the user. about: stands for the question, so that an answer to another price is no answer."""
+    """text: shown to the user. about: identifies the question, so that an answer to another price does not count."""
 
     text: str
     about: str
@@ -75,8 +76,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Person:
-    """Whoever sits at the client of one call. params: the call itself, which may bring the answer along."""
+class User:
+    """The user of the client that made a call. params: the call itself, which may bring the answer along."""
 
     session: ServerSession
     request_id: RequestId | None
@@ -85,11 +86,11 @@ class Person:
     @property
     def client(self) -> str:
         """The client's own name, at most 40 characters of letters, digits and `._-+/@`, else "mcp"."""
-        told = self.session.client_params
-        return client_name(told.client_info.name) if told else "mcp"
+        params = self.session.client_params
+        return client_name(params.client_info.name) if params else "mcp"
 
-    async def asked(self, question: Question) -> Answered | InputRequiredResult:
-        """Their answer, or the result with which the client is made to ask them. "unasked": the client cannot."""
+    async def ask(self, question: Question) -> Answered | InputRequiredResult:
+        """The user's answer, or the result that makes the client ask them. "unasked": the client cannot ask."""
         if not can_ask(self.session.client_capabilities):
             return "unasked"
         if is_version_at_least(self.session.protocol_version, STATELESS_FROM):
@@ -97,7 +98,7 @@ class Person:
         try:
             form = question.form
             return meant(await self.session.elicit_form(form.message, form.requested_schema, self.request_id))
-        except (MCPError, ValidationError):  # no way back to the client, or no answer of the form that was requested
+        except (MCPError, ValidationError):  # no way back to the client, or an answer in another form
             return "unasked"
 
     def _brought_along(self, question: Question) -> Answered | InputRequiredResult:
@@ -109,67 +110,67 @@ class Person:
 
 
 def can_ask(capabilities: ClientCapabilities | None) -> bool:
-    """Whether the client declared form elicitation; `elicitation: {}` declared it before there were modes."""
+    """Whether the client declared form elicitation; before there were modes, `elicitation: {}` declared it."""
     declared = capabilities.elicitation if capabilities else None
     return declared is not None and (declared.form is not None or declared.url is None)
 
 
 def meant(answer: ElicitResult) -> Answered:
-    """Only a form that was sent with the box ticked is a yes."""
+    """Only a submitted form with the box ticked means yes."""
     if answer.action == "accept":
         return "agreed" if (answer.content or {}).get("agree") is True else "declined"
     return "declined" if answer.action == "decline" else "closed"
 
 
-def client_name(told: str) -> str:
-    """A client's name as it may be shown: data of somebody else's, so bounded and without anything but a name."""
-    kept = "".join(letter if letter.isalnum() or letter in "._-+/@" else " " for letter in told[:200])
+def client_name(name: str) -> str:
+    """A client's name for display: data from outside, so bounded and reduced to a name's characters."""
+    kept = "".join(letter if letter.isalnum() or letter in "._-+/@" else " " for letter in name[:200])
     return " ".join(kept.split())[:CLIENT_LETTERS].strip() or "mcp"
 
 
 async def approve_spending(
-    person: Person, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
+    user: User, studio: Studio, request: VideoRequest, terms: Terms, refusal: VideoError
 ) -> VideoRequest | InputRequiredResult:
-    """The request as the user agreed to it: with the price that they were shown as its limit.
+    """The request as the user approved it: with the price that they were shown as its limit.
 
-    refusal: what the Studio said without their approval; raised as it is when the client cannot ask them.
+    refusal: the Studio's error without their approval; raised as it is when the client cannot ask them.
     VideoError("consent") when they said no, or nothing.
     """
-    agreed = await _agreed(person, studio, partial(studio.quote, request, terms), _what(request), refusal)
+    agreed = await _agreed(user, studio, partial(studio.quote, request, terms), _what(request), refusal)
     if isinstance(agreed, InputRequiredResult):
         return agreed
     return request if agreed is None else request.model_copy(update={"max_cost_usd": agreed})
 
 
 async def approve_enlarging(
-    person: Person, studio: Studio, film: FinishRequest, terms: Terms, refusal: VideoError
+    user: User, studio: Studio, film: FinishRequest, terms: Terms, refusal: VideoError
 ) -> FinishRequest | InputRequiredResult:
-    """The same for a film that a model makes larger."""
+    """The same for a film that a model enlarges."""
     clips = "a clip" if len(film.clips) == 1 else f"{len(film.clips)} clips"
     what = f"upscale a film of {clips}{f' to {film.resolution}' if film.resolution else ''}"
-    agreed = await _agreed(person, studio, partial(studio.quote_finish, film, terms), what, refusal)
+    agreed = await _agreed(user, studio, partial(studio.quote_finish, film, terms), what, refusal)
     if isinstance(agreed, InputRequiredResult):
         return agreed
     return film if agreed is None else film.model_copy(update={"max_cost_usd": agreed})
 
 
 async def _agreed(
-    person: Person, studio: Studio, ask_price: Callable[[], Quote], what: str, refusal: VideoError
+    user: User, studio: Studio, ask_price: Callable[[], Quote], what: str, refusal: VideoError
 ) -> Decimal | InputRequiredResult | None:
-    """The price that they agreed to; None where there is none to hold them to."""
+    """The price that they approved; None where there is none to limit the spend to."""
     quote = await to_thread.run_sync(ask_price)
     if quote.job is not None:  # meanwhile another client has started it: nothing more is spent
         return None
     page = await to_thread.run_sync(partial(studio.list, limit=1))
-    answer = await person.asked(_question(what, quote, page.spend))
+    answer = await user.ask(_question(what, quote, page.spend))
     if isinstance(answer, InputRequiredResult):
         return answer
     if answer == "unasked":
         raise refusal
     if answer != "agreed":
         how = "said no" if answer == "declined" else "closed the question without an answer"
-        asked = f"the user was asked about {_price(quote)} for {quote.model} and {how}"
-        raise Declined(f"{asked}: nothing was started, nothing was spent")
+        text = f"the user was asked about {_price(quote)} for {quote.model} and {how}"
+        raise Declined(f"{text}: nothing was started, nothing was spent")
     return quote.estimate.usd_high if quote.estimate else None
 
 
@@ -186,7 +187,7 @@ def _what(request: VideoRequest) -> str:
 
 
 def _question(what: str, quote: Quote, spend: Spend) -> Question:
-    """What, with which model, for how much, and what the day has cost so far."""
+    """What is made, with which model, for how much, and what the day has cost so far."""
     day = quote.estimate.price_date if quote.estimate else None
     wall = f" of ${spend.per_day_wall_usd:.2f}" if spend.per_day_wall_usd is not None else ""
     text = (

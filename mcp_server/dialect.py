@@ -1,8 +1,8 @@
-"""The published copy of a tool's schemas: the part of JSON Schema that every converter takes.
+"""The published copy of the tools' schemas, in the part of JSON Schema that every converter accepts.
 
 Hosts turn schemas into the dialects of their models, and each drops or breaks on something: google-genai's own bridge
 fails on a boolean `additionalProperties`, others show an enum without a type as "any". So the published copy has
-neither. What is checked is the full schema (`strict`), whatever a host has made of this copy.
+neither. Calls are checked against the full schema (`strict`), whatever a host has made of this copy.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TAUGHT_ONCE = {
     "motion": "image_to_video",
     "frames": "interpolate_keyframes",
 }
-"""Arguments of many tools whose words or parts stand in one of them: the list is read before every first call."""
+"""Arguments of several tools that only one of them describes in full: the list is read before every first call."""
 
 
 def published(tools: Sequence[Tool]) -> list[Tool]:
-    """The tools as tools/list gives them."""
+    """The tools as in the answer to tools/list."""
     return [
         tool.model_copy(
             update={
@@ -38,14 +38,15 @@ def published(tools: Sequence[Tool]) -> list[Tool]:
 
 
 def _short(tool: str, schema: Schema) -> Schema:
-    """Without the words of the arguments that another tool teaches; a wrong word is answered with all of them."""
+    """The schema without descriptions of arguments that another tool explains; a wrong value is answered with all legal
+    ones."""
     fields = cast("dict[str, Schema]", schema["properties"])
     short = {name: _bare(field) if TAUGHT_ONCE.get(name, tool) != tool else field for name, field in fields.items()}
     return schema | {"properties": short}
 
 
 def _bare(field: Schema) -> Schema:
-    """A field's type alone; of a list of objects also that."""
+    """Only a field's type; for a list of objects also that of its entries."""
     items = cast("Schema | None", field.get("items"))
     if items is not None and items.get("type") == "object":
         return {"type": "array", "items": {"type": "object"}}
@@ -53,18 +54,18 @@ def _bare(field: Schema) -> Schema:
 
 
 def spoken(schema: Mapping[str, object]) -> Schema:
-    """A schema without `additionalProperties`, and a type beside each enum of words, at every depth."""
-    said: Schema = {}
+    """A schema without `additionalProperties`, and with a type beside each enum of words, at every depth."""
+    plain: Schema = {}
     for name, value in schema.items():
         if name == "properties":
             fields = cast("Mapping[str, Schema]", value)
-            said[name] = {field: spoken(inner) for field, inner in fields.items()}
+            plain[name] = {field: spoken(inner) for field, inner in fields.items()}
         elif name == "items":
-            said[name] = spoken(cast(Schema, value))
+            plain[name] = spoken(cast(Schema, value))
         elif name == "anyOf":
-            said[name] = [spoken(branch) for branch in cast("Sequence[Schema]", value)]
+            plain[name] = [spoken(branch) for branch in cast("Sequence[Schema]", value)]
         elif name == "enum":
-            said |= {"type": "string", "enum": value}
+            plain |= {"type": "string", "enum": value}
         elif name != "additionalProperties":
-            said[name] = value
-    return said
+            plain[name] = value
+    return plain

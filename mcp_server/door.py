@@ -1,7 +1,7 @@
-"""The door of a server that has people: every request over HTTP carries a token, and the token says who asks.
+"""Authentication for a server that has people: every HTTP request carries a token, which says who asks.
 
 A token is a person's own (`tokens`), the server's one shared token (the owner's), or one of an issuer (`issuer`). The
-checks and answers are the MCP SDK's (`mcp.server.auth`); loaded only for such a server.
+checks and answers are the MCP SDK's (`mcp.server.auth`), loaded only for such a server.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ logger = logging.getLogger("reelwright")
 
 
 class Known(AccessToken):
-    """A token that was checked. principal: whose it is; made here, never read from a token's own claims."""
+    """A verified token. principal: whose it is; set here, never read from a token's own claims."""
 
     principal: str
 
 
 @dataclass(frozen=True)
 class Doorkeeper:
-    """Checks tokens, as the SDK's `TokenVerifier` does. shared: the server's one token, None for none. issuer: of
-    tokens of others, None for none."""
+    """Verifies tokens, as the SDK's `TokenVerifier` does. shared: the server's one token, None for none. issuer: of
+    other tokens, None for none."""
 
     people: People
     shared: str | None = None
     issuer: Issuer | None = None
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Who brings a token; None for nobody."""
+        """Who brings a token; None for no one."""
         if self.shared is not None and hmac.compare_digest(token.encode(), self.shared.encode()):
             return self._known(token, OWNER)
         try:
             name = self.people.named(token)
         except VideoError as error:
-            logger.error("nobody of %s is let in: %s", self.people.path.name, error.message)
+            logger.error("no one of %s is let in: %s", self.people.path.name, error.message)
             name = None
         if name is not None:
             return self._known(token, name)
@@ -62,23 +62,23 @@ class Doorkeeper:
 
     @staticmethod
     async def _vouched(token: str, issuer: Issuer) -> Known | None:
-        said = await issuer.check(token)
-        if said is None:
+        verified = await issuer.check(token)
+        if verified is None:
             return None
         return Known(
             token=token,
-            client_id=said.client_id,
-            scopes=list(said.scopes),
-            expires_at=said.expires_at,
-            subject=said.subject,
+            client_id=verified.client_id,
+            scopes=list(verified.scopes),
+            expires_at=verified.expires_at,
+            subject=verified.subject,
             claims={"iss": issuer.url},
-            principal=said.principal,
+            principal=verified.principal,
         )
 
 
 class Door:
-    """ASGI middleware: lets a request for the tools in only with a token, and a browser's only from the server's own
-    page. What describes the server (RFC 9728) is for all."""
+    """ASGI middleware: a request for the tools needs a token, and a browser's request must come from the server's own
+    page. The server's metadata (RFC 9728) is open to all."""
 
     def __init__(self, app: ASGIApp, keeper: Doorkeeper) -> None:
         issuer = keeper.issuer

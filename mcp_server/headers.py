@@ -1,4 +1,5 @@
-"""What an HTTP request must say before it is looked at: its Host, its Origin, its token. Pure ASGI, cheap to load."""
+"""Checks of an HTTP request's headers before anything else: its Host, its Origin, its token. Pure ASGI, cheap to
+load."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class LoopbackNames:
-    """ASGI middleware: Host is a name of this machine's loopback, Origin (where a browser sends it) a page of such a
-    host, each with a port of digits or none and with nothing else. The SDK's own check compares only the beginning.
-    public: a name by which a proxy on this machine passes requests on, "" for none."""
+    """ASGI middleware: Host must be a name of this machine's loopback, and Origin (where a browser sends it) a page of
+    such a host, each with a numeric port or none and nothing else. The SDK's own check compares only the beginning.
+    public: a name under which a proxy on this machine passes requests on, "" for none."""
 
     def __init__(self, app: ASGIApp, host: str, public: str = "") -> None:
         self._app = app
@@ -42,13 +43,13 @@ class LoopbackNames:
 
 
 def loopback_names(host: str, public: str = "") -> list[str]:
-    """The names of an address on loopback, as a Host header writes them."""
+    """The names of a loopback address as they appear in a Host header."""
     own = f"[{host}]" if ":" in host else host
     return list(dict.fromkeys(("127.0.0.1", "localhost", "[::1]", own, *([public] if public else []))))
 
 
 class BearerToken:
-    """ASGI middleware: every HTTP request carries the token, and a browser's Origin is the server's own."""
+    """ASGI middleware: every HTTP request must carry the token, and a browser's Origin must be the server's own."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""Tokens of an issuer (OAuth 2): JWTs, checked by the keys that the issuer publishes (RFC 9068, RFC 8414, RFC 7517).
+"""Tokens of an issuer (OAuth 2): JWTs, verified with the keys that the issuer publishes (RFC 9068, RFC 8414, RFC 7517).
 
-This server issues nothing and keeps no session of its own: it is a resource server. A token must be signed by a key of
-the issuer, name this issuer and this server's audience, have a subject, not be over, and bring the scopes.
+This server issues no tokens and keeps no session of its own: it is a resource server. A token must be signed by a key
+of the issuer, name this issuer and this server's audience, have a subject, not be expired, and have the scopes.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ AUDIENCE_VARIABLE = "REELWRIGHT_HTTP_AUDIENCE"
 SCOPES_VARIABLE = "REELWRIGHT_HTTP_SCOPES"
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures by a private key: with a shared secret, whoever can check a token could make one."""
+"""Asymmetric signatures only: with a shared secret, whoever can verify a token could make one."""
 TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt", ""})
 LONGEST = 16_384
-"""Characters of a token."""
+"""The longest token, in characters."""
 LEEWAY_S = 30
-"""By how much the issuer's clock and ours may differ."""
+"""The tolerated difference between the issuer's clock and ours, seconds."""
 REQUIRED = ("exp", "iss", "aud", "sub")
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a token says that was checked. principal: the issuer and the subject. expires_at: POSIX seconds."""
+class Verified:
+    """The content of a verified token. principal: the issuer and the subject. expires_at: POSIX seconds."""
 
     principal: str
     subject: str
@@ -53,8 +53,8 @@ class Said:
 
 @dataclass(frozen=True)
 class Issuer:
-    """url: as its tokens write it ("iss"). resource: this server's public address, the /mcp that clients are given.
-    audience: who the tokens must be for. scopes: what each must bring. keys: the issuer's."""
+    """url: as in the "iss" of its tokens. resource: this server's public address, the /mcp that clients are given.
+    audience: required in the tokens. scopes: required in each. keys: the issuer's."""
 
     url: str
     resource: str
@@ -64,7 +64,7 @@ class Issuer:
 
     @cached_property
     def settings(self) -> AuthSettings:
-        """As the SDK takes them. The audience is checked here, with the token."""
+        """The SDK's settings. The audience is checked here, with the token."""
         return AuthSettings(
             issuer_url=cast(AnyHttpUrl, self.url),
             resource_server_url=cast(AnyHttpUrl, self.resource),
@@ -74,7 +74,7 @@ class Issuer:
 
     @cached_property
     def metadata_url(self) -> AnyHttpUrl:
-        """Where this server says who issues its tokens (RFC 9728)."""
+        """The address of this server's metadata, which names its issuer (RFC 9728)."""
         return build_resource_metadata_url(cast(AnyHttpUrl, self.settings.resource_server_url))
 
     @property
@@ -83,11 +83,11 @@ class Issuer:
 
     @property
     def host(self) -> str:
-        """The name by which clients know this server, without a port."""
+        """The host name under which clients know this server, without a port."""
         return urlsplit(self.resource).hostname or ""
 
-    async def check(self, token: str) -> Said | None:
-        """What a token says; None where it is not one of the issuer's for this server, now."""
+    async def check(self, token: str) -> Verified | None:
+        """The content of a token; None where it is not a valid one of this issuer for this server."""
         if len(token) > LONGEST:
             return None
         try:
@@ -109,16 +109,16 @@ class Issuer:
         except jwt.PyJWTError as error:
             logger.info("a token is refused: %s", type(error).__name__)
             return None
-        return self._said(claims)
+        return self._verified(claims)
 
-    def _said(self, claims: Mapping[str, object]) -> Said | None:
+    def _verified(self, claims: Mapping[str, object]) -> Verified | None:
         subject = claims["sub"]
         principal = f"{self.url}#{subject}"
         if not isinstance(subject, str) or not SUBJECT.fullmatch(principal):
             return None
         client = claims.get("client_id") or claims.get("azp") or claims.get("cid") or subject
         expires = int(cast(float, claims["exp"])) + LEEWAY_S
-        return Said(principal, subject, str(client), _scopes(claims), expires)
+        return Verified(principal, subject, str(client), _scopes(claims), expires)
 
 
 def _scopes(claims: Mapping[str, object]) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def _scopes(claims: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def issuer_from(env: Mapping[str, str]) -> Issuer | None:
-    """The issuer that the settings name, None for none. VideoError("invalid_request") for settings that cannot be."""
+    """The issuer in the settings, None for none. VideoError("invalid_request") for impossible settings."""
     url = env.get(ISSUER_VARIABLE, "").strip()
     if not url:
         return None
@@ -148,5 +148,5 @@ def _check(name: str, text: str) -> None:
     if not safe or not parts.hostname or parts.query or parts.fragment:
         what = "the https address that clients are given, such as https://video.example.org/mcp"
         if name == ISSUER_VARIABLE:
-            what = "the https address of who issues tokens, letter for letter as they write it (iss)"
+            what = "the https address of the token issuer, exactly as in its tokens (iss)"
         raise VideoError("invalid_request", f"{name} is {what}, not {text[:80]!r}")

@@ -1,7 +1,8 @@
-"""The keys that an issuer of tokens publishes: found by its metadata, kept, and asked for anew when they may be others.
+"""The keys that a token issuer publishes: found through its metadata, cached, and fetched again when they may have
+changed.
 
-Everything is bounded: the size and time of an answer, the number of keys, and how often it is asked, since whoever
-sends tokens with made-up key ids must not make this server a flood.
+Everything is bounded: the size and time of an answer, the number of keys, and how often the issuer is asked, so that
+tokens with made-up key ids cannot make this server flood it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reelwright")
 
 FRESH_S = 3600.0
-"""For so long the keys are taken to be what they were."""
+"""Seconds for which fetched keys count as current."""
 KEPT_S = 86_400.0
-"""For so long they are used while the issuer does not answer."""
+"""Seconds for which they are used while the issuer does not answer."""
 AGAIN_S = 30.0
-"""Between two questions, where some keys are known; a tenth of it where none are."""
+"""Seconds between two fetches, where some keys are known; a tenth of it where none are."""
 ANSWER_S = 10.0
 MOST_BYTES = 1 << 20
 MOST_KEYS = 100
@@ -48,14 +49,15 @@ class KeyRing:
         self._url = url
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = self._asked = float("-inf")
+        self._fetched = self._fetch_tried = float("-inf")
         self._lock = anyio.Lock()
 
     async def key(self, name: object) -> jwt.PyJWK | None:
-        """The key of that id (a token's "kid"; without one, the issuer's only key). None where it has none such."""
+        """The key with that id (a token's "kid"; without one, the issuer's only key). None where there is no such
+        key."""
         known = self._find(name)
-        if known is not None and (self._is_fresh() or (self._was_asked() and self._is_kept())):
-            return known  # without a wait for a question that others have caused
+        if known is not None and (self._is_fresh() or (self._was_tried() and self._is_kept())):
+            return known  # without waiting for a fetch that other tokens caused
         async with self._lock:
             if self._find(name) is None or not self._is_fresh():
                 await self._refresh()
@@ -64,8 +66,8 @@ class KeyRing:
     def _is_fresh(self) -> bool:
         return self._now() - self._fetched <= FRESH_S
 
-    def _was_asked(self) -> bool:
-        return self._now() - self._asked < AGAIN_S
+    def _was_tried(self) -> bool:
+        return self._now() - self._fetch_tried < AGAIN_S
 
     def _is_kept(self) -> bool:
         return self._now() - self._fetched <= KEPT_S
@@ -77,15 +79,15 @@ class KeyRing:
 
     async def _refresh(self) -> None:
         pause = AGAIN_S if self._keys else AGAIN_S / 10
-        if self._now() - self._asked < pause:
+        if self._now() - self._fetch_tried < pause:
             return
-        self._asked = self._now()
-        found = await self._ask()
+        self._fetch_tried = self._now()
+        found = await self._fetch()
         if found is not None:
             self._keys, self._fetched = found, self._now()
 
-    async def _ask(self) -> dict[str, jwt.PyJWK] | None:
-        """The keys as the issuer gives them now; None where it does not."""
+    async def _fetch(self) -> dict[str, jwt.PyJWK] | None:
+        """The keys as the issuer publishes them now; None where it does not answer."""
         import httpx
 
         limit = httpx.Timeout(ANSWER_S)
@@ -98,12 +100,12 @@ class KeyRing:
             logger.warning("the keys of %s could not be fetched (%s)", self._url, type(error).__name__)
             return None
         if document is None:
-            logger.warning("%s tells no keys: its metadata or key set is missing or not its own", self._url)
+            logger.warning("%s publishes no keys: its metadata or key set is missing or not its own", self._url)
             return None
         return _keys(document) or None
 
     async def _place_of_keys(self, client: httpx.AsyncClient) -> str | None:
-        """Where the keys lie, by the issuer's metadata, which must be about this very issuer."""
+        """The address of the keys in the issuer's metadata, which must be about this very issuer."""
         parts = urlsplit(self._url)
         root, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
         for place in dict.fromkeys(
@@ -140,7 +142,7 @@ async def _json(client: httpx.AsyncClient, url: str) -> Mapping[str, object] | N
 
 
 def _keys(document: Mapping[str, object]) -> dict[str, jwt.PyJWK]:
-    """The keys of a set by their ids; shared secrets, keys for encryption and what nobody can read are left out."""
+    """The keys of a set by their ids, without shared secrets, encryption keys and unreadable ones."""
     listed = document.get("keys")
     found: dict[str, jwt.PyJWK] = {}
     for entry in cast("list[object]", listed)[:MOST_KEYS] if isinstance(listed, list) else []:

@@ -1,7 +1,7 @@
-"""What one session has been shown of its jobs already, so that a wait says each thing once.
+"""What one session was already shown of its jobs, so that a wait reports each thing once.
 
-It is the session's memory and nothing else: it ends with the session, and a caller without one (a stateless request
-over HTTP) is shown everything each time. get_job shows a job in full at every call.
+It ends with the session; a caller without a session (a stateless request over HTTP) is shown everything each time.
+get_job shows a job in full at every call.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from backends.jobs.views import SETTLED, Job
 Key = TypeVar("Key")
 
 MOST_JOBS = 1000
-"""Jobs that a session's memory holds; of older ones everything is shown again."""
+"""The most jobs that a session's memory holds; older ones are shown in full again."""
 MOST_SESSIONS = 256
-"""Sessions that are remembered at once, over HTTP."""
+"""The most sessions remembered at once, over HTTP."""
 SESSION_HEADER = "mcp-session-id"
 
 
-class Told:
+class Shown:
     """By job: the state in which it was last shown in full after its end, and the notes that were shown."""
 
     def __init__(self) -> None:
@@ -29,13 +29,14 @@ class Told:
         self._notes: OrderedDict[str, set[str]] = OrderedDict()
 
     def knows(self, job: Job) -> bool:
-        """Whether the job's end was shown in full. An uncertain job that somebody has decided since is news again."""
+        """Whether the job's end was shown in full. An uncertain job about which the user has decided since is news
+        again."""
         return job.state in SETTLED and self._states.get(job.job_id) == job.state
 
     def fresh(self, job: Job) -> list[str]:
-        """The notes of the job that were not shown yet."""
-        told = self._notes.get(job.job_id, set())
-        return [note for note in job.notes if note not in told]
+        """The job's notes that were not shown yet."""
+        shown = self._notes.get(job.job_id, set())
+        return [note for note in job.notes if note not in shown]
 
     def tell(self, job: Job, *, in_full: bool) -> None:
         if in_full and job.state in SETTLED:
@@ -52,28 +53,28 @@ class Sessions:
     """The memory of each session of one server."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, str], Shown] = OrderedDict()
 
-    def told(self, session: str | None, principal: str = "") -> Told:
-        """A session's memory; a fresh one that nobody keeps for None. principal: whose session it is, since a client
-        without one in the protocol's sense may send any id."""
+    def memory(self, session: str | None, principal: str = "") -> Shown:
+        """A session's memory; for None a fresh one that is not kept. principal: whose session it is, since a client
+        without a protocol session may send any id."""
         if session is None:
-            return Told()
+            return Shown()
         key = (session, principal)
-        told = self._told.setdefault(key, Told())
-        _bound(self._told, key, MOST_SESSIONS)
-        return told
+        memory = self._sessions.setdefault(key, Shown())
+        _bound(self._sessions, key, MOST_SESSIONS)
+        return memory
 
 
 class Headed(Protocol):
-    """What is read of an HTTP request."""
+    """The part of an HTTP request that is read."""
 
     headers: Mapping[str, str]
 
 
 def session_of(request: object) -> str | None:
-    """Which session a call belongs to: "" for the one client of a stream, the id that the client sends over HTTP, None
-    where it sends none. request: the HTTP request that brought the call, None on a stream."""
+    """The session of a call: "" for the one client of a stream, the client's id over HTTP, None where it sends none.
+    request: the HTTP request that brought the call, None on a stream."""
     if request is None:
         return ""
     return cast(Headed, request).headers.get(SESSION_HEADER) or None

@@ -1,4 +1,4 @@
-"""The published schemas of structured results, derived from the views so that they cannot drift from them."""
+"""The published schemas of structured results, derived from the views so that they always match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS: Schema = {"type": "array", "items": {"type": "object"}}
 def published(model: type[BaseModel]) -> Schema:
     """A view's schema made small: no titles, defaults, descriptions, null branches or references.
 
-    An absent property means empty or unknown: results leave those out (see `text.plain`).
+    An absent property means empty or unknown: results omit those (see `text.plain`).
     """
     full = cast(Schema, model.model_json_schema(mode="serialization"))
     definitions = cast("dict[str, Schema]", full.get("$defs", {}))
@@ -54,8 +54,8 @@ def job() -> Schema:
 
 
 def jobs() -> Schema:
-    """wait_for_job's: jobs in full, or rows that hold some of a job's fields; told: its end was shown before. notes:
-    those that all jobs shown in full share."""
+    """The result of wait_for_job: jobs in full, or rows that hold some of a job's fields; told: its end was shown
+    before. notes: shared by all jobs that are shown in full."""
     job = published(Job)
     job |= {
         "properties": cast(Schema, job["properties"]) | {"told": {"type": "boolean"}},
@@ -70,7 +70,7 @@ def page() -> Schema:
 
 
 def models() -> Schema:
-    """list_models': left_out says what of the user's own rows cannot be used."""
+    """The result of list_models: left_out says which of the user's own rows cannot be used, and why."""
     properties: Schema = {"models": ROWS, "more": {"type": "integer"}, "left_out": NOTES}
     return {"type": "object", "properties": properties, "required": ["models"]}
 
@@ -81,7 +81,7 @@ def estimate() -> Schema:
 
 
 def stopped() -> Schema:
-    """cancel_job's: a row of list_jobs with the two fields that say what was stopped."""
+    """The result of cancel_job: a row of list_jobs with the two fields that say what was stopped."""
     schema = published(JobRow)
-    told: Schema = {"notes": NOTES, "next": {"type": "string"}}
-    return schema | {"properties": cast(Schema, schema["properties"]) | told}
+    extra: Schema = {"notes": NOTES, "next": {"type": "string"}}
+    return schema | {"properties": cast(Schema, schema["properties"]) | extra}

@@ -1,4 +1,5 @@
-"""Tool arguments held against the schema and the vocabulary: every problem at once, under the caller's own names."""
+"""Checking tool arguments against the schema and the vocabulary: every problem at once, under the caller's own
+names."""
 
 from __future__ import annotations
 
@@ -10,11 +11,11 @@ from backends.verbs import Arguments, contradictions, finish_of, keyframe_order,
 from mcp_server.strict import StrictArguments, inside
 
 REQUESTING = ("estimate_cost", "generate_video", "image_to_video", "interpolate_keyframes", "extend_clip")
-"""Tools whose arguments mean a VideoRequest."""
+"""Tools whose arguments describe a VideoRequest."""
 
 
 def every_problem(check: StrictArguments, given: Arguments) -> list[Problem]:
-    """What the schema refuses, and what the vocabulary refuses in the arguments that are left: all at once."""
+    """The schema's problems, and the vocabulary's problems in the other arguments, all at once."""
     found = check.problems(given)
     if check.tool == "finish_clip":
         sound = {name: value for name, value in given.items() if name in check.properties and name not in found}
@@ -32,25 +33,25 @@ def every_problem(check: StrictArguments, given: Arguments) -> list[Problem]:
 
 
 def added_to(problems: Sequence[Problem], given: Arguments, seconds_of: Callable[[str], float | None]) -> list[Problem]:
-    """The problems of an extension that was requested by its length in all, with the add_s that it means.
+    """The problems of an extension that was requested by its total length, with the add_s that is meant.
 
-    seconds_of: how long a clip is, None when that is not known; VideoError when it may not be used.
+    seconds_of: the length of a clip, None when it is not known; VideoError when the clip may not be used.
     """
     whole, clip = given.get("duration_s"), given.get("clip")
-    told = "duration_s: extend_clip takes add_s, the seconds to add"
+    text = "duration_s: extend_clip takes add_s, the seconds to add"
     if isinstance(whole, int | float) and not isinstance(whole, bool) and isinstance(clip, str):
         try:
             length = seconds_of(clip)
         except VideoError:
             length = None
         if length is None:
-            told += f": {whole:g} less the length of the clip"
+            text += f": {whole:g} less the length of the clip"
         elif whole > length:
-            told += f": for this clip of {length:g} s write add_s={round(whole - length, 3):g}"
+            text += f": for this clip of {length:g} s write add_s={round(whole - length, 3):g}"
         else:
-            told += f"; this clip is {length:g} s long already"
+            text += f"; this clip is {length:g} s long already"
     rest = [one for one in problems if one.field not in ("duration_s", "add_s")]
-    return [Problem("duration_s", told), *rest]
+    return [Problem("duration_s", text), *rest]
 
 
 def _within(name: str, places: Iterable[str]) -> bool:
@@ -80,7 +81,7 @@ def _request_problems(tool: str, given: Arguments) -> list[Problem]:
 
 
 def called(given: Arguments) -> dict[str, str]:
-    """What the caller calls the back end's fields, where the names differ: ours to theirs."""
+    """The caller's names for the back end's fields, where they differ: ours to theirs."""
     named: dict[str, str] = {}
     if "image" in given:
         named |= {"frames[0].image": "image", "frames[0]": "image", "frames": "image"}
@@ -92,7 +93,7 @@ def called(given: Arguments) -> dict[str, str]:
 
 
 def changed(given: Arguments, nearest: Mapping[str, object]) -> dict[str, object]:
-    """The call with the back end's changes (None or empty = leave out), in this tool's arguments."""
+    """The call with the back end's changes (None or empty = omit), in this tool's arguments."""
     call, names = dict(given), called(given)
     for field, value in nearest.items():
         name = names.get(field, field)
@@ -106,7 +107,8 @@ def changed(given: Arguments, nearest: Mapping[str, object]) -> dict[str, object
 
 
 def _stills(frames: list[dict[str, object]], name: str) -> object:
-    """As a caller writes them: one image by its name, several without the roles that follow from their places."""
+    """Stills as a caller writes them: one image by its name, several without the roles that follow from their
+    places."""
     if name == "image":
         return frames[0]["image"] if len(frames) == 1 and set(frames[0]) <= {"image", "role"} else frames
     return [{part: of for part, of in still.items() if part != "role" and of is not None} for still in frames]

@@ -1,6 +1,6 @@
 """Prompts: what users pick from a host's menu (a slash command), filled in and given to the model as their request.
 
-They add nothing that the tools cannot do; each says the calls in the order that costs least.
+They use only the tools; each lists the calls in the order that costs least.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from mcp_types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, P
 from backends.plain import said
 
 MOST_CHARACTERS = 20_000
-"""The longest argument: a storyboard of fifty shots is well below it."""
+"""The longest argument, in characters: a storyboard of fifty shots is well below it."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A prompt. arguments: each with what it is for; a default makes it optional. text: with {NAME} for each."""
+    """A prompt. arguments: each with its purpose; a default makes it optional. text: with {NAME} for each."""
 
     name: str
     title: str

@@ -16,7 +16,7 @@ from mcp_server.consent import Declined
 from mcp_server.problems import called, changed
 
 Accepts = Callable[[Mapping[str, object]], bool]
-"""Whether a tool's schema and the vocabulary take a whole call."""
+"""Whether a tool's schema and the vocabulary accept a whole call."""
 
 NEXT = {
     "invalid_request": "correct the arguments and call {tool} again; nothing was started, nothing was spent",
@@ -29,29 +29,29 @@ NEXT = {
     "moderation_input": "change the prompt or the input; the same request would be refused again",
     "model_retired": "list_models shows the models that are alive",
     "asset": "correct the input and call {tool} again; nothing was started, nothing was spent",
-    "timeout": "list_jobs shows what is going on",
+    "timeout": "list_jobs shows the current jobs",
     "network": "the same call once more: a repeated request is the same job",
     "submit_unknown": "do not start it again: list_jobs shows the job, and the user decides at a terminal",
     "needs_budget": "estimate_cost shows prices; raise max_cost_usd only as far as the user agrees",
     "wall": "ask for less, or tell the user: only they can change a spending limit",
     "consent": "this client cannot ask the user, and only they can agree: tell them the price and that setting, or "
     "choose a cheaper model with estimate_cost; nothing was started, nothing was spent",
-    "conflict": "leave request_key out, or give another one",
+    "conflict": "omit request_key, or give another one",
     "storage": "ask the user to run `reelwright doctor` in a terminal",
 }
 """What to do after each kind of failure, unless the failure itself says it."""
 
 SHOWS = {
     "list_models": "list_models shows all",
-    "list_jobs": "list_jobs shows those there are",
+    "list_jobs": "list_jobs shows all jobs",
     "wait_for_job": "wait_for_job first",
     "image_to_video": "image_to_video starts from an image",
 }
-"""What a call that a failure names is good for."""
+"""The use of a call that a failure names."""
 
 
 def refusal(text: str, structured: Mapping[str, object] | None = None) -> CallToolResult:
-    """An answer that the host marks as an error. Words and structure are each complete."""
+    """An answer that the host marks as an error. Text and structured content are each complete."""
     cleaned = None if structured is None else cast("dict[str, object]", plain.cleaned(structured))
     return CallToolResult(content=[TextContent(text=plain.lines(text))], structured_content=cleaned, is_error=True)
 
@@ -64,8 +64,8 @@ def refused(
 ) -> CallToolResult:
     """`kind: message`, the problems, the remedy and the next call.
 
-    given: the call's arguments, so that a field is called by the name that the caller wrote. accepts: the tool's own
-    check; a remedy is shown only when it takes the whole changed call (the back end has accepted it already).
+    given: the call's arguments, so that fields get the caller's names. accepts: the tool's own check; a remedy is shown
+    only when the check accepts the whole changed call (the back end has accepted it already).
     """
     problems = [one.named(called(given)) for one in error.problems]
     if error.lead is None:
@@ -94,10 +94,10 @@ def refused(
 
 
 def _structure(error: VideoError, words: str, problems: Iterable[Problem]) -> dict[str, object]:
-    """What the words say, as data."""
+    """The content of the text, as data."""
     structured: dict[str, object] = {"kind": error.kind, "message": f"{words} {error.aside}".strip()}
-    if told := [{"field": one.field, "text": one.text} for one in problems]:
-        structured["problems"] = told
+    if listed := [{"field": one.field, "text": one.text} for one in problems]:
+        structured["problems"] = listed
     if error.charged != "no":
         structured["charged"] = error.charged
     if error.retry_after_s is not None:
@@ -116,7 +116,7 @@ def _following(tool: str, error: VideoError) -> str:
 
 
 def illegal(tool: str, problems: Iterable[Problem]) -> CallToolResult:
-    """Every problem of a call's arguments, in the shape of an invalid_request."""
+    """Every problem of a call's arguments, in the form of an invalid_request."""
     return refused(tool, refuse(problems))
 
 

@@ -1,5 +1,5 @@
-"""Resources: jobs and models to read by URI. A clip is only named; to a host's page (`mcp_server.apps`), which can open
-no file, it is carried in parts."""
+"""Resources: jobs and models to read by URI. A clip is only named; a host's page (`mcp_server.apps`), which can open no
+file, gets its bytes in parts."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ JSON = "application/json"
 MODELS_URI = "video://models"
 JOB_URI = re.compile(rf"video://jobs/({JOB_ID_PATTERN.strip('^$')})(?:/(poster|clip)(?:/(\d{{1,3}}))?)?")
 MOST_POSTER_BYTES = 1_000_000
-"""A poster larger than this is named, not carried."""
+"""A larger poster is named instead of sent, bytes."""
 PART_BYTES = 3 << 18
-"""Bytes of a clip in one part: 1 MiB in base64, without padding, so that parts can be put together as text."""
+"""Bytes of a clip in one part: 1 MiB in base64, without padding, so that parts can be joined as text."""
 MOST_CLIP_BYTES = 8 << 20
-"""A clip larger than this is not carried: a page holds all of it several times over."""
+"""A larger clip is not sent, bytes: a page holds all of it several times."""
 SHOWN_AS = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif", ".webp": "image/webp"}
-"""What a page can show."""
+"""Types that a page can show."""
 
-LISTED = (Resource(name="models", uri=MODELS_URI, description="Every model that is alive.", mime_type=JSON),)
+LISTED = (Resource(name="models", uri=MODELS_URI, description="Every current model.", mime_type=JSON),)
 TEMPLATES = (
     ResourceTemplate(name="job", uri_template="video://jobs/{job_id}", description="A job as it is.", mime_type=JSON),
     ResourceTemplate(
@@ -59,14 +59,14 @@ CARRIED = ResourceTemplate(
 
 
 class NotFound(MCPError):
-    """No such resource: -32602 with the URI, as the protocol wants it."""
+    """No such resource: -32602 with the URI, as the protocol requires."""
 
     def __init__(self, uri: str, why: str) -> None:
         super().__init__(INVALID_PARAMS, why, {"uri": uri})
 
 
 async def read(studio: Studio, uri: str, apps: bool = False) -> ReadResourceResult:
-    """A resource's content. NotFound for anything that isn't there, and for any URI that names nothing of ours.
+    """A resource's content. NotFound for anything that does not exist, and for any URI of another form.
 
     apps: the client shows pages, to which the parts of a clip are given.
     """
@@ -114,7 +114,7 @@ def _poster(uri: str, job: Job) -> ReadResourceResult:
 
 
 def carried(clip: Path) -> dict[str, object]:
-    """Of a clip that a page may show: its bytes, its type, and the number of its parts; 0 parts: too large, or of a
+    """For a clip that a page may show: its bytes, its type, and the number of its parts; 0 parts: too large, or of a
     type that no page shows."""
     try:
         size = clip.stat().st_size
@@ -122,12 +122,12 @@ def carried(clip: Path) -> dict[str, object]:
         return {}
     mime = SHOWN_AS.get(clip.suffix.lower())
     parts = -(-size // PART_BYTES) if mime and size <= MOST_CLIP_BYTES else 0
-    told: dict[str, object] = {"bytes": size, "parts": parts}
-    return told | ({"mime": mime} if mime else {})
+    facts: dict[str, object] = {"bytes": size, "parts": parts}
+    return facts | ({"mime": mime} if mime else {})
 
 
 def part_of(uri: str, clip: Path, number: int) -> ReadResourceResult:
-    """Bytes PART_BYTES * number and on of a clip."""
+    """Bytes of a clip from PART_BYTES * number on."""
     found = carried(clip)
     if number >= cast(int, found.get("parts", 0)):
         raise NotFound(uri, f"no such part of the clip: {clip} has {found.get('parts', 0)}")

@@ -1,4 +1,5 @@
-"""The MCP server: the tool table, the argument check, resources and prompts, bound to one Studio opened when needed."""
+"""The MCP server: the tool table, the argument check, resources and prompts, over one Studio that is opened when
+needed."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 from mcp_server import apps, prompts, resources
 from mcp_server.caller import caller
-from mcp_server.consent import Person
+from mcp_server.consent import User
 from mcp_server.dialect import published
 from mcp_server.memory import Sessions, session_of
 from mcp_server.problems import added_to, every_problem
@@ -56,7 +57,7 @@ class OpenedLater:
         self.sessions = Sessions()
 
     async def studio(self, who: Who) -> Studio:
-        """The Studio on somebody's behalf. VideoError when the data folder cannot be used."""
+        """The Studio on a principal's behalf. VideoError when the data folder cannot be used."""
         if self._studio is None:
             async with self._opening:
                 if self._studio is None:
@@ -79,7 +80,7 @@ Context = ServerRequestContext[OpenedLater]
 
 
 class Surface:
-    """The handlers of one server. max_wait_s: the longest wait_for_job that is published and taken."""
+    """The handlers of one server. max_wait_s: the longest wait_for_job that is published and accepted."""
 
     def __init__(self, max_wait_s: float) -> None:
         full = tools(max_wait_s)
@@ -92,7 +93,7 @@ class Surface:
         return ListToolsResult(tools=self._with_app if _shows_apps(context) else self.tools)
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        """Every failure is an answer that the model can read; only a cancellation passes through."""
+        """Every failure becomes an answer that the model can read; only a cancellation passes through."""
         check = self._checks.get(params.name)
         if check is None:
             text = f"there is no tool {params.name[:60]!r}; there are {', '.join(self._checks)}"
@@ -116,15 +117,15 @@ class Surface:
             return illegal(check.tool, problems)
         who = caller(context.request)
         studio = await context.lifespan_context.studio(who)
-        person = Person(context.session, context.request_id, params)
-        told = context.lifespan_context.sessions.told(session_of(context.request), who.name)
+        user = User(context.session, context.request_id, params)
+        shown = context.lifespan_context.sessions.memory(session_of(context.request), who.name)
         call = Call(
             check.tool,
             studio,
             check.completed(given),
             context.session.report_progress,
-            person,
-            told,
+            user,
+            shown,
             _shows_apps(context),
         )
         return await HANDLERS[check.tool](call)
@@ -153,10 +154,10 @@ class Surface:
 
 
 def build_server(settings: Settings | None = None) -> Server[OpenedLater]:
-    """A server for any transport and both protocol eras. settings: the environment's when left out.
+    """A server for any transport and both protocol eras. settings: default: from the environment.
 
-    Who asks is decided by the way in (`caller`): on stdio the owner, who sees and stops the jobs of all; over HTTP
-    whoever the token names. A job says which client requested it, by the name that the client gave itself.
+    The transport decides who asks (`caller`): on stdio the owner, who sees and cancels everyone's jobs; over HTTP the
+    principal of the token. A job records the client that requested it, by the name that the client gave itself.
     """
 
     @asynccontextmanager
@@ -192,7 +193,7 @@ def _shows_apps(context: Context) -> bool:
 
 
 def _takers(known: tuple[Tool, ...]) -> dict[str, list[str]]:
-    """For every argument the tools that take it; estimate_cost takes them all, so it is no hint."""
+    """For every argument the tools that take it, without estimate_cost, which takes them all and so is no hint."""
     takers: dict[str, list[str]] = {}
     for tool in known:
         if tool.name != "estimate_cost":

@@ -1,4 +1,4 @@
-"""`reelwright serve`: its words, and serving until the client leaves. Starts without typer and rich."""
+"""`reelwright serve`: its arguments, and serving until the client leaves. Starts without typer and rich."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 
-def serve_words() -> ArgumentParser:
-    """What `reelwright serve` takes."""
+def serve_arguments() -> ArgumentParser:
+    """The arguments of `reelwright serve`."""
     import argparse
 
     from mcp_server import transports
@@ -27,7 +27,7 @@ def serve_words() -> ArgumentParser:
 
 
 def serve(words: Sequence[str]) -> int:
-    """Serve until the client leaves or the user interrupts. The exit code: 2 when it cannot start as asked."""
+    """Serve until the client leaves or the user interrupts. The exit code: 2 when it cannot start as requested."""
     from backends import starting
 
     with starting.imports():
@@ -36,11 +36,11 @@ def serve(words: Sequence[str]) -> int:
         from backends.settings import home_of
         from mcp_server import transports
 
-    asked = serve_words().parse_args(words)
+    given = serve_arguments().parse_args(words)
     try:
         platform.refuse()
-        if asked.http is not None:
-            host, port = transports.address(asked.http, asked.host, asked.port)
+        if given.http is not None:
+            host, port = transports.address(given.http, given.host, given.port)
             token = transports.token_from(os.environ)
             keeper = transports.keeper_from(os.environ, home_of(os.environ, Path.cwd()), token)
             transports.run_http(host, port, token, transports.idle_from(os.environ), keeper)

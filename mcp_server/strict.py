@@ -1,7 +1,7 @@
-"""Raw arguments against the published schema, at every depth, before anything may coerce them.
+"""Raw arguments against the published schema, at every depth, before anything may convert them.
 
-The SDK's own models would take "8" for 8, true for 1.0 and ignore an unknown name: with money at stake each of
-those is refused, in words that name the remedy and echo at most 60 characters of what came in.
+The SDK's own models would take "8" for 8, true for 1.0 and ignore an unknown name: with money at stake each of those is
+refused, in a sentence that names the remedy and repeats at most 60 characters of the value.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from mcp_server.arguments import DEFAULTS, LENGTHS, RANGES, Schema
 Arguments = Mapping[str, object]
 
 MOST = 20
-"""Problems reported at once; a longer list teaches nothing more."""
+"""The most problems that are reported at once."""
 DEEPEST = 32
-"""Levels of lists and objects in one argument; no provider's options come near it."""
+"""The deepest nesting of lists and objects in one argument; no provider's options come near it."""
 NAMES = ("label", "request_key")
 """Arguments that are shown on a line of their own."""
 CURSOR = re.compile("[0-9A-Za-z_.:-]{1,100}")
 ECHO = 60
-"""Characters of a value that are repeated to the caller."""
+"""The most characters of a value that are repeated to the caller."""
 FORMATS = (
     "fqdn",
     "rfc3987",
@@ -42,11 +42,11 @@ FORMATS = (
     "uri_template",
     "isoduration",
 )
-"""Packages that jsonschema imports where they are installed (JupyterLab brings them), for formats that no schema here
-names."""
+"""Packages that jsonschema imports if they are installed (JupyterLab brings them), for formats that no schema here
+uses."""
 
 SIMPLE = frozenset(("type", "enum", "minimum", "maximum", "items", "minItems", "maxItems", "default", "description"))
-"""Keywords of a schema that `_plainly` knows."""
+"""The schema keywords that `_plainly` handles."""
 SIMPLE_KINDS: dict[object, type | UnionType] = {
     "string": str,
     "number": int | float,
@@ -63,7 +63,7 @@ KINDS = {
     "object": "an object",
 }
 PLAIN = {"number": "write a number, such as 5", "integer": "write a whole number", "boolean": "write true or false"}
-"""What to write where nobody can say what a string was meant to be."""
+"""What to write where it cannot be told what a string was meant to be."""
 SYNONYMS = {
     "duration": "duration_s",
     "seconds": "duration_s",
@@ -101,11 +101,11 @@ SYNONYMS = {
     "strength": "intensity",
     "amount": "intensity",
 }
-"""Names that callers of other video tools bring along."""
+"""Names that callers of other video tools are used to."""
 
 
 class Finding(Protocol):
-    """What is read of a jsonschema ValidationError."""
+    """The part of a jsonschema ValidationError that is read."""
 
     validator: str
     validator_value: object
@@ -115,7 +115,7 @@ class Finding(Protocol):
 
 
 class Checker(Protocol):
-    """What is used of a jsonschema validator."""
+    """The part of a jsonschema validator that is used."""
 
     def iter_errors(self, instance: object) -> Iterator[Finding]: ...
 
@@ -148,8 +148,8 @@ class StrictArguments:
         return {place: found[place] for place in islice(outer, MOST)}
 
     def _plainly_legal(self, given: Arguments) -> bool:
-        """Whether these are simple values that need no JSON Schema validator to be known as legal: most calls, which
-        then spare its import (50 ms, 4 MB) and a quarter of their time. False says nothing."""
+        """Whether these are simple values that are legal without a JSON Schema validator: true for most calls, which
+        then save its import (50 ms, 4 MB) and a quarter of their time. False proves nothing."""
         needed = cast("list[str]", self._schema.get("required", []))
         return all(name in given for name in needed) and all(
             name in self.properties and _plainly(value, self.properties[name]) for name, value in given.items()
@@ -157,11 +157,11 @@ class StrictArguments:
 
     def without_nulls(self, given: Arguments) -> Arguments:
         """The arguments without those that are null, at every depth that the schema knows: many hosts write null for
-        what they leave out. Entries of a list stay, and whatever the schema does not name."""
+        what they omit. Entries of a list stay, and so does whatever the schema does not name."""
         return cast("Arguments", _without_nulls(given, {"properties": self.properties}))
 
     def completed(self, given: Arguments) -> dict[str, object]:
-        """The arguments with the defaults of those left out, and 8.0 as 8 where a whole number is meant."""
+        """The arguments with defaults for omitted ones, and 8.0 as 8 where a whole number is meant."""
         values: dict[str, object] = {}
         for name, takes in self.properties.items():
             if name in given:
@@ -220,12 +220,12 @@ class StrictArguments:
 
 
 def inside(place: str, places: Iterable[str]) -> bool:
-    """Whether a place is a part of one of the places: camera[0].from of camera[0] or camera."""
+    """Whether a place is one of the places or a part of one: camera[0].from is a part of camera[0] and camera."""
     return any(place.startswith((f"{outer}[", f"{outer}.")) for outer in places if outer)
 
 
 def spelled(path: Iterable[str | int]) -> str:
-    """frames[0].at_s"""
+    """A path as text: frames[0].at_s"""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
@@ -242,7 +242,7 @@ def echo(value: object) -> str:
 
 
 def _top(value: list[object] | dict[str, object]) -> object:
-    """The outermost few entries, so that an echo costs nothing however large the value is."""
+    """The outermost few entries, so that repeating a value is cheap however large it is."""
     if isinstance(value, list):
         return [item if isinstance(item, int | float | bool | None) else _outline(item) for item in value[:8]]
     return {name[:ECHO]: _outline(item) for name, item in islice(value.items(), 4)}
@@ -281,7 +281,7 @@ def _wrong_type(finding: Finding, place: str) -> str:
     meant = KINDS[kind]
     value = finding.instance
     if value is None:
-        return f"must be {meant}, not null: leave it out instead"
+        return f"must be {meant}, not null: omit it instead"
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be {meant}, not {value}"
     right = spelling.corrected(place, value, kind)
@@ -296,7 +296,7 @@ def _wrong_type(finding: Finding, place: str) -> str:
 
 
 def _of_no_kind(value: object, kinds: list[str], place: str) -> str:
-    """For an argument that takes several kinds of value; a list among them holds numbers."""
+    """For an argument that takes several types; a list among them holds numbers."""
     shown = echo(value)
     inside = " of numbers" if isinstance(value, list) else ""
     right = spelling.corrected(place, cast(object, value))
@@ -305,7 +305,7 @@ def _of_no_kind(value: object, kinds: list[str], place: str) -> str:
 
 
 def _plainly(value: object, takes: Schema) -> bool:
-    """Whether a word, a number, a switch or a list of such is legal by a schema without any rarer keyword."""
+    """Whether a word, a number, a flag or a list of such is legal by a schema without rarer keywords."""
     kind = takes.get("type")
     if not takes.keys() <= SIMPLE or kind not in SIMPLE_KINDS or not isinstance(value, SIMPLE_KINDS[kind]):
         return False
@@ -325,7 +325,7 @@ def _within(value: float, takes: Schema, low: str, high: str) -> bool:
 
 
 def _beyond_schema(given: Arguments) -> Iterator[tuple[str, str]]:
-    """What JSON Schema cannot say, or what the published one leaves out to be short."""
+    """What JSON Schema cannot say, or what the published schema omits to be short."""
     for name, (low, high) in RANGES.items():
         value = given.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
@@ -339,13 +339,13 @@ def _beyond_schema(given: Arguments) -> Iterator[tuple[str, str]]:
         if isinstance(value, str) and (why := plain.trouble(value)):
             yield name, f"must be one line of plain text: it holds {why}"
     if isinstance(cursor := given.get("cursor"), str) and not CURSOR.fullmatch(cursor):
-        yield "cursor", "must be what an earlier list_jobs gave; leave it out to start with the newest"
+        yield "cursor", "must come from an earlier list_jobs; omit it to start with the newest"
     yield from _unreal(given, "")
 
 
 def _too_deep(given: Arguments) -> str:
-    """The argument that is nested deeper than anything legal, "" when none is. A walk that itself cannot be too deep:
-    whatever looks at arguments afterwards may recurse."""
+    """The argument that is nested deeper than anything legal, "" when none is. Not recursive itself, so that later code
+    may recurse."""
     for name, value in given.items():
         level: list[object] = [value]
         for _ in range(DEEPEST):
@@ -362,9 +362,9 @@ def _items(value: object) -> Iterable[object]:
 
 
 def _unreal(value: object, place: str) -> Iterator[tuple[str, str]]:
-    """What is no JSON value, at any depth (provider_options is open to everything else)."""
+    """What is not a JSON value, at any depth (provider_options is open to everything else)."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield place, "must be a finite number: NaN and Infinity are no JSON"
+        yield place, "must be a finite number: NaN and Infinity are not JSON"
     elif isinstance(value, str):
         if not plain.is_text(value):
             yield place, "must be text: it holds half of a character (a lone surrogate, as of a cut emoji)"
@@ -388,10 +388,10 @@ def _is_whole(_: object, value: object) -> bool:
 
 
 def _checker(schema: Schema) -> Checker:
-    """A JSON Schema validator that knows no NaN. Imported here: 50 ms that a server's start does not need.
+    """A JSON Schema validator that refuses NaN. Imported here: 50 ms that a server's start does not need.
 
-    For this import the packages of formats count as absent: one of them builds a grammar for 2 s, and together they
-    take 3 MB.
+    During this import the packages for formats count as missing: one of them builds a grammar for 2 s, and together
+    they take 3 MB.
     """
     modules = cast("dict[str, object]", sys.modules)
     hidden = [name for name in FORMATS if modules.setdefault(name, None) is None]

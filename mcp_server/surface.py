@@ -1,4 +1,4 @@
-"""The tool table: names in their fixed order, the description of each, and the two schemas of each.
+"""The tool table: names in their fixed order, and each tool's description and two schemas.
 
 `tools(max_wait_s)` is pure data: nothing of the back end is opened to answer tools/list.
 """
@@ -22,7 +22,7 @@ wait_for_job may return timed_out=true while the job goes on: call it again. Onl
 state=uncertain means a paid request may have been taken: the user decides at a terminal; don't start it again.
 Look at a clip with inspect_clip before you call it done, then give the user its `file` path.
 PREVIS (model animatic) is free previsualisation: no generative model made it. Say so."""
-"""What a client shows its model once: the flow, in eight lines."""
+"""What a client shows its model once: the workflow, in eight lines."""
 
 READS = ToolAnnotations(read_only_hint=True)
 STARTS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)

@@ -1,8 +1,8 @@
-"""Results in words: each text says everything that the structured result beside it says.
+"""Results as text: each text contains everything that the structured result beside it contains.
 
-Some hosts show their model only the text, others only the structured content, so neither may lean on the other.
-Whatever a provider, an agent or a file has said is data here: every line leaves through `_lines`, which makes one line
-of it, and a label, prompt, phase or error stands in quotes unless it is a single word.
+Some hosts show their model only the text, others only the structured content, so neither may depend on the other.
+Whatever comes from a provider, an agent or a file is data here: every line leaves through `_lines`, which makes one
+line of it, and a label, prompt, phase or error stands in quotes unless it is a single word.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from backends.jobs.views import Job, JobPage, JobRow, Spend, Ticket, View, first
 from backends.plain import one_line, quoted, said
 
 PREVIS = "PREVIS (no generative model)"
-"""First words of everything that the animatic made."""
+"""The first words of every result of the animatic."""
 
 Plain = dict[str, object]
 
@@ -22,10 +22,10 @@ ERROR_MOST = 2000
 """Characters of a job's error."""
 
 OTHERS = ("label", "file")
-"""Fields of a row that hold what somebody else said."""
+"""Fields of a row whose text comes from outside."""
 
 FACTS = ("duration_s", "width", "height", "fps", "audio", "seed")
-"""Fields of a job that say what its clip is."""
+"""Fields of a job that describe its clip."""
 
 HEARD: Mapping[str, str] = {
     "native": "with sound",
@@ -34,23 +34,23 @@ HEARD: Mapping[str, str] = {
     "silent": "a silent track",
     "none": "no sound",
 }
-"""What a job's audio is in words."""
+"""A job's audio in words."""
 
 SHOWN_AS = {"label": "label {}", "take": "take {}", "cost_usd": "{}", "created_at": "{}", "file": "file {}"}
-"""How the words of a job's row go on after its state, task and model, in this order; its prompt comes last."""
+"""The order of a job's row in words after its state, task and model; its prompt comes last."""
 
 
 def plain(view: View) -> Plain:
-    """A view as JSON without what is empty or unknown: an absent field means just that."""
+    """A view as JSON without what is empty or unknown: an absent field means exactly that."""
     return {name: value for name, value in view.model_dump(exclude_none=True).items() if value not in ("", [])}
 
 
 def plain_row(row: JobRow) -> Plain:
-    """A row as JSON without what is as usual: rows are read by the dozen."""
-    told = row.model_dump(exclude_defaults=True)
+    """A row as JSON without its usual values: rows are read by the dozen."""
+    values = row.model_dump(exclude_defaults=True)
     if row.state == "succeeded":
-        told.pop("progress", None)
-    return told
+        values.pop("progress", None)
+    return values
 
 
 def stopped(job: Job) -> Plain:
@@ -80,7 +80,7 @@ def ticket_text(ticket: Ticket) -> str:
 
 
 def job_text(job: Job) -> str:
-    """A job in full, a subject a line."""
+    """A job in full, one subject a line."""
     lead = f"{PREVIS} " if job.engine == "previs" else ""
     head = f"{lead}{job.job_id}: {job.state}"
     if job.timed_out:
@@ -92,7 +92,7 @@ def job_text(job: Job) -> str:
         f"take {job.take}",
         _line("prompt", said(job.prompt)),
         _line("clip", _clip_facts(job)),
-        _line("requested", _asked(job)),
+        _line("requested", _requested(job)),
         _line("file", job.file),
         _line("more files", ", ".join(path for path in job.files if path != job.file)),
         _line("poster", job.poster),
@@ -111,10 +111,6 @@ def _named(what: str, name: str) -> str:
     return f", {what} {said(name)}" if name else ""
 
 
-def jobs_text(jobs: Sequence[Job]) -> str:
-    return "\n\n".join(job_text(job) for job in jobs)
-
-
 def page_text(page: JobPage) -> str:
     """Rows, then the money, then how to see more."""
     lines = [job_row_text(row) for row in page.jobs] or ["no jobs"]
@@ -125,16 +121,16 @@ def page_text(page: JobPage) -> str:
 
 
 def money(spend: Spend) -> str:
-    """What today has cost and may still cost, as a sum that adds up, then all days, then the limits of the user."""
+    """What today has cost and may still cost, as a sum that adds up, then all days, then the user's limits."""
     day = "" if spend.per_day_wall_usd is None else f" of {dollars(spend.per_day_wall_usd)}"
     spent = max(0.0, spend.today_usd - spend.today_reserved_usd)
-    told = (
+    totals = (
         f"today (UTC) {dollars(spend.today_usd)}{day}: {dollars(spent)} spent, "
         f"{dollars(spend.today_reserved_usd)} reserved; all days: {dollars(spend.total_usd)} spent, "
         f"{dollars(spend.reserved_usd)} reserved"
     )
     job = spend.per_job_wall_usd
-    return told if job is None else f"{told}; the user allows {dollars(job)} a job"
+    return totals if job is None else f"{totals}; the user allows {dollars(job)} a job"
 
 
 def stopped_text(job: Job) -> str:
@@ -143,21 +139,21 @@ def stopped_text(job: Job) -> str:
 
 def job_row_text(row: JobRow) -> str:
     """A row of list_jobs in words: `job_x: running 35%, extend by acme/one, label dawn, ...`."""
-    told = plain_row(row)
-    progress = f" {row.progress:.0%}" if "progress" in told else ""
+    values = plain_row(row)
+    progress = f" {row.progress:.0%}" if "progress" in values else ""
     parts = [f"{row.job_id}: {row.state}{progress}", f"{row.task} by {row.model}" if row.task else row.model]
     for name, form in SHOWN_AS.items():
-        if name in told:
-            value = dollars(row.cost_usd or 0) if name == "cost_usd" else told[name]
+        if name in values:
+            value = dollars(row.cost_usd or 0) if name == "cost_usd" else values[name]
             parts.append(form.format(said(value) if name in OTHERS and isinstance(value, str) else value))
     return ", ".join([*parts, *([f"prompt {said(row.prompt)}"] if row.prompt else [])])
 
 
 def models_text(found: Mapping[str, object]) -> str:
-    """list_models: a model a line."""
+    """list_models: one model a line."""
     rows = cast("list[Plain]", found.get("models", []))
     more = cast(int, found.get("more", 0))
-    lines = [_row_text(row) for row in rows] or ["no model matches: leave query out, or pass include_retired=true"]
+    lines = [_row_text(row) for row in rows] or ["no model matches: omit query, or pass include_retired=true"]
     left_out = [f"left out: {why}" for why in cast("list[str]", found.get("left_out", []))]
     return _lines([*lines, f"{more} more: raise limit, or narrow by query or task" if more else "", *left_out])
 
@@ -179,7 +175,7 @@ def wait_call(job_ids: Sequence[str]) -> str:
 
 
 def dollars(amount: float) -> str:
-    """$0, $0.40, $1.25, $0.0042: cents at least, and no digit lost."""
+    """$0, $0.40, $1.25, $0.0042: at least cents, and no digit lost."""
     if amount == 0:
         return "$0"
     shown = f"{amount:.6f}".rstrip("0")
@@ -188,7 +184,7 @@ def dollars(amount: float) -> str:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    """The one way out: each line is one, of visible characters and bounded; empty ones are left out."""
+    """The only way out: each line is one line, of visible characters and bounded; empty ones are dropped."""
     return "\n".join(one_line(line) for line in lines if line)
 
 
@@ -224,8 +220,8 @@ def _clip_facts(job: Job) -> str:
     return ", ".join(fact for fact in facts if fact)
 
 
-def _asked(job: Job) -> str:
-    """What was requested where something else came, in the clip's own words."""
+def _requested(job: Job) -> str:
+    """What was requested where the clip differs, in the words of the clip's facts."""
     if not job.asked:
         return ""
     audio = job.asked.get("audio")
@@ -253,16 +249,16 @@ def _row_text(row: Mapping[str, object]) -> str:
     """`first value: name=value, ...`: any compact row in words."""
     values = iter(row.items())
     first = next(values, ("", ""))[1]
-    told = (
+    named = (
         (name, said(value) if name in OTHERS and isinstance(value, str) else _words(value)) for name, value in values
     )
-    return f"{first}: " + ", ".join(f"{name}={value}" for name, value in told if value)
+    return f"{first}: " + ", ".join(f"{name}={value}" for name, value in named if value)
 
 
 def _words(value: object) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, dict | Mapping):  # dict first: to be a Mapping takes a slow look
+    if isinstance(value, dict | Mapping):  # dict first: the check for a Mapping is slow
         return "; ".join(f"{name} {_words(item)}" for name, item in cast("Mapping[str, object]", value).items())
     if isinstance(value, list | tuple):
         words = [_words(item) for item in cast("Sequence[object]", value)]

@@ -1,7 +1,7 @@
 """Named tokens: who may use this server over HTTP, in a file of the data folder that only its owner can read.
 
-A token is shown once, when it is made. The file holds its SHA-256 alone: a token is 256 random bits, so no slower hash
-is needed, and whoever reads the file cannot use what is in it.
+A token is shown once, when it is made. The file holds only its SHA-256: a token is 256 random bits, so no slower hash
+is needed, and whoever reads the file cannot use its content.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from backends.jobs.files.private import private_folder
 from backends.jobs.principals import check_name
 
 ISSUER_VARIABLE = "REELWRIGHT_HTTP_ISSUER"
-"""Names an issuer of tokens, beside the people here or instead of them."""
+"""The variable that names a token issuer, beside the people here or instead of them."""
 NAME = "people.toml"
 HEAD = "# Who may use this server over HTTP. Written by: reelwright people add NAME\n"
 PREFIX = "rw_"
-"""How every token begins, so that scanners for secrets can find one."""
+"""The first characters of every token, so that secret scanners can find one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Person:
 
 
 class People:
-    """The people of a data folder. Every look reads the file anew where it has changed."""
+    """The people of a data folder. The file is read again whenever it has changed."""
 
     def __init__(self, home: Path) -> None:
         self.path = home / NAME
@@ -48,7 +48,7 @@ class People:
         self._by_hash: dict[str, str] = {}
 
     def exist(self) -> bool:
-        """Whether anybody was ever added: from then on a server is for those who have a token."""
+        """Whether a person was ever added: from then on the server requires a token."""
         return self.path.exists()
 
     def all(self) -> dict[str, Person]:
@@ -66,14 +66,14 @@ class People:
             return {}
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
             remedy = "put it back from a copy, or replace it with an empty file of mode 0600 and give out new tokens"
-            text = f"{self.path} cannot be read: {remedy}; without the file everybody may come in"
+            text = f"{self.path} cannot be read: {remedy}; without the file everyone has access"
             raise VideoError("storage", text) from None
         if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
             raise VideoError("auth", f"{self.path} can be read by others: run chmod 600 on it")
         return found
 
     def named(self, token: str) -> str | None:
-        """Whose token it is; None for nobody's. VideoError as `all`."""
+        """Whose token it is; None for no one's. VideoError as in `all`."""
         try:
             facts = self.path.stat()
         except OSError:
@@ -85,15 +85,15 @@ class People:
         return self._by_hash.get(_hash(token))
 
     def add(self, name: str) -> str:
-        """Give a person a token, in place of the one that they had; the token. VideoError("invalid_request") for a
-        name that cannot be."""
+        """Give a person a token, which replaces their previous one; returns the token. VideoError("invalid_request")
+        for an illegal name."""
         people, token = self.all(), PREFIX + secrets.token_urlsafe(32)
         today = datetime.now(UTC).date().isoformat()
         self._write(people | {name: Person(check_name(name), _hash(token), today)})
         return token
 
     def known(self, name: str) -> Person:
-        """A person who has a token. VideoError("not_found") for one who has none."""
+        """A person who has a token. VideoError("not_found") otherwise."""
         people = self.all()
         if name not in people:
             known = ", ".join(sorted(people)) or "nobody"
@@ -101,7 +101,7 @@ class People:
         return people[name]
 
     def remove(self, name: str) -> None:
-        """Take a person's token away, at once. VideoError as `known`."""
+        """Revoke a person's token, at once. VideoError as in `known`."""
         del (people := self.all())[self.known(name).name]
         self._write(people)
 

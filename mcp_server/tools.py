@@ -1,4 +1,4 @@
-"""What each tool does: arguments in, one call of the Studio, words and structure out."""
+"""What each tool does: arguments in, one call of the Studio, text and structured content out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from backends import plain
 from backends.errors import VideoError
 from backends.verbs import finish_of, request_of, terms_of
 from mcp_server import text, waits
-from mcp_server.consent import Person, approve_enlarging, approve_spending
-from mcp_server.memory import Told
+from mcp_server.consent import User, approve_enlarging, approve_spending
+from mcp_server.memory import Shown
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job, Ticket
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 LOOK_NOTE_S = 5
-"""Seconds between two progress notes while a clip is looked at."""
+"""Seconds between two progress notes while a clip is inspected."""
 
 
 class Reporter(Protocol):
-    """Reports to the caller how far a wait has come: 0..total and a sentence. Silent when the caller didn't request
+    """Reports the progress of a wait to the caller: 0..total and a sentence. Silent when the caller didn't ask for
     it."""
 
     async def __call__(self, progress: float, total: float | None = None, message: str | None = None) -> None: ...
@@ -36,15 +36,15 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call, its arguments checked and completed. person: whoever may approve a price. told: what the session
-    has been shown of its jobs. apps: the client shows pages, so the caller may be one."""
+    """One tool call, its arguments checked and completed. user: the one who may approve a price. shown: what the
+    session was already shown of its jobs. apps: the client shows pages, so the caller may be one."""
 
     tool: str
     studio: Studio
     given: Mapping[str, object]
     report: Reporter
-    person: Person
-    told: Told
+    user: User
+    shown: Shown
     apps: bool = False
 
     def words(self, name: str) -> str | None:
@@ -88,26 +88,26 @@ async def estimate_cost(call: Call) -> CallToolResult:
 
 @lru_cache(maxsize=64)
 def _priced(found: str) -> CallToolResult:
-    """An estimate in words and as structure. Kept as long as the Studio keeps estimates: agents ask for the same price
-    again and again, and its words cost more than its figures."""
+    """An estimate as text and structured content. Kept as long as the Studio keeps estimates: agents ask for the same
+    price again and again, and wording it costs more than computing it."""
     offers = json.loads(found)
     return answer(text.estimate_text(offers), offers)
 
 
 async def start(call: Call) -> Answer:
-    """The starting tools that a model works for. Never waits for the clip; only for the user, where their approval is
+    """The starting tools that use a model. Never waits for the clip; only for the user, where their approval is
     needed."""
     request, terms = request_of(call.tool, call.given), terms_of(call.given)
-    submit = partial(call.studio.submit, terms=terms, client=call.person.client)
-    return await _started(call, request, submit, partial(approve_spending, call.person, call.studio, request, terms))
+    submit = partial(call.studio.submit, terms=terms, client=call.user.client)
+    return await _started(call, request, submit, partial(approve_spending, call.user, call.studio, request, terms))
 
 
 async def finish_clip(call: Call) -> Answer:
     """A film, from clips that exist or are still to be made. Where a model costs money, the user's approval may be
     needed."""
     film, terms = finish_of(call.given), terms_of(call.given)
-    submit = partial(call.studio.finish_clip, terms=terms, client=call.person.client)
-    return await _started(call, film, submit, partial(approve_enlarging, call.person, call.studio, film, terms))
+    submit = partial(call.studio.finish_clip, terms=terms, client=call.user.client)
+    return await _started(call, film, submit, partial(approve_enlarging, call.user, call.studio, film, terms))
 
 
 async def _started(
@@ -116,7 +116,7 @@ async def _started(
     submit: Callable[..., Ticket],
     approve: Callable[[VideoError], Awaitable[Wanted | InputRequiredResult]],
 ) -> Answer:
-    """The ticket of what is wanted; where its price needs the user's approval, once they have given it."""
+    """The ticket of the wanted job; where its price needs the user's approval, after they have given it."""
     try:
         ticket = await to_thread.run_sync(submit, wanted)
     except VideoError as refusal:
@@ -126,7 +126,7 @@ async def _started(
         if isinstance(agreed, InputRequiredResult):
             return agreed
         ticket = await to_thread.run_sync(partial(submit, confirmed=True), agreed)
-    call.told.tell_notes(ticket.job_id, ticket.notes)
+    call.shown.tell_notes(ticket.job_id, ticket.notes)
     return answer(text.ticket_text(ticket), text.plain(ticket))
 
 
@@ -142,9 +142,9 @@ async def inspect_clip(call: Call) -> CallToolResult:
 
 
 async def noting(report: Reporter, look: Callable[[], Inspection], every_s: float = LOOK_NOTE_S) -> Inspection:
-    """Run the inspection in a thread, with a note now and then so that no host takes a long one for a hang. How far it
-    has come is not known, so only the seconds are reported."""
-    found: list[Inspection | Exception] = []  # a failure leaves the task group as it is, not as a group
+    """Run the inspection in a thread, with a progress note now and then so that no host takes it for hung. The progress
+    is not known, so only seconds are reported."""
+    found: list[Inspection | Exception] = []  # a failure leaves the task group by itself, not as a group
     async with create_task_group() as watching:
         watching.start_soon(_say_so, report, every_s)
         found.append(await to_thread.run_sync(_outcome, look))
@@ -171,15 +171,15 @@ def _outcome(look: Callable[[], Inspection]) -> Inspection | Exception:
 
 async def get_job(call: Call) -> CallToolResult:
     job = await to_thread.run_sync(call.studio.get, cast(str, call.given["job_id"]))
-    if not call.apps:  # what a page has asked for, the model has not been told
-        call.told.tell(job, in_full=True)
+    if not call.apps:  # what a page has requested was not shown to the model
+        call.shown.tell(job, in_full=True)
     return answer(text.job_text(job), text.plain(job))
 
 
 async def wait_for_job(call: Call) -> CallToolResult:
-    """A bounded look at running jobs. Ending it, however, ends no job: the Studio only reads.
+    """A bounded wait for running jobs. Ending it ends no job: the Studio only reads.
 
-    until="any" waits for news: a job whose end this session knows already doesn't end the wait.
+    until="any" waits for news: a job whose end this session already knows doesn't end the wait.
     """
     given = cast("Sequence[str]", call.given["job_ids"])
     job_ids = list(dict.fromkeys(job_id.removeprefix("video://jobs/") for job_id in given))
@@ -196,19 +196,19 @@ async def wait_for_job(call: Call) -> CallToolResult:
             on_change=Watch(call.report, len(awaited)).changed,
         )
         known |= {job.job_id: job for job in waited}
-    return answer(*waits.report([known[job_id] for job_id in job_ids], call.told))
+    return answer(*waits.report([known[job_id] for job_id in job_ids], call.shown))
 
 
 def _known(call: Call, job_ids: Sequence[str]) -> dict[str, Job]:
-    """Of several jobs those whose end the session has been shown in full."""
+    """Those of several jobs whose end the session was shown in full."""
     if len(job_ids) == 1:
         return {}
     jobs = [call.studio.get(job_id) for job_id in job_ids]
-    return {job.job_id: job for job in jobs if call.told.knows(job)}
+    return {job.job_id: job for job in jobs if call.shown.knows(job)}
 
 
 class Watch:
-    """Job changes as one rising progress figure: the protocol wants every note above the last."""
+    """Job changes as one rising progress figure: by the protocol every note must be above the last."""
 
     def __init__(self, report: Reporter, jobs: int) -> None:
         self._report = report
@@ -263,6 +263,6 @@ HANDLERS: Mapping[str, Handler] = {
 
 
 def answer(words: str, structured: Mapping[str, object]) -> CallToolResult:
-    """The same result twice, each complete: for hosts that show text and for those that show structure."""
+    """The same result twice, each complete: for hosts that show text and for those that show structured content."""
     cleaned = cast("dict[str, object]", plain.cleaned(structured))
     return CallToolResult(content=[TextContent(text=plain.lines(words))], structured_content=cleaned)

@@ -1,4 +1,4 @@
-"""The two ways in: stdio for a host on this machine, streamable HTTP for one that speaks it.
+"""The two transports: stdio for a host on this machine, and streamable HTTP.
 
 HTTP binds to loopback, and to anything else only with tokens: the server's one (REELWRIGHT_HTTP_TOKEN: a process
 argument would be readable by every user of the machine), or people's own (`door`).
@@ -54,8 +54,8 @@ def http_app(
     keeper: Doorkeeper | None = None,
     settings: Settings | None = None,
 ) -> ASGIApp:
-    """The server as an ASGI application: the tools at /mcp, and what describes it where it has an issuer. settings:
-    the environment's when left out. VideoError("auth") as `http_security`."""
+    """The server as an ASGI application: the tools at /mcp, and its metadata where it has an issuer. settings: default:
+    from the environment. VideoError("auth") as in `http_security`."""
     issuer = None if keeper is None else keeper.issuer
     public = "" if issuer is None else issuer.host
     app: ASGIApp = build_server(settings).streamable_http_app(
@@ -80,9 +80,9 @@ async def serve_http(
     idle_s: float = DEFAULT_IDLE_S,
     keeper: Doorkeeper | None = None,
 ) -> None:
-    """Serve many clients on http://HOST:PORT/mcp until interrupted. port 0 = any free one; stderr says which. idle_s:
-    a session that has asked nothing for so many seconds ends; its next request gets a 404, and the client begins anew.
-    keeper: who lets people in, each by a token of their own; None for a server without people.
+    """Serve many clients on http://HOST:PORT/mcp until interrupted. port 0 = any free one; stderr shows it. idle_s: a
+    session without requests for so many seconds ends; its next request gets a 404, and the client starts a new one.
+    keeper: verifies people's tokens; None for a server without people.
 
     VideoError("auth") for an address beyond loopback without a token, or a short token; VideoError("invalid_request")
     when the address cannot be bound.
@@ -101,12 +101,12 @@ async def serve_http(
 def http_security(
     host: str, token: str | None, public: str = "", *, guarded: bool = False
 ) -> TransportSecuritySettings:
-    """Which Host and Origin headers are taken at an address. VideoError("auth") when it needs a (better) token.
+    """Which Host and Origin headers are accepted at an address. VideoError("auth") when it needs a (better) token.
 
     On loopback only loopback names are (a web page must not reach the server through a rebound name). Beyond it the
-    names of the machine are unknown, but every request carries the token, which no web page knows; a page's Origin
-    must then be the server's own (`headers.own_origin`). public: a name that is taken on loopback too. guarded: people
-    have tokens of their own.
+    machine's names are unknown, but every request carries the token, which no web page knows; a page's Origin must then
+    be the server's own (`headers.own_origin`). public: a name that is accepted on loopback too. guarded: people have
+    tokens of their own.
     """
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise VideoError(
@@ -145,10 +145,10 @@ def token_from(env: Mapping[str, str]) -> str | None:
 
 
 def keeper_from(env: Mapping[str, str], home: Path, token: str | None) -> Doorkeeper | None:
-    """Who lets people in with these settings and this data folder; None where there are neither people nor an issuer.
+    """Who verifies tokens with these settings and this data folder; None where there are neither people nor an issuer.
 
-    VideoError("invalid_request") for settings of an issuer that cannot be, VideoError("auth") or ("storage") for a file
-    of people that cannot be used.
+    VideoError("invalid_request") for impossible settings of an issuer, VideoError("auth") or ("storage") for a file of
+    people that cannot be used.
     """
     from mcp_server.tokens import ISSUER_VARIABLE, People
 
@@ -164,7 +164,7 @@ def keeper_from(env: Mapping[str, str], home: Path, token: str | None) -> Doorke
 
 
 def idle_from(env: Mapping[str, str]) -> float:
-    """After how many seconds without a request a session ends. VideoError("invalid_request") for no such number."""
+    """Seconds without a request after which a session ends. VideoError("invalid_request") for an illegal number."""
     text = env.get(IDLE_VARIABLE) or str(DEFAULT_IDLE_S)
     try:
         seconds = float(text)
@@ -176,7 +176,7 @@ def idle_from(env: Mapping[str, str]) -> float:
 
 
 def address(text: str, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> tuple[str, int]:
-    """HOST:PORT, HOST, :PORT, PORT or [IPv6]:PORT as its parts; what is left out is the default.
+    """HOST:PORT, HOST, :PORT, PORT or [IPv6]:PORT as its parts; a missing part is the default.
 
     VideoError("invalid_request") for anything else.
     """

@@ -1,7 +1,7 @@
-"""What a client of the stdio transport sends that is no message: answered, where the SDK only drops it.
+"""Input on the stdio transport that is no valid message: it is answered, where the SDK only drops it.
 
-A request that holds half of a cut emoji, or that is nested too deep to be read, would otherwise never be answered, and
-its client would wait for ever.
+A request that contains half of a cut emoji, or that is nested too deep to be read, would otherwise never be answered,
+and its client would wait for ever.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Incoming = SessionMessage | Exception
 
 
 class Answering:
-    """The incoming messages of a transport; what could not be read is answered on `outgoing` and passed over."""
+    """The incoming messages of a transport; unreadable ones are answered on `outgoing` and skipped."""
 
     def __init__(self, incoming: ReadStream[Incoming], outgoing: WriteStream[SessionMessage]) -> None:
         self._incoming = incoming
@@ -64,7 +64,7 @@ class Answering:
 
 
 def answer_to(error: Exception) -> JSONRPCError:
-    """The JSON-RPC error for what could not be read, with the id of its request where that can be seen."""
+    """The JSON-RPC error for an unreadable message, with the id of its request if that can be seen."""
     found = error.errors(include_url=False, include_context=False) if isinstance(error, ValidationError) else []
     for one in found:
         if one["type"] == "json_invalid" and isinstance(one["input"], str):
@@ -89,7 +89,7 @@ def _as_id(value: object) -> RequestId | None:
 
 
 def id_in(line: str) -> RequestId | None:
-    """The id of a request in a line that is no JSON as a whole; None when none can be seen."""
+    """The id of a request in a line that is not JSON as a whole; None when none can be seen."""
     depth, key, number, method = 0, "", None, False
     before = ""
     for found in TOKEN.finditer(line[:LOOKED_AT]):

@@ -1,9 +1,9 @@
-"""What a wait answers: news in full, everything else in a row.
+"""The answer of a wait: news in full, everything else in a row.
 
 A job that has ended is shown in full the first time that a session waits for it; while it runs it is a row, and after
-that no more than its state. A note of a job is shown once, and one that several ended jobs share stands once for
-all of them. A call that names one job gets the whole of it once it has ended: there a repetition costs little and
-helps who has forgotten.
+that only its state. A job's note is shown once, and a note that several ended jobs share is shown once for all of them.
+A call for a single job shows it in full whenever it has ended: there a repetition costs little and helps a model that
+has forgotten.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import cast
 from backends.jobs.views import SETTLED, Job
 from backends.plain import one_line, said
 from mcp_server import text
-from mcp_server.memory import Told
+from mcp_server.memory import Shown
 from mcp_server.text import Plain
 
 
-def report(jobs: Sequence[Job], told: Told) -> tuple[str, Plain]:
-    """The answer in words and as structure, each complete; what it shows is remembered in `told`."""
+def report(jobs: Sequence[Job], shown: Shown) -> tuple[str, Plain]:
+    """The answer as text and structured content, each complete; what it shows is remembered in `told`."""
     alone = len(jobs) == 1
-    news = [job for job in jobs if job.state in SETTLED and (alone or not told.knows(job))]
-    full = [job if alone else _with_notes(job, told.fresh(job)) for job in news]
+    news = [job for job in jobs if job.state in SETTLED and (alone or not shown.knows(job))]
+    full = [job if alone else _with_notes(job, shown.fresh(job)) for job in news]
     shared = _shared(full)
     full = [_with_notes(job, [note for note in job.notes if note not in shared]) for job in full]
     whole = {job.job_id for job in full}
-    rows = {job.job_id: _row(job, told) for job in jobs if job.job_id not in whole}
+    rows = {job.job_id: _row(job, shown) for job in jobs if job.job_id not in whole}
     following = _next(jobs, full)
     if not alone:
         full = [_one_of_several(job) for job in full]
     by_id = {job.job_id: text.plain(job) for job in full} | rows
     for job in jobs:
-        told.tell(job, in_full=job.job_id in whole)
+        shown.tell(job, in_full=job.job_id in whole)
     paragraphs = [
         *(text.job_text(job) for job in full),
         "\n".join(_rows_text([rows[job.job_id] for job in jobs if job.job_id in rows])),
@@ -49,8 +49,8 @@ def _with_notes(job: Job, notes: list[str]) -> Job:
 
 
 def _one_of_several(job: Job) -> Job:
-    """Without what follows from its id, what get_job alone shows (its poster), and, of a clip, what to do next: that is
-    the same for each of them and said once, at the end."""
+    """Without what follows from its id, what only get_job shows (its poster), and, for a clip, the next step: that is
+    the same for all and said once, at the end."""
     left_out: Plain = {"uri": "", "poster": None, "client": "", "poll_after_s": 0.0}
     if job.files == [job.file]:
         left_out["files"] = []
@@ -66,17 +66,17 @@ def _shared(jobs: Sequence[Job]) -> list[str]:
     return [note for note in jobs[0].notes if all(note in job.notes for job in jobs[1:])]
 
 
-def _row(job: Job, told: Told) -> Plain:
-    """A job that runs, or one whose end was shown before, in as few words as say its state."""
+def _row(job: Job, shown: Shown) -> Plain:
+    """A job that runs, or one whose end was shown before, in as few words as give its state."""
     row: Plain = {"job_id": job.job_id, "state": job.state}
     if job.engine == "previs":
         row["engine"] = job.engine
-    if told.knows(job):
+    if shown.knows(job):
         row["told"] = True
     else:
         row |= {"label": job.label, "progress": job.progress or None, "phase": job.phase}
         row |= {"queue_position": job.queue_position, "eta_s": job.eta_s, "timed_out": job.timed_out}
-    row |= {"notes": told.fresh(job)}
+    row |= {"notes": shown.fresh(job)}
     return {name: value for name, value in row.items() if value not in ("", None, [])}
 
 
@@ -111,8 +111,8 @@ def _row_text(row: Plain) -> str:
         parts.append(f"place {row['queue_position']} in the queue")
     if isinstance(left := row.get("eta_s"), float):
         parts.append(f"about {left:g} s left")
-    told = [f"note: {note}" for note in cast("list[str]", row.get("notes", []))]
-    return "\n".join(one_line(line) for line in (", ".join(parts), *told))
+    shown = [f"note: {note}" for note in cast("list[str]", row.get("notes", []))]
+    return "\n".join(one_line(line) for line in (", ".join(parts), *shown))
 
 
 def _next(jobs: Sequence[Job], full: Sequence[Job]) -> str:

@@ -1,4 +1,4 @@
-"""Reelwright in a notebook: jobs live inline, over the same store as the MCP server.
+"""Reelwright in a notebook: jobs shown inline, over the same store as the MCP server.
 
     %load_ext notebook_ext
     from notebook_ext import studio, show, board, brush, keyframes, camera, compare, estimate
@@ -6,7 +6,7 @@
 Nothing heavy is imported before it is used.
 """
 
-import typing as _typing  # under names that completion does not offer
+import typing as _typing  # imported under private names, which completion does not offer
 from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
 from pathlib import Path as _Path
@@ -27,8 +27,8 @@ if _typing.TYPE_CHECKING:
 
 
 def _refuse_hidden() -> None:
-    """ImportError when Python would import another package instead of our back end: what that one lacks would fail in
-    words that explain nothing."""
+    """ImportError when Python would import another package instead of our back end: a missing name in it would give a
+    puzzling error."""
     own = _Path(__file__).resolve().parents[1] / "backends"
     found = _find_spec("backends")
     places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]

@@ -1,4 +1,4 @@
-"""A call in a cell as the one request that it means, and the call that a request is."""
+"""Turning a call in a cell into a request, and a request into the call that repeats it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from notebook_ext.media_names import media_name
 
 
 class Options(TypedDict, total=False):
-    """What every starting call takes, for editors and type checkers: the names of `backends.vocabulary`.
+    """The options of every starting call, for editors and type checkers: the names of `backends.vocabulary`.
 
     duration_s, at_s: seconds; max_cost_usd: US dollars, 0 unless given, so that nothing is bought by accident; take: 2,
     3 ... for another attempt at the same request.
@@ -55,7 +55,7 @@ class Options(TypedDict, total=False):
 
 
 class FilmOptions(TypedDict, total=False):
-    """What finish_clip takes beside its clips: the names of `backends.edit.vocabulary`."""
+    """The options of finish_clip beside its clips: the names of `backends.edit.vocabulary`."""
 
     crossfade_s: float
     aspect_ratio: str
@@ -93,7 +93,7 @@ VERBS = {
 def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | None) -> tuple[VideoRequest, Terms]:
     """The request and the terms of a call; pictures and arrays among its media are saved in `folder`.
 
-    cap: max_cost_usd where the call gives none. VideoError("invalid_request") tells every problem.
+    cap: max_cost_usd where the call gives none. VideoError("invalid_request") lists every problem.
     """
     known = vocabulary.known()
     problems = [_unknown(name, known) for name in given if name not in known]
@@ -114,7 +114,7 @@ def asked(verb: str, given: Mapping[str, Any], folder: Path, *, cap: Decimal | N
 def film_asked(clips: object, given: Mapping[str, Any], folder: Path, *, cap: Decimal) -> tuple[FinishRequest, Terms]:
     """The film and the terms of a call of finish_clip; pictures among its clips are saved in `folder`.
 
-    cap: max_cost_usd where the call gives none. VideoError("invalid_request") tells every problem.
+    cap: max_cost_usd where the call gives none. VideoError("invalid_request") lists every problem.
     """
     known = film.known()
     if unknown := [_unknown(name, known) for name in given if name not in known]:
@@ -137,13 +137,14 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 
 def _unset(fields: Mapping[str, Any]) -> list[str]:
-    """The views in which nothing was set: none of them is taken for "nothing asked". `()` says that."""
+    """Refuse views in which nothing is set: such a view does not mean "no camera". `()` means that."""
     told = ((name, getattr(fields.get(name), "nothing_set", "")) for name in ("frames", "camera", "motion"))
     return [f"{name}: {why}" for name, why in told if why]
 
 
 def _named(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Media as names, controls as the plain values that the vocabulary reads; a view gives what was set in it."""
+    """Media as names, controls as the plain values that the vocabulary reads; a view is replaced by what was set in
+    it."""
     named = dict(fields)
     for place in ("image", "clip"):
         if place in named:
@@ -183,7 +184,7 @@ def _plain(value: Any) -> Any:
 
 
 def as_code(request: VideoRequest, label: str = "", take: int = 1) -> str:
-    """The Python call that asks for this request again."""
+    """The Python call that makes this request again."""
     verb = VERBS.get(request.task, "make")
     first: list[str] = []
     named: dict[str, Any] = {}
@@ -217,7 +218,7 @@ def as_code(request: VideoRequest, label: str = "", take: int = 1) -> str:
 
 
 def film_code(finish: FinishRequest, label: str = "", take: int = 1) -> str:
-    """The Python call that asks for this film again."""
+    """The Python call that requests this film again."""
     named = finish.model_dump(mode="json", exclude={"clips", "max_cost_usd"}, exclude_defaults=True)
     if finish.max_cost_usd:
         named["max_cost_usd"] = float(plain_decimal(finish.max_cost_usd))
@@ -227,7 +228,7 @@ def film_code(finish: FinishRequest, label: str = "", take: int = 1) -> str:
 
 
 def _short(frame: dict[str, Any]) -> dict[str, Any]:
-    """What was said of a keyframe, its camera in the string form."""
+    """A keyframe's set fields, its camera in the string form."""
     short = {name: value for name, value in frame.items() if name != "role" and value not in ("", 0.0, ())}
     if "at_s" in frame:
         short["at_s"] = frame["at_s"]

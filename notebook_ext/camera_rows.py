@@ -1,7 +1,7 @@
-"""The camera view's sliders: the moves they stand for, and what the page needs to move a still as the engine does.
+"""The camera view's sliders: which moves they mean, and the figures with which the page moves a still like the engine.
 
-The page's look (static/camera.js, camera.css) is the engine's camera with the still facing it squarely. All figures
-are made here from the engine's own: units, handheld's waves, and what the crop enlarges by.
+The page's preview (static/camera.js, camera.css) is the engine's camera facing the still squarely. All figures are
+computed here from the engine's own: units, handheld's waves, and the factor by which the crop enlarges.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backends.camera import CameraMove
 from backends.errors import VideoError
 
 FPS = 24
-"""Of the animatic, unless one is requested; the page's preview has as many pictures."""
+"""The animatic's default frame rate; the page's preview uses it too."""
 
 PAIRS: dict[str, tuple[str, str]] = {
     "pan": ("pan-left", "pan-right"),
@@ -30,22 +30,22 @@ PAIRS: dict[str, tuple[str, str]] = {
     "zoom": ("zoom-out", "zoom-in"),
     "handheld": ("handheld", "handheld"),
 }
-"""Slider -> the move to its left and to its right."""
+"""Slider -> the moves to its left and to its right."""
 
 Setting = tuple[float, float | None, float | None]
-"""A slider's place (-1..1, 0 = not moved), and when its move starts and ends in seconds (None = the clip's)."""
+"""A slider's place (-1..1, 0 = not moved), and its move's start and end in seconds (None = the clip's)."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One slider; an axis that has two moves at the start has two of them."""
+    """One slider; two moves on the same axis get two sliders."""
 
     axis: str
     start: Setting = (0.0, None, None)
 
 
 def rows_of(moves: Iterable[CameraMove]) -> tuple[Row, ...]:
-    """A slider an axis, set as the moves say, and one more for each further move on the same axis."""
+    """One slider for each axis, set to the given moves, and a further one for each further move on an axis."""
     taken: dict[str, list[Row]] = {axis: [] for axis in PAIRS}
     for move in moves:
         if move.move == "static":
@@ -57,7 +57,8 @@ def rows_of(moves: Iterable[CameraMove]) -> tuple[Row, ...]:
 
 
 def moves_of(rows: Sequence[Row], settings: Sequence[Setting], seconds: float) -> tuple[CameraMove, ...]:
-    """The moves that the sliders stand for: handheld first (its shake goes by its place), the others as they start.
+    """The moves that the sliders mean: handheld first (its shake depends on its place in the list), the others by start
+    time.
 
     VideoError("invalid_request") for a move that ends before it starts, or after the clip.
     """
@@ -83,10 +84,10 @@ def _move(name: str, amount: float, start: float | None, end: float | None, seco
 
 
 def for_page(rows: Sequence[Row], settings: Sequence[Setting], aspect: float, seed: int = 0) -> list[dict[str, Any]]:
-    """Each slider as the page takes it.
+    """Each slider in the form that the page reads.
 
-    ways: the moves to either side. shares: [what of the look, its value at the slider's end, what is taken off the
-    part done, waves [radians a second, phase, size]].
+    ways: the moves to either side. shares: [property of the preview, its value at the slider's end, what is subtracted
+    from the part done, waves [radians a second, phase, size]].
     """
     shaken = 0
     shown: list[dict[str, Any]] = []
@@ -104,7 +105,8 @@ def for_page(rows: Sequence[Row], settings: Sequence[Setting], aspect: float, se
 
 
 def _unit(axis: str, aspect: float) -> float:
-    """What amount 1 is in the page's CSS: degrees, or hundredths of the frame's width or height; powers for lenses."""
+    """The effect of amount 1 in the page's CSS: degrees, or hundredths of the frame's width or height; powers for
+    lenses."""
     match axis:
         case "pan" | "tilt":
             return _degrees(axis, aspect) * engine.QUARTER
@@ -121,7 +123,7 @@ def _unit(axis: str, aspect: float) -> float:
 
 
 def _degrees(axis: str, aspect: float) -> float:
-    """The turn that moves the picture by one frame width or height, by a small one's proportion."""
+    """The turn that moves the picture by one frame width or height, extrapolated from a small turn."""
     from backends.animatic.lens import FOCAL
 
     size = 2 * (aspect if axis == "pan" else 1.0)
@@ -129,7 +131,7 @@ def _degrees(axis: str, aspect: float) -> float:
 
 
 def _shake(number: int, aspect: float, seed: int) -> list[list[Any]]:
-    """Handheld's share of pan, tilt and roll, wave for wave the engine's."""
+    """Handheld's share of pan, tilt and roll, with the engine's own waves."""
     sizes = {
         "pan": engine.SHAKE_FRAME * 9 / 16 * _degrees("pan", aspect),
         "tilt": engine.SHAKE_FRAME * _degrees("tilt", aspect),
@@ -144,8 +146,8 @@ def _shake(number: int, aspect: float, seed: int) -> list[list[Any]]:
 
 
 def crop_of(moves: Sequence[CameraMove], aspect: float, seconds: float, seed: int = 0) -> list[float]:
-    """The engine's crop, under which nothing beyond the still is ever seen: what it enlarges by, and how far the still
-    is shifted first, in per cent of its width and height.
+    """The engine's crop, which keeps the still's edges out of sight: by how much it enlarges, and how far the still is
+    shifted first, in per cent of its width and height.
 
     VideoError("unsupported") in the engine's words for moves that leave too little of the still.
     """
@@ -155,7 +157,7 @@ def crop_of(moves: Sequence[CameraMove], aspect: float, seconds: float, seed: in
     path = engine.CameraPath(tuple(moves), seconds - 1 / FPS, seed)
     if path.still:
         return [1.0, 0.0, 0.0]
-    looks = 97 if path.shaken else 25  # what moves evenly is widest at an end, or nearly
+    looks = 97 if path.shaken else 25  # for even movement the widest point is an end, or nearly
     times = [path.length_s * look / (looks - 1) for look in range(looks)]
     crop = Overscan.of(camera_matrices(path, times, aspect), aspect)
     x, y = crop.shift

@@ -1,4 +1,4 @@
-"""`studio`: what a cell can ask for. The same verbs, names, store and spending limits as the MCP server's."""
+"""`studio`: the calls for a cell. The same verbs, names, store and spending limits as the MCP server's."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class NotebookStudio:
 
     @cached_property
     def inner(self) -> Studio:
-        """The back end's own studio, for what is not here."""
+        """The back end's own studio, for everything else."""
         with self._lock:
             return Studio.open(self.home.settings, client="notebook")
 
-    # making
+    # making clips
 
     def generate_video(self, prompt: str, *, clip: object = None, **options: Unpack[Options]) -> Job:
         """Start a clip from a prompt, or restyle `clip` (a path, URL or job)."""
@@ -93,8 +93,8 @@ class NotebookStudio:
         return self.make(request, terms)
 
     def make(self, request: VideoRequest, terms: Terms | None = None, **named: Unpack[Named]) -> Job:
-        """Start a request that is there already as a `backends.request.VideoRequest`. Its terms: as a whole, or each
-        as a keyword (`label="boat"`)."""
+        """Start an existing `backends.request.VideoRequest`. Its terms: as one object, or each as a keyword
+        (`label="boat"`)."""
         terms = build_terms(terms, **named)
         if self.home.free_only and not _is_free(self.inner.quote(request, terms)):
             self.home.refuse_paid()
@@ -102,19 +102,19 @@ class NotebookStudio:
         return self._job(self.inner.get(ticket.job_id), replayed=ticket.replayed)
 
     def quote(self, verb: str, **given: Any) -> Quote:
-        """What a starting call would choose and cost at most, or the job that it already is. Starts nothing."""
+        """What a starting call would choose and its highest cost, or the existing job. Starts nothing."""
         request, terms = asked(verb, given, self.home.folder, cap=None)
         return self.inner.quote(request, terms)
 
     def next_take(self, job: Job, max_cost_usd: float | Decimal | None = None) -> Job:
-        """The first take of a job's request that is not there yet, by the same model."""
+        """Start the first unused take of a job's request, by the same model."""
         cap = NOTHING if max_cost_usd is None else Decimal(str(max_cost_usd))
         if self.home.free_only and not _is_free(self.inner.quote_again(job.job_id)[1]):
             self.home.refuse_paid()
         ticket = self.inner.again(job.job_id, max_cost_usd=cap)
         return self._job(self.inner.get(ticket.job_id))
 
-    # asking
+    # looking things up
 
     def estimate_cost(self, prompt: str = "", *, count: int = 1, limit: int = 50, **given: Any) -> Prices:
         """The models that can do exactly this, ranked, with their prices. Spends nothing, starts nothing."""
@@ -131,7 +131,7 @@ class NotebookStudio:
         return Models(self.inner.models(task, query, include_retired, limit))
 
     def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Look:
-        """Facts, measures and a contact sheet of a clip or still. against: another clip, to be compared with it."""
+        """Facts, measures and a contact sheet of a clip or still. against: another clip to compare it with."""
         from notebook_ext.looks import Look
 
         other = None if against is None else media_name(against, self.home.folder)
@@ -146,7 +146,7 @@ class NotebookStudio:
     get_job = job
 
     def _job(self, view: JobView, *, replayed: bool = False) -> Job:
-        """One Job object an id, so that every card of it hears the same."""
+        """One Job object per id, so that every card of it gets the same updates."""
         with self._lock:
             known = self._jobs.get(view.job_id)
             if known is None:
@@ -158,7 +158,7 @@ class NotebookStudio:
     def list_jobs(
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
     ) -> Jobs:
-        """Jobs newest first, and the money spent so far."""
+        """Jobs, newest first, with the total spend."""
         from notebook_ext.looks import Jobs
 
         return Jobs(**dict(self.inner.list(state, label, limit, cursor)))
@@ -175,19 +175,19 @@ class NotebookStudio:
     def mark(
         self, job: str | Job, *, star: bool | None = None, note: str | None = None, picked: bool | None = None
     ) -> Job:
-        """Mark a job's clip for whoever works with this store: a star, a note of at most 500 characters, whether it is
-        the pick. What is left out stays as it is."""
+        """Mark a job's clip for everyone who works with this store: a star, a note of at most 500 characters, whether
+        it is the pick. Omitted marks stay as they are."""
         found = self.job(job)
         marks.put(self.inner.context.store, found.job_id, star=star, note=note, picked=picked)
-        found._told(found.view)
+        found._update(found.view)
         return found
 
     def marks(self, jobs: Sequence[str]) -> dict[str, marks.Mark]:
-        """The marks of jobs by their ids; those without one are left out."""
+        """The marks of jobs by job id; jobs without one are left out."""
         return marks.of(self.inner.context.store, jobs)
 
     def code(self, job_id: str) -> str:
-        """The Python call that asks for a job's request again."""
+        """The Python call that makes a job's request again."""
         view, detail = self.inner.get(job_id), self.inner.detail(job_id)
         if detail.film is not None:
             return film_code(detail.film, view.label, view.take)
@@ -205,11 +205,11 @@ class NotebookStudio:
         max_cost_usd: float | Decimal = 0,
         label: str = "sweep",
     ) -> Sweep:
-        """The same shot by every model and seed, `takes` times each. The total price is told first and held under one
-        cap.
+        """The same shot by every model and seed, `takes` times each. The total price is shown first and must be below
+        one limit.
 
-        request: a VideoRequest, or the arguments of a starting call as a mapping. A model that takes no seed gets as
-        many takes instead, which is told.
+        request: a VideoRequest, or the arguments of a starting call as a mapping. A model without seeds gets as many
+        takes instead, with a note.
         """
         from notebook_ext.sweep import sweep
 
@@ -218,7 +218,7 @@ class NotebookStudio:
     def rank(self, jobs: Sequence[str | Job] | Sweep, by: str | Sequence[str] = ("sharpness", "flicker")) -> Ranking:
         """Finished clips, best first by measures of `inspect_clip`: sharpness, motion (more is better), flicker, seam,
         ends_apart, cost_usd, seconds (less is better). By several: the mean of a clip's places. Your picks and stars
-        stand beside them; what a measure says of a picture is not what you think of it."""
+        are shown beside them; a measure says nothing about whether you like the picture."""
         from notebook_ext.ranking import ranking
 
         listed = jobs if isinstance(jobs, Sequence) else jobs.jobs
@@ -232,7 +232,7 @@ class NotebookStudio:
         return JobTable(self, found)
 
     def close(self) -> None:
-        """Let go of the store. Jobs go on by themselves."""
+        """Close the store. Jobs go on by themselves."""
         if "inner" in self.__dict__:
             self.inner.close()
 
@@ -242,7 +242,7 @@ def _is_free(quote: Quote) -> bool:
 
 
 def the_studio() -> NotebookStudio:
-    """The process's own."""
+    """The process's one studio."""
     return studio
 
 

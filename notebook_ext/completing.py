@@ -1,4 +1,4 @@
-"""Tab in a cell: models, moves, resolutions and effects by the catalogue, and the options of %%video."""
+"""Tab completion in a cell: models, moves, resolutions and effects from the catalogue, and the options of %%video."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from notebook_ext.asking import Options
 from notebook_ext.signatures import FILM, VERBS, options_of
 
 VALUE = re.compile(r"""\b(\w+)\s*=\s*[\[(]?(?:\s*["'][^"']*["']\s*,)*\s*["']([^"'\n]*)$""")
-"""The argument whose text is being written, and what stands of it."""
+"""The argument whose text is being written, and the text so far."""
 FLAG = re.compile(r"^\s*%%?video\b.*?(?:^|\s)(--?[\w-]*)$")
 FLAG_VALUE = re.compile(r"^\s*%%?video\b.*\s--([\w-]+)[ =]([^\s]*)$")
 
@@ -20,7 +20,7 @@ KEYWORD = re.compile(r"(?:^|,)\s*([a-z]\w*)$")
 
 
 def keywords(text: str) -> tuple[str, list[str]]:
-    """The arguments of the starting call that is being written at the end of the text, over several lines too."""
+    """The arguments of the starting call that is being written at the end of the text, also over several lines."""
     for call in reversed(list(CALL.finditer(text))):
         rest = text[call.end() :]
         if rest.count("(") < rest.count(")"):
@@ -35,7 +35,7 @@ def keywords(text: str) -> tuple[str, list[str]]:
 
 
 def completions(line: str) -> tuple[str, list[str]]:
-    """What is being written at the end of the line, and what it may become; ("", []) for what is not ours."""
+    """What is being written at the end of the line, and its completions; ("", []) for what is not ours."""
     if found := FLAG_VALUE.match(line):
         named = _flags().get(f"--{found[1]}", found[1])
         return found[2], _beginning(found[2], values(named))
@@ -47,7 +47,7 @@ def completions(line: str) -> tuple[str, list[str]]:
 
 
 def values(name: str) -> Iterable[str]:
-    """The words that an argument of this name takes; none where it is free text."""
+    """The possible words of an argument; none where it is free text."""
     from backends import vocabulary
     from backends.camera import CAMERA_MOVES
     from backends.edit import vocabulary as film

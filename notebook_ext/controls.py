@@ -1,4 +1,4 @@
-"""Which models have a control (camera, motion brush, keyframes), told before a person paints or picks anything."""
+"""Which models have a control (camera, motion brush, keyframes), shown before a user paints or picks anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Name = Literal["camera", "motion", "keyframes"]
 Kind = Literal["native", "words", "none"]
 
 SHOWN = 3
-"""Models that are named where the asked one lacks the control."""
+"""The most models that are named where the chosen one lacks the control."""
 
 _WHAT: dict[Name, str] = {"camera": "a camera control", "motion": "a motion brush", "keyframes": "keyframes"}
 _ELSE: dict[Name, str] = {
@@ -30,8 +30,8 @@ _ELSE: dict[Name, str] = {
 class Control:
     """kind: native = the model has the control, words = it is put into the prompt, none = it would be refused.
 
-    text: that in words, with the models that have it where the asked one has not. models: their ids, at most three,
-    those that can be used now first. most: moves, regions or frames at a time (0 = none).
+    text: that in words, with models that have the control where the chosen one has not. models: their ids, at most
+    three, usable ones first. most: how many moves, regions or frames at a time (0 = none).
     """
 
     kind: Kind
@@ -41,9 +41,9 @@ class Control:
 
 
 def control(model: str | None, name: Name, context: Context | None = None) -> Control:
-    """What a model (None or "auto": any that is configured) makes of a control; context: the notebook's when None.
+    """What a model (None or "auto": any configured one) does with a control; context: the notebook's when None.
 
-    VideoError("not_found") or ("model_retired") for a name that leads to no model in use.
+    VideoError("not_found") or ("model_retired") for a name that leads to no current model.
     """
     if context is None:
         from notebook_ext.client import the_studio
@@ -79,7 +79,7 @@ def _any(name: Name, have: list[tuple[Row, Mode]], usable: Available) -> Control
 
 
 def _having(context: Context, name: Name) -> Iterator[tuple[Row, Mode]]:
-    """Every row in use that has the control itself, with its box that has most of it."""
+    """Every current row that has the control itself, with its best box for it."""
     for row in context.catalog.rows:
         if row.state != "retired" and (best := _best(row, name)) is not None:
             yield row, best
@@ -101,7 +101,7 @@ def _most(mode: Mode, name: Name) -> int:
 
 
 def _reach(mode: Mode, name: Name) -> str:
-    """What a box has of a control: "2 to 16 keyframes, times may be chosen, a prompt each"."""
+    """A control's range in a box: "2 to 16 keyframes, times may be chosen, a prompt each"."""
     if name == "camera":
         parts = [f"up to {mode.camera.high} camera moves of {len(mode.camera.moves)} kinds"]
         timed = mode.camera.timed
@@ -120,7 +120,7 @@ def _reach(mode: Mode, name: Name) -> str:
 
 def _named(rows: list[tuple[Row, Mode]], usable: Available) -> str:
     """ "animatic (free), fal/pikaframes ($0.04-0.06/s, not configured)"; "none" for no rows."""
-    said = [
+    named = [
         f"{row.id} ({price_text(mode)}{', not configured' if usable(row) is not None else ''})" for row, mode in rows
     ]
-    return ", ".join(said) or "none"
+    return ", ".join(named) or "none"

@@ -1,6 +1,6 @@
 """How a clip gets to the page: the Jupyter server's own file, chunks through the kernel, or a small proxy.
 
-A data URI of the whole clip would be written anew at every save, and a server of our own in the kernel would be an
+A data URI of the whole clip would be written again at every save, and a server of our own in the kernel would be an
 open port; neither is done.
 """
 
@@ -22,15 +22,15 @@ from notebook_ext import kernel
 from notebook_ext.view import Ask, JobAsk
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
 
 MAX_CHUNK = 4 << 20
 UPWARDS = 8
-"""How many folders above the notebook's the server's root is looked for."""
+"""How many folders above the notebook's the server's root is searched for."""
 PROXY_SIDE = 480
 PROXY_FPS = 12
 PROXY_BYTES = 1_500_000
-"""Of a proxy that is embedded in a saved notebook."""
+"""The settings of a proxy that is embedded in a saved notebook."""
 
 
 class ChunkAsk(JobAsk):
@@ -41,7 +41,7 @@ class ChunkAsk(JobAsk):
 class Delivers:
     """A mixin for views that play clips. `client` is the view's studio; `clip_of` maps an id of the page to a file."""
 
-    client: NotebookStudio
+    client: Owner
 
     DELIVERY: Mapping[str, type[Ask]] = {"clip": JobAsk, "chunk": ChunkAsk, "proxy": JobAsk, "poster": JobAsk}
 
@@ -49,7 +49,7 @@ class Delivers:
         """The file of a job's clip. Paths never come from the page."""
         clip = self.client.inner.detail(job_id).clip
         if clip is None or not clip.exists():
-            raise VideoError("asset", "the clip is not there (yet)")
+            raise VideoError("asset", "there is no clip (yet)")
         return clip
 
     def poster_of(self, job_id: str) -> Path | None:
@@ -60,7 +60,7 @@ class Delivers:
         return whereabouts(clip, self.placed(ask.job_id, clip))
 
     def placed(self, job_id: str, clip: Path) -> Path | None:
-        """The clip below the notebook's folder, linked there when it is not."""
+        """The clip's path below the notebook's folder; linked there if it is not there yet."""
         return place(self.client, job_id) if job_id.startswith("job_") else clip
 
     def do_chunk(self, ask: ChunkAsk, _: Sequence[bytes]) -> tuple[dict[str, Any], list[bytes]]:
@@ -77,7 +77,8 @@ class Delivers:
 
 
 def whereabouts(clip: Path, placed: Path | None) -> dict[str, Any]:
-    """What a page needs to fetch a clip. placed: it below the notebook's folder, None where it cannot lie there."""
+    """What a page needs to fetch a clip. placed: its path below the notebook's folder, None where it cannot be put
+    there."""
     facts = clip.stat()
     return {
         "size": facts.st_size,
@@ -87,8 +88,8 @@ def whereabouts(clip: Path, placed: Path | None) -> dict[str, Any]:
     }
 
 
-def job_whereabouts(client: NotebookStudio, job_id: str) -> dict[str, Any] | None:
-    """The same of a job's clip; None while there is none."""
+def job_whereabouts(client: Owner, job_id: str) -> dict[str, Any] | None:
+    """The same for a job's clip; None while there is none."""
     clip = client.inner.detail(job_id).clip
     with suppress(OSError):
         return whereabouts(clip, place(client, job_id)) if clip is not None else None
@@ -96,14 +97,14 @@ def job_whereabouts(client: NotebookStudio, job_id: str) -> dict[str, Any] | Non
 
 
 def preview_of(view: Job) -> str:
-    """Which picture a running job shows of itself: another one is another word, "" is none."""
+    """A word that changes with a running job's preview picture; "" is none."""
     if view.state == "running" and view.poster is not None:
         with suppress(OSError):
             return f"{Path(view.poster).stat().st_mtime_ns:x}"
     return ""
 
 
-def place(client: NotebookStudio, job_id: str) -> Path | None:
+def place(client: Owner, job_id: str) -> Path | None:
     """Link a job's clip into the visible folder beside the notebook; None when that cannot be written."""
     detail, view = client.inner.detail(job_id), client.inner.get(job_id)
     if detail.clip is None:
@@ -118,7 +119,7 @@ def place(client: NotebookStudio, job_id: str) -> Path | None:
 
 
 def server_paths(file: Path) -> list[str]:
-    """What the file may be called below the server's root, which the kernel is not told: the notebook's folder first,
+    """Possible paths of the file below the server's root, which the kernel does not know: the notebook's folder first,
     then one folder further up each time. [] for a file that is not below the notebook's folder."""
     folder = kernel.folder().absolute()
     try:
@@ -130,8 +131,8 @@ def server_paths(file: Path) -> list[str]:
 
 
 def relative_path(file: Path) -> str | None:
-    """The file as an address in the notebook's document; None when it is not below the notebook's folder, or where the
-    document finds no file."""
+    """The file's address relative to the notebook's document; None when it is not below the notebook's folder, or where
+    the document cannot reach files."""
     found = server_paths(file) if kernel.files_beside() else []
     return found[0] if found else None
 

@@ -1,7 +1,7 @@
-"""What stays in a saved notebook: a figure of HTML beside the card, which needs no kernel.
+"""The part that stays in a saved notebook: a figure of HTML beside the card, which needs no kernel.
 
-Live, the card is seen and the figure hidden; reopened without a kernel it is the other way round, and the line with
-which the notebook says that it has no such widget is hidden too.
+Live, the card is shown and the figure hidden; reopened without a kernel it is the other way round, and the notebook's
+line about the missing widget is hidden too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ POSTER_SIDE = 480
 PROMPT_MOST = 300
 """Characters of a prompt in a figure's caption."""
 EMBEDDED = 1_500_000
-"""Bytes of a proxy that may be written into the notebook, where the clip itself has no address."""
+"""The most bytes of a proxy that is written into the notebook, where the clip itself has no address."""
 
 RULES = (
     "<style>"
@@ -34,18 +34,18 @@ IN_WEBVIEW = (
     "<style>:root:not(:has(.jp-OutputArea-child)):has(.rw[data-job~='{job}']) .rw-figure[data-job='{job}']"
     "{{display:none}}</style>"
 )
-"""The same where outputs lie in a document of the host's own making, as in VS Code: beside the live card of that job
-its figure is not seen."""
+"""The same where outputs lie in a document of the host's own, as in VS Code: the figure is hidden beside the live card
+of its job."""
 AS_PICTURE = (
     "this.closest('.jp-OutputArea-child')||"
     "this.replaceWith(Object.assign(new Image(),{src:this.poster,alt:this.ariaLabel}))"
 )
-"""Of a clip that such a document cannot reach by its address: its poster."""
+"""For a clip whose address such a document cannot reach: its poster."""
 
 
 def job_figure(view: Job, prompt: str, poster: Path | None, source: str | None, embedded: bytes | None = None) -> str:
-    """HTML of a job as it is now. source: the clip's address relative to the notebook; embedded: a proxy's bytes,
-    where there is no such address."""
+    """HTML of a job in its current state. source: the clip's address relative to the notebook; embedded: a proxy's
+    bytes, where there is no such address."""
     picture = data_uri(poster) if poster and poster.exists() else ""
     words = caption(view) + (f". {one_line(prompt, PROMPT_MOST)}" if prompt else "")
     rules = RULES + IN_WEBVIEW.format(job=view.job_id)
@@ -68,14 +68,14 @@ def job_figure(view: Job, prompt: str, poster: Path | None, source: str | None, 
 
 
 def caption(view: Job) -> str:
-    """One line: what it is, how it went, what it cost."""
+    """One line: what it is, its state, its cost."""
     lead = "PREVIS (no generative model) " if view.engine == "previs" else ""
     size = f"{view.width}x{view.height}" if view.width else ""
     length = f"{view.duration_s:g} s" if view.duration_s else ""
     money = "free" if view.cost_usd == 0 else f"${view.cost_usd:.4g}" if view.cost_usd is not None else ""
     facts = [fact for fact in (view.model, length, size, money, f"take {view.take}" if view.take > 1 else "") if fact]
-    told = f": {view.error.message}" if view.error else ""
-    return f"{lead}{view.job_id} {view.state}, {', '.join(facts)}{told}"
+    error = f": {view.error.message}" if view.error else ""
+    return f"{lead}{view.job_id} {view.state}, {', '.join(facts)}{error}"
 
 
 def data_uri(poster: Path) -> str:

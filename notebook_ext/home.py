@@ -1,4 +1,5 @@
-"""A notebook's settings: clips in a visible folder beside it, and a local store where the home is on a network."""
+"""A notebook's settings: clips in a visible folder beside it, and a local store where the data folder is on a
+network."""
 
 from __future__ import annotations
 
@@ -14,15 +15,15 @@ from backends.settings import Settings, load_settings
 from notebook_ext import kernel
 
 FOLDER = "reelwright_outputs"
-"""Beside the notebook, and no dot-folder: the Jupyter server serves files below its root that are not hidden."""
+"""Beside the notebook, and not hidden: the Jupyter server serves only visible files below its root."""
 
 MOUNTS = Path("/proc/self/mountinfo")
 
 
 @dataclass(frozen=True)
 class Home:
-    """settings: of this notebook's store. folder: where its clips, masks and stills are linked and saved.
-    free_only: why only free work is done here, "" when paid work is too."""
+    """settings: of this notebook's store. folder: for its clips, masks and stills. free_only: why paid work is refused
+    here, "" when it is not."""
 
     settings: Settings
     folder: Path
@@ -34,8 +35,8 @@ class Home:
 
 
 def notebook_home(settings: Settings | None = None, mounts: Path = MOUNTS) -> Home:
-    """Where a notebook keeps things. A network home gets a store on this machine, for free work only: two machines
-    must not pay for the same job, and a machine's own folder is not there tomorrow."""
+    """Where a notebook keeps its files. For a data folder on a network, the store is on this machine and for free work
+    only: two machines must not pay for the same job, and a folder of this machine may be gone tomorrow."""
     found = settings or load_settings(cwd=kernel.folder())
     folder = kernel.folder() / FOLDER
     kind = file_system(found.home, mounts)
@@ -51,7 +52,7 @@ def notebook_home(settings: Settings | None = None, mounts: Path = MOUNTS) -> Ho
 
 
 def _local(home: Path) -> Path:
-    """A private folder of this user and home on the machine's own disk."""
+    """A private folder of this user and data folder on the machine's own disk."""
     name = hashlib.sha256(f"{getpass.getuser()} {home}".encode()).hexdigest()[:16]
     local = Path(tempfile.gettempdir()) / f"reelwright-{name}"
     local.mkdir(mode=0o700, exist_ok=True)

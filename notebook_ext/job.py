@@ -1,14 +1,16 @@
-"""A job in a notebook: a name for work that goes on elsewhere, whose card shows itself and which can be awaited."""
+"""A job in a notebook: its card shows itself, and it can be awaited; the work goes on elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from backends.errors import VideoError
 from backends.jobs.marks import NONE, Mark
@@ -19,22 +21,59 @@ from notebook_ext import kernel, telling
 from notebook_ext.portal import portal
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from backends.request import VideoRequest
+    from backends.studio import Quote, Studio
+    from backends.terms import Named, Terms
+    from notebook_ext.asking import Options
+    from notebook_ext.home import Home
+    from notebook_ext.looks import Look
 
-TOLD_A_SECOND = 5
-"""A card is told of progress at most this often."""
+UPDATES_A_SECOND = 5
+"""The most updates of a card's progress in a second."""
 LOOK_S = 10.0
-"""A wait is begun anew after so long, so that a lane that nobody can drive is told of."""
+"""Seconds after which a wait is started again, so that a lane without a driver is noticed."""
 
 _hinted = threading.Event()
 log = logging.getLogger("reelwright")
 
 
-class Job:
-    """One clip that is being made, or is there. `await job` (or `job.result()`) waits; interrupting stops the waiting,
-    never the job. Every public field of a job is an attribute: state, file, cost_usd, seed ..."""
+class Owner(Protocol):
+    """The studio of a job (`client.NotebookStudio`), as far as jobs, their views and tables use it."""
 
-    def __init__(self, client: NotebookStudio, view: JobView, *, replayed: bool = False) -> None:
+    @cached_property
+    def home(self) -> Home: ...
+
+    @cached_property
+    def inner(self) -> Studio: ...
+
+    def make(self, request: VideoRequest, terms: Terms | None = None, **named: Unpack[Named]) -> Job: ...
+
+    def quote(self, verb: str, **given: Any) -> Quote: ...
+
+    def image_to_video(self, image: object, prompt: str = "", **options: Unpack[Options]) -> Job: ...
+
+    def extend_clip(self, clip: object, add_s: float, prompt: str = "", **options: Unpack[Options]) -> Job: ...
+
+    def next_take(self, job: Job, max_cost_usd: float | Decimal | None = None) -> Job: ...
+
+    def job(self, job: str | Job) -> Job: ...
+
+    def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Look: ...
+
+    def mark(
+        self, job: str | Job, *, star: bool | None = None, note: str | None = None, picked: bool | None = None
+    ) -> Job: ...
+
+    def marks(self, jobs: Sequence[str]) -> dict[str, Mark]: ...
+
+    def code(self, job_id: str) -> str: ...
+
+
+class Job:
+    """One clip that is being made, or is finished. `await job` (or `job.result()`) waits; interrupting stops the
+    waiting, never the job. Every public field of a job is an attribute: state, file, cost_usd, seed ..."""
+
+    def __init__(self, client: Owner, view: JobView, *, replayed: bool = False) -> None:
         self.client = client
         self.view = view
         self.replayed = replayed
@@ -71,12 +110,13 @@ class Job:
     # watching and waiting
 
     def refresh(self) -> JobView:
-        """The job as it is now."""
-        self._told(self.client.inner.get(self.view.job_id))
+        """The job in its current state."""
+        self._update(self.client.inner.get(self.view.job_id))
         return self.view
 
     def listen(self, work: Callable[[JobView], None]) -> Callable[[], None]:
-        """Call `work` with the job's view at each change (on the portal's loop) and once now; the way to stop."""
+        """Call `work` with the job's view at each change (on the portal's loop) and once now; returns a function that
+        stops it."""
         with self._lock:
             self._listeners.append(work)
         self._follow()
@@ -89,7 +129,7 @@ class Job:
 
         return off
 
-    def _told(self, view: JobView) -> None:
+    def _update(self, view: JobView) -> None:
         with self._lock:
             self.view = view
             listeners = list(self._listeners)
@@ -97,10 +137,10 @@ class Job:
             try:
                 listener(view)
             except Exception:  # a card that cannot be drawn must not stop the watching
-                log.exception("telling of %s failed", view.job_id)
+                log.exception("a listener of %s failed", view.job_id)
 
     def _follow(self) -> Future[JobView]:
-        """The future of its end; the one task that watches it is started at the first call."""
+        """The future of its end; the first call starts the one task that watches the job."""
         with self._lock:
             if self._ended is None:
                 self._ended = portal().soon(self._watch)
@@ -108,14 +148,14 @@ class Job:
 
     async def _watch(self) -> JobView:
         async def changed(view: JobView) -> None:
-            self._told(view)
+            self._update(view)
             if view.state not in SETTLED:
-                await asyncio.sleep(1 / TOLD_A_SECOND)
+                await asyncio.sleep(1 / UPDATES_A_SECOND)
 
         while True:
             (view,) = await self.client.inner.wait([self.view.job_id], timeout_s=LOOK_S, on_change=changed)
             if view != self.view:
-                self._told(view)
+                self._update(view)
             if view.state in SETTLED:
                 return view
 
@@ -128,7 +168,7 @@ class Job:
         return self._outcome()
 
     async def ended(self) -> JobView:
-        """Wait for its end, however it ends; shows nothing and raises nothing of the job's."""
+        """Wait for its end, whatever the outcome; shows nothing and never raises the job's error."""
         try:  # shielded: an interrupted cell stops waiting, and the watching goes on
             return await asyncio.shield(asyncio.wrap_future(self._follow()))
         except asyncio.CancelledError as error:
@@ -136,7 +176,7 @@ class Job:
             raise
 
     def _goes_on(self) -> str:
-        """What is told when the waiting has been interrupted."""
+        """The message after the waiting was interrupted."""
         cost = self.view.est_cost_usd
         price = " (free)" if cost == 0 else f" (est. ${cost:.4g})" if cost is not None else ""
         return f"stopped waiting; {self.view.job_id} goes on{price}: await it again, or .cancel() it"
@@ -148,19 +188,19 @@ class Job:
     def result(self, timeout_s: float | None = None) -> Job:
         """Wait for the end and return the job; VideoError when it failed, "timeout" when it is not done in time.
 
-        This blocks the kernel: no button of a card is heard meanwhile. `await job` does not.
+        This blocks the kernel: clicks on a card's buttons wait meanwhile. `await job` does not.
         """
         self._show_here()
         ended = self._follow()
         if not ended.done() and kernel.draws() and not _hinted.is_set():
             _hinted.set()
-            print("hint: result() blocks the kernel, and a card's buttons with it; `await job` does not")  # noqa: T201
+            print("hint: result() blocks the kernel and a card's buttons; `await job` does not")  # noqa: T201
         try:
             ended.result(timeout_s)
         except NotYet:
             raise VideoError(
                 "timeout",
-                f"{self.view.job_id} is not done after {timeout_s:g} s; it goes on: ask again",
+                f"{self.view.job_id} is not done after {timeout_s:g} s; it goes on: wait again",
                 retryable=True,
             ) from None
         except KeyboardInterrupt as error:
@@ -187,20 +227,20 @@ class Job:
         text = f"{view.job_id}: {words}" + (f"\n{command}" if command else "")
         raise VideoError("cancelled" if view.state == "cancelled" else "submit_unknown", text)
 
-    # doing
+    # acting on it
 
     def cancel(self) -> Job:
-        """Stop it: unpaid while it is queued, else as far as the provider can."""
-        self._told(self.client.inner.cancel(self.view.job_id))
+        """Stop it: at no cost while it is queued, else as far as the provider can."""
+        self._update(self.client.inner.cancel(self.view.job_id))
         return self
 
     @property
     def mark(self) -> Mark:
-        """What you have marked of it: star, note, picked."""
+        """Your marks on it: star, note, picked."""
         return self.client.marks([self.view.job_id]).get(self.view.job_id, NONE)
 
     def star(self, on: bool = True) -> Job:
-        """Mark it with a star, for you and for whoever works with this store."""
+        """Mark it with a star, for everyone who works with this store."""
         return self.client.mark(self, star=on)
 
     def note(self, text: str) -> Job:
@@ -208,21 +248,21 @@ class Job:
         return self.client.mark(self, note=text)
 
     def pick(self, on: bool = True) -> Job:
-        """Say that this is the one."""
+        """Pick this one."""
         return self.client.mark(self, picked=on)
 
     def next_take(self, max_cost_usd: float | None = None) -> Job:
-        """Another attempt at the same request, as a job of its own. max_cost_usd: 0 unless given."""
+        """Another attempt at the same request, as a new job. max_cost_usd: 0 unless given."""
         return self.client.next_take(self, max_cost_usd)
 
     def code(self) -> str:
-        """The call that asks for it again."""
+        """The call that requests it again."""
         return self.client.code(self.view.job_id)
 
     # showing
 
     def _show_here(self) -> None:
-        """Show the card, unless this very run of a cell has shown it."""
+        """Show the card, unless this run of the cell has already shown it."""
         if kernel.draws() and self._shown_in != kernel.run_id():
             self._ipython_display_()
 
@@ -235,7 +275,7 @@ class Job:
         show_card(self)
 
     def _display_(self) -> Any:
-        """As marimo asks for it."""
+        """Called by marimo."""
         from notebook_ext.views.card import Card
 
         return Card(self)

@@ -1,8 +1,9 @@
-"""What was set in a view, kept beside the notebook: the same cell, run again, finds it, in a new kernel too.
+"""The settings of a view, kept beside the notebook: when the same cell is run again, also in a new kernel, they are
+restored.
 
-One small JSON file a view in the notebook's `reelwright_outputs/views`, named after the view, what it shows, the values
-that its call began with, and the cell (or the `name=`) that made it. Another start value in the code is another file,
-so that what the code says is never overruled.
+One small JSON file per view in the notebook's `reelwright_outputs/views`, named after the view, what it shows, the
+values that its call began with, and the cell (or the `name=`) that made it. Another start value in the code means
+another file, so that kept settings never override the code.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from notebook_ext import kernel
 
 FOLDER = "views"
 LARGEST = 64 << 20
-"""Bytes of a file that is read: a brush's masks are the most."""
+"""The most bytes of a file that is read: a brush's masks are the largest."""
 
 _lock = threading.Lock()
 _made: tuple[str, Counter[str]] = ("", Counter())
@@ -28,13 +29,13 @@ _made: tuple[str, Counter[str]] = ("", Counter())
 
 
 class Kept:
-    """found: what was set before, None for nothing. told: what the page is told of it, "" for nothing. lost: why
-    what was found cannot be used, "" otherwise and once something is set anew."""
+    """found: the kept settings, None for none. told: the message on the page, "" for none. lost: why the kept settings
+    cannot be used, "" otherwise and once the view is set again."""
 
     def __init__(self, path: Path | None = None, code: str = "", found: Mapping[str, Any] | None = None) -> None:
         self._path, self._code = path, code
         self.found = found
-        self.told = ""
+        self.note = ""
         self.lost = ""
 
     @property
@@ -42,32 +43,32 @@ class Kept:
         return self._path is not None
 
     def restored(self, what: str) -> None:
-        """The view has taken up what was found."""
-        self.told = f"Restored as it was set before ({what}). Clear starts anew."
+        """The view has restored what was found."""
+        self.note = f"Restored your last settings ({what}). Clear starts again."
 
     def unfit(self, why: str) -> None:
-        """What was found cannot be used any more, and nothing is made with less than it unnoticed."""
-        self.told = self.lost = f"what was set here before cannot be used ({why}): set it again"
+        """What was found cannot be used any more; the next call refuses to go on without it."""
+        self.note = self.lost = f"the last settings of this view cannot be used ({why}): set it again"
 
     def put(self, state: Mapping[str, Any] | None) -> None:
-        """Keep this from now on; None: nothing is set that the call did not begin with."""
+        """Keep this from now on; None: only what the call began with is set."""
         if self.lost:
-            self.told = self.lost = ""
+            self.note = self.lost = ""
         if self._path is None:
             return
         try:
             if state is None:
                 self._path.unlink(missing_ok=True)
-                self.told = ""
+                self.note = ""
             else:
                 _write(self._path, json.dumps({"v": 1, "code": self._code, "state": state}, separators=(",", ":")))
         except OSError as error:
-            self.told = f"This is lost when the kernel ends: {self._path.parent} cannot be written ({error.strerror})."
+            self.note = f"This is lost when the kernel ends: {self._path.parent} cannot be written ({error.strerror})."
 
 
 def kept(view: str, about: Mapping[str, Any], folder: Path, name: str | None) -> Kept:
-    """What the view of this subject has kept. about: what it shows and begins with, as JSON. folder: the notebook's
-    own. name: the user's for it, instead of the cell's; a view without either keeps nothing."""
+    """The kept settings of a view of this subject. about: what it shows and begins with, as JSON. folder: the
+    notebook's own. name: given by the user, instead of the cell's; a view with neither keeps nothing."""
     if name is not None and not name.strip():
         raise VideoError("invalid_request", "name is a word for this view, not an empty one")
     subject = _digest(view, json.dumps(about, sort_keys=True, default=str))
@@ -88,13 +89,13 @@ def kept(view: str, about: Mapping[str, Any], folder: Path, name: str | None) ->
 
 
 def file_digest(path: Path) -> str:
-    """The sha256 of a file, that a still is known by wherever it lies."""
+    """The sha256 of a file, which identifies a still wherever it lies."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _number(key: str) -> str:
-    """Which of several equal views of a cell's run this is: "0", "1" ..."""
+    """The number of this view among equal views of a cell's run: "0", "1" ..."""
     global _made
     with _lock:
         if _made[0] != (run := kernel.run_id()):
@@ -104,7 +105,7 @@ def _number(key: str) -> str:
 
 
 def _of_code(path: Path, code: str) -> dict[str, Any] | None:
-    """The newest that a cell of the same text has kept: a run without a page (nbclient) names no cells."""
+    """The newest settings kept by a cell with the same text: a run without a page (nbclient) names no cells."""
     subject = path.name.rpartition("-")[0]
     try:
         others = sorted(path.parent.glob(f"{subject}-*.json"), key=lambda other: other.stat().st_mtime_ns, reverse=True)

@@ -1,4 +1,4 @@
-"""Where this code runs, by what that can do: whether a page draws what is shown, which cell and run, which folder.
+"""The notebook host in which this code runs: whether it draws what is shown, which cell and run, which folder.
 
 A host is an IPython kernel under any front end, or marimo; neither is imported to find out.
 """
@@ -31,12 +31,12 @@ def marimo() -> Any | None:
 
 
 def draws() -> bool:
-    """Whether a page draws what is shown; else it is told as text."""
+    """Whether a page draws what is shown; otherwise it is printed as text."""
     return shell() is not None or marimo() is not None
 
 
 def show(what: Any) -> None:
-    """Show an object, or HTML given as text, where the cell that is being run shows what it makes."""
+    """Show an object, or HTML given as text, in the output of the running cell."""
     if (found := marimo()) is not None:
         found.output.append(found.Html(what) if isinstance(what, str) else what)
         return
@@ -46,21 +46,21 @@ def show(what: Any) -> None:
 
 
 def files_beside() -> bool:
-    """Whether a saved notebook finds a file by its path below the notebook's folder. Colab's lies elsewhere than its
-    kernel's files, and marimo's pages are served from no folder."""
+    """Whether a saved notebook finds a file by its path below the notebook's folder. Colab's notebooks are not beside
+    their kernel's files, and marimo serves its pages from no folder."""
     return marimo() is None and "google.colab" not in sys.modules
 
 
 def run_id() -> str:
-    """What names the run of the cell that is being run, "" outside of one."""
+    """A name for the run of the running cell, "" outside of one."""
     if (found := marimo()) is not None:
         return str(id(_of_marimo(found)))
     return str(_parent().get("header", {}).get("msg_id", ""))
 
 
 def cell() -> tuple[str, str]:
-    """What the front end calls the cell that is being run, and a digest of its text; "" for what is not known: a run
-    without a page names no cells."""
+    """The front end's name of the running cell, and a digest of its text; "" for what is not known: a run without a
+    page names no cells."""
     if (found := marimo()) is not None:
         return str(getattr(_of_marimo(found), "cell_id", "") or ""), ""
     parent = _parent()
@@ -70,7 +70,7 @@ def cell() -> tuple[str, str]:
 
 
 def _of_marimo(package: Any) -> Any | None:
-    """marimo's execution context of the cell that is being run; None outside of one."""
+    """marimo's execution context of the running cell; None outside of one."""
     try:
         return package._runtime.context.get_context().execution_context
     except Exception:  # its own error, or another version that keeps this elsewhere
@@ -90,7 +90,8 @@ def _parent() -> Mapping[str, Any]:
 
 @cache
 def folder() -> Path:
-    """The notebook's folder: of the session's name where the server gives it, else the working folder at first use."""
+    """The notebook's folder: from the session's name where the server gives it, else the working folder at first
+    use."""
     name = os.environ.get("JPY_SESSION_NAME", "")
     parent = Path(name).parent if name else Path()
     if (found := marimo()) is not None and (beside := found.notebook_dir()) is not None:

@@ -1,4 +1,4 @@
-"""Rows that show themselves as a table in a notebook, as text at a terminal, and as a pandas frame where asked."""
+"""Rows that show themselves as a table in a notebook, as text at a terminal, and as a pandas frame on request."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RULES = (
     ".rw-table .n{text-align:right;font-variant-numeric:tabular-nums}</style>"
 )
 WIDE = 40
-"""Characters of a cell that are kept on one line."""
+"""Characters of a cell that stay on one line."""
 
 
 class Listing:
-    """rows: plain mappings. Subclasses name their `columns` (key -> heading) and say what stands above (`title`)."""
+    """rows: plain mappings. Subclasses give their `columns` (key -> heading) and the line above the table (`title`)."""
 
     columns: dict[str, str]
 
@@ -54,7 +54,7 @@ class Listing:
         return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
     def _shown_columns(self) -> list[str]:
-        """Those in which any row has something."""
+        """Columns in which any row has a value."""
         return [key for key in self.columns if any(row.get(key) not in (None, "", [], {}) for row in self.rows)]
 
     def _repr_html_(self) -> str:
@@ -73,7 +73,7 @@ class Listing:
         return f"<td{kind}>{escape(words)}</td>"
 
     def _kind(self, key: str) -> str:
-        """Columns of numbers stand to the right."""
+        """Columns of numbers are aligned to the right."""
         some = [row[key] for row in self.rows if row.get(key) is not None]
         numbers = bool(some) and all(isinstance(one, int | float) and not isinstance(one, bool) for one in some)
         return " class=n" if numbers else ""

@@ -1,4 +1,4 @@
-"""What the asking calls return, as a person in a notebook reads it: tables, and the picture of an inspection."""
+"""The results of listing and inspecting calls, as shown in a notebook: tables, and the picture of an inspection."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Models(dict[str, Any]):
 
 
 class Jobs(JobPage):
-    """Rows newest first, and the money spent so far."""
+    """Rows, newest first, with the total spend."""
 
     def _listing(self) -> JobList:
         count, spend = len(self.jobs), self.spend

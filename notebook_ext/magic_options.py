@@ -16,7 +16,7 @@ from backends.vocabulary import Argument
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises VideoError where argparse would end the process."""
+    """A parser that raises VideoError where argparse would end the process."""
 
     def error(self, message: str) -> NoReturn:
         found = re.search(r"unrecognized arguments: (-\S+)", message)
@@ -24,13 +24,13 @@ class Parser(argparse.ArgumentParser):
             raise VideoError("invalid_request", f"%%video: {message}; %%video? shows every option")
         options = [option for action in self._actions for option in action.option_strings]
         near = difflib.get_close_matches(found[1], options, n=1, cutoff=0.4)
-        told = f"%%video: no such option {found[1]}" + (f"; did you mean {near[0]}?" if near else "")
-        raise VideoError("invalid_request", told)
+        text = f"%%video: no such option {found[1]}" + (f"; did you mean {near[0]}?" if near else "")
+        raise VideoError("invalid_request", text)
 
 
 @cache
 def parser() -> argparse.ArgumentParser:
-    """What reads the line of %%video."""
+    """The parser of the line of %%video."""
     found = Parser(prog="%%video", add_help=False, allow_abbrev=False, description="The cell's text is the prompt.")
     for one in (*vocabulary.asked().values(), *vocabulary.terms().values()):
         if one.name != "prompt":
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _names(one: Argument) -> list[str]:
-    """Its option, and what else people call it: a term's other names are those of a table's columns alone."""
+    """Its option, and other names for it: a term's other names exist only in tables."""
     also = () if one.name in vocabulary.terms() else one.written.also
     return list(dict.fromkeys(f"--{name.replace('_', '-')}" for name in (one.option, *also)))
 
@@ -86,7 +86,7 @@ def pair(text: str) -> tuple[str, object]:
 
 
 def given(line: list[str]) -> dict[str, Any]:
-    """The arguments that a line's words give, by the names that a starting call takes; and `name` and `dry_run`."""
+    """The arguments given by a line, by the names of a starting call; and `name` and `dry_run`."""
     parsed = vars(parser().parse_args(line))
     found = {name: value for name, value in parsed.items() if value is not None}
     if "provider_options" in found:
@@ -96,5 +96,5 @@ def given(line: list[str]) -> dict[str, Any]:
 
 @cache
 def video_options() -> Mapping[str, str]:
-    """The options of %%video, and the argument that each is."""
+    """The options of %%video, and the argument of each."""
     return {option: action.dest for action in parser()._actions for option in action.option_strings}

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def video(line: str, cell: str | None = None) -> Any:
     """%%video [--model M] [--seconds S] [--max-cost USD] [--dry-run] ...: the cell's text is the prompt.
 
-    The options are a starting call's arguments (`%%video --<Tab>` lists them), `--name`, the variable that the job is
-    kept in, and `--dry-run`, which tells the prices only.
+    The options are a starting call's arguments (`%%video --<Tab>` lists them), `--name`, the variable for the job, and
+    `--dry-run`, which shows only the prices.
 
-    Tells the price, starts the job (or finds it: re-running the cell pays nothing) and shows its card.
+    Shows the price, starts the job (or finds it: re-running the cell pays nothing) and shows its card.
     """
     from notebook_ext.client import studio
     from notebook_ext.prices import verb_of
@@ -46,10 +46,10 @@ def video(line: str, cell: str | None = None) -> Any:
 def _start(studio: Any, verb: str, given: dict[str, Any]) -> Job:
     quote = studio.quote(verb, **{key: value for key, value in given.items() if key != "max_cost_usd"})
     if quote.job is not None:
-        told = f"{quote.model}: this is {quote.job} already ({quote.state}), nothing more is paid"
+        text = f"{quote.model}: this is {quote.job} ({quote.state}) already, nothing more is paid"
     else:
-        told = f"{quote.model}: {quote.estimate.text if quote.estimate else 'price unknown'}"
-    print(told)  # noqa: T201  the price comes first
+        text = f"{quote.model}: {quote.estimate.text if quote.estimate else 'price unknown'}"
+    print(text)  # noqa: T201  the price comes first
     return studio._start(verb, given)
 
 
@@ -58,7 +58,7 @@ def _keep(name: str, job: Job) -> None:
 
     shell = kernel.shell()
     if not name.isidentifier() or shell is None:
-        raise VideoError("invalid_request", f"--name {name!r} is no name of a variable")
+        raise VideoError("invalid_request", f"--name {name!r} is not a variable name")
     shell.push({name: job})
 
 
@@ -70,7 +70,7 @@ def video_jobs(line: str = "") -> Any:
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Register the magics, and what Tab completes."""
+    """Register the magics and the Tab completions."""
     from notebook_ext.completing import matcher
 
     ipython.register_magic_function(video, "line_cell", "video")
@@ -80,13 +80,13 @@ def load_ipython_extension(ipython: Any) -> None:
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Take the magics and the completions away again."""
+    """Remove the magics and the completions."""
     unload_matchers(ipython)
     for kind, name in (("cell", "video"), ("line", "video"), ("line", "video_jobs")):
         ipython.magics_manager.magics[kind].pop(name, None)
 
 
 def unload_matchers(ipython: Any) -> None:
-    """Loading the extension twice completes once."""
+    """So that loading the extension twice completes once."""
     ours = ipython.Completer.custom_matchers
     ours[:] = [one for one in ours if getattr(one, "__name__", "") != "reelwright"]

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     Levels = np.ndarray[Any, np.dtype[np.uint8]]
 
 HALF = 127
-"""A level above it moves, as for the engine."""
+"""Levels above it move, as in the engine."""
 
 
 @dataclass(frozen=True)
 class Painted:
-    """A mask from the page. width: in pixels, at most the still's. empty: all that was painted has been erased."""
+    """A mask from the page. width: in pixels, at most the still's. empty: everything painted was erased."""
 
     png: bytes
     width: int
@@ -30,7 +30,7 @@ class Painted:
 
     @classmethod
     def checked(cls, png: bytes, width: int, height: int) -> Painted:
-        """VideoError("invalid_request") for what is no whole PNG of the shape of a still of that size."""
+        """VideoError("invalid_request") for what is not a complete PNG with the aspect of a still of that size."""
         from PIL import Image
 
         try:
@@ -41,13 +41,13 @@ class Painted:
                     raise VideoError("invalid_request", wrong)
                 high = cast(float, picture.convert("L").getextrema()[1])
         except (OSError, SyntaxError, ValueError):  # Pillow raises all three for damaged ones
-            raise VideoError("invalid_request", "the mask is no whole PNG") from None
+            raise VideoError("invalid_request", "the mask is not a complete PNG") from None
         return cls(png, columns, high <= HALF)
 
     @classmethod
     def from_file(cls, data: bytes, most: int, width: int, height: int) -> Painted:
-        """A mask that a person has as a file, white where it moves, at most `most` pixels wide. VideoError("asset")
-        for what is no mask, and for one that is not of the shape of a still of that size."""
+        """A mask from a user's file, white where it moves, at most `most` pixels wide. VideoError("asset") for what is
+        not a mask, and for one with another aspect than a still of that size."""
         from PIL import Image
 
         from backends.media.images import load_mask
@@ -67,7 +67,7 @@ class Painted:
 
 
 def pixels_of(jpeg: bytes) -> Levels:
-    """A picture that was made small here, as RGB, height x width x 3."""
+    """A small picture that was made here, as RGB, height x width x 3."""
     import numpy as np
     from PIL import Image
 
@@ -76,7 +76,8 @@ def pixels_of(jpeg: bytes) -> Levels:
 
 
 def levels(mask: Painted | Source) -> Levels:
-    """0 (still) to 255 (moves), height x width. VideoError("asset") for a given one that is no mask or wholly black."""
+    """0 (still) to 255 (moves), height x width. VideoError("asset") for a given file that is not a mask or is all
+    black."""
     import numpy as np
     from PIL import Image
 
@@ -89,7 +90,7 @@ def levels(mask: Painted | Source) -> Levels:
 
 
 def for_page(mask: Painted | Source) -> tuple[bytes, list[float]]:
-    """A mask as the page draws it, white and opaque where it moves; and the middle of that, x and y from 0 to 1."""
+    """A mask as the page draws it, white and opaque where it moves; and the centre of that, x and y from 0 to 1."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What a notebook has in its hands (paths, jobs, arrays, pictures) as the media names that a request takes."""
+"""A notebook's objects (paths, jobs, arrays, pictures) as the media names that a request takes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def media_name(value: object, folder: Path) -> str:
-    """A path, URL, job id or URI as it is; a job's URI; a picture or array as a PNG saved in `folder`/stills.
+    """A path, URL, job id or URI unchanged; a job as its URI; a picture or array as a PNG saved in `folder`/stills.
 
-    Arrays: H x W, H x W x 3 or x 4, uint8 or float 0..1, numpy or anything that converts to it.
-    VideoError("asset") for what names no picture or clip.
+    Arrays: H x W, H x W x 3 or x 4, uint8 or float 0..1, numpy or anything that converts to it. VideoError("asset") for
+    what names no picture or clip.
     """
     if isinstance(value, str):
         return value
@@ -63,13 +63,13 @@ def as_bytes(array: Any) -> Pixels:
         return np.clip(np.rint(np.nan_to_num(array) * 255), 0, 255).astype(np.uint8)
     if array.dtype.kind in "iub" and array.size and array.min() >= 0 and array.max() <= 255:
         return array.astype(np.uint8)
-    raise VideoError("asset", f"an array of {array.dtype} is no picture: give uint8, or floats from 0 to 1")
+    raise VideoError("asset", f"an array of {array.dtype} is not a picture: give uint8, or floats from 0 to 1")
 
 
 def _array(value: Any) -> Any:
     import numpy as np
 
-    if hasattr(value, "detach"):  # a torch tensor; channels first are turned
+    if hasattr(value, "detach"):  # a torch tensor; with channels first it is transposed
         value = value.detach().to("cpu").float().numpy()
         if value.ndim >= 3 and value.shape[-3] in (1, 3) and value.shape[-1] not in (1, 3, 4):
             value = np.moveaxis(value, -3, -1)
@@ -108,7 +108,7 @@ def save_bytes(data: bytes, folder: Path, suffix: str) -> Path:
 
 
 def literal_path(name: str) -> str:
-    """A file below the notebook's folder as seen from there, for code that works where the folder is moved to."""
+    """A file below the notebook's folder, relative to it, for code that works where the folder is moved to."""
     try:
         return Path(name).relative_to(kernel.folder()).as_posix()
     except ValueError:
@@ -116,8 +116,8 @@ def literal_path(name: str) -> str:
 
 
 def pictures(value: Any) -> Sequence[Pixels] | None:
-    """The frames of a clip that is held in memory: an array T x H x W x 3, a list of pictures, or what a diffusers
-    pipeline returns; None for anything else."""
+    """The frames of a clip in memory: an array T x H x W x 3, a list of pictures, or the result of a diffusers
+    pipeline; None for anything else."""
     frames = getattr(value, "frames", None)
     if frames is not None and not isinstance(frames, tuple | str):
         batch = getattr(frames, "ndim", 0) == 5 or (isinstance(frames, list) and frames and isinstance(frames[0], list))

@@ -1,7 +1,8 @@
-"""A thread and a loop of our own: a cell that blocks, or the kernel's own loop, never stalls a job's card.
+"""A thread with an event loop of our own, so that neither a blocking cell nor the kernel's own loop stalls a job's
+card.
 
-Messages from the page may be handled on the kernel's main thread or on one of its subshells; they are only posted
-here, so what they start runs in one place.
+Messages from the page may arrive on the kernel's main thread or on one of its subshells; they are only posted here, so
+what they start runs in one place.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from anyio import from_thread
 T = TypeVar("T")
 
 THREADS = 4
-"""A page asks for four chunks of a clip at a time."""
+"""A page requests four chunks of a clip at a time."""
 
 PUBLISHING = threading.RLock()
-"""Held around every message and trait that goes to the page, from whichever thread."""
+"""Held around every message and trait sent to the page, from any thread."""
 
 
 class Portal:
@@ -38,11 +39,12 @@ class Portal:
         return self._portal.start_task_soon(work, *args)
 
     def aside(self, work: Callable[..., T], *args: object) -> Future[T]:
-        """Start a blocking call on a thread beside the loop; from any thread, the loop's own too."""
+        """Start a blocking call on a thread beside the loop; can be called from any thread, including the loop's
+        own."""
         return self._threads.submit(work, *args)
 
     def close(self) -> None:
-        """End the loop; what still runs on it is cancelled (no job is: those are the worker's)."""
+        """End the loop; what still runs on it is cancelled (jobs are not: they belong to the worker)."""
         self._portal.start_task_soon(self._portal.stop, True)
         self._stack.pop_all()
         self._threads.shutdown(wait=False, cancel_futures=True)

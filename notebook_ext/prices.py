@@ -1,4 +1,4 @@
-"""What a request costs by every model that can do exactly it, and when a card of one's own is cheaper."""
+"""The price of a request by every model that can do exactly it, and when a GPU of your own is cheaper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notebook_ext.asking import asked
 from notebook_ext.listing import Drawing, Listing, new_figure
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
 
 VERB = "estimate_cost"
 
@@ -22,7 +22,7 @@ VERB = "estimate_cost"
 class Prices(Listing):
     """The models that can do exactly the request, ranked. rows: model, cost_low_usd, cost_high_usd (None = unknown),
     detail, price_date, typical_s, duration_s, resolution, aspect_ratio, available, why_not. misfits: how many models
-    cannot, and `why` by the argument that stands in the way."""
+    cannot, and `why` by the argument that they refuse."""
 
     columns: dict[str, str] = {  # noqa: RUF012  never changed
         "model": "model",
@@ -56,7 +56,7 @@ class Prices(Listing):
         return super().shown(key, value)
 
     def plot(self) -> Drawing:
-        """A bar a model: from its low to its high price; hollow where it is not available here."""
+        """One bar per model: from its low to its high price; hatched where it is not available here."""
         priced = [row for row in self.rows if row["cost_high_usd"] is not None][::-1]
         figure = new_figure(7, max(1.5, 0.32 * len(priced) + 0.8))
         axes = figure.subplots()
@@ -69,8 +69,8 @@ class Prices(Listing):
                 edgecolor="C0",
                 hatch=None if row["available"] else "//",
             )
-            told = "free" if high == 0 else f"${low:.2f}" if low == high else f"${low:.2f}-{high:.2f}"
-            axes.annotate(told, (high, number), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+            label = "free" if high == 0 else f"${low:.2f}" if low == high else f"${low:.2f}-{high:.2f}"
+            axes.annotate(label, (high, number), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set_yticks(range(len(priced)), [row["model"] for row in priced], fontsize=8)
         axes.set_xlabel("US dollars a request; hatched: not available here")
         axes.margins(x=0.15)
@@ -78,7 +78,7 @@ class Prices(Listing):
 
 
 def prices(
-    client: NotebookStudio,
+    client: Owner,
     what: str | VideoRequest | Mapping[str, Any],
     given: Mapping[str, Any],
     count: int = 1,
@@ -91,12 +91,12 @@ def prices(
 
 
 def meant(
-    client: NotebookStudio, what: str | VideoRequest | Mapping[str, Any], given: Mapping[str, Any]
+    client: Owner, what: str | VideoRequest | Mapping[str, Any], given: Mapping[str, Any]
 ) -> tuple[VideoRequest, Terms]:
     """The request and its terms."""
     if isinstance(what, VideoRequest):
         if given:
-            raise VideoError("invalid_request", f"a VideoRequest is complete: leave out {', '.join(given)}")
+            raise VideoError("invalid_request", f"a VideoRequest is complete: omit {', '.join(given)}")
         return what, DEFAULT_TERMS
     if isinstance(what, Mapping):
         fields = {**what, **given}
@@ -106,7 +106,7 @@ def meant(
 
 
 def verb_of(fields: Mapping[str, Any]) -> str:
-    """The verb that these arguments belong to, told by what the clip is made from."""
+    """The verb of these arguments, by what the clip is made from."""
     given = {name: value for name, value in fields.items() if value is not None}
     task = task_of(VERB, given)
     return {"image_to_video": task, "interpolate": "interpolate_keyframes", "extend": "extend_clip"}.get(task, VERB)
@@ -126,7 +126,7 @@ class BreakEven(Listing):
     }
 
     def plot(self) -> Drawing:
-        """Dollars a month by minutes of film a month: the card, and a line for some models from dearest to cheapest."""
+        """Dollars a month by minutes of film a month: the card, and lines for some models, the most expensive first."""
         figure = new_figure(7, 4)
         axes = figure.subplots()
         some = self.rows[:: max(1, len(self.rows) // 6)]
@@ -150,8 +150,8 @@ class BreakEven(Listing):
         self._card = card
 
 
-def break_even(client: NotebookStudio, card: str = "RTX 4090", minutes: float = 100.0) -> BreakEven:
-    """When a card beats the APIs for so many minutes of film a month. card: a name, or a part of one."""
+def break_even(client: Owner, card: str = "RTX 4090", minutes: float = 100.0) -> BreakEven:
+    """When a card is cheaper than the APIs for so many minutes of film a month. card: a name, or a part of one."""
     from backends.costs import ownership
 
     known = ownership.gpus()

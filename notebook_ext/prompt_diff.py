@@ -9,7 +9,8 @@ Piece = tuple[str, str]
 
 
 def prompt_diff(before: str, after: str) -> list[Piece]:
-    """The pieces whose "" and "del" words make up `before`, and whose "" and "ins" words `after`; spaces are evened."""
+    """Pieces whose "" and "del" words make up `before`, and whose "" and "ins" words make up `after`; spaces are
+    normalised."""
     old, new = before.split(), after.split()
     pieces: list[Piece] = []
     for how, start, end, begin, stop in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

@@ -1,4 +1,4 @@
-"""Finished clips in an order: by what is measured of them, with the person's own picks and stars beside it."""
+"""Ranking finished clips by their measures, with the user's own picks and stars beside them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from notebook_ext.listing import Listing
 from notebook_ext.table import mark_row
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
-    from notebook_ext.job import Job
+    from notebook_ext.job import Job, Owner
 
 MEASURES: Mapping[str, tuple[str, bool]] = {
     "sharpness": ("sharpness (of 255)", True),
@@ -25,9 +24,9 @@ MEASURES: Mapping[str, tuple[str, bool]] = {
     "cost_usd": ("cost", False),
     "seconds": ("seconds to make", False),
 }
-"""By what clips can be ranked: what it is called, and whether more of it is better."""
+"""Measures for ranking clips: their names, and whether more is better."""
 LOOKED_AT = 8
-"""Frames of the contact sheet that a look makes too."""
+"""Frames of the contact sheet that each inspection also makes."""
 
 
 class Ranking(Listing):
@@ -49,13 +48,13 @@ class Ranking(Listing):
     def __init__(self, rows: list[dict[str, Any]], by: Sequence[str]) -> None:
         self.by = tuple(by)
         picked = [str(row["place"]) for row in rows if row["picked"]]
-        mine = f"; what you picked stands at place {', '.join(picked)}" if picked else ""
+        mine = f"; your pick is at place {', '.join(picked)}" if picked else ""
         ways = [f"{name} ({'more' if MEASURES[name][1] else 'less'} is better)" for name in by]
         super().__init__(rows, f"{len(rows)} clips by {' and '.join(ways)}{mine}")
 
 
-def ranking(client: NotebookStudio, jobs: Sequence[str | Job], by: Sequence[str]) -> Ranking:
-    """Look at each finished clip and order them. VideoError("invalid_request") for an unknown measure, or where no job
+def ranking(client: Owner, jobs: Sequence[str | Job], by: Sequence[str]) -> Ranking:
+    """Inspect each finished clip and rank them. VideoError("invalid_request") for an unknown measure, or where no job
     has a clip."""
     for name in by or [""]:
         if name not in MEASURES:
@@ -70,7 +69,7 @@ def ranking(client: NotebookStudio, jobs: Sequence[str | Job], by: Sequence[str]
     return Ranking(placed(rows, by), by)
 
 
-def _row(client: NotebookStudio, job: Job) -> dict[str, Any]:
+def _row(client: Owner, job: Job) -> dict[str, Any]:
     measures = client.inspect_clip(job, LOOKED_AT).measures
     run_s = client.inner.detail(job.job_id).run_s
     own = {"cost_usd": job.cost_usd, "seconds": None if run_s is None else round(run_s, 2)}

@@ -1,6 +1,6 @@
-"""What stays of a view in a saved notebook: a figure of HTML beside it, drawn anew when something is set.
+"""The part of a view that stays in a saved notebook: a figure of HTML beside it, redrawn when something is set.
 
-It needs no kernel, no script and no network. While the view is alive, the page hides it (figure.RULES).
+It needs no kernel, no script and no network. While the view is live, the page hides it (figure.RULES).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     Levels = np.ndarray[Any, np.dtype[np.uint8]]
 
 PICTURE_SIDE = 200
-"""Pixels of a picture among several."""
+"""The side of each of several pictures, in pixels."""
 
 
 def figure(inside: str, caption: str, code: str = "") -> str:
     """The whole output. inside: HTML; caption, code: plain text."""
-    said = f"<br><code>{escape(code)}</code>" if code else ""
-    return f'{RULES}<figure class="rw-figure">{inside}<figcaption>{escape(caption)}{said}</figcaption></figure>'
+    code_line = f"<br><code>{escape(code)}</code>" if code else ""
+    return f'{RULES}<figure class="rw-figure">{inside}<figcaption>{escape(caption)}{code_line}</figcaption></figure>'
 
 
 def picture(jpeg: bytes, alt: str, side: int = POSTER_SIDE) -> str:
@@ -37,7 +37,7 @@ def picture(jpeg: bytes, alt: str, side: int = POSTER_SIDE) -> str:
 
 
 def strip(pictures: Iterable[tuple[bytes, str]]) -> str:
-    """Pictures side by side, each with its words below."""
+    """Pictures side by side, each with its text below."""
     shown = (
         f'<span style="display:inline-block;margin:0 8px 8px 0;vertical-align:top;max-width:{PICTURE_SIDE}px">'
         f"{picture(jpeg, words, PICTURE_SIDE) if jpeg else ''}{escape(words)}</span>"

@@ -1,4 +1,4 @@
-"""What a cell may call without a studio: the process's own is asked then."""
+"""Calls that a cell can make without a studio: they use the process's own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def estimate(
 ) -> Prices:
     """The price of a request by every model that can do exactly it, before anything is spent.
 
-    what: a prompt (with the arguments of the starting call beside it), a VideoRequest, or those arguments as a mapping.
+    what: a prompt (with further arguments of the starting call), a VideoRequest, or those arguments as a mapping.
     """
     return prices(client or the_studio(), what, given, count, limit)
 

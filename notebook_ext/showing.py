@@ -1,4 +1,4 @@
-"""show(): a job, a clip, a picture or frames in memory, seen in the notebook."""
+"""show(): a job, a clip, a picture or frames in memory, shown in the notebook."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ CLIPS = (".mp4", ".m4v", ".mov", ".webm")
 def show(
     what: object, *, fps: float = 24, label: str = "", embed: bool = False, client: NotebookStudio | None = None
 ) -> None:
-    """Show a job (or its id), a frame of one (`job.last_frame`), a path of a clip or picture, an array (H x W x 3, or
-    T x H x W x 3 at `fps`), a list of pictures, or what a diffusers pipeline returned; each of a list of jobs or paths.
+    """Show a job (or its id), a frame of one (`job.last_frame`), a path of a clip or picture, an array (H x W x 3, or T
+    x H x W x 3 at `fps`), a list of pictures, or the result of a diffusers pipeline; each of a list of jobs or paths.
     Frames in memory are encoded into the notebook's visible folder. embed: write the clip itself into the notebook, for
-    sharing one file: as it is up to 1.5 MB, else as a small silent copy of it.
+    sharing one file: unchanged up to 1.5 MB, else as a small silent copy.
 
     VideoError("asset") for anything else.
     """
@@ -75,7 +75,7 @@ def _encode(frames: Any, fps: float, client: NotebookStudio) -> Path:
     from backends.media.encode import ClipWriter
 
     if len({frame.shape for frame in frames}) != 1:
-        raise VideoError("asset", "the pictures are not all of one size, so they are no clip")
+        raise VideoError("asset", "the pictures differ in size, so they make no clip")
     height, width, _ = frames[0].shape
     margin = ((0, height % 2), (0, width % 2), (0, 0))
     digest = hashlib.sha256(f"{fps}".encode())
@@ -101,7 +101,7 @@ def _show_file(file: Path, label: str, client: NotebookStudio, embed: bool = Fal
 
 def _html(file: Path, label: str, client: NotebookStudio, embed: bool = False) -> str:
     """The file by its address below the notebook; where it has none or `embed` is requested, its bytes: a picture
-    small, a clip as it is or as a proxy."""
+    reduced, a clip unchanged or as a proxy."""
     import base64
 
     clip = file.suffix.lower() in CLIPS
@@ -114,13 +114,13 @@ def _html(file: Path, label: str, client: NotebookStudio, embed: bool = False) -
         else:
             data, mime = _small(file), "image/jpeg"
         source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-    told = escape(label)
+    text = escape(label)
     named = f'style="max-width:100%" src="{escape(source)}"'
     if clip:
-        inside = f'<video controls loop muted playsinline aria-label="{told}" {named}></video>'
+        inside = f'<video controls loop muted playsinline aria-label="{text}" {named}></video>'
     else:
-        inside = f'<img alt="{told}" {named}>'
-    return f"<figure style='margin:4px 0'>{inside}<figcaption>{told}</figcaption></figure>"
+        inside = f'<img alt="{text}" {named}>'
+    return f"<figure style='margin:4px 0'>{inside}<figcaption>{text}</figcaption></figure>"
 
 
 def _small(file: Path) -> bytes:

@@ -28,7 +28,7 @@ DEFAULTS: Mapping[str, object] = {
     **{one.name: one.default for one in vocabulary.terms().values() if one.default is not None},
     "max_cost_usd": 0,
 }
-"""Where left out; every other option is the model's own then (None)."""
+"""Defaults; every other option defaults to the model's own (None)."""
 UNITS: Mapping[str, str] = {"duration_s": "seconds", "fps": "frames a second", "max_cost_usd": "US dollars"}
 FORMS: Mapping[str, str] = {
     "camera": 'moves such as "dolly-in:0.4@0-2" (MOVE[:amount][@from-to]), or a camera view',
@@ -47,7 +47,7 @@ EXAMPLES: Mapping[str, str] = {
 
 
 def options_of(verb: str) -> tuple[str, ...]:
-    """The options that mean something for a starting call."""
+    """The options that apply to a starting call."""
     if verb == FILM:
         return tuple(FilmOptions.__annotations__)
     return tuple(
@@ -58,7 +58,7 @@ def options_of(verb: str) -> tuple[str, ...]:
 
 
 def default_of(verb: str, name: str) -> object:
-    """What an option is where it is left out; None: the model's own, or the first clip's."""
+    """An option's default; None: the model's own, or the first clip's."""
     if verb == FILM and name in film.asked() and name not in DEFAULTS:
         default = film.asked()[name].default
         return None if default == () else default
@@ -89,17 +89,17 @@ def with_options(cls: C) -> C:
 
 
 def about(verb: str, name: str) -> str:
-    """An option in a line: what it means, its form, unit and range, and what it is when it is left out."""
+    """An option in one line: its meaning, form, unit, range and default."""
     if name in vocabulary.terms():
-        said = [vocabulary.terms()[name].about]
+        parts = [vocabulary.terms()[name].about]
     else:
         model, known = (FinishRequest, film.asked()) if verb == FILM else (VideoRequest, vocabulary.asked())
         unit = UNITS.get(name, "")
         described = known[name].about
         form = FORMS.get(name, "")
-        said = [described, "" if unit and unit in described else unit, form, *_range(_fields(model)[name])]
+        parts = [described, "" if unit and unit in described else unit, form, *_range(_fields(model)[name])]
     default = default_of(verb, name)
-    return "; ".join(filter(None, [*said, f"{default!r} when left out" if default not in (None, "") else ""]))
+    return "; ".join(filter(None, [*parts, f"default {default!r}" if default not in (None, "") else ""]))
 
 
 @cache

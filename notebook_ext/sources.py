@@ -1,4 +1,4 @@
-"""What a view shows: a still or a clip of the user's, resolved as a request would, and made small enough to send."""
+"""The source of a view: a still or a clip of the user's, resolved as in a request, and made small enough to send."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from notebook_ext.media_names import media_name
 
 BROWSERS_SHOW = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/avif"})
 AS_IT_IS = 16 << 20
-"""Bytes up to which a still goes to the page unchanged; larger ones, and kinds that browsers don't show, as a JPEG."""
+"""The most bytes of a still that goes to the page unchanged; larger ones, and types that browsers don't show, go as a
+JPEG."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """name: as a request takes it. path: where the bytes lie, to read only. job: the id of the job it comes from."""
+    """name: as a request takes it. path: of the bytes, to read only. job: the id of the job it comes from."""
 
     name: str
     path: Path
@@ -53,14 +54,14 @@ def source_of(value: object, studio: Studio, folder: Path) -> Source:
 
 
 def still_name(value: object, folder: Path) -> str:
-    """What `media_name` makes of it; a job means its last frame, from which the next clip goes on."""
+    """The result of `media_name`; a job means its last frame, from which the next clip continues."""
     text = media_name(value, folder)
     name = MediaName.parse(text)
     return f"video://jobs/{name.value}/last_frame" if name.kind == "job" and name.part == "clip" else text
 
 
 def page_bytes(source: Source, sandbox: Sandbox) -> bytes:
-    """A still as a browser shows it; nothing is decoded in this process."""
+    """A still in a form that a browser shows; nothing is decoded in this process."""
     facts = source.facts
     if facts.mime in BROWSERS_SHOW and source.path.stat().st_size <= AS_IT_IS:
         return source.path.read_bytes()
@@ -68,7 +69,7 @@ def page_bytes(source: Source, sandbox: Sandbox) -> bytes:
 
 
 def small(path: Path, sandbox: Sandbox, t: float | None = None) -> bytes:
-    """A still, or a clip's frame shown at t seconds, as a JPEG of at most 640 pixels a side."""
+    """A still, or a clip's frame at t seconds, as a JPEG of at most 640 pixels a side."""
     with tempfile.TemporaryDirectory(prefix="reelwright-") as scratch:
         picture = Path(scratch) / "small.jpg"
         sandbox.poster(path, picture, t)

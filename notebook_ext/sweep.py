@@ -18,7 +18,7 @@ from notebook_ext.job import Job
 from notebook_ext.prices import meant
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
     from notebook_ext.table import JobTable
 
 MOST = 200
@@ -27,9 +27,9 @@ MOST = 200
 @dataclass
 class Sweep:
     """The jobs of a sweep, by model, then by seed, then by take. columns: how many each model has. `await sweep` waits
-    for all and raises nothing: a job that failed says so itself. skipped: what was not started, and why."""
+    for all and raises nothing: a failed job shows its own error. skipped: what was not started, and why."""
 
-    client: NotebookStudio
+    client: Owner
     models: Sequence[str]
     seeds: Sequence[int | None]
     columns: int
@@ -41,7 +41,9 @@ class Sweep:
 
     def table(self) -> JobTable:
         """Seconds, cost and facts of each."""
-        return self.client.table(list(self.jobs))
+        from notebook_ext.table import JobTable
+
+        return JobTable(self.client, [job.refresh() for job in self.jobs])
 
     def __await__(self) -> Any:
         return self._waiting().__await__()
@@ -71,7 +73,7 @@ class Sweep:
             self._still = show_sweep(self)
 
     def _display_(self) -> Any:
-        """As marimo asks for it."""
+        """Called by marimo."""
         from notebook_ext.views.board import Board
 
         return Board(self.client, sweep=self)
@@ -82,7 +84,7 @@ class Sweep:
 
 
 def sweep(
-    client: NotebookStudio,
+    client: Owner,
     request: VideoRequest | Mapping[str, Any],
     models: Sequence[str] | None,
     seeds: Sequence[int] | None,
@@ -90,40 +92,54 @@ def sweep(
     label: str,
     takes: int = 1,
 ) -> Sweep:
-    """Price all, hold the sum under the cap, start each under its own price. Nothing is started when any of them
-    cannot be made as asked, or when the sum is above the cap: VideoError. A model that takes no seed gets a take of its
-    own for each of several seeds, which is told."""
-    asked, terms = meant(client, request, {})
-    wanted = list(dict.fromkeys(models or [asked.model]))
-    grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [asked.seed]
+    """Price all, keep the sum under the limit, start each under its own price. Nothing is started when any of them
+    cannot be made exactly, or when the sum is above the limit: VideoError. A model without seeds gets one take for each
+    seed instead, with a note."""
+    shot, terms = meant(client, request, {})
+    wanted = list(dict.fromkeys(models or [shot.model]))
+    grains: list[int | None] = list(dict.fromkeys(seeds)) if seeds is not None else [shot.seed]
     if not wanted or not grains:
         raise VideoError("invalid_request", "a sweep needs a model and a seed: models=[...], seeds=[...]")
     columns = len(grains) * takes
     if takes < 1 or len(wanted) * columns > MOST:
         raise VideoError("invalid_request", f"{len(wanted) * columns} clips: a sweep is 1 to {MOST}")
     unseeded = [model for model in wanted if seeds is not None and not _takes_seeds(client, model)]
-    each: list[tuple[VideoRequest, int]] = []
-    for model in wanted:
-        for number, seed in enumerate(grains):
-            seeded = model not in unseeded
-            one = asked.model_copy(
-                update={"model": model, "seed": seed if seeded else None, "max_cost_usd": None},
-            )
-            first = 0 if seeded else number * takes
-            each += [(one, first + take) for take in range(1, takes + 1)]
+    each = _clips(shot, wanted, grains, takes, unseeded)
     terms = Terms(prefer=terms.prefer, where=terms.where, label=label)
     quotes = _quotes(client, each, terms)
     fresh = [_high(quote) for quote in quotes if quote.job is None]
     total = sum(fresh, Decimal(0))
-    told = f"{len(each)} clips: {'free' if total == 0 else f'{money(total)} at most'}"
+    cost = f"{len(each)} clips: {'free' if total == 0 else f'{money(total)} at most'}"
     if len(fresh) < len(each):
-        told += f" ({len(each) - len(fresh)} are there already)"
+        cost += f" ({len(each) - len(fresh)} exist already)"
     if unseeded:
-        told += f"; {', '.join(unseeded)}: no seeds, {columns} take{'s' if columns > 1 else ''} instead"
+        cost += f"; {', '.join(unseeded)}: no seeds, {columns} take{'s' if columns > 1 else ''} instead"
     if total > cap:
-        text = f"{told}, above max_cost_usd {money(cap)}: nothing was started; repeat with max_cost_usd={total}"
+        text = f"{cost}, above max_cost_usd {money(cap)}: nothing was started; repeat with max_cost_usd={total}"
         raise VideoError("needs_budget", text, nearest={"max_cost_usd": str(total)})
-    print(told)  # noqa: T201  the price comes first
+    print(cost)  # noqa: T201  the price comes first
+    jobs, skipped = _started(client, each, quotes, terms)
+    return Sweep(client, wanted, grains, columns, jobs, cost, skipped)
+
+
+def _clips(
+    shot: VideoRequest, models: Sequence[str], seeds: Sequence[int | None], takes: int, unseeded: Sequence[str]
+) -> list[tuple[VideoRequest, int]]:
+    """Each clip's request and take, by model, then by seed; a model without seeds gets further takes instead."""
+    found: list[tuple[VideoRequest, int]] = []
+    for model in models:
+        for number, seed in enumerate(seeds):
+            seeded = model not in unseeded
+            one = shot.model_copy(update={"model": model, "seed": seed if seeded else None, "max_cost_usd": None})
+            before = 0 if seeded else number * takes
+            found += [(one, before + take) for take in range(1, takes + 1)]
+    return found
+
+
+def _started(
+    client: Owner, each: Sequence[tuple[VideoRequest, int]], quotes: Sequence[Quote], terms: Terms
+) -> tuple[list[Job], list[str]]:
+    """The jobs, each started under its own price, and why any was not."""
     jobs: list[Job] = []
     skipped: list[str] = []
     for (one, take), quote in zip(each, quotes, strict=True):
@@ -132,16 +148,16 @@ def sweep(
             jobs.append(
                 client.make(
                     one.model_copy(update={"max_cost_usd": limit}),
-                    terms.model_copy(update={"take": take, "label": label_of(label, one)}),
+                    terms.model_copy(update={"take": take, "label": label_of(terms.label, one)}),
                 )
             )
-        except VideoError as error:  # a spending limit was reached meanwhile: what was started goes on
+        except VideoError as error:  # a spending limit was reached meanwhile: started ones go on
             skipped.append(f"{_named(one, take)}: {error.message}")
-    return Sweep(client, wanted, grains, columns, jobs, told, skipped)
+    return jobs, skipped
 
 
-def _takes_seeds(client: NotebookStudio, model: str) -> bool:
-    """Whether any box of a model takes a seed; True for "auto" and for an unknown one, whose own error is told."""
+def _takes_seeds(client: Owner, model: str) -> bool:
+    """Whether any box of a model takes a seed; True for "auto" and for an unknown model, which gets its own error."""
     row = client.inner.context.catalog.find(model)
     return row is None or any(mode.seed for mode in row.modes)
 
@@ -158,8 +174,8 @@ def _named(one: VideoRequest, take: int) -> str:
     return f"{one.model}{seed}{f', take {take}' if take > 1 else ''}"
 
 
-def _quotes(client: NotebookStudio, each: Sequence[tuple[VideoRequest, int]], terms: Terms) -> list[Quote]:
-    """The price of every clip; all that stand in the way at once, once a model where its words are the same."""
+def _quotes(client: Owner, each: Sequence[tuple[VideoRequest, int]], terms: Terms) -> list[Quote]:
+    """The price of every clip; all problems at once, equal ones once a model."""
     quotes: list[Quote] = []
     problems: list[str] = []
     for one, take in each:

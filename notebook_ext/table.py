@@ -11,7 +11,7 @@ from backends.jobs.views import Job as JobView
 from notebook_ext.listing import Listing
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
 
 
 class JobTable(Listing):
@@ -38,7 +38,7 @@ class JobTable(Listing):
         "mark": "your mark",
     }
 
-    def __init__(self, client: NotebookStudio, views: Sequence[JobView]) -> None:
+    def __init__(self, client: Owner, views: Sequence[JobView]) -> None:
         marked = client.marks([view.job_id for view in views])
         super().__init__([_row(client, view) | mark_row(marked.get(view.job_id, NONE)) for view in views])
 
@@ -49,7 +49,7 @@ def mark_row(mark: Mark) -> dict[str, Any]:
     return {**asdict(mark), "mark": ": ".join(filter(None, (words, mark.note))) or None}
 
 
-def _row(client: NotebookStudio, view: JobView) -> dict[str, Any]:
+def _row(client: Owner, view: JobView) -> dict[str, Any]:
     detail = client.inner.detail(view.job_id)
     facts = dict(detail.facts)
     arguments = facts.get("arguments") or {}

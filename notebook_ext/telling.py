@@ -1,4 +1,4 @@
-"""Failures in a notebook's words: short, for a person, with what to do next as Python or as a command to copy."""
+"""Error messages for a notebook: short, with what to do next as Python or as a command to copy."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ C = TypeVar("C", bound=type)
 
 SHOWS = {
     "list_models": "studio.list_models() shows all",
-    "list_jobs": "studio.list_jobs() shows those there are",
+    "list_jobs": "studio.list_jobs() shows all jobs",
     "estimate_cost": "studio.estimate_cost() shows prices",
 }
-"""What a person in a notebook is told of the call that a failure names."""
+"""What a notebook shows for the call that a failure names."""
 
 CHARGED = {"no": "It was not charged.", "yes": "It was charged.", "unknown": "It may have been charged."}
 OFFER = "or another model: repeat with "
-"""How a failed job's next step names the model that does the same; the arguments follow."""
+"""How a failed job's next step names another model that does the same; the arguments follow."""
 
 
-def told(error: VideoError) -> str:
-    """An error in a notebook's words; its remedy stands in the message as Python arguments."""
+def error_text(error: VideoError) -> str:
+    """An error's message for a notebook; its remedy is given as Python arguments."""
     lines = [f"{error.kind}: {error.message}"]
     if error.lead is None:
         lines += [f"- {problem}" for problem in error.problems]
@@ -38,7 +38,7 @@ def told(error: VideoError) -> str:
 
 
 def ended(view: JobView) -> tuple[str, str]:
-    """Of a job that did not succeed: what happened, whether it was charged (said once), and what can be done; and the
+    """For a job that did not succeed: what happened, whether it was charged (said once), and what can be done; and the
     command for a terminal, where that is what can be done ("" otherwise)."""
     if view.state == "cancelled":
         return "It was cancelled.", ""
@@ -47,17 +47,17 @@ def ended(view: JobView) -> tuple[str, str]:
         words = view.next if command is None else view.next[: command.start()].rstrip(" :")
         return words, "" if command is None else command[0]
     message = view.error.message.rstrip(" .;")
-    said = [message + ("" if message.endswith(("!", "?")) else ".")]
+    parts = [message + ("" if message.endswith(("!", "?")) else ".")]
     if "charged" not in message or view.error.charged != "no":
-        said.append(CHARGED[view.error.charged])
+        parts.append(CHARGED[view.error.charged])
     offer = view.next.partition(OFFER)[2].removesuffix("; nothing has been started")
     if offer:
-        said.append(f"Another model: {offer}.")
-    return " ".join(said), ""
+        parts.append(f"Another model: {offer}.")
+    return " ".join(parts), ""
 
 
 def short(error: E, words: str) -> E:
-    """The error as it was, shown in a cell as these words instead of a traceback; IPython asks it for them."""
+    """The same error, shown in a cell as these words instead of a traceback; IPython asks it for them."""
     error._render_traceback_ = lambda: [words]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     return error
 
@@ -82,7 +82,7 @@ def _cut(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rendered(self: VideoError) -> list[str]:
-    return told(self).split("\n")
+    return error_text(self).split("\n")
 
 
 VideoError._render_traceback_ = _rendered  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

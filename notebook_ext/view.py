@@ -1,7 +1,7 @@
-"""A view: a widget whose page side is a plain ES module, and whose every question is a checked custom message.
+"""A view: a widget whose page side is a plain ES module, and which the page asks by checked custom messages.
 
-State goes to the page as the one trait `data`. Nothing is ever synced back: while a cell awaits, the first trait that
-a page changes arrives and all later ones are lost, so the page asks by message instead.
+State goes to the page as the one trait `data`. Nothing is ever synced back: while a cell awaits, the first trait that a
+page changes arrives and all later ones are lost, so the page sends messages instead.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from notebook_ext.portal import PUBLISHING, portal
 
 STATIC = Path(__file__).parent / "static"
 MAX_BUFFER = 6 << 20
-"""Bytes that a page may send at once: Jupyter's websocket and Colab's proxy, which sends them as base64, lose messages
-of 10 MB and more without a word."""
+"""The most bytes that a page may send at once: Jupyter's websocket and Colab's proxy, which sends them as base64,
+silently lose messages of 10 MB and more."""
 
 log = logging.getLogger("reelwright")
 
 Buffers = Sequence[bytes]
 SIGN_S = 4.0
-"""How often a page is told that its action is being worked on; it gives up after ten seconds without a sign."""
+"""Seconds between two signs to a page that its action is being worked on; it gives up after ten seconds without one."""
 REMEMBERED = 64
-"""Actions whose answers are remembered: a page sends one again when it has heard nothing."""
+"""How many actions' answers are remembered: a page repeats an action when it has heard nothing."""
 
 Answer = Mapping[str, Any] | tuple[Mapping[str, Any], Buffers] | None
 
@@ -52,11 +52,11 @@ class JobAsk(Ask):
 
 
 class CodeAsk(Ask):
-    """What is set in the view as the argument of a call."""
+    """The view's settings as the argument of a call."""
 
 
 class ClearAsk(Ask):
-    """Begin anew."""
+    """Remove all settings."""
 
 
 class _Message(BaseModel):
@@ -80,7 +80,7 @@ def module_text(name: str) -> str:
 
 @cache
 def inside(name: str) -> tuple[str, ...]:
-    """The other views that a view draws within itself, as its imports say."""
+    """The other views that a view draws within itself, by its imports."""
     text = (STATIC / f"{name}.js").read_text("utf-8")
     found = re.findall(r'^import \{[^}]*\} from "\./(\w+)\.js";', text, flags=re.MULTILINE)
     return tuple(one for one in found if one not in ("core", "media", "afm"))
@@ -101,13 +101,13 @@ def style_text(name: str) -> str:
 class View(anywidget.AnyWidget):
     """Subclasses name their module, and their actions with the type of each body; `do_ACTION(ask, buffers)` answers.
 
-    Actions run on the portal's threads, whichever thread the kernel hands the message to.
+    Actions run on the portal's threads, whichever thread the kernel gives the message to.
     """
 
     NAME: ClassVar[str]
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {}
     SAVED_S: ClassVar[float] = 0.5
-    """How long after a change its figure in the notebook is drawn anew."""
+    """Seconds from a change until the figure in the notebook is redrawn."""
 
     data = traitlets.Dict().tag(sync=True)
 
@@ -126,9 +126,9 @@ class View(anywidget.AnyWidget):
         self.on_msg(self._hear)
 
     def __repr__(self) -> str:
-        """What stands in a saved notebook for a page that cannot draw it."""
-        told = (self.data or {}).get("kept")
-        return f"{self.NAME} (run the notebook to use it)" + (f". {told}" if told else "")
+        """The text in a saved notebook for a page that cannot draw the view."""
+        note = (self.data or {}).get("kept")
+        return f"{self.NAME} (run the notebook to use it)" + (f". {note}" if note else "")
 
     def publish(self, data: Mapping[str, Any]) -> None:
         """Give the page new state; from any thread."""
@@ -139,11 +139,11 @@ class View(anywidget.AnyWidget):
             portal().soon(self._save)
 
     def figure(self) -> str:
-        """HTML of the view as it is, for a saved notebook; "" where something else stands for it."""
+        """HTML of the view in its current state, for a saved notebook; "" where something else replaces it."""
         return ""
 
     def _ipython_display_(self) -> None:
-        """The view, and beside it what stays in a saved notebook."""
+        """The view, and beside it the part that stays in a saved notebook."""
         if kernel.shell() is None:
             print(repr(self))  # noqa: T201
             return
@@ -152,20 +152,20 @@ class View(anywidget.AnyWidget):
         bundle: Any = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         display(data, metadata=metadata, raw=True)
-        if told := self.figure():
-            self._beside = display(HTML(told), display_id=True)
+        if html := self.figure():
+            self._beside = display(HTML(html), display_id=True)
 
     async def _save(self) -> None:
-        """Draw the figure anew, once for all that is set within a moment."""
+        """Redraw the figure, once for all changes within a moment."""
         from IPython.display import HTML
 
         await anyio.sleep(self.SAVED_S)
         self._saving = False
-        told = await to_thread.run_sync(self.figure)
-        self._beside.update(HTML(told))
+        html = await to_thread.run_sync(self.figure)
+        self._beside.update(HTML(html))
 
     def _hear(self, _: object, content: object, buffers: Sequence[Any]) -> None:
-        """Only looks and posts: this may be any thread of the kernel's."""
+        """Only checks and posts: this may be any thread of the kernel's."""
         try:
             message = _Message.model_validate(content)
         except ValidationError:
@@ -190,7 +190,7 @@ class View(anywidget.AnyWidget):
             self.send({"v": 1, "kind": "heard", "rid": rid})
 
     async def _signs(self, rid: str) -> None:
-        """Say that an action is being worked on for as long as it is."""
+        """Tell the page that an action is being worked on for as long as it is."""
         while True:
             await anyio.sleep(SIGN_S)
             with self._knowing:
@@ -226,7 +226,7 @@ class View(anywidget.AnyWidget):
 
     def _reply(self, message: _Message, content: Mapping[str, Any], buffers: Buffers) -> None:
         with self._knowing:
-            if buffers:  # a look: it may be done again
+            if buffers:  # an action that only reads may be done again
                 self._heard.pop(message.rid, None)
             else:
                 self._heard[message.rid] = content

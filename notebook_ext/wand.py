@@ -1,4 +1,4 @@
-"""The magic outline: the part of a picture that looks like the place that was pointed at, as an outline."""
+"""The magic outline: the outline of the part of a picture that resembles the place that was pointed at."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ if TYPE_CHECKING:
     Share = np.ndarray[Any, np.dtype[np.uint8]]
 
 TOLERANCES = range(6, 61, 6)
-"""How far colours may be from the one pointed at, in each of L, a and b (0..255)."""
+"""How far colours may differ from the one pointed at, in each of L, a and b (0..255)."""
 LARGEST, LEAST = 0.6, 0.002
-"""Of the picture, above which a tolerance has let everything in, and below which it has found but a speck."""
+"""Shares of the picture: above the larger a tolerance has let everything in, below the smaller it has found only a
+speck."""
 MOST_POINTS = 200
-"""Of an outline, as a request takes it."""
+"""The most points of an outline in a request."""
 
 
 def outline_at(picture: Pixels, x: float, y: float) -> list[list[float]]:
     """The outline around (x, y), both 0 to 1, as points of the same kind: 3 to 200; [] where nothing stands out.
 
-    Colours near the one pointed at that hang together; of several tolerances the one at which the part grows least.
+    The connected colours near the one pointed at; of several tolerances the one at which that part grows least.
     """
     import cv2
     import numpy as np
@@ -56,7 +57,7 @@ def _near(lab: Pixels, seed: tuple[int, int], tolerance: int) -> Share:
 
 
 def _steadiest(parts: list[Share]) -> Share | None:
-    """The part of a fitting size that the next tolerance makes least larger."""
+    """The part of a suitable size that grows least at the next tolerance."""
     shares = [float(part.mean()) / 255 for part in parts]
     fitting = [number for number, share in enumerate(shares) if LEAST <= share <= LARGEST]
     if not fitting:

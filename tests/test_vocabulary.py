@@ -73,7 +73,7 @@ def test_a_notebooks_keywords_are_the_same_names() -> None:
 def test_a_film_has_one_list_of_names_too() -> None:
     assert set(film.asked()) == set(FinishRequest.model_fields)
     assert set(film.terms()) == set(vocabulary.terms()) - set(CHOOSING)
-    assert properties(arguments.finish_clip()) == film.known() - set(arguments.UNTOLD)
+    assert properties(arguments.finish_clip()) == film.known() - set(arguments.NOT_OFFERED)
     assert set(FilmOptions.__annotations__) == film.known() - {"clips"}
     written = {one.name: one.option for one in (*film.asked().values(), *film.terms().values())}
     assert set(written.values()) <= options("finish")

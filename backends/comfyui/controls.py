@@ -23,7 +23,7 @@ from backends.regions import MotionRegion
 from backends.request import VideoRequest
 
 if TYPE_CHECKING:
-    from backends.comfyui.fill import Filling
+    from backends.comfyui.filling import Filling
     from backends.media.images import Mask
 
 FULL = 0.10

@@ -57,7 +57,7 @@ async def draft(
         raise VideoError("invalid_request", "the name has no letters or digits: give another with --name")
     path = data_folder(env) / f"{plain}{SUFFIX}"
     if path.exists() and not force:
-        raise VideoError("conflict", f"{path} is there already: give another --name, or --force to replace it")
+        raise VideoError("conflict", f"{path} exists: give another --name, or --force to replace it")
     known = read_all(classes)
     saving = savers(graph, {kind: told.is_output for kind, told in known.items()})
     if not saving:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
@@ -176,8 +176,3 @@ def lacking_nodes(names: Iterable[str], packages: Mapping[str, str]) -> str:
     foreign = [name for name in names if name in packages]
     step = "install it with the ComfyUI Manager" if foreign else "update ComfyUI, or install what holds them"
     return f"the nodes {', '.join(said)}: {step}"
-
-
-def nodes_of(graph: Graph, kinds: Sequence[str]) -> list[str]:
-    """The ids of the nodes of these classes."""
-    return [name for name, node in graph.items() if class_of(node) in kinds]

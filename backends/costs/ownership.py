@@ -152,7 +152,7 @@ def own_cost(duration_s: float, gpu: Gpu, hours_a_month: float = 100.0) -> OwnCo
 
 
 def break_even(catalog: Catalog, gpu: Gpu, monthly_s: float) -> list[BreakEven]:
-    """Every priced cloud model against the card, dearest first, for so many seconds of film a month."""
+    """Every priced cloud model against the card, the most expensive first, for so many seconds of film a month."""
     volume = Decimal(str(monthly_s))
     lines = [
         compare(row, price, gpu, volume)

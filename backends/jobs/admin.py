@@ -1,4 +1,5 @@
-"""What only the user may do, at a terminal: move a queued job, clear a lane. (One job: `decisions`.)
+"""What only the user may do at a terminal: move a queued job to another account, resume a paused account. (For
+decisions on one job see `decisions`.)
 
 No tool of an agent reaches any of this. Each decision is one durable transaction whose event wakes the driver.
 """
@@ -16,21 +17,21 @@ from backends.provider.protocol import Access
 
 
 def open_by_lane(store: Store) -> dict[str, int]:
-    """How many jobs a driver still has to do something for, by lane."""
+    """The number of jobs that still need a driver, by lane."""
     rows = store.rows(f"SELECT lane, count(*) AS n FROM jobs WHERE {OPEN} GROUP BY lane")
     return {str(row["lane"]): int(row["n"]) for row in rows}
 
 
 def rebind(store: Store, job: str, access: Access) -> None:
-    """Move a job that nobody has sent yet to the lane of the credentials that are set now.
+    """Move a job that was not sent yet to the lane of the credentials that are set now.
 
-    What was uploaded or worded for the other account is made anew.
+    Its uploads and its prepared request were made for the other account, so they are made again.
     """
 
     def write(tx: Transaction) -> None:
         row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
         if row is None:
-            raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
+            raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows all jobs")
         found = StoredJob.of(row)
         if found.state not in ("waiting", "queued"):
             raise VideoError("conflict", f"job {job} is {found.state}: only a queued job can move to another account")
@@ -38,7 +39,7 @@ def rebind(store: Store, job: str, access: Access) -> None:
             raise VideoError("auth", f"no credential for {found.provider}: set {' or '.join(access.missing)}")
         if found.lane == access.lane:
             raise VideoError("conflict", f"job {job} belongs to the account that is set now already")
-        put_on(tx, row, access, anew=True)
+        put_on(tx, row, access, again=True)
         records.note(tx, job, "moved by the user to the account that is set now")
         add_event(tx, job, "rebind", {"from": found.lane, "to": access.lane}, wake=True)
 
@@ -46,8 +47,8 @@ def rebind(store: Store, job: str, access: Access) -> None:
 
 
 def resume(store: Store, name: str | None = None, *, by: How = "terminal") -> list[str]:
-    """Let one lane, all of a provider or (None) all buy again after a breaker has stopped them; those that were
-    stopped. by: how the user has said so. VideoError("not_found") with the providers and lanes there are."""
+    """Resume one lane, all lanes of a provider, or (None) every lane that a breaker has stopped; returns those that
+    were stopped. by: how the user asked for it. VideoError("not_found") lists the known providers and lanes."""
 
     def write(tx: Transaction) -> list[str]:
         meant = "(key = ? OR provider = ?)"
@@ -60,7 +61,7 @@ def resume(store: Store, name: str | None = None, *, by: How = "terminal") -> li
             raise VideoError("not_found", text)
         for key in stopped:
             tx.run("UPDATE lanes SET breaker = '', breaker_until = 0, failures = 0 WHERE key = ?", (key,))
-            audit.add(tx, "decision", place=by, detail=f"{key} buys again")
+            audit.add(tx, "decision", place=by, detail=f"{key} resumed")
             for row in tx.rows("SELECT id FROM jobs WHERE lane = ? AND state = 'queued' ORDER BY seq LIMIT 1", (key,)):
                 add_event(tx, row["id"], "resume", {"lane": key}, wake=True)
         return stopped

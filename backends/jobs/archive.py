@@ -1,12 +1,12 @@
-"""Old jobs out of the way: their rows move into the archive, a second store beside the first (`archive.db`).
+"""The archive: rows of old jobs move into a second store beside the first (`archive.db`).
 
-What a job cost stays in the sums, its key still answers the same request, and whoever names the job brings its rows
-back. Its files stay where they are. Never moved: a job that is open, uncertain, or failed though it may be paid; one
-that a job which stays was made from; one whose money is not settled.
+What a job cost stays in the sums. Its key still answers the same request, and naming the job brings its rows back. Its
+files stay where they are. A job is never archived while it is open or uncertain, while it failed but may have been
+charged, while a job made from it stays, or while its money is not settled.
 
-Two files cannot be changed in one transaction. So the rows are copied first; then, in one transaction of the store that
-looks at each row again, they are taken out. A copy whose rows stay there after all, or were brought back, is passed
-over: the store's table `archived` says which jobs the archive holds.
+Two files cannot change in one transaction. So the rows are copied first; then one transaction of the store checks each
+row again and removes it. Where a row had to stay, or was brought back, its copy in the archive is ignored: the store's
+table `archived` says which jobs the archive holds.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import JobPage
 
 YOUNGEST_S = 7 * 86400.0
-"""Younger jobs stay: a service's own list may still show them, and they are looked for there."""
+"""Seconds. Younger jobs stay: a service's list may still show them, and a look-up needs their rows."""
 
 PAGE, BATCH = 5000, 200
 LINES = "job = :job OR (job > :job || '#' AND job < :job || '$')"
-"""SQL: the ledger's lines of a job, those of its earlier requests (JOB#1) too."""
+"""SQL: the ledger's lines of a job, with those of its earlier requests (JOB#1)."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """path: of the file. jobs: how many were moved, or would be."""
+    """path: of the archive file. jobs: how many were moved, or would be."""
 
     path: Path
     jobs: int
 
 
 def plan(store: Store, older_s: float) -> frozenset[str]:
-    """The jobs that `archive` would move: those that ended so many seconds ago and that nothing here needs.
+    """The jobs that `archive` would move: those that ended at least `older_s` seconds ago and that nothing here needs.
 
     VideoError("invalid_request") for less than a week.
     """
@@ -56,8 +56,8 @@ def plan(store: Store, older_s: float) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """jobs: those that go. before: their ends lie before that (POSIX seconds). newest: the last job (its seq) that was
-    looked at."""
+    """jobs: the ones to move. before: they ended before that time (POSIX seconds). newest: `seq` of the last job
+    examined."""
 
     jobs: frozenset[str]
     before: float
@@ -82,7 +82,7 @@ def _plan(store: Store, older_s: float) -> _Plan:
 
 
 def _every_job(store: Store) -> Iterator[KeptJob]:
-    """Each job by its order, a few thousand read at a time."""
+    """Every job in order, read in pages of a few thousand."""
     after = 0
     while rows := store.rows(f"SELECT {COLUMNS} FROM jobs WHERE seq > ? ORDER BY seq LIMIT {PAGE}", (after,)):
         jobs = [KeptJob.of(row) for row in rows]
@@ -91,7 +91,7 @@ def _every_job(store: Store) -> Iterator[KeptJob]:
 
 
 def archive(store: Store, older_s: float) -> Archive:
-    """Move them. May be ended at any moment and run again: nothing is lost or counted twice."""
+    """Move the jobs. Safe to stop at any moment and to repeat: nothing is lost or counted twice."""
     planned, moved = _plan(store, older_s), 0
     ids = sorted(planned.jobs)
     if not ids:
@@ -107,7 +107,7 @@ def _move(store: Store, kept: Store, ids: Sequence[str], planned: _Plan) -> int:
 
     def copy(tx: Transaction) -> None:
         for job, rows in copies.items():
-            _delete(tx, job)  # a copy from before it was brought back
+            _delete(tx, job)  # left from an earlier archiving that was undone
             for table, found in rows.items():
                 put(tx, table, found)
 
@@ -117,7 +117,7 @@ def _move(store: Store, kept: Store, ids: Sequence[str], planned: _Plan) -> int:
 
 
 Rows = Mapping[str, list[Row]]
-"""Everything that a store holds of one job, by table."""
+"""All rows of a job in a store, by table."""
 
 
 def _rows_of(source: Store | Transaction, job: str) -> Rows:
@@ -129,7 +129,7 @@ def _rows_of(source: Store | Transaction, job: str) -> Rows:
 
 
 def _take_out(tx: Transaction, copies: Mapping[str, Rows], planned: _Plan) -> int:
-    """Remove the jobs that are still what was copied, and over, and that no job which came meanwhile was made from."""
+    """Remove the jobs that are unchanged since they were copied, have ended, and from which no newer job was made."""
     added = tx.rows(f"SELECT {COLUMNS} FROM jobs WHERE seq > ?", (planned.newest,))
     needed = {source for row in added for source in KeptJob.of(row).sources}
     going = [
@@ -143,7 +143,7 @@ def _take_out(tx: Transaction, copies: Mapping[str, Rows], planned: _Plan) -> in
 
 
 def _is_over(rows: Rows, before: float) -> bool:
-    """Whether the job (if it is there at all) may go by itself, and its money is settled."""
+    """Whether the job, if it is still there, can be archived by itself and its money is settled."""
     settled = all(line["state"] in ("settled", "released") for line in rows["ledger"])
     return settled and any(one.ended_before(before) and one.is_over for one in map(KeptJob.of, rows["jobs"]))
 
@@ -163,7 +163,7 @@ def _delete(tx: Transaction, job: str) -> None:
 
 
 def _count(tx: Transaction, lines: Sequence[Row], sign: int) -> None:
-    """Let the ledger's lines, which have gone (sign 1) or come back (-1), stand in both sums as before."""
+    """Keep both sums unchanged while ledger lines leave (sign 1) or return (sign -1)."""
     for line in lines:
         settled = sign * int(line["settled"]) if line["state"] == "settled" else 0
         tx.run(
@@ -183,14 +183,14 @@ def _count(tx: Transaction, lines: Sequence[Row], sign: int) -> None:
         tx.run("DELETE FROM archived_spent WHERE lines = 0 AND settled = 0")
 
 
-# back again
+# bringing jobs back
 
 
 def stored_job(store: Store, job: str, principal: str) -> StoredJob | None:
-    """A job; one that was archived is brought back first. None where there is no such job of that principal
-    (EVERYBODY: of anybody).
+    """A job; an archived one is brought back first. None where that principal has no such job (EVERYBODY: any
+    principal's).
 
-    VideoError("storage") when it was archived and the archive cannot be read.
+    VideoError("storage") when the job was archived and the archive cannot be read.
     """
     whose = "id = ?" if principal == EVERYBODY else "id = ? AND principal = ?"
     params = (job,) if principal == EVERYBODY else (job, principal)
@@ -202,7 +202,7 @@ def stored_job(store: Store, job: str, principal: str) -> StoredJob | None:
 
 
 def bring_back_same(store: Store, principal: str, request_key: str) -> bool:
-    """Bring the job back that a request's key names; whether there is one in the archive."""
+    """Bring back the job that a request's key names; whether the archive had one."""
     job = records.archived_as(store, principal, request_key)
     if job is not None:
         bring_back(store, [job])
@@ -210,7 +210,7 @@ def bring_back_same(store: Store, principal: str, request_key: str) -> bool:
 
 
 def bring_back(store: Store, jobs: Collection[str]) -> None:
-    """Put the rows of archived jobs back into the store, each with its steps and the job that it is a step of."""
+    """Put the rows of archived jobs back into the store, each with its steps and its parent."""
     if not archive_file.path_of(store).exists():
         raise VideoError(
             "storage",
@@ -236,7 +236,7 @@ def _families(kept: Store, jobs: Collection[str]) -> list[str]:
 def _put_back(tx: Transaction, copies: Mapping[str, Rows]) -> None:
     for job, rows in copies.items():
         if not tx.run("DELETE FROM archived WHERE id = ?", (job,)):
-            continue  # somebody else has brought it back
+            continue  # another process has brought it back
         for table, found in rows.items():
             put(tx, table, found)
         _count(tx, rows["ledger"], -1)
@@ -245,7 +245,7 @@ def _put_back(tx: Transaction, copies: Mapping[str, Rows]) -> None:
 def page(
     store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
 ) -> JobPage:
-    """Archived jobs, newest first, and the money of all jobs, as `shown.page` gives those that are not archived."""
+    """Archived jobs, newest first, with the total spend of all jobs: the same form as `shown.page`."""
     spend = shown.spend(store, principal)
     if store.archive is None or not store.archive.exists():
         return JobPage(jobs=[], folder=None, cursor=None, spend=spend)

@@ -1,6 +1,7 @@
-"""The audit: a line for every start, approval, decision and change of limits or people. Lines are only ever added.
+"""The audit log: one line for every start, approval, decision, and change of limits or people. Lines are only ever
+added.
 
-Each is written in the transaction of what it tells of, so that neither is there without the other.
+Each line is written in the same transaction as the change that it records.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from backends.jobs.principals import OWNER
 from backends.jobs.store.database import Row, Store, Transaction
 
 What = Literal["start", "approval", "decision", "limit", "people"]
-"""A job was started; its price was approved first; a user decided what becomes of one; a spending limit was changed; a
-person got a token or lost it."""
+"""A job was started; its price was approved; a user decided about a job; a spending limit was changed; a person's token
+was made or removed."""
 
 LONGEST = 300
-"""Characters of a place or detail that are kept."""
+"""The longest place or detail that is kept, in characters."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """at: POSIX seconds. who: a principal. amount: micro-dollars, None where there is none or nobody knows it. place:
-    where it came from. detail: the rest, in words."""
+    """at: POSIX seconds. who: a principal. amount: micro-dollars, None where there is none or it is unknown. place:
+    where the request came from. detail: further words."""
 
     at: float
     who: str
@@ -38,7 +39,7 @@ class Line:
 def add(
     tx: Transaction, what: What, *, who: str = OWNER, job: str = "", amount: int | None = None, place: str, detail: str
 ) -> None:
-    """Write a line, within the transaction of what it tells of."""
+    """Write a line within the transaction of the change that it records."""
     tx.run(
         "INSERT INTO audit(at, who, what, job, amount, place, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (tx.now(), who, what, job, amount, place[:LONGEST], detail[:LONGEST]),
@@ -48,14 +49,13 @@ def add(
 def lines(
     store: Store, *, who: str | None = None, what: str | None = None, job: str | None = None, limit: int = 100
 ) -> list[Line]:
-    """The newest lines, the oldest of them first. who, what, job: only those. VideoError("invalid_request") for a
-    `what` that there is not."""
+    """The newest lines, oldest first. who, what, job: filters. VideoError("invalid_request") for an unknown `what`."""
     if what is not None and what not in get_args(What):
         raise VideoError("invalid_request", f"the audit has {', '.join(get_args(What))}, not {what[:40]!r}")
-    asked = {name: value for name, value in (("who", who), ("what", what), ("job", job)) if value is not None}
-    where = "".join(f" AND {name} = ?" for name in asked)
+    filters = {name: value for name, value in (("who", who), ("what", what), ("job", job)) if value is not None}
+    where = "".join(f" AND {name} = ?" for name in filters)
     sql = f"SELECT * FROM audit WHERE seq > 0{where} ORDER BY seq DESC LIMIT ?"
-    return _read(store.rows(sql, (*asked.values(), limit)))
+    return _read(store.rows(sql, (*filters.values(), limit)))
 
 
 def _read(rows: Sequence[Row]) -> list[Line]:

@@ -1,8 +1,8 @@
-"""Looking after a bucket: is all that rows name kept there, and what of it does no row name?
+"""Upkeep of a bucket: check that it holds every file that rows name, and find objects that no row names.
 
-Rows name a job's inputs, and its clip, poster and further files, by their hashes. Archived jobs count as well; those
-whose files were removed (`jobs clean --older`) don't. So what an open or uncertain job needs stays, and whatever a kept
-clip was made from.
+Rows name a job's inputs, clip, poster and further files by their hashes. Archived jobs count too; jobs whose files were
+removed (`jobs clean --older`) do not. So everything that an open or uncertain job needs, or that a kept clip was made
+from, stays.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from backends.media.hashing import is_intact
 
 
 def verify(store: Store, artifacts: Artifacts, *, read: bool = False) -> tuple[int, tuple[Damage, ...]]:
-    """Whether the bucket holds what rows name: (how many files were looked for, what is missing or changed). read: read
-    all of them, which takes as long as fetching them does; else a list says what is there, and how large. (0, ())
+    """Compare the bucket with what rows name: (number of files checked, files that are missing or changed). read: read
+    every file, which takes as long as downloading it; otherwise only the listing and sizes are compared. (0, ())
     without a bucket."""
     if not artifacts.objects.where:
         return 0, ()
@@ -39,8 +39,8 @@ def verify(store: Store, artifacts: Artifacts, *, read: bool = False) -> tuple[i
 
 
 def put(store: Store, artifacts: Artifacts) -> int:
-    """Put into the bucket what rows name and this data folder holds, such as what was kept before there was a bucket;
-    how many files it did not hold, or not whole, before."""
+    """Upload what rows name and this data folder holds, for example files kept before a bucket was configured; returns
+    how many were missing or incomplete in the bucket."""
     there = {one.sha256: one.bytes for one in artifacts.objects.listed()}
     done = 0
     for _, path, sha256 in _named(store, artifacts):
@@ -52,12 +52,12 @@ def put(store: Store, artifacts: Artifacts) -> int:
 
 
 def _is_other_size(path: Path, size: int | None) -> bool:
-    """Whether a file is here, and is not so large: one of the two copies is not whole."""
+    """Whether the local file exists with another size: then one of the two copies is incomplete."""
     return path.exists() and path.stat().st_size != size
 
 
 def _named(store: Store, artifacts: Artifacts) -> Iterator[tuple[str, Path, str]]:
-    """(what it is, where it lies here, its hash) of each file that rows name, once."""
+    """(description, local path, hash) of each file that rows name, once."""
     seen: set[str] = set()
     for row in store.rows(f"SELECT {COLUMNS} FROM jobs ORDER BY seq"):
         job = KeptJob.of(row)
@@ -74,18 +74,19 @@ def _named(store: Store, artifacts: Artifacts) -> Iterator[tuple[str, Path, str]
 
 
 def unneeded(store: Store, artifacts: Artifacts, going: Collection[str] = ()) -> Iterator[Leftover]:
-    """What of the bucket no row names, and was put there more than a day ago. going: jobs whose files are removed."""
+    """Objects of the bucket that no row names and that were put there more than a day ago. going: jobs whose files are
+    being removed."""
     if not artifacts.objects.where:
         return
     needed = _needed(store, artifacts, going)
     for one in artifacts.objects.listed():
         if one.sha256 not in needed and store.now() - one.at > sharing.YOUNG_S:
-            yield Leftover("an object of the bucket that no job names", Path(one.sha256), one.bytes)
+            yield Leftover("an object in the bucket that no job uses", Path(one.sha256), one.bytes)
 
 
 def clean(store: Store, artifacts: Artifacts) -> int:
-    """Remove it; the bytes that were freed. It is looked up in transactions of its own, after those that have removed
-    jobs' files: what has come to be needed meanwhile stays."""
+    """Remove them; returns the bytes freed. The check runs in its own transactions, after those that removed jobs'
+    files, so what became needed meanwhile stays."""
     if not artifacts.objects.where:
         return 0
     needed = _needed(store, artifacts, ())
@@ -94,8 +95,8 @@ def clean(store: Store, artifacts: Artifacts) -> int:
 
 
 def _needed(rows: Store | Transaction, artifacts: Artifacts, going: Collection[str]) -> set[str]:
-    """Every hash that a row names: of inputs, and whatever its result holds. The archive is read last: a job is copied
-    there before it leaves the store."""
+    """Every hash that a row names: inputs, and all files of its result. The archive is read last, because a job is
+    copied there before it leaves the store."""
     needed: set[str] = set()
     for row in rows.rows(f"SELECT {COLUMNS} FROM jobs"):
         job = KeptJob.of(row)

@@ -1,4 +1,4 @@
-"""Cancelling a job, as its client does it: at once where nothing was sent, else its driver is told to."""
+"""Cancelling a job from a client: at once where nothing was sent, otherwise by a request to its driver."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from backends.jobs.views import FINAL, SETTLED
 
 
 def cancel(store: Store, job: str, client: str) -> None:
-    """Cancel a job and its steps, in one durable transaction. Repeatable; nothing happens to one that has ended.
+    """Cancel a job and its steps in one durable transaction. Repeatable; a job that has ended stays as it is.
 
-    client: who wishes it. VideoError("conflict") where nobody knows whether the job was taken.
+    client: who cancels it. VideoError("conflict") where it is not known whether the provider took the job.
     """
 
     def write(tx: Transaction) -> None:
@@ -32,7 +32,7 @@ def _cancel_one(tx: Transaction, job: str, state: str, client: str) -> None:
     elif state == "uncertain":
         raise VideoError(
             "conflict",
-            f"nobody knows whether job {job} was taken, so it cannot be cancelled; the user decides at a "
+            f"it is not known whether the provider took job {job}, so it cannot be cancelled; the user decides at a "
             f"terminal: reelwright jobs resolve {job}",
         )
     else:

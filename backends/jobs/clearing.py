@@ -1,9 +1,10 @@
-"""Old clips make room: which kept clips may go, what that frees, and when so much is kept that the user is warned.
+"""Removing old clips: which ones may go, what that frees, and when to warn the user that much is kept.
 
-What a job was, cost and gave out stays in its row; its files in the store go: the clip, its signed copy, its poster and
-the inputs that no other job needs. The published copy is the user's and is never touched. Never removed: anything of
-a job that is open, uncertain or may have been charged without a clip; a clip that another one, which stays, was made
-from; and (unless that is requested) a clip whose published copy is gone or changed, since it is the only one.
+A job's row stays, with its request, cost and published path. Its files in the store are removed: the clip, its signed
+copy, its poster, and inputs that no other job needs. The published copy is the user's and is never touched. Never
+removed: files of a job that is open, uncertain, or may have been charged without a clip; a clip from which another one
+that stays was made; and, unless the user asks for it, a clip whose published copy is gone or changed, since the kept
+file is then the only copy.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from backends.media.hashing import is_intact
 from backends.provider.protocol import JsonObject
 
 UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-GONE = "its kept clip was removed (reelwright jobs clean); what was published stays where it is"
+GONE = "its kept clip was removed (reelwright jobs clean); the published copy is untouched"
 
 
 @dataclass(frozen=True)
 class Wish:
     """Which old clips may go.
 
-    older_s: seconds since the job's end. keep_labels: jobs of these stay. only_copies: also clips whose published copy
-    is gone or changed.
+    older_s: seconds since the job's end. keep_labels: jobs with these labels stay. only_copies: also remove clips whose
+    published copy is gone or changed.
     """
 
     older_s: float
@@ -46,8 +47,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """jobs: those whose files go. leftovers: these files, and what nothing needs then. only_copies: what stays since it
-    is the only copy."""
+    """jobs: whose files go. leftovers: those files, and what is not needed without them. only_copies: clips that stay
+    because they are the only copy."""
 
     jobs: frozenset[str]
     leftovers: tuple[Leftover, ...]
@@ -59,7 +60,7 @@ class Plan:
 
 
 def age(text: str, option: str = "--older") -> float:
-    """Seconds of "30d", "12h" or "2w". VideoError("invalid_request") for anything else, naming the option."""
+    """Seconds in "30d", "12h" or "2w". VideoError("invalid_request") for anything else, naming the option."""
     found = re.fullmatch(r"(\d{1,5})([hdw])", text.strip().lower())
     if found is None:
         raise VideoError(
@@ -69,7 +70,7 @@ def age(text: str, option: str = "--older") -> float:
 
 
 def plan(store: Store, artifacts: Artifacts, wish: Wish) -> Plan:
-    """What `clear` would remove. Reads the published copies, which takes as long as reading them does."""
+    """What `clear` would remove. It reads every published copy in full."""
     with disk_errors("looking through the kept files"):
         jobs = _every_job(store)
         old = _old(jobs, wish)
@@ -85,14 +86,14 @@ def plan(store: Store, artifacts: Artifacts, wish: Wish) -> Plan:
 
 
 def clear(store: Store, artifacts: Artifacts, wish: Wish) -> int:
-    """Remove it; the bytes that were freed. What has come to be needed since it was planned stays."""
+    """Remove the files; returns the bytes freed. What became needed since the plan was made stays."""
     planned = plan(store, artifacts, wish).jobs
 
     def write(tx: Transaction) -> int:
         jobs = _every_job(tx)
         going = _without_ancestors(jobs, planned & _old(jobs, wish))
         leftovers = list(_leftovers(tx, artifacts, jobs, going, wish))
-        for job in going:  # first, since a role that may not say so may not remove the files either
+        for job in going:  # first, because a role without the right to change the row may not remove the files either
             _mark(tx, jobs[job])
         for one in leftovers:
             upkeep.remove(tx, one)
@@ -109,7 +110,7 @@ def _every_job(rows: Store | Transaction) -> dict[str, KeptJob]:
 
 
 def _mark(tx: Transaction, job: KeptJob) -> None:
-    """The row says that its files are gone, so that nothing looks for them."""
+    """Record in the row that its files are gone, so that nothing looks for them."""
     result: JsonObject = {**job.result, "cleared_at": time.time(), "extras": []}
     result.pop("poster", None)
     tx.run("UPDATE jobs SET result = ? WHERE id = ?", (to_json(result), job.id))
@@ -118,7 +119,7 @@ def _mark(tx: Transaction, job: KeptJob) -> None:
 
 
 def _old(jobs: Mapping[str, KeptJob], wish: Wish) -> set[str]:
-    """The jobs that ended so long ago and may go by themselves."""
+    """Jobs that ended long enough ago and can go by themselves."""
     before = time.time() - wish.older_s
     return {
         name
@@ -128,7 +129,7 @@ def _old(jobs: Mapping[str, KeptJob], wish: Wish) -> set[str]:
 
 
 def _is_only_copy(job: KeptJob, jobs: Mapping[str, KeptJob], places: Places) -> bool:
-    """Whether no whole copy of its clip lies outside the store. A step's clip is part of the whole one's."""
+    """Whether no complete copy of its clip exists outside the store. A step's clip is part of its parent's."""
     if job.state != "succeeded":
         return False
     parent = jobs.get(job.parent) if job.parent else None
@@ -140,7 +141,7 @@ def _is_only_copy(job: KeptJob, jobs: Mapping[str, KeptJob], places: Places) -> 
 
 
 def _without_ancestors(jobs: Mapping[str, KeptJob], going: Collection[str]) -> frozenset[str]:
-    """Those of them that no job which stays, with its files, was made from, at any remove."""
+    """Those from which no job that stays, with its files, was made, directly or through other jobs."""
     staying = [name for name, job in jobs.items() if name not in going and not job.is_cleared]
     return without_ancestors({name: job.sources for name, job in jobs.items()}, going, staying)
 
@@ -163,8 +164,8 @@ def _has_files(artifacts: Artifacts, job: str) -> bool:
 
 
 def warning(store: Store, artifacts: Artifacts, job: str = "") -> str:
-    """What to tell when more is kept than the user wants; "" while it is less, or they don't mind. By a figure that
-    may be some minutes old. job: whose clip has just come to it."""
+    """The warning when more is kept than the user wants; "" while it is less or there is no such limit. The figure may
+    be some minutes old. job: whose clip has just been added."""
     most = preferences.keep_bytes(store)
     if most is None:
         return ""

@@ -1,4 +1,4 @@
-"""Who drives what, on whichever machine: the lanes of a store, what is open in them, and the limits of all."""
+"""The state of all lanes on every machine that shares the store: drivers, open jobs, limits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from backends.jobs.store.schema import OPEN
 @dataclass(frozen=True)
 class LaneStatus:
     """One lane. driver: the machine and process that drive it, "" for none. beat_s: seconds since its last sign of life
-    on this machine, None where it has given none. slots: jobs at once by the catalogue's limits of its open models,
-    None without limit. open, uncertain: jobs. trouble: why it does not work or buys nothing, "" for none."""
+    on this machine, None where it has given none. slots: how many jobs it may run at once, by the catalogue's limits
+    for its open models; None without limit. open, uncertain: numbers of jobs. trouble: why it is stopped or paused, ""
+    for none."""
 
     lane: str
     driver: str
@@ -31,7 +32,7 @@ class LaneStatus:
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """store: in words. clock_off_s: seconds by which this machine's clock is behind the store's."""
+    """store: a description. clock_off_s: how far this machine's clock is behind the store's, in seconds."""
 
     store: str
     clock_off_s: float
@@ -40,7 +41,7 @@ class ClusterStatus:
 
 
 def status(context: Context) -> ClusterStatus:
-    """Of the store that this machine works with; changes nothing."""
+    """The state of the store that this machine uses; changes nothing."""
     store = context.store
     counted = {
         (str(row["lane"]), str(row["kind"])): int(row["n"])
@@ -77,7 +78,7 @@ def _silent_s(context: Context, lane: str) -> float | None:
 
 
 def _slots(context: Context, lane: str) -> int | None:
-    """The jobs that a service takes at once of what is open in a lane."""
+    """How many jobs a service takes at once, for the models that are open in a lane."""
     models = context.store.rows(f"SELECT DISTINCT model FROM jobs WHERE lane = ? AND {OPEN}", (lane,))
     taken: list[int] = []
     for row in models:

@@ -1,4 +1,4 @@
-"""What everything that drives jobs holds: the store, the folders, the inputs, the catalogue and the credentials."""
+"""What everything that drives jobs shares: the store, the folders, the inputs, the catalogue and the credentials."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from backends.provider.registry import registered, registry
 from backends.settings import Settings
 
 BUCKET_S = 60.0
-"""How long one request to the bucket may take."""
+"""The time-out of one request to the bucket, seconds."""
 
 LOOK_AGAIN_S = 0.5
-"""How long the catalogue's files are taken to be what they were: a look at them all is a third of a submit."""
+"""How long the catalogue's files are not checked for changes, seconds: checking them all takes a third of a submit."""
 
 
 @cache
@@ -48,13 +48,13 @@ def program_version() -> str:
 
 
 def _is_among(lane: str, devices: Collection[str]) -> bool:
-    """Whether the devices can work for a lane from before there were more, or fewer, of them."""
+    """Whether these devices can serve a lane that was made when the machine had more, or fewer, of them."""
     return lane in devices or (lane == POOL and bool(devices))
 
 
 @dataclass
 class Context:
-    """Opened once a process; `close` ends its helper process and the store."""
+    """Opened once a process; `close` ends its helper process and closes the store."""
 
     settings: Settings
     store: Store
@@ -64,7 +64,7 @@ class Context:
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
-        """Open the home. A store that is new takes up the paid jobs of the journal that lies beside it."""
+        """Open the data folder. A new store takes over the paid jobs of a journal that lies beside it."""
         if settings.bucket:
             bucket_url.check(settings.bucket, settings.env)
         store = open_store(settings)
@@ -89,7 +89,7 @@ class Context:
 
     @property
     def cache_bytes(self) -> int:
-        """How much may lie in the data folder of what a bucket holds."""
+        """The most bytes of the bucket's files to keep in the data folder."""
         return int(self.number("CACHE_GB", CACHE_GB) * GB)
 
     @cached_property
@@ -98,14 +98,14 @@ class Context:
 
     @property
     def catalog(self) -> Catalog:
-        """The rows, with the user's own files as they were half a second ago at most."""
+        """The catalogue; changes to the user's own files appear within half a second."""
         now = time.monotonic()
         if self._rows is None or now - self._rows[0] >= LOOK_AGAIN_S:
             self._rows = (now, self._near(load(self.settings.catalog)))
         return self._rows[1]
 
     def _near(self, catalog: Catalog) -> Catalog:
-        """The rows; those of a person's own service that runs on another machine are no local ones."""
+        """The rows; a user's own service that runs on another machine does not count as local."""
         far = {name for name, entry in registry().items() if entry.near is not None and not entry.near(self.env)}
         if not far:
             return catalog
@@ -122,27 +122,27 @@ class Context:
         return self._env[1]
 
     def access(self, provider: str) -> Access:
-        """Who would be asked for this provider with the credentials of this process."""
+        """The account that this process's credentials give for a provider."""
         access = registered(provider).access(self.env)
         return next((one.access for one in self.accounts(provider) if one.access.lane == access.lane), access)
 
     def access_for(self, provider: str, lane: str) -> Access:
-        """Who is asked for a job of that lane; the account of the usual key where the lane's is not set here."""
+        """The account of a job's lane; the usual key's account where the lane's own is not set here."""
         return next((one.access for one in self.accounts(provider) if one.access.lane == lane), self.access(provider))
 
     def accounts(self, provider: str) -> tuple[Keyed, ...]:
-        """The accounts of a provider that share its work, () where it has one alone."""
+        """The accounts that share a provider's work, () where there is only one."""
         entries = accounts.accounts(self.settings.home)
         if not any(entry.provider == provider for entry in entries):
             return ()
         return accounts.keyed(self.env, registered(provider), entries)
 
     def env_of(self, provider: str, lane: str) -> Mapping[str, str]:
-        """The environment in which the back end of a lane is opened: its account's key is the provider's."""
+        """The environment for opening a lane's back end: the key of the lane's account stands as the provider's key."""
         return next((one.env for one in self.accounts(provider) if one.access.lane == lane), self.env)
 
     def accesses(self, provider: str, model: str = "") -> tuple[Access, ...]:
-        """Every server or account that can be asked for it, where it has several; for that model where one is named."""
+        """Every server or account of a provider that has several; those with that model where one is named."""
         entry = registered(provider)
         if entry.lanes is not None:
             return tuple(entry.lanes(self.env, model))
@@ -159,8 +159,8 @@ class Context:
         return access.why or None
 
     def has_device(self, lane: str) -> bool:
-        """Whether an engine of this process works on that device. Several engines share one ("cpu"), so the lane's
-        row, which names only the first that used it, cannot tell."""
+        """Whether an engine of this process works on that device. Several engines share one ("cpu"), and the lane's row
+        names only the first that used it."""
         for registration in registry().values():
             if registration.kind == "local":
                 with suppress(VideoError):
@@ -170,7 +170,7 @@ class Context:
         return False
 
     def devices(self, provider: str) -> tuple[str, ...]:
-        """The GPUs that may work for a local engine's jobs ("gpu:UUID")."""
+        """The GPUs ("gpu:UUID") that may run a local engine's jobs."""
         with suppress(VideoError):
             return self.access(provider).devices
         return ()
@@ -180,7 +180,7 @@ class Context:
         return open_locks(self.store)
 
     def number(self, name: str, default: float) -> float:
-        """A tuning figure from the environment (REELWRIGHT_NAME), such as the idle time of a worker."""
+        """A number from the environment (REELWRIGHT_NAME), such as the idle time of a worker."""
         try:
             return float(self.settings.env.get(f"REELWRIGHT_{name}") or default)
         except ValueError:

@@ -1,7 +1,7 @@
-"""A data folder's store moved to a server: every job, open or ended, its money, its limits and its history.
+"""Moving a data folder's store to a server: every job, open or ended, its money, its limits and its history.
 
-The file is closed for good before the first row is copied, so that no job can ever be driven from both; the copy is one
-transaction. Ended in between, the same call goes on where it stopped. The file stays as it was, for the person to keep.
+The file is closed for good before the first row is copied, so that no job can be driven from both. The copy is one
+transaction. If it is interrupted, the same call continues it. The file stays as it was, for the user to keep.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ TABLES = ("settings", "lanes", "blobs", "jobs", "events", "ledger", "audit")
 
 
 def count(settings: Settings) -> int:
-    """How many jobs the file of the data folder holds. VideoError("not_found") where there is none."""
+    """The number of jobs in the data folder's file. VideoError("not_found") where there is none."""
     return len(_rows(_file(settings), "jobs", "id"))
 
 
 def copy(settings: Settings) -> int:
-    """Move them to the server that REELWRIGHT_STORE names, whose store must be there and empty; how many jobs.
+    """Move them to the server that REELWRIGHT_STORE names, whose store must exist and be empty; returns the number of
+    jobs.
 
-    VideoError("conflict") while a worker drives a lane of the file, or where the server's store has jobs already.
+    VideoError("conflict") while a worker drives a lane of the file, or where the server's store already has jobs.
     """
     opening.check_url(settings.store_url)
     from backends.jobs.store.postgres import making
@@ -62,7 +63,7 @@ def _rows(path: Path, table: str, columns: str = "*", rest: str = "") -> list[di
 
 @contextmanager
 def _alone(store: SqliteStore) -> Generator[None]:
-    """While nobody drives a lane of the file, nor can begin to."""
+    """Runs while no process drives a lane of the file or can start to."""
     locks, held = FileLocks(store.home / "locks"), list[Held]()
     try:
         for lane in store.rows("SELECT key, pid FROM lanes"):
@@ -78,6 +79,6 @@ def _alone(store: SqliteStore) -> Generator[None]:
 
 
 def _bring_back(store: SqliteStore) -> None:
-    """Archived jobs go along: a server's store keeps all of its jobs."""
+    """Archived jobs come along: a server's store keeps all of its jobs."""
     while rows := store.rows("SELECT id FROM archived LIMIT 200"):
         archive.bring_back(store, [str(row["id"]) for row in rows])

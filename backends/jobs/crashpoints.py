@@ -1,7 +1,7 @@
-"""Crash points: named places at which a test may have this process killed, to prove that nothing is lost there.
+"""Crash points: named places where a test can kill this process, to prove that nothing is lost there.
 
-Off unless REELWRIGHT_CRASH is set, as `POINT` (always) or `POINT:N` (the N-th time); then one string comparison.
-`POINT:N:stop` has it stand still there instead, as a machine that was suspended, until it is let go on.
+Off unless REELWRIGHT_CRASH is set, as `POINT` (always) or `POINT:N` (the N-th time); when off, one string comparison.
+`POINT:N:stop` stops the process there instead, like a suspended machine, until it is continued.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _seen: Counter[str] = Counter()
 
 
 def crash_point(name: str) -> None:
-    """Die here by SIGKILL, as a power cut would, when the environment asks for it."""
+    """Die here by SIGKILL, as in a power cut, when the environment asks for it."""
     if not _plan:
         return
     wanted, nth, how = (*_plan.split(":"), "", "")[:3]

@@ -1,8 +1,9 @@
-"""What only the user decides about one job, at a terminal: follow it, ask again, give it up, fetch it again.
+"""Decisions about one job that only the user makes, at a terminal: assign a provider's id, send again, write off, fetch
+again.
 
-There is a way out of every state that is not an end, with the key of the job's account, another one, or none: an
-account that nobody can ask any more must not keep a job and its money for ever. No tool of an agent reaches any of
-this. Each decision is one durable transaction whose event wakes the driver.
+Every state before the end has a way out, with the key of the job's account, with another one, or with none: an account
+that can no longer be reached must not hold a job and its money for ever. No tool of an agent reaches any of this. Each
+decision is one durable transaction whose event wakes the driver.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from backends.jobs.views import FINAL
 from backends.provider.protocol import Access, Handle, JsonObject
 
 UNSENT = frozenset({"waiting", "queued"})
-"""States in which nothing has been sent: ending the job costs nothing."""
+"""States in which nothing was sent: ending the job costs nothing."""
 
 
 def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *, by: How = "terminal") -> None:
-    """The user has found the job at the provider: it is followed there under that id.
+    """Assign the provider's job that the user has found: the job is followed under that id.
 
-    access: the credentials that are set now; they ask for it from here on where they are another account's or server's.
-    by: how the user has said so.
+    access: the credentials that are set now; they are used from here on where they belong to another account or server.
+    by: how the user asked for it.
     """
     if not re.fullmatch(r"[!-~]{1,500}", remote_id):
         raise VideoError("invalid_request", "the provider's job id is 1 to 500 printable characters without spaces")
@@ -39,7 +40,7 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
     def write(tx: Transaction) -> None:
         found = _decidable(tx, job)
         if other := records.holders(tx, found.row, [remote_id]).get(remote_id):
-            raise VideoError("conflict", f"{remote_id} is job {other} already: each job has an id of its own")
+            raise VideoError("conflict", f"{remote_id} is job {other} already: a provider's job can be one job here")
         settle.reopen(tx, job)
         records.note(tx, job, f"assigned by the user to the provider's {remote_id}")
         records.decide(
@@ -60,11 +61,12 @@ def bind(store: Store, job: str, remote_id: str, access: Access | None = None, *
 
 
 _OPEN_AGAIN: JsonObject = {"error": None, "ended_at": None, "doubt_at": None, "remote_done_at": None, "result": None}
-"""The columns of an end, taken back."""
+"""Columns of an ended job, reset."""
 
 
 def _handle(job: StoredJob, remote_id: str) -> Handle:
-    """The stored handle when it is the same job (it may hold URLs), else one of the id and where the request went."""
+    """The stored handle when it is the same job (it may hold URLs), else a handle of the id and the request's
+    endpoint."""
     if job.handle is not None and job.remote_id == remote_id:
         return job.handle
     endpoint = job.prepared_record["endpoint"]
@@ -82,8 +84,8 @@ def _on(tx: Transaction, job: StoredJob, access: Access | None) -> JsonObject:
 
 
 def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, by: How = "terminal") -> None:
-    """Ask the provider again and accept a second charge. The first is booked as charged at its reservation, under
-    JOB#N in the ledger; VideoError("wall") when a second one passes a limit."""
+    """Send the request again and accept a second charge. The first is booked as charged at its reservation, under JOB#N
+    in the ledger; VideoError("wall") when the second passes a limit."""
     row = store.row("SELECT lane, state FROM jobs WHERE id = ?", (job,))
     if row is not None and row["state"] not in FINAL:
         ids.disown(job, row["lane"])
@@ -95,7 +97,7 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
             tx, job, f"requested again by the user; an earlier submit is booked at ${ledger.to_usd(booked):.2f}"
         )
         moved = _on(tx, found, access)
-        if moved:  # what was uploaded or worded for the other account is made anew
+        if moved:  # uploads and the prepared request belong to the other account: they are made again
             moved |= {"refs": "{}", "prepared": to_json(json.loads(moved["prepared"]) | UNWORDED)}
         fresh: JsonObject = dict.fromkeys(("handle", "remote_id", "posted_at", "accepted_at"))
         records.decide(
@@ -109,8 +111,8 @@ def retry(store: Store, ids: IdLog, job: str, access: Access | None = None, *, b
 
 
 def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
-    """Give the job up. Where a request may have been sent it ends as failed, and its reservation is booked as spent;
-    else it is cancelled, and nothing is booked."""
+    """Give the job up. Where a request may have been sent it ends as failed and its reservation is booked as spent;
+    else it is cancelled and nothing is booked."""
 
     def write(tx: Transaction) -> None:
         found = _known(tx, job)
@@ -128,8 +130,8 @@ def write_off(store: Store, job: str, *, by: How = "terminal") -> None:
 
 
 def fetch(store: Store, job: str, access: Access | None = None, *, by: How = "terminal") -> str:
-    """Ask the provider once more for a job that has ended badly though it may be paid, or whose fate nobody knows, and
-    fetch what it has; free. What will happen now, in words."""
+    """Ask the provider once more about a job that failed but may be paid, or whose outcome is not known, and fetch its
+    clip; free. Returns a sentence that says what happens now."""
 
     def write(tx: Transaction) -> str:
         found = _known(tx, job)
@@ -137,22 +139,23 @@ def fetch(store: Store, job: str, access: Access | None = None, *, by: How = "te
         moved = _on(tx, found, access)
         if found.handle is not None:
             state: records.State = "running"
-            said = "its state is requested again, and what the provider has is fetched"
+            sentence = "its status is checked again, and its clip is fetched if the provider has one"
         elif found.posted_at is not None and found.remote_done_at is None:
-            state, said = "submitting", "what became of its request is looked up again"
+            state, sentence = "submitting", "its request is looked up at the provider again"
         else:
             raise VideoError("conflict", f"job {job} has no id at the provider: there is nothing to fetch")
         settle.reopen(tx, job)
         records.decide(tx, job, state, phase="requested again by the user", **_OPEN_AGAIN, **moved)
         add_event(tx, job, "resolve", {"how": "fetch", "by": by}, wake=True)
         audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail="looked up again, free")
-        return said
+        return sentence
 
     return store.write(write, durable=True)
 
 
 def finish(store: Store, job: str, *, by: How = "terminal") -> str:
-    """Look again at what has arrived of a job, with the program that runs now; free. What will happen, in words."""
+    """Process what has been downloaded of a job once more, with the current program; free. Returns a sentence that says
+    what happens."""
 
     def write(tx: Transaction) -> str:
         found = _known(tx, job)
@@ -169,11 +172,11 @@ def finish(store: Store, job: str, *, by: How = "terminal") -> str:
             raise VideoError(
                 "conflict", f"job {job} is {found.state}: only one that has been delivered can be finished"
             )
-        # A worker that was started by an older program lets go of the lane, so that this one's takes it.
+        # A worker that an older program started gives up the lane, so that the current program's worker takes it.
         tx.run("UPDATE lanes SET handover = 1 WHERE key = ? AND driven = 1", (found.lane,))
         add_event(tx, job, "resolve", {"how": "finish", "by": by}, wake=True)
-        audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail="what has arrived looked at again")
-        return "what has arrived is looked at again"
+        audit.add(tx, "decision", job=job, amount=found.est_high, place=by, detail="its download processed again")
+        return "the downloaded clip is processed again"
 
     return store.write(write, durable=True)
 
@@ -181,7 +184,7 @@ def finish(store: Store, job: str, *, by: How = "terminal") -> str:
 def _known(tx: Transaction, job: str) -> StoredJob:
     row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
-        raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows those there are")
+        raise VideoError("not_found", f"there is no job {job[:80]}: reelwright jobs list shows all jobs")
     return StoredJob.of(row)
 
 
@@ -191,7 +194,7 @@ def _refuse_final(job: StoredJob) -> None:
 
 
 def _refuse_uncharged(job: StoredJob) -> None:
-    """Only what may have been paid for is requested again: anything else is simply asked for anew."""
+    """Fetching again is only for what may have been paid for; anything else is simply requested again."""
     charged = "no" if job.error is None else job.error.charged
     if job.state == "uncertain" or (job.state == "failed" and charged != "no"):
         return

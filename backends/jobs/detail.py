@@ -1,4 +1,4 @@
-"""What a person who works on a job needs beyond its public view: the request as asked, times, facts of the making."""
+"""Details of a job beyond its public view: the full request, times, and figures of its making."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from backends.request import VideoRequest
 
 @dataclass(frozen=True)
 class Detail:
-    """asked: the request as the caller wrote it. inputs: where its media lie now, by place in the request.
-    prompt: in full. elapsed_s: seconds from the submit to the end (or to now); run_s: from the start of the work.
-    facts: figures of the making (seconds, steps, peak memory, versions), {} for most services. sha256: of the clip.
-    clip, poster: the files in the store (the clip's signed copy where there is one), None until there are any.
-    film: of a job of finish_clip, the film that was requested, None for any other."""
+    """asked: the request as the caller wrote it. inputs: paths of its media, by place in the request. prompt: in full.
+    elapsed_s: seconds from the submit to the end (or to now); run_s: from the start of the work. facts: figures of the
+    making (seconds, steps, peak memory, versions), {} for most services. sha256: of the clip. clip, poster: files in
+    the store (the signed copy where there is one), None until they exist. film: the requested film of a finish_clip
+    job, None for any other."""
 
     asked: VideoRequest
     inputs: Mapping[str, Path]

@@ -1,4 +1,4 @@
-"""A finished job's files on the machine that asks for them, where another machine has made them."""
+"""Fetching a finished job's files to this machine when another machine made them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from backends.media.hashing import is_intact
 
 
 def bring(context: Context, result: Mapping[str, Any]) -> str:
-    """Fetch what a person is given of a job (the clip as it is given out, its poster, its manifest, further files)
-    where it is not here; why that was not possible, in words, else "". result: with paths.
+    """Fetch the files of a job that users are given (the clip as published, its poster, its manifest, further files)
+    where they are not here. Returns why that failed, else "". result: with paths.
 
-    Nothing where files lie in the data folder alone.
+    Does nothing where files are kept in the data folder only.
     """
     artifacts = context.artifacts
     if not artifacts.objects.where:
@@ -41,7 +41,7 @@ def bring(context: Context, result: Mapping[str, Any]) -> str:
 
 
 def bring_job(context: Context, job: StoredJob) -> str:
-    """The same of a job, once it has succeeded."""
+    """The same for a job that has succeeded; nothing for any other."""
     if job.state != "succeeded" or not context.artifacts.objects.where:
         return ""
     return bring(context, context.artifacts.places.result_of(job.row))
@@ -59,7 +59,8 @@ def _wanted(artifacts: Artifacts, result: Mapping[str, Any]) -> list[Path]:
 
 def bring_sources(context: Context, row: Row) -> None:
     """Fetch a job's inputs, and the signed copies of the clips that it was made from, where they are not here: another
-    machine may have made them, or begun the job. What cannot be fetched is missing: whoever needs it says so."""
+    machine may have made them or started the job. What cannot be fetched stays missing, and the code that needs it
+    reports that."""
     artifacts = context.artifacts
     if not artifacts.objects.where:
         return
@@ -75,9 +76,9 @@ def bring_sources(context: Context, row: Row) -> None:
 
 
 def here(context: Context, stored: StoredJob, job: Job, why: str) -> Job:
-    """A finished job as it is shown on this machine: with the files that are here. Where it was published, another
-    machine's output folder of the same name may hold another job's clip. why: what to tell of files that are not here.
-    """
+    """A finished job as shown on this machine, with only the files that are here. A published path of another machine
+    is left out, since this machine's output folder may hold another clip of that name. why: the note about files that
+    are not here."""
     if not context.artifacts.objects.where or stored.state != "succeeded" or job.file is None:
         return job
     result = context.artifacts.places.result_of(stored.row)

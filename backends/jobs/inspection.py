@@ -1,4 +1,4 @@
-"""What a look at a clip or still found, in words: facts, measures with their units, and warnings."""
+"""What an inspection of a clip or still found, as text: facts, measures with units, and warnings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backends.jobs.context import Context
 from backends.jobs.files.artifacts import disk_errors
 from backends.jobs.files.private import private_folder
 from backends.jobs.measured import compared, in_words
-from backends.jobs.order.entries import told_of
+from backends.jobs.order.entries import note_of
 from backends.jobs.origin import of_job, of_open
 from backends.jobs.store.stored_job import StoredJob
 from backends.media.provenance import words
@@ -25,7 +25,7 @@ from backends.provider.protocol import JsonObject
 
 @dataclass(frozen=True)
 class Look:
-    """text: what was found, in words. sheet: the picture of it. facts: as the sandbox's `inspect` gives them."""
+    """text: what was found, in words. sheet: its picture. facts: the result of the sandbox's `inspect`."""
 
     text: str
     sheet: Path
@@ -34,7 +34,7 @@ class Look:
 
 @dataclass(frozen=True)
 class _Named:
-    """What a name leads to. what: changes with its bytes. job: whose clip it is. name: of a file, as given."""
+    """What a name leads to. what: changes with the file's bytes. job: whose clip it is. name: of a file, as given."""
 
     path: Path
     what: str
@@ -44,8 +44,8 @@ class _Named:
 
 
 def look(context: Context, name: MediaName, principal: str, frames: int, against: MediaName | None = None) -> Look:
-    """Look at a file or a finished job's clip or still. frames: how many the sheet of a clip shows. against: another
-    clip, to be compared with it.
+    """Inspect a file, or a finished job's clip or still. frames: how many the contact sheet of a clip shows. against:
+    another clip to compare it with.
 
     VideoError("asset") when it may not be used, cannot be read, or is not finished.
     """
@@ -62,13 +62,13 @@ def look(context: Context, name: MediaName, principal: str, frames: int, against
         origins = _origin(context, one)
         if two is not None:
             origins = [f"A: {line}" for line in origins] + [f"B: {line}" for line in _origin(context, two)]
-        told = [describe(found, one.job, two.job if two else None), *origins, *notes]
-        return Look("\n".join(told), sheet, found)
+        texts = [describe(found, one.job, two.job if two else None), *origins, *notes]
+        return Look("\n".join(texts), sheet, found)
 
 
 def _origin(context: Context, one: _Named) -> list[str]:
-    """Where it comes from, in a line or two; nothing for a still that was taken from a clip just now. An extra: what
-    cannot be read is told, and ends no look."""
+    """Its origin in one or two lines; nothing for a still that was just taken from a clip. An extra: what cannot be
+    read is reported and fails no inspection."""
     if one.job is None and not one.name:
         return []
     try:
@@ -89,12 +89,12 @@ def _named(context: Context, name: MediaName, principal: str) -> Generator[_Name
         raise VideoError("asset", f"job {name.value} is not finished yet", next=Next("wait_for_job"))
     row = context.store.row("SELECT * FROM jobs WHERE id = ?", (name.value,)) if name.part == "clip" else None
     job = None if row is None else StoredJob.of(row)
-    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), job, "; ".join(told_of(entry)))
+    yield _Named(Path(str(entry["path"])), str(entry["sha256"]), job, "; ".join(note_of(entry)))
 
 
 def describe(found: Mapping[str, Any], job: StoredJob | None, other: StoredJob | None = None) -> str:
-    """Lines for a reader without eyes. found: as the sandbox's `inspect` gives it. job, other: the jobs whose clips
-    they are, when they are jobs'."""
+    """A description in lines of text. found: the result of the sandbox's `inspect`. job, other: the jobs whose clips
+    they are, if any."""
     facts = cast(MediaFacts, found["facts"])
     if facts.kind == "image":
         return "\n".join(

@@ -1,4 +1,4 @@
-"""What looking after a store needs of a job: when it ended, what it was made from, what of it is still needed."""
+"""The part of a job that upkeep needs: when it ended, what it was made from, which of its files are still needed."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class KeptJob:
 
     @cached_property
     def result(self) -> JsonObject:
-        """What it has made, as the row holds it; {} while there is nothing."""
+        """What it has made, in the row's form; {} while there is nothing."""
         return json.loads(self.row["result"] or "{}")
 
     @property
     def blobs(self) -> set[str]:
-        """The hashes of its inputs. The clip that a "from_job" entry names is kept as an input too."""
+        """The hashes of its inputs. The clip of a "from_job" entry is kept as an input too."""
         return set(archive_file.HASH.findall(self.row["inputs"]))
 
     @property
     def sources(self) -> frozenset[str]:
-        """The jobs whose clips were its inputs, the one that it is a step of, and its own steps."""
+        """Jobs whose clips were its inputs, its parent, and its own steps."""
         entries: dict[str, JsonObject] = json.loads(self.row["inputs"])
         named = {str(entry[key]) for entry in entries.values() for key in ("from_job", "job") if entry.get(key)}
         inside = {str(entry["still_of"].get("from_job")) for entry in entries.values() if "still_of" in entry}
@@ -54,13 +54,13 @@ class KeptJob:
 
     @property
     def is_cleared(self) -> bool:
-        """Whether its files were removed, because it is old and the user wished it."""
+        """Whether its files were removed at the user's wish."""
         return "cleared_at" in self.result
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody will come back to its work folder. That of a job which ended without its clip, and may have
-        been charged, can hold the only copy of what was paid for."""
+        """Whether its work folder is no longer needed. That of a job which ended without a clip but may have been
+        charged can hold the only copy of what was paid for."""
         if self.state == "succeeded":
             return True
         if self.cost:

@@ -1,8 +1,8 @@
-"""A provider's id that comes too late: its driver lost the lane while the paid request was under way.
+"""A provider's id that arrives too late: its driver lost the lane while the paid request was under way.
 
-Whoever drives the lane now refuses that driver's writes. So the id is left beside the job, as an event that needs no
-right to drive: the new driver reads it before it decides what became of the request, and a job that waits for a person
-already goes on by itself. A machine that comes back leaves the ids that only its own journal has (`replay`).
+The store refuses that driver's writes. So the id is added to the job as an event, which needs no lane: the new driver
+reads it before it decides what became of the request, and a job that already waits for the user goes on by itself. A
+machine that comes back adds the ids that only its own journal has (`replay`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from backends.provider.protocol import Handle
 
 KIND = "late_id"
 
-_ASKED_AGAIN = "SELECT 1 FROM events WHERE job = ? AND kind = 'resolve' AND data LIKE '%\"how\":\"retry\"%'"
+_SENT_AGAIN = "SELECT 1 FROM events WHERE job = ? AND kind = 'resolve' AND data LIKE '%\"how\":\"retry\"%'"
 
 
 def leave(tx: Transaction, job: str, handle: Handle) -> None:
-    """Note the id of a paid request whose driver does not drive the job's lane any more."""
+    """Add the id of a paid request whose driver no longer drives the job's lane."""
     known = to_json(codec.handle_to_json(handle))
     data = to_json({"handle": json.loads(known)})
     if tx.row("SELECT 1 FROM events WHERE job = ? AND kind = ? AND data = ?", (job, KIND, data)) is not None:
@@ -31,7 +31,7 @@ def leave(tx: Transaction, job: str, handle: Handle) -> None:
     if row is None or row["remote_id"] == handle.remote_id:
         return
     add_event(tx, job, KIND, json.loads(data), wake=True)
-    if tx.row(_ASKED_AGAIN, (job,)) is not None or row["remote_id"] is not None or row["state"] in records.FINAL:
+    if tx.row(_SENT_AGAIN, (job,)) is not None or row["remote_id"] is not None or row["state"] in records.FINAL:
         records.note(tx, job, f"the provider has taken a request of this job as {handle.remote_id} too: look there")
     elif row["state"] == "uncertain":
         settle.reopen(tx, job)
@@ -40,15 +40,16 @@ def leave(tx: Transaction, job: str, handle: Handle) -> None:
 
 
 def find(store: Store, job: str) -> Handle | None:
-    """The id that came late for a job; None where there is none, or the person has had it asked for again since."""
+    """The late id of a job; None where there is none, or the user has had the request sent again since."""
     row = store.row("SELECT data FROM events WHERE job = ? AND kind = ? ORDER BY seq DESC LIMIT 1", (job, KIND))
-    if row is None or store.row(_ASKED_AGAIN, (job,)) is not None:
+    if row is None or store.row(_SENT_AGAIN, (job,)) is not None:
         return None
     return codec.handle_from_json(json.loads(row["data"])["handle"])
 
 
 def replay(store: Store, ids: IdLog) -> int:
-    """Leave the ids that this machine's journal has of jobs whose fate is not known; how many jobs were looked up."""
+    """Add the ids from this machine's journal for jobs whose outcome is not known; returns how many jobs were looked
+    up."""
     rows = store.rows(
         "SELECT id FROM jobs WHERE lane IN (SELECT key FROM lanes WHERE kind = 'remote') "
         "AND state IN ('submitting', 'uncertain') AND remote_id IS NULL"

@@ -1,7 +1,7 @@
-"""What the person thinks of a job's clip: a star, a note, whether it is the pick. Kept with the job.
+"""The user's marks on a job's clip: a star, a note, whether it is the pick. Kept with the job.
 
-It is an event of the job (kind "mark"), of which there is one at a time: it wakes no driver, goes into the archive and
-comes back with its job, and is never folded away.
+A mark is an event of the job (kind "mark"), one per job: it wakes no driver, is archived and brought back with its job,
+and is never pruned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from backends.plain import trouble
 
 KIND = "mark"
 MOST_NOTE = 500
-"""Characters of a note."""
+"""The longest note, in characters."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ NONE = Mark()
 
 
 def of(source: Store | Transaction, jobs: Sequence[str]) -> dict[str, Mark]:
-    """The marks of these jobs, by their ids; jobs without one are left out."""
+    """The marks of these jobs by job id; jobs without one are left out."""
     if not jobs:
         return {}
     places = ", ".join("?" * len(jobs))
@@ -41,8 +41,8 @@ def of(source: Store | Transaction, jobs: Sequence[str]) -> dict[str, Mark]:
 def put(
     store: Store, job: str, *, star: bool | None = None, note: str | None = None, picked: bool | None = None
 ) -> Mark:
-    """Change what is given and keep the rest (None); what holds then. VideoError("invalid_request") for a note that is
-    longer than 500 characters or no line of plain text."""
+    """Change what is given and keep the rest (None); returns the new mark. VideoError("invalid_request") for a note
+    that is longer than 500 characters or not one line of plain text."""
     changes: Mapping[str, bool | str | None] = {"star": star, "note": note, "picked": picked}
     if note is not None and (why := _wrong(note)):
         raise VideoError("invalid_request", f"note is {why}")

@@ -1,4 +1,4 @@
-"""Measures of a clip as sentences: each with its unit, and with the figure from which it matters."""
+"""Measures of a clip in sentences, each with its unit and the figure from which it matters."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import cast
 
 from backends.provider.protocol import JsonObject
 
-SEAM = 1.5  # of a usual step: a loop's seam below it is not seen
-ALIKE = 3.0  # of 255: below it two pictures of one thing, re-encoded or a frame apart
+SEAM = 1.5  # in units of a usual step: a loop's seam below it is not noticed
+ALIKE = 3.0  # of 255: below it two pictures show the same, re-encoded or a frame apart
 RELATED = 20.0  # of 255: below it mostly the same scene; pictures of different things measure 40 and more
-ALL = 0.9  # a share of the picture from which all of it moves
+ALL = 0.9  # the share of the picture from which all of it counts as moving
 
 
 def in_words(measures: JsonObject) -> list[str]:
-    """What moves and where, how the ends meet, and what is seen and heard. measures: as `measure` gives them.
+    """What moves and where, how the first and last frame match, and what is seen and heard. measures: the result of
+    `measure`.
 
-    A loop's seam is told where there may be a loop: where the ends are alike, or the step between them is a usual one.
+    A loop's seam is reported where there may be a loop: where first and last frame are alike, or the step between them
+    is a usual one.
     """
     number = _numbers(measures)
     seam, mean, differs = number("loop_seam"), number("ends_apart"), number("ends_differ")
@@ -32,7 +34,8 @@ def in_words(measures: JsonObject) -> list[str]:
 
 
 def compared(one: JsonObject, two: JsonObject, pair: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Two clips side by side, A and B. pair: how far their ends are apart, as the sandbox's `inspect` tells."""
+    """Two clips side by side, A and B. pair: the distances of their first and last frames, from the sandbox's
+    `inspect`."""
     both = (_numbers(one), _numbers(two))
     length, rate, width, height = (
         [number(name) for number in both] for name in ("duration_s", "fps", "width", "height")
@@ -69,11 +72,11 @@ def _moving(measures: JsonObject) -> str:
 
 
 def _drift(number: Callable[[str], float]) -> str:
-    """Which way the whole picture goes: what pans and trucks are judged by."""
+    """The direction in which the whole picture moves, for judging pans and trucks."""
     x, y = number("mean_flow_x"), number("mean_flow_y")
     ways = ((x, "right" if x > 0 else "left"), (y, "down" if y > 0 else "up"))
-    told = [f"{abs(pixels):.1f} {way}" for pixels, way in ways if abs(pixels) >= 0.05]
-    return f"drift {' '.join(told)}, " if told else ""
+    parts = [f"{abs(pixels):.1f} {way}" for pixels, way in ways if abs(pixels) >= 0.05]
+    return f"drift {' '.join(parts)}, " if parts else ""
 
 
 def _loudness(measures: JsonObject) -> str:
@@ -89,7 +92,7 @@ def _pair(values: Sequence[str], unit: str = "") -> str:
 
 
 def _numbers(measures: JsonObject) -> Callable[[str], float]:
-    """A measure by its name, as a float; 0 where it was not taken."""
+    """Reads a measure by its name as a float; 0 where it was not taken."""
 
     def number(name: str) -> float:
         value = measures.get(name)

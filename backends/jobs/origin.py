@@ -1,7 +1,7 @@
-"""Where a file comes from: its manifest (C2PA), held against what this data folder knows of its own clips.
+"""Where a file comes from: its manifest (C2PA), compared with what this data folder knows of its own clips.
 
-A manifest covers most of a file's bytes, not all (its own padding, a few header bytes). What was signed here is known
-byte for byte, so one changed byte of it is found wherever it is.
+A manifest covers most of a file's bytes, not all (not its own padding and a few header bytes). A clip that was signed
+here is known byte for byte, so any changed byte is found.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from backends.media.provenance import ROOT, words
 from backends.media_name import MediaName
 
 CHANGED = "file.changed"
-"""The fault of a clip of ours whose bytes are not those that were signed here."""
+"""The fault of a clip of ours whose bytes differ from those that were signed."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """text: what was found, in words. facts: `reading.read`'s record, with `job` where the file is a job's clip."""
+    """text: what was found, in words. facts: the record of `reading.read`, with `job` where the file is a job's
+    clip."""
 
     text: str
     facts: Mapping[str, Any]
@@ -41,8 +42,8 @@ class Origin:
 
 
 def origin_of(context: Context, name: MediaName, principal: str) -> Origin:
-    """What a file, or a finished job's clip, claims of its origin. VideoError("asset") when it may not be used, or the
-    job is not finished."""
+    """What a file, or a finished job's clip, claims about its origin. VideoError("asset") when it may not be used, or
+    the job is not finished."""
     if name.kind == "url":
         raise VideoError("asset", "provenance looks at local files and jobs: save the clip first and give its path")
     if name.kind == "path":
@@ -56,7 +57,7 @@ def origin_of(context: Context, name: MediaName, principal: str) -> Origin:
 
 
 def of_job(context: Context, job: StoredJob) -> Origin:
-    """Of the clip that a finished job has given out: the published one while it is there."""
+    """The same for the clip that a finished job has given out: the published one while it exists."""
     result = context.artifacts.places.result_of(job.row)
     published = Path(str(result.get("published") or ""))
     fetching.bring(context, result)
@@ -66,11 +67,12 @@ def of_job(context: Context, job: StoredJob) -> Origin:
     found = _read(context, path, _sidecar_of(result))
     if record_of(result).get("embedded") and sha256_now(path) != record_of(result)["sha256"]:
         found = _changed(found)
-    return _told({**found, "job": job.id})
+    return _origin({**found, "job": job.id})
 
 
 def _is_ours(context: Context, published: Path, result: Mapping[str, Any]) -> bool:
-    """Whether it is this machine's published copy, and no other file of that name, where machines share a bucket."""
+    """Where machines share a bucket: whether a published file is this machine's copy, and not another file of that
+    name."""
     return not context.artifacts.objects.where or is_intact(published, given_out(result)[1])
 
 
@@ -81,7 +83,8 @@ def _of_file(context: Context, text: str) -> Origin:
 
 
 def of_open(context: Context, path: Path, text: str) -> Origin:
-    """Of an open file of the user's. path: leads to it; text: its name as given, beside which a manifest may lie."""
+    """The same for an open file of the user's. path: leads to it; text: its name as given, beside which a manifest may
+    lie."""
     with ExitStack() as stack:
         sidecar = None
         with suppress(VideoError):
@@ -95,7 +98,7 @@ def of_open(context: Context, path: Path, text: str) -> Origin:
             if record.get("embedded") and sha256_now(path) != record["sha256"]:
                 found = _changed(found)
         moved = _published_there(context, text) if found["state"] == "missing" else ""
-        return _told(found, *([moved] if moved else []))
+        return _origin(found, *([moved] if moved else []))
 
 
 def _read(context: Context, path: Path, sidecar: Path | None) -> dict[str, Any]:
@@ -123,16 +126,16 @@ def _signer_of(store: Store, manifest: str) -> Row | None:
 
 
 def _changed(found: dict[str, Any]) -> dict[str, Any]:
-    """One of ours that is not, byte for byte, what was signed."""
+    """Whether one of our clips differs, in any byte, from what was signed."""
     faults = [*found.get("faults", ()), CHANGED]
     return {**found, "state": "tampered", "faults": list(dict.fromkeys(faults))}
 
 
 def _published_there(context: Context, text: str) -> str:
-    """What to tell of a file without a manifest that lies where a signed clip was put; "" for any other."""
+    """The note for a file without a manifest at a path where a signed clip was put; "" for any other."""
     with suppress(VideoError):
         path = context.inputs.files.checked_path(text)
-        names = (str(path), context.artifacts.places.outside(path))  # as earlier versions wrote it, and as it is now
+        names = (str(path), context.artifacts.places.outside(path))  # the forms of earlier versions and of this one
         row = context.store.row(
             "SELECT id, result FROM jobs WHERE state = 'succeeded' AND (instr(result, ?) > 0 OR instr(result, ?) > 0) "
             "ORDER BY seq DESC LIMIT 1",
@@ -143,8 +146,8 @@ def _published_there(context: Context, text: str) -> str:
     return ""
 
 
-def _told(found: Mapping[str, Any], *notes: str) -> Origin:
-    told = words.lines(found)
+def _origin(found: Mapping[str, Any], *notes: str) -> Origin:
+    texts = words.lines(found)
     if "job" in found:
-        told.append(f"it is the clip of job {found['job']}")
-    return Origin("\n".join([*told, *notes]), found)
+        texts.append(f"it is the clip of job {found['job']}")
+    return Origin("\n".join([*texts, *notes]), found)

@@ -1,6 +1,6 @@
-"""What the user prefers, beside the spending limits: signing, and how much may be kept. Kept in the store's settings.
+"""The user's preferences beside the spending limits: signing, and how much may be kept. Kept in the store's settings.
 
-No tool of an agent reaches this. Each change is an event of no job (kind "preference").
+No tool of an agent reaches this. Each change is an event without a job (kind "preference").
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from backends.jobs.store.database import Store, Transaction, add_event
 MEANINGS: Mapping[str, str] = {
     "sign": "whether every clip that leaves is signed (C2PA): on or off",
     "sign_prompt": "whether the signed manifest, which is public, holds the prompt itself: on or off (its hash alone)",
-    "sign_certificate": "your own certificate (PEM, the whole chain), or own: one that Reelwright makes",
-    "sign_key": "the key of that certificate (PEM, chmod 600), or same: it lies in the certificate's file",
+    "sign_certificate": "your own certificate (PEM, the whole chain), or own: a certificate that Reelwright makes",
+    "sign_key": "the key of that certificate (PEM, chmod 600), or same: the certificate's file holds it",
     "keep_gb": "warn when more than so many GB of clips and inputs are kept, or none",
 }
 
@@ -44,7 +44,7 @@ class Signing:
     key: Path | None
 
     def keys(self, folder: Path) -> dict[str, str]:
-        """As the sandbox's `sign` takes them. folder: of the own certificate."""
+        """The keys as the sandbox's `sign` takes them. folder: of our own certificate."""
         if self.certificate is None:
             return {"folder": str(folder)}
         key = {} if self.key is None else {"key": str(self.key)}
@@ -77,7 +77,7 @@ def keep_bytes(store: Store) -> int | None:
 
 
 def checked(key: str, text: str, cwd: Path) -> str:
-    """The value as it is kept. VideoError("invalid_request") with the legal values. cwd: what a path starts at."""
+    """The value as kept. VideoError("invalid_request") with the legal values. cwd: the base of relative paths."""
     value = text.strip()
     if key in ("sign", "sign_prompt"):
         if value.lower() not in ("on", "off"):
@@ -109,7 +109,7 @@ def _amount(text: str) -> str:
 
 
 def put(store: Store, key: str, value: str | None, *, how: str, who: str) -> str:
-    """Keep a value that was `checked`, None for the default; the value that holds now."""
+    """Keep a value that was `checked`, None for the default; returns the new value."""
     new = DEFAULTS[key] if value is None else value
 
     def write(tx: Transaction) -> None:

@@ -1,4 +1,4 @@
-"""Job rows: how one is inserted and moved from state to state; `shown` has how they are shown.
+"""Job rows: inserting one and moving it from state to state; for showing them see `shown`.
 
 Every change of state goes through `move`, which adds the event and refuses to leave a final state or go backwards.
 """
@@ -24,10 +24,10 @@ from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 ORDER = ("waiting", "queued", "submitting", "running", "downloading", "finishing")
-"""The states a job passes on its way. Only a refusal that is known to be unpaid goes back, to queued."""
+"""The states that a job passes in order. Only a refusal that is known to be unpaid goes back, to queued."""
 
 BACK_TO_QUEUED = frozenset({"queued", "submitting", "running", "downloading", "finishing"})
-"""running and later go back only for work on this machine, which is free to run again."""
+"""Only work on this machine, which is free to run again, goes back from running or later."""
 
 
 def new_job_id() -> str:
@@ -37,8 +37,8 @@ def new_job_id() -> str:
 
 @dataclass(frozen=True)
 class NewJob:
-    """All that the insert of one job needs. Money in micro-dollars, None = unknown. parent, step: of what it is a
-    step, and which (from 1)."""
+    """All that the insert of one job needs. Money in micro-dollars, None = unknown. parent, step: the job of which it
+    is a step, and its number (from 1)."""
 
     id: str
     request: VideoRequest
@@ -71,7 +71,7 @@ class NewJob:
 def find_same(
     tx: Store | Transaction, principal: str, request_key: str, digest: str, *, given: bool
 ) -> StoredJob | None:
-    """The job that this very request already has. VideoError("conflict") for a given key with another request."""
+    """The existing job for this very request. VideoError("conflict") for a given key with another request."""
     row = tx.row(
         "SELECT * FROM jobs WHERE principal = ? AND request_key = ? AND matchable = 1", (principal, request_key)
     )
@@ -86,22 +86,22 @@ def find_same(
 
 
 def archived_as(tx: Store | Transaction, principal: str, request_key: str) -> str | None:
-    """The job that answers the request and whose rows lie in the archive."""
+    """The archived job that answers the request."""
     row = tx.row("SELECT id FROM archived WHERE principal = ? AND request_key = ?", (principal, request_key))
     return None if row is None else str(row["id"])
 
 
 def insert(tx: Transaction, new: NewJob, steps: Sequence[NewJob] = ()) -> tuple[StoredJob, bool]:
-    """The job, and whether it was there already. Reserves the money; "wall" when it may not be spent.
+    """The job, and whether it existed already. Reserves the money; VideoError("wall") when it may not be spent.
 
-    steps: jobs that this one waits for; they cost, the job itself then does not.
+    steps: jobs that this one waits for; the cost is then theirs, not its own.
     """
     same = find_same(tx, new.principal, new.request_key, new.digest, given=new.key_given)
     if same is not None:
         return same, True
     if (
         archived_as(tx, new.principal, new.request_key) is not None
-    ):  # in this very moment: whoever asks again is answered by it
+    ):  # it is archived in this very moment: a repeated call finds it
         raise VideoError("conflict", "the job of this request is being archived: repeat the call", retryable=True)
     _insert_one(tx, new, 0 if steps else new.est_high)
     for step in steps:
@@ -149,7 +149,7 @@ def _insert_one(tx: Transaction, new: NewJob, reserved: int | None) -> None:
 
 @dataclass(frozen=True)
 class Hold:
-    """Who writes: a driver with its lane's epoch. Every write of a driver is fenced by it."""
+    """A driver with its lane's epoch, by which each of its writes is fenced."""
 
     lane: str
     epoch: int
@@ -158,14 +158,14 @@ class Hold:
 def move(tx: Transaction, hold: Hold | None, job: str, state: State, **columns: Any) -> None:
     """Change a job's state (or columns in the same state), fenced by the lane's epoch.
 
-    A job in a final state stays there, and none goes back: VideoError("conflict"). From `uncertain` it may go on
-    anywhere. A job that a person has moved to another lane is Fenced for the driver that had it.
+    A job in a final state stays there, and none goes back: VideoError("conflict"). From `uncertain` it may go anywhere.
+    For the driver of a job that the user has moved to another lane: Fenced.
     """
     _change(tx, hold, job, state, columns, decided=False)
 
 
 def decide(tx: Transaction, job: str, state: State, **columns: Any) -> None:
-    """The same by a person's decision, which leads from anywhere but `succeeded` and `cancelled` to anywhere."""
+    """The same by a user's decision, which may lead from any state but `succeeded` and `cancelled` to any other."""
     _change(tx, None, job, state, columns, decided=True)
 
 
@@ -196,10 +196,10 @@ def _change(
 
 
 def holders(source: Store | Transaction, row: Row, remote_ids: Collection[str]) -> dict[str, str]:
-    """Which of a provider's ids are other jobs' already: id -> job, by the same server or for the same account.
+    """Which of a provider's ids already belong to other jobs: id -> job, on the same server or the same account.
 
-    Two keys may belong to one account, and one account may be asked by two ways; two servers of one kind may well give
-    the same id to different jobs.
+    Two keys may belong to one account, and one account may be reached by two addresses; two servers of one kind may
+    give the same id to different jobs.
     """
     names = list(dict.fromkeys(remote_ids))[:500]
     found = source.rows(
@@ -222,7 +222,7 @@ def cost_of_steps(tx: Store | Transaction, job: str) -> int:
 
 
 def note(tx: Transaction, job: str, *texts: str) -> None:
-    """Add to what the user is told of a job; the same sentence once."""
+    """Add to the job's notes for the user; a repeated sentence is added once."""
     row = tx.row("SELECT notes FROM jobs WHERE id = ?", (job,))
     known = cast("list[str]", json.loads(row["notes"])) if row else []
     fresh = [text for text in dict.fromkeys(texts) if text not in known]

@@ -1,8 +1,8 @@
-"""A new store beside the journal of a lost one: its paid jobs are taken up again, and nothing is bought twice.
+"""A new store beside the journal of a lost one: its paid jobs are taken over, so that nothing is bought twice.
 
-A job that had ended is there as it was, so that the same call is answered with it. One that the provider had taken is
-asked after again. One whose request may have been sent is looked up, or waits for a person. Each stands on the day it
-was paid. Spending limits are as the user has set them.
+A job that had ended is restored as it was, so that the same call finds it. One that the provider had accepted is
+followed again. One whose request may have been sent is looked up, or waits for the user. Each counts on the day when it
+was paid. Spending limits are restored as the user had set them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backends.jobs.store.database import Store, Transaction, add_event, to_json
 from backends.jobs.store.journal import Entry, IdLog
 from backends.jobs.views import FINAL
 
-ASKED = (
+JOURNALED = (
     "id", "parent", "step", "principal", "client", "request_key", "digest", "take", "label", "task", "engine", "model",
     "provider", "kind", "lane", "base_url", "request", "prepared", "inputs", "needs", "est_low", "est_high",
     "typical_s", "notes", "created_at", "started_at", "posted_at",
@@ -29,24 +29,24 @@ ENDED = (
     "state", "matchable", "lane", "base_url", "handle", "remote_id", "result", "cost", "cost_basis", "error", "notes",
     "accepted_at", "remote_done_at", "ended_at",
 )  # fmt: skip
-"""The columns of a job's row that its lines hold."""
+"""The columns of a job's row that its journal lines hold."""
 
 DONE = "journal"
-"""The key in `meta` that says: this store has read the journal that lay beside it when it was made."""
+"""The key in `meta` that says that this store has read the journal that lay beside it when it was created."""
 
 
-def journal_asked(ids: IdLog, store: Store, job: str) -> None:
-    """Write down what is about to be paid for: the job, and the one that it is a step of."""
+def journal_request(ids: IdLog, store: Store, job: str) -> None:
+    """Record what is about to be paid for: the job, and its parent if it is a step."""
     for row in store.rows(
         "SELECT * FROM jobs WHERE id = :job OR id = (SELECT parent FROM jobs WHERE id = :job)", {"job": job}
     ):
         entry = store.row("SELECT reserved, day FROM ledger WHERE job = ?", (row["id"],))
         if entry is not None:
-            ids.asked(row["id"], {name: row[name] for name in ASKED}, int(entry["reserved"]), str(entry["day"]))
+            ids.requested(row["id"], {name: row[name] for name in JOURNALED}, int(entry["reserved"]), str(entry["day"]))
 
 
 def journal_ended(ids: IdLog, store: Store, job: str) -> None:
-    """Write down how a paid job has ended."""
+    """Record how a paid job has ended."""
     row = store.row("SELECT * FROM jobs WHERE id = ?", (job,))
     entry = store.row("SELECT settled, day FROM ledger WHERE job = ?", (job,))
     if row is not None and entry is not None and row["state"] in FINAL and row["posted_at"] is not None:
@@ -55,7 +55,7 @@ def journal_ended(ids: IdLog, store: Store, job: str) -> None:
 
 @dataclass
 class _Job:
-    """What the journal says of one job."""
+    """What the journal says about one job."""
 
     row: dict[str, Any]
     reserved: int
@@ -67,7 +67,7 @@ class _Job:
 
 
 def recover(store: Store, ids: IdLog) -> int:
-    """Take up the journal's jobs that this store does not know, once in its life; how many."""
+    """Take over the journal's jobs that this store does not have, once in its life; returns how many."""
     if store.row("SELECT 1 FROM meta WHERE key = ?", (DONE,)) is not None:
         return 0
     entries = list(ids.entries())
@@ -84,8 +84,8 @@ def recover(store: Store, ids: IdLog) -> int:
 
 
 def unlisted(store: Store, ids: IdLog) -> list[tuple[str, str, str]]:
-    """(job, lane, the provider's id) of accepted jobs that no row knows: written by a version whose lines say no more
-    than that, so that only a person can look after them."""
+    """(job, lane, the provider's id) of accepted jobs that are in no row: an older version wrote only these facts, so
+    that only the user can look after them."""
     found = {str(entry["job"]): entry for entry in ids.entries() if entry.get("handle")}
     return [
         (job, str(entry.get("lane", "")), str(entry["handle"].get("remote_id", "")))
@@ -123,8 +123,8 @@ def _read(entries: Sequence[Entry]) -> dict[str, _Job]:
 
 
 def _take_up(tx: Transaction, name: str, job: _Job, found: Mapping[str, _Job]) -> int:
-    """Insert one job as it stands by the journal; 1, or 0 where the store has it (or its key) already."""
-    row: dict[str, Any] = {column: job.row.get(column) for column in ASKED}
+    """Insert one job in the state that the journal gives; 1, or 0 where the store has it (or its key) already."""
+    row: dict[str, Any] = {column: job.row.get(column) for column in JOURNALED}
     same = "SELECT 1 FROM jobs WHERE id = ? OR (principal = ? AND request_key = ? AND matchable = 1)"
     if tx.row(same, (name, row["principal"], row["request_key"])) is not None:
         return 0
@@ -136,8 +136,8 @@ def _take_up(tx: Transaction, name: str, job: _Job, found: Mapping[str, _Job]) -
     else:
         row |= _state_of(row, job)
         entry = ("reserved", 0)
-    told = json.loads(row["notes"] or "[]")
-    row["notes"] = to_json([*told, "taken up from the journal (accepted.jsonl) after its store was lost"])
+    notes = json.loads(row["notes"] or "[]")
+    row["notes"] = to_json([*notes, "taken up from the journal (accepted.jsonl) after its store was lost"])
     add_lane(tx, row["lane"], row["provider"], row["kind"])
     names = ", ".join(row)
     tx.run(f"INSERT INTO jobs({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
@@ -151,7 +151,7 @@ def _take_up(tx: Transaction, name: str, job: _Job, found: Mapping[str, _Job]) -
 
 
 def _state_of(row: Mapping[str, Any], job: _Job) -> dict[str, Any]:
-    """Where an open job goes on."""
+    """The state in which an open job goes on."""
     if job.handle is not None:
         return {
             "state": "running",

@@ -1,4 +1,4 @@
-"""How jobs are shown: the public view of one, the row of a list, a page of them, the money so far."""
+"""How jobs are shown: the public view of one, a row of a list, a page of rows, the total spend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _iso(at: float) -> str:
 
 
 def _eta(job: StoredJob) -> float | None:
-    """Seconds until the end: from its own pace once it moves, else from what this model usually takes."""
+    """Seconds until the end: by its own progress once there is some, else by this model's usual duration."""
     if job.state not in ORDER or job.started_at is None:
         return None
     spent = max(0.0, time.time() - job.started_at)
@@ -37,8 +37,8 @@ def _eta(job: StoredJob) -> float | None:
 
 
 def queue_position(store: Store, job: StoredJob) -> int | None:
-    """How many stand before it, from 0: of its lane, or at the service that has taken it where that says so; None once
-    it has started."""
+    """How many jobs are before it, from 0: in its lane, or at the service where that reports it; None once it has
+    started."""
     if job.queue_position is not None and job.state in ("queued", "waiting", "running"):
         return int(job.queue_position)
     if job.state not in ("queued", "waiting"):
@@ -72,7 +72,7 @@ def _next_step(job: StoredJob, offer: str) -> str:
 
 
 def poll_after(job: StoredJob) -> float:
-    """When it is worth asking again, seconds."""
+    """Seconds until the next check is worth it."""
     if job.state in SETTLED:
         return 0.0
     eta = _eta(job) or job.typical_s or 5.0
@@ -80,14 +80,14 @@ def poll_after(job: StoredJob) -> float:
 
 
 def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool = False, offer: str = "") -> Job:
-    """The public view. trouble: why nobody drives it, shown as its phase while it is open. offer: the next model
-    after an uncharged failure, in words."""
+    """The public view. trouble: why nothing drives it, shown as its phase while it is open. offer: after an uncharged
+    failure, the sentence about the next model."""
     result = Places.of(store).result_of(job.row) if job.state == "succeeded" else {}
     facts: JsonObject = result.get("clip_facts", {})
     prepared, error = job.prepared_record, job.error
-    asked: JsonObject = prepared["request"]
+    request: JsonObject = prepared["request"]
     clip = _clip(result)
-    extend = asked["task"] == "extend"
+    extend = request["task"] == "extend"
     return Job(
         job_id=job.id,
         uri=f"video://jobs/{job.id}",
@@ -99,7 +99,7 @@ def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool =
         engine=job.engine,
         model=job.model,
         account=prepared.get("wire", {}).get(ACCOUNT, ""),
-        prompt=asked["prompt"][:80],
+        prompt=request["prompt"][:80],
         progress=1.0 if job.state == "succeeded" else round(job.progress, 3),
         queue_position=queue_position(store, job),
         eta_s=_eta(job),
@@ -109,13 +109,13 @@ def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool =
         file=clip,
         files=_files(clip, result),
         poster=result.get("poster"),
-        duration_s=facts.get("duration_s") or (None if extend else asked["duration_s"]),
+        duration_s=facts.get("duration_s") or (None if extend else request["duration_s"]),
         width=facts.get("width") or prepared["width"] or None,
         height=facts.get("height") or prepared["height"] or None,
-        fps=facts.get("fps") or asked["fps"],
-        audio=_audio(result.get("facts", {}).get("audio"), facts.get("audio", asked["audio"])),
+        fps=facts.get("fps") or request["fps"],
+        audio=_audio(result.get("facts", {}).get("audio"), facts.get("audio", request["audio"])),
         asked=result.get("asked"),
-        seed=result.get("seed", asked["seed"]),
+        seed=result.get("seed", request["seed"]),
         parents=_parents(job),
         notes=job.notes,
         error=None
@@ -130,21 +130,21 @@ def to_job(store: Store, job: StoredJob, *, trouble: str = "", timed_out: bool =
 
 
 def _clip(result: Mapping[str, Any]) -> str | None:
-    """The published clip, else the one of the store that would be."""
+    """The published clip, else the one in the store."""
     if not result.get("file") or ("cleared_at" in result and not result.get("published")):
         return None
     return str(result.get("published") or given_out(result)[0])
 
 
 def _audio(made: object, has_sound: bool | None) -> Audio | None:
-    """made: what a film's mix says of itself; has_sound: whether a clip has a track, None where nobody knows yet."""
+    """made: what a film's mix says of itself; has_sound: whether a clip has a track, None where it is not known yet."""
     if made in get_args(Audio):
         return cast(Audio, made)
     return None if has_sound is None else "native" if has_sound else "none"
 
 
 def _files(clip: str | None, result: JsonObject) -> list[str]:
-    """What people get first, then the further files; the clip itself too where that is something else."""
+    """What users get first, then the further files; the clip itself too where that is another file."""
     if clip is None:
         return []
     return [clip, *further_given_out(result)]
@@ -174,7 +174,7 @@ def to_row(job: StoredJob, places: Places) -> JobRow:
 
 
 def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
-    """The rows with the bare names of files in the folder that most of them lie in, and that folder."""
+    """The rows with the bare names of files in the folder that most of them share, and that folder."""
     folders = Counter(str(Path(row.file).parent) for row in rows if row.file)
     if not folders:
         return rows, None
@@ -189,7 +189,7 @@ def _without_folder(rows: list[JobRow]) -> tuple[list[JobRow], str | None]:
 
 
 def spend(store: Store, principal: str = EVERYBODY) -> Spend:
-    """Money so far: everybody's beside the limit of all, or one principal's beside their own."""
+    """The total spend: everyone's with the limit for all, or one principal's with their own limit."""
     totals, limits = ledger.totals(store, principal), ledger.spending_limits(store)
     per_day = limits.per_day if principal in (EVERYBODY, OWNER) else limits.of_person(principal)
     return Spend(
@@ -205,9 +205,8 @@ def spend(store: Store, principal: str = EVERYBODY) -> Spend:
 def page(
     store: Store, principal: str, *, state: str | None, label: str | None, limit: int, cursor: str | None
 ) -> JobPage:
-    """Rows newest first, of a principal or (EVERYBODY) of all. state: one of the states, or "open" (all that have not
-    ended). cursor: as an earlier page gave it. VideoError("invalid_request") for a state or cursor that there is
-    not."""
+    """Rows, newest first, of a principal or (EVERYBODY) of all. state: one of the states, or "open" (all that have not
+    ended). cursor: from an earlier page. VideoError("invalid_request") for an unknown state or cursor."""
     rows = newest(store, principal, state=state, label=label, limit=limit + 1, cursor=cursor)
     places = Places.of(store)
     more = str(rows[limit - 1].seq) if len(rows) > limit else None
@@ -224,9 +223,9 @@ def newest(
     limit: int,
     cursor: str | None = None,
 ) -> list[StoredJob]:
-    """The newest jobs that are no steps of others, newest first; see `page`."""
+    """The newest jobs that are not steps of others, newest first; see `page`."""
     where, params = ["parent IS NULL"], list[object]()
-    index = "jobs_page"  # named, since SQLite cannot know which one leaves the fewest rows to look at
+    index = "jobs_page"  # named, since SQLite cannot know which index leaves the fewest rows
     if state is not None and state != "open":
         if state not in STATES:
             raise VideoError("invalid_request", f"state is open, or one of {', '.join(STATES)}, not {state[:40]!r}")
@@ -243,7 +242,7 @@ def newest(
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
             raise VideoError(
-                "invalid_request", "cursor is what an earlier list_jobs gave; leave it out to start with the newest"
+                "invalid_request", "cursor comes from an earlier list_jobs; omit it to start with the newest"
             )
         where.append("seq < ?")
         params.append(int(cursor))
@@ -271,5 +270,5 @@ SELECT principal FROM known WHERE principal IS NOT NULL
 
 
 def _principals(store: Store) -> list[str]:
-    """Everybody whose jobs there are."""
+    """Every principal that has jobs."""
     return [str(row["principal"]) for row in store.rows(_PRINCIPALS)]

@@ -1,4 +1,4 @@
-"""Looking after what is kept: is every file still what was kept, and which ones does nothing need any more?"""
+"""Upkeep of kept files: is each unchanged, and which ones does nothing need any more?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backends.jobs.store.sqlite import ARCHIVE
 from backends.media.hashing import is_intact, sha256_now
 
 OLD_S = 3600.0
-"""Seconds after which an unfinished copy is nobody's: the largest input is copied in far less."""
+"""Seconds after which an unfinished copy counts as abandoned: the largest input is copied in far less."""
 
 
 Fault = Literal["changed", "gone", "not in the bucket", "changed in the bucket"]
@@ -28,9 +28,9 @@ Fault = Literal["changed", "gone", "not in the bucket", "changed in the bucket"]
 
 @dataclass(frozen=True)
 class Damage:
-    """A kept file that is not what was kept. whole_at: where the same bytes lie outside the store, "" for nowhere.
-    signed_at: where a whole signed copy of it lies there: the same clip with a manifest inside. Of what a bucket
-    holds, path is its hash, and whole_at where it lies in the data folder."""
+    """A kept file that is missing or changed. whole_at: where the same bytes exist outside the store, "" for nowhere.
+    signed_at: where an unchanged signed copy of it exists there: the same clip with a manifest inside. For an object of
+    a bucket, path is its hash, and whole_at its place in the data folder."""
 
     fault: Fault
     what: str
@@ -41,7 +41,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class _Kept:
-    """sha256: "" where none was taken. published: where these bytes lie outside the store; signed: a signed copy of
+    """sha256: "" where none was recorded. published: where these bytes lie outside the store; signed: a signed copy of
     them, and its hash."""
 
     what: str
@@ -58,7 +58,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class Verified:
-    """files, bytes: how many were looked at, damaged ones included."""
+    """files, bytes: how many were checked, damaged ones included."""
 
     files: int
     bytes: int
@@ -67,7 +67,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Leftover:
-    """What nothing needs: a file, or a folder with all that is in it. bytes: what removing it frees."""
+    """Something that nothing needs: a file, or a folder with its content. bytes: what removing it frees."""
 
     what: str
     path: Path
@@ -75,13 +75,13 @@ class Leftover:
 
 
 def verify(store: Store, artifacts: Artifacts) -> Verified:
-    """Read every kept file and compare it with what was kept. Takes as long as reading them all does."""
+    """Read every kept file and compare it with its hash. Takes as long as reading them all does."""
     files, size = 0, 0
     damage: list[Damage] = []
     with disk_errors("reading the kept files"):
         for one in _kept(store, artifacts):
             if not one.path.exists() and artifacts.objects.where and one.sha256:
-                continue  # fetched when it is needed: `bucket_upkeep` looks whether it can be
+                continue  # it can be fetched when needed: `bucket_upkeep` checks that
             files += 1
             if not one.path.exists():
                 damage.append(one.damaged("gone"))
@@ -111,7 +111,7 @@ def _kept(store: Store, artifacts: Artifacts) -> Iterator[_Kept]:
 
 
 def _of_job(artifacts: Artifacts, job: str, result: Mapping[str, Any]) -> Iterator[_Kept]:
-    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed the clip alone
+    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed only the clip
     published, signed = str(result.get("published") or ""), record_of(result)
     clip, sha256 = Path(result["file"]), str(result["sha256"])
     if signed.get("embedded"):
@@ -162,7 +162,7 @@ def unneeded(rows: Store | Transaction, artifacts: Artifacts, going: Collection[
     for path in sorted(_blobs(artifacts)):
         if path.name not in named:
             facts = path.stat()
-            # A second name of a clip's bytes frees nothing, but is as little needed.
+            # A second name of a clip's bytes frees nothing, but is just as unneeded.
             yield Leftover("an input that no job names", path, facts.st_size if facts.st_nlink == 1 else 0)
     for pattern in ("blobs/.*.part", "blobs/*/.*.part", "jobs/*/.*.part", ".*.png", "looks/*"):
         for path in sorted(artifacts.root.glob(pattern)):
@@ -177,9 +177,9 @@ def folder_of(artifacts: Artifacts, job: str) -> Leftover:
 
 
 def clean(store: Store, artifacts: Artifacts) -> int:
-    """Remove what nothing needs; the bytes that were freed.
+    """Remove what nothing needs; returns the bytes freed.
 
-    Looked up and removed in one transaction: a call that has just copied an input sees that it is gone when it writes
+    Found and removed in one transaction: a call that has just copied an input notices that it is gone when it writes
     its row, and copies it again.
     """
 
@@ -197,7 +197,7 @@ def clean(store: Store, artifacts: Artifacts) -> int:
 
 
 def remove(tx: Transaction, one: Leftover) -> None:
-    """Take a file, or a folder with all that is in it, off the disk; of an input also what is known of it."""
+    """Delete a file, or a folder with its content; for an input also its remembered facts."""
     if one.path.is_dir():
         shutil.rmtree(one.path)
         return

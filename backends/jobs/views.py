@@ -23,12 +23,11 @@ STATES: tuple[str, ...] = get_args(State)
 FINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 """States that never change again. `uncertain` is not one: the user decides it."""
 SETTLED: frozenset[str] = FINAL | {"uncertain"}
-"""States in which nothing more happens by itself, so that a wait for the job ends."""
+"""States in which nothing more happens by itself, so that waiting for the job ends."""
 
 
 Audio = Literal["native", "tts", "added", "silent", "none"]
-"""What is heard in a clip: what its maker put there, a spoken text, a file that was added, silence, or there is no
-track."""
+"""The sound of a clip: from its model, a spoken text, an added file, silence, or no track."""
 
 
 class View(BaseModel):
@@ -43,7 +42,7 @@ class JobError(View):
 
 
 class Ticket(View):
-    """What a starting call answers. next: the call to make now."""
+    """The answer of a starting call. next: the call to make now."""
 
     job_id: str
     state: State
@@ -56,9 +55,9 @@ class Ticket(View):
 
 
 class Job(View):
-    """A job in full. Money in US dollars, sizes in pixels, times in seconds, created_at in ISO 8601 UTC.
-    asked: width, height, duration_s, fps, audio as requested, where what came differs. account: which of the
-    provider's accounts makes it, where several share its work."""
+    """A job in full. Money in US dollars, sizes in pixels, times in seconds, created_at in ISO 8601 UTC. asked: width,
+    height, duration_s, fps, audio as requested, where what came differs. account: which of the provider's accounts
+    makes it, where several share its work."""
 
     job_id: str
     uri: str
@@ -102,7 +101,7 @@ ROW_PROMPT = 40
 
 
 class JobRow(View):
-    """One line of list_jobs. prompt: its first words. file: its name alone where it lies in the page's folder."""
+    """One line of list_jobs. prompt: its first words. file: only its name where it lies in the page's folder."""
 
     job_id: str
     state: State
@@ -118,9 +117,9 @@ class JobRow(View):
 
 
 class Spend(View):
-    """Money so far, US dollars. reserved: held for jobs that are not settled. Days are UTC. today: spent or reserved
-    for jobs of today; today_reserved: the reserved part of it. limits_changed: the changes of the user's limits
-    within a day, each in a sentence, newest first."""
+    """Total spend, US dollars. reserved: held for jobs that are not settled. Days are UTC. today: spent or reserved for
+    jobs of today; today_reserved: the reserved part of it. limits_changed: changes of the user's limits within a day,
+    each in a sentence, newest first."""
 
     today_usd: float = 0.0
     today_reserved_usd: float = 0.0
@@ -142,7 +141,7 @@ class JobPage(View):
 
 
 def first_words(prompt: str) -> str:
-    """As much of a prompt as a row of a list holds, cut between words where it has any, and an ellipsis."""
+    """As much of a prompt as a list's row holds, cut between words where it has any, and an ellipsis."""
     words = " ".join(prompt[: 4 * ROW_PROMPT].split())
     if len(words) <= ROW_PROMPT:
         return words

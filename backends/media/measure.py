@@ -30,7 +30,6 @@ from backends.media.sheet import Shot
 from backends.media.skim import Plan, Seen, decoded, plan, spread
 
 Measures = dict[str, float | int | bool | str | list[int] | list[float] | list[str] | list[list[float]] | None]
-Values = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 WIDTH = 320
 BLACK = 16.0  # mean level of a black frame, 0..255

@@ -1,4 +1,5 @@
-"""The command line, one file a verb group. `reelwright serve` is dispatched before this is imported (`__main__`)."""
+"""The command line, one file per group of commands. `reelwright serve` is dispatched before this is imported
+(`__main__`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jobs archive`: the rows of old jobs move out of the store, so that it stays small."""
+"""`jobs archive`: move the rows of old jobs out of the store, so that it stays small."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def archive(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Move them; without it they are only counted.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Move old finished jobs out of the store, into archive.db beside it. What they cost still counts, their files stay
-    where they are, and naming one brings it back. Open and uncertain jobs stay, and what those were made from."""
+    """Move old finished jobs out of the store, into archive.db beside it. Their cost still counts, their files stay
+    where they are, and naming a job brings it back. Open and uncertain jobs stay, and so do jobs that those were made
+    from."""
     from backends.jobs import archive, clearing
     from backends.jobs.store import archive_file
 

@@ -20,7 +20,8 @@ def audit(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most lines, the newest ones.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Show the audit, oldest first: every start, approval, decision and change of limits or people. Times are UTC."""
+    """Show the audit log, oldest first: every start, approval, decision and change of limits or people. Times are
+    UTC."""
     from backends.jobs import audit as lines
     from backends.jobs.money.ledger import to_usd
 
@@ -41,7 +42,7 @@ def audit(
     if as_json:
         show.as_json(entries)
     elif not entries:
-        show.line("the audit has no such line")
+        show.line("the audit log has no such line")
     else:
         rows = [
             ["" if cell is None else show.usd(cell) if isinstance(cell, Decimal) else cell for cell in one.values()]

@@ -1,4 +1,4 @@
-"""`make --from`: the total price first, one cap over all, every row resumed by its key, a summary."""
+"""`make --from`: the total price first, one limit for everything, every row resumed by its key, a summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backends.errors import A_PERSON, VideoError
 from mcp_server.cli import joining, shots, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.joining import Cut
-from mcp_server.cli.outcome import capped, is_free, leave
+from mcp_server.cli.outcome import capped, is_free, return_now
 from mcp_server.cli.request_options import Given
 from mcp_server.cli.shots import Shot
 
@@ -43,7 +43,7 @@ def run(
     force: bool = False,
 ) -> int:
     """Make every shot of a file; the exit code: 0 when each has its clip (or, with no_wait, its job). join: the file of
-    one film of them all, in their order; force: whatever lies there is replaced."""
+    one film of all shots, in their order; force: replace an existing file there."""
     say = show.aside if as_json else show.line
     cut = None if join is None else Cut(join, base, force=force)
     if cut is not None:
@@ -52,7 +52,7 @@ def run(
     if cut is not None:
         cut.judge(studio, [line.quote for line in priced])
     total = _total(priced)
-    say(_told(priced, total))
+    say(_summary_line(priced, total))
     _hold_to(studio, total, limit)
     confirmed = False
     if not yes and any(not is_free(line.quote) for line in priced):
@@ -67,7 +67,7 @@ def run(
         film = cut.start(studio, [line.job_id for line in lines])
         ids.append(film)
     if no_wait:
-        leave(studio, ids)
+        return_now(studio, ids)
         jobs = {job_id: studio.get(job_id) for job_id in ids}
     elif ids:
         jobs = {job.job_id: job for job in follow(studio, ids, as_json)}
@@ -103,7 +103,8 @@ def _priced(studio: Studio, path: Path, found: list[Shot]) -> list[Line]:
 
 
 def _quoted(studio: Studio, shot: Shot, before: Line | None) -> Quote:
-    """A shot's price. One that goes on from the shot before is priced by what that will be, where it is not there."""
+    """A shot's price. A shot that continues the one before is priced by that shot's expected clip until there is
+    one."""
     promised: dict[str, MediaFacts] = {}
     if shot.continues and before is not None:
         if before.quote.job is not None:
@@ -121,7 +122,7 @@ def _quoted(studio: Studio, shot: Shot, before: Line | None) -> Quote:
 
 
 def _started(studio: Studio, priced: list[Line], confirmed: bool) -> list[Line]:
-    """Every shot put to work, in order; one that goes on waits for the one before."""
+    """Start every shot, in order; one that continues another waits for it."""
     lines: list[Line] = []
     for line in priced:
         if line.shot.continues:
@@ -135,7 +136,7 @@ def _started(studio: Studio, priced: list[Line], confirmed: bool) -> list[Line]:
 
 
 def _total(lines: list[Line]) -> Decimal | None:
-    """The most that the new jobs may cost together; None when a price is unknown."""
+    """The highest total cost of the new jobs; None when a price is unknown."""
     highs = [line.quote.estimate.usd_high for line in lines if line.quote.estimate is not None]
     return None if any(high is None for high in highs) else sum(cast("list[Decimal]", highs), Decimal(0))
 
@@ -148,7 +149,7 @@ def _price(lines: list[Line], total: Decimal | None) -> str:
     return ", free" if all(is_free(line.quote) for line in lines) else f" for {_amount(total)} at most"
 
 
-def _told(lines: list[Line], total: Decimal | None) -> str:
+def _summary_line(lines: list[Line], total: Decimal | None) -> str:
     there = sum(line.quote.job is not None for line in lines)
     fresh = len(lines) - there
     models = ", ".join(sorted({line.quote.model for line in lines if line.quote.job is None}))
@@ -158,7 +159,7 @@ def _told(lines: list[Line], total: Decimal | None) -> str:
 
 
 def _hold_to(studio: Studio, total: Decimal | None, limit: Decimal | None) -> None:
-    """The cap, and the spending limit of the day: half a batch is nobody's wish."""
+    """Check the total against --max-cost and the day's spending limit, so that a batch is never left half made."""
     from backends.jobs.money import ledger
 
     store = studio.context.store
@@ -193,8 +194,8 @@ def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool, cut: Cut | 
     spent = sum(row["cost_usd"] or 0.0 for row in rows if not row["there_already"])
     made = sum(row["state"] == "succeeded" for row in rows)
     if as_json:
-        told = {"shots": rows, "made": made, "cost_usd": round(spent, 6)}
-        show.as_json(told if cut is None else told | {"film": film, "out": str(cut.out)})
+        result = {"shots": rows, "made": made, "cost_usd": round(spent, 6)}
+        show.as_json(result if cut is None else result | {"film": film, "out": str(cut.out)})
         return
     show.table(
         ("line", "label", "take", "job", "state", "cost", "file"),
@@ -214,7 +215,7 @@ def _summary(lines: list[Line], jobs: dict[str, Job], as_json: bool, cut: Cut | 
 
 
 def _cost(line: Line, usd: float | None) -> str:
-    """What a row's clip has cost; nothing for one that is not made yet."""
+    """What a row's clip has cost; None for one that is not made yet."""
     if not usd and line.quote.estimate is not None and line.quote.estimate.basis == "free":
         return "free"
     return "" if usd is None else show.usd(usd)

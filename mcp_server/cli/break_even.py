@@ -1,4 +1,4 @@
-"""`estimate --break-even`: when a card of one's own, or a rented one, beats the APIs."""
+"""`estimate --break-even`: when a GPU of your own, or a rented one, is cheaper than the APIs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def show_table(card: str, minutes: float, as_json: bool, unused: Collection[str] = ()) -> None:
-    """Every priced API against the card for so many minutes of film a month. card: a name, or the start of one.
-    unused: what was requested besides, which no figure here depends on."""
+    """Every priced API against the card for so many minutes of film a month. card: a name, or the start of one. unused:
+    other options of the command, on which no figure here depends."""
     from backends.costs.ownership import break_even, gpus
 
     known = gpus()
@@ -55,7 +55,7 @@ def show_table(card: str, minutes: float, as_json: bool, unused: Collection[str]
 
 
 def _assumed(gpu: Gpu, cards: int) -> str:
-    """What the sums take for granted."""
+    """The assumptions behind the figures."""
     several = f", {cards} of them for so much film," if cards > 1 else ""
     card = (
         f"${gpu.rent_usd_per_hour:.2f} an hour of rent, only while it computes"

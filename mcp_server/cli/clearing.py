@@ -1,4 +1,4 @@
-"""`jobs clean`: room on the disk, from what no job needs and (where that is requested) from old clips."""
+"""`jobs clean`: free disk space by removing what no job needs and, on request, old clips."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them; without it they are only shown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Free the disk of what no job needs: work folders of ended jobs, and inputs that no job names. With --older also
-    of old clips; published copies stay, and so does what an open job or a newer clip comes from."""
+    """Free disk space: remove work folders of ended jobs, and inputs that no job uses. With --older also remove old
+    clips; published copies stay, and so does everything that an open job or a newer clip was made from."""
     with opening.studio(as_json) as studio:
         found, alone, freed = _found(studio, _wish(older, keep_label or (), only_copies), remove=yes and not dry_run)
     size = sum(one.bytes for one in found)
     removed = yes and not dry_run
     if as_json:
         kept = [asdict(one) for one in alone]
-        told = {"removed": removed, "bytes": freed if removed else size, "leftovers": [asdict(one) for one in found]}
-        show.as_json({**told, **({"only_copies": kept} if older else {})})
+        result = {"removed": removed, "bytes": freed if removed else size, "leftovers": [asdict(one) for one in found]}
+        show.as_json({**result, **({"only_copies": kept} if older else {})})
         return
     for one in found:
         show.cells(_megabytes(one.bytes), one.what, one.path)
@@ -68,7 +68,7 @@ def _wish(older: str | None, keep_labels: Sequence[str], only_copies: bool) -> W
 
 
 def _found(studio: Studio, wish: Wish | None, *, remove: bool) -> tuple[Sequence[Leftover], Sequence[Leftover], int]:
-    """What is to be removed, what is not since it is the only copy, and the bytes that were freed."""
+    """What is removed, what is kept because it is the only copy, and the bytes freed."""
     from backends.jobs import bucket_upkeep, clearing, upkeep
 
     store, artifacts = studio.context.store, studio.context.artifacts
@@ -83,7 +83,7 @@ def _found(studio: Studio, wish: Wish | None, *, remove: bool) -> tuple[Sequence
 
 
 def _again(older: str | None, keep_labels: Sequence[str], only_copies: bool) -> list[str]:
-    """The options as they were given."""
+    """The given options, for the command to repeat."""
     import shlex
 
     words = ["--older", older] if older else []
@@ -93,7 +93,7 @@ def _again(older: str | None, keep_labels: Sequence[str], only_copies: bool) -> 
 
 
 def warned(studio: Studio) -> str:
-    """What to tell when more is kept than the user wants; "" otherwise."""
+    """The warning when more is kept than the user wants; "" otherwise."""
     from backends.jobs import clearing
 
     return clearing.warning(studio.context.store, studio.context.artifacts)

@@ -1,4 +1,4 @@
-"""`comfyui check | bind`: which bound workflows a ComfyUI server can run, and how a workflow becomes a model."""
+"""`comfyui check | bind`: which bound workflows a ComfyUI server can run, and turning a workflow into a model."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def check(
     only = [name.removeprefix("comfyui/") for name in names or ()]
     with opening.studio(as_json) as studio:
         env, catalog = studio.context.env, studio.context.catalog
-        asked = servers(env)
-        if not asked:
+        known = servers(env)
+        if not known:
             raise VideoError("auth", f"no ComfyUI server is set: set {URL}, for example to http://127.0.0.1:8188")
 
         async def every() -> list[ServerFound]:
-            return [await look(env, server, catalog, only) for server in asked]
+            return [await look(env, server, catalog, only) for server in known]
 
         found = anyio.run(every)
     if as_json:
@@ -69,7 +69,7 @@ def bind(
     force: Annotated[bool, typer.Option("--force", help="Replace a binding of that name.")] = False,
 ) -> None:
     """Draft the binding of a workflow: which node takes the prompt, the size, the images ..., with the reason for each
-    choice. Where two fit, both stand in the draft, and you choose. Two files are written into the data folder."""
+    choice. Where two nodes fit, the draft lists both, and you choose. Two files are written into the data folder."""
     from backends.comfyui.draft import draft
     from backends.comfyui.servers import servers
 

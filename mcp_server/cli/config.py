@@ -1,4 +1,4 @@
-"""`config`: the user's spending limits, their keys, and what to paste into an agent's host. No tool reaches it."""
+"""`config`: the user's spending limits, their keys, and the text to paste into an agent's host. No tool reaches it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from backends.errors import VideoError
 from backends.provider.keys import key_variables, load_keys
 from backends.settings import load_settings
-from mcp_server.cli import keyfile, opening, person, show, snippets
+from mcp_server.cli import confirmation, keyfile, opening, show, snippets
 
 if TYPE_CHECKING:
     from backends.jobs.money.limits import How
@@ -44,7 +44,7 @@ def _list(as_json: bool) -> None:
     with opening.studio(as_json) as studio:
         store = studio.context.store
         found = limits.as_set(store) | preferences.as_set(store)
-        changed = limits.told(store)
+        changed = limits.recent(store)
     if as_json:
         show.as_json({key: {"value": value, "set": is_set} for key, (value, is_set) in found.items()})
         return
@@ -72,8 +72,8 @@ def set_setting(key: str, value: str) -> None:
     with opening.studio() as studio:
         store, providers = studio.context.store, _providers(studio)
         wanted = limits.limit_value(key, value, providers)
-        how = leave(key, limits.value_of(store, key), wanted)
-        limits.set_limit(store, key, value, providers, how=how, who=person.name())
+        how = confirm_raise(key, limits.value_of(store, key), wanted)
+        limits.set_limit(store, key, value, providers, how=how, who=confirmation.name())
         IdLog.of(studio.context.settings.home).limit(key, wanted)
     show.line(f"{key} = {wanted}")
 
@@ -91,14 +91,14 @@ def unset_setting(key: str) -> None:
     with opening.studio() as studio:
         store = studio.context.store
         default = limits.unset_value(store, key)
-        how = leave(key, limits.value_of(store, key), default)
-        limits.unset_limit(store, key, how=how, who=person.name())
+        how = confirm_raise(key, limits.value_of(store, key), default)
+        limits.unset_limit(store, key, how=how, who=confirmation.name())
         IdLog.of(studio.context.settings.home).limit(key, None)
     show.line(f"{key} = {default} (default)")
 
 
 def _prefer(key: str, value: str | None) -> None:
-    """Set a preference, or (None) go back to its default. A certificate is tried at once, with its key."""
+    """Set a preference, or (None) reset it to its default. A certificate is tried at once, with its key."""
     from backends.jobs import preferences
     from backends.jobs.run.leaving import try_certificate
     from backends.jobs.store.journal import IdLog
@@ -108,24 +108,24 @@ def _prefer(key: str, value: str | None) -> None:
         wanted = None if value is None else preferences.checked(key, value, context.settings.cwd)
         if wanted is not None and key in ("sign_certificate", "sign_key"):
             try_certificate(context, key, wanted)
-        kept = preferences.put(context.store, key, wanted, how=person.where_from(), who=person.name())
+        kept = preferences.put(context.store, key, wanted, how=confirmation.where_from(), who=confirmation.name())
         IdLog.of(context.settings.home).limit(key, wanted)
     show.line(f"{key} = {kept}{' (default)' if wanted is None else ''}")
 
 
-def leave(key: str, old: str, new: str) -> How:
-    """A person's confirmation where a limit is raised; lowering one needs none."""
+def confirm_raise(key: str, old: str, new: str) -> How:
+    """Ask the user to confirm where a limit is raised; lowering one needs no confirmation."""
     from backends.jobs.money import limits
 
     if not limits.is_raised(key, old, new):
-        return person.where_from()
+        return confirmation.where_from()
     before, after = limits.shown(key, old), limits.shown(key, new)
     question = f"This raises the spending limit {key} from {before} to {after}. Type {new} to do this"
-    return person.decides(question, new, "raise-limits")
+    return confirmation.confirm(question, new, "raise-limits")
 
 
 def _providers(studio: Studio) -> set[str]:
-    """Every provider that a limit may name: of the catalogue, and of the installed back ends."""
+    """Every provider that a limit may name: those of the catalogue and of the installed back ends."""
     from backends.provider.registry import registry
 
     return {row.provider for row in studio.context.catalog.rows} | set(registry())
@@ -133,7 +133,7 @@ def _providers(studio: Studio) -> set[str]:
 
 @keys.command("set")
 def set_key(name: Annotated[str, typer.Argument(help="The variable, such as RUNWAYML_API_SECRET.")]) -> None:
-    """Save a key in the key file (mode 0600). Type its value unseen, or pipe it to standard input."""
+    """Save a key in the key file (mode 0600). Type its value, which is not shown, or pipe it to standard input."""
     with opening.failures():
         settings = load_settings()
         path = settings.key_file
@@ -159,7 +159,7 @@ def unset_key(name: str) -> None:
 
 @keys.command("list")
 def list_keys(as_json: Json = False) -> None:
-    """List where each key was found; never its value."""
+    """List where each key was found, never its value."""
     with opening.failures(as_json):
         found = load_keys(load_settings())[1]
     more = [name for name in found if name not in key_variables()]

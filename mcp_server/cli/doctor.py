@@ -1,4 +1,4 @@
-"""`doctor`: whether this installation can work, and what to do where it cannot. Exit code 0, or 1 with a FAIL."""
+"""`doctor`: whether this installation works, and what to do where it does not. Exit code 0, or 1 with a FAIL."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Verdict = Literal["ok", "note", "FAIL"]
 
 LITTLE_SPACE = 1 << 30
 NO_SPACE = 100 << 20
-"""Bytes: below the first clips may soon fail, below the second they do."""
+"""Free bytes: below the first the first clips may soon fail, below the second they do."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. note: worth knowing, nothing is broken. FAIL: something will not work; text says what."""
+    """One check. note: worth knowing, nothing is broken. FAIL: something will not work; text says what."""
 
     about: str
     verdict: Verdict
@@ -54,7 +54,7 @@ def doctor(
 ) -> None:
     """Check this installation: folders, keys (where found, never their value), back ends, workers, the engine.
 
-    With --live PROVIDER it makes one real, paid clip there instead, and keeps on record how that went.
+    With --live PROVIDER it makes one real, paid clip there instead, and records the result.
     """
     if plan or measured is not None:
         from mcp_server.cli import plan_table
@@ -82,7 +82,7 @@ def doctor(
 
 
 def look_over(quick: bool) -> Iterator[Finding]:
-    """Every finding, as it is found."""
+    """Every finding, as it is made."""
     from backends.jobs.context import Context, program_version
 
     yield Finding(
@@ -118,7 +118,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
             _lanes,
             *(() if quick else (_accounts, _comfyui)),
         ):
-            yield from _told(look, context)
+            yield from _reported(look, context)
     finally:
         context.close()
     if not quick:
@@ -130,7 +130,7 @@ def look_over(quick: bool) -> Iterator[Finding]:
             yield Finding("engine", "FAIL", error.message)
 
 
-def _told(look: Callable[[Context], Iterator[Finding]], context: Context) -> Iterator[Finding]:
+def _reported(look: Callable[[Context], Iterator[Finding]], context: Context) -> Iterator[Finding]:
     try:
         yield from look(context)
     except VideoError as error:
@@ -142,35 +142,35 @@ def _home(settings: Settings) -> Iterator[Finding]:
     from backends.jobs.store.filesystems import file_system, why_lost, why_unsafe
 
     home = settings.home
-    with suppress(OSError):  # told below
+    with suppress(OSError):  # reported below
         private_folder(home)
     where = f"{home} ({file_system(home) or 'file system unknown'})"
     if why := _why_unwritable(home):
-        yield Finding("home", "FAIL", f"{where}: {why}: make it writable, or set REELWRIGHT_HOME to one that is")
+        yield Finding("data folder", "FAIL", f"{where}: {why}: make it writable, or set REELWRIGHT_HOME to one that is")
         return
-    yield Finding("home", "ok", where)
+    yield Finding("data folder", "ok", where)
     yield from _rights(home)
     if why := why_unsafe(home):
-        yield Finding("home", "note", f"no paid work here: {why}")
+        yield Finding("data folder", "note", f"no paid work here: {why}")
     elif why := why_lost(home):
-        yield Finding("home", "note", why)
+        yield Finding("data folder", "note", why)
     free = shutil.disk_usage(home).free
     verdict: Verdict = "ok" if free >= LITTLE_SPACE else "note" if free >= NO_SPACE else "FAIL"
     yield Finding("disk", verdict, f"{free / (1 << 30):.1f} GiB free{'' if verdict == 'ok' else ': free some space'}")
 
 
 def _rights(home: Path) -> Iterator[Finding]:
-    """Whether others can read the data folder; their rights are removed where that is safe."""
+    """Whether other users can read the data folder; their permissions are removed where that is safe."""
     from backends.jobs.files.private import private_home, rights_of_others, why_not_narrowed
 
     if not (rights := rights_of_others(home)):
         return
     if why := why_not_narrowed(home):
         remedy = f"set REELWRIGHT_HOME to a folder of its own, or run chmod 700 {home}"
-        yield Finding("home", "note", f"others have rights in {home} ({rights}), and {why}: {remedy}")
+        yield Finding("data folder", "note", f"other users have access to {home} ({rights}), and {why}: {remedy}")
         return
     private_home(home)
-    yield Finding("home", "note", f"others had rights in {home} ({rights}): they were taken away (700)")
+    yield Finding("data folder", "note", f"other users had access to {home} ({rights}); this was removed (700)")
 
 
 def _output(settings: Settings) -> Finding:
@@ -181,7 +181,7 @@ def _output(settings: Settings) -> Finding:
 
 
 def _why_unwritable(folder: Path) -> str:
-    """Why no file can be made there, "" when one can (the folder is made)."""
+    """Why no file can be made there, "" when one can (the folder is created)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -259,7 +259,7 @@ def _store(context: Context) -> Iterator[Finding]:
 
 
 def _bucket(context: Context) -> Iterator[Finding]:
-    """Whether the bucket, where there is one, can be listed, written to and read with these keys."""
+    """Whether the bucket, if there is one, can be listed, written to and read with these keys."""
     from backends.jobs.files.bucket import Bucket
 
     objects = context.artifacts.objects
@@ -273,12 +273,12 @@ def _other_homes(context: Context) -> Iterator[Finding]:
     from backends.jobs.money import other_folders
 
     for home in other_folders.sharing(context.settings.home, context.settings.env):
-        text = f"{home} uses an account of this data folder too, with spending limits of its own: they add up"
+        text = f"{home} also uses an account of this data folder, with its own spending limits: the limits add up"
         yield Finding("limits", "note", text)
 
 
 def _lock(context: Context) -> Iterator[Finding]:
-    """Whether the kernel really keeps a second one out: lanes hang on it."""
+    """Whether the kernel really keeps a second process out: lanes depend on it."""
     from filelock import FileLock, Timeout
 
     from backends.jobs.files.private import private_folder
@@ -294,7 +294,7 @@ def _lock(context: Context) -> Iterator[Finding]:
                         "locks", "FAIL", f"{path.parent} does not lock files: set REELWRIGHT_HOME to a local disk"
                     )
             except Timeout:
-                yield Finding("locks", "ok", "file locks hold")
+                yield Finding("locks", "ok", "file locks work")
     except (OSError, NotImplementedError) as error:
         yield Finding(
             "locks", "FAIL", f"{path.parent} cannot lock files ({error}): set REELWRIGHT_HOME to a local disk"
@@ -326,7 +326,7 @@ def _back_ends(context: Context) -> Iterator[Finding]:
 
 
 def _tested(context: Context) -> Iterator[Finding]:
-    """How each paid provider has been tested: against its wire format, and with a real clip on this account."""
+    """How each paid provider was tested: against its wire format, and with a real clip on this account."""
     from backends.provider.registry import registry
     from mcp_server.cli import live_record
 
@@ -353,7 +353,7 @@ def _accounts(context: Context) -> Iterator[Finding]:
 
 
 def _comfyui(context: Context) -> Iterator[Finding]:
-    """Each ComfyUI server, and how many of the workflows it can run."""
+    """Each ComfyUI server, and how many workflows it can run."""
     import anyio
 
     from backends.comfyui.checking import look
@@ -372,14 +372,14 @@ def _comfyui(context: Context) -> Iterator[Finding]:
 
 
 def _cards(context: Context) -> Iterator[Finding]:
-    """Where several GPUs work for each other: which ones, and whether they are at work."""
+    """For several GPUs that share work: which they are, and whether each is in use."""
     from backends.provider.registry import registry
 
     local = [name for name, entry in registry().items() if entry.kind == "local"]
     found = dict.fromkeys(card for name in local if len(context.devices(name)) > 1 for card in context.devices(name))
     for card in found:
         held = context.locks.is_held(card)
-        yield Finding("GPU", "ok", f"{card}: {'at work, or a model stays loaded' if held else 'free'}")
+        yield Finding("GPU", "ok", f"{card}: {'in use, or a model stays loaded' if held else 'free'}")
 
 
 def _lanes(context: Context) -> Iterator[Finding]:

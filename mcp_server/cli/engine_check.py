@@ -1,4 +1,4 @@
-"""Whether the engine on this machine really makes a clip: one second of it, in a data folder of its own."""
+"""Whether the engine on this machine really makes a clip: one second of video, in a temporary data folder."""
 
 from __future__ import annotations
 

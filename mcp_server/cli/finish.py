@@ -20,7 +20,7 @@ from backends.vocabulary import Argument
 from mcp_server.cli import opening, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.options import key, meanings, taking
-from mcp_server.cli.outcome import is_free, leave, price, priced, started, tell
+from mcp_server.cli.outcome import is_free, price, priced, return_now, started, tell
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
@@ -32,28 +32,28 @@ SUFFIXES: tuple[str, ...] = vocabulary.asked()["format"].choices
 
 @dataclass(frozen=True)
 class Given:
-    """What was requested. fields: by the names of a film's vocabulary; left out = not there."""
+    """The requested film. fields: by the names of a film's vocabulary; missing = not given."""
 
     fields: Mapping[str, object]
     terms: Terms
 
 
 def offered() -> list[Argument]:
-    """What is to be made. The command has an option of its own for the money, and the suffix of --out says the format
-    too, so that none is assumed."""
+    """The arguments of the film. The command has its own option for the money, and the suffix of --out also gives the
+    format, so no default format is shown."""
     named = vocabulary.asked()
     return [replace(one, default=None) if name == "format" else one for name, one in named.items() if name not in OWN]
 
 
 def given_by(values: dict[str, Any]) -> Given:
-    """What the options mean; they are taken out of `values`."""
+    """The meaning of the options; they are removed from `values`."""
     fields = meanings(offered(), values)
     named = {one.name: values.pop(key(one)) for one in vocabulary.terms().values()}
     return Given(fields, build_terms(**named))
 
 
 def takes_film(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each argument of a film: it gets their meaning as its first argument, `given`."""
+    """Give a command an option for each argument of a film; their meaning becomes its first argument, `given`."""
     return taking(command, [*offered(), *vocabulary.terms().values()], given_by)
 
 
@@ -92,7 +92,7 @@ def _made(film: FinishRequest, out: Path | None, terms: Terms, yes: bool, no_wai
         if no_wait:
             if as_json:
                 show.as_json(ticket)
-            leave(studio, [ticket.job_id])
+            return_now(studio, [ticket.job_id])
             return 0
         job = follow(studio, [ticket.job_id], as_json)[0]
         if out is not None and job.state == "succeeded":
@@ -103,43 +103,43 @@ def _made(film: FinishRequest, out: Path | None, terms: Terms, yes: bool, no_wai
 
 
 def _capped(film: FinishRequest, quote: Quote) -> FinishRequest:
-    """With the price that was shown as its limit."""
+    """The film with the price that was shown as its limit."""
     high = quote.estimate.usd_high if quote.estimate else None
     return film if high is None else film.model_copy(update={"max_cost_usd": high})
 
 
-def chosen_format(out: Path | None, asked: str | None) -> str | None:
-    """--format, or what the suffix of --out says. VideoError when the two disagree, or the suffix is none of ours."""
+def chosen_format(out: Path | None, named: str | None) -> str | None:
+    """--format, or the format of the suffix of --out. VideoError when the two disagree, or the suffix is unknown."""
     if out is None:
-        return asked
+        return named
     suffix = out.suffix.lower().lstrip(".")
     if suffix not in SUFFIXES:
         raise VideoError("invalid_request", f"--out {out.name}: its suffix is one of {', '.join(SUFFIXES)}")
-    if asked is not None and asked != suffix:
-        raise VideoError("invalid_request", f"--out {out.name} is no {asked}: leave --format out, or rename the file")
+    if named is not None and named != suffix:
+        raise VideoError("invalid_request", f"--out {out.name} is not {named}: omit --format, or rename the file")
     return suffix
 
 
 def check_out(out: Path | None, force: bool, *, no_wait: bool = False) -> None:
-    """Before anything is made: whether a film can be put there. VideoError says why not."""
+    """Before anything is made: whether a film can be written there. VideoError says why not."""
     if out is None:
         return
     if no_wait:
         raise VideoError(
-            "invalid_request", "--no-wait leaves before the film is there, so it cannot be copied to --out"
+            "invalid_request", "--no-wait returns before the film is made, so it cannot be copied to --out"
         )
     if not out.absolute().parent.is_dir():
-        raise VideoError("storage", f"--out: there is no folder {out.absolute().parent}: make it first")
+        raise VideoError("storage", f"--out: there is no folder {out.absolute().parent}: create it first")
     if os.path.lexists(out) and not force:
-        raise VideoError("storage", f"--out: {out} is there already: --force replaces it")
+        raise VideoError("storage", f"--out: {out} exists: --force replaces it")
 
 
 def deliver(job: Job, out: Path) -> None:
-    """Copy a finished job's file to `out`, whole or not at all."""
+    """Copy a finished job's file to `out`, complete or not at all."""
     from backends.jobs.files.artifacts import disk_errors
 
     if job.file is None:
-        raise VideoError("storage", f"{job.job_id} has no file: reelwright jobs verify looks at what is kept")
+        raise VideoError("storage", f"{job.job_id} has no file: reelwright jobs verify checks what is kept")
     part = out.absolute().parent / f".{out.name}.{secrets.token_hex(4)}.part"
     with disk_errors(f"writing {out}"):
         try:

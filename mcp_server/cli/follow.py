@@ -1,4 +1,4 @@
-"""Following jobs: a bar on a terminal, a line a change in a pipe. Ctrl-C ends the watching, never a job."""
+"""Following jobs: a bar on a terminal, a line per change in a pipe. Ctrl-C ends the watching, never a job."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from backends.studio import Studio
 
 LOOK_S = 2.0
-"""How often a job that doesn't move is looked at for a reason (no credentials, a driver that hangs)."""
+"""Seconds between two checks why a job doesn't move (no credentials, a driver that hangs)."""
 
 Changed = Callable[["Job"], None]
 
 
 def follow(studio: Studio, job_ids: Sequence[str], json_wanted: bool = False) -> list[Job]:
-    """The jobs, once all of them are settled. json_wanted: standard output stays free for the JSON."""
+    """The jobs, once all of them are settled. json_wanted: keep standard output free for the JSON."""
     try:
         with _display(job_ids, json_wanted) as changed:
             return anyio.run(_watch, studio, job_ids, changed)
@@ -47,7 +47,7 @@ async def _watch(studio: Studio, job_ids: Sequence[str], changed: Changed) -> li
 
 
 def _say_left(studio: Studio, job_ids: Sequence[str]) -> None:
-    """What the user must know after Ctrl-C."""
+    """The hints after Ctrl-C."""
     many = len(job_ids) > 1
     it, goes, ids = ("they", "go", "") if many else ("it", "goes", f" {job_ids[0]}")
     show.aside("")
@@ -73,19 +73,19 @@ def _display(job_ids: Sequence[str], json_wanted: bool) -> Generator[Changed]:
 
 
 class _Lines:
-    """A line whenever a job's state, its phase or the next quarter of its progress is reached."""
+    """A line whenever a job's state, its phase or the quarter of its progress changes."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[object, ...]] = {}
+        self._shown: dict[str, tuple[object, ...]] = {}
 
     def changed(self, job: Job) -> None:
         mark = (job.state, re.sub(r"[0-9]+", "#", job.phase), int(job.progress * 4))
-        if self._told.get(job.job_id) != mark:
-            self._told[job.job_id] = mark
-            show.line(told(job))
+        if self._shown.get(job.job_id) != mark:
+            self._shown[job.job_id] = mark
+            show.line(status_line(job))
 
 
-def told(job: Job) -> str:
+def status_line(job: Job) -> str:
     """A job's state in one line."""
     place = f", place {job.queue_position} in the queue" if job.queue_position else ""
     phase = f", {plain.said(job.phase)}" if job.phase else ""

@@ -1,4 +1,4 @@
-"""A table laid out for a terminal's width: words are never chopped, and what does not fit goes below its row."""
+"""Laying out a table for a terminal's width: words are never cut, and what does not fit goes below its row."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rich.cells import cell_len, chop_cells
 GAP = 2
 INDENT = 4
 LONG_WORD = 24
-"""Cells of a word from which it may be folded: a path, not a word."""
+"""The shortest word, in cells, that may be broken: it is a path rather than a word."""
 
 
 def layout(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, below: Collection[str] = ()) -> list[str]:
-    """The lines. width: cells of the terminal. below: the columns that go to an indented line under each row when
-    there is no room for them beside the others; where there is none even then, each cell gets a line of its own."""
+    """The lines. width: cells of the terminal. below: the columns that go to an indented line under each row when there
+    is no room beside the others; where there is no room even then, each cell gets a line of its own."""
     shown = [number for number in range(len(columns)) if any(row[number] for row in rows)] or [*range(len(columns))]
     beside = _beside(columns, rows, shown, width)
     if beside is not None:
@@ -27,7 +27,7 @@ def layout(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, be
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of at most that many cells, broken at spaces; a word that is longer by itself is folded."""
+    """The text in lines of at most that many cells, broken at spaces; a longer word is broken."""
     lines: list[str] = []
     for word in text.split():
         joined = f"{lines[-1]} {word}" if lines else word
@@ -41,10 +41,10 @@ def wrapped(text: str, width: int) -> list[str]:
 def _beside(
     columns: Sequence[str], rows: Sequence[Sequence[str]], kept: list[int], width: int, under: Sequence[int] = ()
 ) -> list[str] | None:
-    """Each row beside its columns, None when a word would have to be chopped."""
+    """Each row beside its columns, None when a word would have to be cut."""
     cells = [[columns[number], *(row[number] for row in rows)] for number in kept]
     least = [max(map(_longest_word, column)) for column in cells]
-    least[0] = max(map(cell_len, cells[0]))  # what is copied: an id, a name
+    least[0] = max(map(cell_len, cells[0]))  # what users copy: an id, a name
     most = [max(map(cell_len, column)) for column in cells]
     room = width - GAP * (len(kept) - 1) - sum(least)
     if room < 0:
@@ -59,8 +59,8 @@ def _beside(
         parts = [wrapped(row[number], size) for number, size in zip(kept, widths, strict=True)]
         for level in range(max(map(len, parts))):
             lines.append(_line([part[level] if level < len(part) else "" for part in parts], widths))
-        if told := "; ".join(row[number] for number in under if row[number]):
-            lines += [" " * INDENT + line for line in wrapped(told, width - INDENT)]
+        if rest := "; ".join(row[number] for number in under if row[number]):
+            lines += [" " * INDENT + line for line in wrapped(rest, width - INDENT)]
     return lines
 
 

@@ -1,4 +1,4 @@
-"""`inspect`: what a clip or still is, in measures and words, and one picture of it. Free, and changes nothing."""
+"""`inspect`: a clip or still in measures and words, and one picture of it. Free, and changes nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def inspect(
 
 
 def _saved(seen: Inspection, path: Path) -> Path:
-    """The picture's bytes at a path that the user has chosen."""
+    """Write the picture to a path that the user has chosen."""
     from backends.jobs.files.artifacts import disk_errors
 
     with disk_errors(f"writing {path}"):
@@ -43,7 +43,7 @@ def _saved(seen: Inspection, path: Path) -> Path:
 
 
 def _plain(facts: Any) -> dict[str, Any]:
-    """The sandbox's finding as JSON: the facts of each clip are a dataclass."""
+    """The sandbox's result as JSON: the facts of each clip are a dataclass."""
     from dataclasses import asdict, is_dataclass
 
     return {

@@ -1,4 +1,4 @@
-"""`jobs`: what has been requested, how it goes, what it cost; and what only the user may decide."""
+"""`jobs`: requested jobs, their progress and cost; and the decisions that only the user makes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from backends.errors import VideoError
-from mcp_server.cli import archiving, clearing, opening, person, resolve, show
+from mcp_server.cli import archiving, clearing, confirmation, opening, resolve, show
 from mcp_server.cli.follow import follow
 from mcp_server.cli.make import tell
 from mcp_server.text import money
@@ -115,7 +115,7 @@ def show_page(page: JobPage) -> None:
 
 
 def short_day(iso: str) -> str:
-    """An instant as a person here reads it: 27 Nov 17:20, with the year instead of the time when it is another."""
+    """A time as a user here reads it: 27 Nov 17:20, with the year instead of the time when it is another year."""
     from datetime import datetime
 
     there, now = datetime.fromisoformat(iso).astimezone(), datetime.now().astimezone()
@@ -155,7 +155,7 @@ def _show_bill(rows: Bill, differences: Bill, by: str, as_csv: bool, as_json: bo
 
 
 def _differences(studio: Studio) -> Bill:
-    """The paid jobs whose clip is not what was requested: a ground for a complaint."""
+    """The paid jobs whose clip differs from the request: a reason for a complaint."""
     from backends.jobs.money import ledger
 
     return [
@@ -185,8 +185,7 @@ def show_job(job: str, as_json: Json = False) -> None:
 
 
 def _remote_id(studio: Studio, job: str) -> str:
-    """What the provider calls the job: as its row says, else as the id log has it from before a crash; "" when neither
-    knows."""
+    """The provider's id of the job: from its row, else from the journal as before a crash; "" when neither has it."""
     from backends.jobs.store.journal import IdLog
 
     row = studio.context.store.row("SELECT remote_id FROM jobs WHERE id = ?", (job,))
@@ -197,7 +196,7 @@ def _remote_id(studio: Studio, job: str) -> str:
 
 
 def show_fields(job: Job) -> None:
-    """A job in full, a field a line."""
+    """A job in full, one field per line."""
     for name, value in job.model_dump(exclude={"next", "timed_out", "poll_after_s"}).items():
         if value not in (None, "", []):
             show.line(f"{name}: {_words(value)}")
@@ -233,7 +232,7 @@ def watch(
 
 @app.command()
 def cancel(job: list[str], as_json: Json = False) -> None:
-    """Cancel jobs: at once and without cost while queued, else as far as the provider can."""
+    """Cancel jobs: queued ones at once and at no cost, others as far as the provider can."""
     from backends.studio import CANCEL_S
 
     with opening.studio(as_json) as studio:
@@ -277,19 +276,19 @@ def resolve_job(
 
 @app.command()
 def fetch(job: str) -> None:
-    """Ask the provider again for a job that failed though it may be paid, or copy its clip out again."""
+    """Ask the provider again for a job that failed but may be paid, or publish its clip again."""
     with opening.studio() as studio:
         show.line(f"{job}: {resolve.fetch_again(studio, job)}")
 
 
 @app.command()
 def finish(job: str) -> None:
-    """Finish a job whose clip is here but could not be read, with the program that runs now."""
+    """Finish a job whose clip is here but could not be read, with the current version of the program."""
     from backends.jobs import decisions
 
     with opening.studio() as studio:
         show.line(f"{job}: {decisions.finish(studio.context.store, studio.get(job).job_id)}")
-        studio.get(job)  # sees to it that its lane is driven
+        studio.get(job)  # makes sure that its lane is driven
 
 
 @app.command()
@@ -301,9 +300,7 @@ def rebind(job: list[str]) -> None:
         for one in job:
             row = studio.context.store.row("SELECT id, provider FROM jobs WHERE id = ?", (one,))
             if row is None:
-                raise VideoError(
-                    "not_found", f"there is no job {one[:80]!r}: reelwright jobs list shows those there are"
-                )
+                raise VideoError("not_found", f"there is no job {one[:80]!r}: reelwright jobs list shows all jobs")
             admin.rebind(studio.context.store, one, studio.context.access(row["provider"]))
             show.line(f"{one}: {studio.get(one).state}, on the account that is set now")
 
@@ -323,8 +320,8 @@ def resume(
             raise VideoError(
                 "invalid_request", "name a provider or an account (reelwright doctor lists them), or give --all"
             )
-        stopped = admin.resume(studio.context.store, name, by=person.where_from())
-        studio.list(limit=1)  # sees to it that lanes with open jobs are driven
+        stopped = admin.resume(studio.context.store, name, by=confirmation.where_from())
+        studio.list(limit=1)  # makes sure that lanes with open jobs are driven
     for key in stopped:
         show.line(f"{key}: paid jobs start again")
     if not stopped:
@@ -333,17 +330,14 @@ def resume(
 
 @app.command()
 def verify(
-    read: Annotated[
-        bool, typer.Option("--bucket", help="Also read every file of the bucket, which is fetched for that.")
-    ] = False,
+    read: Annotated[bool, typer.Option("--bucket", help="Also download and check every file of the bucket.")] = False,
     put: Annotated[
-        bool, typer.Option("--put", help="First put into the bucket what it lacks and this data folder holds.")
+        bool, typer.Option("--put", help="First upload files that the bucket lacks and this data folder holds.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check every kept clip and input, and whether the ledger's sums agree with its lines; of files in a bucket,
-    whether they are there. Lists what is damaged, missing or wrong, and repairs nothing. Exit code 1 when there is
-    anything."""
+    """Check every kept clip and input, and whether the ledger's sums match its lines; for files in a bucket, whether
+    they are there. Lists what is damaged, missing or wrong, and repairs nothing. Exit code 1 when anything is wrong."""
     from backends.jobs import bucket_upkeep, upkeep
     from backends.jobs.money import books
 
@@ -361,9 +355,9 @@ def verify(
     for fault in wrong:
         show.cells("books", fault)
     if not found.damage:
-        show.line(f"{found.files} files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)")
+        show.line(f"{found.files} files are unchanged ({found.bytes / (1 << 20):.1f} MiB)")
         if in_bucket:
-            show.line(f"{in_bucket} files are in the bucket{', each as it was put there' if read else ''}")
+            show.line(f"{in_bucket} files are in the bucket{', each unchanged' if read else ''}")
     else:
         for one in found.damage:
             whole = [f"intact at {one.whole_at}"] if one.whole_at else []

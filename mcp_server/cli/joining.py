@@ -1,4 +1,4 @@
-"""`make --from ... --join OUT`: the film of all shots, as the last job; judged before anything is paid."""
+"""`make --from ... --join OUT`: the film of all shots, as the last job; checked before anything is paid."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cut:
-    """out: where the film goes. base: the command's options, of which fit and focus hold for the film too."""
+    """out: the path of the film. base: the command's options; fit and focus apply to the film too."""
 
     out: Path
     base: Given
     force: bool = False
 
     def check(self, studio: Studio, *, no_wait: bool) -> None:
-        """Whether the film can be put there at all. A film that this data folder made may be replaced: running the
+        """Whether the film can be written there at all. A film that this data folder made may be replaced: running the
         command again puts a changed shot into it."""
         chosen_format(self.out, None)
         force = self.force or is_ours(studio, self.out)
         check_out(self.out, force, no_wait=no_wait)
 
     def judge(self, studio: Studio, quotes: Sequence[Quote]) -> None:
-        """VideoError when the shots cannot be one film, as far as they are known now."""
+        """VideoError when the shots cannot become one film, as far as they are known now."""
         promised: dict[str, MediaFacts] = {}
         names: list[str] = []
         for number, quote in enumerate(quotes):
@@ -51,13 +51,13 @@ class Cut:
         return studio.finish_clip(self._film(job_ids), label=self.base.terms.label or self.out.stem).job_id
 
     def deliver(self, film: Job) -> bool:
-        """Copy the finished film to its place; whether there is one."""
+        """Copy the finished film to its path; whether there is one."""
         if film.state == "succeeded":
             deliver(film, self.out)
         return film.state == "succeeded"
 
-    def told(self, film: Job) -> str:
-        """How the film has ended, in words."""
+    def outcome(self, film: Job) -> str:
+        """The film's outcome, in words."""
         if film.state == "succeeded":
             return f"{self.out}: {film.duration_s:g} s, {film.width}x{film.height}, {film.fps:g} fps"
         reason = f": {film.error.message}" if film.error else ""
@@ -76,7 +76,7 @@ class Cut:
 
 
 def is_ours(studio: Studio, path: Path) -> bool:
-    """Whether a file holds the very bytes of a film that this data folder has made."""
+    """Whether a file holds exactly the bytes of a film that this data folder has made."""
     from backends.media.hashing import sha256_now
 
     if not path.is_file():
@@ -97,11 +97,11 @@ def is_ours(studio: Studio, path: Path) -> bool:
 def refuse_without_shots(join: Path | None) -> None:
     """--join is for a list of shots."""
     if join is not None:
-        raise VideoError("invalid_request", "--join joins the shots of --from: for clips that are there use finish")
+        raise VideoError("invalid_request", "--join joins the shots of --from: for existing clips use finish")
 
 
 def say(cut: Cut | None, film: Job | None) -> None:
     """The last line of a batch: its film."""
     if cut is None:
         return
-    show.line(cut.told(film) if film is not None else f"{cut.out} was not made: not every shot was started")
+    show.line(cut.outcome(film) if film is not None else f"{cut.out} was not made: not every shot was started")

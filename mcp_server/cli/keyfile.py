@@ -1,4 +1,4 @@
-"""The key file: TOML, readable by its owner alone, written whole so that a crash never leaves half of it."""
+"""The key file: TOML, readable by its owner only, replaced as a whole so that a crash never leaves half of it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ HEAD = "# Keys that Reelwright reads where the environment has none. Written by:
 
 
 def check(name: str, home: Path) -> None:
-    """VideoError("invalid_request") for a variable that no installed back end reads, and no account of the data
-    folder's config.toml."""
+    """VideoError("invalid_request") for a variable that is used neither by an installed back end nor by an account in
+    the data folder's config.toml."""
     if not is_key(name) and not any(one.key_variable == name for one in accounts(home)):
         variables = ", ".join(key_variables())
         raise VideoError("invalid_request", f"no key is called {name[:60]!r}: the variables are {variables}")
 
 
 def put(path: Path, name: str, text: str) -> None:
-    """Keep a value. VideoError("invalid_request") for an empty one or one with spaces; the value is never repeated."""
+    """Save a value. VideoError("invalid_request") for an empty one or one with spaces; the message never repeats the
+    value."""
     value = text.strip()
     if not value:
         raise VideoError("invalid_request", f"no value for {name}: type it, or pipe it to standard input")
     if not value.isprintable():
-        told = f"the value for {name} holds line breaks or control characters: copy it again"
-        raise VideoError("invalid_request", told)
+        text = f"the value for {name} holds line breaks or control characters: copy it again"
+        raise VideoError("invalid_request", text)
     _write(path, _read(path) | {name: value})
 
 
 def drop(path: Path, name: str) -> bool:
-    """Take a value out; whether it was there."""
+    """Remove a value; whether it was there."""
     entries = _read(path)
     if name not in entries:
         return False
@@ -50,7 +51,7 @@ def _read(path: Path) -> dict[str, str]:
         return {name: str(value) for name, value in tomllib.loads(path.read_text("utf-8")).items()}
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):  # no detail: it could repeat a key
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):  # no details: they could contain a key
         raise VideoError("storage", f"{path} cannot be read as TOML: fix or remove it") from None
 
 

@@ -1,7 +1,7 @@
-"""`doctor --live`: one cheapest real clip with a provider, through the whole program, priced first and put on record.
+"""`doctor --live`: one real clip with a provider, its cheapest, through the whole program, priced first and recorded.
 
-It is a paid job like any other: the spending limits hold, the price is shown and agreed to, and a repeat after a crash
-or a Ctrl-C follows the job that is there instead of buying another.
+It is a paid job like any other: the spending limits apply, the user approves the price, and a repeat after a crash or a
+Ctrl-C follows the existing job instead of buying another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LABEL = "live-test"
 
 
 def command(provider: str | None, max_cost: float | None, yes: bool, as_json: bool) -> NoReturn:
-    """What the options of `doctor` ask for; ends the program with its exit code, failures in words."""
+    """Run what the options of `doctor` request; ends the program with its exit code, failures in words."""
     with failures(as_json):
         if provider is None:
             raise VideoError("invalid_request", "--max-cost-usd and --yes belong to --live PROVIDER")
@@ -50,11 +50,11 @@ def limit_of(max_cost: float | None) -> Decimal:
 
 
 def run(provider: str, limit: Decimal, yes: bool, as_json: bool) -> int:
-    """Make the clip and record how it went; the exit code, 1 when there is no clip."""
+    """Make the clip and record the result; the exit code, 1 when there is no clip."""
     from backends.studio import Studio
 
     settings = load_settings()
-    settings = replace(settings, roots=(*settings.roots, STILL.parent.resolve()))  # where the shipped still lies
+    settings = replace(settings, roots=(*settings.roots, STILL.parent.resolve()))  # the folder of the shipped still
     with Studio.open(settings, client="doctor") as studio:
         _check_provider(studio, provider)
         tests = live_record.live_tests(settings)
@@ -75,13 +75,13 @@ def _check_provider(studio: Studio, provider: str) -> None:
 
     remote = sorted(name for name, entry in registry().items() if entry.kind == "remote")
     if provider not in remote:
-        raise VideoError("invalid_request", f"{provider[:40]!r} is no paid provider: they are {', '.join(remote)}")
+        raise VideoError("invalid_request", f"{provider[:40]!r} is not a paid provider; these are: {', '.join(remote)}")
     if why := studio.context.why_not(provider):
         raise VideoError("auth", f"{provider}: {why}, then repeat; reelwright doctor shows what is set")
 
 
 def _key(chosen: Candidate, tests: Sequence[LiveTest]) -> str:
-    """The same until a test of this row is settled and on record: a repeat finds the job, a new test gets a new one."""
+    """The same until a test of this row is settled and recorded: a repeat finds the job, a new test gets a new job."""
     request = chosen.request
     number = 1 + sum(test.model == chosen.row.id and test.settled for test in tests)
     what = f"{request.task} {request.duration_s:g} {request.resolution} {request.audio}"
@@ -89,7 +89,7 @@ def _key(chosen: Candidate, tests: Sequence[LiveTest]) -> str:
 
 
 def _made(studio: Studio, chosen: Candidate, key: str, limit: Decimal, yes: bool, as_json: bool) -> Job:
-    """Price, leave, job, wait."""
+    """Price, approval, job, wait."""
     say = show.aside if as_json else show.line
     quote = studio.quote(chosen.request, request_key=key)
     if quote.job is None:
@@ -101,7 +101,7 @@ def _made(studio: Studio, chosen: Candidate, key: str, limit: Decimal, yes: bool
         say(f"{quote.model}: the last live test is {quote.job} ({quote.state}), nothing more is paid")
     request = chosen.request.model_copy(
         update={"max_cost_usd": chosen.high}
-    )  # nothing more expensive than what was told
+    )  # nothing more expensive than the price that was shown
     ticket = studio.submit(request, request_key=key, label=LABEL, confirmed=True)
     say(f"{ticket.job_id}: {ticket.state}")
     return follow(studio, [ticket.job_id], as_json)[0]
@@ -116,7 +116,7 @@ def _priced(chosen: Candidate) -> str:
 
 
 def _check_money(studio: Studio, chosen: Candidate, limit: Decimal) -> None:
-    """Nobody is asked to approve what a spending limit refuses anyway."""
+    """No approval is asked for what a spending limit refuses anyway."""
     from backends.jobs.money import ledger
 
     if chosen.high > limit:
@@ -129,11 +129,11 @@ def _check_money(studio: Studio, chosen: Candidate, limit: Decimal) -> None:
 
 
 def _test_of(studio: Studio, job: Job) -> LiveTest:
-    """The job's facts as the record keeps them; the times are the store's, so that a late look changes nothing."""
+    """The job's facts in the form of the record; times are the store's, so that a late look changes nothing."""
     from backends.jobs.context import program_version
 
     row = studio.context.store.row("SELECT provider, created_at, ended_at FROM jobs WHERE id = ?", (job.job_id,))
-    assert row is not None, "a job that was waited for is in the store"
+    assert row is not None, "the job is in the store after the wait"
     began = float(row["created_at"])
     ended = row["ended_at"] or dt.datetime.now(dt.UTC).timestamp()
     outcome = "ok" if job.state == "succeeded" else job.state

@@ -1,5 +1,5 @@
-"""What the configured services say of their accounts: balance, tier, limits. All requests run at the same time,
-briefly, and cost nothing."""
+"""Account information from the configured services: balance, tier, limits. All requests run at the same time, with a
+time limit, and are free."""
 
 from __future__ import annotations
 
@@ -16,60 +16,63 @@ if TYPE_CHECKING:
     from backends.provider.protocol import Registration, RemoteBackend
 
 ANSWER_S = 8.0  # REELWRIGHT_ANSWER_S
-"""How long each service may take, its token's fetching included."""
+"""Seconds that each service may take, including fetching its token."""
 
 
-Told = dict[str, tuple[bool, str]]
-"""By provider: whether it answered, and what, in words."""
+Answers = dict[str, tuple[bool, str]]
+"""By provider: whether it answered, and its answer in words."""
 
 
-def ask_accounts(context: Context) -> Told:
-    """What the configured services report of their accounts, of those that can.
+def ask_accounts(context: Context) -> Answers:
+    """What the configured services report about their accounts, where they offer that.
 
     Never raises because of a service: one that refuses, hangs or answers nonsense is reported as such.
     """
     from backends.provider.registry import registry
 
     env = context.env
-    asked = {
+    services = {
         provider: registration
         for provider, registration in sorted(registry().items())
         if registration.kind == "remote" and context.why_not(provider) is None
     }
-    return anyio.run(_ask_all, asked, env, context.number("ANSWER_S", ANSWER_S)) if asked else {}
+    return anyio.run(_ask_all, services, env, context.number("ANSWER_S", ANSWER_S)) if services else {}
 
 
-async def _ask_all(asked: Mapping[str, Registration], env: Mapping[str, str], limit_s: float) -> Told:
-    told: Told = {}
+async def _ask_all(services: Mapping[str, Registration], env: Mapping[str, str], limit_s: float) -> Answers:
+    answers: Answers = {}
     opened: dict[str, RemoteBackend] = {}
-    for provider, registration in asked.items():  # first, so that no import of an SDK eats up another's time
-        async with _failures(provider, told, limit_s):
+    for (
+        provider,
+        registration,
+    ) in services.items():  # first: importing an SDK takes no time from another service
+        async with _failures(provider, answers, limit_s):
             opened[provider] = cast("RemoteBackend", registration.open(env, registration.access(env).base_url))
     async with anyio.create_task_group() as group:
         for provider, backend in opened.items():
-            group.start_soon(_ask, provider, backend, told, limit_s)
-    return dict(sorted(told.items()))
+            group.start_soon(_ask, provider, backend, answers, limit_s)
+    return dict(sorted(answers.items()))
 
 
-async def _ask(provider: str, backend: RemoteBackend, told: Told, limit_s: float) -> None:
-    async with _failures(provider, told, limit_s):
+async def _ask(provider: str, backend: RemoteBackend, answers: Answers, limit_s: float) -> None:
+    async with _failures(provider, answers, limit_s):
         try:
             with anyio.fail_after(limit_s):
-                said = await backend.account()
-            if said:
-                told[provider] = (True, ", ".join(f"{name} {text}" for name, text in said.items()))
+                report = await backend.account()
+            if report:
+                answers[provider] = (True, ", ".join(f"{name} {text}" for name, text in report.items()))
         finally:
             await backend.aclose()
 
 
 @asynccontextmanager
-async def _failures(provider: str, told: Told, limit_s: float) -> AsyncGenerator[None]:
-    """Whatever a service or its back end does, the other findings must still be shown."""
+async def _failures(provider: str, answers: Answers, limit_s: float) -> AsyncGenerator[None]:
+    """Whatever a service or its back end does, the other findings are still shown."""
     try:
         yield
     except VideoError as error:
-        told[provider] = (False, f"{error.kind}: {error.message}")
+        answers[provider] = (False, f"{error.kind}: {error.message}")
     except TimeoutError:
-        told[provider] = (False, f"no answer within {limit_s:g} s")
+        answers[provider] = (False, f"no answer within {limit_s:g} s")
     except Exception as error:  # a plug-in may raise anything
-        told[provider] = (False, f"its back end fails: {type(error).__name__}: {error}"[:200])
+        answers[provider] = (False, f"its back end fails: {type(error).__name__}: {error}"[:200])

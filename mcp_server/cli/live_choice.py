@@ -1,4 +1,4 @@
-"""Which real clip tests a provider for the least money: the cheapest priced row, its shortest legal length."""
+"""The cheapest real test clip of a provider: the cheapest priced row, its shortest legal length."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STILL = STILLS[0]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A request that the catalogue holds for legal, and its price."""
+    """A request that is legal by the catalogue, and its price."""
 
     row: Row
     request: VideoRequest
@@ -30,27 +30,28 @@ class Candidate:
 
     @property
     def high(self) -> Decimal:
-        """The most that it may cost, US dollars."""
+        """Its highest price, US dollars."""
         assert self.estimate.usd_high is not None, "only priced ones are candidates"
         return self.estimate.usd_high
 
     @property
     def rank(self) -> tuple[Decimal, bool, bool, float, str]:
-        """Cheapest first; of equals words alone, then models that are not on their way out, then the shortest."""
+        """Cheapest first; among equals text-to-video first, then models that are not being retired, then the
+        shortest."""
         request = self.request
         wanes = self.row.state not in ("active", "preview")
         return (self.high, bool(request.frames), wanes, request.duration_s or 0.0, self.row.id)
 
 
 def cheapest(provider: str, rows: Iterable[Row], still: MediaFacts) -> Candidate:
-    """The cheapest clip from words, or from the shipped still, that a provider's rows can make.
+    """The cheapest clip from text, or from the shipped still, that a provider's rows can make.
 
     still: the facts of `STILL`. VideoError("unsupported") when no priced row makes either.
     """
     own = [row for row in rows if row.provider == provider and row.state != "retired"]
     found = [candidate for row in own for candidate in _candidates(row, still)]
     if not found:
-        text = f"{provider} has no model with a known price that makes a clip from words or from one image"
+        text = f"{provider} has no model with a known price that makes a clip from text or from one image"
         raise VideoError(
             "unsupported", f"{text}: add one, or its price, to a TOML file in the data folder's catalog folder"
         )
@@ -58,7 +59,7 @@ def cheapest(provider: str, rows: Iterable[Row], still: MediaFacts) -> Candidate
 
 
 def _candidates(row: Row, still: MediaFacts) -> Iterator[Candidate]:
-    """What the catalogue's own check lets through, with its price."""
+    """Requests that pass the catalogue's check, with their prices."""
     from backends.catalog.price import estimate
     from backends.catalog.rules.check import check
 
@@ -66,7 +67,7 @@ def _candidates(row: Row, still: MediaFacts) -> Iterator[Candidate]:
         try:
             request = build_request(model=row.id, prompt=PROMPT, **fields)
             checked = check(request, row, _facts(request, still))
-        except VideoError:  # a box with a demand of its own (a reference, an option): the next one
+        except VideoError:  # a box that requires something else (a reference, an option): try the next one
             continue
         cost = estimate(checked, row)
         if cost.usd_high is not None:
@@ -74,7 +75,7 @@ def _candidates(row: Row, still: MediaFacts) -> Iterator[Candidate]:
 
 
 def _orders(mode: Mode) -> Iterator[dict[str, Any]]:
-    """The shortest clips of a box: each task, resolution and sound, since prices differ by them."""
+    """The shortest clips of a box: for each task, resolution and sound, since prices differ by them."""
     if mode.durations is None:
         return
     for task in sorted(mode.tasks & {"text_to_video", "image_to_video"}):

@@ -1,4 +1,4 @@
-"""What live tests have shown: `live-tests.json` in the data folder, written by `doctor --live`, shown by `doctor`."""
+"""Results of live tests: `live-tests.json` in the data folder, written by `doctor --live`, shown by `doctor`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LiveTest:
 
     @property
     def text(self) -> str:
-        """live-tested 2026-11-23: ok, $0.25, 41 s"""
+        """For example: live-tested 2026-11-23: ok, $0.25, 41 s"""
         return f"live-tested {self.day}: {self.outcome}, {show.usd(self.cost_usd)}, {self.seconds:.0f} s"
 
 
@@ -44,7 +44,7 @@ def path_of(settings: Settings) -> Path:
 
 
 def live_tests(settings: Settings) -> list[LiveTest]:
-    """Every test on record, oldest first. VideoError("storage") when the file is no record of ours."""
+    """Every recorded test, oldest first. VideoError("storage") when the file is not such a record."""
     path = path_of(settings)
     try:
         record = cast("dict[str, Any]", json.loads(path.read_text("utf-8")))
@@ -57,12 +57,12 @@ def live_tests(settings: Settings) -> list[LiveTest]:
 
 
 def latest(tests: Sequence[LiveTest], provider: str) -> LiveTest | None:
-    """The last one of a provider."""
+    """A provider's last test."""
     return next((test for test in reversed(tests) if test.provider == provider), None)
 
 
 def add(settings: Settings, test: LiveTest) -> None:
-    """Put a test on record, in place of an earlier word on the same job. The file is replaced as a whole."""
+    """Record a test, replacing an earlier record of the same job. The file is replaced as a whole."""
     tests = [*(known for known in live_tests(settings) if known.job != test.job), test]
     text = json.dumps({"format": FORMAT, "tests": [asdict(one) for one in tests]}, indent=2, ensure_ascii=False)
     path = path_of(settings)

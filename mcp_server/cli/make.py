@@ -11,7 +11,7 @@ import typer
 from backends.errors import VideoError
 from mcp_server.cli import opening, show
 from mcp_server.cli.follow import follow
-from mcp_server.cli.outcome import capped, is_free, leave, price, priced, started, tell
+from mcp_server.cli.outcome import capped, is_free, price, priced, return_now, started, tell
 from mcp_server.cli.request_options import Given, takes_order
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def make(
             from mcp_server.cli import batch
 
             if given.terms.request_key is not None or given.terms.take != 1:
-                told = "--take and --request-key name one clip: --from has a column for each"
-                raise VideoError("invalid_request", told)
+                text = "--take and --request-key name one clip: --from has a column for each"
+                raise VideoError("invalid_request", text)
             raise typer.Exit(batch.run(studio, shots, given, limit, yes, no_wait, as_json, join, force))
         if join is not None:
             from mcp_server.cli import joining
@@ -88,7 +88,7 @@ def _one(studio: Studio, given: Given, limit: Decimal | None, yes: bool, no_wait
     if no_wait:
         if as_json:
             show.as_json(ticket)
-        leave(studio, [ticket.job_id])
+        return_now(studio, [ticket.job_id])
         return None
     job = follow(studio, [ticket.job_id], as_json)[0]
     show.as_json(job) if as_json else tell(job, quote.notes)

@@ -1,4 +1,4 @@
-"""`models` and `estimate`: what there is, and what a request would cost. Free, and starts nothing."""
+"""`models` and `estimate`: the available models, and what a request would cost. Free, and starts nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def models(
         return
     rows: list[Mapping[str, Any]] = found["models"]
     if not rows:
-        show.line("no model matches: leave --query or --task out, or give --all")
+        show.line("no model matches: omit --query or --task, or give --all")
         return
     if show.is_terminal():
         _draw(rows)
@@ -71,11 +71,11 @@ SHORT = {
     "interpolate": "keyframes",
     "reference_to_video": "references",
 }
-"""A task, in one word of a table."""
+"""A task as one word of a table."""
 
 
 def _draw(rows: Sequence[Mapping[str, Any]]) -> None:
-    """As people read it: first what can be used, then the others by the reason, each reason once."""
+    """For reading: first the models that can be used, then the others by reason, each reason once."""
     groups: dict[str, list[Mapping[str, Any]]] = {"": [row for row in rows if row["available"]]}
     for row in rows:
         if not row["available"]:

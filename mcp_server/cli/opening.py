@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def failures(json_wanted: bool = False) -> Generator[None]:
-    """A VideoError inside ends the command with its words and exit code 1."""
+    """A VideoError inside ends the command with its message and exit code 1."""
     try:
         yield
     except VideoError as error:
@@ -24,7 +24,7 @@ def failures(json_wanted: bool = False) -> Generator[None]:
 
 @contextmanager
 def studio(json_wanted: bool = False) -> Generator[Studio]:
-    """The Studio of this data folder. Failures inside are printed, as JSON on standard output where that is wanted."""
+    """The Studio of this data folder. Failures inside are printed, as JSON on standard output if requested."""
     from backends.studio import Studio
 
     with failures(json_wanted), Studio.open(client="cli") as opened:

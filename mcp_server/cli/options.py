@@ -1,4 +1,5 @@
-"""An argument of the vocabulary as an option of the command line: the parameter it is, and the value that it means."""
+"""Arguments of the vocabulary as options of the command line: the typer parameter of each, and the value that it
+means."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from backends.errors import VideoError
 from backends.vocabulary import Argument, Kind
 
 BARE = ("prompt", "clips")
-"""The arguments that are written without their option."""
+"""Arguments that stand on the command line without an option's name."""
 
 
 def keyframe(text: str) -> dict[str, object]:
@@ -56,7 +57,7 @@ def from_json(name: str, text: str) -> object:
 
 
 def regions(name: str, texts: list[str]) -> list[object]:
-    """Each a region as JSON, or a list of them."""
+    """Regions: each option one region as JSON, or a list of them."""
     found: list[object] = []
     for text in texts:
         value = from_json(name, text)
@@ -85,11 +86,11 @@ HINTS: Mapping[Kind, object] = {
     "point": str | None,
     **dict.fromkeys(("list", "frames", "regions", "options"), list[str] | None),
 }
-"""How an option of each kind is given. A flag, and a choice of words, have their own."""
+"""The type that typer reads for an option of each kind. Flags and choices have their own."""
 
 
 def meaning(argument: Argument, given: Any) -> object:
-    """What an option means; None for one that was left out. VideoError where it is not written as it must be."""
+    """The value of an option; None when it is not given. VideoError when it is malformed."""
     if given is None or given in ([], ""):
         return None
     match argument.kind:
@@ -108,29 +109,29 @@ def meaning(argument: Argument, given: Any) -> object:
 
 
 def meanings(arguments: Iterable[Argument], values: dict[str, Any]) -> dict[str, object]:
-    """What the options that were given mean, by their arguments' names; all are taken out of `values`."""
+    """The values of the given options, by argument name; all are removed from `values`."""
     found = {one.name: meaning(one, values.pop(key(one))) for one in arguments if key(one) in values}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def key(argument: Argument) -> str:
-    """The name under which typer hands an option on."""
+    """The name under which typer passes an option."""
     return argument.option.replace("-", "_")
 
 
 def parameter(argument: Argument) -> inspect.Parameter:
-    """The parameter that typer reads: left out means None, but where the help text shows a default."""
+    """The parameter that typer reads: not given means None, while the help text may show a default."""
     default: Any = argument.default if argument.kind == "choice" or argument.name in BARE else None
     if argument.default is False:
         default = False
     if argument.required:
         default = inspect.Parameter.empty
-    hint = Annotated[_hint(argument), _said(argument)]
+    hint = Annotated[_hint(argument), _shown(argument)]
     return inspect.Parameter(key(argument), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
-def _said(argument: Argument) -> Any:
-    """What typer shows of it in the help text."""
+def _shown(argument: Argument) -> Any:
+    """The description in the help text."""
     about = f"{argument.about[:1].upper()}{argument.about[1:]}"
     form = argument.written.form or None
     if argument.name in BARE:
@@ -155,8 +156,8 @@ def _hint(argument: Argument) -> Any:
 def taking(
     command: Callable[..., None], arguments: Iterable[Argument], meaning_of: Callable[[dict[str, Any]], object]
 ) -> Callable[..., None]:
-    """Give a command these options before its own. meaning_of takes their values out of a call's, and what it makes of
-    them is the command's first argument."""
+    """Give a command these options before its own. meaning_of removes their values from a call's arguments; its result
+    becomes the command's first argument."""
     shared = [parameter(one) for one in arguments]
     signature = inspect.signature(command)
     first = next(iter(signature.parameters))

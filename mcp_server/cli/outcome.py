@@ -1,4 +1,4 @@
-"""How a quote, a start and an end are printed: the price before, the clip after."""
+"""Printing a quote, a start and an end: the price before, the clip after."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PREVIS = "PREVIS: no generative model makes this"
 
 
 def is_free(quote: Quote) -> bool:
-    """Whether nothing can be spent by it: a free model, or a job that is there already."""
+    """Whether it cannot cost anything: a free model, or an existing job."""
     return quote.job is not None or (quote.estimate is not None and quote.estimate.basis == "free")
 
 
 def price(quote: Quote) -> str:
-    """A quote's price in words; a list price says of which day it is."""
+    """A quote's price in words; a list price with its date."""
     if quote.job is not None or quote.estimate is None:
         return "nothing more"
     day = f" (prices of {quote.estimate.price_date.isoformat()})" if quote.estimate.price_date else ""
@@ -31,7 +31,7 @@ def price(quote: Quote) -> str:
 
 def priced(quote: Quote) -> str:
     if quote.job is not None:
-        return f"{quote.model}: this is {quote.job} already ({quote.state}), nothing more is paid"
+        return f"{quote.model}: this is {quote.job} ({quote.state}) already, nothing more is paid"
     seconds = quote.estimate.typical_s if quote.estimate else None
     usual = f", usually {seconds:.0f} s" if seconds else ""
     lead = f"{PREVIS}. " if quote.model == "animatic" else ""
@@ -39,7 +39,7 @@ def priced(quote: Quote) -> str:
 
 
 def capped(request: VideoRequest, quote: Quote) -> VideoRequest:
-    """The request with the quoted price as its limit: nothing more expensive than what was shown is ever started."""
+    """The request with the quoted price as its limit: nothing more expensive than the shown price is ever started."""
     high = quote.estimate.usd_high if quote.estimate else None
     return request if high is None else request.model_copy(update={"max_cost_usd": high})
 
@@ -49,8 +49,8 @@ def started(ticket: Ticket) -> str:
     return f"{ticket.job_id}: {ticket.state}{again}"
 
 
-def leave(studio: Studio, job_ids: Sequence[str]) -> None:
-    """Go without waiting; but where this very process makes the clips, it stays until they are made."""
+def return_now(studio: Studio, job_ids: Sequence[str]) -> None:
+    """Return without waiting; but where this very process makes the clips, stay until they are made."""
     if job_ids and studio.launcher.is_inline:
         show.aside("the worker is inline: staying until the clips are made")
         follow(studio, job_ids, json_wanted=True)

@@ -1,4 +1,4 @@
-"""`people`: who may use the server over HTTP with a token of their own. Their limits are set with `config set`."""
+"""`people`: who may use the server over HTTP with their own token. Their limits are set with `config set`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mcp_server.cli import opening, person, show
+from mcp_server.cli import confirmation, opening, show
 
 if TYPE_CHECKING:
     from backends.jobs.money.limits import How
@@ -67,8 +67,8 @@ def add(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Give a person a token, in place of the one that they had, and show it this once. The first one ends the server's
-    being open to every program of this machine: start it anew then."""
+    """Give a person a token and show it once; their previous token becomes invalid. Until there is a first person the
+    server is open to every program of this machine: restart it after adding one."""
     from backends.jobs.principals import check_name
     from mcp_server.tokens import People
 
@@ -78,41 +78,41 @@ def add(
         check_name(name)
         if per_day is not None:
             _limit(studio, name, per_day)
-        # The line first: where it may not be written, the token that they have stays good.
-        _audit(studio, f"{name} has got a {'new ' if had_one else ''}token")
+        # The audit line first: where it may not be written, their present token stays valid.
+        _audit(studio, f"{name} got a {'new ' if had_one else ''}token")
         token = known.add(name)
     if as_json:
         show.as_json({"name": name, "token": token})
         return
-    show.aside(f"the token of {name}, which is shown this once: send it as 'Authorization: Bearer TOKEN'")
+    show.aside(f"the token of {name}, shown only once: send it as 'Authorization: Bearer TOKEN'")
     show.block(token)
     if is_first:
-        show.aside("from its next start, reelwright serve --http lets nobody in without a token")
+        show.aside("from its next start, reelwright serve --http requires a token from everyone")
 
 
 def _audit(studio: Studio, detail: str) -> None:
     from backends.jobs import audit
 
-    place = f"{person.where_from()} {person.name()}".rstrip()
+    place = f"{confirmation.where_from()} {confirmation.name()}".rstrip()
     studio.context.store.write(lambda tx: audit.add(tx, "people", place=place, detail=detail), durable=True)
 
 
 def _limit(studio: Studio, name: str, usd: str) -> None:
-    """Set a person's limit; raising one needs the user at a terminal, as every limit does."""
+    """Set a person's limit; raising one needs the user at a terminal, like every limit."""
     from backends.jobs.money import limits
     from backends.jobs.store.journal import IdLog
-    from mcp_server.cli.config import leave
+    from mcp_server.cli.config import confirm_raise
 
     store, key = studio.context.store, limits.PERSON_LIMIT + name
     wanted = limits.limit_value(key, usd, ())
-    how: How = leave(key, limits.value_of(store, key), wanted)
-    limits.set_limit(store, key, wanted, (), how=how, who=person.name())
+    how: How = confirm_raise(key, limits.value_of(store, key), wanted)
+    limits.set_limit(store, key, wanted, (), how=how, who=confirmation.name())
     IdLog.of(studio.context.settings.home).limit(key, wanted)
 
 
 @app.command("remove")
 def remove(name: str) -> None:
-    """Take a person's token away, at once. Their jobs, their limit and what they have spent stay."""
+    """Revoke a person's token, at once. Their jobs, their limit and their spending record stay."""
     from mcp_server.tokens import People
 
     with opening.studio() as studio:

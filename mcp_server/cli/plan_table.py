@@ -1,5 +1,5 @@
-"""`doctor --plan`: what each local model runs under on cards of 12 to 80 GB, and on this machine's own GPU; with a file
-of measured peaks, those beside the formula's."""
+"""`doctor --plan`: the plan under which each local model runs on cards of 12 to 80 GB, and on this machine's own GPU;
+with a file of measured peaks, measured and estimated memory side by side."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = ("model", "clip", "GPU memory", "plan", "expected GiB", "verdict", "mi
 
 
 def plan_table(as_json: bool) -> None:
-    """Print the table: estimates of a formula, marked as such; nothing is loaded."""
+    """Print the table of estimates, marked as such; nothing is loaded."""
     from backends.local.presets import CARDS, Preset, table
 
     rows: list[Preset] = table(CARDS)
@@ -26,7 +26,7 @@ def plan_table(as_json: bool) -> None:
         return
     show.line("Estimates, +-25 %: a formula over each model's size; no GPU was used to check them.")
     show.table(COLUMNS, [row.cells() for row in rows])
-    for text in told_of(own_machine()):
+    for text in about_machine(own_machine()):
         show.line(text)
 
 
@@ -37,7 +37,7 @@ def own_machine() -> Machine | None:
     return own_gpu()
 
 
-def told_of(machine: Machine | None) -> list[str]:
+def about_machine(machine: Machine | None) -> list[str]:
     if machine is None:
         return ["This machine has no NVIDIA GPU."]
     text = f"This machine: {machine.free_gib:.1f} GiB of GPU memory free, {machine.ram_gib:.0f} GiB of host memory."
@@ -48,7 +48,7 @@ PEAKS = ("model", "clip", "plan", "formula GiB", "measured GiB", "formula / meas
 
 
 def measured_table(path: Path, as_json: bool) -> None:
-    """Print what a card took beside what the plan says. VideoError("asset") for a file that holds no such runs."""
+    """Print measured memory beside the plan's. VideoError("asset") for a file without such runs."""
     from backends.local.fit import fit
     from backends.local.measured import NEAR, read
     from backends.local.presets import table
@@ -63,7 +63,7 @@ def measured_table(path: Path, as_json: bool) -> None:
     if found.total_gib:
         show.line(f"Free before anything was loaded: {found.free_gib:.1f} of {found.total_gib:.1f} GiB.")
     show.table(PEAKS, [_cells(run, fitted) for run in found.runs])
-    for text in said_of(fitted):
+    for text in about_fit(fitted):
         show.line(text)
     for text in found.others:
         show.line(f"not measured: {text}")
@@ -78,17 +78,17 @@ def _cells(run: Run, fitted: Fit | None) -> list[object]:
     return [run.kind.id, run.clip, run.plan.name, formula, f"{run.used_gib:.1f}", f"{run.ratio:.2f}", other]
 
 
-def said_of(fitted: Fit | None) -> list[str]:
-    """What the runs say of the formula's coefficients, judged on those that they were not taken from."""
+def about_fit(fitted: Fit | None) -> list[str]:
+    """What the runs say about the formula's coefficients, checked on runs that were not used to fit them."""
     if fitted is None:
         return ["Too few runs to fit the formula's coefficients."]
     count, costs = len(fitted.judged), fitted.costs
-    told = [
+    lines = [
         f"Fitted to the other runs, judged on {count}: {fitted.before} within before, {fitted.after} after.",
         f"margin {costs.margin:.3f}, context {costs.context_gib:.2f} GiB",
         *(f"{name}: {part} x {scale:.2f}" for (name, part), scale in fitted.scales.items()),
     ]
-    return told if fitted.better else [told[0], "They are not better: the formula stays as it is."]
+    return lines if fitted.better else [lines[0], "They are not better: the formula stays as it is."]
 
 
 def _as_json(found: Measured, fitted: Fit | None) -> dict[str, object]:

@@ -1,4 +1,5 @@
-"""`provenance`: who made a file with what, and whether it still is what was signed. Free, and changes nothing."""
+"""`provenance`: who made a file with what, and whether it is unchanged since it was signed. Free, and changes
+nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ def provenance(
     file: Annotated[str, typer.Argument(metavar="FILE|JOB", help="A clip or still, or a job.")],
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Who made a clip or still with what, and whether it was changed since (C2PA). Exit code 0 only when it is signed,
-    and neither it nor anything that it was made from was changed."""
+    """Show who made a clip or still with what, and whether it was changed since (C2PA). Exit code 0 only when it is
+    signed, and neither it nor anything that it was made from was changed."""
     with opening.studio(as_json) as studio:
         found = studio.provenance(file)
     if as_json:

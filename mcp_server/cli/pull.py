@@ -1,4 +1,4 @@
-"""`models pull`: the weights of a local model, once the user has accepted its licence."""
+"""`models pull`: download the weights of a local model, once the user has accepted its licence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The options of `estimate` and `make` that mean a request, made from the one list of names (`backends.vocabulary`)."""
+"""The options of `estimate` and `make` that describe a request, made from the one list of names
+(`backends.vocabulary`)."""
 
 from __future__ import annotations
 
@@ -16,12 +17,12 @@ from backends.vocabulary import Argument
 from mcp_server.cli.options import key, meanings, taking
 
 TOGETHER = "max_cost_usd"
-"""Each command's own option: for one clip, or for all of them together."""
+"""An option that each command defines itself: for one clip, or for all of them together."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What was requested, under the names of `backends.vocabulary`. Left out = not in `fields`."""
+    """The requested clip, by the names of `backends.vocabulary`. Missing from `fields` = not given."""
 
     fields: Mapping[str, object] = field(default_factory=dict[str, object])
     task: str | None = None
@@ -46,7 +47,7 @@ class Given:
 
     @contextmanager
     def named(self) -> Generator[None]:
-        """A VideoError inside calls each field by the name that the user wrote."""
+        """Inside, a VideoError names each field as the user wrote it."""
         from mcp_server.problems import called
 
         try:
@@ -62,14 +63,14 @@ class Given:
 
 
 def offered() -> list[Argument]:
-    """What is to be made, in the order of the help text: the words, the model, the task, then all else."""
+    """The arguments of a request, in the order of the help text: prompt, model, task, then the others."""
     known = dict(vocabulary.asked())
     first = [known.pop("prompt"), known.pop("model"), vocabulary.task()]
     return [*first, *(one for one in known.values() if one.name != TOGETHER)]
 
 
 def given_by(values: dict[str, Any]) -> Given:
-    """What a command's options mean; they are taken out of `values`."""
+    """The meaning of a command's options; they are removed from `values`."""
     fields = meanings(offered(), values)
     task = cast("str | None", fields.pop("task", None))
     named = {one.name: values.pop(key(one)) for one in vocabulary.terms().values() if key(one) in values}
@@ -77,8 +78,8 @@ def given_by(values: dict[str, Any]) -> Given:
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say what is to be made, and how a model is chosen for it: it gets their meaning
-    as its first argument, `given`."""
+    """Give a command the options of a request and of choosing a model; their meaning becomes its first argument,
+    `given`."""
     return taking(command, [*offered(), *(vocabulary.terms()[name] for name in CHOOSING)], given_by)
 
 

@@ -1,7 +1,6 @@
-"""Deciding what happens to a job that has not ended: only a person at a terminal can, and only after typing the end of
-its id.
+"""Deciding about a job that has not ended: only the user can, at a terminal, after typing the end of its id.
 
-A person's own script says REELWRIGHT_YES=resolve-jobs instead, which is recorded with the decision.
+The user's own script sets REELWRIGHT_YES=resolve-jobs instead, which is recorded with the decision.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backends.errors import VideoError
-from mcp_server.cli import person, show
+from mcp_server.cli import confirmation, show
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job
     from backends.studio import Studio
 
 SCRIPT = "resolve-jobs"
-"""The word in REELWRIGHT_YES with which a person's script decides without a terminal."""
+"""The word in REELWRIGHT_YES with which a user's script decides without a terminal."""
 
 PHRASE = 6
 """The last characters of a job's id that the user types."""
@@ -47,7 +46,7 @@ def decide(studio: Studio, job_id: str, how: str, remote_id: str) -> None:
     ):
         show.line("It belongs to another account or server: from here on the credentials that are set now are used.")
     question = f"Type the last {PHRASE} characters of the job's id to do this"
-    by = person.decides(question, job.job_id[-PHRASE:], SCRIPT)
+    by = confirmation.confirm(question, job.job_id[-PHRASE:], SCRIPT)
     store = studio.context.store
     if how == "bind":
         decisions.bind(store, job.job_id, remote_id, access, by=by)
@@ -67,18 +66,21 @@ def known_id(studio: Studio, job: str) -> str:
 
 
 def fetch_again(studio: Studio, job_id: str) -> str:
-    """What is done to bring a job's clip (again), in words."""
+    """Fetch or publish a job's clip again; returns what is done, in words."""
     from backends.jobs import decisions
     from backends.jobs.run.leaving import give_again
+    from backends.jobs.store.stored_job import StoredJob
 
-    job = studio.get(job_id)
-    row = studio.context.store.row("SELECT * FROM jobs WHERE id = ?", (job.job_id,))
+    name = studio.get(job_id).job_id
+    row = studio.context.store.row("SELECT * FROM jobs WHERE id = ?", (name,))
     assert row is not None
+    job = StoredJob.of(row)
     if job.state == "succeeded":
-        return f"given out again as {give_again(studio.context, row)}"
-    said = decisions.fetch(studio.context.store, job.job_id, studio.context.access_for(row["provider"], row["lane"]))
-    studio.get(job.job_id)  # sees to it that its lane is driven
-    return said
+        return f"published again as {give_again(studio.context, job)}"
+    access = studio.context.access_for(job.provider, job.lane)
+    sentence = decisions.fetch(studio.context.store, name, access)
+    studio.get(name)  # makes sure that its lane is driven
+    return sentence
 
 
 def _what_it_does(job: Job, how: str, remote_id: str) -> str:

@@ -1,4 +1,4 @@
-"""A temporary data folder: the user's store is not touched, and its worker has left before the folder is removed."""
+"""A temporary data folder: the user's store is not touched, and the folder is removed after its worker has left."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from backends.errors import VideoError
 from backends.settings import Settings, load_settings
 
 LEAVING_S = 10.0
-"""A worker that has nothing to do any more gets this long to end."""
+"""Seconds that an idle worker gets to end."""
 
 
 @contextmanager
 def short_home(env: Mapping[str, str], output: Path | None = None, idle_s: float = 1.0) -> Generator[Settings]:
-    """Settings of an empty data folder below the system's temporary folder. output: where clips go (else inside it
-    too).
+    """Settings of an empty data folder in the system's temporary folder. output: the folder for clips (default: inside
+    it).
 
     At the end open jobs are cancelled and the folder is removed, once its worker has left.
     """

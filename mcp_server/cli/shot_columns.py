@@ -1,4 +1,4 @@
-"""The columns of a table of shots: their names as people write them, what they hold, and the value in a cell.
+"""The columns of a table of shots: their names as people write them, their meaning, and reading a cell's value.
 
 The names are those of `backends.vocabulary`.
 """
@@ -19,7 +19,7 @@ from backends.vocabulary import Argument, Kind
 from mcp_server.cli.options import provider_options
 
 CONTINUE = "continue"
-"""The column that no request holds: whether a shot goes on from the one before."""
+"""The column that is not in a request: whether a shot continues the one before."""
 SEVERAL = "several are separated by ; or , or are a JSON list"
 HOW: Mapping[Kind, str] = {
     "flag": "yes or no: {}",
@@ -28,7 +28,7 @@ HOW: Mapping[Kind, str] = {
     "regions": "{}, as JSON",
     "options": "{}: JSON, or NAME=VALUE separated by ;",
 }
-"""What a cell of some kinds looks like, around what it means."""
+"""The form of a cell of some kinds, around its description."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ class Column:
 _ASIDE = """note notes comment comments remark remarks shot scene id nr no number status owner todo who date link
 anmerkung anmerkungen bemerkung kommentar notiz notizen szene remarque remarques commentaire nota notas comentario"""
 ASIDE = frozenset(_ASIDE.split())
-"""Columns that people keep beside the request: they are ignored, which is said once."""
+"""Columns that people keep beside the request: they are ignored, with one note."""
 
 _ON = "true yes y on 1 x wahr ja vrai oui verdadero vero si sí истина да"
 _OFF = "false no n off 0 falsch nein faux non falso ложь нет"
 ON, OFF = frozenset(_ON.split()), frozenset(_OFF.split())
-"""Spreadsheets write TRUE and FALSE in the language of their user."""
+"""Spreadsheets write TRUE and FALSE in the user's language."""
 _SECONDS, _DOLLARS, _RATE = r"\s*(?:s|sec|secs|seconds?)", r"\s*(?:\$|usd)", r"\s*fps"
 
 
 def _unit(name: str) -> str:
-    """What may stand behind a number in a cell, as a pattern."""
+    """The units that may follow a number in a cell, as a pattern."""
     if name == "fps":
         return _RATE
     return _SECONDS if name.endswith("_s") else _DOLLARS if name.endswith("_usd") else ""
@@ -63,7 +63,7 @@ def _unit(name: str) -> str:
 
 @cache
 def columns() -> Mapping[str, Column]:
-    """By name, in the order of the template: what every shot has stands first."""
+    """By name, in the order of the template: columns that every shot uses come first."""
     arguments = {**vocabulary.asked(), "task": vocabulary.task(), **vocabulary.terms()}
     first = ("label", "prompt", "model", "duration_s", "aspect_ratio", "resolution")
     order = (*first, *(name for name in arguments if name not in first))
@@ -82,27 +82,28 @@ def _column(argument: Argument) -> Column:
 
 
 def plain(name: str) -> str:
-    """A column's name as it is compared: Aspect Ratio, aspect-ratio and --aspect-ratio are the same."""
+    """A column's name for comparison: Aspect Ratio, aspect-ratio and --aspect-ratio are the same."""
     bare = re.sub(r"\(.*?\)|\[.*?\]", "", name)  # Duration (s)
     return re.sub(r"[\s_-]+", "_", bare.strip().casefold()).strip("_")
 
 
 def known(name: str) -> str | None:
-    """The field that a column is meant for, None when it is none of them."""
-    asked = plain(name)
-    return next((one.name for one in columns().values() if asked in (one.name, *one.also)), None)
+    """The field that a column means, None when it means none."""
+    name_given = plain(name)
+    return next((one.name for one in columns().values() if name_given in (one.name, *one.also)), None)
 
 
 def meant(name: str) -> str:
-    """The known name that is nearly this one, "" when there is none."""
+    """The known name that resembles this one, "" when none does."""
     names = {spelling: one.name for one in columns().values() for spelling in (one.name, *one.also)}
     near = difflib.get_close_matches(plain(name), names, n=1, cutoff=0.75)
     return near[0] if near else ""
 
 
 def is_aside(name: str, cells: Iterable[object]) -> bool:
-    """Whether an unknown column is clearly no part of a request: it is called a note, begins with # or _, is empty, or
-    holds sentences and is no slip of a known name. Anything else may be an option that is meant, and is not dropped."""
+    """Whether an unknown column is clearly not part of a request: it is called a note, begins with # or _, is empty, or
+    holds sentences and is no misspelling of a known name. Any other column may be an option that is meant, and is not
+    dropped."""
     if not name.strip() or name.strip().startswith(("#", "_")) or plain(name) in ASIDE:
         return True
     texts = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip()]
@@ -111,20 +112,20 @@ def is_aside(name: str, cells: Iterable[object]) -> bool:
 
 
 def unknown(names: Iterable[str]) -> VideoError:
-    """The refusal of columns that are none."""
-    told: list[str] = []
+    """The error for unknown columns."""
+    texts: list[str] = []
     for name in list(names)[:5]:
         near = meant(name)
-        told.append(f"no column is called {name[:40]!r}{f': did you mean {near}?' if near else ''}")
+        texts.append(f"no column is called {name[:40]!r}{f': did you mean {near}?' if near else ''}")
     return VideoError(
         "invalid_request",
-        f"{'; '.join(told)} (the columns are {', '.join(sorted(columns()))}; begin the name of a column of your own "
+        f"{'; '.join(texts)} (the columns are {', '.join(sorted(columns()))}; begin the name of a column of your own "
         "with #)",
     )
 
 
 def value(name: str, text: str) -> object:
-    """One cell as the value that JSONL would hold. ValueError in words."""
+    """One cell as the value that JSONL would hold. ValueError with a message."""
     match columns()[name].kind:
         case "number" | "whole" as kind:
             return _number(text, _unit(name), kind == "whole")
@@ -189,7 +190,8 @@ def _number(text: str, unit: str, whole: bool) -> float | int:
 
 
 def _listed(name: str, text: str) -> list[str]:
-    """The parts of a list: at semicolons and line breaks, else at commas. A file's name may hold a comma."""
+    """The parts of a list: separated by semicolons and line breaks, else by commas. A file's name may contain a
+    comma."""
     if name in ("camera", "loras"):
         text = re.sub(r"(?<=\d),(?=\d)", ".", text)  # dolly-in:0,4
     elif name == "frames":

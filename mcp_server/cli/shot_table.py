@@ -1,6 +1,6 @@
-"""Tables as spreadsheets and other programs write them: their letters, their separator, their rows.
+"""Reading tables as spreadsheets and other programs write them: encoding, separator, rows.
 
-A row whose first cell begins with # is left out, which is reported: a remark, or a shot that is put aside.
+A row whose first cell begins with # is skipped, with a note: it is a remark, or a shot that is put aside.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from mcp_server.cli import shot_columns
 
 Cells = dict[str, object]
 Row = tuple[int, Cells | VideoError]
-"""The line where it stands in the file, from 1, and its values by field, or what is wrong with it."""
+"""The line number in the file, from 1, and the row's values by field, or what is wrong with it."""
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 MOST = 10_000
-"""Rows of one file."""
+"""The most rows of one file."""
 FOREIGN = re.compile(r"[\u00c0-\u00ff]{4}")
-"""Letters in a row that no Western European word has: another code page was written."""
+"""Characters in a row that occur in no Western European word: the file has another code page."""
 
 
 @dataclass
 class _Table:
-    """header: the file's own names. fields: what each is meant for, None for a column that is kept out."""
+    """header: the file's own names. fields: the field of each column, None for one that is ignored."""
 
     header: list[str]
     fields: list[str | None] = field(default_factory=list[str | None])
 
 
 def rows(path: Path, tell: Callable[[str], None]) -> Iterator[Row]:
-    """The rows of a .csv, .tsv or .jsonl file. tell: takes what the user should know of how it was read.
+    """The rows of a .csv, .tsv or .jsonl file. tell: receives notes about how it was read.
 
-    VideoError("asset") when it cannot be read as text; "invalid_request" for a header that is none.
+    VideoError("asset") when it cannot be read as text; "invalid_request" for an invalid header.
     """
     text = _text(path, tell)
     jsonl = path.suffix.lower() in (".jsonl", ".ndjson") or (
@@ -62,7 +62,7 @@ def _text(path: Path, tell: Callable[[str], None]) -> str:
         try:
             return data.decode(order)
         except UnicodeDecodeError:
-            raise VideoError("asset", f"{path.name} is no text: save it as CSV UTF-8 or JSONL") from None
+            raise VideoError("asset", f"{path.name} is not a text file: save it as CSV UTF-8 or JSONL") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -110,7 +110,7 @@ def _csv_rows(path: Path, text: str, tell: Callable[[str], None]) -> Iterator[Ro
     lines = text.splitlines(keepends=True)
     skipped = 0
     separator = ""
-    if lines and (declared := re.fullmatch(r"sep=(.)\s*", lines[0], re.IGNORECASE)):  # Excel's own first line
+    if lines and (declared := re.fullmatch(r"sep=(.)\s*", lines[0], re.IGNORECASE)):  # a line that Excel itself writes
         separator, skipped = declared[1], 1
     while skipped < len(lines) and (not lines[skipped].strip() or lines[skipped].lstrip('"').startswith("#")):
         skipped += 1
@@ -138,7 +138,7 @@ def _csv_rows(path: Path, text: str, tell: Callable[[str], None]) -> Iterator[Ro
 
 
 def _separator(path: Path, first: list[str]) -> str:
-    """The one that gives the header the most names that are known."""
+    """The separator that gives the header the most known names."""
 
     def names(mark: str) -> int:
         cells = next(csv.reader(first, delimiter=mark), list[str]())
@@ -158,7 +158,7 @@ def _headed(
     named = [name for name in table.fields if name is not None]
     if len(set(named)) < len(named):
         twice = next(name for name in named if named.count(name) > 1)
-        raise VideoError("invalid_request", f"line {line}: a column stands twice: {twice}")
+        raise VideoError("invalid_request", f"line {line}: a column occurs twice: {twice}")
     bad: list[str] = []
     asides: list[str] = []
     for number, (name, meant) in enumerate(zip(header, table.fields, strict=True)):
@@ -177,7 +177,7 @@ def _headed(
 
 def _tell_asides(path: Path, names: list[str], tell: Callable[[str], None]) -> None:
     if listed := list(dict.fromkeys(names)):
-        tell(f"{path.name}: not part of any request, kept out: {', '.join(name[:40] for name in listed[:10])}")
+        tell(f"{path.name}: not part of any request, ignored: {', '.join(name[:40] for name in listed[:10])}")
 
 
 def _csv_cells(table: _Table, row: list[str], separator: str) -> Cells | VideoError:

@@ -1,4 +1,4 @@
-"""`make --from FILE --template`: a table to fill in, with a line that explains every column and three shots to try."""
+"""`make --from FILE --template`: a table to fill in, with a line that explains every column and three sample shots."""
 
 from __future__ import annotations
 
@@ -40,20 +40,19 @@ SHOTS: tuple[dict[str, str], ...] = (
 
 
 def write(path: Path) -> None:
-    """Write the table to a file that is not there yet (JSONL where its name says so, else CSV), or with - to standard
-    output, and explain the columns. VideoError("invalid_request") for a file that is there, "storage" where none can
-    be written."""
+    """Write the table to a new file (JSONL where its name says so, else CSV), or with - to standard output, and explain
+    the columns. VideoError("invalid_request") for an existing file, "storage" where it cannot be written."""
     columns = list(shot_columns.columns().values())
     if str(path) == "-":
         show.block(_csv(columns).rstrip("\n"))
         return
     jsonl = path.suffix.lower() in (".jsonl", ".ndjson")
     try:
-        # Excel takes a CSV file for UTF-8 only when it begins with this mark.
+        # Excel reads a CSV file as UTF-8 only when it begins with this mark.
         with path.open("x", encoding="utf-8" if jsonl else "utf-8-sig", newline="") as file:
             file.write(_jsonl() if jsonl else _csv(columns, "\t" if path.suffix.lower() == ".tsv" else ","))
     except FileExistsError:
-        raise VideoError("invalid_request", f"{path} is there already: name a new file for --template") from None
+        raise VideoError("invalid_request", f"{path} exists: name a new file for --template") from None
     except OSError as error:
         raise VideoError("storage", f"{path} cannot be written ({error.strerror}): choose another folder") from None
     show.table(("column", "also", "what it holds"), [(one.name, ", ".join(one.also), one.what) for one in columns])

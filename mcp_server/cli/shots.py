@@ -1,4 +1,4 @@
-"""A list of shots from a file: each row a request with its terms. Every bad row is reported, by its line."""
+"""A list of shots from a file: each row is a request with its terms. Every bad row is reported, by its line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shot:
-    """One row. line: where it stands in the file, from 1. continues: it starts from the last frame of the row before;
-    its request then names that frame as `BEFORE`."""
+    """One row. line: its number in the file, from 1. continues: it starts from the last frame of the row before; its
+    request then names that frame as `BEFORE`."""
 
     line: int
     request: VideoRequest
@@ -35,7 +35,7 @@ class Shot:
         return self.given.terms
 
     def after(self, job_id: str) -> Shot:
-        """The same, from the last frame of that job."""
+        """The same shot, starting from the last frame of that job."""
         return self._starting(f"video://jobs/{job_id}/last_frame")
 
     def _starting(self, image: str) -> Shot:
@@ -43,7 +43,7 @@ class Shot:
         return replace(self, request=self.request.model_copy(update={"frames": (first,)}))
 
     def promised(self, facts: MediaFacts) -> dict[str, MediaFacts]:
-        """What its first image will be, after a clip of these facts."""
+        """The facts of its first image, after a clip with these facts."""
         still = replace(facts, kind="image", mime="image/png", duration_s=None, fps=None, frames=None, audio=False)
         return {FIRST: still}
 
@@ -53,7 +53,7 @@ FIRST = "frames[0].image"
 
 
 def refused(path: Path, problems: Mapping[int, str]) -> VideoError:
-    """Every bad row in one failure; nothing has been started by then."""
+    """Every bad row in one failure, before anything is started."""
     listed = [f"line {line}: {text}".replace("\n", " ") for line, text in sorted(problems.items())]
     rows = "1 row" if len(listed) == 1 else f"{len(listed)} rows"
     text = f"{rows} of {path.name} cannot be made; nothing was started:\n" + "\n".join(listed)
@@ -61,8 +61,8 @@ def refused(path: Path, problems: Mapping[int, str]) -> VideoError:
 
 
 def read(path: Path, base: Given, tell: Callable[[str], None] = lambda _: None) -> list[Shot]:
-    """The shots of a file, with the options of the command where a row says nothing. tell: takes what the user should
-    know of how the file was read.
+    """The shots of a file; where a row gives no value, the command's options apply. tell: receives notes about how the
+    file was read.
 
     VideoError("invalid_request") names every bad line; "asset" when the file cannot be read.
     """
@@ -74,7 +74,7 @@ def read(path: Path, base: Given, tell: Callable[[str], None] = lambda _: None) 
         except VideoError as error:
             problems[line] = "; ".join(map(str, error.problems)) or error.message
     if shots and shots[0].continues:
-        problems.setdefault(shots[0].line, "continue: there is no shot before it to go on from")
+        problems.setdefault(shots[0].line, "continue: there is no shot before it")
     if problems:
         raise refused(path, problems)
     if not shots:
@@ -101,7 +101,7 @@ def _shot(line: int, cells: Cells | VideoError, base: Given) -> Shot:
 
 
 def _with_base(own: Cells, base: Given) -> Cells:
-    """The row over the command's options; a row's own source replaces theirs."""
+    """The row merged over the command's options; a row's own source replaces theirs."""
     fields = dict(base.fields)
     if own.keys() & {"image", "frames", "clip"}:
         fields = {name: value for name, value in fields.items() if name not in ("image", "frames", "clip", "add_s")}

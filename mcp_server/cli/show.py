@@ -1,4 +1,4 @@
-"""What is written to the terminal: tables and words there, tab-separated plain lines in a pipe, JSON on request.
+"""Output: tables and words on a terminal, tab-separated plain lines in a pipe, JSON on request.
 
 Texts of providers, prompts and file names are data: control characters never reach the terminal.
 """
@@ -21,12 +21,12 @@ from backends.errors import VideoError, listing
 
 SHOWS = {
     "list_models": "reelwright models shows all",
-    "list_jobs": "reelwright jobs list shows those there are",
+    "list_jobs": "reelwright jobs list shows all jobs",
     "estimate_cost": "reelwright estimate shows prices",
     "wait_for_job": "reelwright jobs watch waits for it",
     "image_to_video": "reelwright make --image starts from an image",
 }
-"""What is shown at a terminal for the call that a failure names."""
+"""What a terminal shows for the call that a failure names."""
 
 _REQUESTED = {one.name: f"--{one.option}" for one in (*vocabulary.asked().values(), *vocabulary.terms().values())}
 OPTIONS = {
@@ -35,11 +35,11 @@ OPTIONS = {
     "frames[0].image": _REQUESTED["image"],
     "source_clip": _REQUESTED["clip"],
 }
-"""The options that ask for a request's fields, and for a film's own."""
+"""The options for a request's fields, and for a film's own."""
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
-    """Whether a person sees the stream (standard output when left out) on a terminal that can be redrawn."""
+    """Whether the stream (default: standard output) is a terminal that can be redrawn."""
     import os
 
     target = sys.stdout if stream is None else stream
@@ -52,7 +52,7 @@ def line(text: str = "") -> None:
 
 
 def folded(text: str) -> None:
-    """One sentence to standard output, folded at words where a person reads it."""
+    """One sentence to standard output, wrapped at words on a terminal."""
     if not is_terminal():
         line(text)
         return
@@ -63,19 +63,19 @@ def folded(text: str) -> None:
 
 
 def width() -> int:
-    """Cells of the user's terminal that are written to."""
+    """The width that is used of the user's terminal, in cells."""
     from shutil import get_terminal_size
 
     return max(20, get_terminal_size((80, 24)).columns - 1)
 
 
 def aside(text: str) -> None:
-    """One line to standard error: what a pipe is not meant to read."""
+    """One line to standard error: what is not meant for a pipe's reader."""
     typer.echo(plain.one_line(text), err=True)
 
 
 def block(text: str) -> None:
-    """Lines of our own to standard output: what a person pastes."""
+    """Lines of our own to standard output: text for the user to paste."""
     typer.echo(plain.lines(text))
 
 
@@ -115,7 +115,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], below: Colle
 
 
 def usd(amount: float | Decimal | None) -> str:
-    """$0, $0.40, $1.25, $0.0042: cents at least, and no digit lost; "unknown" for None."""
+    """$0, $0.40, $1.25, $0.0042: at least cents, and no digit lost; "unknown" for None."""
     if amount is None:
         return "unknown"
     if amount == 0:
@@ -125,8 +125,8 @@ def usd(amount: float | Decimal | None) -> str:
 
 
 def words_of(error: VideoError) -> str:
-    """A failure as a person at a terminal reads it: its kind, what is wrong, the options that would work, and the
-    command that shows more."""
+    """A failure for a user at a terminal: its kind, what is wrong, options that would work, and the command that shows
+    more."""
     lead = error.message if error.lead is None else error.lead
     problems = [problem.named(OPTIONS) for problem in error.problems]
     if error.lead is None:
@@ -144,7 +144,7 @@ def words_of(error: VideoError) -> str:
 
 
 def as_options(changes: Mapping[str, object]) -> str:
-    """Changed arguments as a person writes them; "" when one of them is no option."""
+    """Changed arguments as options of the command; "" when one of them is no option."""
     if any(name not in OPTIONS for name in changes):
         return ""
     return " ".join(" ".join(_option(OPTIONS[name], value)) for name, value in changes.items())
@@ -178,7 +178,7 @@ def _entry(item: object) -> str:
 
 
 def refuse(error: VideoError, json_wanted: bool = False) -> NoReturn:
-    """Tell a failure and end with exit code 1."""
+    """Report a failure and end with exit code 1."""
     if json_wanted:
         as_json({"error": error.to_json()})
     else:
@@ -187,7 +187,7 @@ def refuse(error: VideoError, json_wanted: bool = False) -> NoReturn:
 
 
 def agreed(price: str, question: str) -> bool:
-    """Whether the user says yes to a price at the terminal; VideoError("consent") when there is none to ask at."""
+    """Whether the user approves a price at the terminal; VideoError("consent") when standard input is not one."""
     cost = f"This costs at most {price}." if price.startswith("$") else f"Its cost: {price}."
     if not sys.stdin.isatty():
         raise VideoError("consent", f"{cost} Not a terminal, so there is nobody to ask: add --yes to confirm")

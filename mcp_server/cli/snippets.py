@@ -1,4 +1,4 @@
-"""What an agent's host needs to start this installation: the absolute command, no keys, the folders that are set.
+"""The text that makes an agent's host start this installation: the absolute command, no keys, the folders that are set.
 
 A host started from a desktop has neither the shell's PATH nor its variables, hence the absolute interpreter and the
 `env` with REELWRIGHT_* folders. Keys come from the key file (`reelwright config keys set`).
@@ -24,17 +24,17 @@ PASSED = (
     "REELWRIGHT_CATALOG",
     "REELWRIGHT_WORKER",
 )
-"""Variables of this shell that the host's server needs too; no key is among them."""
+"""Variables of this shell that the host's server also needs; no key is among them."""
 
 UV_FOLDERS = ("archive-v", "builds-v", "environments-v")
-"""Folders of uv's cache that hold what `uvx` and `uv run --with` have made; their version number follows."""
+"""Folders in uv's cache with the environments of `uvx` and `uv run --with`; their version number follows."""
 KEEP = "reelwright config keys set NAME"
 CODEX_START_S = 60
 CODEX_TOOL_S = 120
-"""Seconds: a cold start of a fresh installation, and a wait of 50 s on a busy machine, both with room."""
+"""Seconds: a cold start of a fresh installation, and a wait of 50 s on a busy machine, both with a margin."""
 
 Snippet = Callable[[Settings], tuple[str, str]]
-"""From the settings to (where it goes, the text to paste)."""
+"""For the settings: (where the text goes, the text to paste)."""
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -42,7 +42,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def ephemeral(settings: Settings) -> bool:
-    """Whether this installation is one that `uvx` or `pipx run` has made for now, and may clean away later."""
+    """Whether this installation is a temporary one of `uvx` or `pipx run`, which may be removed later."""
     prefix = Path(sys.prefix)
     cache = settings.env.get("UV_CACHE_DIR")
     if cache and prefix.is_relative_to(Path(cache).expanduser().absolute()):
@@ -54,20 +54,21 @@ def ephemeral(settings: Settings) -> bool:
 
 
 def command(settings: Settings) -> list[str]:
-    """What starts the server: this very interpreter, or the tool that makes such an installation again."""
+    """The command that starts the server: this very interpreter, or the tool that makes a temporary installation
+    again."""
     return ["uvx", "reelwright", "serve"] if ephemeral(settings) else [sys.executable, *ARGUMENTS]
 
 
 def hints(settings: Settings) -> list[str]:
-    """What to know beside the text to paste."""
-    told = ["a program that is started from the desktop sees none of your shell's variables: keep keys with " + KEEP]
+    """Hints beside the text to paste."""
+    texts = ["a program that is started from the desktop sees none of your shell's variables: keep keys with " + KEEP]
     if ephemeral(settings):
         found = shutil.which("uvx", path=settings.env.get("PATH"))
-        told.append(
+        texts.append(
             "this installation is temporary, so the text names uvx"
             + (f"; if the program does not find it, write {found} instead" if found else "")
         )
-    return told
+    return texts
 
 
 def _server(settings: Settings) -> dict[str, object]:
@@ -123,7 +124,8 @@ def codex(settings: Settings) -> tuple[str, str]:
 
 
 def _toml(text: str) -> str:
-    """A basic string of TOML: JSON's escapes are among its own, but for the one that JSON leaves as it is."""
+    """A basic string of TOML: it has all of JSON's escapes, and needs one more, for a character that JSON leaves as it
+    is."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

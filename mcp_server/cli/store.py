@@ -1,4 +1,4 @@
-"""`store` and `cluster`: where the jobs are kept, and who drives them."""
+"""`store` and `cluster`: where jobs are kept, and who drives them."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ def init(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the store that REELWRIGHT_STORE names, or the data folder's file, and say where it is. One that is there
-    stays as it is, and roles are given their rights."""
+    """Create the store that REELWRIGHT_STORE names, or the data folder's file, and say where it is. An existing store
+    stays as it is; roles get their rights."""
     from backends.jobs.files.sharing import folder_of
     from backends.jobs.store import opening as stores
     from backends.jobs.store import schema
     from backends.settings import load_settings
 
-    asked = [("agent", name) for name in agent or ()] + [("worker", name) for name in worker or ()]
+    roles = [("agent", name) for name in agent or ()] + [("worker", name) for name in worker or ()]
     with opening.failures(as_json):
         settings = load_settings()
         stores.make(settings)
-        for kind, name in asked:
+        for kind, name in roles:
             stores.give(settings, kind, name)
         store = stores.open_store(settings)
         where = store.where
         if settings.bucket:
-            folder_of(store)  # a role that may set nothing needs it
+            folder_of(store)  # a role that may set nothing needs it to exist
         store.close()
     if as_json:
         show.as_json({"store": where, "format": schema.VERSION, "agents": agent or [], "workers": worker or []})
         return
     show.line(f"{where}, format {schema.VERSION}")
-    for kind, name in asked:
+    for kind, name in roles:
         show.line(f"the role {name} works there as {'an agent' if kind == 'agent' else 'a worker'}")
 
 
 @app.command("migrate")
 def migrate(as_json: Json = False) -> None:
-    """Bring the store up to this program's format. A file is brought up to date whenever it is opened; for a server,
-    stop older programs first."""
+    """Upgrade the store to this program's format. A file is upgraded whenever it is opened; for a server, stop older
+    programs first."""
     from backends.jobs.store import opening as stores
     from backends.settings import load_settings
 
@@ -64,9 +64,9 @@ def migrate(as_json: Json = False) -> None:
     if as_json:
         show.as_json({"format_before": before, "format": now})
     elif before == now:
-        show.line(f"the store is of format {now} already")
+        show.line(f"the store already has format {now}")
     else:
-        show.line(f"the store was of format {before} and is of format {now} now")
+        show.line(f"the store was upgraded from format {before} to {now}")
 
 
 @app.command("copy")

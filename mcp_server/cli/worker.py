@@ -1,4 +1,4 @@
-"""`worker`: drive jobs here, in the foreground, as a service manager or a second terminal wants it."""
+"""`worker`: drive jobs here, in the foreground, for a service manager or a second terminal."""
 
 from __future__ import annotations
 

@@ -3,4 +3,4 @@
 from pathlib import Path
 
 STILLS = (Path(__file__).with_name("lake_evening.jpg"), Path(__file__).with_name("lake_dusk.jpg"))
-"""The same scene twice: the boat has sailed on and the sun has sunk. tests/docs/stills.py draws them."""
+"""The same scene twice: in the second the boat has sailed on and the sun is lower. tests/docs/stills.py draws them."""

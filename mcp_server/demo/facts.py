@@ -1,4 +1,4 @@
-"""What a finished file really is, read without the program that made it, and whether that is what was requested."""
+"""The facts of a finished file, read without the program that made it, and whether they match the request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was requested of a clip. width, height: as the job announced them before it ran."""
+    """The requested clip. width, height: as the job announced them before it ran."""
 
     duration_s: float
     fps: int
@@ -59,7 +59,7 @@ def facts_of(path: Path) -> Facts:
 
 
 def _moov_first(path: Path) -> bool:
-    """Whether the index stands before the pictures (ISO/IEC 14496-12: size and type of each top-level box)."""
+    """Whether the index comes before the pictures (ISO/IEC 14496-12: size and type of each top-level box)."""
     order: list[bytes] = []
     with path.open("rb") as file:
         while len(head := file.read(8)) == 8:
@@ -74,7 +74,7 @@ def _moov_first(path: Path) -> bool:
 
 
 def misses(found: Facts, wanted: Wanted) -> list[str]:
-    """Every way in which the file is not what was requested, in words."""
+    """Every difference between the file and the request, in words."""
     compared = [
         ("seconds", round(found.duration_s, 3), round(wanted.duration_s, 3)),
         ("size", f"{found.width}x{found.height}", f"{wanted.width}x{wanted.height}"),
@@ -84,4 +84,4 @@ def misses(found: Facts, wanted: Wanted) -> list[str]:
         ("pixels", found.pixels, "yuv420p"),
         ("moov first", found.moov_first, True),
     ]
-    return [f"{name} is {is_} instead of {asked}" for name, is_, asked in compared if is_ != asked]
+    return [f"{name} is {is_} instead of {wanted_value}" for name, is_, wanted_value in compared if is_ != wanted_value]

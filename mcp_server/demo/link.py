@@ -1,4 +1,5 @@
-"""A client's link to the real MCP server over stdio, through the SDK's own client; it knows the server's process."""
+"""A client's connection to the real MCP server over stdio, through the SDK's own client; it knows the server's
+process."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ LAUNCH = (
     "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); "
     "os.execv(sys.executable, [sys.executable, '-P', '-m', 'mcp_server', 'serve'])"
 )
-"""The SDK doesn't tell its server's process id: it is written down, then the same process becomes the server."""
+"""The SDK doesn't give its server's process id: the process writes it down, then becomes the server."""
 
 PASSED = ("PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "LANG", "LC_ALL")
 
@@ -31,11 +32,11 @@ Fields = dict[str, object]
 
 
 class DemoFailed(Exception):
-    """What did not come out as promised."""
+    """Something did not turn out as promised."""
 
 
 class Link:
-    """Calls of tools; every refusal is a DemoFailed in the server's words."""
+    """Calls tools; every refusal is a DemoFailed with the server's message."""
 
     def __init__(self, client: Client, pid: int, log: Path) -> None:
         self.client = client
@@ -64,12 +65,12 @@ class Link:
         try:
             result = await self.client.call_tool(tool, arguments, read_timeout_seconds=90)
         except MCPError as error:
-            raise DemoFailed(f"{tool}: the server is gone or broken: {error}{self._said()}") from None
+            raise DemoFailed(f"{tool}: the server is gone or broken: {error}{self._log_end()}") from None
         if result.is_error:
-            raise DemoFailed(f"{tool} was refused: {_text(result)}{self._said()}")
+            raise DemoFailed(f"{tool} was refused: {_text(result)}{self._log_end()}")
         return result
 
-    def _said(self) -> str:
+    def _log_end(self) -> str:
         """The last line of the server's log, which is removed with its temporary data folder."""
         lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
         return f"\nthe server's log ends: {lines[-1][:300]}" if lines else ""
@@ -85,9 +86,9 @@ def _text(result: CallToolResult) -> str:
 
 @asynccontextmanager
 async def linked(env: Mapping[str, str], folder: Path) -> AsyncGenerator[Link]:
-    """Start a server and talk to it until the end of the block. env: its REELWRIGHT_* variables; no key reaches it.
+    """Start a server and stay connected until the end of the block. env: its REELWRIGHT_* variables; no key reaches it.
 
-    folder: where it runs, and where its process id is noted and its standard error kept.
+    folder: its working folder, which also holds its process id and standard error.
     """
     note = folder / "server.pid"
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}

@@ -1,6 +1,6 @@
-"""The demonstration's flow: three clips through the real MCP server, whose process is killed while one is made.
+"""The demonstration: three clips through the real MCP server, whose process is killed while one is made.
 
-Nothing is taken on trust: each file is decoded and compared with the request; a difference is a failure.
+Each file is decoded and compared with the request; a difference is a failure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mcp_server.demo.link import DemoFailed, Fields, Link, linked
 
 FPS = 24
 LONGEST_S = 170.0
-"""The whole demonstration; about a quarter of it on two cores."""
+"""Seconds for the whole demonstration; on two cores it takes about a quarter of that."""
 
 EXPECTED = (DemoFailed, VideoError, OSError)
 
@@ -55,12 +55,12 @@ class Clip:
 
 
 def run(output: Path, photo: Path | None, resolution: str, as_json: bool) -> int:
-    """Make the clips and tell of them; the exit code, 1 when anything is not as promised."""
+    """Make the clips and report; the exit code, 1 when anything is not as promised."""
     say: Callable[[str], None] = show.aside if as_json else show.line
     began = time.monotonic()
     try:
         if photo is not None and not photo.is_file():
-            raise DemoFailed(f"{photo} is no file: --photo takes a picture")
+            raise DemoFailed(f"{photo} is not a file: --photo takes a picture")
         output.mkdir(parents=True, exist_ok=True)
         clips, killed = _made(output.absolute(), photo.absolute() if photo else None, resolution, say)
     except EXPECTED as error:
@@ -77,7 +77,7 @@ def run(output: Path, photo: Path | None, resolution: str, as_json: bool) -> int
 
 
 def _only(errors: ExceptionGroup[Exception]) -> Exception:
-    """The expected failure in a group; the group itself is raised when there is any other."""
+    """The expected failure in a group; the group itself is raised when it holds any other."""
     expected, others = errors.split(EXPECTED)
     if others is not None or expected is None:
         raise errors
@@ -96,7 +96,7 @@ def _failed(error: Exception, as_json: bool) -> int:
 
 
 def _made(output: Path, photo: Path | None, resolution: str, say: Callable[[str], None]) -> tuple[list[Clip], Fields]:
-    """Every clip, looked at, and what was killed meanwhile. The data folder of all this is temporary."""
+    """Every clip, checked, and which process was killed meanwhile. All of it runs in a temporary data folder."""
     roots = [str(STILLS[0].parent), *([str(photo.parent)] if photo else [])]
     with short_home({}, output) as settings:
         env = {name: value for name, value in settings.env.items() if name.startswith("REELWRIGHT_")}
@@ -126,7 +126,7 @@ Started = list[tuple[str, str, str, Wanted]]
 
 
 async def _start(link: Link, photo: Path | None, resolution: str, say: Callable[[str], None]) -> Started:
-    """Three jobs: a moved still, keyframes, and more of the first, which waits for it."""
+    """Three jobs: a moving still, keyframes, and an extension of the first, which waits for it."""
     common: Fields = {"model": "animatic", "resolution": resolution, "fps": FPS, "seed": 7}
     still = STILLS[0] if photo is None else photo
     moved = (MOVE if photo is None else PHOTO_MOVE) | common
@@ -149,7 +149,7 @@ async def _start(link: Link, photo: Path | None, resolution: str, say: Callable[
 
 
 async def _kill_in_mid_job(link: Link, started: Started, say: Callable[[str], None]) -> Fields:
-    """SIGKILL to the server as soon as one job is seen at work."""
+    """SIGKILL to the server as soon as one job is running."""
     while True:
         jobs = [await link.call("get_job", job_id=job_id) for _, _, job_id, _ in started]
         running = next((job for job in jobs if job["state"] == "running" and job.get("progress")), None)
@@ -165,14 +165,14 @@ async def _kill_in_mid_job(link: Link, started: Started, say: Callable[[str], No
 
 
 async def _arrived(link: Link, job_ids: list[str], killed: Fields, say: Callable[[str], None]) -> None:
-    """Wait, as an agent does: bounded waits, again and again. DemoFailed for a job that did not succeed."""
-    told: set[str] = set()
-    while len(told) < len(job_ids):
-        waiting = [job_id for job_id in job_ids if job_id not in told]
+    """Wait as an agent does: bounded waits, again and again. DemoFailed for a job that did not succeed."""
+    ended_ids: set[str] = set()
+    while len(ended_ids) < len(job_ids):
+        waiting = [job_id for job_id in job_ids if job_id not in ended_ids]
         answer = await link.call("wait_for_job", job_ids=waiting, until="any", timeout_s=20)
         for job in cast("list[Fields]", answer["jobs"]):
             if job["state"] == "succeeded":
-                told.add(str(job["job_id"]))
+                ended_ids.add(str(job["job_id"]))
                 after = ", which was at work when its client died" if job["job_id"] == killed["job_id"] else ""
                 say(f"arrived: {job['job_id']}{after}")
             elif job["state"] in ("failed", "cancelled", "uncertain"):
@@ -180,7 +180,7 @@ async def _arrived(link: Link, job_ids: list[str], killed: Fields, say: Callable
 
 
 async def _looked_at(link: Link, output: Path, name: str, tool: str, job_id: str, wanted: Wanted) -> Clip:
-    """The file's facts against the request, and its contact sheet kept beside it."""
+    """The file's facts against the request; its contact sheet is kept beside it."""
     job = await link.call("get_job", job_id=job_id)
     file = Path(str(job["file"]))
     if not file.is_relative_to(output):

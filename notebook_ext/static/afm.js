@@ -2,10 +2,10 @@
 import { h, ownKeys, undoing } from "./core.js";
 import { clipUrl } from "./media.js";
 
-// Seconds without a sign of life: a message that was lost is sent once more, then the page says why nothing comes.
+// Seconds without an answer until a message is sent again, and until the page says why none comes.
 const RESENT_S = 3, GIVEN_UP_S = 10;
 const GONE = "The kernel was restarted or has ended: run this cell again.";
-const SILENT = "No answer yet: if the kernel is busy with a cell, this is done when that ends; if it has ended, run this cell again.";
+const SILENT = "No answer yet. A busy kernel answers when its cell ends; if it was stopped, run this cell again.";
 
 export function adapter(view, name) {
 	return {
@@ -37,14 +37,14 @@ export function adapter(view, name) {
 					return new Promise((resolve, reject) => {
 						const rid = `${Math.random()}`; // several views of one model share its messages
 						let resent, late;
-						const done = () => { clearTimeout(resent); clearTimeout(late); waiting.delete(rid); };
+						const quiet = () => { clearTimeout(resent); clearTimeout(late); };
+						const done = () => { quiet(); waiting.delete(rid); };
 						const fail = (words) => { done(); reject(new Error(words)); };
 						const alive = () => {
-							clearTimeout(resent);
-							clearTimeout(late);
+							quiet();
 							late = setTimeout(() => fail(SILENT), GIVEN_UP_S * 1000);
 						};
-						const send = () => { // the same rid: it is done once, however often it arrives
+						const send = () => { // the same rid: done once, however often it arrives
 							try {
 								model.send({ v: 1, kind: "act", rid, action, body }, undefined, buffers);
 							} catch {

@@ -1,5 +1,5 @@
-// All jobs of the store, who started each, the money spent; a sweep as a grid.
-import { STATES, blobUrl, button, chip, clock, cost, h, isOpen, played, setBar, drawStar, starButton, statusLine, undoing, usd } from "./core.js";
+// All jobs of the store and the money spent; a sweep as a grid.
+import { STATES, begin, chip, clock, cost, drawStar, flow, h, isOpen, played, posterUrl, setBar, usd } from "./core.js";
 import { card } from "./card.js";
 
 const cut = (text) => (text.length > 80 ? text.slice(0, 79).replace(/\s+\S*$/, "") + "…" : text);
@@ -7,7 +7,7 @@ const boardState = (row) => (isOpen(row.state) ? "In work" : STATES[row.state]);
 
 // data: rows (newest first), spend, jobs (of the opened card), grid (null, or a sweep's columns and cost).
 export function board(host) {
-	const all = undoing(), { el: status, say, fail } = statusLine();
+	const { all, status, say, fail, data, live, button, starButton } = begin(host);
 	const lines = new Map(); // job id -> its line's parts
 	const posters = new Map(); // job id -> which picture it is, and its blob URL
 	let opened, openId = "";
@@ -17,7 +17,7 @@ export function board(host) {
 		who = choice("Started by", "Anyone"),
 		label = choice("Label", "Any label"),
 		words = h("input", { type: "search", placeholder: "model, prompt or note", ariaLabel: "Model, prompt or note" }),
-		order = h("select", { ariaLabel: "Sort" }, ...["Newest first", "Dearest first", "By model", "Starred first"].map((word) => h("option", {}, word))),
+		order = h("select", { ariaLabel: "Sort" }, ...["Newest first", "Most expensive first", "By model", "Starred first"].map((word) => h("option", {}, word))),
 		filters = h("div.rw-row", { role: "search" }, state, who, label, order, words),
 		money = h("div.rw-row"),
 		list = h("div.rw-list", { role: "list" }),
@@ -35,11 +35,11 @@ export function board(host) {
 			chip: h("span"), what: h("span.rw-grow"), who: h("span.rw-dim"), cost: h("span"), age: h("span.rw-dim"), bar: h("progress", { max: 1 }),
 			picture: h("img", { alt: "", hidden: true }),
 		};
-		parts.open = button("Open", () => open(row.job_id), say);
-		parts.star = starButton((star) => host.act("mark", { job_id: row.job_id, star }), say);
-		const grid = host.get("data").grid;
+		parts.open = button("Open", () => open(row.job_id));
+		parts.star = starButton((star) => host.act("mark", { job_id: row.job_id, star }));
+		const { grid } = data();
 		parts.el = h(grid ? "div" : "div.rw-line", { role: "listitem" }, parts.picture,
-			h("div.rw-row", {}, parts.chip, parts.what, parts.who, parts.cost, parts.age, parts.star, parts.open), parts.bar);
+			flow(parts.chip, parts.what, parts.who, parts.cost, parts.age, parts.star, parts.open), parts.bar);
 		parts.el.rw = { id: row.job_id, picture: parts.picture, of: "" };
 		if (grid) {
 			parts.el.onpointerenter = parts.open.onfocus = () => preview(row.job_id, parts);
@@ -51,7 +51,7 @@ export function board(host) {
 	let rest = () => {}; // ends the preview of a grid's cell
 	function preview(job_id, { picture }) {
 		rest();
-		if (host.get("data").rows.find((row) => row.job_id === job_id)?.state !== "succeeded") return;
+		if (data().rows.find((row) => row.job_id === job_id)?.state !== "succeeded") return;
 		const video = h("video", { loop: true, muted: true, playsInline: true, ariaLabel: "Preview" });
 		picture.before(video);
 		const away = played(video, () => host.media(job_id), host, fail);
@@ -70,27 +70,27 @@ export function board(host) {
 		if (!isIntersecting || !of || had?.of === of) return;
 		const mine = { of, url: had?.url };
 		posters.set(id, mine);
-		const { buffers } = await host.act("poster", { job_id: id }).catch(() => ({ buffers: [] }));
-		if (!buffers[0] || posters.get(id) !== mine) return;
+		const url = await posterUrl(host, id);
+		if (!url || posters.get(id) !== mine) return host.free(url);
 		host.free(mine.url);
-		picture.src = mine.url = blobUrl(buffers, "image/jpeg");
+		picture.src = mine.url = url;
 		picture.hidden = false;
 	}));
 	all(() => near.disconnect());
 
 	function draw() {
-		const { rows = [], spend = {}, jobs = [], grid, note } = host.get("data");
+		const { rows = [], spend = {}, jobs = [], grid, note } = data();
 		for (const [select, of] of picks) {
 			const have = [...select.options].map((o) => o.value);
 			for (const value of new Set(rows.map(of))) if (value && !have.includes(value)) select.append(h("option", { value }, value));
 		}
 		filters.hidden = !!grid;
 		const seen = rows.filter(matches).length;
-		const wall = (most, words = "at most") => most == null ? "no limit" : `${words} ${usd(most)}`;
+		const limit = (most, words = "at most") => most == null ? "no limit" : `${words} ${usd(most)}`;
 		money.replaceChildren(
 			h("b.rw-grow", {}, grid ? grid.cost : `${seen < rows.length ? `${seen} of ` : ""}${rows.length} job${rows.length === 1 ? "" : "s"}`),
-			h("span", {}, `today ${usd(spend.today_usd)} ${wall(spend.per_day_wall_usd, "of")}`),
-			h("span.rw-dim", {}, `${usd(spend.reserved_usd)} held, ${usd(spend.total_usd)} in all; ${wall(spend.per_job_wall_usd)} a job`),
+			h("span", {}, `today ${usd(spend.today_usd)} ${limit(spend.per_day_wall_usd, "of")}`),
+			h("span.rw-dim", {}, `${usd(spend.reserved_usd)} held, ${usd(spend.total_usd)} in all; ${limit(spend.per_job_wall_usd)} a job`),
 			h("span", {}, (spend.limits_changed ?? []).join("; ")),
 		);
 		if (grid) list.style.setProperty("--columns", grid.columns);
@@ -137,10 +137,9 @@ export function board(host) {
 		}
 	}
 
-	all(host.on("data", draw));
 	all.every(10_000, draw);
 	host.el.append(money, filters, list, status);
-	draw();
+	live(draw);
 	all(() => { opened?.(); for (const { url } of posters.values()) host.free(url); posters.clear(); });
 	return all.undo;
 }

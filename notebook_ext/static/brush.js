@@ -1,5 +1,5 @@
 // The motion brush. Shapes are strokes in widths of the still, so that a mask can be drawn at any size.
-import { blobUrl, button, copyCode, h, insist, keptNote, statusLine, undoing } from "./core.js";
+import { begin, blobUrl, flow, h } from "./core.js";
 
 const MOST_SENT = 6 << 20; // bytes
 const BRUSH_STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -36,8 +36,8 @@ async function brushPng(ops, width, tall, most) {
 }
 
 export function brush(host) {
-	const { columns, tall, width, note, text, help, most, fresh } = host.get("data"), by = `${Math.random()}`;
-	const all = undoing(), { el: status, say } = statusLine();
+	const { all, status, say, data, live, button, copyCode, insist, keptNote } = begin(host);
+	const { columns, tall, width, note, text, help, most, fresh } = data(), by = `${Math.random()}`;
 	let regions = [], picked = 0, steps, step = 0, sent, told = {}, sending; // a region is never changed, only replaced
 	let tool = "Paint", size = 0.08, zoom = 1, looks, at, press, outline = [], aim, url;
 	const blank = () => ({ ...fresh, id: 1 + Math.max(0, ...regions.map(({ id }) => id)), ops: [] });
@@ -161,9 +161,9 @@ export function brush(host) {
 	}
 	const centre = () => pane.scrollTo(at[0] * view.clientWidth - pane.clientWidth / 2, at[1] * view.clientWidth - pane.clientHeight / 2);
 	host.el.style.maxWidth = `${Math.max(960, width) + 24}px`;
-	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), keptNote(host, all), h("div.rw-row", {}, ...buttons),
-		h("div.rw-row", {}, list, h("label", {}, "Size", sizes, numbers[0]), h("label", {}, "Intensity", force, numbers[1]), h("label", {}, "Zoom", zooms, numbers[2])),
-		h("div.rw-row", {}, button("Load mask…", () => file.click()), button("Save mask", saveMask), copyCode(host, say)), pane, status, h("div.rw-dim", {}, help));
+	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), keptNote(), flow(...buttons),
+		flow(list, h("label", {}, "Size", sizes, numbers[0]), h("label", {}, "Intensity", force, numbers[1]), h("label", {}, "Zoom", zooms, numbers[2])),
+		flow(button("Load mask…", () => file.click()), button("Save mask", saveMask), copyCode()), pane, status, h("div.rw-dim", {}, help));
 
 	function choose(next, pick) {
 		regions = next;
@@ -243,9 +243,7 @@ export function brush(host) {
 	at = null;
 	steps = [[sent = [blank()], 0]];
 	choose(sent, 0);
-	const look = () => host.get("data").by === by || insist(all, load, say);
-	all(host.on("data", look));
 	all(() => host.free(url));
-	look();
+	live(() => data().by === by || insist(load));
 	return all.undo;
 }

@@ -1,10 +1,10 @@
-// Camera: a slider a move, a live look at the path over the still, and the free engine's own clip of it.
-import { blobUrl, button, copyText, h, insist, keptNote, statusLine, still, undoing, unload } from "./core.js";
+// Camera: a slider for each move, a live preview over the still, and the free engine's own clip of it.
+import { begin, blobUrl, flow, h, still, unload } from "./core.js";
 
 export function camera(host) {
-	const all = undoing(), { el: status, say, fail } = statusLine();
-	const { rows, ratio, seconds, control, text } = host.get("data"), last = seconds - 1 / 24;
-	let { crop } = host.get("data"), playing = 0, began, queued, sent, previs, clip, picture;
+	const { all, status, say, fail, data, button, copy, insist, keptNote } = begin(host);
+	const { rows, ratio, seconds, control, text } = data(), last = seconds - 1 / 24;
+	let { crop } = data(), playing = 0, began, queued, sent, previs, clip, picture;
 
 	const input = (type, ariaLabel, min, max, step, value, placeholder = "") =>
 		h("input", { type, ariaLabel, min, max, step, value: value ?? "", placeholder });
@@ -78,7 +78,7 @@ export function camera(host) {
 		began = performance.now() / 1000 - scrub.value / 24;
 		play.textContent = playing ? "Pause" : "Play";
 	}
-	const play = button("Play", turn, say, { hidden: still() });
+	const play = button("Play", turn, { hidden: still() });
 	const render = button("Render previs · free", async () => {
 		if (playing) turn();
 		live();
@@ -93,8 +93,7 @@ export function camera(host) {
 		if (mine !== previs) return host.free(url);
 		clip = video.src = url;
 		video.hidden = false;
-	}, say, { className: "rw-button rw-main" });
-	const copy = button("Copy", () => copyText(code.textContent, say));
+	}, { className: "rw-button rw-main" });
 	const reset = button("Clear", () => {
 		for (const field of host.el.querySelectorAll("input")) field.value = field.type === "range" ? 0 : "";
 		changed();
@@ -102,11 +101,11 @@ export function camera(host) {
 
 	scrub.className = "rw-grow";
 	scrub.oninput = () => { if (playing) turn(); live(); draw(); };
-	host.el.append(control && h("p.rw-dim", {}, control), keptNote(host, all),
+	host.el.append(control && h("p.rw-dim", {}, control), keptNote(),
 		h("div.camera-stage", { style: `aspect-ratio: ${ratio}; max-width: ${400 * ratio}px` }, img, h("span", {}, "approximation"), video),
-		h("div.rw-row", {}, play, scrub, render), ...lines, h("div.rw-row", {}, code, copy, reset), status);
+		flow(play, scrub, render), ...lines, flow(code, button("Copy", () => copy(code.textContent)), reset), status);
 	all(() => { cancelAnimationFrame(playing); live(); host.free(picture); });
-	insist(all, () => host.act("picture").then(({ buffers }) => { img.src = picture = blobUrl(buffers); }), say);
+	insist(() => host.act("picture").then(({ buffers }) => { img.src = picture = blobUrl(buffers); }));
 	words();
 	draw();
 	return all.undo;

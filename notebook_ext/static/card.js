@@ -1,12 +1,11 @@
-// The job card: state, progress, money, the playing clip, and what can be done next.
-import { STATES, blobUrl, button, chip, clock, copyText, cost, h, isOpen, played, setBar, drawStar, starButton, statusLine, undoing } from "./core.js";
+// The job card: state, progress, money, the playing clip, and the next steps.
+import { STATES, begin, chip, clock, cost, drawStar, flow, h, isOpen, played, posterUrl, setBar } from "./core.js";
 
 // data.jobs: the card's job, and the takes that were started here.
 export function card(host) {
-	const all = undoing();
-	let shown = null; // the id of the job that is looked at
+	const { all, status, say: tell, fail, data, live, button, copy, starButton } = begin(host);
+	let shown = null; // the id of the job on show
 	let since = 0; // when the data came
-	const { el: status, say: tell, fail } = statusLine();
 
 	const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true }),
 		head = h("div.rw-row"),
@@ -17,10 +16,7 @@ export function card(host) {
 		stage = h("div.rw-stage"),
 		notes = h("details", { hidden: true }, h("summary", {}, "Notes"), h("ul"));
 
-	const job = () => {
-		const jobs = host.get("data").jobs ?? [];
-		return jobs.find((one) => one.job_id === shown) ?? jobs[0];
-	};
+	const jobs = () => data().jobs ?? [], job = () => jobs().find((one) => one.job_id === shown) ?? jobs()[0];
 	const ask = (action, more = {}) => host.act(action, { job_id: job().job_id, ...more });
 	const look = (id) => { shown = id; draw(); };
 
@@ -30,7 +26,7 @@ export function card(host) {
 		stopping.set(job_id, notes.length);
 		tell("Asking to stop it…");
 		await ask("cancel").catch((error) => { stopping.delete(job_id); throw error; });
-	}, tell);
+	});
 	const again = priced("Next take", (cap) => ask("again", { cap }));
 	const seconds = h("input", { type: "number", min: 1, max: 60, value: 4, ariaLabel: "Seconds to add" });
 	const words = h("input.rw-grow", { placeholder: "what happens next", ariaLabel: "Prompt of the extension" });
@@ -40,20 +36,20 @@ export function card(host) {
 	const extend = button("Extend…", async () => {
 		unfold(form.hidden);
 		if (!form.hidden) { seconds.focus(); await quoteExtension(); }
-	}, tell, { ariaExpanded: "false" });
+	}, { ariaExpanded: "false" });
 	const quoteExtension = async () => {
 		longer.price(null);
 		const { body } = await ask("extend_quote", { add_s: +seconds.value, prompt: words.value });
 		longer.price(body);
 	};
 	form.onchange = () => quoteExtension().catch(fail);
-	const copy = button("Copy code", () => copyText(job().code, tell));
+	const code = button("Copy code", () => copy(job().code));
 	const keep = h("a.rw-button", { hidden: true }, "Download");
-	const star = starButton((on) => ask("mark", { star: on }), tell);
+	const star = starButton((on) => ask("mark", { star: on }));
 	const note = h("input.rw-grow", { maxLength: 500, placeholder: "your note", ariaLabel: "Your note", onchange: () => ask("mark", { note: note.value }).catch(fail) });
-	const actions = h("div.rw-row", {}, cancel, again.el, extend, copy, keep, star, note);
+	const actions = flow(cancel, again.el, extend, code, keep, star, note);
 
-	// A button that says its price, and starts nothing dearer than it said.
+	// A button that shows its price, and starts nothing more expensive.
 	function priced(label, work) {
 		let told = null;
 		const el = button(label, async () => {
@@ -61,7 +57,7 @@ export function card(host) {
 			const { body } = await work(told.usd);
 			unfold(false);
 			look(body.job_id);
-		}, tell, { className: "rw-button rw-main" });
+		}, { className: "rw-button rw-main" });
 		return { el, price: (body) => { told = body; el.textContent = body ? `${label} · ${body.text}` : label; } };
 	}
 
@@ -79,33 +75,34 @@ export function card(host) {
 		video.addEventListener("error", () => video.src && tell(`This page cannot play it: open ${now.file}`));
 		stage.append(video);
 		player = played(video, async () => {
-			if (now.has_poster) ask("poster").then(({ buffers }) => {
-				if (buffers[0] && mine === staged) video.poster = url = blobUrl(buffers);
-			}, () => {});
+			if (now.has_poster) posterUrl(host, now.job_id).then((found) => {
+				if (found && mine === staged) video.poster = url = found;
+				else host.free(found);
+			});
 			const found = await host.media(now.job_id, now.clip);
 			Object.assign(keep, { href: found, hidden: mine !== staged, download: (now.file ?? "clip.mp4").split(/[\\/]/).pop() });
 			return found;
 		}, host, ({ message }) => mine === staged && tell(`The clip cannot be shown here (${message}): open ${now.file}`));
 	}
 
-	// What the model has so far; the picture before stays until the next one is here.
+	// The newest picture of a running job; the one before stays until it is here.
 	async function showPreview(mine) {
-		const { buffers } = await ask("poster").catch(() => ({ buffers: [] }));
-		if (mine !== staged) return;
+		const found = await posterUrl(host, job().job_id);
+		if (mine !== staged) return host.free(found);
 		clearStage();
-		if (buffers[0]) stage.append(h("img", { src: url = blobUrl(buffers, "image/jpeg"), alt: "What there is so far" }));
+		if (found) stage.append(h("img", { src: url = found, alt: "What there is so far" }));
 	}
 
 	let quoted = "";
 	function draw() {
-		const jobs = host.get("data").jobs ?? [], now = job();
+		const list = jobs(), now = job();
 		if (!now) return;
 		since = performance.now();
-		tabs.hidden = jobs.length < 2;
-		host.el.dataset.job = jobs.map((one) => one.job_id).join(" ");
-		if (tabs.childElementCount !== jobs.length) tabs.replaceChildren(...jobs.map((one) =>
+		tabs.hidden = list.length < 2;
+		host.el.dataset.job = list.map((one) => one.job_id).join(" ");
+		if (tabs.childElementCount !== list.length) tabs.replaceChildren(...list.map((one) =>
 			button(`${one.task === "extend" ? "extended, " : ""}take ${one.take}`, () => look(one.job_id))));
-		jobs.forEach((one, n) => { tabs.children[n].ariaPressed = one.job_id === now.job_id; });
+		list.forEach((one, n) => { tabs.children[n].ariaPressed = one.job_id === now.job_id; });
 		const open = isOpen(now.state);
 		head.replaceChildren(
 			chip(now.state),
@@ -120,8 +117,7 @@ export function card(host) {
 		bar.hidden = !open;
 		setBar(bar, now.progress);
 		trouble.hidden = !now.trouble;
-		trouble.replaceChildren(now.trouble, now.command && h("div.rw-row", {}, h("code.rw-grow", {}, now.command),
-			button("Copy command", () => copyText(now.command, tell))));
+		trouble.replaceChildren(now.trouble, now.command && flow(h("code.rw-grow", {}, now.command), button("Copy command", () => copy(now.command))));
 		drawStar(star, now);
 		if (note !== document.activeElement) note.value = now.note ?? "";
 		notes.hidden = !now.notes.length;
@@ -143,7 +139,7 @@ export function card(host) {
 	}
 
 	function say(now, open) {
-		if (!open) return tell(now.state !== "succeeded" ? "" : `Done${now.replayed ? ": it was there already, nothing more was paid" : ""}. ${now.file}`);
+		if (!open) return tell(now.state !== "succeeded" ? "" : `Done${now.replayed ? ": it existed already, nothing more was paid" : ""}. ${now.file}`);
 		const stop = stopping.get(now.job_id);
 		if (stop != null) return tell(now.notes.slice(stop).join(" ") || "Asking to stop it…"); // until it has ended
 		const quarter = Math.floor(now.progress * 4) * 25, running = now.state === "running";
@@ -160,10 +156,9 @@ export function card(host) {
 		times.textContent = clock(now.elapsed_s + passed) + (left > 0 ? `, about ${clock(left)} left` : "");
 	}
 
-	all(host.on("data", draw));
 	all.every(1000, tick);
 	host.el.append(tabs, head, prompt, bar, status, trouble, stage, actions, form, notes);
-	draw();
+	live(draw);
 	all(() => { staged = null; clearStage(); });
 	return all.undo;
 }

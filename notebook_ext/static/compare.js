@@ -1,15 +1,15 @@
-// Compare: takes that play as one, side by side or under a wipe, with what each cost and how its prompt differs.
-import { button, copyCode, h, keptNote, statusLine, undoing, unload } from "./core.js";
+// Compare: takes that play in step, side by side or under a wipe, with their costs and prompts.
+import { begin, flow, h, unload } from "./core.js";
 
 export function compare(host) {
-	const all = undoing(), { el: status, say, fail } = statusLine(), { takes } = host.get("data");
+	const { all, status, say, fail, data, live, button, copyCode, keptNote } = begin(host), { takes } = data();
 	const fps = Math.max(...takes.map((take) => take.fps));
 	let at = 0, rolling = null, gone = false;
 
 	const sides = takes.map(({ name }, index) => {
 		const video = h("video", { muted: true, playsInline: true, ariaLabel: name, onloadedmetadata: ready, onended });
 		video.onerror = () => say(`This page cannot play ${name}.`);
-		const words = h("div"), pick = button(`Pick ${name}`, () => host.act("pick", { index }), say);
+		const words = h("div"), pick = button(`Pick ${name}`, () => host.act("pick", { index }));
 		return { video, words, pick, el: h("figure", {}, video, h("figcaption", {}, words, pick)) };
 	});
 	const loaded = () => sides.map(({ video }) => video).filter((video) => video.readyState);
@@ -23,11 +23,11 @@ export function compare(host) {
 	const loop = box("Loop", false), mute = box("Mute", true), time = h("span");
 	const speed = h("select", { ariaLabel: "Speed", onchange: follow }, ...[1, 0.5, 0.25, 2].map((value) => h("option", { value }, `${value}×`)));
 	const stage = h("div.compare-stage", { tabIndex: 0, role: "group", ariaLabel: "Takes: Space plays, arrows step, Home, End" }, ...sides.map(({ el }) => el), wipe);
-	const play = button("Play", toggle, say);
+	const play = button("Play", toggle);
 	const wiped = button("Wipe", () => {
 		wiped.ariaPressed = stage.classList.toggle("compare-wiped");
 		wipe.hidden = !wipe.hidden;
-	}, say, { ariaPressed: false, hidden: takes.length !== 2 });
+	}, { ariaPressed: false, hidden: takes.length !== 2 });
 
 	function tell(frame) {
 		scrub.value = at = Math.min(Math.max(frame, 0), +scrub.max);
@@ -67,7 +67,7 @@ export function compare(host) {
 		if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(tick);
 		else requestAnimationFrame(tick);
 	}
-	function follow() { // who is off by half a frame runs faster or slower until it is not; far off, it jumps
+	function follow() { // a clip that is off by half a frame runs faster or slower; far off, it jumps
 		for (const video of loaded()) {
 			const first = lead(), now = first.currentTime, off = video.currentTime - now;
 			video.muted = mute.firstChild.checked;
@@ -85,7 +85,7 @@ export function compare(host) {
 		video.src = url;
 	}
 	function draw() {
-		const { takes, picked } = host.get("data");
+		const { takes, picked } = data();
 		takes.forEach(({ key, title, facts, prompt, done }, i) => {
 			const side = sides[i];
 			side.pick.ariaPressed = picked === i;
@@ -95,8 +95,8 @@ export function compare(host) {
 		});
 	}
 
-	host.el.append(keptNote(host, all), h("div.rw-row", {}, play, scrub, time, speed, loop, mute, wiped), stage,
-		h("div.rw-row", {}, button("Clear", () => host.act("clear"), say), copyCode(host, say)), status);
+	host.el.append(keptNote(), flow(play, scrub, time, speed, loop, mute, wiped), stage,
+		flow(button("Clear", () => host.act("clear")), copyCode()), status);
 	host.el.onkeydown = (event) => {
 		const { key, target } = event, to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: +scrub.max }[key];
 		if (key === " " && (target === stage || target.type === "range")) toggle();
@@ -104,12 +104,11 @@ export function compare(host) {
 		else return;
 		event.preventDefault();
 	};
-	all(host.on("data", draw));
 	all(() => {
 		gone = true;
 		rolling = null;
 		for (const { video } of sides) unload(video);
 	});
-	draw();
+	live(draw);
 	return all.undo;
 }

@@ -1,4 +1,4 @@
-// What every view draws with: elements, and words for money and time.
+// What all views share: elements, and words for money and time.
 
 // An element: h("button.rw-main", {onclick, ariaLabel}, "text" | node | null ...). Text is never markup.
 export function h(what, props = {}, ...children) {
@@ -13,21 +13,7 @@ export function h(what, props = {}, ...children) {
 	return el;
 }
 
-// A button that does nothing while its work is under way; a failure is told by `tell`.
-export function button(label, work, tell = () => {}, props = {}) {
-	const el = h("button.rw-button", { type: "button", ...props }, label);
-	el.onclick = async (event) => {
-		if (el.ariaBusy) return;
-		el.ariaBusy = "true"; // not disabled: a disabled button loses the focus
-		try {
-			await work(event);
-		} catch (error) {
-			tell(error.message);
-		}
-		el.ariaBusy = null;
-	};
-	return el;
-}
+export const flow = (...children) => h("div.rw-row", {}, ...children);
 
 // $0, $0.40, $1.25, $0.0042; "price unknown" for null.
 export function usd(amount) {
@@ -64,35 +50,43 @@ export const isOpen = (state) => !["succeeded", "failed", "cancelled", "uncertai
 
 export const chip = (state) => h("span.rw-chip", { "data-state": state }, STATES[state] ?? state);
 
-// A polite line: the same words once.
-export function statusLine() {
-	const el = h("div.rw-status", { role: "status" }), say = (text) => { if (el.textContent !== text) el.textContent = text; };
-	return { el, say, fail: ({ message }) => say(message) };
+// The tools of a view. status: a line for screen readers too; live: draws now and when the data changes.
+export function begin(host) {
+	const all = undoing(), status = h("div.rw-status", { role: "status" });
+	const say = (text) => { if (status.textContent !== text) status.textContent = text; }; // repeats are not read out
+	const fail = ({ message }) => say(message);
+	const data = () => host.get("data"), live = (draw) => { all(host.on("data", draw)); draw(); };
+	const button = (label, work, props) => h("button.rw-button", { type: "button", ...props, async onclick(event) {
+		if (this.ariaBusy) return;
+		this.ariaBusy = "true"; // not disabled: a disabled button loses the focus
+		await Promise.resolve(event).then(work).catch(fail);
+		this.ariaBusy = null;
+	} }, label);
+	const copy = async (text) => {
+		try { await navigator.clipboard.writeText(text); say("Copied"); } catch { say(text); } // not allowed
+	};
+	// Repeated until it is answered: a kernel that is busy with a cell answers late.
+	const insist = (work) => work().catch((error) => {
+		const id = setTimeout(insist, 3000, work);
+		all(() => clearTimeout(id));
+		fail(error);
+	});
+	// The settings that the view has restored.
+	const keptNote = () => {
+		const el = h("div.rw-dim", { role: "note" });
+		live(() => { el.textContent = data().kept ?? ""; el.hidden = !el.textContent; });
+		return el;
+	};
+	return {
+		all, status, say, data, live, button, copy, insist, keptNote, fail,
+		copyCode: () => button("Copy code", async () => copy((await host.act("code")).body.code)),
+		starButton: (work) => button("☆", ({ target }) => work(target.ariaPressed !== "true"), { ariaLabel: "Star" }),
+	};
 }
 
-// What the view has found again from before, until it is cleared.
-export function keptNote(host, all) {
-	const el = h("div.rw-dim", { role: "note" });
-	const draw = () => { el.textContent = host.get("data").kept ?? ""; el.hidden = !el.textContent; };
-	all(host.on("data", draw));
-	draw();
-	return el;
-}
-
-// The view's state as the argument of a call.
-export const copyCode = (host, tell) => button("Copy code", async () => copyText((await host.act("code")).body.code, tell), tell);
-
-// Asks until it is answered: a kernel that is busy with a cell answers late.
-export const insist = (all, work, say) => work().catch(({ message }) => {
-	const id = setTimeout(insist, 3000, all, work, say);
-	all(() => clearTimeout(id));
-	say(message);
-});
-
-export const starButton = (work, tell) => button("☆", ({ target }) => work(target.ariaPressed !== "true"), tell, { ariaLabel: "Star" });
 export const drawStar = (el, { star }) => { el.textContent = star ? "★" : "☆"; el.ariaPressed = !!star; };
 
-// No shortcut of the notebook fires for keys that are typed in a view.
+// Keys typed in a view are not the notebook's.
 export function ownKeys(el) {
 	for (const name of ["keydown", "keyup", "keypress"]) el.addEventListener(name, (event) => event.stopPropagation());
 }
@@ -102,8 +96,7 @@ export function unload(video) {
 	video.load();
 }
 
-// A muted clip that is fetched and plays when it is seen, and rests when it is not, or once a person has stopped it.
-// Returns what takes it away.
+// A muted clip that is fetched and plays while it is in sight, until the user stops it. Returns what removes it.
 export function played(video, fetched, host, fail) {
 	let src, seen = false, stopped = still(), resting = false, gone = false;
 	const play = () => { if (seen && !stopped && !gone) video.play().catch(() => {}); };
@@ -128,7 +121,7 @@ export function played(video, fetched, host, fail) {
 
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-// What is to be taken away again: const all = undoing(); all(() => ...); all.undo().
+// Steps to undo later: const all = undoing(); all(() => ...); all.undo().
 export function undoing() {
 	const steps = [];
 	const all = (step) => { if (step) steps.push(step); };
@@ -137,14 +130,9 @@ export function undoing() {
 	return all;
 }
 
-export async function copyText(text, tell) {
-	try {
-		await navigator.clipboard.writeText(text);
-		tell("Copied");
-	} catch { // no leave to write there
-		tell(text);
-	}
-}
-
 // Give it to host.free when done.
 export const blobUrl = (buffers, type) => URL.createObjectURL(new Blob(buffers, { type }));
+
+// A job's picture; nothing where there is none.
+export const posterUrl = (host, job_id) =>
+	host.act("poster", { job_id }).then(({ buffers }) => buffers[0] && blobUrl(buffers), () => {});

@@ -1,10 +1,9 @@
-// The keyframe picker: the page sends times; what is picked is Python's.
-import { blobUrl, button, copyCode, h, keptNote, statusLine, undoing } from "./core.js";
+// The keyframe picker: the page sends times; Python keeps the picks.
+import { begin, blobUrl, flow, h } from "./core.js";
 
 export function keyframes(host) {
-	const all = undoing(), status = statusLine(), cards = new Map(), { clips, note, text } = host.get("data");
-	const ask = (...what) => host.act(...what).catch(status.fail);
-	const act = (label, work, props) => button(label, work, status.say, props);
+	const { all, status, say, fail, data, live, button, copyCode, keptNote } = begin(host);
+	const cards = new Map(), { clips, note, text } = data(), ask = (...what) => host.act(...what).catch(fail);
 	const list = h("ol.rw-picks"), line = h("div.rw-times"), picture = h("img"), when = h("span.rw-dim");
 	let drawn, asking;
 	const clip = h("select", { ariaLabel: "Clip", hidden: clips.length < 2, onchange: () => choose() },
@@ -13,11 +12,11 @@ export function keyframes(host) {
 	const go = (to) => { slide.value = to; return show(); };
 	const now = () => clips[clip.selectedIndex];
 	const place = () => ({ source: clip.selectedIndex, t: Math.round(slide.value / now().fps * 1000) / 1000, last: slide.value === slide.max });
-	const scrub = h("div.rw-scrub", { hidden: !clips.length }, picture, slide, h("div.rw-row", {}, clip,
-		act("‹", () => go(+slide.value - 1), { ariaLabel: "One frame back" }),
-		act("›", () => go(+slide.value + 1), { ariaLabel: "One frame on" }),
-		act("Last frame", () => go(slide.max)),
-		act("Pick", () => host.act("pick", place()), { className: "rw-button rw-main" }), when));
+	const scrub = h("div.rw-scrub", { hidden: !clips.length }, picture, slide, flow(clip,
+		button("‹", () => go(+slide.value - 1), { ariaLabel: "One frame back" }),
+		button("›", () => go(+slide.value + 1), { ariaLabel: "One frame on" }),
+		button("Last frame", () => go(slide.max)),
+		button("Pick", () => host.act("pick", place()), { className: "rw-button rw-main" }), when));
 
 	function choose() {
 		slide.max = now().frames - 1;
@@ -45,12 +44,12 @@ export function keyframes(host) {
 		const at = h("input", { type: "number", min: 0, step: 0.01, style: "width: 5em", onchange: () => set() });
 		const mark = h("input", { type: "range", step: 0.01, onchange: () => set(+mark.value) });
 		const acts = [["‹", "move", { key, by: -1 }], ["›", "move", { key, by: 1 }], ["×", "drop", { key }]]
-			.map(([sign, ...what]) => act(sign, () => host.act(...what)));
+			.map(([sign, ...what]) => button(sign, () => host.act(...what)));
 		ask("thumb", { key }).then((found) => found && cards.has(key) && put(img, found));
-		return { el: h("li", {}, img, label, h("div.rw-row", {}, h("label", {}, "at", at, "s"), ...acts), prompt), img, label, prompt, at, mark, acts };
+		return { el: h("li", {}, img, label, flow(h("label", {}, "at", at, "s"), ...acts), prompt), img, label, prompt, at, mark, acts };
 	}
 	function draw() {
-		const { frames, seconds, fits, verdict } = host.get("data"), focused = document.activeElement;
+		const { frames, seconds, fits, verdict } = data(), focused = document.activeElement;
 		const held = Math.max(...[list, line].map(({ children }) => [...children].findIndex((el) => el.contains(focused))));
 		for (const [key, { img }] of cards) if (!frames.some((frame) => frame.key === key)) {
 			host.free(img.src);
@@ -69,14 +68,13 @@ export function keyframes(host) {
 			acts.forEach((one, j) => { one.ariaLabel = `${["Earlier", "Later", "Remove"][j]}: ${n}`; });
 		});
 		if (held >= 0) (focused.isConnected ? focused : shown[Math.min(held, shown.length - 1)]?.acts[2] ?? slide).focus();
-		status.el.className = fits || !frames.length ? "rw-status" : "rw-error";
-		status.say(verdict);
+		status.className = fits || !frames.length ? "rw-status" : "rw-error";
+		say(verdict);
 	}
-	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), keptNote(host, all), scrub, line, list,
-		h("div.rw-row", {}, act("Clear", () => host.act("clear")), copyCode(host, status.say)), status.el);
+	host.el.append(h(`div.rw-${note}`, { role: "note" }, text), keptNote(), scrub, line, list,
+		flow(button("Clear", () => host.act("clear")), copyCode()), status);
 	all(() => host.el.querySelectorAll("img").forEach(({ src }) => host.free(src)));
-	all(host.on("data", draw));
 	if (clips.length) choose();
-	draw();
+	live(draw);
 	return all.undo;
 }

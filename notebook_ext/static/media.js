@@ -5,7 +5,7 @@ const CHUNK = 1 << 20; // bytes a message
 const AHEAD = 4; // chunks at a time
 const LARGEST = 200 << 20; // bytes that the kernel carries
 
-// A URL that a <video> plays. clip: where it lies, when that is known without asking.
+// A URL that a <video> plays. clip: its place, where that is known.
 export async function clipUrl(host, job_id, clip) {
 	clip ??= (await host.act("clip", { job_id })).body;
 	const served = await serverFile(clip);
@@ -21,7 +21,7 @@ export async function clipUrl(host, job_id, clip) {
 	return blobUrl(parts, clip.mime);
 }
 
-// The kernel does not know the server's root: the path is tried from the notebook's folder upwards; another size is
+// The kernel does not know the server's root, so paths are tried from the notebook's folder upwards. Another size means
 // another file.
 async function serverFile(clip) {
 	const config = document.getElementById("jupyter-config-data");

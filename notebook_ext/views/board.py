@@ -1,4 +1,4 @@
-"""The board: all jobs of the store in one widget, whoever started them, with the money spent against the limits."""
+"""The board: all jobs of the store in one widget, whoever started them, with the spend against the limits."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from backends.jobs.views import Job as JobView
 from notebook_ext import kernel, saved
 from notebook_ext.delivery import preview_of
 from notebook_ext.portal import portal
+from notebook_ext.table import JobTable
 from notebook_ext.view import Ask, JobAsk, View
 from notebook_ext.views.card import JobActions, MarkAsk
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
+    from notebook_ext.job import Owner
     from notebook_ext.sweep import Sweep
 
 LOOK_S = 0.5
-"""How often the board looks whether the store has changed."""
+"""Seconds between two checks whether the store has changed."""
 AGE_S = 60.0
-"""How often it tells anew how long ago a limit was changed."""
+"""Seconds between two updates of how long ago a limit was changed."""
 ROWS = 100
 PROMPT_MOST = 1000
 """Characters of a prompt that are searched."""
 
 
 class Board(JobActions, View):
-    """Rows newest first; or, for a sweep, a grid of results. One widget, however many jobs: the page gets the module
+    """Rows, newest first; or, for a sweep, a grid of results. One widget, however many jobs: the page gets the module
     once."""
 
     NAME: ClassVar[str] = "board"
     SAVED_S: ClassVar[float] = 10.0
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {**JobActions.JOB_ACTIONS, "open": JobAsk, "shut": Ask}
 
-    def __init__(self, client: NotebookStudio, *, sweep: Sweep | None = None, limit: int = ROWS) -> None:
+    def __init__(self, client: Owner, *, sweep: Sweep | None = None, limit: int = ROWS) -> None:
         self._sweep = sweep
         self._limit = limit
         self._rows: list[dict[str, Any]] = []
@@ -51,8 +52,8 @@ class Board(JobActions, View):
         portal().soon(self._watch)
 
     async def _watch(self) -> None:
-        """Look again whenever the store has changed (and while a changed limit's age is shown, every minute), until
-        the widget is closed."""
+        """Read again whenever the store has changed (and while a changed limit's age is shown, every minute), until the
+        widget is closed."""
         seen, looked = -1, 0.0
         while self._open and self.comm is not None:
             version, now = self.client.inner.version(), anyio.current_time()
@@ -75,7 +76,7 @@ class Board(JobActions, View):
         self._tell()
 
     def _prompt(self, view: JobView) -> str:
-        """In full, as far as it is searched; it never changes."""
+        """The prompt as far as it is searched; it never changes."""
         if view.job_id not in self._prompts:
             self._prompts[view.job_id] = self.client.inner.detail(view.job_id).prompt[:PROMPT_MOST]
         return self._prompts[view.job_id]
@@ -94,9 +95,9 @@ class Board(JobActions, View):
 
     def figure(self) -> str:
         if self._sweep is not None:
-            return ""  # its table stands for it
+            return ""  # its table replaces it
         spend = self.client.inner.spend()
-        shown = self.client.table([row["job_id"] for row in self._rows])
+        shown = JobTable(self.client, [self.client.job(row["job_id"]).refresh() for row in self._rows])
         return saved.figure(shown._repr_html_(), f"{len(self._rows)} jobs, ${spend.total_usd:.2f} spent in all")
 
     def do_open(self, ask: JobAsk, _: Sequence[bytes]) -> None:
@@ -145,7 +146,8 @@ def _row(view: JobView) -> dict[str, Any]:
 
 
 def show_sweep(sweep: Sweep) -> Callable[[], None] | None:
-    """Display a sweep's grid of results, and its table as what stays in a saved notebook; how to write that anew."""
+    """Display a sweep's grid of results, and its table, which stays in a saved notebook; returns a function that writes
+    the table again."""
     if not kernel.draws():
         print(repr(sweep))  # noqa: T201
         return None

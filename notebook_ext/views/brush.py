@@ -1,4 +1,4 @@
-"""The motion brush: parts of a still are painted and told where to go; the regions are a request's `motion`."""
+"""The motion brush: parts of a still are painted and given a direction; the regions are a request's `motion`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
 
 MOST = 20
-"""Regions that a request holds, whatever the model."""
+"""The most regions of a request, for any model."""
 FULL = 0.10
-"""What intensity 1 goes over the clip, in widths of the picture."""
+"""The distance of intensity 1 over the clip, in widths of the picture."""
 WIDTHS = (200, 1600)
 COLUMNS = 4096
-"""Pixels of a painted mask's width at most: what no clip has more of."""
+"""The widest painted mask, in pixels: no clip is wider."""
 HELP = (
     "On the picture: arrows move, space paints, shift+arrows aim, + and - size, < and > zoom, [ and ] choose a region, "
     "enter or a double click closes an outline, escape drops it; a button's first letter presses it. Magic outlines "
@@ -47,7 +47,7 @@ Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
 class OpenAsk(Ask):
-    """The still and the regions as they are now."""
+    """The still and the regions in their current state."""
 
 
 class OutlineAsk(Ask):
@@ -57,12 +57,12 @@ class OutlineAsk(Ask):
 
 
 class MaskAsk(Ask):
-    """A mask from a file of the person's; its bytes are the one buffer."""
+    """A mask from a user's file; its bytes are the one buffer."""
 
 
 class RegionAsk(Ask):
     """One region as the page shows it, its lengths in widths of the picture. polygon: its outline; mask: which buffer
-    is its PNG; neither: its shape is the one that is known."""
+    is its PNG; neither: its shape is unchanged."""
 
     id: int = Field(ge=1, le=10**6)
     polygon: Annotated[list[Pair], Field(min_length=3, max_length=200)] | None = None
@@ -73,7 +73,7 @@ class RegionAsk(Ask):
 
 
 class RegionsAsk(Ask):
-    """Every region on which something has been done. by: which page says so, since it need not be told."""
+    """Every region that was changed. by: the page that says so, which needs no update."""
 
     by: str = Field(max_length=40)
     regions: Annotated[list[RegionAsk], Field(max_length=MOST)]
@@ -110,7 +110,7 @@ class _Region:
 
 
 class Brush(View):
-    """What `brush` shows. image: the still's media name. motion: the regions as they are now."""
+    """The result of `brush`. image: the still's media name. motion: the current regions."""
 
     NAME = "brush"
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
@@ -152,7 +152,7 @@ class Brush(View):
         self._first = self._kept_state(self._regions)
         if self._kept.found is not None:
             self._restore(self._kept.found, studio)
-        super().__init__(data={**self._shown, "kept": self._kept.told, "changes": 0, "by": ""})
+        super().__init__(data={**self._shown, "kept": self._kept.note, "changes": 0, "by": ""})
 
     def _restore(self, state: Mapping[str, Any], studio: Studio) -> None:
         try:
@@ -184,7 +184,7 @@ class Brush(View):
         if region.mask is None:
             return _Region(region)
         mask = source_of(region.mask, studio, self._folder)
-        levels(mask)  # told now when it is no mask
+        levels(mask)  # fails now when it is no mask
         return _Region(region, mask)
 
     @property
@@ -206,14 +206,14 @@ class Brush(View):
         """Why this cannot be used as `motion` yet; "" when it can."""
         with self._lock:
             empty = all(region.empty for region in self._regions.values())
-        return self._kept.lost or ("nothing is painted in the view: paint in it, or leave motion out" if empty else "")
+        return self._kept.lost or ("nothing is painted in the view: paint in it, or omit motion" if empty else "")
 
     def clear(self) -> None:
         """Remove every region, here and on the page."""
         self._put({}, "")
 
     def code(self) -> str:
-        """The argument of a call that says the same without this view."""
+        """The argument of a call that gives the same without this view."""
         regions = [region.model_dump(exclude_defaults=True, exclude_none=True) for region in self.motion]
         for region in regions:
             if "mask" in region:
@@ -247,7 +247,7 @@ class Brush(View):
             direction = [1.0, 0.0] if way.static else list(way.vector())
             one = {"id": number, "direction": direction, "intensity": way.intensity, "static": way.static}
             shown.append({**one, "points": [[x, y * self._tall] for x, y in points], "mask": mask})
-        return {"regions": shown, "told": self._told(regions)}, files
+        return {"regions": shown, "told": self._described(regions)}, files
 
     def do_outline(self, ask: OutlineAsk, _: Buffers) -> Answer:
         from notebook_ext.wand import outline_at
@@ -267,10 +267,10 @@ class Brush(View):
             before = dict(self._regions)
         regions = {one.id: self._changed(before.get(one.id), one, buffers) for one in ask.regions}
         self._put(regions, ask.by)
-        return {"told": self._told(regions)}
+        return {"told": self._described(regions)}
 
     def _changed(self, before: _Region | None, ask: RegionAsk, buffers: Buffers) -> _Region:
-        """The region as asked. VideoError("invalid_request") where that makes none."""
+        """The changed region. VideoError("invalid_request") for an incomplete one."""
         direction = None if ask.static else ask.direction
         way = {"direction": direction, "intensity": ask.intensity, "static": ask.static}
         try:
@@ -287,22 +287,22 @@ class Brush(View):
             raise VideoError("invalid_request", "; ".join(map(str, problems_of(error)))) from None
 
     def _put(self, regions: dict[int, _Region], by: str) -> None:
-        """Take these for the regions; every page but the one that said so looks again."""
+        """Replace the regions; every page but the one that sent them updates."""
         with self._lock:
             self._regions = regions
             self._changes += 1
             if self._kept.keeps:
                 state = self._kept_state(regions)
                 self._kept.put(state if state != self._first else None)
-            data = {**self._shown, "kept": self._kept.told, "changes": self._changes, "by": by}
+            data = {**self._shown, "kept": self._kept.note, "changes": self._changes, "by": by}
         self.publish(data)
 
-    def _told(self, regions: Mapping[int, _Region]) -> dict[str, str]:
+    def _described(self, regions: Mapping[int, _Region]) -> dict[str, str]:
         return {str(number): region.words(self._size[0]) for number, region in regions.items()}
 
 
 def _alike(points: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> bool:
-    """Whether an outline is another one, come back from the page."""
+    """Whether an outline is the other one, returned by the page."""
     return len(others) == len(points) and all(math.dist(a, b) < 1e-6 for a, b in zip(others, points, strict=True))
 
 
@@ -321,11 +321,10 @@ def brush(
 ) -> Brush:
     """Paint on a still what should move, and where to; the result goes into image_to_video as `motion`.
 
-    image: a path, an array, a PIL image, `video://jobs/ID/frame/T`, or a job (its last frame). model: whose brush it
-    is; what that model makes of it is shown before anything is painted. motion: regions to begin with. width: of the
-    picture in CSS pixels, 200 to 1600. What is painted is kept by still and cell, or by `name` where one is given, and
-    is there again when the cell is run again. VideoError("asset") for what is no still, "not_found" for an unknown
-    model.
+    image: a path, an array, a PIL image, `video://jobs/ID/frame/T`, or a job (its last frame). model: the one to use;
+    what it does with regions is shown before anything is painted. motion: regions to begin with. width: of the picture
+    in CSS pixels, 200 to 1600. The settings are kept by still and cell, or by `name` if given, and restored when the
+    cell is run again. VideoError("asset") for what is not a still, "not_found" for an unknown model.
 
         painted = brush("lake.png", model="animatic")
         await studio.image_to_video("lake.png", model="animatic", motion=painted)

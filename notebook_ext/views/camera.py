@@ -1,4 +1,5 @@
-"""The camera: a slider for each pair of moves over a moving look at the still; the moves are a request's `camera`."""
+"""The camera: a slider for each pair of moves over a moving preview of the still; the moves are a request's
+`camera`."""
 
 from __future__ import annotations
 
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 Place = Annotated[Number, Field(ge=-1, le=1)]
 Time = Annotated[Number, Field(ge=0, le=3600)] | None
 MOST = 20
-"""Moves that a request holds, whatever the model."""
+"""The most moves of a request, for any model."""
 IMAGE = "frames[0].image"
 ANSWER_S = 2.0
-"""How long a page waits for news of a previs before it asks again."""
+"""Seconds that a page waits for news of a previs before it asks again."""
 
 
 class PictureAsk(Ask):
@@ -48,13 +49,13 @@ class PictureAsk(Ask):
 
 
 class RowsAsk(Ask):
-    """Every slider: its place, and when its move starts and ends."""
+    """Every slider: its place, and its move's start and end."""
 
     rows: Annotated[list[tuple[Place, Time, Time]], Field(max_length=40)]
 
 
 class PrevisAsk(RowsAsk):
-    """seen: what the page says of the previs already."""
+    """seen: what the page already shows of the previs."""
 
     seen: str = Field(default="", max_length=400)
 
@@ -70,7 +71,7 @@ class Shot:
 
 
 class Camera(Delivers, View):
-    """What `camera` shows. moves: as the sliders stand now. image: the still's media name, None for the grid."""
+    """The result of `camera`. moves: by the current sliders. image: the still's media name, None for the grid."""
 
     NAME: ClassVar[str] = "camera"
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
@@ -127,7 +128,7 @@ class Camera(Delivers, View):
         return moves_of(self._rows, settings, self._shot.seconds) or self._rest
 
     def _cropped(self, moves: Sequence[CameraMove]) -> tuple[list[float], str]:
-        """The crop of the whole path, or the closest there is and why the engine would refuse it."""
+        """The crop of the whole path, or the nearest possible one and why the engine would refuse it."""
         try:
             return crop_of(moves, self._shot.aspect, self._shot.seconds), ""
         except VideoError as error:
@@ -140,20 +141,20 @@ class Camera(Delivers, View):
             "rows": rows,
             "text": as_text(self.moves),
             "crop": self._crop,
-            "kept": self._kept.told,
+            "kept": self._kept.note,
         }
 
     @property
     def nothing_set(self) -> str:
         """Why this cannot be used as `camera` yet; "" when it can."""
-        return self._kept.lost or ("" if self.moves else "no move is set in the view: set one, or leave camera out")
+        return self._kept.lost or ("" if self.moves else "no move is set in the view: set one, or omit camera")
 
     def clear(self) -> None:
-        """Every slider back to nothing, here and on a page that is opened from now on."""
+        """Reset every slider, here and on pages opened later."""
         self._set([(0.0, None, None) for _ in self._rows])
 
     def code(self) -> str:
-        """The argument of a call that says the same without this view."""
+        """The argument of a call that gives the same without this view."""
         return f"camera={[str(move) for move in self.moves]!r}"
 
     def figure(self) -> str:
@@ -187,7 +188,7 @@ class Camera(Delivers, View):
         return {"text": as_text(moves), "note": self._note(moves), "crop": self._crop}
 
     def _note(self, moves: Sequence[CameraMove]) -> str:
-        """What is to be said of the moves: why the model, or the previs, would refuse them."""
+        """The note about the moves: why the model, or the previs, would refuse them."""
         if not moves:
             return "No camera move: the model decides."
         return ". ".join(filter(None, (self._complaint(moves), self._trouble)))
@@ -212,7 +213,7 @@ class Camera(Delivers, View):
         return found[0] if found else ""
 
     def do_previs(self, ask: PrevisAsk, _: Buffers) -> Answer:
-        """Start it, or find it again, and answer once there is more to say than the page has seen."""
+        """Start it, or find it again, and answer once there is more than the page already shows."""
         moves = self._moves(ask.rows) if ask.seen else self._set(ask.rows)
         shot = self._shot
         job = self.client.image_to_video(
@@ -228,7 +229,7 @@ class Camera(Delivers, View):
 
 
 def _news(job: Job, seen: str) -> JobView:
-    """The job when it reads otherwise than `seen`, or has ended, or after a while."""
+    """The job when its text differs from `seen`, or it has ended, or after a while."""
     heard: SimpleQueue[JobView] = SimpleQueue()
     off = job.listen(heard.put)
     try:
@@ -243,12 +244,12 @@ def _news(job: Job, seen: str) -> JobView:
 
 
 def as_text(moves: Sequence[CameraMove]) -> str:
-    """The moves as a call takes them: ["pan-left:0.4@0-2"]."""
+    """The moves in the form of a call: ["pan-left:0.4@0-2"]."""
     return "[" + ", ".join(f'"{move}"' for move in moves) + "]"
 
 
 def progress_text(view: JobView) -> str:
-    """How a previs goes, in steps of a quarter: it is read out."""
+    """The progress of a previs, in steps of a quarter, since screen readers read it out."""
     if view.state == "succeeded":
         return "Previs of these moves (no generative model)."
     if view.state in SETTLED:
@@ -266,12 +267,12 @@ def camera(
     moves: Sequence[CameraMove | str | Mapping[str, Any]] = (),
     name: str | None = None,
 ) -> Camera:
-    """Set camera moves by sliders over a moving look at a still; the result's `moves` goes in as `camera`.
+    """Set camera moves by sliders over a moving preview of the still; the result's `moves` goes in as `camera`.
 
-    image: a path, an array, a PIL image, `video://jobs/ID/frame/T`, or a job (its last frame); a grid when left out.
-    duration_s: of the clip, 1 to 60. model: who is to make it; what it makes of camera moves is shown. moves: to begin
-    with. What is set is kept by still and cell, or by `name` where one is given, and is there again when the cell is
-    run again. VideoError("asset") for what is no still, "invalid_request" for a misspelt move, "not_found" for a model.
+    image: a path, an array, a PIL image, `video://jobs/ID/frame/T`, or a job (its last frame); default: a grid.
+    duration_s: of the clip, 1 to 60. model: the one to use; what it does with camera moves is shown. moves: to begin
+    with. The settings are kept by still and cell, or by `name` if given, and restored when the cell is run again.
+    VideoError("asset") for what is no still, "invalid_request" for a misspelt move, "not_found" for a model.
 
         shot = camera("lake.png", duration_s=5, model="animatic")
         await studio.image_to_video("lake.png", model="animatic", camera=shot, duration_s=5)
@@ -308,7 +309,7 @@ def opened(
 
 
 def shot_of(client: NotebookStudio, still: Source, seconds: float) -> Shot:
-    """How the engine would frame the still: cropped to its nearest ratio, whole where that cuts away too much."""
+    """How the engine would frame the still: cropped to its nearest ratio, or whole where that cuts away too much."""
     row = client.inner.context.catalog.get("animatic")
     fits: tuple[Fit | None, ...] = (None, "pad")
     for fit in fits:
@@ -327,7 +328,7 @@ def shot_of(client: NotebookStudio, still: Source, seconds: float) -> Shot:
 
 
 def grid(width: int = 960, height: int = 540, step: int = 60) -> Pixels:
-    """A picture to try moves on: lines, a frame and a cross, brighter towards the top right."""
+    """A picture for trying moves: lines, a frame and a cross, brighter towards the top right."""
     import numpy as np
 
     y, x = np.mgrid[0:height, 0:width]

@@ -1,4 +1,4 @@
-"""The job card: state, progress, money, the playing clip, and what can be done next; and its static sibling."""
+"""The job card: state, progress, money, the playing clip, and the next steps; and the figure for a saved notebook."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ from notebook_ext.telling import ended
 from notebook_ext.view import Ask, JobAsk, View
 
 if TYPE_CHECKING:
-    from notebook_ext.client import NotebookStudio
-    from notebook_ext.job import Job
+    from notebook_ext.job import Job, Owner
 
 
 class AgainAsk(JobAsk):
-    """cap: what the page showed as the price, US dollars; nothing more expensive is started."""
+    """cap: the price shown on the page, US dollars; nothing more expensive is started."""
 
     cap: float = Field(ge=0)
 
@@ -50,7 +49,7 @@ class MarkAsk(JobAsk):
 
 
 class JobActions(Delivers):
-    """What can be done with jobs on a page, for the card and for the card inside the board."""
+    """The actions on jobs of a page, for the card and for the card inside the board."""
 
     JOB_ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
         **Delivers.DELIVERY,
@@ -62,7 +61,7 @@ class JobActions(Delivers):
         "mark": MarkAsk,
     }
 
-    def __init__(self, client: NotebookStudio) -> None:
+    def __init__(self, client: Owner) -> None:
         self.client = client
         self._jobs: list[Job] = []
         self._off: list[Callable[[], None]] = []
@@ -71,7 +70,7 @@ class JobActions(Delivers):
     def _add(self, job: Job) -> None:
         if all(job.job_id != known.job_id for known in self._jobs):
             self._jobs.append(job)
-            self._off.append(job.listen(lambda _: self._tell()))  # which tells at once
+            self._off.append(job.listen(lambda _: self._tell()))  # it calls back at once
 
     def _entries(self) -> list[dict[str, Any]]:
         return [entry(job) for job in list(self._jobs)]
@@ -81,7 +80,7 @@ class JobActions(Delivers):
         raise NotImplementedError
 
     def _forget(self) -> None:
-        """Listen to no job any more."""
+        """Stop listening to jobs."""
         while self._off:
             self._off.pop()()
         self._jobs.clear()
@@ -121,8 +120,8 @@ class JobActions(Delivers):
 
     def _extension(self, job: Job, add_s: float, prompt: str) -> dict[str, Any]:
         """By the same model; with its prompt where none is given."""
-        told = prompt or self.client.inner.detail(job.job_id).prompt
-        return {"clip": job.uri, "add_s": add_s, "prompt": told, "model": job.model, "label": job.label}
+        words = prompt or self.client.inner.detail(job.job_id).prompt
+        return {"clip": job.uri, "add_s": add_s, "prompt": words, "model": job.model, "label": job.label}
 
 
 class Card(JobActions, View):
@@ -152,7 +151,7 @@ def _price(estimate: Estimate | None) -> dict[str, Any]:
 
 
 def entry(job: Job) -> dict[str, Any]:
-    """What the page is told of one job."""
+    """What the page gets of one job."""
     view = job.view
     detail = job.client.inner.detail(view.job_id)
     left_out = {"uri", "files", "poster", "poll_after_s", "timed_out", "prompt", "next"}
@@ -176,7 +175,7 @@ def entry(job: Job) -> dict[str, Any]:
 
 
 class _Figure:
-    """The static sibling of a card: an output of its own, filled when the job ends."""
+    """A card's figure for a saved notebook: an output of its own, filled when the job ends."""
 
     def __init__(self, job: Job) -> None:
         from IPython.display import HTML, display
@@ -222,12 +221,12 @@ def _embedded(clip: Path, job: Job) -> bytes | None:
 
 
 _FIGURES: dict[str, list[_Figure]] = {}
-"""The figures of each job; the awaiting cell writes them anew, since a run without a page (nbclient) keeps only what
-the running cell itself says."""
+"""The figures of each job; the awaiting cell writes them again, since a run without a page (nbclient) keeps only the
+output of the running cell."""
 
 
 def show_card(job: Job) -> None:
-    """Display the card and its static sibling; text where no page can draw."""
+    """Display the card and its figure; text where no page can draw."""
     if not kernel.draws():
         print(repr(job))  # noqa: T201
         return

@@ -1,4 +1,4 @@
-"""Compare: takes that play as one, what each cost, how its prompt differs, and which one is picked."""
+"""Compare: takes that play in step, each one's cost, how its prompt differs, and which one is picked."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
 
 MOST = 12
-"""Takes at a time: each is a decoder in the browser."""
+"""The most takes at a time: each is a decoder in the browser."""
 FPS = 24.0
-"""Of a clip that does not say its own."""
+"""The frame rate of a clip that does not give its own."""
 
 
 class PickAsk(Ask):
@@ -41,7 +41,7 @@ class PickAsk(Ask):
 
 @dataclass(frozen=True)
 class Take:
-    """given: as the caller gave it. key: what the page calls its clip, a job's id or "path:N"."""
+    """given: as the caller gave it. key: the page's name for its clip, a job's id or "path:N"."""
 
     given: object
     key: str
@@ -49,7 +49,7 @@ class Take:
 
 
 class Compare(Delivers, View):
-    """What `compare` shows. picked: the take that was picked, as it was given; None before."""
+    """The result of `compare`. picked: the picked take, as it was given; None before."""
 
     NAME: ClassVar[str] = "compare"
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
@@ -107,9 +107,9 @@ class Compare(Delivers, View):
 
     def figure(self) -> str:
         shown: list[tuple[bytes, str]] = []
-        for number, (take, told) in enumerate(zip(self._takes, self._data()["takes"], strict=True)):
+        for number, (take, shown_take) in enumerate(zip(self._takes, self._data()["takes"], strict=True)):
             mark = "\N{CHECK MARK} " if number == self._picked else ""
-            shown.append((self._poster(take), f"{mark}{told['title']}, {told['facts']}"))
+            shown.append((self._poster(take), f"{mark}{shown_take['title']}, {shown_take['facts']}"))
         best = "none is picked yet" if self._picked is None else f"{chr(ord('A') + self._picked)} is picked"
         return saved.figure(saved.strip(shown), f"compare: {best}", "" if self._picked is None else self.code())
 
@@ -124,7 +124,7 @@ class Compare(Delivers, View):
         self._pick(None)
 
     def code(self) -> str:
-        """The picked take as a call finds it without this view."""
+        """The picked take in the form of an argument without this view."""
         if self._picked is None:
             raise VideoError("invalid_request", "nothing is picked in the view yet")
         source = self._takes[self._picked].source
@@ -153,7 +153,7 @@ class Compare(Delivers, View):
             side = _of_job(take.source, name) if isinstance(take.source, Job) else _of_clip(take.source, name)
             pieces = _marked(prompts[0] if number else "", prompt)
             shown.append({"key": take.key, "name": name, "prompt": [list(piece) for piece in pieces], **side})
-        return {"takes": shown, "picked": self._picked, "kept": self._kept.told}
+        return {"takes": shown, "picked": self._picked, "kept": self._kept.note}
 
     def _prompt(self, take: Take) -> str:
         return self.client.inner.detail(take.key).prompt if isinstance(take.source, Job) else ""
@@ -165,7 +165,7 @@ class Compare(Delivers, View):
 
 
 def _marked(first: str, prompt: str) -> list[Piece]:
-    """A take's prompt, with what differs from the first one's."""
+    """A take's prompt, with its differences from the first one's marked."""
     if first and prompt == first:
         return [("", "The same prompt as A.")]
     if first and prompt:
@@ -192,8 +192,8 @@ def _of_job(job: Job, name: str) -> dict[str, Any]:
 
 def _of_clip(clip: Source, name: str) -> dict[str, Any]:
     facts = clip.facts
-    told = clip_text(facts.duration_s, facts.width, facts.height, facts.fps)
-    return _side(f"{name}: {clip.path.name}", [told], facts.fps, done=True)
+    facts_text = clip_text(facts.duration_s, facts.width, facts.height, facts.fps)
+    return _side(f"{name}: {clip.path.name}", [facts_text], facts.fps, done=True)
 
 
 def _side(title: str, facts: list[str], fps: float | None, done: bool) -> dict[str, Any]:
@@ -223,10 +223,10 @@ def clip_text(seconds: float | None, width: int | None, height: int | None, fps:
 
 
 def compare(*takes: object, name: str | None = None) -> Compare:
-    """Play two or more takes as one and pick the best: jobs, their ids, or paths of clips; the result's `picked`.
+    """Play two or more takes in step and pick the best: jobs, their ids, or paths of clips; the result's `picked`.
 
-    The pick is kept by takes and cell, or by `name` where one is given, and is there again when the cell is run again.
-    VideoError("invalid_request") for fewer than two or more than twelve, "asset" for what is no clip.
+    The pick is kept by takes and cell, or by `name` if given, and restored when the cell is run again.
+    VideoError("invalid_request") for fewer than two or more than twelve, "asset" for what is not a clip.
     """
     from notebook_ext.client import the_studio
 
@@ -251,7 +251,7 @@ def _take(client: NotebookStudio, given: object, number: int) -> Take:
         return Take(given, job.job_id, job)
     if not isinstance(given, str | os.PathLike):
         kind = type(given).__name__
-        raise VideoError("asset", f"{kind} is no take: give jobs, their ids, or paths of clips")
+        raise VideoError("asset", f"{kind} is not a take: give jobs, their ids, or paths of clips")
     clip = source_of(media_name(given, client.home.folder), client.inner, client.home.folder)
     if not clip.is_clip:
         raise VideoError("asset", f"{clip.name[:120]} is an image, and clips are compared")

@@ -1,4 +1,5 @@
-"""The keyframe picker: stills are chosen from clips or pictures, ordered, timed and held against a model's limits."""
+"""The keyframe picker: stills are picked from clips or pictures, ordered, timed and checked against a model's
+limits."""
 
 from __future__ import annotations
 
@@ -33,15 +34,15 @@ if TYPE_CHECKING:
     from notebook_ext.client import NotebookStudio
 
 MOST = 100
-"""Frames that a request holds, whatever the model."""
+"""The most frames of a request, for any model."""
 USUAL_S = 5.0
-"""Seconds of a clip whose length nothing says."""
+"""The assumed length of a clip of unknown length, seconds."""
 
 Seconds = Annotated[Number, Field(ge=0, le=MAX_DURATION_S)]
 
 
 class TimeAsk(Ask):
-    """A frame of the source with that number: the one shown at t seconds, or the last one."""
+    """A frame of the source with that number: the one at t seconds, or the last one."""
 
     source: int = Field(ge=0, le=MOST)
     t: Seconds
@@ -77,7 +78,7 @@ class _Pick:
 
 
 class Keyframes(View):
-    """What `keyframes` shows. frames: what was picked, in order, ready for interpolate_keyframes."""
+    """The result of `keyframes`. frames: the picked ones in order, ready for interpolate_keyframes."""
 
     NAME = "keyframes"
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = {
@@ -130,11 +131,11 @@ class Keyframes(View):
             self._kept.restored(f"{len(picks)} frame{'s' if len(picks) != 1 else ''}")
 
     def _picked_before(self, key: int, one: Mapping[str, Any]) -> _Pick:
-        """VideoError("asset") where the image is not there any more."""
-        asked = SetAsk(key=key, at_s=one["at_s"], prompt=one["prompt"])
+        """VideoError("asset") where the image no longer exists."""
+        kept_values = SetAsk(key=key, at_s=one["at_s"], prompt=one["prompt"])
         still = source_of(str(one["name"]), self._studio, self._folder)
         jpeg = base64.b64decode(one["jpeg"])
-        return _Pick(key, still.name, str(one["label"]), still.facts, jpeg, asked.at_s, asked.prompt)
+        return _Pick(key, still.name, str(one["label"]), still.facts, jpeg, kept_values.at_s, kept_values.prompt)
 
     def _keep(self) -> None:
         if not self._kept.keeps:
@@ -154,7 +155,7 @@ class Keyframes(View):
 
     @property
     def frames(self) -> tuple[Frame, ...]:
-        """In order, with their roles. Times that nobody chose are left out; the last frame has the whole duration_s
+        """In order, with their roles. Times that were not chosen are left out; the last frame gets the whole duration_s
         where that was given and the model lets times be chosen."""
         with self._lock:
             return self._frames()
@@ -165,18 +166,18 @@ class Keyframes(View):
         return self._kept.lost or ("" if self._picks else "nothing is picked in the view: pick frames, or give images")
 
     def clear(self) -> None:
-        """Back to the images that the call gave."""
+        """Reset to the images that the call gave."""
         with self._lock:
             self._picks = list(self._first)
             self._tell()
 
     def code(self) -> str:
-        """The argument of a call that says the same without this view."""
-        said: list[dict[str, Any]] = []
+        """The argument of a call that gives the same without this view."""
+        frames: list[dict[str, Any]] = []
         for frame in self.frames:
             given = frame.model_dump(include={"at_s", "prompt"}, exclude_defaults=True, exclude_none=True)
-            said.append({"image": literal_path(frame.image), **given})
-        return f"frames={said!r}"
+            frames.append({"image": literal_path(frame.image), **given})
+        return f"frames={frames!r}"
 
     def figure(self) -> str:
         with self._lock:
@@ -227,7 +228,7 @@ class Keyframes(View):
             self._tell()
 
     def _decoded(self, ask: TimeAsk) -> tuple[bytes, bytes]:
-        """The exact frame as PNG and small: decoded at arm's length, the last one asked for remembered."""
+        """The exact frame as PNG and small: decoded in another process; the last one is remembered."""
         seen = self._seen
         if seen is None or seen[0] != ask:
             part: Literal["last_frame", "frame"] = "last_frame" if ask.last else "frame"
@@ -244,7 +245,7 @@ class Keyframes(View):
             return {}, [self._picks[self._place(ask)].jpeg]
 
     def do_move(self, ask: MoveAsk, _: Buffers) -> None:
-        """One place earlier or later; the times stay where they are."""
+        """One place earlier or later; the times stay in their places."""
         with self._lock:
             one = self._place(ask)
             two = min(max(one + ask.by, 0), len(self._picks) - 1)
@@ -277,9 +278,9 @@ class Keyframes(View):
         for number, pick in enumerate(self._picks):
             if pick.key == ask.key:
                 return number
-        raise VideoError("invalid_request", "this frame is not there any more")
+        raise VideoError("invalid_request", "this frame no longer exists")
 
-    # what the page is told
+    # the page's state
 
     def _tell(self) -> None:
         self._keep()
@@ -299,16 +300,16 @@ class Keyframes(View):
             "seconds": seconds,
             "fits": fits,
             "verdict": verdict,
-            "kept": self._kept.told,
+            "kept": self._kept.note,
         }
 
     def _judged(self) -> tuple[bool, str, list[float]]:
-        """Whether a model can do exactly this, that in words with its price, and when each frame would be shown."""
+        """Whether a model can do exactly this, in words with its price, and when each frame would be shown."""
         frames = self._frames()
         even = _even(frames, self.duration_s or USUAL_S)
         if len(frames) < 2:
             return False, f"Pick two frames or more ({len(frames)} so far)", even
-        # the prompt of the whole clip is given with the call: here one stands for it, so that it is no problem
+        # the prompt of the whole clip comes with the call: a placeholder keeps it from counting as missing
         request = VideoRequest(task="interpolate", frames=frames, prompt="-", duration_s=self.duration_s)
         facts = {f"frames[{number}].image": pick.facts for number, pick in enumerate(self._picks)}
         context = self._studio.context
@@ -317,22 +318,22 @@ class Keyframes(View):
             found = find(request, row, facts)
             if not isinstance(found, Checked):
                 return False, f"{row.id} cannot do this: {_why(found)}", even
-            said = f"{row.id}: {len(frames)} keyframes, {_length(found)}, {estimate(found, row).text}"
-            return True, said, [frame.at_s or 0.0 for frame in found.request.frames]
+            text = f"{row.id}: {len(frames)} keyframes, {_length(found)}, {estimate(found, row).text}"
+            return True, text, [frame.at_s or 0.0 for frame in found.request.frames]
         ranking = rank(request, context.catalog, facts, availability(context.env))
         usable = [offer for offer in ranking.fits if offer.available]
         if not usable:
             near = [f" The nearest, {misfit.row.id}: {_why(misfit)}" for misfit in ranking.nearest[:1]]
             return False, "No configured model does exactly this." + "".join(near), even
-        said = ", ".join(f"{offer.row.id} ({offer.estimate.text})" for offer in usable[:3])
+        named = ", ".join(f"{offer.row.id} ({offer.estimate.text})" for offer in usable[:3])
         more = f" and {len(usable) - 3} more" if len(usable) > 3 else ""
         best = usable[0].checked
         times = [frame.at_s or 0.0 for frame in best.request.frames]
-        return True, f"{len(frames)} keyframes, {_length(best)}, can be done by {said}{more}", times
+        return True, f"{len(frames)} keyframes, {_length(best)}, can be done by {named}{more}", times
 
 
 def _in_time(others: Sequence[_Pick], place: int, at_s: float) -> int:
-    """Where among the others a frame at that time stands: at `place`, or just past those whose times say otherwise."""
+    """The place of a frame with that time among the others: `place`, or just past those whose times require it."""
     sooner = [n for n, other in enumerate(others) if other.at_s is not None and other.at_s <= at_s]
     later = [n for n, other in enumerate(others) if other.at_s is not None and other.at_s > at_s]
     if sooner and sooner[-1] >= place:
@@ -349,7 +350,7 @@ def _length(checked: Checked) -> str:
 
 
 def _short(source: Source) -> str:
-    """What a source is called on the page."""
+    """The page's name for a source."""
     return f"job {source.job[4:10]}" if source.job else Path(source.name).name
 
 
@@ -388,10 +389,10 @@ def keyframes(
     """Pick keyframes; `studio.interpolate_keyframes(picker)` makes the clip through them.
 
     sources: clips to scrub (paths, finished jobs) and pictures that are picked at once (paths, arrays, PIL images,
-    `video://jobs/ID/last_frame`). duration_s: of the clip to be made; left out, the model's default. model: whose
-    limits they are held against; left out, those of every configured one. What is picked is kept by sources and cell,
-    or by `name` where one is given, and is there again when the cell is run again.
-    VideoError("asset") for what cannot be read, "not_found" for an unknown model.
+    `video://jobs/ID/last_frame`). duration_s: of the clip to be made; default: the model's. model: whose limits they
+    are checked against; default: those of every configured one. The picks are kept by sources and cell, or by `name` if
+    given, and restored when the cell is run again. VideoError("asset") for what cannot be read, "not_found" for an
+    unknown model.
     """
     if client is None:
         from notebook_ext.client import studio as client

@@ -32,7 +32,7 @@ def test_a_healthy_installation_makes_a_clip(shell: Make) -> None:
     assert ("note", "OPENAI_API_KEY: not set") in told(findings, "key")
     assert ("ok", "animatic (local)") in told(findings, "back end")
     assert ("note", "paid (remote): no credential: set PAID_API_KEY or PAID_BASE_URL") in told(findings, "back end")
-    assert told(findings, "locks") == [("ok", "file locks hold")]
+    assert told(findings, "locks") == [("ok", "file locks work")]
     assert used.station.rows("SELECT id FROM jobs") == []  # the check has a home of its own
 
 
@@ -40,7 +40,7 @@ def test_a_home_that_cannot_be_written_is_told_with_the_remedy(shell: Make) -> N
     used = shell(REELWRIGHT_HOME="/proc/reelwright")  # where no folder can be made, not even by root
     ended = used.run("doctor", "--quick", "--json")
     assert ended.code == 1 and ended.json["ok"] is False
-    ((verdict, text),) = told(ended.json["findings"], "home")
+    ((verdict, text),) = told(ended.json["findings"], "data folder")
     assert verdict == "FAIL" and text.endswith("make it writable, or set REELWRIGHT_HOME to one that is")
     assert [verdict for verdict, _ in told(ended.json["findings"], "store")] == ["FAIL"]
 
@@ -141,8 +141,8 @@ def test_another_home_on_the_same_account_is_named(shell: Make, serve: Callable[
     assert found == [
         (
             "note",
-            f"{used.station.root / 'home'} uses an account of this data folder too, with spending "
-            "limits of its own: they add up",
+            f"{used.station.root / 'home'} also uses an account of this data folder, with its own "
+            "spending limits: the limits add up",
         )
     ]
     records = [path.read_text("utf-8") for path in (used.station.root / "state" / "homes").iterdir()]

@@ -33,7 +33,7 @@ def test_a_film_is_made_told_and_written_where_it_is_wanted(shell: Callable[...,
     assert "written to film.mp4" in told.lines
     assert (used.station.output / "teaser_take01.mp4").read_bytes() == (used.folder / "film.mp4").read_bytes()
     before = (used.folder / "film.mp4").stat().st_mtime_ns
-    assert "film.mp4 is there already: --force replaces it" in used.refused(*words)
+    assert "film.mp4 exists: --force replaces it" in used.refused(*words)
     assert (used.folder / "film.mp4").stat().st_mtime_ns == before
     again = used.done(*words, "--force", "--json").json
     assert again["state"] == "succeeded" and len(used.station.rows("SELECT id FROM jobs")) == 1

@@ -57,7 +57,7 @@ def test_shots_become_one_film_and_running_it_again_makes_only_what_changed(shel
     assert len(used.station.rows("SELECT id FROM jobs")) == 5
 
     (used.folder / "film.mp4").write_bytes(b"somebody else's")
-    assert "film.mp4 is there already: --force replaces it" in used.refused(*words)
+    assert "film.mp4 exists: --force replaces it" in used.refused(*words)
     assert used.done(*words, "--force").code == 0
 
 

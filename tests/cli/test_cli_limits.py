@@ -37,9 +37,9 @@ def test_a_pipe_raises_no_limit(shell: Make) -> None:
     before = limits_of(used)
     for words in RAISES:
         told = used.refused("config", *words, typed=f"{words[-1]}\n")
-        assert told == (
-            "reelwright: consent: you decide this at a terminal, and standard input is not one. Nothing was changed\n"
-        ), words
+        assert told == ("reelwright: consent: only the user can confirm this, at a terminal. Nothing was changed\n"), (
+            words
+        )
     assert limits_of(used) == before
 
 
@@ -72,7 +72,7 @@ def test_a_script_of_the_persons_may_raise_one_and_that_is_told(shell: Make) -> 
 
 @pytest.mark.parametrize("word", ["1", "true", "resolve", "raise"])
 def test_another_word_is_no_leave(shell: Make, word: str) -> None:
-    assert "you decide this at a terminal" in shell(REELWRIGHT_YES=word).refused("config", "set", "per_job_usd", "9")
+    assert "only the user can confirm this" in shell(REELWRIGHT_YES=word).refused("config", "set", "per_job_usd", "9")
 
 
 def test_no_refusal_spells_out_how_a_limit_is_lifted(shell: Make, serve: Serve) -> None:

@@ -104,7 +104,7 @@ def test_the_cheapest_clip_is_made_told_and_kept_on_record(
         (["--max-cost-usd", "1"], "--max-cost-usd and --yes belong to --live PROVIDER"),
         (
             ["--live", "animatic", "--max-cost-usd", "1"],
-            "'animatic' is no paid provider: they are byteplus, comfyui, fal, gemini, kling, luma, ",
+            "'animatic' is not a paid provider; these are: byteplus, comfyui, fal, gemini, kling, luma, ",
         ),
         (["--live", "kling", "--max-cost-usd", "1"], "kling: no credential: set KLING_API_KEY"),
         (

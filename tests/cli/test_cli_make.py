@@ -37,7 +37,7 @@ def test_a_free_clip_is_priced_made_and_told(shell: Make) -> None:
     assert job["client"] == "cli"
     again = used.done(*words, "--json")
     assert again.json["job_id"] == job["id"] and again.json["state"] == "succeeded"
-    assert f"this is {job['id']} already (succeeded), nothing more is paid" in again.err
+    assert f"this is {job['id']} (succeeded) already, nothing more is paid" in again.err
 
 
 def test_a_photo_becomes_a_vertical_clip_around_what_is_named_in_it(shell: Make) -> None:

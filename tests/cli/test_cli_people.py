@@ -18,8 +18,8 @@ def test_a_person_gets_a_token_a_limit_and_loses_it(shell: Make) -> None:
     people = People(used.station.home)
     assert people.named(token) == "alice" and token not in added.err
     assert added.err.splitlines() == [
-        "the token of alice, which is shown this once: send it as 'Authorization: Bearer TOKEN'",
-        "from its next start, reelwright serve --http lets nobody in without a token",
+        "the token of alice, shown only once: send it as 'Authorization: Bearer TOKEN'",
+        "from its next start, reelwright serve --http requires a token from everyone",
     ]
     again = used.done("people", "add", "alice", "--json").json
     assert people.named(token) is None and people.named(again["token"]) == "alice"
@@ -33,8 +33,8 @@ def test_a_person_gets_a_token_a_limit_and_loses_it(shell: Make) -> None:
     told = [(one["what"], one["who"], one["detail"]) for one in used.done("audit", "--json").json]
     assert told == [
         ("limit", "local", "per_day_usd@alice from none to $5"),
-        ("people", "local", "alice has got a token"),
-        ("people", "local", "alice has got a new token"),
+        ("people", "local", "alice got a token"),
+        ("people", "local", "alice got a new token"),
         ("people", "local", "alice has lost their token"),
     ]
     shown = used.done("audit", "--what", "limit").lines
@@ -53,7 +53,7 @@ def test_a_pipe_raises_no_limit_of_a_person(shell: Make) -> None:
         ("config", "unset", "per_day_usd@bob"),
         ("config", "set", "per_day_usd@*", "none"),
     ):
-        assert "you decide this at a terminal" in used.refused(*words, typed="2\n"), words
+        assert "only the user can confirm this" in used.refused(*words, typed="2\n"), words
     assert "names nobody" in used.refused("config", "set", "per_day_usd@A", "2")
     found = used.done("config", "--json").json
     assert {key: one["value"] for key, one in found.items() if "@" in key} == {

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from mcp_server.cli import app
-from mcp_server.serving import serve_words
+from mcp_server.serving import serve_arguments
 from tests.docs import PAGES
 
 SPAN = re.compile(r"`((?:\.venv/bin/)?reelwright(?: [^`\n]*)?)`")
@@ -41,7 +41,7 @@ def taken(command: Any, words: list[str], parent: Any = None) -> None:
         if rest:
             name, inner, left = command.resolve_command(context, rest)
             if name == "serve":
-                serve_words().parse_args(left)
+                serve_arguments().parse_args(left)
             else:
                 taken(inner, left, context)
 

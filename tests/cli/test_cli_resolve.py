@@ -40,9 +40,7 @@ def uncertain(shell: Make, serve: Serve) -> tuple[Shell, FakeServer, str]:
 def test_a_pipe_decides_nothing(shell: Make, serve: Serve) -> None:
     used, _, job = uncertain(shell, serve)
     told = used.refused("jobs", "resolve", job, "--write-off", typed=f"{job[-6:]}\n")
-    assert told == (
-        "reelwright: consent: you decide this at a terminal, and standard input is not one. Nothing was changed\n"
-    )
+    assert told == ("reelwright: consent: only the user can confirm this, at a terminal. Nothing was changed\n")
     assert used.station.row(job)["state"] == "uncertain"
     assert f"job\t{job} waits for your decision" in used.run("doctor", "--quick").out
     assert "reelwright jobs resolve" in used.refused("jobs", "cancel", job)

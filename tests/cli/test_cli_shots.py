@@ -101,7 +101,7 @@ def test_every_bad_object_is_told_by_its_line(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("promt,take\nx,1\n", r"line 1: no column is called 'promt': did you mean prompt\? \(the columns are add_s, "),
-        ("prompt,prompt\nx,y\n", "line 1: a column stands twice"),
+        ("prompt,prompt\nx,y\n", "line 1: a column occurs twice"),
         ("prompt,take\n", "shots.csv holds no shots"),
         ("", "shots.csv holds no shots"),
         ('prompt\n"open', "line 2 of shots.csv: not CSV"),

@@ -105,10 +105,10 @@ def test_columns_of_ones_own_are_kept_out_and_told(tmp_path: Path) -> None:
     text = "Nr;Prompt;Notes;#mood;Director says;\n1;a kite;good;blue;not so fast here please;\n2;a boat;;;;\n"
     found, told = read(tmp_path, text)
     assert [shot.request.prompt for shot in found] == ["a kite", "a boat"]
-    assert told == ["shots.csv: not part of any request, kept out: Nr, Notes, #mood, Director says"]
+    assert told == ["shots.csv: not part of any request, ignored: Nr, Notes, #mood, Director says"]
     found, told = read(tmp_path, '{"prompt": "a kite", "notes": "x", "Duration": 4}\n', "shots.jsonl")
     assert found[0].request.duration_s == 4
-    assert told == ["shots.jsonl: not part of any request, kept out: notes"]
+    assert told == ["shots.jsonl: not part of any request, ignored: notes"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_template_explains_every_column_and_is_a_list_of_shots(shell: Make, 
     found = shots.read(used.folder / name, Given())
     assert [shot.terms.label for shot in found] == ["opening", "portrait", "journey"]
     assert [shot.request.task for shot in found] == ["text_to_video", "image_to_video", "interpolate"]
-    assert "is there already: name a new file" in used.refused("make", "--from", name, "--template")
+    assert "exists: name a new file" in used.refused("make", "--from", name, "--template")
 
 
 def test_the_template_may_be_seen_first(shell: Make) -> None:

@@ -108,9 +108,7 @@ def test_a_failure_is_json_where_json_is_wanted(shell: Make) -> None:
 
 def test_errors_name_commands_and_not_tools(shell: Make) -> None:
     told = shell().refused("jobs", "show", "job_" + "a" * 26)
-    assert (
-        told == f"reelwright: not_found: there is no job 'job_{'a' * 26}': reelwright jobs list shows those there are\n"
-    )
+    assert told == f"reelwright: not_found: there is no job 'job_{'a' * 26}': reelwright jobs list shows all jobs\n"
 
 
 def test_no_data_can_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,7 @@ def test_a_photo_that_is_not_there_is_told(shell: Make, tmp_path: Path) -> None:
     ended = shell().run("demo", "--output", tmp_path / "out", "--photo", tmp_path / "nosuch.jpg", "--json")
     assert (ended.code, ended.json) == (
         1,
-        {"ok": False, "reason": f"{tmp_path}/nosuch.jpg is no file: --photo takes a picture"},
+        {"ok": False, "reason": f"{tmp_path}/nosuch.jpg is not a file: --photo takes a picture"},
     )
 
 

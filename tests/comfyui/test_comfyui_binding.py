@@ -224,7 +224,7 @@ def test_a_draft_asks_where_two_fit_and_does_not_replace_what_is_there(
     assert written.open and "seed: 2 nodes fit; the first is used: choose in the file" in written.told
     assert '# or: seed = { class = "RandomNoise", input = "noise_seed" }' in written.path.read_text()
     assert written.path.name == "two-seeds.bind.toml"
-    with pytest.raises(VideoError, match="is there already: give another --name, or --force"):
+    with pytest.raises(VideoError, match="exists: give another --name, or --force"):
         drafted(home, server, file)
     drafted(home, server, file, force=True)
 

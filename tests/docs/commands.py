@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from mcp_server.cli import app
-from mcp_server.serving import serve_words
+from mcp_server.serving import serve_arguments
 
 
 def commands() -> Iterator[tuple[str, Any, Any]]:
@@ -60,13 +60,13 @@ def _cell(text: str) -> str:
 
 
 def _serve_usage() -> str:
-    return " ".join(serve_words().format_usage().removeprefix("usage: ").split())
+    return " ".join(serve_arguments().format_usage().removeprefix("usage: ").split())
 
 
 def _serve_table() -> str:
     """The options of `serve`."""
     rows: list[tuple[str, str]] = []
-    for one in serve_words()._actions:
+    for one in serve_arguments()._actions:
         value = one.metavar or ("" if one.nargs == 0 else one.dest.upper())
         rows.append((" ".join(filter(None, [", ".join(one.option_strings), str(value)])), one.help or ""))
     return _rows(rows)

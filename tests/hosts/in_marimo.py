@@ -31,7 +31,7 @@ def main(browser: Chromium, folder: Path) -> None:
             page.screenshot(path=folder / "marimo.png")
         with served(station, RUN, beside) as url, browser.page(Look(dark=True, width=480), folder) as (page, _):
             page.goto(url)
-            again = page.locator(".rw-brush").get_by_text("Restored as it was set before")
+            again = page.locator(".rw-brush").get_by_text("Restored your last settings")
             expect(again).to_be_visible(timeout=PATIENCE_MS)
             page.screenshot(path=folder / "marimo-again.png")
     finally:

@@ -54,8 +54,8 @@ def test_a_figure_that_cannot_be_meant_is_not_booked_and_stops_the_account(
     (job,) = station.settled(studio, [studio.submit(text_request("a kite")).job_id])
     assert (job.state, job.cost_usd) == ("succeeded", 0.4)
     assert station.books() == (Decimal("0.4"), 0) and studio.spend().today_usd == 0.4
-    assert "cannot be meant" in job.cost_basis and any("its reservation of $0.40 is booked" in one for one in job.notes)
-    with pytest.raises(VideoError, match=r"paid is paused for .* cannot be meant"):
+    assert "is implausible" in job.cost_basis and any("its reservation of $0.40 is booked" in one for one in job.notes)
+    with pytest.raises(VideoError, match=r"paid is paused for .* is implausible"):
         studio.submit(text_request("another"))
     assert admin.resume(station.store)
 
@@ -91,7 +91,7 @@ def test_an_estimate_that_cannot_be_meant_holds_nothing_more(
     server.script("submit", {"patch": {"est_cost_usd": "-3"}})
     (job,) = station.settled(studio, [studio.submit(text_request("a kite")).job_id])
     assert job.state == "succeeded" and station.books() == (Decimal("0.4"), 0)
-    assert any("expects job" in note and "cannot be meant" in note for note in job.notes)
+    assert any("expects job" in note and "is implausible" in note for note in job.notes)
 
 
 def test_the_ledger_takes_no_negative_figure(station: Station, studio: Studio) -> None:

@@ -78,7 +78,7 @@ def test_what_can_never_be_stopped_is_said_so(provider: str, model: str, name: s
     words = f"{name} cannot stop a job: it runs on, and the clip will be kept; it is still billed"
     assert in_general(job) == words
     assert "may still be billed" in in_general(replace(job, provider="vertex", model="vertex/gemini-omni-flash"))
-    assert in_general(replace(job, state="downloading")).endswith("the clip is fetched and kept; it is billed")
+    assert in_general(replace(job, state="downloading")).endswith("the clip is downloaded and kept; it is billed")
     assert in_general(replace(job, kind="local")) == ""
 
 

@@ -126,7 +126,7 @@ def _write(store: Store, what: str, job: str, amount: int, *, stumbles: bool) ->
 def test_what_does_not_agree_is_told_and_left(stand: Callable[..., Station], monkeypatch: pytest.MonkeyPatch) -> None:
     station = stand()
     shell = Shell(station, monkeypatch)
-    assert shell.done("jobs", "verify").lines == ["0 files are as they were kept (0.0 MiB)"]
+    assert shell.done("jobs", "verify").lines == ["0 files are unchanged (0.0 MiB)"]
 
     def spoil(tx: Transaction) -> None:
         for job in ("sum", "lost", "held", "early", "gone"):

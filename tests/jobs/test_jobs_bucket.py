@@ -135,14 +135,14 @@ LOCAL = [FileNotFoundError(2, "No such file"), PermissionError(13, "Permission d
 
 @pytest.mark.parametrize("error", LOCAL, ids=lambda error: type(error).__name__)
 def test_a_failure_of_this_disk_is_not_told_as_the_buckets(server: FakeServer, error: OSError) -> None:
-    with pytest.raises(VideoError, match="while reading a file for the bucket") as told, opened(server)._told("x"):
+    with pytest.raises(VideoError, match="while reading a file to upload") as told, opened(server)._reporting("x"):
         raise error
     assert told.value.kind == "storage" and not isinstance(told.value, Away)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("poisoned"), OSError("cut off"), FileNotFoundError("no such key")])
 def test_every_failure_of_the_client_is_told_in_words(server: FakeServer, error: Exception) -> None:
-    with pytest.raises(Away, match="s3://clips/team"), opened(server)._told("x"):
+    with pytest.raises(Away, match="s3://clips/team"), opened(server)._reporting("x"):
         raise error
 
 
@@ -166,10 +166,10 @@ def test_wrong_keys_a_bucket_that_is_not_there_and_no_server_are_told_apart(serv
     with pytest.raises(Away, match="needs keys: set AWS_ACCESS_KEY_ID"):
         opened(server, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", AWS_SKIP_SIGNATURE="true").has(sha256)
     server.control("clear")
-    with pytest.raises(Away, match="is not there: make it"):
+    with pytest.raises(Away, match="does not exist: create it"):
         opened(server, "other").put(path, sha256)
     for look in (Bucket.has, Bucket.is_whole, lambda one, name: one.fetch(name, tmp_path / "none")):
-        with pytest.raises(Away, match="is not there: make it"):
+        with pytest.raises(Away, match="does not exist: create it"):
             look(opened(server, "other"), sha256)
     with pytest.raises(Away, match="does not answer"):
         opened(server, timeout_s=0.5, AWS_ENDPOINT_URL="http://127.0.0.1:9").has(sha256)

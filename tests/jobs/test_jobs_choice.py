@@ -66,7 +66,7 @@ def test_a_label_that_comes_too_late_is_told(studio: Studio) -> None:
     first = studio.submit(text_request("steam"), label="steam")
     again = studio.submit(text_request("steam"), label="été")
     assert again.replayed and again.job_id == first.job_id
-    assert again.notes[0] == 'the label "été" was not taken: the job was there already, kept as steam_take01.mp4'
+    assert again.notes[0] == 'the label "été" has no effect: the job existed already, kept as steam_take01.mp4'
     for label in ("steam", ""):
         assert not any("label" in note for note in studio.submit(text_request("steam"), label=label).notes)
     bare = studio.submit(text_request("fog"))

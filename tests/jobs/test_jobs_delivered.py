@@ -10,6 +10,7 @@ import pytest
 from backends.facts import MediaFacts
 from backends.jobs.context import Context
 from backends.jobs.run.comparison import Comparison, compare
+from backends.jobs.store.stored_job import StoredJob
 from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station, text_request
 
@@ -55,7 +56,7 @@ def clip(**changes: object) -> MediaFacts:
     "came", [{}, {"width": 328, "height": 176}, {"duration_s": 4.4}, {"duration_s": 3.6}, {"fps": 60.0}]
 )
 def test_what_is_within_the_tolerances(came: dict[str, object], row: dict[str, object]) -> None:
-    assert compare(row, clip(**came), None) == Comparison()
+    assert compare(StoredJob.of(row), clip(**came), None) == Comparison()
 
 
 @pytest.mark.parametrize(
@@ -68,12 +69,12 @@ def test_what_is_within_the_tolerances(came: dict[str, object], row: dict[str, o
     ],
 )
 def test_what_is_told(came: dict[str, object], wrong: str, row: dict[str, object]) -> None:
-    (told,) = compare(row, clip(**came), None).notes
+    (told,) = compare(StoredJob.of(row), clip(**came), None).notes
     assert told.endswith(wrong)
 
 
 def test_the_container_and_further_files(row: dict[str, object]) -> None:
-    said = compare(row, clip(mime="video/webm"), None, further_clips=2)
+    said = compare(StoredJob.of(row), clip(mime="video/webm"), None, further_clips=2)
     assert said.difference == "" and said.notes == (
         "the clip came as WebM, not MP4",
         "one clip was requested; 2 further files came with it, kept in `files`",

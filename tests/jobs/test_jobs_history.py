@@ -34,7 +34,7 @@ def page(store: Store, **asked: str) -> object:
     return shown.page(store, "local", state=given["state"], label=given["label"], limit=2, cursor=given["cursor"])
 
 
-CURSOR = "cursor is what an earlier list_jobs gave; leave it out to start with the newest"
+CURSOR = "cursor comes from an earlier list_jobs; omit it to start with the newest"
 HALF = "a text holds half of a character (a lone surrogate, as of an emoji that was cut): write it whole"
 
 

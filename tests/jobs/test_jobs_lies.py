@@ -72,7 +72,7 @@ def test_a_figure_that_cannot_be_meant_is_no_bill(
     assert (entry["state"], entry["settled"]) == ("settled", 400_000)
     assert studio.spend().today_usd == 0.4
     stopped = station.rows("SELECT 1 FROM lanes WHERE breaker <> ''")
-    told = any("cannot be meant" in note for note in job.notes)
+    told = any("is implausible" in note for note in job.notes)
     assert bool(stopped) == told and (told or figure == "NaN"), job.notes
 
 

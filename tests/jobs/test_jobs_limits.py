@@ -58,15 +58,15 @@ def test_changes_are_told_for_a_day(store: Store) -> None:
     limits.set_limit(store, "allow_providers", "paid,other", KNOWN)
     limits.set_limit(store, "per_day_usd", "2.5", KNOWN)
     at = limits.changes(store, 0.0)[0].at
-    assert limits.told(store, at + 185) == [
+    assert limits.recent(store, at + 185) == [
         "spending limit per_day_usd lowered from $50 to $2.50 3 minutes ago",
         "spending limit allow_providers widened from paid to paid,other 3 minutes ago",
         "spending limit allow_providers narrowed from all to paid 3 minutes ago by a script",
         "spending limit per_day_usd raised from $20 to $50 3 minutes ago",
     ]
-    assert limits.told(store, at + 3700)[0].endswith(" 1 hour ago")
-    assert limits.told(store, at)[0].endswith(" just now")
-    assert limits.told(store, at + limits.SHOWN_S + 2) == []
+    assert limits.recent(store, at + 3700)[0].endswith(" 1 hour ago")
+    assert limits.recent(store, at)[0].endswith(" just now")
+    assert limits.recent(store, at + limits.SHOWN_S + 2) == []
 
 
 def test_what_is_no_limit_is_told(store: Store) -> None:

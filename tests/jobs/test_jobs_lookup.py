@@ -49,7 +49,7 @@ def test_an_empty_list_proves_nothing(fate: dict[str, Any], server: FakeServer, 
     server.script("submit", fate)
     job = asked(station, station.studio())
     assert (job.state, server.counters()["submit"], server.counters()["charges"]) == ("uncertain", 1, 1)
-    assert job.error is not None and "3 looks at what the provider lists did not show the job" in job.error.message
+    assert job.error is not None and "3 look-ups in the provider's list did not find the job" in job.error.message
     assert "which proves nothing" in job.error.message and station.entry(job.job_id)["state"] == "unresolved"
 
 

@@ -123,9 +123,9 @@ def test_what_a_limit_was_is_told_where_it_was_the_one_for_each(store: Store) ->
         "per_day_usd@bob from $1 to $5",
         "per_day_usd@bob from $5 to $1",
     ]
-    assert len(limits.told(store)) == 3
-    assert [sentence.split()[2] for sentence in limits.told(store, principal="alice")] == ["per_day_usd@*"]
-    assert len(limits.told(store, principal="bob")) == 3
+    assert len(limits.recent(store)) == 3
+    assert [sentence.split()[2] for sentence in limits.recent(store, principal="alice")] == ["per_day_usd@*"]
+    assert len(limits.recent(store, principal="bob")) == 3
 
 
 @pytest.mark.parametrize("name", ["", "local", "Alice", "a b", "a@b", "*", ".a", "a" * 41, "a#b"])

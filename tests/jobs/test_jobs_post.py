@@ -118,7 +118,7 @@ def _check(fate: Fate, mode: str, job: Job, station: Station, server: FakeServer
         why = (
             "this provider offers no way to look it up"
             if mode == "none"
-            else "3 looks at what the provider lists did not show the job, which proves nothing"
+            else "3 look-ups in the provider's list did not find the job, which proves nothing"
         )
         assert job.error.message.startswith(
             f"the submit has no clear answer, and {why}. The money stays reserved. "

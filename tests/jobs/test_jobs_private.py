@@ -90,9 +90,10 @@ def test_doctor_tells_of_a_home_that_others_may_read(shell: Shell) -> None:
     shell.done("jobs")
     home.chmod(0o755)
     told = shell.done("doctor", "--quick").lines
-    assert f"note\thome\tothers had rights in {home} (755): they were taken away (700)" in told
+    assert f"note\tdata folder\tother users had access to {home} (755); this was removed (700)" in told
     assert mode(home) == 0o700
     home.chmod(0o1755)
     told = shell.done("doctor", "--quick").lines
     remedy = f"set REELWRIGHT_HOME to a folder of its own, or run chmod 700 {home}"
-    assert f"note\thome\tothers have rights in {home} (1755), and it is a folder for other things too: {remedy}" in told
+    why = "and it is a folder for other things too"
+    assert f"note\tdata folder\tother users have access to {home} (1755), {why}: {remedy}" in told

@@ -226,7 +226,7 @@ def test_each_way_in_which_it_cannot_be_used_is_one_sentence(server: str, url: s
         free.bind(("127.0.0.1", 0))
         nobody = why(f"postgresql://me:secret@127.0.0.1:{free.getsockname()[1]}/x", home)
     assert "cannot be reached" in nobody and "that the server runs" in nobody
-    assert "reelwright store init makes it" in why(f"{server}?options=-csearch_path%3Dnowhere", home)
+    assert "reelwright store init creates it" in why(f"{server}?options=-csearch_path%3Dnowhere", home)
     assert "is read-only" in why(f"{url}%20-cdefault_transaction_read_only%3Don", home)
     ask(server, "CREATE ROLE guest LOGIN")
     assert "the role guest may not use the schema of the store" in why(url.replace("owner@", "guest@"), home)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from backends.jobs import preferences, upkeep
 from backends.jobs.files.places import Places
+from backends.jobs.store.stored_job import StoredJob
 from backends.jobs.views import Job
 from backends.media.hashing import sha256_now
 from backends.request import VideoRequest, build_request
@@ -128,7 +129,7 @@ def test_further_samples_leave_signed_too(serve: Serve, stand: Stand, tmp_path: 
     kept = second.with_name("extra1.mp4")
     assert kept.read_bytes() == clips["second"].read_bytes(), "what was delivered stays as it is"
     assert third.read_bytes() == clips["third"].read_bytes() and third.with_suffix(".c2pa").exists()
-    assert "further files that cannot hold a manifest (C2PA) have it beside them: extra2.c2pa" in job.notes
+    assert "further files that cannot hold a manifest (C2PA) have it in a file beside them: extra2.c2pa" in job.notes
     context = studio.context
     assert context.sandbox.provenance(third, third.with_suffix(".c2pa"), [])["state"] == "valid"
     whole = upkeep.verify(context.store, context.artifacts)
@@ -218,11 +219,11 @@ def test_a_clip_is_given_out_again_as_it_was(station: Station, studio: Studio) -
     job = made(station, studio, tiny_request("a fox"))
     path = Path(job.file or "")
     whole = path.read_bytes()
-    assert give_again(studio.context, station.row(job.job_id)) == str(path), "it is there"
+    assert give_again(studio.context, StoredJob.of(station.row(job.job_id))) == str(path), "it is there"
     path.unlink()
-    assert give_again(studio.context, station.row(job.job_id)) == str(path) and path.read_bytes() == whole
+    assert give_again(studio.context, StoredJob.of(station.row(job.job_id))) == str(path) and path.read_bytes() == whole
     path.write_bytes(b"cut by its owner")
-    other = give_again(studio.context, station.row(job.job_id))
+    other = give_again(studio.context, StoredJob.of(station.row(job.job_id)))
     assert Path(other).read_bytes() == whole and path.read_bytes() == b"cut by its owner"
     assert studio.get(job.job_id).file == other
 
@@ -233,7 +234,7 @@ def test_a_clip_of_before_is_signed_when_it_is_given_out_again(station: Station,
     set_(studio, "sign", "off")
     job = made(station, studio, tiny_request("a fox"))
     set_(studio, "sign", "on")
-    give_again(studio.context, station.row(job.job_id))
+    give_again(studio.context, StoredJob.of(station.row(job.job_id)))
     assert studio.provenance(job.job_id).is_whole
     assert upkeep.verify(studio.context.store, studio.context.artifacts).damage == ()
     asked = {"duration_s": 4, "max_cost_usd": 5, "source_clip": studio.get(job.job_id).file}
@@ -250,7 +251,7 @@ def test_a_webm_has_its_manifest_beside_it(serve: Serve, stand: Stand, tmp_path:
     assert path.suffix == ".webm" and path.read_bytes() == clip.read_bytes()
     beside = path.with_suffix(".c2pa")
     assert beside.exists()
-    assert f"this format cannot hold a manifest (C2PA): it lies beside the clip as {beside.name}" in " ".join(job.notes)
+    assert f"this format cannot hold a manifest (C2PA): it is in {beside.name} beside the clip" in " ".join(job.notes)
     for name in (job.job_id, str(path)):
         found = studio.provenance(name)
         assert found.is_whole and found.facts["where"] == "sidecar", found.text

@@ -133,7 +133,7 @@ def test_a_failed_statement_is_no_library_exception(path: Path) -> None:
     store.write(put("a"))
     with pytest.raises(VideoError) as caught:
         store.write(put("a"))
-    assert isinstance(caught.value, OwnFault) and "does not take a value (UNIQUE constraint" in caught.value.message
+    assert isinstance(caught.value, OwnFault) and "does not accept a value (UNIQUE constraint" in caught.value.message
     with pytest.raises(VideoError, match="no such table"):
         store.rows("SELECT * FROM nowhere")
     store.close()
@@ -313,7 +313,7 @@ def test_a_damaged_file_is_named_and_left_alone(path: Path) -> None:
     assert caught.value.kind == "storage" and f"{path} is damaged" in caught.value.message
     assert (
         "copy the file for safety" in caught.value.message
-        and "a new store takes up the paid jobs" in caught.value.message
+        and "a new store takes over the paid jobs" in caught.value.message
     )
     assert path.read_bytes().startswith(b"this is no database")
 

@@ -60,6 +60,6 @@ def test_jobs_come_to_the_same_when_every_write_runs_twice(
         assert done[3].state in ("cancelled", "succeeded")
         paid = sum(row["settled"] for row in store.rows("SELECT settled FROM ledger WHERE state = 'settled'"))
         assert paid == 400_000 * server.counters()["charges"], "each charge is booked once, and none twice"
-        assert limits.told(store)[0].count("raised") + limits.told(store)[0].count("lowered") == 1
-        assert len(limits.told(store)) == 1, "a change of a limit is told once"
+        assert limits.recent(store)[0].count("raised") + limits.recent(store)[0].count("lowered") == 1
+        assert len(limits.recent(store)) == 1, "a change of a limit is told once"
         assert studio.submit(orders[0], label="twice").replayed and store.runs > 20

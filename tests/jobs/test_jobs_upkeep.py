@@ -59,7 +59,7 @@ def test_all_is_as_it_was_kept(station: Station, studio: Studio, shell: Shell) -
     station.settled(studio, [studio.submit(animate(station, "a.png")).job_id])
     found = upkeep.verify(studio.context.store, studio.context.artifacts)
     assert found.damage == () and found.files == 5 and found.bytes > 1000  # clip, signed copy, poster, meta.json, input
-    assert shell.done("jobs", "verify").lines == [f"5 files are as they were kept ({found.bytes / (1 << 20):.1f} MiB)"]
+    assert shell.done("jobs", "verify").lines == [f"5 files are unchanged ({found.bytes / (1 << 20):.1f} MiB)"]
 
 
 def test_what_is_damaged_or_gone_is_named(station: Station, studio: Studio, shell: Shell) -> None:

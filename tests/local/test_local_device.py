@@ -16,7 +16,7 @@ from backends.local import device
 from backends.local.families import variant
 from backends.local.plan import Wish, choose
 from backends.local.presets import USUAL
-from mcp_server.cli.plan_table import told_of
+from mcp_server.cli.plan_table import about_machine
 from tests.rawclient import home_env
 
 UUID = "GPU-aaaa1111-22"
@@ -59,7 +59,7 @@ def test_a_refusal_on_a_card_that_others_fill_names_them_and_what_fits(card: Pat
 
 
 def test_doctor_tells_of_this_machines_card(card: Path) -> None:
-    first, held = told_of(device.own_gpu(card))
+    first, held = about_machine(device.own_gpu(card))
     assert first.startswith("This machine: 9.0 GiB of GPU memory free, ")
     assert held == "held by pid 4242 python3.11 (14.0 GiB)"
 
@@ -67,7 +67,7 @@ def test_doctor_tells_of_this_machines_card(card: Path) -> None:
 def test_a_driver_that_does_not_answer_is_no_card(card: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert device.own_gpu(card) is None and device.holders(UUID) == ()
-    assert told_of(None) == ["This machine has no NVIDIA GPU."]
+    assert about_machine(None) == ["This machine has no NVIDIA GPU."]
 
 
 def test_doctor_tells_the_plan_of_every_model_on_every_card(tmp_path: Path) -> None:

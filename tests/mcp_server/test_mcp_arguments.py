@@ -63,7 +63,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("generate_video", PROMPT | {"audio": "Off"}, 'audio: must be true or false, not the string "Off": write false'),
     ("generate_video", {"prompt": None}, "prompt: is required"),
     ("generate_video", PROMPT | {"zzz": None}, "zzz: no such argument"),
-    ("generate_video", PROMPT | {"camera": [None]}, "camera[0]: must be a string, not null: leave it out instead"),
+    ("generate_video", PROMPT | {"camera": [None]}, "camera[0]: must be a string, not null: omit it instead"),
     (
         "interpolate_keyframes",
         {"frames": [{"image": None}, {"image": "b.png", "at_s": None}]},
@@ -132,7 +132,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "list_jobs",
         {"cursor": "²"},
-        "cursor: must be what an earlier list_jobs gave; leave it out to start with the newest",
+        "cursor: must come from an earlier list_jobs; omit it to start with the newest",
     ),
     ("image_to_video", {}, "image: is required"),
     ("image_to_video", STILL | {"image_url": "x"}, "image_url: no such argument; did you mean image?"),

@@ -102,7 +102,7 @@ def test_the_command_line_has_the_lines_that_we_mean() -> None:
     job = hostile()
     assert len(printed(make.tell, job.model_copy(update={"state": "succeeded"}))) == 4
     assert starts(printed(make.tell, job.model_copy(update={"state": "failed"}))) == [ID, "note", "note"]
-    assert len(printed(follow.show.line, follow.told(job))) == 1
+    assert len(printed(follow.show.line, follow.status_line(job))) == 1
     page = JobPage.model_construct(jobs=[row()], cursor=None, spend=Spend.model_construct(limits_changed=[]))
     assert len(printed(jobs.show_page, page)) == 3
     shown = printed(jobs.show_fields, job)

@@ -175,7 +175,7 @@ def test_who_calls_is_read_from_nothing_but_the_checked_token() -> None:
     assert caller(Request(client=("10.0.0.7", 1))) == Who(OWNER, sees_all=False, place="http 10.0.0.7")
     assert caller(Request(client=None, user=User())) == Who("alice", sees_all=False, place="http")
     for user in (object(), None):
-        with pytest.raises(VideoError, match="nobody is known by that token"):
+        with pytest.raises(VideoError, match="that token belongs to no one here"):
             caller(Request(client=None, user=user))
 
 
@@ -191,4 +191,4 @@ def test_the_command_starts_no_server_whose_people_it_cannot_tell(
     people.path.chmod(0o600)
     monkeypatch.setenv("REELWRIGHT_HTTP_ISSUER", "issuer.example.org")
     assert serve(["--http", "--port", "0"]) == 2
-    assert "REELWRIGHT_HTTP_ISSUER is the https address of who issues tokens" in capsys.readouterr().err
+    assert "REELWRIGHT_HTTP_ISSUER is the https address of the token issuer" in capsys.readouterr().err

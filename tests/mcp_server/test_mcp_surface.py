@@ -13,7 +13,7 @@ from backends.edit import vocabulary as film
 from backends.jobs.views import Job, JobPage, JobRow, Ticket
 from backends.verbs import same
 from mcp_server import outputs
-from mcp_server.arguments import DEFAULTS, UNTOLD
+from mcp_server.arguments import DEFAULTS, NOT_OFFERED
 from mcp_server.surface import INSTRUCTIONS
 from mcp_server.surface import tools as checked
 from tests.mcp_server.conftest import Connect
@@ -134,7 +134,7 @@ def test_starting_tools_share_their_arguments(tools: dict[str, Any]) -> None:
 
 def test_a_films_arguments_are_its_own_vocabulary(tools: dict[str, Any]) -> None:
     taken = set(tools["finish_clip"]["inputSchema"]["properties"])
-    assert taken == film.known() - set(UNTOLD) and tools["finish_clip"]["inputSchema"]["required"] == ["clips"]
+    assert taken == film.known() - set(NOT_OFFERED) and tools["finish_clip"]["inputSchema"]["required"] == ["clips"]
 
 
 def test_arguments_that_a_request_holds_are_its_fields(tools: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from mcp import Client
 from backends.jobs.views import Job
 from backends.provider.registry import registry
 from mcp_server import waits
-from mcp_server.memory import MOST_JOBS, Sessions, Told, session_of
+from mcp_server.memory import MOST_JOBS, Sessions, Shown, session_of
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import Station, until
 from tests.mcp_server.test_mcp_http import serving
@@ -176,7 +176,7 @@ def job(name: str, **fields: Any) -> Job:
 
 
 def test_a_note_is_told_once() -> None:
-    told = Told()
+    told = Shown()
     told.tell_notes("job_a", ["put into the prompt"])  # by its ticket
     jobs = [job("job_a", notes=["put into the prompt", "no sound"]), job("job_b", notes=["no sound", "cut"])]
     running = job("job_c", state="running", progress=0.5, notes=["slow today"])
@@ -191,7 +191,7 @@ def test_a_note_is_told_once() -> None:
 
 
 def test_an_uncertain_job_that_was_decided_is_news_again() -> None:
-    told = Told()
+    told = Shown()
     others = [job("job_b")]
     assert "cost" in waits.report([job("job_a", state="uncertain"), *others], told)[0]
     assert not told.knows(job("job_a", state="running"))
@@ -200,7 +200,7 @@ def test_an_uncertain_job_that_was_decided_is_news_again() -> None:
 
 
 def test_a_previs_row_says_so_first() -> None:
-    told = Told()
+    told = Shown()
     jobs = [job("job_a", engine="previs"), job("job_b", engine="previs", state="running", phase="finding the way")]
     waits.report(jobs, told)
     words, answer = waits.report(jobs, told)
@@ -213,9 +213,9 @@ def test_a_previs_row_says_so_first() -> None:
 
 def test_memory_is_bounded_and_its_own() -> None:
     sessions = Sessions()
-    assert sessions.told("a") is sessions.told("a") is not sessions.told("b")
-    assert sessions.told(None) is not sessions.told(None), "nobody keeps what a call without a session was told"
-    told = Told()
+    assert sessions.memory("a") is sessions.memory("a") is not sessions.memory("b")
+    assert sessions.memory(None) is not sessions.memory(None), "nobody keeps what a call without a session was told"
+    told = Shown()
     for number in range(MOST_JOBS + 1):
         told.tell(job(f"job_{number}"), in_full=True)
     assert not told.knows(job("job_0")) and told.knows(job("job_1"))

@@ -97,7 +97,7 @@ def test_filters(bare: Bare) -> None:
 def test_the_order_can_be_changed(bare: Bare) -> None:
     board = bare.mount("board", state([row("a", model="z"), row("b", model="a", cost_usd=2.0), row("c", model="m")]))
     lines = board.get_by_role("listitem")
-    for order, first in (("Dearest first", "shot b"), ("By model", "shot b"), ("Newest first", "shot a")):
+    for order, first in (("Most expensive first", "shot b"), ("By model", "shot b"), ("Newest first", "shot a")):
         board.get_by_label("Sort").select_option(order)
         expect(lines.nth(0)).to_contain_text(first)
     board.get_by_label("Sort").select_option("By model")

@@ -162,7 +162,7 @@ def test_a_failed_job_raises_its_words_and_whether_it_was_charged(station: Stati
 def test_a_wait_that_takes_too_long_says_that_the_job_goes_on(station: Station, studio: NotebookStudio) -> None:
     station.server.script("submit", {"job": {"polls": 10_000}})  # pyright: ignore[reportAttributeAccessIssue]
     job = studio.generate_video("for ever", max_cost_usd=1, **PAID)
-    with pytest.raises(VideoError, match="it goes on: ask again"):
+    with pytest.raises(VideoError, match="it goes on: wait again"):
         job.result(timeout_s=0.2)
     job.cancel()
 
@@ -305,7 +305,7 @@ def test_a_sweep_is_priced_as_a_whole_first(
     assert Path(found.jobs[2].file).name == "sweep-basic-seed-1_take01.mp4"
     assert charges(station) == 4
     again = studio.sweep(shot, models, [1, 2, 3], max_cost_usd=1)
-    assert again.cost == "6 clips: $0.80 at most (4 are there already)"
+    assert again.cost == "6 clips: $0.80 at most (4 exist already)"
     again.result()
     assert charges(station) == 6
     table = again.table()
@@ -359,7 +359,7 @@ tasks = ["text_to_video"]
         assert charges(station) == 4
         twice = mixed.sweep(shot, ["paid/basic"], [7], takes=2, max_cost_usd=1).result()
         assert [job.take for job in twice.jobs] == [1, 2] and twice.columns == 2
-        assert charges(station) == 5 and "(1 are there already)" in twice.cost
+        assert charges(station) == 5 and "(1 exist already)" in twice.cost
     finally:
         mixed.close()
 
@@ -459,7 +459,7 @@ def test_what_a_page_asks_is_checked(studio: NotebookStudio) -> None:
     card.close()
 
 
-def test_a_card_starts_nothing_dearer_than_it_said(station: Station, studio: NotebookStudio) -> None:
+def test_a_card_starts_nothing_more_expensive_than_it_said(station: Station, studio: NotebookStudio) -> None:
     job = studio.generate_video("a fox", max_cost_usd=1, **PAID).result()
     card = Card(job)
     told = card.do_again_quote(_ask(card, "again_quote", job_id=job.job_id), ())

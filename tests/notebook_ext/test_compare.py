@@ -128,7 +128,7 @@ def test_what_is_no_take_is_refused(studio: NotebookStudio, tmp_path: Path) -> N
         ((clip,), "two to 12 takes are compared, not 1"),
         ((clip,) * 13, "not 13"),
         ((clip, photo("coffee")), "is an image, and clips are compared"),
-        ((clip, 7), "int is no take"),
+        ((clip, 7), "int is not a take"),
         ((clip, tmp_path / "none.mp4"), "none.mp4"),
         ((clip, "job_" + "a" * 26), "there is no job"),
     ):

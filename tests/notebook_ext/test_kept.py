@@ -69,7 +69,7 @@ def test_what_was_painted_is_there_again_pixel_for_pixel(studio: NotebookStudio)
         "regions", said(region(mask=0, direction=[0, -1]), region(2, polygon=[[0.1, 0.1], [0.2, 0.1], [0, 0]])), [mask]
     )
     again = painting(studio)
-    assert again.data["kept"] == "Restored as it was set before (2 regions). Clear starts anew."
+    assert again.data["kept"] == "Restored your last settings (2 regions). Clear starts again."
     assert again.motion == desk.view.motion and Path(again.motion[0].mask or "").read_bytes() == mask  # pyright: ignore
     shown = Desk(again).ask("open")
     assert [one["id"] for one in shown.body["regions"]] == [1, 2] and len(shown.buffers) == 2
@@ -134,7 +134,7 @@ def test_what_cannot_be_used_any_more_is_told_and_refused(studio: NotebookStudio
     Desk(shot).ask("moves", {"rows": rows})
     short = filming(studio, moves=["pan-left:0.1"], duration_s=2)
     assert "cannot be used (dolly-in ends at 4 s, the clip at 2 s)" in short.data["kept"]
-    with pytest.raises(VideoError, match="camera: what was set here before cannot be used"):
+    with pytest.raises(VideoError, match="camera: the last settings of this view cannot be used"):
         asked("image_to_video", {"image": "coffee.png", "camera": short}, studio.home.folder, cap=None)
     Desk(short).ask("moves", slid(short, dolly=0.5))
     assert short.nothing_set == "" and short.data["kept"] == ""
@@ -281,6 +281,6 @@ def test_restart_and_run_all_pays_nothing_and_finds_what_was_set(
     assert told[0] == again[0] and (told[1], again[1]) == ("False", "True"), (told, again)
     assert charges == 1
     assert first[1] == second[1] == "['dolly-in:0.6'] 1\n"
-    assert "Restored as it was set before (1 region)" in second[2], "what stays in the notebook says so too"
+    assert "Restored your last settings (1 region)" in second[2], "what stays in the notebook says so too"
     assert "Restored" not in first[2]
     assert first[3] == "[['duration_s='], ['animatic'], ['pan-left', 'pan-right'], ['--seconds', '--seed']]\n"

@@ -168,5 +168,5 @@ def test_what_is_painted_while_a_cell_awaits_arrives_whole(notebook: LabPage, pi
     expect(figure).to_contain_text("2 up 3.9 %")  # what stays in the notebook follows what is painted
     expect(figure).to_be_hidden()
     notebook.run(1)  # the cell again: what was painted is there
-    expect(view).to_contain_text("Restored as it was set before (2 regions). Clear starts anew.")
+    expect(view).to_contain_text("Restored your last settings (2 regions). Clear starts again.")
     assert notebook.value("[region.words(640) for region in painted._regions.values()]") == ["right 5.0 %", "up 3.9 %"]

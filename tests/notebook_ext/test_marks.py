@@ -96,7 +96,7 @@ def test_a_pick_is_the_jobs_and_stands_in_the_ranking(studio: NotebookStudio, cl
     found = studio.rank(clips, by="motion")
     assert [row["job_id"] for row in found] == [clips[0].job_id, clips[1].job_id]  # it pans further
     assert found[0]["motion"] > found[1]["motion"] and found[1]["mark"] == "picked"
-    assert found.title == "2 clips by motion (more is better); what you picked stands at place 2"
+    assert found.title == "2 clips by motion (more is better); your pick is at place 2"
     assert "<table" in found._repr_html_()
     view.clear()
     assert not any(job.mark.picked for job in clips)

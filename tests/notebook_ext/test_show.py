@@ -61,7 +61,7 @@ def test_what_cannot_be_shown_says_what_can(studio: NotebookStudio) -> None:
         ("nowhere.png", "there is no file"),
         (object(), "names no picture or clip"),
         (np.zeros((2, 2, 2, 2, 2, 2)), "height x width x 3"),
-        ([FRAMES[0], FRAMES[0][:10]], "not all of one size"),
+        ([FRAMES[0], FRAMES[0][:10]], "the pictures differ in size"),
     ):
         with pytest.raises(VideoError, match=words):
             show(wrong, client=studio)

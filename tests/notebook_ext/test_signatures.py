@@ -33,9 +33,7 @@ def test_finish_clip_shows_every_option_of_a_film() -> None:
     shown = inspect.signature(work).parameters
     assert list(shown) == ["self", "clips", *FilmOptions.__annotations__]
     assert (shown["codec"].default, shown["max_cost_usd"].default, shown["mute"].default) == ("h264", 0, False)
-    assert (
-        "    speed: 0.5 is slow motion, 2 is twice as fast; 0.1 or more, at most 10; 1.0 when left out" in work.__doc__
-    )
+    assert "    speed: 0.5 is slow motion, 2 is twice as fast; 0.1 or more, at most 10; default 1.0" in work.__doc__
     assert "h264, hevc or av1" in work.__doc__ and EXAMPLES["finish_clip"] in work.__doc__
 
 

@@ -112,7 +112,7 @@ def test_a_page_sends_a_lost_message_again_and_then_says_why_nothing_comes(widge
     page.clock.run_for(9_000)
     expect(pick).to_have_attribute("aria-busy", "true")
     page.clock.run_for(1_500)
-    expect(status).to_contain_text("No answer yet: if the kernel is busy with a cell, this is done when that ends")
+    expect(status).to_contain_text("No answer yet. A busy kernel answers when its cell ends")
     expect(pick).not_to_have_attribute("aria-busy", "true")
     widget.die()
     pick.click()

@@ -1,12 +1,12 @@
-"""Bytes on disk: inputs by their hash, finished clips by their job, and copies for people.
+"""Bytes on disk: inputs by their hash, finished clips by their job, and published copies.
 
     artifacts/blobs/ab/<sha256>       inputs
-    artifacts/jobs/<job id>/clip.mp4  the clip, poster.jpg, meta.json (its presence = whole), further files
+    artifacts/jobs/<job id>/clip.mp4  the clip, poster.jpg, further files, and meta.json, written last
 
-Everything is written to a temporary file in the same file system, flushed to disk, then renamed into place. What is
-kept is read-only and has no name outside the store: what a person does to a published clip never reaches it. Where a
-kept file is used again its hash is looked at first; one that is missing is fetched from where all machines of the store
-find it (`objects`), where there is such a place.
+Everything is written to a temporary file in the same file system, flushed to disk, then renamed into place. Kept files
+are read-only and have no name outside the store, so a change to a published clip never reaches them. Before a kept file
+is used again its hash is checked; a missing one is fetched from the place that all machines of the store share
+(`objects`), where there is one.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import PREVIEW, JsonObject
 
 NOTED_S = 3600.0
-"""So exactly is it known when a file was used."""
+"""How exactly the time of a file's last use is recorded, seconds."""
 
 
 @contextmanager
 def disk_errors(what: str) -> Generator[None]:
-    """Turn what a disk can do to us into words: full, too large for the limit, not writable."""
+    """Turn an OSError of the disk into a VideoError("storage"): full, too large for the limit, not writable."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text = f"the disk is full while {what}: free some space and repeat; nothing that was accepted is lost"
+            text = f"the disk is full while {what}: free some space and repeat; no accepted job is lost"
         elif error.errno == errno.EFBIG:
             text = f"the file would be larger than this process may write, while {what}: raise the limit (ulimit -f)"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -66,14 +66,14 @@ def fsync_folder(folder: Path) -> None:
 
 
 class Blob(NamedTuple):
-    """new: this very call has put it there."""
+    """new: whether this call has put it there."""
 
     sha256: str
     new: bool
 
 
 def changed(what: str) -> VideoError:
-    """What to say of a kept file that is no longer what was kept."""
+    """The message for a kept file whose content has changed."""
     return VideoError(
         "asset",
         f"{what} has been changed on disk, so it is not used: reelwright jobs verify lists all such files",
@@ -82,7 +82,7 @@ def changed(what: str) -> VideoError:
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The artifact folder, where clips are put for people, and where else the bytes are kept."""
+    """The artifact folder, the output folder, and the shared place for the bytes."""
 
     root: Path
     output: Path
@@ -90,7 +90,7 @@ class Artifacts:
 
     @property
     def places(self) -> Places:
-        """How rows name the files that lie here, and those that were published."""
+        """How rows name the files in the store and the published ones."""
         return Places(self.root)
 
     def blob(self, sha256: str) -> Path:
@@ -102,7 +102,7 @@ class Artifacts:
     def add_blob(self, source: BinaryIO, limit: int = 4 << 30) -> Blob:
         """Copy an open file in. VideoError("asset") above `limit` bytes, "storage" from the disk.
 
-        A blob of that name which holds other bytes by now is replaced.
+        An existing blob of that name whose content has changed is replaced.
         """
         folder = self.root / "blobs"
         temporary = folder / f".{secrets.token_hex(8)}.part"
@@ -128,7 +128,7 @@ class Artifacts:
                 temporary.unlink(missing_ok=True)
 
     def _place_blob(self, temporary: Path, sha256: str) -> bool:
-        """Give it its name; whether none of that name was there."""
+        """Rename it into place; whether that name was free."""
         target = self.blob(sha256)
         new = not target.exists()
         private_folder(target.parent)
@@ -138,11 +138,11 @@ class Artifacts:
         return new
 
     def adopt_blob(self, path: Path, sha256: str, what: str) -> bool:
-        """Let a kept file also stand among the inputs; whether it is new there. VideoError("asset") when the file
-        does not hold the bytes of that hash; `what`: what to call it then.
+        """Keep a job's file among the inputs too; whether it is new there. VideoError("asset") when the file does not
+        match the hash. what: the file's name in messages.
 
-        A read-only file that has no other name is linked: both names lie in the store, where nobody writes, and a
-        chain of clips would otherwise fill the disk twice. Whatever else is copied.
+        A read-only file with one name is hard-linked: both names lie in the store, where nobody writes, and a chain of
+        clips would otherwise fill the disk twice. Any other file is copied.
         """
         target = self.blob(sha256)
         with disk_errors("keeping a clip as input"):
@@ -171,8 +171,8 @@ class Artifacts:
         copies.keep_copy(path, temporary)
 
     def check_kept(self, path: Path, sha256: str, what: str) -> None:
-        """See to it that a kept file is here. VideoError("asset") when it is gone or no longer what was kept, here and
-        wherever else it is kept; `what`: what to call it then."""
+        """Make sure that a kept file is here. VideoError("asset") when it is gone or changed, both here and in the
+        shared place. what: the file's name in messages."""
         with disk_errors(f"reading {what}"):
             if is_intact(path, sha256):
                 self._used(path)
@@ -185,35 +185,35 @@ class Artifacts:
         raise VideoError("asset", f"{what} is gone from {path.parent}{also}")
 
     def _used(self, path: Path) -> None:
-        """Note that a file is used, where those that nobody uses make room (`cache`). Its times are part of what its
-        hash is remembered by, so this is done now and then alone."""
+        """Record that a file was used, where unused files are removed to make room (`cache`). Done seldom, since
+        changing a file's times also invalidates its remembered hash."""
         facts = path.stat()
         if self.objects.where and time.time() - facts.st_atime > NOTED_S:
             with suppress(OSError):
                 os.utime(path, ns=(time.time_ns(), facts.st_mtime_ns))
 
     def spool(self, job_id: str) -> Path:
-        """A folder for what is being made or fetched; kept through a restart, so that a download can resume."""
+        """A work folder for a job's generation or download. It survives a restart, so that a download can resume."""
         folder = self.root / "spool" / job_id
         with disk_errors("making a work folder"):
             private_folder(folder)
         return folder
 
     def preview(self, job_id: str) -> Path:
-        """Where a job that runs keeps the newest picture of itself, which is there where its service gives one."""
+        """The path of a running job's newest preview image; the file exists only where the service provides one."""
         return self.root / "spool" / job_id / PREVIEW
 
     def clear_spool(self, job_id: str) -> None:
         shutil.rmtree(self.root / "spool" / job_id, ignore_errors=True)
 
     def commit(self, job_id: str, files: dict[str, Path], meta: JsonObject) -> dict[str, Path]:
-        """Move finished files (name -> where they lie) into the job's folder; meta.json last. Repeatable.
+        """Move finished files (name -> path) into the job's folder; meta.json last. Repeatable.
 
-        A file that lies there under another name gets its new name before anything may take its place.
+        A file that already lies in the folder under another name is renamed before another one can replace it.
         """
         folder = self.job(job_id)
         placed: dict[str, Path] = {}
-        with disk_errors("keeping the finished clip"):
+        with disk_errors("saving the finished clip"):
             private_folder(folder)
             self._rename_kept(folder, files)
             for name, source in files.items():
@@ -238,7 +238,7 @@ class Artifacts:
         return placed
 
     def _rename_kept(self, folder: Path, files: dict[str, Path]) -> None:
-        """Give the files that lie in the folder already their new names. Two may change places."""
+        """Rename files that already lie in the folder. Two may swap names."""
         moved = {
             name: source
             for name, source in files.items()
@@ -252,7 +252,7 @@ class Artifacts:
             for name, part in aside.items():
                 copies.put_in_place(part, folder / name)
         finally:
-            for part in aside.values():  # one that is the same file as its target has kept its name
+            for part in aside.values():  # a file that is its own target has kept its name
                 copies.remove_kept(part)
         for source in moved.values():
             if source.name not in files:
@@ -268,7 +268,7 @@ class Artifacts:
                 target = self.output / f"{stem}_take{take:02d}{suffix}{clip.suffix}"
                 if not os.path.lexists(target) and copies.copy_new(clip, target):
                     return target
-                if target.exists() and target.samefile(clip):  # as earlier versions published
+                if target.exists() and target.samefile(clip):  # the name that earlier versions used
                     copies.replace_by_copy(clip, target)
                     return target
                 if target.exists() and _same_bytes(target, clip):

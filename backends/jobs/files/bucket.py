@@ -1,8 +1,9 @@
-"""An S3-compatible bucket that keeps a store's bytes: PREFIX/STORE/ab/SHA256. obstore loads when it is first asked.
+"""An S3-compatible bucket that keeps a store's bytes: PREFIX/STORE/ab/SHA256. The client, obstore, is imported on first
+use.
 
-STORE is an id of the store, so that several stores may name one bucket and none of them removes what another needs.
-What is read is hashed before it is used. What fails is told in one sentence, without the client's own words: those hold
-addresses and ids of requests.
+STORE is the store's id, so that several stores can share one bucket and none removes another's files. Downloaded bytes
+are hashed before they are used. Errors are one sentence of our own, because the client's messages contain addresses and
+request ids.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
 
 PIECE = 5 << 20
-"""Bytes of one request, as few as a part may have: each may take `timeout_s`, so that a slow line ends nothing and a
-dead one is noticed."""
+"""Bytes of one part of an upload, the smallest that is allowed: each part has its own time-out, so that a slow line
+ends nothing and a dead one is noticed."""
 
 AT_ONCE = 2
 TRIES = 2
@@ -69,14 +70,14 @@ class Bucket:
             there = self._size(sha256)
             if there == size:
                 return
-            with self._told("putting a file there"):
+            with self._reporting("putting a file there"):
                 if there is None and size <= PIECE and self._created(sha256, file.read()):
                     return
                 file.seek(0)
                 obstore.put(self._open(), _key(sha256), file, chunk_size=PIECE, max_concurrency=AT_ONCE)
 
     def _created(self, sha256: str, content: bytes) -> bool:
-        """Put it where nothing is; False where the server does not know that condition."""
+        """Upload it only where nothing is; False where the server does not know that condition."""
         import obstore
         from obstore import exceptions
 
@@ -121,41 +122,41 @@ class Bucket:
         return size is not None and self._read(sha256, size, None) == sha256
 
     def _read(self, sha256: str, size: int, into: _Sink | None) -> str:
-        """The hash of what is kept, piece by piece."""
+        """The hash of the kept bytes, read piece by piece."""
         import obstore
 
         digest = hashlib.sha256()
         for start in range(0, size, PIECE):
             end = min(start + PIECE, size)
-            with self._told("reading a file of it"):
+            with self._reporting("reading a file of it"):
                 piece = obstore.get_range(self._open(), _key(sha256), start=start, end=end).to_bytes()
             if len(piece) != end - start:
-                raise Away(f"the bucket {self.where} has sent a part of a file alone: it is asked again later")
+                raise Away(f"the bucket {self.where} sent only part of a file: it is tried again later")
             digest.update(piece)
             if into is not None:
                 into.write(piece)
         return digest.hexdigest()
 
     def _size(self, sha256: str) -> int | None:
-        """How many bytes are kept; None where there are none."""
+        """The size in bytes; None where there is no such object."""
         import obstore
 
-        with self._told("looking for a file there"):
+        with self._reporting("looking for a file there"):
             try:
                 return int(obstore.head(self._open(), _key(sha256))["size"])
             except FileNotFoundError:
                 return None
 
     def _size_there(self, sha256: str) -> int | None:
-        """The same; `Away` where there is no such bucket, which a single file's 404 does not tell."""
+        """The same; `Away` where the bucket itself is missing, which the 404 of one file does not tell."""
         size = self._size(sha256)
         if size is None:
-            with self._told("listing it"):
+            with self._reporting("listing it"):
                 next(self._pages(1), None)
         return size
 
     def listed(self) -> Iterator[Stored]:
-        with self._told("listing it"):
+        with self._reporting("listing it"):
             for page in self._pages(1000):
                 for one in page:
                     name = str(one["path"]).rpartition("/")[2]
@@ -165,31 +166,31 @@ class Bucket:
     def _pages(self, size: int) -> Iterator[Sequence[ObjectMeta]]:
         import obstore
 
-        # Its other form of answer is of a package that is not needed here, and so of no known type.
+        # Its other result type needs a package that is not installed here, so its type is unknown.
         yield from obstore.list(self._open(), chunk_size=size)  # pyright: ignore[reportUnknownMemberType]
 
     def delete(self, hashes: Sequence[str]) -> None:
         import obstore
 
-        with self._told("removing a file of it"):
+        with self._reporting("removing a file of it"):
             obstore.delete(self._open(), [_key(sha256) for sha256 in hashes])
 
     def check(self) -> None:
-        """`Away` unless it can be listed, written to and read by these keys. It leaves nothing there."""
+        """`Away` unless it can be listed, written and read with these keys. Leaves nothing behind."""
         import obstore
 
         content = os.urandom(16).hex().encode()
         name = f"trial-{content[:16].decode()}"
-        with self._told("listing it"):
+        with self._reporting("listing it"):
             next(self._pages(1), None)
-        with self._told("putting a file there"):
+        with self._reporting("putting a file there"):
             obstore.put(self._open(), name, content)
-        with self._told("reading a file of it"):
+        with self._reporting("reading a file of it"):
             found = obstore.get_range(self._open(), name, start=0, end=len(content)).to_bytes()
-        with self._told("removing a file of it"):
+        with self._reporting("removing a file of it"):
             obstore.delete(self._open(), name)
         if found != content:
-            raise Away(f"the bucket {self.where} gives back other bytes than were put there: do not use it")
+            raise Away(f"the bucket {self.where} returns other bytes than were put there: do not use it")
 
     # the client
 
@@ -202,7 +203,7 @@ class Bucket:
         from obstore.store import S3Store
 
         known: dict[str, object] = {CONFIG[name]: self._env[name] for name in CONFIG if self._env.get(name)}
-        known["disable_bulk_delete"] = True  # a request of its own that not every server knows
+        known["disable_bulk_delete"] = True  # this would be a further request, which not every server knows
         address = endpoint(self._env)
         if address:
             known["endpoint"] = address
@@ -229,8 +230,8 @@ class Bucket:
         )
 
     @contextmanager
-    def _told(self, doing: str) -> Generator[None]:
-        """The client's failures in words."""
+    def _reporting(self, doing: str) -> Generator[None]:
+        """Turn the client's failures into `Away` with a message."""
         from obstore import exceptions
 
         try:
@@ -240,9 +241,9 @@ class Bucket:
         except (TimeoutError, ConnectionError, RuntimeError, ValueError) as error:
             raise self._away(doing, error) from None
         except OSError as error:
-            if error.errno is None:  # the client's; the system numbers its own
+            if error.errno is None:  # errors of the client; those of the system have a number
                 raise self._away(doing, error) from None
-            with disk_errors("reading a file for the bucket"):
+            with disk_errors("reading a file to upload"):
                 raise
 
     def _away(self, doing: str, error: Exception) -> Away:
@@ -251,9 +252,9 @@ class Bucket:
             kind = "no keys"
         match kind:
             case "keys":
-                why = "refuses these keys: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do there"
+                why = "refuses these keys: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and their permissions"
             case "none":
-                why = "is not there: make it, or check REELWRIGHT_ARTIFACTS, AWS_REGION and AWS_ENDPOINT_URL"
+                why = "does not exist: create it, or check REELWRIGHT_ARTIFACTS, AWS_REGION and AWS_ENDPOINT_URL"
             case "no keys":
                 why = "needs keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a profile is not read)"
             case "region":
@@ -270,7 +271,7 @@ def _key(sha256: str) -> str:
 
 
 def _status(error: Exception) -> int:
-    """The HTTP status that a failure speaks of; 0 for none."""
+    """The HTTP status that a failure mentions; 0 for none."""
     found = _STATUS.search(str(error))
     return int(found[1]) if found else 0
 
@@ -278,15 +279,15 @@ def _status(error: Exception) -> int:
 def _kind(error: Exception) -> Literal["keys", "none", "no keys", "region", "silent"] | str:
     from obstore import exceptions
 
-    status, said = _status(error), str(error)
+    status, message = _status(error), str(error)
     if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError | PermissionError):
         return "keys"
     if status in (401, 403):
         return "keys"
     if isinstance(error, FileNotFoundError) or status == 404:
         return "none"
-    if "169.254.169.254" in said or "credential" in said.lower():
+    if "169.254.169.254" in message or "credential" in message.lower():
         return "no keys"
-    if status in (301, 307, 400) or "redirect" in said.lower():
+    if status in (301, 307, 400) or "redirect" in message.lower():
         return "region"
     return f"HTTP {status}" if status else "silent"

@@ -1,4 +1,4 @@
-"""REELWRIGHT_ARTIFACTS: the bucket that keeps a store's bytes, as the user names it, and how it is reached."""
+"""REELWRIGHT_ARTIFACTS: the URL of the bucket that keeps a store's bytes, and how to reach it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ CONFIG: Mapping[str, str] = {
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "virtual_hosted_style_request",
     "AWS_SKIP_SIGNATURE": "skip_signature",
 }
-"""Variables, and what obstore calls them. It reads further ones (roles of a cluster) from the environment itself."""
+"""Environment variables and obstore's names for them. obstore reads further ones (roles of a cluster) from the
+environment itself."""
 
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -42,7 +43,7 @@ class BucketUrl:
 
     @classmethod
     def parse(cls, text: str) -> BucketUrl:
-        """VideoError("storage") for anything else. It never shows the text: somebody may have put a key into it."""
+        """VideoError("storage") for anything else. The message never shows the text, since it may contain a key."""
         try:
             url = urlsplit(text)
             wrong = url.query or url.fragment or "@" in url.netloc or url.port is not None
@@ -58,8 +59,8 @@ class BucketUrl:
 
 
 def check(text: str, env: Mapping[str, str]) -> BucketUrl:
-    """The bucket that is named. VideoError("storage") in one sentence where it cannot be meant, where its client is
-    not installed, or where its bytes would go through a network unprotected."""
+    """The bucket that the text names. VideoError("storage") in one sentence where the URL is wrong, where its client is
+    not installed, or where its bytes would cross a network unencrypted."""
     url = BucketUrl.parse(text)
     if find_spec("obstore") is None:
         raise VideoError("storage", "files in a bucket need its client: pip install 'reelwright[s3]'")
@@ -78,7 +79,7 @@ def endpoint(env: Mapping[str, str]) -> str:
 
 
 def may_be_reached(address: str, env: Mapping[str, str]) -> bool:
-    """Whether requests may go to that address: by https, or plain within this machine or where the user allows it."""
+    """Whether requests may go to that address: by https, or by http on this machine or where the user allows it."""
     if not address:
         return True
     try:

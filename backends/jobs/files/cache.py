@@ -1,7 +1,7 @@
-"""The data folder as a cache of a bucket: what nobody has used for longest makes room for what comes.
+"""The data folder as a cache of a bucket: the least recently used files are removed to make room.
 
-Removed is only what the bucket holds, and can be fetched again. Never: an input of a job that is open or uncertain, a
-file of a job that has not succeeded, and what was used within two hours.
+Only files that the bucket holds, and that can be fetched again, are removed. Never removed: inputs of an open or
+uncertain job, files of a job that has not succeeded, and files used within two hours.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from backends.jobs.store.schema import UNENDED
 
 GB = 1_000_000_000
 CACHE_GB = 50.0
-"""How much may lie in the data folder before files make room."""
+"""GB that may lie in the data folder before files are removed."""
 
 DOWN_TO = 0.9
 JUST_USED_S = 2 * NOTED_S
-"""What was used within that stays: it may be used right now."""
+"""Seconds. A file used more recently stays: it may be in use."""
 CHUNK = 500
 
 
 def make_room(store: Store, artifacts: Artifacts, most: int) -> int:
-    """Where files take more than `most` bytes, remove those that were not used for longest; the bytes that were freed.
+    """Remove the least recently used files while they take more than `most` bytes; returns the bytes freed.
 
-    Nothing where files lie in the data folder alone, or while the bucket is away. It raises nothing: room is made
-    later then.
+    Does nothing where files are kept in the data folder only, or while the bucket cannot be reached. It raises nothing;
+    room is made later then.
     """
     freed = 0
     with suppress(VideoError, OSError):
@@ -53,7 +53,7 @@ def make_room(store: Store, artifacts: Artifacts, most: int) -> int:
 
 
 def _remove(store: Store, artifacts: Artifacts, names: dict[Path, str]) -> int:
-    """Remove the names of one file where the bucket holds it whole, and nobody has come to need it meanwhile."""
+    """Remove all names of one file if the bucket holds it complete and nothing came to need it meanwhile."""
     size = next(iter(names)).stat().st_size
     if not all(artifacts.objects.has(sha256, size) for sha256 in set(names.values())):
         return 0
@@ -73,7 +73,7 @@ def _is_needed(store: Store, path: Path, sha256: str) -> bool:
 
 
 def _oldest_first(store: Store, artifacts: Artifacts) -> Iterator[dict[Path, str]]:
-    """Files that may go, each with all its names here and their hashes; by when they were used last."""
+    """Files that may go, each with all its names here and their hashes, the least recently used first."""
     files: defaultdict[tuple[int, int], dict[Path, str]] = defaultdict(dict)
     used: dict[tuple[int, int], float] = {}
     for path, sha256 in (*_inputs(store, artifacts), *_clips(store, artifacts)):

@@ -1,5 +1,5 @@
-"""Copies of files that share no bytes with what they were made of: by reflink where the file system can, else read
-and written. A hard link would be a second name for the same bytes, and whoever writes to one changes the other."""
+"""Copies of files that share no bytes with the original: by reflink where the file system can, else read and written. A
+hard link would not do: whoever writes to one name would change the other."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from backends.jobs.files.private import new_private_file
 
 CHUNK = 1 << 20
 FICLONE = 0x40049409
-"""ioctl of Linux: let one file hold the bytes of another until either is written to (btrfs, XFS, bcachefs)."""
+"""Linux ioctl: share another file's bytes until either file is written to (btrfs, XFS, bcachefs)."""
 
 KEPT = 0o400
 
 
 def fill(source: BinaryIO, target: BinaryIO) -> None:
-    """The whole of one open file into another, empty one, flushed to disk. OSError from the disk."""
+    """Copy one open file into another, empty one, and flush it to disk. OSError from the disk."""
     if not _reflinked(source, target):
         source.seek(0)
         shutil.copyfileobj(source, target, CHUNK)
@@ -35,13 +35,13 @@ def _reflinked(source: BinaryIO, target: BinaryIO) -> bool:
 
     try:
         fcntl.ioctl(target.fileno(), FICLONE, source.fileno())
-    except OSError:  # another file system, or one that cannot
+    except OSError:  # another file system, or one without reflinks
         return False
     return True
 
 
 def copy_new(source: Path, target: Path) -> bool:
-    """Copy for the user, with the rights of any file of theirs, whole or not at all; False when the name is taken."""
+    """Copy for the user, with usual file permissions, complete or not at all; False when the name is taken."""
     temporary = part_beside(target)
     try:
         with source.open("rb") as read, temporary.open("xb") as write:
@@ -50,7 +50,7 @@ def copy_new(source: Path, target: Path) -> bool:
             os.link(temporary, target)
         except FileExistsError:
             return False
-        except OSError:  # a file system without links: nothing but a look keeps another's file
+        except OSError:  # a file system without hard links: only this check protects another's file
             if target.exists():
                 return False
             temporary.replace(target)
@@ -60,7 +60,7 @@ def copy_new(source: Path, target: Path) -> bool:
 
 
 def replace_by_copy(source: Path, target: Path) -> None:
-    """Put a copy in the place of a link to the same bytes."""
+    """Replace a hard link by a copy of its bytes."""
     temporary = part_beside(target)
     try:
         with source.open("rb") as read, temporary.open("xb") as write:
@@ -71,21 +71,21 @@ def replace_by_copy(source: Path, target: Path) -> None:
 
 
 def keep_copy(source: Path, target: Path) -> None:
-    """A private, read-only copy at a new name of the store."""
+    """A private, read-only copy at a new name in the store."""
     with source.open("rb") as read:
         keep_open(read, target)
 
 
 def keep_open(source: BinaryIO, target: Path) -> None:
-    """The same of an open file."""
+    """The same for an open file."""
     with new_private_file(target) as write:
         fill(source, write)
     target.chmod(KEPT)
 
 
 def flush(path: Path) -> None:
-    """The file's bytes onto the disk. It may be read-only already, when a process died just before its rename."""
-    writable = os.name == "nt"  # which flushes through nothing less
+    """Flush the file to disk. It may be read-only already, when a process died just before its rename."""
+    writable = os.name == "nt"  # the only call that flushes to the device there
     if writable:
         path.chmod(0o600)
     with path.open("rb+" if writable else "rb") as file:
@@ -97,7 +97,7 @@ def part_beside(target: Path) -> Path:
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """A private file of this content: whoever reads it sees the old one or the new one, never a part."""
+    """A private file with this content: readers see the old content or the new, never a part."""
     temporary = part_beside(target)
     with new_private_file(temporary) as file:
         file.write(content)
@@ -112,7 +112,7 @@ def put_in_place(temporary: Path, target: Path) -> None:
 
 
 def remove_kept(path: Path) -> None:
-    """Remove a read-only file of the store, which Windows refuses to do; none there is fine."""
+    """Remove a read-only file of the store, which Windows would refuse; a missing one is fine."""
     if os.name == "nt" and path.exists():
         path.chmod(0o600)
     path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""An open file for a process that decodes: a path that leads to that very file, whatever its name becomes."""
+"""A path to an open file, for a process that decodes it: it leads to that very file even if its name changes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from backends.media.paths import MAX_BYTES
 
 @contextmanager
 def held(source: BinaryIO, folder: Path) -> Generator[Path]:
-    """A path to the open file, good until the end. folder: for a copy, where one is needed.
+    """A path to the open file, valid inside the `with` block. folder: for a copy, where one is needed.
 
-    Linux has such a path for every open file of a process. Elsewhere it is a private copy: the descriptors that other
-    systems let one open by name share their place in the file.
+    Linux has such a path for every open file of a process. Elsewhere it is a private copy, because descriptors that
+    other systems open by name share one read position.
     """
     link = Path(f"/proc/{os.getpid()}/fd/{source.fileno()}")
     if link.exists() and os.path.samestat(link.stat(), os.fstat(source.fileno())):
@@ -33,7 +33,7 @@ def held(source: BinaryIO, folder: Path) -> Generator[Path]:
 
 @contextmanager
 def copied(source: BinaryIO, folder: Path) -> Generator[Path]:
-    """A private copy of the open file, gone at the end. VideoError("asset") above 2 GiB, "storage" from the disk."""
+    """A private copy of the open file, removed at the end. VideoError("asset") above 2 GiB, "storage" from the disk."""
     copy = folder / secrets.token_hex(8)
     try:
         with disk_errors("looking at an input"):

@@ -1,18 +1,19 @@
-"""File names for people, made of labels in any script."""
+"""File names made from labels in any script."""
 
 from __future__ import annotations
 
 import unicodedata
 
 STEM_BYTES = 60
-"""Of a file name's first part: with take, number and suffix it stays far below the 255 bytes that file systems take."""
+"""The longest first part of a file name, in bytes: with take, number and suffix it stays well below the file systems'
+limit of 255."""
 
 
 def stem_of(label: str) -> str:
-    """A label as the beginning of a file name, "" when nothing of it can stand there.
+    """A label as the beginning of a file name, "" when nothing of it is usable.
 
-    Letters, digits, marks and symbols of every script stay. White space, punctuation (path separators and what
-    Windows forbids are among it), and what no one sees (controls, marks of direction) become a "-".
+    Letters, digits, marks and symbols of every script stay. White space, punctuation (which includes path separators
+    and what Windows forbids), and invisible characters (controls, direction marks) become a "-".
     """
     text = unicodedata.normalize("NFC", label)
     kept = "".join(character if _may_stand(character) else " " for character in text)

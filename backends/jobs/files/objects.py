@@ -1,8 +1,8 @@
 """Where kept bytes lie for every machine of a store, by their sha256.
 
-By default they lie in the data folder alone (`OnlyHere`). A bucket (`bucket`) keeps them for several machines: the data
-folder then holds what this machine has made or used, and each file there can be fetched again. The code above asks for
-nothing else, and does not ask which of them it has.
+By default they lie in the data folder only (`OnlyHere`). A bucket (`bucket`) keeps them for several machines: the data
+folder then holds what this machine has made or used, and each file there can be fetched again. Code that uses `Objects`
+does not need to know which of the two it has.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import NamedTuple, Protocol
 from backends.errors import VideoError
 
 BUCKET_AGAIN_S = 30.0
-"""The first pause until a place that is away is asked again."""
+"""The first pause before a place that cannot be reached is tried again, seconds."""
 
 AGAIN_MOST_S = 300.0
-"""The longest one."""
+"""The longest such pause, seconds."""
 
 KEPT_HERE = "the clip is kept here, and is put into the bucket later"
-"""How the phase begins of a job that waits for the bucket alone."""
+"""The first words of the phase of a job that only waits for the bucket."""
 
 
 class Away(VideoError):
-    """The bytes' place cannot be reached, or refuses: nothing is lost, and the same call may work later."""
+    """The place cannot be reached, or refuses: nothing is lost, and the same call may work later."""
 
     def __init__(self, text: str) -> None:
         super().__init__("storage", text, retryable=True)
 
 
 def again_s(first_s: float, times: int) -> float:
-    """The pause until a place is asked again that was away so many times in a row: each twice the one before."""
+    """The pause before the next try after so many failures in a row: each is twice the one before."""
     return min(max(first_s, AGAIN_MOST_S), first_s * 2.0 ** min(max(0, times - 1), 16))
 
 
@@ -46,39 +46,39 @@ class Stored(NamedTuple):
 class Objects(Protocol):
     """Bytes by their sha256. Every call may raise `Away`. Thread-safe.
 
-    where: the place in words, for a person; it holds no key. "" where files lie in the data folder alone.
+    where: a description of the place, without any key. "" where files lie in the data folder only.
     """
 
     @property
     def where(self) -> str: ...
 
     def put(self, path: Path, sha256: str) -> None:
-        """Keep a copy of the file; nothing where it is kept already. VideoError("asset") when the file does not hold
-        the bytes of that hash."""
+        """Keep a copy of the file; nothing where it is already kept. VideoError("asset") when the file does not match
+        the hash."""
         ...
 
     def has(self, sha256: str, size: int | None = None) -> bool:
-        """Whether the bytes are kept; size: and are so many."""
+        """Whether the bytes are kept. size: also check that there are so many."""
         ...
 
     def fetch(self, sha256: str, target: Path) -> bool:
-        """Bring the bytes to `target`, whole and read-only; False where they are not kept. VideoError("asset") when
-        what is kept holds other bytes, "storage" from the disk. Whatever was at `target` is replaced."""
+        """Bring the bytes to `target`, complete and read-only, replacing what is there; False where they are not kept.
+        VideoError("asset") when the kept bytes do not match the hash, "storage" from the disk."""
         ...
 
     def is_whole(self, sha256: str) -> bool:
-        """Read all of the bytes; whether they are still those of that hash."""
+        """Read all of the bytes; whether they still match the hash."""
         ...
 
     def listed(self) -> Iterator[Stored]:
-        """Everything that this store keeps there."""
+        """All objects that this store keeps there."""
         ...
 
     def delete(self, hashes: Sequence[str]) -> None: ...
 
 
 class OnlyHere:
-    """The data folder alone: what is not there is nowhere."""
+    """The data folder only: what is not there exists nowhere else."""
 
     where = ""
 

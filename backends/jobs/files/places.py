@@ -1,13 +1,13 @@
-"""Rows hold names of files, never where those lie: a data folder can be moved, and another machine can read the rows.
+"""Rows hold names of files, never their location: so a data folder can be moved, and another machine can read the rows.
 
-In memory every file is a whole path; in a row (`inputs`, `result`) it is one of
+In memory every file is a full path; in a row (`inputs`, `result`) it is one of
 
-    (left out)              an input: its hash beside it says where it lies
+    (left out)              an input: its hash beside it gives its location
     jobs/JOB/clip.mp4       a file of the store, below its folder `artifacts`
-    @ab12cd34ef56/NAME      a file outside of it; the letters stand for its folder, which `folders/` in the data folder
-                            of this machine names. Elsewhere nobody knows it, and the file counts as not there
+    @ab12cd34ef56/NAME      a file outside of it; the letters stand for its folder, whose path lies in `folders/` of
+                            this machine's data folder. Elsewhere it is unknown, and the file counts as missing
 
-and in rows that an earlier version wrote a whole path, which is taken as it is.
+Rows of earlier versions hold full paths, which are used as they are.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OUTSIDE = re.compile(r"@([0-9a-f]{12})/([^/]+)")
 _FILES = frozenset({"path", "file", "poster", "export", "published", "sidecar"})
 _LISTS = frozenset({"extras"})
 _WITH_FILES = frozenset({"files", "output", "signed", "arrived"})
-"""The keys of a result that name a file, several, or records which do. Whatever else is in it is the engine's."""
+"""The keys of a result that name a file, several files, or records with files. All other keys belong to the engine."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Places:
         return {place: self._entry(entry) for place, entry in entries.items()}
 
     def inputs_of(self, row: Row) -> dict[str, JsonObject]:
-        """The inputs of a job, by place, with their paths."""
+        """A job's inputs by place, with their paths."""
         return self.entries(json.loads(row["inputs"]))
 
     def _entry(self, entry: JsonObject) -> JsonObject:
@@ -68,22 +68,22 @@ class Places:
         return entry
 
     def blob(self, sha256: str) -> Path:
-        """Where an input lies."""
+        """The path of an input."""
         return self.root / "blobs" / sha256[:2] / sha256
 
     # results
 
     def result_of(self, row: Row) -> JsonObject:
-        """What a job has made so far, with its paths; {} while there is nothing."""
+        """What a job has made so far, with paths; {} while there is nothing."""
         result = cast("JsonObject", json.loads(row["result"])) if row["result"] else {}
         return _changed(result, self._path)
 
     def result_to_row(self, result: Mapping[str, Any]) -> str:
-        """A result as its row holds it."""
+        """A result in the form that its row holds."""
         return to_json(_changed(result, self.name))
 
     def name(self, path: str) -> str:
-        """What a row calls a file. Remembers the folder of one that lies outside of the store."""
+        """The name of a file in a row. Remembers the folder of a file outside the store."""
         whole = Path(path)
         if not whole.is_absolute():
             return path
@@ -94,7 +94,7 @@ class Places:
         return name
 
     def outside(self, path: Path) -> str:
-        """What a row calls a file outside of the store."""
+        """The name in a row of a file outside the store."""
         return f"@{hashlib.sha256(str(path.parent).encode()).hexdigest()[:12]}/{path.name}"
 
     def _remember(self, name: str, folder: Path) -> None:
@@ -104,7 +104,7 @@ class Places:
             write_whole(known, str(folder).encode())
 
     def _path(self, name: str) -> str | None:
-        """Where a file lies that a row names; None where this machine does not know its folder."""
+        """The path of a file that a row names; None where this machine does not know its folder."""
         if (outside := OUTSIDE.fullmatch(name)) is not None:
             known = self.folders / outside[1]
             return str(Path(known.read_text("utf-8")) / outside[2]) if known.exists() else None
@@ -115,7 +115,7 @@ class Places:
 
 
 def inputs_to_row(entries: Mapping[str, JsonObject]) -> str:
-    """The inputs of a job as its row holds them."""
+    """A job's inputs in the form that its row holds."""
     return to_json({place: _without_path(entry) for place, entry in entries.items()})
 
 
@@ -127,7 +127,7 @@ def _without_path(entry: JsonObject) -> JsonObject:
 
 
 def _changed(record: Mapping[str, Any], change: Callable[[str], str | None]) -> JsonObject:
-    """The record with each file in it called otherwise; a file that is None then is left out."""
+    """The record with each file renamed by `change`; a file that becomes None is left out."""
     found: JsonObject = {}
     for key, value in record.items():
         if key in _FILES and isinstance(value, str) and value:

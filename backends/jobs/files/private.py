@@ -1,6 +1,7 @@
-"""The home is its owner's alone: folders 0700, files 0600, whatever the umask. Prompts, pictures and clips lie there.
+"""The data folder is private to its owner: folders 0700, files 0600, whatever the umask. It holds prompts, pictures and
+clips.
 
-What the user gets outside the home (the output folder) has the rights of any file of theirs.
+What the user gets outside of it (the output folder) has usual permissions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ STORE = "reelwright.db"
 
 
 def private_folder(path: Path) -> None:
-    """Make the folder, with those above it that are missing, for its owner alone. One that is there stays as it is."""
+    """Make the folder, and missing ones above it, private to the owner. An existing folder stays as it is."""
     if path.is_dir():
         return
     private_folder(path.parent)
@@ -23,7 +24,7 @@ def private_folder(path: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """See to it that the file is there, and that others can neither read nor write it."""
+    """Make sure that the file exists and that others can neither read nor write it."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
     _narrow(path)
 
@@ -35,14 +36,14 @@ def new_private_file(path: Path) -> BinaryIO:
 
 
 def private_home(home: Path) -> None:
-    """Make the home, or take others' rights from one that is plainly this program's."""
+    """Make the data folder, or remove others' permissions from one that clearly belongs to this program."""
     private_folder(home)
     if rights_of_others(home) and not why_not_narrowed(home):
         _narrow(home)
 
 
 def rights_of_others(folder: Path) -> str:
-    """The folder's rights ("755") when others have any in it, else ""; "" where the system has no such rights."""
+    """The folder's permissions ("755") when others have any, else ""; "" where the system has no such permissions."""
     try:
         mode = stat.S_IMODE(folder.stat().st_mode)
     except OSError:
@@ -51,7 +52,7 @@ def rights_of_others(folder: Path) -> str:
 
 
 def why_not_narrowed(home: Path) -> str:
-    """Why a home that others have rights in is left so: it is somebody else's, or holds more than a store."""
+    """Why a data folder that others can access is left so: it is another user's, or holds more than a store."""
     facts = home.stat()
     if facts.st_uid != os.geteuid():
         return "it belongs to another user"

@@ -1,9 +1,9 @@
 """Putting bytes where every machine of a store finds them, before a row names them; and removing them from there.
 
-A row may only name what is kept. So whoever writes one first puts the bytes there (`share`), and looks in the row's own
-transaction (`check`) whether a clean-up has begun or ended meanwhile, which may have taken them away again: then all of
-it is done once more. The clean-up (`sweep`) says in one transaction what it is going to remove, and looks at all rows
-in the same one.
+A row may only name what is kept. So its writer first puts the bytes there (`share`), then checks in the row's own
+transaction (`check`) whether a clean-up has begun or ended meanwhile, which may have removed them; if so, both steps
+are repeated. The clean-up (`sweep`) records what it is going to remove in the same transaction in which it reads all
+rows.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from backends.jobs.store.database import Store, Transaction, to_json
 from backends.provider.protocol import JsonObject
 
 ID, SWEEP = "bucket_folder", "bucket_sweep"
-"""Keys of the store's settings."""
+"""Keys in the store's settings."""
 
 BATCH = 200
 SLICE = 20
-"""So many objects are removed between two looks at how long it has taken."""
+"""How many objects are removed between two checks of the time."""
 
 LEFT_S = 3600.0
-"""After so long a clean-up that has not ended was killed; it removes nothing more itself after half of that."""
+"""Seconds after which an unfinished clean-up counts as killed; a running one stops removing after half of that."""
 
 YOUNG_S = 86400.0
-"""What was put there within a day stays: the row that names it may not be written yet."""
+"""Seconds. Newer objects stay: the row that names them may not be written yet."""
 
 
 class BlobGone(Exception):
-    """A blob is not there any more: a refused call, or a clean-up, has taken the same bytes away."""
+    """A blob is gone: a refused call or a clean-up has removed it."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What was put there, and the number of the last clean-up before."""
+    """What was put there, and the number of the last clean-up before that."""
 
     hashes: frozenset[str] = frozenset()
     sweeps: int = 0
 
 
 def folder_of(store: Store) -> str:
-    """The store's folder in a bucket, made once in its life: 16 hex digits."""
+    """The store's folder in a bucket, chosen once in its life: 16 hex digits."""
 
     def write(tx: Transaction) -> str:
         tx.run(
@@ -63,8 +63,8 @@ def folder_of(store: Store) -> str:
 
 
 def share(store: Store, artifacts: Artifacts, files: Mapping[Path, str]) -> Shared:
-    """Put files (path -> sha256) where every machine finds them. `Away` where that cannot be done now; nothing is done
-    where files lie in the data folder alone."""
+    """Put files (path -> sha256) where every machine finds them. `Away` where that cannot be done now; does nothing
+    where files lie in the data folder only."""
     if not artifacts.objects.where:
         return Shared()
     sweeps = int(_state(store)["sweeps"])
@@ -74,7 +74,7 @@ def share(store: Store, artifacts: Artifacts, files: Mapping[Path, str]) -> Shar
 
 
 def check(tx: Transaction, shared: Shared) -> None:
-    """BlobGone when a clean-up may have removed what was shared. To be asked in the transaction that names it."""
+    """BlobGone when a clean-up may have removed what was shared. Call it in the transaction that writes the row."""
     if not shared.hashes:
         return
     state = _state(tx)
@@ -95,11 +95,11 @@ def inputs_of(entries: Mapping[str, JsonObject]) -> dict[Path, str]:
 
 
 def files_of(result: Mapping[str, Any]) -> dict[Path, str]:
-    """The files that a finished job keeps, with their hashes; those that were removed (`jobs clean`) left out."""
+    """The files of a finished job, with their hashes, without those that were removed (`jobs clean`)."""
     if "file" not in result or "cleared_at" in result:
         return {}
     clip = Path(result["file"])
-    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed the clip alone
+    kept = cast("Mapping[str, str]", result.get("kept") or {})  # earlier versions hashed only the clip
     found = {clip.parent / name: sha256 for name, sha256 in kept.items()}
     found[clip] = str(result["sha256"])
     for one in (record_of(result), *records_of(result)):
@@ -111,8 +111,8 @@ def files_of(result: Mapping[str, Any]) -> dict[Path, str]:
 def sweep(
     store: Store, artifacts: Artifacts, needed: Callable[[Transaction], Collection[str]], found: Collection[Stored]
 ) -> int:
-    """Remove what nothing needs of `found`; the bytes that were freed. needed: the hashes that a row names, as they are
-    in that transaction."""
+    """Remove those of `found` that nothing needs; returns the bytes freed. needed: the hashes that rows name, read in
+    that transaction."""
     old = [one for one in found if store.now() - one.at > YOUNG_S]
     freed = 0
     for first in range(0, len(old), BATCH):
@@ -132,7 +132,7 @@ def sweep(
 
 
 def _begin(tx: Transaction, going: Collection[str]) -> tuple[int, Collection[str]]:
-    """The clean-up's number, and what it may remove: nothing while another one is under way."""
+    """The clean-up's number and what it may remove: nothing while another one is running."""
     state = _state(tx)
     mine = int(state["sweeps"]) + 1
     if state["going"] and tx.now() - state["at"] < LEFT_S:
@@ -143,7 +143,7 @@ def _begin(tx: Transaction, going: Collection[str]) -> tuple[int, Collection[str
 
 
 def _end(tx: Transaction, mine: int) -> None:
-    """Nothing where another clean-up has begun since: it took this one for killed."""
+    """Nothing where another clean-up has begun since, because this one counted as killed."""
     if int(_state(tx)["sweeps"]) == mine:
         _put(tx, mine + 1, ())
 

@@ -1,4 +1,4 @@
-"""How much of a disk files take."""
+"""How much disk space files take."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from backends.jobs.files.copies import write_whole
 from backends.jobs.files.private import private_folder
 
 FRESH_S = 600.0
-"""For so long a figure of a whole store is good enough for a warning: to find it anew every file is looked at."""
+"""Seconds for which a store's total is good enough for a warning: measuring it again means visiting every file."""
 
 NOTED = ".size"
 
 
 def files_of(folder: Path) -> Iterator[os.stat_result]:
-    """Every file below a folder, whatever its depth; what goes meanwhile is passed over, since others work here."""
+    """Every file below a folder, at any depth; files that others remove meanwhile are skipped."""
     with suppress(OSError), os.scandir(folder) as found:
         for entry in found:
             with suppress(OSError):
                 if entry.is_dir(follow_symlinks=False):
                     yield from files_of(Path(entry.path))
                 elif stat.S_ISREG((facts := entry.stat(follow_symlinks=False)).st_mode):
-                    # On Windows a directory's own record of a file does not name it: it is asked itself.
+                    # On Windows a directory entry lacks these facts, so the file itself is asked.
                     yield facts if facts.st_ino else os.lstat(entry.path)
 
 
 def bytes_of(folder: Path) -> int:
-    """What the files below a folder take, each counted once however many names it has."""
+    """The bytes that files below a folder take; a file with several names counts once."""
     return sum({(facts.st_dev, facts.st_ino): facts.st_size for facts in files_of(folder)}.values())
 
 
 def about_bytes_of(folder: Path, added: Path | None = None) -> int:
-    """The same of a large folder, as it was some minutes ago at most. added: a folder in it that is new since.
+    """The same for a large folder, at most some minutes old. added: a new folder in it to add.
 
-    The figure lies in the folder itself, so that whoever asks next does not look at every file again.
+    The figure is kept in the folder itself, so that the next caller need not visit every file.
     """
     known = _noted(folder)
     if known is None:
@@ -55,7 +55,7 @@ def about_bytes_of(folder: Path, added: Path | None = None) -> int:
 
 
 def _noted(folder: Path) -> tuple[int, float] | None:
-    """(bytes, POSIX seconds) as somebody has found them within FRESH_S."""
+    """(bytes, POSIX seconds) of a figure that is at most FRESH_S old."""
     with suppress(OSError, ValueError, TypeError):
         size, at = json.loads((folder / NOTED).read_text("utf-8"))
         if 0.0 <= time.time() - float(at) < FRESH_S:
@@ -64,6 +64,6 @@ def _noted(folder: Path) -> tuple[int, float] | None:
 
 
 def forget(folder: Path) -> None:
-    """What was noted is no longer so: much was removed."""
+    """Drop the kept figure, since much was removed."""
     with suppress(OSError):
         (folder / NOTED).unlink(missing_ok=True)

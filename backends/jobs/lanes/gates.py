@@ -1,4 +1,4 @@
-"""How many at once and how many a minute, per lane and model, and when a lane must stop buying.
+"""How many jobs run at once and start per minute, by lane and model, and when a lane must stop buying.
 
 One process drives a lane, so these are plain in-process objects.
 """
@@ -18,14 +18,14 @@ from backends.jobs.store.database import Row, Store, Transaction
 FAILURES_TO_TRIP = 5
 MAX_PAUSE_S = 600.0
 PRICE_STOP_S = 365 * 86400.0
-"""After a bill above its estimate: until the person lets the lane go on."""
+"""After a bill above its estimate: the lane stays stopped until the user resumes it."""
 
 PAUSE_S = {"auth": MAX_PAUSE_S, "balance": MAX_PAUSE_S, "quota": MAX_PAUSE_S}
 
 
 @dataclass
 class Gate:
-    """Concurrency and a minute's worth of starts for one model on one lane."""
+    """The concurrency and the starts per minute of one model on one lane."""
 
     limits: Limits
     running: int = 0
@@ -33,7 +33,7 @@ class Gate:
     _changed: anyio.Event = field(default_factory=anyio.Event)
 
     def _wait_s(self) -> float | None:
-        """Seconds until a start is allowed by the rate; None = only a finished job makes room."""
+        """Seconds until the rate allows another start; None = wait for a job to finish."""
         if self.limits.concurrency is not None and self.running >= self.limits.concurrency:
             return None
         if self.limits.per_minute is None:
@@ -45,11 +45,11 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether another may enter now."""
+        """Whether another job may start now."""
         return self._wait_s() == 0.0
 
     async def enter(self) -> None:
-        """Wait for room and take it; `leave` gives it back."""
+        """Wait for a place and take it; `leave` gives it back."""
         while (wait := self._wait_s()) != 0.0:
             with anyio.move_on_after(wait):
                 await self._changed.wait()
@@ -67,30 +67,32 @@ class Gate:
 
 
 def paused_for(lane: Row, now: float) -> float:
-    """Seconds for which nothing more is bought on a lane, by its row; 0 = go on. now: by the store's clock."""
+    """Seconds for which a lane buys nothing more, by its row; 0 = it may buy. now: by the store's clock."""
     left = float(lane["breaker_until"]) - now if lane["breaker"] else 0.0
-    if MAX_PAUSE_S < left < PRICE_STOP_S / 2:  # no pause is so long: the clock was set back meanwhile
+    if MAX_PAUSE_S < left < PRICE_STOP_S / 2:  # no pause is that long: the clock was set back meanwhile
         left = 0.0
     return max(0.0, left)
 
 
 class Breaker:
-    """Stops new submits of a lane after auth, balance or repeated failures, with a clear reason in the lane's row."""
+    """Stops new submits of a lane after an auth or balance error or repeated failures, with the reason in the lane's
+    row."""
 
     def __init__(self, store: Store, lane: str) -> None:
         self.store = store
         self.lane = lane
-        self.troubled = True  # until a call has worked: the row may hold an earlier driver's failures
+        self.troubled = True  # until a call succeeds: the row may hold an earlier driver's failures
 
     def open_for(self) -> tuple[float, str]:
-        """Seconds for which nothing more is bought (0 = go on), and why."""
+        """Seconds for which nothing more is bought (0 = it may buy), and why."""
         row = self.store.row("SELECT breaker, breaker_until FROM lanes WHERE key = ?", (self.lane,))
         if row is None or not row["breaker"]:
             return 0.0, ""
         return paused_for(row, self.store.now()), str(row["breaker"])
 
     def failed(self, tx: Transaction, error: VideoError) -> None:
-        """Count a failure that says something of the service (not of the request), and trip when it must."""
+        """Count a failure that says something about the service rather than the request, and stop the lane when it
+        must."""
         self.troubled = True
         if error.kind in PAUSE_S:
             self._trip(tx, error.message, PAUSE_S[error.kind])
@@ -105,9 +107,9 @@ class Breaker:
             self._trip(tx, f"{failures} failures in a row, the last: {error.message}", pause)
 
     def worked(self, tx: Transaction) -> None:
-        """The service has answered as it should: forget its failures, and the pause that they have made.
+        """The service has answered normally: forget its failures and the pause that they caused.
 
-        A pause for another reason (a key, the balance, a bill above its estimate) is no matter of an answer.
+        A pause for another reason (a key, the balance, a bill above its estimate) stays.
         """
         now = tx.now()
         tx.run(

@@ -1,8 +1,9 @@
-"""Lanes: who drives what. Exactly one process drives a lane at a time, proven by a lock (see `locks`).
+"""Lanes and their drivers. Exactly one process drives a lane at a time, proven by a lock (see `locks`).
 
-The kernel frees a lock at kill -9 and keeps it through a suspend; a time lease would do neither. The row beside it
-tells who drives, since when (epoch), and that it lives (beats). Leaving and starting cannot race: a driver sets
-driven=0 in the one transaction that also finds no open job, then frees the lock; an insert reads driven in its own.
+The kernel frees a lock at kill -9 and keeps it through a suspend; a time lease would do neither. The row beside it says
+who drives, since when (epoch), and that the driver is alive (beats). Leaving and starting cannot race: a driver sets
+driven=0 in the one transaction that also finds no open job, then frees the lock; an insert reads `driven` in its own
+transaction.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from backends.jobs.store.database import Row, Store, Transaction, of_lane
 from backends.jobs.store.schema import OPEN
 
 BEAT_S = 5.0
-"""How often a driver shows that it lives."""
+"""Seconds between two signs of life of a driver."""
 
 
 NEVER_AGAIN = 3
-"""In a job's column `posts`: so many may be under way that none is sent any more."""
+"""In a job's column `posts`: from this number on, no further request is ever sent."""
 
 
 class Fenced(Exception):
-    """This process no longer drives the lane (its epoch has passed): it must stop, and has written nothing."""
+    """This process no longer drives the lane (its epoch has passed): it must stop, and nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,17 @@ class Lease:
 
 
 def pulse_path(folder: Path, key: str) -> Path:
-    """The file whose time of change its driver moves on while it lives, beside the lock: see `pulse`."""
+    """The file beside the lock whose modification time shows that the driver is alive: see `pulse`."""
     return lock_path(folder, key).with_suffix(".pulse")
 
 
 def take(
     store: Store, locks: LaneLocks, key: str, *, version: str, detached: bool, wait_s: float = 5.0
 ) -> Lease | None:
-    """Become the lane's driver; None when somebody else stays it for `wait_s` seconds. Raises the epoch.
+    """Become the lane's driver; None when another process keeps it for `wait_s` seconds. Raises the epoch.
 
-    Where the driver of before may still be about to send a paid request (its lock came free, and nothing proves that it
-    is gone), none of its requests is ever sent again: they are looked up, or wait for a person.
+    Where the previous driver may still be about to send a paid request (its lock came free, but nothing proves that it
+    is gone), none of its requests is ever sent again: they are looked up, or wait for the user.
     """
     lock = locks.take(key, wait_s)
     if lock is None:
@@ -101,9 +102,10 @@ def leave(store: Store, lease: Lease, *, even_if_open: bool = False) -> bool:
 
 
 def beat(store: Store, lease: Lease) -> None:
-    """Show that the driver lives and works; Fenced when the lane has passed to another, or its lock is gone.
+    """Record that the driver is alive and works; Fenced when the lane has passed to another process, or its lock is
+    gone.
 
-    Only now is the trouble of earlier drivers over: taking a lane is not yet driving it.
+    This also clears the trouble of earlier drivers: taking the lane alone does not.
     """
 
     def write(tx: Transaction) -> int:
@@ -116,13 +118,13 @@ def beat(store: Store, lease: Lease) -> None:
 
 
 def fence(tx: Transaction, key: str, epoch: int) -> None:
-    """Inside a driver's transaction: raise Fenced (and so undo it) unless the lane is still ours."""
+    """In a driver's transaction: raise Fenced (which undoes it) unless the lane is still ours."""
     if not tx.row("SELECT 1 FROM lanes WHERE key = ? AND epoch = ?", (key, epoch)):
         raise Fenced(key)
 
 
 def add_lane(tx: Transaction, key: str, provider: str, kind: str) -> bool:
-    """Make sure the lane has a row; whether it is driven."""
+    """Make sure that the lane has a row; returns whether it is driven."""
     tx.run("INSERT INTO lanes(key, provider, kind) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (key, provider, kind))
     row = tx.row("SELECT driven FROM lanes WHERE key = ?", (key,))
     return bool(row and row["driven"])
@@ -141,8 +143,8 @@ def is_driven(locks: LaneLocks, lane: Row) -> bool:
 
 
 def paid_jobs(store: Store) -> int:
-    """How many open jobs that cost money need a driver now. Not those whose clip is kept, and waits for the bucket
-    alone: any later worker puts it there."""
+    """How many open paid jobs need a driver now. A job whose clip is kept and only waits for the bucket does not: any
+    later worker can upload it."""
     row = store.row(
         f"SELECT count(*) AS n FROM jobs WHERE {OPEN} AND coalesce(est_high, 1) > 0 "
         "AND NOT (state = 'finishing' AND phase LIKE ?)",
@@ -157,16 +159,16 @@ def server_of(key: str) -> str:
 
 
 def base_url_of(key: str) -> str:
-    """Where the requests of a remote lane go."""
+    """The base URL of a remote lane."""
     return server_of(key).partition("|")[2]
 
 
 def account_of(key: str) -> str:
-    """The account of a remote lane's key: a fingerprint, or a project and its place."""
+    """The account in a remote lane's key: a fingerprint, or a project and its location."""
     return key.rpartition("|")[2]
 
 
 def undriven_open(store: Store) -> list[Row]:
-    """Lanes that have open jobs, with their rows, whether or not their driver lives."""
+    """The rows of lanes with open jobs, whether or not their drivers are alive."""
     is_open = f"SELECT 1 FROM jobs INDEXED BY jobs_open WHERE lane = lanes.key AND {OPEN}"
     return store.rows(f"SELECT * FROM lanes WHERE EXISTS ({is_open})")

@@ -1,4 +1,4 @@
-"""Which locks go with a store: files beside its file, sessions of its server."""
+"""The kind of lane locks that goes with a store: files beside its file, or sessions on its server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from backends.jobs.store.sqlite import SqliteStore
 
 
 def open_locks(store: Store) -> LaneLocks:
-    """The locks of its lanes."""
+    """The locks of the store's lanes."""
     folder = store.home / "locks"
     if isinstance(store, SqliteStore):
         return FileLocks(folder)

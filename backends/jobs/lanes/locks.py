@@ -1,8 +1,8 @@
-"""The lock of a lane: what proves that exactly one process drives it.
+"""The lock of a lane, which proves that exactly one process drives it.
 
 With the store in a file it is a lock of the operating system, which the kernel frees when its process ends and not
-before: a lock that came free means a driver that is gone. A lock that a server keeps (`session_locks`) is freed
-when its session ends, and its driver may live on without knowing: so it is asked for just before money is spent, and a
+before: so a free lock means that the driver is gone. A lock that a server keeps (`session_locks`) is freed when its
+session ends, while its driver may live on without knowing. Therefore it is checked just before money is spent, and a
 driver whose lock came free counts as gone only where that is proven.
 """
 
@@ -31,22 +31,22 @@ class Held(Protocol):
 
 
 class LaneLocks(Protocol):
-    """The locks of a store's lanes. folder: of this machine, for files beside the locks (see `pulse`)."""
+    """The locks of a store's lanes. folder: on this machine, for files beside the locks (see `pulse`)."""
 
     @property
     def folder(self) -> Path: ...
 
     @property
     def look_s(self) -> float:
-        """How often to look for locks that came free, seconds: nobody is woken by that."""
+        """Seconds between two checks for locks that came free, since no event tells of that."""
         ...
 
     def take(self, key: str, wait_s: float) -> Held | None:
-        """None when another process keeps it for so many seconds."""
+        """None when another process keeps it for `wait_s` seconds."""
         ...
 
     def is_held(self, key: str) -> bool:
-        """Whether some process, of whatever data folder, holds it now."""
+        """Whether some process, of any data folder, holds it now."""
         ...
 
     def is_driving(self, key: str, driver: ProcessId) -> bool:
@@ -54,26 +54,26 @@ class LaneLocks(Protocol):
         ...
 
     def is_over(self, driver: ProcessId | None) -> bool:
-        """Whether the driver of before surely sends nothing more, now that its lock came free. None: it has left by
-        its own word."""
+        """Whether the previous driver, whose lock came free, will surely send nothing more. None: it left by itself and
+        said so."""
         ...
 
     def is_here(self, driver: ProcessId) -> bool:
-        """Whether its pid means anything on this machine."""
+        """Whether the driver's pid means anything on this machine."""
         ...
 
     def holder(self, key: str) -> str:
-        """The machine that drives the lane, "" when nobody does."""
+        """The machine that drives the lane, "" when none does."""
         ...
 
 
 def device_locks() -> Path:
-    """Where the locks of devices lie: one folder a user and machine, since every home's jobs share its GPUs."""
+    """The folder of the device locks: one per user and machine, since jobs of every data folder share its GPUs."""
     return platformdirs.user_runtime_path("reelwright") / "devices"
 
 
 def is_shared(key: str) -> bool:
-    """Whether other homes of this machine want the same lock: one device serves them all."""
+    """Whether other data folders on this machine use the same lock, because they share one device."""
     return key.startswith("gpu:")
 
 
@@ -84,7 +84,7 @@ def lock_path(folder: Path, key: str) -> Path:
 
 
 class FileHeld:
-    """A lock of the operating system: it stays ours until it is released or this process ends."""
+    """A lock of the operating system: ours until it is released or this process ends."""
 
     def __init__(self, lock: FileLock) -> None:
         self._lock = lock
@@ -97,7 +97,7 @@ class FileHeld:
 
 
 class FileLocks:
-    """folder: where they lie, those of devices apart."""
+    """folder: of the locks, except those of devices."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -125,9 +125,9 @@ class FileLocks:
         return held is None
 
     def is_driving(self, key: str, driver: ProcessId) -> bool:
-        """The lock alone proves it: the driver may be in another container, where its pid is another's or nobody's
-        here. Only a device's lock lies outside of the home and may be held for another home: there our own driver must
-        live too, if it is one of this container."""
+        """The lock alone proves it: the driver may be in another container, where its pid means nothing here. Only a
+        device's lock lies outside the data folder and may be held for another one: there our own driver must also be
+        alive, if it runs in this container."""
         if is_shared(key) and driver.is_near and not is_alive(driver):
             return False
         return self.is_held(key)
@@ -148,5 +148,5 @@ class FileLocks:
 
 
 def awake_or_not() -> float:
-    """Seconds on a clock that nobody sets and that goes on while the machine sleeps, where the system has one."""
+    """Seconds on a clock that is never set and that counts while the machine sleeps, where the system has one."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

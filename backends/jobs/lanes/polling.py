@@ -1,9 +1,9 @@
-"""When to ask a provider next, so that a finished clip is found soon with few questions.
+"""When to check a job's status next, so that a finished clip is noticed soon with few status checks.
 
-Durations of one model are close to log-normal. With hazard h(t) (the chance of finishing now, given that it still
-runs), the mean delay for a given number of questions is least when the gap between two is proportional to
-sqrt(1 / h(t)): ask rarely while an end is unlikely, often where it is likely. (Minimise the integral of
-f d/2 + c S/d over the gap d: d = sqrt(2 c S / f).)
+The durations of one model are close to log-normal. With hazard h(t) (the chance of finishing now, given that it still
+runs), the mean delay for a given number of checks is least when the gap between two is proportional to sqrt(1 / h(t)):
+check rarely while an end is unlikely, often where it is likely. (Minimise the integral of f d/2 + c S/d over the gap d:
+d = sqrt(2 c S / f).)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 MIN_GAP_S = 0.25
 MAX_GAP_S = 60.0
 PRIOR_SIGMA = 0.5
-"""Spread that is assumed of a model's durations before it has finished some jobs here."""
+"""The spread that is assumed for a model's durations until some of its jobs have finished here."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Durations:
 
     @classmethod
     def fit(cls, past_s: Sequence[float], typical_s: float | None) -> Durations:
-        """From what has been seen (seconds), the catalogue's figure standing for two more observations."""
+        """A fit to observed durations (seconds), where the catalogue's figure counts as two more observations."""
         logs = [math.log(max(0.05, value)) for value in past_s]
         prior = math.log(typical_s) if typical_s else (sum(logs) / len(logs) if logs else math.log(60.0))
         if not logs:
@@ -44,11 +44,11 @@ class Durations:
         return 0.5 * math.erfc(self._z(t) / math.sqrt(2)) if t > 0 else 1.0
 
     def hazard(self, t: float) -> float:
-        """Chance a second of finishing at t, given that it still runs."""
+        """The chance per second of finishing at t, given that it still runs."""
         if t <= 0:
             return 0.0
         z = self._z(t)
-        if z > 6:  # far behind every duration seen: the tail's own approximation, S ~ pdf / z
+        if z > 6:  # far beyond every observed duration: the tail's own approximation, S ~ pdf / z
             return z / (t * self.sigma)
         density = math.exp(-z * z / 2) / (t * self.sigma * math.sqrt(2 * math.pi))
         return density / max(1e-300, self.survival(t))
@@ -58,13 +58,13 @@ class Durations:
 
 
 def next_gap(durations: Durations, elapsed_s: float, mean_gap_s: float) -> float:
-    """Seconds until the next question, `elapsed_s` after the job was taken.
+    """Seconds until the next status check, `elapsed_s` after the provider accepted the job.
 
-    mean_gap_s: the budget: over many jobs no more questions are asked than one every so many seconds.
+    mean_gap_s: the budget: over many jobs, at most one check per so many seconds.
     """
     rates = _rates(durations)
     budget = max(1.0, durations.median_s / mean_gap_s)
-    scale = rates.questions / max(0.5, budget - 0.5)  # the last question finds the end
+    scale = rates.checks / max(0.5, budget - 0.5)  # the last check finds the end
     begun = max(elapsed_s, 1e-3)
     gap = rates.when(rates.until(begun) + scale, begun) - begun
     whole = rates.step * math.ceil(gap / rates.step)  # at least a step: a job that is overdue isn't asked without end
@@ -73,15 +73,15 @@ def next_gap(durations: Durations, elapsed_s: float, mean_gap_s: float) -> float
 
 @dataclass(frozen=True)
 class _Rates:
-    """How questions add up over a job's life: sqrt(h) summed up to every step, until nearly no job still runs.
+    """How checks add up over a job's life: sqrt(h) summed up to every step, until nearly no job still runs.
 
-    questions: their mean number in all, the integral of S sqrt(h). Both before the factor that meets a budget.
+    checks: their mean number in all, the integral of S sqrt(h). Both before the factor that meets a budget.
     """
 
     durations: Durations
     step: float
     sums: Sequence[float]
-    questions: float
+    checks: float
 
     def until(self, t: float) -> float:
         whole = int(t / self.step)
@@ -90,24 +90,24 @@ class _Rates:
         part = t / self.step - whole
         return self.sums[whole] + part * (self.sums[whole + 1] - self.sums[whole])
 
-    def when(self, asked: float, begun: float) -> float:
-        """The time at which so many have been asked. begun: since when; behind the last step the rate is taken to stay
-        what it is then."""
-        after = bisect_left(self.sums, asked)
+    def when(self, checks: float, begun: float) -> float:
+        """The time at which so many checks add up. begun: since when; after the last step the rate stays what it is
+        then."""
+        after = bisect_left(self.sums, checks)
         if after == len(self.sums):
             late = max(begun, self.step * (after - 1))
-            return late + (asked - self.sums[-1]) / math.sqrt(self.durations.hazard(late))
+            return late + (checks - self.sums[-1]) / math.sqrt(self.durations.hazard(late))
         more = self.sums[after] - self.sums[after - 1]
-        return self.step * (after - (self.sums[after] - asked) / more)
+        return self.step * (after - (self.sums[after] - checks) / more)
 
 
 @lru_cache(maxsize=256)
 def _rates(durations: Durations) -> _Rates:
     step = durations.median_s / 200
-    sums, questions, t = [0.0], 0.0, step / 2
+    sums, checks, t = [0.0], 0.0, step / 2
     while t < durations.median_s * 40 and (survival := durations.survival(t)) > 1e-4:
         rate = step * math.sqrt(durations.hazard(t))
         sums.append(sums[-1] + rate)
-        questions += survival * rate
+        checks += survival * rate
         t += step
-    return _Rates(durations, step, sums, questions)
+    return _Rates(durations, step, sums, checks)

@@ -1,4 +1,4 @@
-"""Which process is which: pid, start time, boot and PID namespace, so that a reused pid, or that of another container,
+"""Identifying a process by pid, start time, boot and PID namespace, so that a reused pid, or one of another container,
 is never taken for a living driver."""
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ProcessId:
-    """pid alone is reused; with its start time (in the system's own clock) and the boot it is one process.
+    """A pid is reused over time; with its start time (by the system's own clock) and the boot id it identifies one
+    process.
 
-    pid_ns: the PID namespace that it counts in, "" where that is not known."""
+    pid_ns: the PID namespace of the pid, "" where it is not known.
+    """
 
     pid: int
     started: float
@@ -23,7 +25,7 @@ class ProcessId:
 
     @property
     def is_near(self) -> bool:
-        """Whether its pid means anything here: same boot, same PID namespace (containers have one each)."""
+        """Whether its pid means anything here: same boot and same PID namespace (each container has its own)."""
         return self.boot_id == boot_id() and self.pid_ns in ("", pid_namespace())
 
 
@@ -37,7 +39,7 @@ def boot_id() -> str:
 
 @cache
 def pid_namespace() -> str:
-    """The kernel's name of the namespace that this process's pids count in; "" where there are none."""
+    """The kernel's name for this process's PID namespace; "" where there are none."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -70,6 +72,6 @@ def this_process() -> ProcessId:
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether exactly that process still runs here (False after a reboot, when its pid is another's now, and for one
-    of another container: nothing can be seen of it)."""
+    """Whether exactly that process still runs here. False after a reboot, when the pid belongs to another process, and
+    for a process of another container, of which nothing can be seen."""
     return process.is_near and start_time(process.pid) == process.started

@@ -1,7 +1,7 @@
-"""A sign of life that needs no database: while somebody else holds the store's write lock (a database viewer, a
-backup), a healthy driver cannot beat there, and must not be taken for one that hangs.
+"""A sign of life without the database: while another program holds the store's write lock (a database viewer, a
+backup), a healthy driver cannot write its beat, and must not be taken for a hung one.
 
-A thread moves on the time of a file beside each lane's lock. It stops when the whole process stops, and when the event
+A thread updates the time of a file beside each lane's lock. It stops when the whole process stops, and when the event
 loop has not run for LATE_BEATS, unless the loop is inside a call of the store: such a call ends by itself.
 """
 
@@ -21,15 +21,16 @@ from backends.jobs.store.database import Store
 log = logging.getLogger("reelwright.worker")
 
 LATE_BEATS = 2.0
-"""A loop that has not run for the time of so many beats counts as hung, and gives no further sign of life."""
+"""A loop that has not run for the time of so many beats counts as hung; its sign of life stops."""
 
 CALL_S = 120.0
-"""The longest that one call of the store can take: several waits for its write lock behind each other. Beyond it the
+"""The longest that one call of the store can take, seconds: several waits for its write lock in a row. After that the
 loop counts as hung there too (a dead network disk)."""
 
 
 class Pulse:
-    """The worker's sign of life. driven: the lanes' keys, asked anew each time. Made on the loop's own thread."""
+    """The worker's sign of life. driven: returns the keys of the lanes that it drives now. Create it on the loop's own
+    thread."""
 
     def __init__(self, store: Store, folder: Path, driven: Callable[[], Iterable[str]], every_s: float) -> None:
         self._store = store
@@ -42,7 +43,7 @@ class Pulse:
         self._thread = threading.Thread(target=self._beat, name="reelwright-pulse", daemon=True)
 
     async def run(self) -> None:
-        """Note that the loop runs, until cancelled; the thread lives as long."""
+        """Record that the loop runs, until cancelled; the thread ends with this task."""
         self._thread.start()
         try:
             while True:
@@ -64,15 +65,15 @@ class Pulse:
 
 
 def touch(path: Path) -> None:
-    """Move the file's time on; it needs no room on the disk once the file is there."""
+    """Update the file's modification time; this needs no disk space once the file exists."""
     try:
-        path.touch(0o600)  # the owner's alone, whatever the umask
-    except OSError as error:  # the folder is gone or cannot be written: the store's own beats are left
+        path.touch(0o600)  # private to the owner, whatever the umask
+    except OSError as error:  # the folder is gone or not writable: only the beats in the store remain
         log.debug("%s: %s", path, error)
 
 
 def seen(folder: Path, key: str) -> int:
-    """The lane's last sign of life, as a number that only ever is compared for being the same; 0 = none yet."""
+    """The lane's last sign of life, as a number to compare with a later one; 0 = none yet."""
     try:
         return lanes.pulse_path(folder, key).stat().st_mtime_ns
     except OSError:

@@ -1,8 +1,8 @@
-"""When keys or addresses change: running jobs of a lane that nobody here has the credentials of, adopted by another key
-of the same provider and server, or by the same key at another address of that provider (a proxy that is gone), once it
-has shown that it may see them (one free question each).
+"""Adopting running jobs after a key or address has changed. A lane's running jobs that no credential here belongs to
+are adopted by another key of the same provider and server, or by the same key at another address of that provider (a
+proxy that is gone), once a free status check of each job has succeeded.
 
-Queued jobs are not adopted: whose account pays is a person's decision (`reelwright jobs rebind`).
+Queued jobs are not adopted: which account pays is the user's decision (`reelwright jobs rebind`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from backends.provider.protocol import Access, RemoteBackend
 from backends.provider.registry import registered
 
 ADOPT_AGAIN_S = 60.0
-"""How long a lane whose jobs our key may not see is left alone."""
+"""Seconds until a lane whose jobs our key may not see is tried again."""
 
 ADOPTABLE = "(state IN ('running', 'downloading', 'finishing') AND handle IS NOT NULL OR state = 'submitting')"
-"""SQL: jobs that a provider may be asked about; one that is submitting where the journal has its id."""
+"""SQL: jobs that a provider can be asked about, including one that is submitting and whose id is in the journal."""
 
 
 def adoptable(context: Context, lane: Row) -> bool:
-    """Whether our own credential for the lane's provider and server may ask for its running jobs."""
+    """Whether our own credential for the lane's provider and server may check its running jobs."""
     if lane["kind"] != "remote" or context.why_not(lane["provider"]) is not None:
         return False
     ours = context.access(lane["provider"]).lane
@@ -53,16 +53,16 @@ def _candidates(context: Context, lane: Row) -> list[Row]:
 
 
 def _akin(ours: str, theirs: str) -> bool:
-    """Whether one of them may well see the other's jobs: the same server, or the same account by another way."""
+    """Whether one of the two may see the other's jobs: the same server, or the same account through another address."""
     if lanes.server_of(ours) == lanes.server_of(theirs):
         return True
     return bool(lanes.account_of(ours)) and lanes.account_of(ours) == lanes.account_of(theirs)
 
 
 async def adopt(context: Context, lane: Row, lease: Lease) -> int:
-    """Ask for every running job of the lane with our own key and take those that answer; how many.
+    """Check every running job of the lane with our own key and move those that answer; returns how many.
 
-    lease: of that lane, so that nobody else drives it meanwhile.
+    lease: of that lane, so that no other process drives it meanwhile.
     """
     access = context.access(lane["provider"])
     backend = cast(RemoteBackend, registered(lane["provider"]).open(context.env, access.base_url))
@@ -85,5 +85,5 @@ async def adopt(context: Context, lane: Row, lease: Lease) -> int:
 def _move_lane(tx: Transaction, lease: Lease, job: str, lane: Row, ours: Access) -> None:
     lanes.fence(tx, lease.key, lease.epoch)
     if (row := tx.row("SELECT * FROM jobs WHERE id = ?", (job,))) is not None:
-        put_on(tx, row, ours, anew=False)
+        put_on(tx, row, ours, again=False)
     add_event(tx, job, "note", {"adopted_from": lane["key"]}, wake=True)

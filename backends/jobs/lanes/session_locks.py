@@ -1,8 +1,8 @@
-"""Locks of lanes that a server keeps, each in a session of its own.
+"""Locks of lanes that a database server keeps, each in a session of its own.
 
-Such a lock comes free when its session ends: with its process (at once), with its machine (after about 11 s), after
-SILENT_S without a sign of life, but also when the server or the network cuts it off, and then its driver lives on.
-`held` asks in that very session, so that it cannot say yes for a lock that another may have.
+Such a lock comes free when its session ends: at once with its process, about 11 s after its machine is gone, after
+SILENT_S without a sign of life, but also when the server or the network cuts the session off while the driver lives on.
+`held` asks in that very session, so it cannot say yes for a lock that another process may have.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from backends.jobs.store.postgres.store import PostgresStore
 LOOK_S = 0.05
 
 SILENT_S = 15
-"""The server ends the session of a lock that it has heard nothing from for so long: whatever stands between (a proxy
-that passes nothing on, but answers for its clients) may hide that a machine is cut off."""
+"""Seconds after which the server ends a lock's session that has been silent: a proxy in between, which forwards nothing
+but answers for its clients, can hide that a machine is cut off."""
 
 SIGN_S = 4.0
-"""How often a lock's session gives a sign of life."""
+"""Seconds between two signs of life of a lock's session."""
 
 _HOLDERS = (
     "FROM pg_locks AS held LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid "
@@ -41,7 +41,7 @@ _HOLDERS = (
 
 
 class SessionHeld:
-    """device: the machine's own lock of a device, beside it."""
+    """device: this machine's own lock of the device, which is held too."""
 
     def __init__(self, cx: Connection, number: int, device: Held | None) -> None:
         self._cx = cx
@@ -52,12 +52,12 @@ class SessionHeld:
         threading.Thread(target=self._keep, name="reelwright-lock", daemon=True).start()
 
     def _keep(self) -> None:
-        """Beside the driver, whose own beats wait for the store: the lock stays while its process lives."""
+        """Runs beside the driver, whose own beats may wait for the store: the lock stays while its process lives."""
         while not self._over.wait(SIGN_S) and not self._cx.closed:
             self.held()
 
     def held(self) -> bool:
-        """No, where another question has waited for the server's answer for SIGN_S."""
+        """False also while another check has waited for the server's answer for SIGN_S."""
         if not self._mutex.acquire(timeout=SIGN_S):
             return False
         try:
@@ -70,7 +70,7 @@ class SessionHeld:
     def release(self, force: bool = False) -> None:
         self._over.set()
         if self._mutex.acquire(timeout=SIGN_S):
-            with suppress(psycopg.Error):  # so that it is free when this returns, not when the server has seen the end
+            with suppress(psycopg.Error):  # free when this returns, not only when the server notices
                 self._cx.execute("SELECT pg_advisory_unlock(%s)", (self._number,))
             self._mutex.release()
             self._cx.close()
@@ -82,7 +82,7 @@ class SessionHeld:
 
 
 class SessionLocks:
-    """folder: of this machine's locks of devices and signs of life."""
+    """folder: of this machine's device locks and signs of life."""
 
     def __init__(self, folder: Path, store: PostgresStore) -> None:
         self._store = store
@@ -138,13 +138,13 @@ class SessionLocks:
         return self._store.row(f"SELECT 1 {_HOLDERS} LIMIT 1", self._halves(key)) is not None
 
     def _halves(self, key: str) -> tuple[int, int]:
-        """A lock's number as the server lists it."""
+        """A lock's number in the form of the server's list."""
         number = self._store.lock_number(key)
         return (number >> 32) & 0xFFFFFFFF, number & 0xFFFFFFFF
 
     def is_over(self, driver: ProcessId | None) -> bool:
-        """Only what was said by itself, or what this machine can see, is proof: a driver elsewhere whose session was
-        cut may be about to go on."""
+        """Proven only where the driver said so itself, or where this machine can see it: a driver elsewhere whose
+        session was cut may be about to go on."""
         if driver is None or driver == this_process():
             return True
         return self.is_here(driver) and not is_alive(driver)

@@ -1,8 +1,9 @@
-"""How the accounts of one provider share its work.
+"""How several accounts of one provider share its work.
 
-A job is put on the account with a free slot that has least to do for its share. One that waits because its account has
-no slot, is paused or has asked it to wait goes on to another that has: by the hand of its own driver, and only before
-its first paid request. A job that was sent stays with its account, and so does one that goes on from another job of it.
+A new job goes to an account with a free slot, and among those to the least busy for its share. A job that waits because
+its account has no slot, is paused or has asked it to wait is moved to an account with a free one: by its own driver,
+and only before its first paid request. A job that was sent stays with its account, and so does a job that continues
+another job's clip.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from backends.provider.protocol import ACCOUNT, Access, JsonObject
 from backends.provider.timing import PAID_AT_ONCE
 
 SOON_S = 1.0
-"""A job that is to be tried again within so long stays."""
+"""Seconds. A job whose next try is due sooner stays."""
 
 MOST = 50
-"""How many waiting jobs are looked at in one go."""
+"""How many waiting jobs are considered at a time."""
 
 UNWORDED: JsonObject = {"body": {}, "uploads": [], "endpoint": ""}
-"""Over a stored prepared request: nothing of it is uploaded or worded yet."""
+"""In a stored prepared request: none of it was uploaded or made for an account yet."""
 
 _BUSY = "('submitting', 'running', 'downloading', 'finishing')"
 
 
 @dataclass
 class _Load:
-    """What an account has to do. busy: jobs under way of the model in question; queued: those that are not, of all."""
+    """An account's work. busy: jobs under way of the model in question; queued: jobs of all models that are not."""
 
     paused: bool = False
     busy: int = 0
@@ -44,7 +45,7 @@ class _Load:
     queued: int = 0
 
     def free(self, limit: int | None) -> int:
-        """Its free slots; where its model has no limit, it has as many as paid requests may be under way."""
+        """Its free slots; for a model without a limit, as many as paid requests may be under way."""
         return PAID_AT_ONCE - self.queued if limit is None else limit - self.busy - self.queued
 
 
@@ -64,7 +65,7 @@ def _loads(source: Store | Transaction, keys: Sequence[str], model: str) -> dict
 
 
 def choose(context: Context, provider: str, model: str, source_job: str | None) -> Access | None:
-    """The account for a new job; None where the provider has one alone. source_job: the job that it goes on from."""
+    """The account for a new job; None where the provider has only one. source_job: the job whose clip it continues."""
     own = context.accounts(provider)
     if not own:
         return None
@@ -88,7 +89,7 @@ def _held(load: _Load, one: Keyed) -> float:
 
 
 def limit_of(context: Context, model: str) -> int | None:
-    """How many jobs of a model an account may have under way at once; None where it is not known."""
+    """How many jobs of a model an account may have under way at once; None where that is not known."""
     try:
         return context.catalog.get(model, include_retired=True).limits.concurrency
     except VideoError:
@@ -96,7 +97,7 @@ def limit_of(context: Context, model: str) -> int | None:
 
 
 def source_of(inputs: Mapping[str, Any]) -> str | None:
-    """The job whose clip a job goes on from, by its inputs."""
+    """The job whose clip a job continues, by its inputs."""
     entry: JsonObject = inputs.get("source_clip") or {}
     return entry.get("from_job") or entry.get("job") or None
 
@@ -104,23 +105,23 @@ def source_of(inputs: Mapping[str, Any]) -> str | None:
 def share_out(
     context: Context, hold: Hold, provider: str, waiting: Collection[str], stuck: Collection[str]
 ) -> list[str]:
-    """Let jobs of a lane go on to other accounts; which ones.
+    """Move jobs of a lane to other accounts; returns which.
 
-    waiting: its jobs without a slot, in this process. stuck: the models for which it has none just now.
+    waiting: its jobs without a slot, in this process. stuck: the models that have no slot just now.
     """
     own = context.accounts(provider)
     others = [one for one in own if one.access.lane != hold.lane and one.account.share > 0 and one.access.available]
     if not others or not any(one.access.lane == hold.lane for one in own):
         return []
     sharing = _Sharing(context, hold, others, frozenset(waiting), frozenset(stuck))
-    if not sharing.moves(context.store):  # most looks end here, without a write
+    if not sharing.moves(context.store):  # most calls end here, without a write
         return []
 
     def write(tx: Transaction) -> list[str]:
         lanes.fence(tx, hold.lane, hold.epoch)
         moves = sharing.moves(tx)
         for row, access in moves:
-            put_on(tx, row, access, anew=True)
+            put_on(tx, row, access, again=True)
             data = {"from": hold.lane, "to": access.lane, "not_before": row["not_before"]}
             add_event(tx, row["id"], "account", data, wake=True)
         return [row["id"] for row, _ in moves]
@@ -171,27 +172,27 @@ class _Sharing:
 
 
 def _refused(source: Store | Transaction, job: str) -> dict[str, float]:
-    """Until when each account that it came from has asked it to wait."""
+    """For each account that refused it before: until when the job must wait there."""
     rows = source.rows("SELECT data FROM events WHERE job = ? AND kind = 'account' ORDER BY seq", (job,))
     moves: list[JsonObject] = [json.loads(row["data"]) for row in rows]
     return {str(move["from"]): float(move["not_before"]) for move in moves}
 
 
-def put_on(tx: Transaction, row: Row, access: Access, *, anew: bool) -> None:
-    """Move a job to another account, with its money. anew: what was uploaded or worded for the first is made again,
-    since nothing has been sent."""
+def put_on(tx: Transaction, row: Row, access: Access, *, again: bool) -> None:
+    """Move a job to another account, with its money. again: uploads and the request made for the first account are made
+    again, since nothing was sent."""
     lanes.add_lane(tx, access.lane, row["provider"], row["kind"])
     prepared = named(json.loads(row["prepared"]), access.account)
     tx.run(
         "UPDATE jobs SET lane = ?, base_url = ?, prepared = ? WHERE id = ?",
-        (access.lane, access.base_url, to_json(prepared | (UNWORDED if anew else {})), row["id"]),
+        (access.lane, access.base_url, to_json(prepared | (UNWORDED if again else {})), row["id"]),
     )
-    if anew:
+    if again:
         tx.run("UPDATE jobs SET refs = '{}', not_before = 0, phase = '' WHERE id = ?", (row["id"],))
     tx.run("UPDATE ledger SET lane = ? WHERE job = ?", (access.lane, row["id"]))
 
 
 def named(prepared: JsonObject, account: str) -> JsonObject:
-    """A stored prepared request with the name of the account that makes it, "" for a provider's only one."""
+    """A stored prepared request with the name of the account that sends it, "" for a provider's only one."""
     wire = {key: value for key, value in prepared["wire"].items() if key != ACCOUNT}
     return prepared | {"wire": wire | ({ACCOUNT: account} if account else {})}

@@ -1,4 +1,4 @@
-"""What the one driver of a remote lane shares among its jobs: the open back end, gates, breaker, id log, durations."""
+"""What the driver of a remote lane shares among its jobs: the open back end, gates, breaker, journal, durations."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from backends.provider.protocol import RemoteBackend
 from backends.provider.timing import FREE_AT_ONCE, PAID_AT_ONCE
 
 PAST = 20
-"""How many finished jobs of a model the schedule looks at."""
+"""How many finished jobs of a model the timing of status checks is based on."""
 
 POLL_EVERY_S = 6.0
-"""The budget: on average at most one question every so many seconds."""
+"""The budget: on average at most one status check per so many seconds."""
 
 
 class Posts:
-    """A few paid POSTs may run side by side; a look-up of unbound jobs runs alone, so that it can't take the id of one
-    whose reply is still on its way."""
+    """A few paid requests may run side by side; a look-up of jobs without an id runs alone, so that it cannot take the
+    id of a job whose answer is still on its way."""
 
     def __init__(self) -> None:
         self._room = anyio.Semaphore(PAID_AT_ONCE)
@@ -92,7 +92,7 @@ class LaneState:
         return self.gates[model]
 
     def durations(self, row: Row) -> Durations:
-        """How long this job's model took, by those that had ended when this one began.
+        """How long jobs of this job's model took, by those that had ended when this one began.
 
         Not by those that end beside it: of a batch the short ones end first, and would make the rest look overdue.
         """
@@ -105,7 +105,7 @@ class LaneState:
         return Durations.fit([float(seen["took"]) for seen in past], row["typical_s"])
 
     def next_poll_s(self, durations: Durations, elapsed_s: float) -> float:
-        """When to ask again of a job that was taken `elapsed_s` ago."""
+        """Seconds until the next status check of a job that was accepted `elapsed_s` ago."""
         if self.poll_s is not None:
             return self.poll_s
         return next_gap(durations, elapsed_s, self.context.number("POLL_EVERY_S", POLL_EVERY_S))

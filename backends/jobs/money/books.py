@@ -1,6 +1,6 @@
-"""Whether the money's books agree: the kept sums with the lines they are made of, and each line with its job.
+"""Whether the accounts are consistent: the kept sums against the ledger's lines, and each line against its job.
 
-Nothing here is repaired: what does not agree is told, for a person to look at.
+Nothing is repaired here; what is inconsistent is reported for the user to look at.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from backends.jobs.money.ledger import to_usd
 from backends.jobs.store.database import Row, Store
 
 MOST = 20
-"""So many faults of a kind are named."""
+"""How many faults of a kind are listed."""
 
 _LINES = """
 SELECT day, provider, CASE WHEN state = 'settled' THEN settled ELSE 0 END AS settled,
@@ -46,7 +46,7 @@ _MONEY = {
 
 
 def faults(store: Store) -> list[str]:
-    """What does not agree, each in a sentence; [] when all does. Reads every job's state: not for every moment."""
+    """Every inconsistency in a sentence; [] when there is none. Reads every job's state, so call it seldom."""
     return [*map(_words, store.rows(_SUMS)), *map(_words_by, store.rows(_BY_PRINCIPAL)), *_of_jobs(store)]
 
 

@@ -1,8 +1,8 @@
-"""Money: what is reserved, spent and allowed. Amounts are whole micro-dollars, days are UTC days.
+"""Money that is reserved, spent and allowed. Amounts are whole micro-dollars; days are UTC days.
 
-The high estimate is reserved in the same transaction as the job's insert, and refused there when a limit stands in
-the way: so no interleaving of clients can pass a limit. An entry stands on the day of its reservation until the paid
-request is sent, and on that day from then on: a limit is about what is paid on a day.
+The high estimate is reserved in the transaction that inserts the job, and refused there when it would pass a limit: so
+no interleaving of clients can pass a limit. An entry belongs to the day of its reservation until the paid request is
+sent, and to the day of the request from then on: a limit is about what is paid on a day.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from backends.jobs.store.schema import OPEN
 MICRO = 1_000_000
 
 DEFAULT_LIMITS: Mapping[str, Decimal] = {"per_job_usd": Decimal(5), "per_day_usd": Decimal(20)}
-"""On a fresh install, US dollars."""
+"""Defaults on a new installation, US dollars."""
 
 PERSON_LIMIT = "per_day_usd@"
-"""How the limit of a person begins: their name follows."""
+"""The first part of the name of a person's limit; the person's name follows."""
 
 Basis = Literal["free", "reported", "computed", "reservation", "written_off", "refused", "unknown", ""]
 
@@ -56,9 +56,9 @@ def _until_tomorrow_s(now: float) -> float:
 class SpendingLimits:
     """The user's limits, in US dollars; None = no such limit.
 
-    per_job, per_day: for everything together. per_provider_day: by provider. per_person_day: by principal, EVERYBODY
-    for each who has none of their own. allow_providers: None = all.
-    confirm_above: ask the user from this high estimate on. allow_unknown_price: spend what cannot be priced.
+    per_job, per_day: for everything together. per_provider_day: by provider. per_person_day: by principal; EVERYBODY
+    stands for each who has none of their own. allow_providers: None = all. confirm_above: ask the user for approval
+    from this high estimate on. allow_unknown_price: allow jobs without a known price.
     """
 
     per_job: Decimal | None
@@ -70,7 +70,7 @@ class SpendingLimits:
     per_person_day: Mapping[str, Decimal | None] = field(default_factory=dict[str, Decimal | None])
 
     def of_person(self, principal: str) -> Decimal | None:
-        """The most that a day may cost for one principal; None = no limit but those of all."""
+        """The most that a principal may spend a day; None = only the limits for all apply."""
         if principal in (OWNER, EVERYBODY):
             return None
         return self.per_person_day.get(principal, self.per_person_day.get(EVERYBODY))
@@ -83,7 +83,7 @@ def _amount(text: str | None, default: Decimal | None) -> Decimal | None:
 
 
 def limits_from(rows: list[Row]) -> SpendingLimits:
-    """The limits from the settings table's rows."""
+    """The limits from the rows of the settings table."""
     known = {str(row["key"]): str(row["value"]) for row in rows}
     allowed = known.get("allow_providers")
     return SpendingLimits(
@@ -114,8 +114,8 @@ _HELD = "state IN ('reserved', 'unresolved')"
 
 @dataclass(frozen=True)
 class _DayLimit:
-    """A limit of a day. where: the ledger's lines (`booked`) that count. table: of the sums that are kept of them.
-    words: what it is about. name: the limit's."""
+    """A limit of a day. where: which lines of the ledger (`booked`) count. table: the kept sums of those lines. words:
+    what it limits. name: the setting."""
 
     limit: Decimal
     table: Literal["spent", "spent_by"]
@@ -125,7 +125,7 @@ class _DayLimit:
     name: str
 
     def spent(self, tx: Store | Transaction) -> int:
-        """Micro-dollars spent or held, by the kept sums."""
+        """Micro-dollars spent or held, from the kept sums."""
         sql = f"SELECT coalesce(sum(settled + held), 0) AS spent FROM {self.table} AS booked WHERE {self.where}"
         row = tx.row(sql, self.params)
         return int(row["spent"]) if row else 0
@@ -146,11 +146,11 @@ def _day_limits(limits: SpendingLimits, today: str, provider: str, principal: st
 def check_limits(
     tx: Store | Transaction, provider: str, high: int | None, *, job: str = "", principal: str = OWNER
 ) -> None:
-    """Refuse a spend of `high` micro-dollars that passes a limit; VideoError("wall") says which and who may move it.
-    It is retryable where the next day has room again.
+    """Refuse an amount of `high` micro-dollars that passes a limit; VideoError("wall") says which limit and who may
+    change it. Retryable where the next day has room again.
 
-    job: the one that is about to be sent: what it holds already does not count against it, and its principal is who
-    spends. principal: who spends, where there is no such job yet.
+    job: one that is about to be sent: what it already holds does not count against it, and its principal is the one who
+    spends. principal: who spends, where there is no job yet.
     """
     limits = spending_limits(tx)
     if limits.allow_providers is not None and provider not in limits.allow_providers:
@@ -180,7 +180,7 @@ def check_limits(
         principal = _principal_of(tx, job)
     for one in _day_limits(limits, utc_day(now), provider, principal):
         spent = one.spent(tx) - (_own(tx, job) if job else 0)
-        if job and spent + high > to_micro(one.limit):  # only then: it looks at every job that is queued
+        if job and spent + high > to_micro(one.limit):  # only now, because it looks at every queued job
             spent -= _gives_way(tx, job, one.where, one.params)
         if spent + high > to_micro(one.limit):
             raise VideoError(
@@ -195,8 +195,8 @@ def check_limits(
 def enter(
     tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None, principal: str = OWNER
 ) -> None:
-    """The job's line in the ledger, its high estimate held. An unknown price holds 0 and is settled as reported.
-    principal: whose money it is."""
+    """Add the job's line to the ledger, with its high estimate held. An unknown price holds 0 and is settled as
+    reported. principal: who pays."""
     tx.run(
         "INSERT INTO ledger(job, provider, lane, label, day, state, reserved, at, principal) "
         "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?, ?)",
@@ -207,13 +207,13 @@ def enter(
 def reserve(
     tx: Transaction, job: str, provider: str, lane: str, label: str, high: int | None, principal: str = OWNER
 ) -> None:
-    """`enter`, after `check_limits`: for whatever leaves this machine."""
+    """`enter`, after `check_limits`: for every job that a service runs."""
     check_limits(tx, provider, high, principal=principal)
     enter(tx, job, provider, lane, label, high, principal)
 
 
 def recheck(source: Store | Transaction, job: str, provider: str, high: int | None) -> None:
-    """Just before the money is spent: the limits may have come closer since the insert, or the day may be another."""
+    """Just before the money is spent: since the insert, less may be left of a limit, or a new day may have begun."""
     check_limits(source, provider, high, job=job)
 
 
@@ -223,14 +223,14 @@ def _principal_of(source: Store | Transaction, job: str) -> str:
 
 
 def _own(source: Store | Transaction, job: str) -> int:
-    """Micro-dollars that a job holds today itself."""
+    """Micro-dollars that a job itself holds today."""
     own = source.row("SELECT reserved FROM ledger WHERE job = ? AND day = ?", (job, utc_day(source.now())))
     return int(own["reserved"]) if own else 0
 
 
 def _gives_way(source: Store | Transaction, job: str, where: str, params: tuple[object, ...]) -> int:
-    """Micro-dollars held today by jobs that were ordered later and are not sent yet: they do not count against one that
-    was ordered today. Else, under a limit that was lowered, all jobs would wait for one another."""
+    """Micro-dollars held today by jobs that were ordered later and not sent yet: they do not count against an earlier
+    job of today. Otherwise, after a limit was lowered, all jobs would wait for each other."""
     if source.row("SELECT 1 FROM ledger WHERE job = ? AND day = ?", (job, utc_day(source.now()))) is None:
         return 0
     later = source.row(
@@ -248,8 +248,8 @@ def pay_today(tx: Transaction, job: str) -> None:
 
 
 def check_held(tx: Transaction, job: str, high: int | None) -> None:
-    """VideoError("wall") for a job whose price is not held in the ledger: somebody wrote it into the store by hand, and
-    no limit has seen it."""
+    """VideoError("wall") for a job without a line in the ledger: it was written into the store by hand, past the
+    limits."""
     row = tx.row("SELECT reserved FROM ledger WHERE job = ? AND state = 'reserved'", (job,))
     if row is None or int(row["reserved"]) < (high or 0):
         raise VideoError("wall", "no money is reserved for this job: it was not ordered through Reelwright")
@@ -261,7 +261,7 @@ def raise_hold(tx: Transaction, job: str, amount: int) -> None:
 
 
 def settle(tx: Transaction, job: str, cost: int, basis: Basis) -> int:
-    """Book what the job cost; how much that is above the reservation (0 when it is not)."""
+    """Book what the job cost; returns how much of it is above the reservation (0 when none)."""
     row = tx.row("SELECT reserved FROM ledger WHERE job = ?", (job,))
     tx.run(
         "UPDATE ledger SET state = 'settled', settled = ?, basis = ?, at = ? WHERE job = ?",
@@ -271,24 +271,24 @@ def settle(tx: Transaction, job: str, cost: int, basis: Basis) -> int:
 
 
 def reserved(tx: Transaction, job: str) -> int:
-    """What is held for a job, in micro-dollars."""
+    """The micro-dollars held for a job."""
     row = tx.row("SELECT reserved FROM ledger WHERE job = ?", (job,))
     return int(row["reserved"]) if row else 0
 
 
 def release(tx: Transaction, job: str, basis: Basis = "refused") -> None:
-    """Nothing was charged: the money is free again."""
+    """Nothing was charged: release the money."""
     tx.run("UPDATE ledger SET state = 'released', settled = 0, basis = ?, at = ? WHERE job = ?", (basis, tx.now(), job))
 
 
 def hold(tx: Transaction, job: str) -> None:
-    """Whether it was charged is not known: the money stays reserved until a person decides."""
+    """Whether it was charged is not known: the money stays reserved until the user decides."""
     tx.run("UPDATE ledger SET state = 'unresolved', at = ? WHERE job = ?", (tx.now(), job))
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Micro-dollars: settled ever, spent or held today, held in all, and held of today's."""
+    """Micro-dollars: spent in all, spent or held today, held in all, and held today."""
 
     settled: int
     today: int
@@ -297,7 +297,7 @@ class Totals:
 
 
 def totals(store: Store, principal: str = EVERYBODY) -> Totals:
-    """Of everybody, or of one principal."""
+    """For everybody, or for one principal."""
     table, whose, params = ("spent", "", ()) if principal == EVERYBODY else ("spent_by", "principal = ?", (principal,))
     sql = f"SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held FROM {table} WHERE "
     nothing = {"settled": 0, "held": 0}
@@ -308,7 +308,8 @@ def totals(store: Store, principal: str = EVERYBODY) -> Totals:
 
 
 def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
-    """Rows of the bill: the label or day, jobs, settled and held micro-dollars, by name; archived jobs count too."""
+    """Rows of the spending report: label or day, number of jobs, settled and held micro-dollars, by name; archived jobs
+    count too."""
     return store.rows(
         f"SELECT name, sum(jobs) AS jobs, sum(settled) AS settled, sum(held) AS held FROM (SELECT {by} AS name, "
         "count(*) AS jobs, sum(CASE WHEN state = 'settled' THEN settled ELSE 0 END) AS settled, "
@@ -318,7 +319,7 @@ def bill(store: Store, by: Literal["label", "day"]) -> list[Row]:
 
 
 def differing(store: Store) -> list[Row]:
-    """Paid jobs that brought something else than was requested: id, label, and cost_basis, which says it."""
+    """Paid jobs whose clip differs from the request: id, label, and cost_basis, which says how."""
     return store.rows(
         "SELECT id, label, cost_basis FROM jobs WHERE kind = 'remote' AND cost_basis LIKE '%; asked %' ORDER BY seq"
     )

@@ -1,6 +1,6 @@
-"""The user's spending limits: their legal values, how they are kept, and the record of every change.
+"""The user's spending limits: legal values, how they are kept, and the record of every change.
 
-No tool of an agent reaches this; the command line asks before a limit is raised. Each change is an event of no job
+No tool of an agent reaches this; the command line asks before a limit is raised. Each change is an event without a job
 (kind "limit"), so that what was allowed, when and by whom can be seen afterwards.
 """
 
@@ -34,7 +34,7 @@ LIMITS: Mapping[str, str] = {
     "allow_unknown_price": "whether a job whose price is unknown may be started: true or false. With true it needs a "
     "named model and a max_cost_usd above 0, which is reserved for it",
 }
-"""The settings a person may make, with what each means."""
+"""The settings that a user can make, with their meanings."""
 
 DEFAULTS: Mapping[str, str] = {
     **{key: format(amount, "f") for key, amount in ledger.DEFAULT_LIMITS.items()},
@@ -47,10 +47,10 @@ KIND = "limit"
 """The kind of the events that record changes."""
 
 WAITS = "waits for the day's limit"
-"""How the phase of a job begins that has no room today."""
+"""The first words of the phase of a job for which today's limit has no room."""
 
 SHOWN_S = 86_400.0
-"""For so long a change is told wherever money is shown, seconds."""
+"""Seconds for which a change is shown wherever money is shown."""
 
 How = Literal["terminal", "script"]
 
@@ -67,8 +67,8 @@ class Change:
     how: str
     who: str
 
-    def told(self, now: float) -> str:
-        """spending limit per_day_usd raised from $20 to $50 3 minutes ago"""
+    def sentence(self, now: float) -> str:
+        """For example: spending limit per_day_usd raised from $20 to $50 3 minutes ago"""
         if self.key.startswith("allow_"):
             verb = "widened" if is_raised(self.key, self.old, self.new) else "narrowed"
         else:
@@ -82,7 +82,8 @@ class Change:
 
 
 def limit_value(key: str, text: str, providers: Collection[str]) -> str:
-    """The value as it is kept. VideoError("invalid_request") for an unknown key, or with the legal values."""
+    """The value in the form that is kept. VideoError("invalid_request") for an unknown setting, or with the legal
+    values."""
     provider = key.removeprefix(PROVIDER_LIMIT) if key.startswith(PROVIDER_LIMIT) else None
     if provider is not None and provider not in providers:
         known = ", ".join(sorted(providers))
@@ -160,20 +161,20 @@ def shown(key: str, value: str) -> str:
 
 
 def default_of(key: str) -> str:
-    """What a limit is when nobody has set it ("none" for a provider's or person's). VideoError for an unknown key."""
+    """The default of a limit ("none" for a provider's or person's). VideoError for an unknown setting."""
     if key not in DEFAULTS and not key.startswith((PROVIDER_LIMIT, PERSON_LIMIT)):
         raise _unknown(key)
     return DEFAULTS.get(key, "none")
 
 
 def value_of(source: Store | Transaction, key: str) -> str:
-    """A limit as it is now. VideoError("invalid_request") for an unknown key."""
+    """The current value of a limit. VideoError("invalid_request") for an unknown setting."""
     row = source.row("SELECT value FROM settings WHERE key = ?", (key,))
     return unset_value(source, key) if row is None else str(row["value"])
 
 
 def unset_value(source: Store | Transaction, key: str) -> str:
-    """What holds where a limit is not set: its default, for a person what is set for each."""
+    """The value where a limit is not set: its default; for a person the limit that is set for everyone."""
     each = PERSON_LIMIT + EVERYBODY
     return value_of(source, each) if key.startswith(PERSON_LIMIT) and key != each else default_of(key)
 
@@ -181,7 +182,7 @@ def unset_value(source: Store | Transaction, key: str) -> str:
 def set_limit(
     store: Store, key: str, text: str, providers: Collection[str], *, how: How = "terminal", who: str = ""
 ) -> str:
-    """Keep a setting, and record it where it is a change; its value as kept."""
+    """Set a limit, and record the change if there is one; returns the value as kept."""
     value = limit_value(key, text, providers)
 
     def write(tx: Transaction) -> None:
@@ -198,7 +199,8 @@ def set_limit(
 
 
 def unset_limit(store: Store, key: str, *, how: How = "terminal", who: str = "") -> str:
-    """Back to the default, recorded where it is a change; what that is ("none" for a provider's limit)."""
+    """Reset to the default, and record the change if there is one; returns the default ("none" for a provider's
+    limit)."""
 
     def write(tx: Transaction) -> str:
         old, default = value_of(tx, key), unset_value(tx, key)
@@ -221,7 +223,7 @@ def _record(tx: Transaction, key: str, old: str, new: str, how: How, who: str) -
 
 
 def _micro(value: str) -> int | None:
-    """A limit in micro-dollars; None where it is none, or no amount."""
+    """A limit in micro-dollars; None where there is none, or the value is no amount."""
     try:
         return ledger.to_micro(Decimal(value))
     except InvalidOperation:
@@ -249,20 +251,20 @@ def _change(at: float, data: Mapping[str, str]) -> Change:
     return Change(data["key"], data["from"], data["to"], at, data["how"], data["who"])
 
 
-def told(store: Store, now: float | None = None, principal: str = EVERYBODY) -> list[str]:
-    """The changes of the last day, each in a sentence, newest first. principal: who is told; nobody but the owner hears
-    of the limits of other people."""
+def recent(store: Store, now: float | None = None, principal: str = EVERYBODY) -> list[str]:
+    """The changes of the last day in sentences, newest first. principal: who reads them; only the owner sees other
+    people's limits."""
     at = store.now() if now is None else now
     theirs = (PERSON_LIMIT + principal, PERSON_LIMIT + EVERYBODY)
     return [
-        change.told(at)
+        change.sentence(at)
         for change in changes(store, at - SHOWN_S)
         if principal in (OWNER, EVERYBODY) or not change.key.startswith(PERSON_LIMIT) or change.key in theirs
     ]
 
 
 def meaning(key: str) -> str:
-    """What a limit is for."""
+    """The meaning of a setting."""
     for prefix, name in ((PROVIDER_LIMIT, "PROVIDER"), (PERSON_LIMIT, "NAME")):
         if key.startswith(prefix):
             return LIMITS[prefix + name]

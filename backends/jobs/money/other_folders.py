@@ -1,5 +1,5 @@
-"""Other data folders of this person that buy on the same account: each holds limits of its own, so a day's spending
-limit counts once in each. Every home leaves a small record where all of them look; it holds no secret."""
+"""Other data folders of the same user that spend on the same account: each has its own limits, so a day's spending
+limit counts once in each. Every data folder leaves a small record, without secrets, where all of them look."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _hash(text: str) -> str:
 
 
 def record(home: Path, lane: str, env: Mapping[str, str]) -> None:
-    """Note that a home pays on a lane. Never a reason to fail: without a record nobody is warned, and no more."""
+    """Record that a data folder pays on a lane. Never fails: without a record there is only no warning."""
     folder = _folder(env)
     if (folder, home, lane) in _seen:
         return
@@ -49,13 +49,13 @@ def record(home: Path, lane: str, env: Mapping[str, str]) -> None:
 
 
 def sharing(home: Path, env: Mapping[str, str]) -> list[Path]:
-    """The other homes that are still there and have paid on a lane of this one."""
+    """Other existing data folders that have paid on a lane that this one pays on."""
     own = _read(_folder(env) / f"{_hash(str(home))}.json")
     return [] if own is None else [path for path, lanes in _others(home, env) if set(lanes) & set(own[1])]
 
 
 def others(home: Path, env: Mapping[str, str]) -> list[Path]:
-    """Every other home of this person that is still there and has paid on any lane: two keys may be one account's."""
+    """Every other existing data folder of this user that has paid on any lane: two keys may belong to one account."""
     return [path for path, _ in _others(home, env)]
 
 

@@ -1,8 +1,8 @@
-"""A provider's word about money: whether a figure is believed, and what it does to the hold and the account.
+"""A cost that a provider reports: whether it is believed, and what it does to the reservation and the account.
 
-A bill is believed from 0 to a multiple of what was reserved. Anything else (a negative amount, a unit that has changed,
-a damaged number) is no bill: the reservation is booked in its place, the user is told, and the account buys nothing
-more until they have looked. A believed bill above the reservation is booked as it is, and stops the account too.
+A bill is believed from 0 to a multiple of the reservation. Anything else (a negative amount, a changed unit, a damaged
+number) is not: the reservation is booked instead, the user is told, and the account buys nothing more until they have
+looked. A believed bill above the reservation is booked as reported, and also stops the account.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.stored_job import StoredJob
 
 BELIEVED_TIMES = 20
-"""How many times the reservation a bill may be. A wrong unit (cents for dollars) is a hundred times."""
+"""The highest believed bill, as a multiple of the reservation. A wrong unit (cents for dollars) would be a hundred
+times."""
 
 BELIEVED_ANYHOW = ledger.MICRO
 """Micro-dollars that are believed however small the reservation was."""
 
 BELIEVED_UNKNOWN = 1000 * ledger.MICRO
-"""The same where nothing was reserved, since the price was unknown."""
+"""The same where nothing was reserved, because the price was unknown."""
 
 
 @dataclass(frozen=True)
 class Bill:
-    """What is booked, in micro-dollars (None: nobody knows). words: where the figure comes from. odd: the figure that
+    """What is booked, in micro-dollars (None: unknown). words: the source of the figure. odd: a reported figure that
     was not believed, in words, "" when there was none."""
 
     cost: int | None
@@ -39,7 +40,7 @@ class Bill:
 
 
 def believed(reported: Decimal, reserved: int) -> int | None:
-    """The figure in micro-dollars; None when it cannot be meant. reserved: micro-dollars, 0 = unknown price."""
+    """The figure in micro-dollars; None when it is not believed. reserved: micro-dollars, 0 = unknown price."""
     most = max(BELIEVED_TIMES * reserved, BELIEVED_ANYHOW) if reserved else BELIEVED_UNKNOWN
     if not reported.is_finite() or not 0 <= reported <= ledger.to_usd(most):
         return None
@@ -47,7 +48,7 @@ def believed(reported: Decimal, reserved: int) -> int | None:
 
 
 def amount(reported: Decimal) -> str:
-    """A figure of others in words, however long it is."""
+    """A provider's figure in words, of bounded length."""
     return f"${reported:.2f}" if reported.is_finite() and abs(reported) < 10**9 else f"${reported:.3g}"
 
 
@@ -58,15 +59,15 @@ def judge(reported: Decimal | None, reserved: int) -> Bill | None:
     cost = believed(reported, reserved)
     if cost is not None:
         return Bill(cost, "reported", "reported by the provider")
-    words = f"the reservation: the provider's figure of {amount(reported)} cannot be meant"
+    words = f"the reservation: the provider's figure of {amount(reported)} is implausible"
     return Bill(reserved, "reservation", words, odd=amount(reported))
 
 
 def settle(tx: Transaction, job: StoredJob, bill: Bill) -> None:
-    """Book what a job has cost, and stop its account when the figure is odd or above what was reserved."""
+    """Book what a job has cost, and stop its account when the figure is implausible or above the reservation."""
     above = ledger.settle(tx, job.id, bill.cost or 0, bill.basis)
     if bill.odd:
-        text = f"{job.provider} says that job {job.id} costs {bill.odd}, which cannot be meant: its reservation of "
+        text = f"{job.provider} says that job {job.id} costs {bill.odd}, which is implausible: its reservation of "
         text += f"${ledger.to_usd(bill.cost or 0):.2f} is booked; look at the account there"
         stop(tx, job, text)
     elif above and job.est_high is not None:
@@ -75,15 +76,15 @@ def settle(tx: Transaction, job: StoredJob, bill: Bill) -> None:
 
 
 def announced(tx: Transaction, row: Row, estimate: Decimal | None) -> None:
-    """The provider's own estimate in its answer to the paid request: the hold is raised to it at once, and one above
-    the reservation stops the account before it buys more at a price that nobody has agreed to."""
+    """The provider's own estimate in its answer to the paid request: the reservation is raised to it at once; an
+    estimate above the reservation stops the account before it buys more at a price that nobody has approved."""
     if estimate is None:
         return
     job = StoredJob.of(row)
     held = ledger.reserved(tx, job.id)
     cost = believed(estimate, held)
     if cost is None:
-        text = f"{job.provider} expects job {job.id} to cost {amount(estimate)}, which cannot be meant"
+        text = f"{job.provider} expects job {job.id} to cost {amount(estimate)}, which is implausible"
         stop(tx, job, f"{text}: look at the account there")
     elif cost > held:
         ledger.raise_hold(tx, job.id, cost)
@@ -94,7 +95,7 @@ def announced(tx: Transaction, row: Row, estimate: Decimal | None) -> None:
 
 
 def stop(tx: Transaction, job: StoredJob, why: str) -> None:
-    """Nothing more is bought on this account until a person lets it go on."""
+    """Nothing more is bought on this account until the user resumes it."""
     text = f"{why}, then reelwright jobs resume"
     records.note(tx, job.id, text)
     until = tx.now() + PRICE_STOP_S

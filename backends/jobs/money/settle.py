@@ -1,11 +1,11 @@
 """How a job's money ends. Every end of a job, and only this file, books its line of the ledger:
 
-    succeed       the clip is here: the bill is booked as reported, computed from the list price, or as reserved
-    fail, cancel  no clip: released where nothing was charged, else booked as reported or in full
-    end_unsent    nothing was ever sent: released
-    leave_to_person   nobody knows: held, until a person decides (`write_off`, `charge_again`, `reopen`)
+    succeed            the clip is here: the bill is booked as reported, computed from the list price, or as reserved
+    fail, cancel       no clip: released where nothing was charged, else booked as reported or in full
+    end_unsent         nothing was ever sent: released
+    leave_to_user      the outcome is not known: held, until the user decides (`write_off`, `charge_again`, `reopen`)
 
-Each moves the job and books its money in the one transaction that it is given.
+Each moves the job and books its money in the transaction that it is given.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from backends.jobs.store.stored_job import StoredJob
 def succeed(
     tx: Transaction, hold: Hold, row: Row, reported: Decimal | None, *, differs: str = "", **columns: Any
 ) -> None:
-    """End a job whose clip is kept. reported: what the provider says that it costs. differs: what came otherwise than
-    asked, in words. columns: of its row."""
+    """End a job whose clip is kept. reported: the cost that the provider reports. differs: how the clip differs from
+    the request, in words. columns: further columns of its row."""
     job = StoredJob.of(row)
     bill = _bill(tx, job, reported)
-    if job.kind == "local":  # what its steps have cost stands in their own lines
+    if job.kind == "local":  # the costs of its steps are in their own lines
         ledger.settle(tx, job.id, 0, bill.basis)
     else:
         reported_cost.settle(tx, job, bill)
@@ -43,64 +43,65 @@ def _bill(tx: Transaction, job: StoredJob, reported: Decimal | None) -> Bill:
     if job.kind == "local":
         steps = records.cost_of_steps(tx, job.id)
         return Bill(steps, "free", "the sum of its steps") if steps else Bill(0, "free", "free")
-    if (said := judge(reported, ledger.reserved(tx, job.id))) is not None:
-        return said
+    if (bill := judge(reported, ledger.reserved(tx, job.id))) is not None:
+        return bill
     if job.est_high is None:
         return Bill(None, "unknown", "unknown: the provider reports no cost and has no listed price")
-    if job.est_low is None:  # there is no price, and what the asker would pay at most was held
+    if job.est_low is None:  # there is no price, and the most that the caller would pay was held
         return Bill(job.est_high, "reservation", "the most that was allowed: the provider reports no cost")
     return Bill(job.est_high, "computed", "computed from the list price")
 
 
 def fail(tx: Transaction, hold: Hold | None, job: str, error: VideoError, cost_usd: Decimal | None = None) -> None:
-    """End a job as failed. cost_usd: what the provider says that it costs all the same."""
+    """End a job as failed. cost_usd: the cost that the provider reports all the same."""
     columns = _booked(tx, job, error.charged, cost_usd)
     records.move(tx, hold, job, "failed", error=to_json(error.to_json()), doubt_at=None, **columns)
 
 
 def cancel(tx: Transaction, hold: Hold | None, job: str, charged: Charged, cost_usd: Decimal | None = None) -> None:
-    """End a job as cancelled. charged, cost_usd: what the provider says of the bill."""
+    """End a job as cancelled. charged, cost_usd: what the provider says about the bill."""
     records.move(tx, hold, job, "cancelled", doubt_at=None, **_booked(tx, job, charged, cost_usd))
 
 
 def _booked(tx: Transaction, job: str, charged: Charged, cost_usd: Decimal | None) -> dict[str, Any]:
-    """Book the job's money; the columns that tell of it. A figure that the provider gives counts more than its word."""
+    """Book the job's money; returns the columns for its row. A reported figure counts more than the provider's
+    "charged"."""
     row = tx.row("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
         return {}
-    said = judge(cost_usd, ledger.reserved(tx, job))
-    if charged == "no" and (said is None or said.cost == 0):
+    bill = judge(cost_usd, ledger.reserved(tx, job))
+    if charged == "no" and (bill is None or bill.cost == 0):
         ledger.release(tx, job)
         return {"matchable": 0, "cost": 0, "cost_basis": "not charged"}
-    if said is None:
+    if bill is None:
         words = "charged" if charged == "yes" else "may have been charged: the reservation"
-        said = Bill(ledger.reserved(tx, job), "reservation", words)
-    reported_cost.settle(tx, StoredJob.of(row), said)
-    return {"cost": said.cost, "cost_basis": said.words}
+        bill = Bill(ledger.reserved(tx, job), "reservation", words)
+    reported_cost.settle(tx, StoredJob.of(row), bill)
+    return {"cost": bill.cost, "cost_basis": bill.words}
 
 
 def end_unsent(tx: Transaction, job: str) -> None:
-    """End a job that waits or is queued; what its finished steps have cost stays told. In this order: an agent's role
-    may free only the money of a job that is cancelled."""
+    """End a job that waits or is queued; the cost of its finished steps stays shown. In this order, because an agent's
+    role may release only the money of a cancelled job."""
     cost = records.cost_of_steps(tx, job)
     basis = "the sum of its steps" if cost else "not charged"
     records.move(tx, None, job, "cancelled", matchable=0, cost=cost, cost_basis=basis)
     ledger.release(tx, job)
 
 
-def leave_to_person(tx: Transaction, hold: Hold, job: str, why: str) -> None:
-    """Nobody knows whether the job is paid: its money stays held, and a person decides at a terminal."""
+def leave_to_user(tx: Transaction, hold: Hold, job: str, why: str) -> None:
+    """Whether the job is paid is not known: its money stays held, and the user decides at a terminal."""
     ledger.hold(tx, job)
     records.note(tx, job, why)
     error = VideoError("submit_unknown", why, charged="unknown")
     records.move(tx, hold, job, "uncertain", phase="needs your decision", error=to_json(error.to_json()))
 
 
-# what the user decides
+# decisions of the user
 
 
 def write_off(tx: Transaction, job: str) -> None:
-    """Give a job up whose request may have been sent: it ends as failed, its reservation booked as spent."""
+    """Give up a job whose request may have been sent: it ends as failed, its reservation booked as spent."""
     booked = ledger.reserved(tx, job)
     ledger.settle(tx, job, booked, "written_off")
     error = VideoError(
@@ -109,13 +110,13 @@ def write_off(tx: Transaction, job: str) -> None:
         "take=2 makes another one",
         charged="unknown",
     )
-    told = {"error": to_json(error.to_json()), "cost": booked}
-    records.decide(tx, job, "failed", cost_basis="written off: the reservation", **told)
+    columns = {"error": to_json(error.to_json()), "cost": booked}
+    records.decide(tx, job, "failed", cost_basis="written off: the reservation", **columns)
 
 
 def charge_again(tx: Transaction, stored: StoredJob) -> int:
-    """Book a first request as charged at its reservation, under JOB#N, and reserve a second one; the micro-dollars that
-    were booked. VideoError("wall") when the second passes a limit."""
+    """Book a first request as charged at its reservation, under JOB#N, and reserve a second one; returns the
+    micro-dollars that were booked. VideoError("wall") when the second passes a limit."""
     job = stored.id
     charges = tx.row("SELECT count(*) AS n FROM ledger WHERE job > ? || '#' AND job < ? || '$'", (job, job))
     first = f"{job}#{int(charges['n']) + 1 if charges else 1}"
@@ -127,5 +128,5 @@ def charge_again(tx: Transaction, stored: StoredJob) -> int:
 
 
 def reopen(tx: Transaction, job: str) -> None:
-    """The job goes on: what was booked for it is only reserved again."""
+    """The job continues: what was booked for it becomes reserved again."""
     tx.run("UPDATE ledger SET state = 'reserved', settled = 0, basis = '', at = ? WHERE job = ?", (tx.now(), job))

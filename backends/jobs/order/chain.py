@@ -1,8 +1,8 @@
-"""Longer work as steps: extending a clip with a model that cannot extend.
+"""Longer work in steps: extending a clip with a model that cannot extend.
 
-Each step is a paid job of its own (its key, lane and ledger row): image_to_video from the true last frame of what is
-there so far. The job itself waits for its steps, then joins everything on this machine, at the source's size and
-rate. When a step fails, its finished siblings keep their clips.
+Each step is a paid job of its own (with its key, lane and ledger line): image_to_video from the true last frame so far.
+The job itself waits for its steps, then joins everything on this machine, at the source's size and rate. When a step
+fails, the finished steps keep their clips.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FRAME = "frames[0].image"
 
 @dataclass(frozen=True)
 class Step:
-    """One paid step: the legal request for it and what it may cost (micro-dollars)."""
+    """One paid step: its legal request and its highest cost (micro-dollars)."""
 
     checked: Checked
     est_low: int | None
@@ -47,22 +47,23 @@ class Step:
 def plan(
     request: VideoRequest, inputs: Resolved, pick: Pick, per_job: Decimal | None, why: VideoError
 ) -> tuple[Choice, Sequence[Step]]:
-    """The fewest equal steps that make the extension; `why` (why no model extends it itself) when there are none."""
+    """The fewest equal steps that make the extension. When there are none, an error with `why` (why no model extends it
+    itself)."""
     source = inputs.facts.get("source_clip")
     if source is None or request.duration_s is None:
         raise why
     facts = {FRAME: replace(source, kind="image", mime="image/png")}
     for count in range(1, MAX_STEPS + 1):
-        asked = _step_request(request, request.duration_s / count)
+        part = _step_request(request, request.duration_s / count)
         try:
-            choice = pick(asked, facts, _share(request.max_cost_usd, count), _share(per_job, count))
+            choice = pick(part, facts, _share(request.max_cost_usd, count), _share(per_job, count))
         except VideoError as error:
             if error.kind in ("needs_budget", "wall", "auth", "model_retired", "not_found"):
                 raise
             continue
         if choice.row.engine != "generative":
             raise why
-        return _told(choice, request, count), [_step(choice)] * count
+        return _with_note(choice, request, count), [_step(choice)] * count
     raise why
 
 
@@ -92,8 +93,8 @@ def _step(choice: Choice) -> Step:
     return Step(choice.checked, low, high, cost.typical_s)
 
 
-def _told(choice: Choice, request: VideoRequest, count: int) -> Choice:
-    """The choice for the whole, with what is really done in words."""
+def _with_note(choice: Choice, request: VideoRequest, count: int) -> Choice:
+    """The choice for the whole, with a note on how it is really made."""
     cost = choice.estimate
     note = (
         f"{choice.row.id} cannot extend a clip: {count} new clip{'s' if count > 1 else ''} from the true last frame "

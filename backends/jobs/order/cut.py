@@ -1,7 +1,7 @@
-"""The order of a film: clips and stills finished into one file on this machine, as a job like any other. Free.
+"""Ordering a film: clips and stills finished into one file on this machine, as a job like any other. Free.
 
-The job's row holds the FinishRequest in its prepared wire; its VideoRequest says what the vocabulary can say of it.
-Clips may be jobs that are not finished yet: the job then waits for them.
+The job's row holds the FinishRequest in its prepared request; its VideoRequest holds the fields that both have. Clips
+may be jobs that are not finished yet: the film then waits for them.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
 EDITOR = "edit"
-"""The provider, the engine and the model's name of every film."""
+"""The provider, the engine and the model name of every film."""
 SECONDS_A_FRAME = 0.03
-"""Of a 720p film on one core, for the time that is told to a waiting client."""
+"""For a 720p film on one core: the estimate that a waiting client sees."""
 
 
 @dataclass(frozen=True)
 class Cut(Order):
-    """A FinishRequest and how it is to be treated. before: the film that this is another take of; its media
-    are that one's copies."""
+    """A FinishRequest and its terms. before: the film of which this is another take; its media are that film's
+    copies."""
 
     finish: FinishRequest = field(default_factory=lambda: FinishRequest(clips=("?",)))
     before: StoredJob | None = None
@@ -53,7 +53,7 @@ class Cut(Order):
 
     @classmethod
     def take_of(cls, job: StoredJob, take: int, max_cost_usd: Decimal | None) -> Self:
-        """Another take of a film that is there."""
+        """Another take of an existing film."""
         return replace(cls.of(finish_of(job), Terms(take=take, label=job.label)), before=job)
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
@@ -73,23 +73,23 @@ class Cut(Order):
 
 
 def upscaled(cut: Cut, model: str, *, smoother: bool = False) -> tuple[Cut, Order]:
-    """The film without what the model does, and the order that does it by the model; its clip is still to be named.
+    """The film without the model's part, and the order for the model's part; its clip is filled in later.
 
-    The model makes the film larger, as `resolution` asks. smoother: it puts frames between the film's, as `fps` asks.
+    The model enlarges the film, as `resolution` asks. smoother: it also adds frames, as `fps` asks.
     """
     if cut.finish.format != "mp4":
         raise VideoError("invalid_request", f"upscaler {model[:80]} takes an MP4 film: leave format out, or upscaler")
     left_to_it = "fps" if smoother else "resolution"
     finish = cut.finish.model_copy(update={"upscaler": None, left_to_it: None, "max_cost_usd": None})
     film = replace(Cut.of(finish, client=cut.client), promised=cut.promised)
-    asked = {left_to_it: getattr(cut.finish, left_to_it), "max_cost_usd": cut.finish.max_cost_usd}
-    wanted = VideoRequest.model_validate({"task": "upscale", "model": model, "source_clip": "the film", **asked})
+    fields = {left_to_it: getattr(cut.finish, left_to_it), "max_cost_usd": cut.finish.max_cost_usd}
+    wanted = VideoRequest.model_validate({"task": "upscale", "model": model, "source_clip": "the film", **fields})
     return film, Order(wanted, cut.terms, confirmed=cut.confirmed, client=cut.client)
 
 
 def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
-    """What the vocabulary can say of a film. plan: fills in what it will be."""
-    said: dict[str, object] = {
+    """The film as a VideoRequest, as far as that has its fields. plan: supplies what the film will be."""
+    fields: dict[str, object] = {
         "aspect_ratio": finish.aspect_ratio,
         "resolution": finish.resolution,
         "fps": finish.fps,
@@ -99,8 +99,8 @@ def carrier(finish: FinishRequest, plan: Plan | None = None) -> VideoRequest:
         "max_cost_usd": finish.max_cost_usd,
     }
     if plan is not None:
-        said |= {"duration_s": plan.duration_s, "fps": float(plan.fps)}
-    return VideoRequest.model_validate({"task": "finish", "model": EDITOR, **said})
+        fields |= {"duration_s": plan.duration_s, "fps": float(plan.fps)}
+    return VideoRequest.model_validate({"task": "finish", "model": EDITOR, **fields})
 
 
 def finish_of(job: StoredJob) -> FinishRequest:
@@ -129,8 +129,8 @@ def _starts_from(request: VideoRequest, before: str) -> bool:
 
 
 def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on: Sequence[int] = ()) -> NewJob:
-    """The job of a film. going_on: which clips go on from the last frame of the one before. VideoError tells what of it
-    can never be made, as far as its media are known."""
+    """The job of a film. going_on: the clips that continue from the last frame of the one before. VideoError names what
+    can never be made, as far as the media are known."""
     plan = forecast(order.finish, inputs.facts, going_on)
     notes = (*inputs.notes, *(plan.notes if plan else ()), *(_words(order.finish, plan) if plan else ()))
     digest = order.digest(inputs)
@@ -145,7 +145,7 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on:
     )
     return NewJob(
         id=records.new_job_id(),
-        request=order.asked,
+        request=order.as_written,
         prepared=prepared,
         inputs=inputs.entries,
         needs=inputs.needs,
@@ -169,7 +169,7 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on:
 
 
 def promise_of_film(job: NewJob) -> MediaFacts | None:
-    """What the film will be, None while that depends on media which are not known."""
+    """What the film will be, None while that depends on media that are not known yet."""
     prepared = job.prepared
     if not prepared.width:
         return None
@@ -179,8 +179,8 @@ def promise_of_film(job: NewJob) -> MediaFacts | None:
 
 
 def _words(finish: FinishRequest, plan: Plan) -> list[str]:
-    """What is to be told of the words on the picture. VideoError for a line that is none. A subtitle file is read when
-    the film is made."""
+    """Notes about the words in the picture. VideoError for an invalid line. A subtitle file is read when the film is
+    made."""
     notes: list[str] = []
     captions = () if finish.captions_file else finish.captions
     kinds: tuple[tuple[Sequence[str], Kind, str], ...] = (

@@ -1,9 +1,8 @@
-"""Entries: how an input stands in a job's row, as JSON by the place it stands in.
+"""Entries: the form of an input in a job's row, as JSON by its place in the request.
 
-{"sha256", "path", "facts", "sidecar"}                    resolved; the row leaves the path out (+ "original": the
-                                                          hash of the clip that it is the signed copy of;
-                                                          "from_job": the job that made it)
-{"url"} | {"job", "part", "t"} | {"still_of", "part", "t"} (+ "facts" as predicted)   pending
+{"sha256", "path", "facts", "sidecar"}    resolved; the row omits the path (+ "original": of a signed copy, the
+                                          hash of its clip; "from_job": the job that made it)
+{"url"} | {"job", "part", "t"} | {"still_of", "part", "t"}    pending (+ "facts" as predicted)
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ from backends.jobs.store.stored_job import StoredJob
 from backends.provider.protocol import Asset, JsonObject
 
 Keep = Literal["copy", "hash", "look"]
-"""What is done with an input: it is copied into the store (for a job); only its hash is taken (for a quote, which may
-be the job that is there already); only its facts are found (for an estimate)."""
+"""What happens to an input: it is copied into the store (for a job); only hashed (for a quote, which may find an
+existing job); only inspected (for an estimate)."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """The inputs of one request. entries: as kept in the row. hashes: by place, what stands for the content in the
-    request's digest. facts: what is known (or predicted) of each. needs: unfinished jobs to wait for. added: the blobs
-    that this very look has put into the store. notes: what to tell of how files were found. loras: the files among the
-    request's LoRAs, by place. made_of: the revision of the model that the request names, "" for most."""
+    """The inputs of one request. entries: as kept in the row. hashes: by place, what represents the content in the
+    request's digest. facts: known or predicted, of each. needs: unfinished jobs to wait for. added: blobs that this
+    call has put into the store. notes: about how files were found. loras: the request's LoRA files, by place. made_of:
+    the revision of the model that the request names, "" for most."""
 
     entries: dict[str, JsonObject]
     hashes: dict[str, str]
@@ -48,19 +47,21 @@ def is_pending(entry: Mapping[str, Any]) -> bool:
     return "sha256" not in entry
 
 
-def told_of(entry: JsonObject) -> list[str]:
-    """What the user of a still should know of it, taken out of its entry."""
+def note_of(entry: JsonObject) -> list[str]:
+    """The note for the user of a still, removed from its entry."""
     return [str(entry.pop("note"))] if "note" in entry else []
 
 
 def content_of(entry: Mapping[str, Any], otherwise: str) -> str:
-    """What stands for an input's content in the request's digest: its hash, a signed copy's being its clip's."""
+    """What represents an input's content in the request's digest: its hash; for a signed copy, the hash of the original
+    clip."""
     return str(entry.get("original") or entry.get("sha256") or otherwise)
 
 
 def check_there(entries: Mapping[str, JsonObject]) -> None:
-    """BlobGone when an input's copy is not there. To be asked in the transaction that writes the entries: `forget`
-    removes a blob in one too, after a look at all rows, so either that look sees the row or this one sees the gap."""
+    """BlobGone when an input's copy is missing. Call it in the transaction that writes the entries: `forget` also
+    removes a blob in one transaction after reading all rows, so either it sees the row, or this call sees that the blob
+    is gone."""
     for entry in entries.values():
         source: JsonObject = entry.get("still_of") or entry
         if not is_pending(source) and not Path(source["path"]).exists():
@@ -68,7 +69,7 @@ def check_there(entries: Mapping[str, JsonObject]) -> None:
 
 
 def remember(tx: Transaction, sha256: str, record: JsonObject) -> None:
-    """Keep what is known of a blob; a sidecar that is already known stays."""
+    """Keep the facts of a blob; a sidecar that is already known stays."""
     tx.run(
         "INSERT INTO blobs(sha256, facts, at) VALUES (?, ?, ?) "
         "ON CONFLICT(sha256) DO UPDATE SET facts = excluded.facts WHERE ? = 1",
@@ -82,7 +83,7 @@ def assets_of(entries: Mapping[str, JsonObject]) -> dict[str, Asset]:
 
 
 def source_seconds(job: StoredJob) -> float:
-    """How long the clip is that a job extends; 0 when that is not known."""
+    """The length of the clip that a job extends; 0 when it is not known."""
     entry: JsonObject = job.inputs.get("source_clip", {})
     facts: JsonObject = entry.get("facts") or {}
     return float(facts.get("duration_s") or 0)

@@ -1,6 +1,6 @@
-"""Input files: a local file is opened once, and the descriptor that was checked is what is decoded, hashed and copied.
+"""Local input files: each is opened once, and the checked descriptor is then decoded, hashed and copied.
 
-Its name is never read a second time.
+The file's name is never opened a second time.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from backends.media.sandbox import Sandbox
 from backends.provider.protocol import JsonObject
 
 MAX_INPUT = 2 << 30
-"""Bytes of one input."""
+"""The most bytes of one input."""
 
 LARGE = 32 << 20
-"""Bytes from which a file is looked at before it is copied too, so that what is no picture or clip fills no disk."""
+"""From this many bytes on a file is also inspected before it is copied, so that an unusable one does not fill the
+disk."""
 
 MOST_WORDS = 2 << 20
-"""Bytes of a subtitle file."""
+"""The most bytes of a subtitle file."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An open file of the user's. path: leads to this very file while it is open, whatever its name becomes."""
+    """An open file of the user's. path: leads to this very file while it is open, even if its name changes."""
 
     path: Path
     changed_ns: int
@@ -47,7 +48,7 @@ class Opened:
 
 
 class InputFiles:
-    """Local files that may be used. roots: where they may come from; cwd: what relative paths are relative to."""
+    """Local files that may be used. roots: folders that they may come from; cwd: the base of relative paths."""
 
     def __init__(self, store: Store, artifacts: Artifacts, sandbox: Sandbox, roots: Sequence[Path], cwd: Path) -> None:
         self._store = store
@@ -58,13 +59,13 @@ class InputFiles:
 
     @contextmanager
     def opened(self, text: str) -> Generator[Opened]:
-        """A local file that may be used, open; `find_input` says what is refused."""
+        """An allowed local file, opened; `find_input` says what is refused."""
         with find_input(text, self.roots, self.cwd) as found, held(found.file, self._artifacts.root / "looks") as path:
             yield Opened(path, os.fstat(found.file.fileno()).st_mtime_ns, found.note)
 
     def checked_path(self, text: str) -> Path:
-        """Where a local file that may be used really lies. For showing it to the user it belongs to: whatever is
-        decided on its content takes `opened`."""
+        """The real path of an allowed local file. Only for showing it to its user: whatever depends on the content uses
+        `opened`."""
         with find_input(text, self.roots, self.cwd) as found:
             return found.path
 
@@ -82,7 +83,7 @@ class InputFiles:
             return {"facts": facts, **(self._hashed(found.file) if keep == "hash" else {})}
 
     def _hashed(self, source: BinaryIO) -> JsonObject:
-        """An open file's hash, and that of the clip which it is the signed copy of."""
+        """An open file's hash; for a signed copy also the hash of the original clip."""
         sha256 = sha256_of(source)
         known = self._store.row("SELECT facts FROM blobs WHERE sha256 = ?", (sha256,))
         original = json.loads(known["facts"]).get("original") if known else None
@@ -96,7 +97,7 @@ class InputFiles:
         return self._blob(blob.sha256, kind)
 
     def _look(self, path: Path, kind: Kind) -> MediaFacts:
-        """What a file is. VideoError("asset") when it is not of that kind."""
+        """What a file is. VideoError("asset") when it is of another kind."""
         if kind != "words":
             return self._sandbox.check(path, sound=kind == "sound")
         size = path.stat().st_size
@@ -107,14 +108,14 @@ class InputFiles:
         return MediaFacts("words", "text/plain", 0, 0, size)
 
     def _blob(self, sha256: str, kind: Kind = "picture") -> JsonObject:
-        """The entry of a kept blob; its facts are found once and remembered."""
+        """The entry of a kept blob; its facts are read once and remembered."""
         path = self._artifacts.blob(sha256)
         known = self._store.row("SELECT facts FROM blobs WHERE sha256 = ?", (sha256,))
         if known:
             return {"sha256": sha256, "path": str(path), **json.loads(known["facts"])}
         try:
             facts = self._look(path, kind)
-        except OwnFault:  # the next working version can read it
+        except OwnFault:  # a later version that can read it will
             raise
         except VideoError:
             copies.remove_kept(path)

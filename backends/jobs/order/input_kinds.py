@@ -1,4 +1,4 @@
-"""What the input of a place must be: a picture or clip, a sound, a subtitle file."""
+"""What the input of a place must be: a picture or clip, a sound, or a subtitle file."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from backends.errors import Next, VideoError
 from backends.provider.protocol import JsonObject
 
 Kind = Literal["picture", "sound", "words"]
-"""What an input is looked at as: a picture or clip, a sound file (or a clip's sound), a subtitle file."""
+"""The kinds: a picture or clip, a sound file (or a clip's sound), a subtitle file."""
 
 
 def kind_of(place: str) -> Kind:
-    """What the input of a place is looked at as."""
+    """The kind of the input of a place."""
     if place in ("narration", "music"):
         return "sound"
     return "words" if place == "captions" else "picture"
 
 
 def check_kind(place: str, entry: Mapping[str, Any]) -> None:
-    """A clip where a still belongs (or the reverse) is told before anything else looks at it."""
+    """Refuse a clip where a still belongs, or the reverse, before any other check."""
     facts: JsonObject = entry.get("facts") or {}
     kind = facts.get("kind")
     if kind is None or (place.startswith(("references", "clips")) and kind in ("image", "clip")):

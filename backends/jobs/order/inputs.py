@@ -1,4 +1,4 @@
-"""Inputs: every media name of a request becomes bytes of ours, checked and kept by hash, before anything is paid.
+"""Inputs: every media name of a request becomes a checked file of ours, kept by its hash, before anything is paid.
 
 At submit local files (`input_files`) and finished jobs (`job_clips`) are resolved at once; https inputs and unfinished
 jobs become pending entries (`entries`) that the lane's driver resolves (`settle`) before the claim.
@@ -19,7 +19,7 @@ from backends.jobs.files import copies
 from backends.jobs.files.artifacts import Artifacts, disk_errors
 from backends.jobs.files.objects import Away
 from backends.jobs.order import lora_files
-from backends.jobs.order.entries import Keep, Resolved, content_of, is_pending, told_of
+from backends.jobs.order.entries import Keep, Resolved, content_of, is_pending, note_of
 from backends.jobs.order.input_files import InputFiles
 from backends.jobs.order.input_kinds import check_kind, kind_of
 from backends.jobs.order.job_clips import JobClips
@@ -36,8 +36,8 @@ from backends.request import VideoRequest
 
 
 class Inputs:
-    """Resolves media names. files: local ones; clips: those of jobs. roots: where local files may come from; cwd: what
-    relative paths are relative to."""
+    """Resolves media names. files: local ones; clips: those of jobs. roots: folders that local files may come from;
+    cwd: the base of relative paths."""
 
     def __init__(self, store: Store, artifacts: Artifacts, sandbox: Sandbox, roots: Sequence[Path], cwd: Path) -> None:
         self.store = store
@@ -52,9 +52,10 @@ class Inputs:
         keep: Keep = "copy",
         promised: Mapping[str, MediaFacts] | None = None,
     ) -> Resolved:
-        """Every media name of the request, all problems told at once. What a refusal has copied is taken away again.
+        """Resolve every media name of the request; all problems are reported together. What a refused request had
+        copied is removed again.
 
-        promised: what the inputs of some places will be; they are not looked for.
+        promised: facts of inputs that are not made yet, by place; those are not looked for.
         """
         problems: list[VideoError] = []
         found = Resolved({}, {}, {}, ())
@@ -71,7 +72,7 @@ class Inputs:
         keep: Keep = "copy",
         promised: Mapping[str, MediaFacts] | None = None,
     ) -> Resolved:
-        """The same of media names by their places."""
+        """The same for media names by their places."""
         return self._all(media, Resolved({}, {}, {}, ()), [], principal, keep, promised or {})
 
     def _all(
@@ -103,7 +104,7 @@ class Inputs:
         return found
 
     def _with(self, found: Resolved, place: str, text: str, principal: str, keep: Keep) -> Resolved:
-        """`found`, and the input of one place. What was copied for one that is refused is taken away at once."""
+        """`found` with the input of one place added. What was copied for a refused input is removed at once."""
         name = MediaName.parse(text)
         if name.is_part and not place.startswith("clips"):
             raise VideoError(
@@ -121,7 +122,7 @@ class Inputs:
             else:
                 entry = self.clips.entry(name, principal, keep=keep, added=added)
             check_kind(place, entry)
-            notes += told_of(entry)
+            notes += note_of(entry)
         except BaseException:
             self.forget(replace(found, added=tuple(added)))
             raise
@@ -138,20 +139,20 @@ class Inputs:
         )
 
     def _with_loras(self, request: VideoRequest, keep: Keep) -> Resolved:
-        """Nothing yet but the request's LoRA files."""
+        """The request's LoRA files, and nothing else yet."""
         files = lora_files.find(request, self.files.roots, self.files.cwd, hashed=keep != "look")
         hashes = {place: file.sha256 for place, file in files.items() if file.sha256}
         notes = tuple(file.note for file in files.values() if file.note)
         return Resolved({}, hashes, {}, (), notes=notes, loras=files)
 
     def same_loras(self, request: VideoRequest, wire: JsonObject, job: str) -> Mapping[str, LoraFile]:
-        """The LoRA files of a job that is there, for another take. wire: what the job was prepared with."""
+        """The LoRA files of an existing job, for another take. wire: the job's prepared request."""
         files = self._with_loras(request, "hash").loras
         lora_files.check_same(files, wire, job)
         return files
 
     def again(self, entries: Mapping[str, JsonObject], principal: str, keep: Keep = "copy") -> Resolved:
-        """The inputs of a job that is there, for another take: its copies, and unfinished jobs as they are now."""
+        """The inputs of an existing job, for another take: its copies, and unfinished jobs in their current state."""
         found: dict[str, JsonObject] = {}
         added: list[str] = []
         notes: list[str] = []
@@ -159,7 +160,7 @@ class Inputs:
             if "job" in entry and is_pending(entry):
                 name = MediaName("job", entry["job"], entry["part"], entry["t"])
                 found[place] = self.clips.entry(name, principal, keep=keep, added=added)
-                notes += told_of(found[place])
+                notes += note_of(found[place])
             else:
                 found[place] = entry
         self.check_kept(found)
@@ -173,7 +174,7 @@ class Inputs:
         )
 
     def check_kept(self, entries: Mapping[str, JsonObject]) -> None:
-        """VideoError("asset") for an input whose kept copy is not what was kept."""
+        """VideoError("asset") for an input whose kept copy has changed."""
         for place, entry in entries.items():
             if not is_pending(entry) and "path" in entry:
                 try:
@@ -182,8 +183,8 @@ class Inputs:
                     raise _at(place, error) from None
 
     def forget(self, refused: Resolved) -> None:
-        """Take the copies away that were made for a call which was refused, unless a job has come to use them. What
-        cannot be removed now is what `jobs clean` finds later: the refusal is what the caller has to hear."""
+        """Remove the copies that were made for a refused call, unless a job has come to use them. What cannot be
+        removed now is left for `jobs clean`: the caller must see the refusal."""
         if not refused.added:
             return
 
@@ -197,7 +198,7 @@ class Inputs:
             self.store.write(write)
 
     def settle(self, place: str, entry: Mapping[str, Any]) -> JsonObject:
-        """A pending entry whose job has succeeded, or whose URL was fetched to entry["fetched"], resolved now."""
+        """Resolve a pending entry whose job has succeeded, or whose URL was fetched to entry["fetched"]."""
         if "still_of" in entry:
             source: JsonObject = entry["still_of"]
             clip = Path(source["path"])
@@ -222,8 +223,8 @@ def _at(place: str, error: VideoError) -> VideoError:
         return OwnFault(f"{words}: {error.message}")
     if isinstance(error, Away):
         return Away(f"{words}: {error.message}")
-    told = Problem(words, f"{words}: {error.message}")
-    return VideoError(error.kind, told.text, retryable=error.retryable, next=error.next, problems=[told], lead="")
+    problem = Problem(words, f"{words}: {error.message}")
+    return VideoError(error.kind, problem.text, retryable=error.retryable, next=error.next, problems=[problem], lead="")
 
 
 def _together(problems: Sequence[VideoError]) -> VideoError:

@@ -35,9 +35,9 @@ class JobClips:
     def entry(
         self, name: MediaName, principal: str, *, keep: Keep = "copy", added: list[str] | None = None
     ) -> JsonObject:
-        """A job's clip, or a still of it: resolved when it has succeeded, pending while it runs.
+        """A job's clip, or a still of it: resolved when the job has succeeded, pending while it runs.
 
-        added: takes the hash of a blob that this call has put into the store.
+        added: receives the hashes of blobs that this call has put into the store.
         """
         job = archive.stored_job(self._store, name.value, principal)
         if job is None:
@@ -71,7 +71,7 @@ class JobClips:
     def still(
         self, clip: Path, part: Literal["last_frame", "frame"], t: float, keep: Keep, added: list[str]
     ) -> JsonObject:
-        """The entry of a still that is taken from a clip; "note" where its user should know something (`told_of`)."""
+        """The entry of a still that is taken from a clip; "note" where its user should know something (`note_of`)."""
         with disk_errors("taking a frame from a clip"):
             private_folder(self._artifacts.root)
         still = self._artifacts.root / f".{secrets.token_hex(8)}.png"
@@ -92,11 +92,11 @@ class JobClips:
 
 
 def _predicted(job: StoredJob, name: MediaName) -> JsonObject:
-    """What an unfinished job will deliver, as its prepared request promises."""
+    """What an unfinished job will deliver, by its prepared request."""
     prepared = job.prepared
-    asked = prepared.request
+    request = prepared.request
     if name.part != "clip":
         return codec.facts_to_json(MediaFacts("image", "image/png", prepared.width, prepared.height, 0))
-    seconds = (asked.duration_s or 0) + (source_seconds(job) if asked.task == "extend" else 0)
-    facts = MediaFacts("clip", "video/mp4", prepared.width, prepared.height, 0, seconds or None, asked.fps)
-    return codec.facts_to_json(replace(facts, audio=bool(asked.audio)))
+    seconds = (request.duration_s or 0) + (source_seconds(job) if request.task == "extend" else 0)
+    facts = MediaFacts("clip", "video/mp4", prepared.width, prepared.height, 0, seconds or None, request.fps)
+    return codec.facts_to_json(replace(facts, audio=bool(request.audio)))

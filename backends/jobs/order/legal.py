@@ -1,4 +1,4 @@
-"""From a request and the facts of its inputs to what will be made: the catalogue's verdict as a Prepared."""
+"""From a request and the facts of its inputs to a Prepared: what exactly will be made."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def prepare(checked: Checked) -> Prepared:
 
 
 def recheck(request: VideoRequest, row: ModelRow, facts: Mapping[str, MediaFacts]) -> Checked:
-    """The same request again, now that inputs which were not there at submit are known."""
+    """Check the same request again, when inputs that were pending at submit are known."""
     return check(request.model_copy(update={"model": row.id}), row, facts)

@@ -1,6 +1,7 @@
-"""A request that is a job already under another name for the model, such as `auto` first and the chosen model then.
+"""Noticing a request that is already a job under another name for its model, such as first `auto` and then the chosen
+model.
 
-The key of a job is made from the request as asked, so the second asking is a new job and is paid: its notes say so.
+A job's key is made from the request as written, so the second request is a new, paid job: its notes say so.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from backends.jobs.store.database import Store
 
 
 def note_of_like(
-    store: Store, principal: str, row: ModelRow, asked: str, keys_as: Callable[[Collection[str]], Collection[str]]
+    store: Store, principal: str, row: ModelRow, named: str, keys_as: Callable[[Collection[str]], Collection[str]]
 ) -> str:
-    """The note that names the job of the same model that asked for the same, "" when there is none.
+    """The note that names the job of the same model with the same request, "" when there is none.
 
-    asked: the model's name in the new request. keys_as: the request's keys if it named each of these models instead.
+    named: the model's name in the new request. keys_as: the request's keys if it named each of these models instead.
     """
     family = re.match("[a-z]*", row.family.lower())
-    names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {asked}
+    names = {"auto", row.id, row.name, *row.aliases, *([family[0]] if family and family[0] else [])} - {named}
     keys = sorted(set(keys_as(names)))
     marks = ", ".join("?" * len(keys))
     rows = store.rows(

@@ -1,7 +1,8 @@
-"""LoRA files of a request: opened by the rules of every input, known by their content, and not copied (they are large,
-and gone from memory with their job): the engine looks again before it uses them.
+"""LoRA files of a request: checked like every input and identified by content, but not copied (they are large and only
+needed while the job runs): the engine compares their hashes again before it uses them.
 
-A name is a file's when it is a whole path or begins with `~/`; others are names of a hub or addresses, for the model.
+A name means a file when it is an absolute path or begins with `~/`; other names are a hub's or addresses, for the
+model.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from backends.provider.protocol import JsonObject, Prepared
 from backends.request import VideoRequest
 
 MOST = 16 << 30
-"""Bytes of one file."""
+"""The most bytes of one file."""
 
 WIRE = "lora_files"
-"""Where a prepared request carries the hashes, by path."""
+"""The key of the hashes, by path, in a prepared request."""
 
 
 @dataclass(frozen=True)
 class LoraFile:
-    """path: where it really lies. sha256: of its content, "" when nobody asked. note: how it was found."""
+    """path: the real path. sha256: of its content, "" when it was not needed. note: how the file was found."""
 
     path: str
     sha256: str
@@ -58,7 +59,8 @@ def find(request: VideoRequest, roots: Sequence[Path], cwd: Path, *, hashed: boo
 
 
 def check_same(files: Mapping[str, LoraFile], wire: JsonObject, job: str) -> None:
-    """VideoError("asset") for a file that is not what it was when that job was requested. wire: the job's."""
+    """VideoError("asset") for a file that has changed since that job was requested. wire: the job's prepared
+    request."""
     known = set(_hashes(wire).values())
     for where, file in files.items():
         if known and file.sha256 not in known:
@@ -70,7 +72,7 @@ def check_same(files: Mapping[str, LoraFile], wire: JsonObject, job: str) -> Non
 
 
 def put(prepared: Prepared, files: Mapping[str, LoraFile]) -> Prepared:
-    """The prepared request with the files' own paths, and their hashes for the engine to compare."""
+    """The prepared request with the files' real paths, and their hashes for the engine to compare."""
     if not files:
         return prepared
     loras = tuple(
@@ -83,7 +85,7 @@ def put(prepared: Prepared, files: Mapping[str, LoraFile]) -> Prepared:
 
 
 def carry(before: Prepared, fresh: Prepared) -> Prepared:
-    """A request that was judged once more, with the LoRA files that it was accepted with."""
+    """A newly checked request, with the LoRA files with which the job was accepted."""
     if not (hashes := _hashes(before.wire)):
         return fresh
     request = fresh.request.model_copy(update={"loras": before.request.loras})

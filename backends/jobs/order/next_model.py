@@ -1,4 +1,5 @@
-"""After a model has failed a job and charged nothing: the next one that does exactly the same, offered in words."""
+"""After a model has failed a job without a charge: a sentence that offers the next model that can do exactly the
+same."""
 
 from __future__ import annotations
 
@@ -27,11 +28,11 @@ ANOTHER_MAY: frozenset[ErrorKind] = frozenset(
         "timeout",
     }
 )
-"""Failures that lie with the model or its service: another one may well do what this one did not."""
+"""Failures that are due to the model or its service: another model may succeed."""
 
 
 def next_model(context: Context, job: StoredJob) -> str:
-    """The words that offer the next model of a failed job, "" where there is nothing to offer. Starts nothing."""
+    """The sentence that offers the next model for a failed job, "" where there is none. Starts nothing."""
     if job.state != "failed" or job.engine != "generative" or job.error is None:
         return ""
     error, failed = job.error, context.catalog.find(job.model)
@@ -45,7 +46,8 @@ def next_model(context: Context, job: StoredJob) -> str:
         context.catalog,
         facts,
         availability(context.env),
-        where="local" if failed.where == "local" else "any",  # what was to stay here is not offered to a service
+        # a request that must stay on this machine is not offered to a service
+        where="local" if failed.where == "local" else "any",
         allow_providers=allowed.allow_providers,
     )
     return next_after(failed, ranking, min(limits, default=None))[1]

@@ -1,4 +1,4 @@
-"""Offers as a caller sees them: what a model would make of the request, for how much, and the call that starts it."""
+"""Offers as a caller sees them: what each model would make of the request, its price, and the call that starts it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ UNPRICED = (
 )
 
 REMEMBERED = 64
-"""Answers that are kept: an agent asks for the price of the same clip several times."""
+"""How many answers are kept: an agent often asks for the price of the same clip several times."""
 
 
 @dataclass(frozen=True)
 class Market:
-    """What an estimate depends on besides the request: the rows, the credentials, what the user allows (providers,
+    """What an estimate depends on besides the request: the catalogue, the credentials, what the user allows (providers,
     US dollars a job, models of unknown price), and the day ("was shut down" depends on it)."""
 
     catalog: Catalog
@@ -53,7 +53,7 @@ class Market:
 
 
 class Estimator:
-    """Ranks the models for a request and puts their prices into words. Pure; the last answers are remembered."""
+    """Ranks the models for a request and words their prices. Pure; the last answers are remembered."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[object, ...], str] = OrderedDict()
@@ -67,10 +67,10 @@ class Estimator:
         limit: int,
         terms: Terms,
     ) -> dict[str, Any]:
-        """The models that can do exactly this for at most the request's max_cost_usd, in order, with the price of
-        `count` clips each. A family name lists its members.
+        """The models that can do exactly this for at most the request's max_cost_usd, ranked, with the price of `count`
+        clips each. A family name lists its members.
 
-        VideoError when nothing is left, with what the starting tool would say; so for a named model that cannot.
+        VideoError when none is left, or for a named model that cannot do it, with what the starting tool would say.
         """
         key = (request.model_dump_json(), tuple(facts.items()), *market.key(), count, limit, terms.prefer, terms.where)
         found = self._known.get(key)
@@ -91,7 +91,7 @@ def _one(
     try:
         row = market.catalog.get(request.model)
         checked = check(request, row, facts)
-    except VideoError:  # told as the starting tools tell it, with what works; a price may be asked without a key
+    except VideoError:  # with the error of the starting tools, and what works; a price may be requested without a key
         choose(request, market.catalog, facts, lambda _: None, allow_providers=market.allow_providers)
         raise
     reason = availability(market.env)(row)
@@ -115,7 +115,7 @@ def _ranked(
     limit: int,
     terms: Terms,
 ) -> dict[str, Any]:
-    """Every model, or every member of the named family, that holds the request."""
+    """Every model, or every member of the named family, that can do the request."""
     available = availability(market.env)
     ranking = rank(
         request,
@@ -144,7 +144,7 @@ def _ranked(
 
 
 def _held(request: VideoRequest, market: Market) -> bool:
-    """Whether a model of unknown price could be started: the user allows it, and an amount is given to hold."""
+    """Whether a model of unknown price could be started: the user allows it, and an amount to reserve is given."""
     return market.allow_unknown_price and bool(request.max_cost_usd)
 
 
@@ -181,7 +181,7 @@ def _refusal(
 def offer_view(offer: Offer, market: Market, count: int = 1) -> dict[str, Any]:
     """One row of estimate_cost, for so many clips."""
     cost, seconds = offer.estimate, offer.checked.seconds
-    asked = offer.checked.request
+    request = offer.checked.request
     view: dict[str, Any] = {
         "model": offer.row.id,
         "cost_low_usd": money_field(cost.usd_low),
@@ -190,9 +190,9 @@ def offer_view(offer: Offer, market: Market, count: int = 1) -> dict[str, Any]:
         "detail": cost.detail,
         "price_date": cost.price_date.isoformat() if cost.price_date else None,
         "typical_s": cost.typical_s,
-        "duration_s": asked.duration_s,
-        "resolution": asked.resolution,
-        "aspect_ratio": asked.aspect_ratio,
+        "duration_s": request.duration_s,
+        "resolution": request.resolution,
+        "aspect_ratio": request.aspect_ratio,
         "available": offer.available,
     }
     if cost.usd_high and seconds:
@@ -219,10 +219,10 @@ def _warnings(offer: Offer, market: Market, count: int) -> list[str]:
 
 
 def _next(request: VideoRequest, offers: Sequence[Offer], refusal: Callable[[], VideoError | None]) -> str:
-    """The call that makes the first that can be started, else what the starting tool says of the request.
+    """The call that makes the first offer that can be started, else what the starting tool says about the request.
 
     refusal: that. A previsualisation alone is no answer while a generative model is configured, except for an
-    extension, which may go in steps.
+    extension, which may be made in steps.
     """
     usable = next((offer for offer in offers if offer.buyable), None)
     if usable is not None and (usable.row.engine != "previs" or request.task == "extend"):
@@ -234,7 +234,7 @@ def _next(request: VideoRequest, offers: Sequence[Offer], refusal: Callable[[], 
 
 
 def in_steps(request: VideoRequest, model: str, cost: Estimate, notes: Sequence[str], count: int) -> dict[str, Any]:
-    """As `Estimator.estimate`, for an extension that no model makes itself: by this model, in steps."""
+    """The result of `Estimator.estimate` for an extension that no model makes itself: by this model, in steps."""
     low, high = (None if usd is None else usd * count for usd in (cost.usd_low, cost.usd_high))
     view: dict[str, Any] = {
         "model": model,

@@ -1,7 +1,7 @@
-"""Orders: a request and how it is to be treated, and the key by which the same request is the same job.
+"""Orders: a request with its terms, and the key by which the same request is the same job.
 
-The key is the given request_key, or is made from the request as asked (inputs by hash, a model of the user's own by
-what it is made of, before `auto` chooses) and the take.
+The key is the given request_key, or is made from the request as written (inputs by hash, a user's own model by its
+revision, before `auto` chooses) and the take.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from backends.terms import DEFAULT_TERMS, Terms
 
 @dataclass(frozen=True)
 class Order:
-    """A request and its terms. confirmed: the user has agreed to the price. client: who asks, where one process asks
-    for several ("" = the client that `Orders` was made for). promised: for a quote alone, what inputs will be that are
-    not even ordered yet, by place."""
+    """A request and its terms. confirmed: the user has approved the price. client: who asks, where one process serves
+    several ("" = the client of `Orders`). promised: only for a quote: facts of inputs that are not ordered yet, by
+    place."""
 
     request: VideoRequest
     terms: Terms = DEFAULT_TERMS
@@ -38,8 +38,8 @@ class Order:
         self.terms.check()
 
     @property
-    def asked(self) -> VideoRequest:
-        """The request as it is kept in the job's row."""
+    def as_written(self) -> VideoRequest:
+        """The request in the form that the job's row keeps."""
         return self.request
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
@@ -65,7 +65,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Again(Order):
-    """Another take of a job that is there: by the model that made it, from the copies of its inputs (the files may be
+    """Another take of an existing job: by the model that made it, from the copies of its inputs (the files may be
     gone). It is the same job as the original call with that take. of: the job."""
 
     of: StoredJob = field(kw_only=True)
@@ -76,7 +76,7 @@ class Again(Order):
         return cls(job.request.model_copy(update=changes), Terms(take=take, label=job.label), of=job)
 
     @property
-    def asked(self) -> VideoRequest:
+    def as_written(self) -> VideoRequest:
         return self.of.request.model_copy(update={"max_cost_usd": self.request.max_cost_usd})
 
     def resolve(self, inputs: Inputs, principal: str, keep: Keep = "copy") -> Resolved:
@@ -94,5 +94,5 @@ class Again(Order):
 
 
 def key_of_take(of: StoredJob, take: int) -> str:
-    """The key of another take of a job that is there, the one that the original call with that take would have."""
+    """The key of another take of an existing job: the one that the original call with that take would have."""
     return f"{of.request_key.rpartition(' ')[0]} {take}"

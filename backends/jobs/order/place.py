@@ -1,6 +1,6 @@
-"""From a request to a job in the store: which job it already is, else the model, the price, the approval.
+"""From a request to a job in the store: an existing job with the same key, else the model, the price, the approval.
 
-Same request = same job: the order's key says which (see `order`).
+Same request = same job: see `order` for the key.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from backends.provider.registry import registered
 from backends.request import VideoRequest
 
 PREVIS = "PREVIS is in it: clips that no generative model made"
-"""What is told of a film of previsualisations."""
+"""The note on a film that contains previsualisations."""
 
 TRIES = 5
-"""How often the inputs are copied anew when a refused call has taken the same bytes away."""
+"""How often the inputs are copied again when a refused call has removed the same bytes."""
 
 
 @dataclass(frozen=True)
 class Quote:
-    """What placing an order would do. key: the same for the same job. job: the id of the one that it already is
-    (asking again costs nothing). estimate: of what would be made; None for a job that is there already. promise: what
-    its clip will be, or is, as far as that is known."""
+    """What placing an order would do. key: equal for the same job. job: the id of an existing job for this request
+    (repeating it costs nothing). estimate: for what would be made; None for an existing job. promise: what its clip
+    will be, or is, as far as known."""
 
     key: str
     model: str
@@ -64,8 +64,8 @@ class Quote:
 
 @dataclass(frozen=True)
 class Placed:
-    """The job of an order. replayed: it was there already. way_out: what a person may do to get a better one. notes:
-    what of the order had no effect on a job that was there."""
+    """The job of an order. replayed: it existed already. way_out: what the user can do to get a better model. notes:
+    what of the order has no effect on an existing job."""
 
     job: StoredJob
     replayed: bool
@@ -88,7 +88,7 @@ class Orders:
         return self._same(order, inputs, order.digest(inputs)) is not None
 
     def quote(self, order: Order) -> Quote:
-        """What `place` would choose and what that may cost, or the job that is there already. Starts nothing."""
+        """What `place` would choose and its highest cost, or the existing job. Starts nothing."""
         order.check()
         order = self.with_part(order)
         inputs = self._resolved(order, "hash")
@@ -106,20 +106,20 @@ class Orders:
         return Quote(key, choice.row.id, estimate=choice.estimate, notes=notes, promise=_promise(choice))
 
     def _promise_of(self, job: StoredJob) -> MediaFacts | None:
-        """What the clip of a job that is there is, or will be."""
+        """What the clip of an existing job is, or will be."""
         try:
             return self.context.inputs.clips.promise(job.id, self.who.sees)
-        except VideoError:  # it has failed, or its file is gone: whoever uses it is told then
+        except VideoError:  # it has failed, or its file is gone: reported when it is used
             return None
 
     def place(self, order: Order) -> Placed:
-        """The order's job, put into the store unless it is there. Money is reserved in the same transaction.
+        """The order's job, put into the store unless it exists. Money is reserved in the same transaction.
 
-        What was copied for an order that is refused is taken away again.
+        What was copied for a refused order is removed again.
         """
         order.check()
         if _names_a_part(order):
-            self.quote(order)  # what cannot be made is told before its part is cut out
+            self.quote(order)  # report what cannot be made before a part of the clip is cut out
             order = self.with_part(order, start=True)
         for last in (False,) * (TRIES - 1) + (True,):
             inputs = self._resolved(order)
@@ -129,7 +129,7 @@ class Orders:
                 self.context.inputs.forget(inputs)
                 if last:
                     raise VideoError(
-                        "storage", "the copies of the inputs vanish again and again: repeat the call", retryable=True
+                        "storage", "the copies of the inputs keep disappearing: repeat the call", retryable=True
                     ) from None
             except BaseException:
                 self.context.inputs.forget(inputs)
@@ -137,7 +137,7 @@ class Orders:
         raise AssertionError("the last try returns or raises")
 
     def _resolved(self, order: Order, keep: Keep = "copy") -> Resolved:
-        """The order's inputs, and what the model that it names is made of."""
+        """The order's inputs, and the revision of the model that it names."""
         row = None if isinstance(order, Cut) else self.context.catalog.find(order.request.model)
         now = made_of.revision(self.context.env, row.provider, row.id) if row else ""
         if isinstance(order, Again):
@@ -160,7 +160,8 @@ class Orders:
         return Placed(job, replayed, choice.next, _label_notes(order, job) if replayed else ())
 
     def place_film(self, cut: Cut) -> Placed:
-        """A film; where a model is named to make it larger, that model's paid job, which waits for the free film."""
+        """Place a film; where a model is named to enlarge it, also that model's paid job, which waits for the free
+        film."""
         model = cut.finish.upscaling_model
         if model is None:
             return self.place(cut)
@@ -169,8 +170,8 @@ class Orders:
         return self.place(_from_clip(larger, self.place(film).job.id))
 
     def quote_film(self, cut: Cut) -> Quote:
-        """What `place_film` would choose and what that may cost: of a film that a model makes larger, that model's
-        price. Starts nothing."""
+        """What `place_film` would choose and its highest cost: for a film that a model enlarges, that model's price.
+        Starts nothing."""
         if cut.finish.upscaling_model is None:
             return self.quote(cut)
         film, larger = self._upscaled(cut, cut.finish.upscaling_model)
@@ -181,7 +182,7 @@ class Orders:
         return upscaled(cut, model, smoother=row is not None and any(mode.fps_times for mode in row.modes))
 
     def _of_film(self, larger: Order, film: Quote) -> Order:
-        """The order that makes a film larger, named by the film's job, or by what the film will be."""
+        """The order that enlarges a film. film: the film's job, or what the film will be."""
         if film.job is not None:
             return _from_clip(larger, film.job)
         if film.promise is None:
@@ -192,7 +193,7 @@ class Orders:
         return replace(_from_clip(larger, f"film {film.key}"), promised={"source_clip": film.promise})
 
     def _check_spend(self, order: Order) -> None:
-        """Every refusal that `place` would have for its price, before anything that it needs is started."""
+        """Every refusal that `place` would make because of the price, before anything that it needs is started."""
         order.check()
         inputs = order.resolve(self.context.inputs, self.who.sees, "hash")
         if self._same(order, inputs, order.digest(inputs)) is not None:
@@ -207,8 +208,8 @@ class Orders:
         ledger.check_limits(self.context.store, choice.row.provider, high, principal=self.principal)
 
     def with_part(self, order: Order, *, start: bool = False) -> Order:
-        """An order whose clip is named with #t=FROM,TO goes by a film of that part alone: a free job of its own, which
-        is there already, is started now, or is promised for a quote."""
+        """For a clip named with #t=FROM,TO: the order of a film of that part, a free job of its own that exists
+        already, is started now, or (for a quote) is promised."""
         if not _names_a_part(order):
             return order
         cut = Cut.of(build_finish(clips=[order.request.source_clip]), client=order.client)
@@ -233,7 +234,7 @@ class Orders:
     def _insert(
         self, order: Order, jobs: Sequence[NewJob], inputs: Resolved, *, durable: bool
     ) -> tuple[StoredJob, bool]:
-        """The first job with the others as its steps, and whether it was there already."""
+        """The first job with the others as its steps, and whether it existed already."""
 
         shared = sharing.share(self.context.store, self.context.artifacts, sharing.inputs_of(inputs.entries))
 
@@ -255,8 +256,8 @@ class Orders:
         )
 
     def _same(self, order: Order, inputs: Resolved, digest: str) -> StoredJob | None:
-        """The job that the order with this digest is already. Where an input is a job's clip, the order may have been
-        placed before that clip was there: its digest then holds the clip's name."""
+        """The existing job of the order with this digest. Where an input is a job's clip, the order may have been
+        placed before that clip was made: then its digest holds the clip's name."""
         digests = [digest]
         named = {
             place: text for place, text in inputs.hashes.items() if "from_job" not in inputs.entries.get(place, {})
@@ -307,7 +308,8 @@ class Orders:
             return chain.plan(request, inputs, pick, limits.per_job, error)
 
     def _like(self, order: Order, inputs: Resolved, choice: Choice) -> tuple[str, ...]:
-        """The job that asked the same by another name for the model. A given key or another take means a new job."""
+        """The job with the same request under another name for the model. A given key or another take means a new
+        job."""
         if order.terms.request_key or order.terms.take > 1 or choice.estimate.basis == "free":
             return ()
 
@@ -322,7 +324,7 @@ class Orders:
         high = choice.estimate.usd_high
         if above is None or high == 0 or (high is not None and high <= above):
             return
-        self._check_limits(choice)  # nobody is asked to approve what a spending limit refuses anyway
+        self._check_limits(choice)  # no approval is asked for what a spending limit refuses anyway
         raise VideoError(
             "consent",
             f"{choice.row.id} costs {choice.estimate.text} for this, and the user must approve what costs more than "
@@ -332,14 +334,14 @@ class Orders:
     def _jobs(
         self, order: Order, inputs: Resolved, digest: str, choice: Choice, steps: Sequence[chain.Step]
     ) -> list[NewJob]:
-        """The job itself first, then the jobs that are its steps."""
+        """The job itself first, then its steps."""
         row, cost = choice.row, choice.estimate
         key = order.key(digest)
         like = self._like(order, inputs, choice)
         notes = tuple(dict.fromkeys((*inputs.notes, *choice.checked.notes, *choice.notes, *like)))
         whole = NewJob(
             id=records.new_job_id(),
-            request=order.asked,
+            request=order.as_written,
             prepared=legal.prepare(choice.checked),
             inputs=inputs.entries,
             needs=inputs.needs,
@@ -364,11 +366,11 @@ class Orders:
         jobs = chain.jobs(whole, steps) if steps else [whole]
         now = inputs.made_of or made_of.revision(self.context.env, row.provider, row.id)
         jobs = [replace(job, prepared=lora_files.put(job.prepared, inputs.loras)) for job in jobs]
-        own = [now if job.provider == row.provider else "" for job in jobs]  # joining is the editor's
+        own = [now if job.provider == row.provider else "" for job in jobs]  # joining is done by the editor
         return [replace(job, prepared=made_of.put(job.prepared, of)) for job, of in zip(jobs, own, strict=True)]
 
     def _server(self, job: NewJob) -> Access:
-        """Who is asked: of several servers one that is not paused, and of those the one with the fewest open jobs."""
+        """Which server: of several, one that is not paused, and among those the one with the fewest open jobs."""
         source_job = accounts.source_of(job.inputs)
         if (account := accounts.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
             return account
@@ -385,7 +387,7 @@ class Orders:
         closed_for, why = Breaker(self.context.store, access.lane).open_for()
         if closed_for > 0:
             text = f"{job.provider} is paused for {closed_for:.0f} s more: {one_line(why, 500)}"
-            if closed_for <= MAX_PAUSE_S:  # not the stop after a bill above its estimate: that guards a spending limit
+            if closed_for <= MAX_PAUSE_S:  # the stop after a bill above its estimate stays: it protects a limit
                 lifts = f"reelwright jobs resume {job.provider}"
                 text += f". When the cause is gone, the user can end the pause at once: {lifts}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
@@ -406,13 +408,13 @@ def _from_clip(order: Order, job: str) -> Order:
 
 
 def _label_notes(order: Order, job: StoredJob) -> tuple[str, ...]:
-    """Where the job was there already, its label stays, and with it the clip's file name."""
+    """Where the job existed already, its label stays, and with it the clip's file name."""
     label = order.terms.label
     if not label or label == job.label:
         return ()
     stem = stem_of(job.label) or job.id[:12]
     kept = f"kept as {stem}_take{job.take:02d}.mp4"
-    return (f"the label {quoted(label)} was not taken: the job was there already, {kept}",)
+    return (f"the label {quoted(label)} has no effect: the job existed already,  {kept}",)
 
 
 def _promise(choice: Choice) -> MediaFacts | None:
@@ -420,9 +422,11 @@ def _promise(choice: Choice) -> MediaFacts | None:
     checked = choice.checked
     if not checked.width or not checked.height:
         return None
-    asked = checked.request
-    audio = bool(asked.audio)
-    return MediaFacts("clip", "video/mp4", checked.width, checked.height, 0, asked.duration_s, asked.fps, audio=audio)
+    request = checked.request
+    audio = bool(request.audio)
+    return MediaFacts(
+        "clip", "video/mp4", checked.width, checked.height, 0, request.duration_s, request.fps, audio=audio
+    )
 
 
 def _micro(usd: Decimal | None) -> int | None:

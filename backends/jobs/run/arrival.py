@@ -1,7 +1,7 @@
-"""From `downloading` to `succeeded`: fetch what a service has made, look at it, keep it.
+"""From `downloading` to `succeeded`: fetch what a service has made, check it, keep it.
 
-A clip that is paid for is never given up for what this machine cannot do: no connection, a full disk, a program that
-cannot read it. Its further files are extras: they are fetched after it, and it waits for none of them.
+A paid clip is never given up for what this machine cannot do: no connection, a full disk, a program that cannot read
+it. Its further files are extras: they are fetched after it, and it waits for none of them.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ DOWNLOAD_TIMEOUT_S = 900.0
 EXTRA_TIMEOUT_S = 120.0
 DELIVERY_DAYS = 7
 UNREADABLE_S = 600.0
-"""How often a clip that is here is looked at again when it is this program that cannot read it."""
+"""Seconds between two checks of a downloaded clip that this program cannot read."""
 
 
 class Arrival:
-    """Of one job that the provider has made."""
+    """For one job that the provider has made."""
 
     def __init__(self, job: OpenJob) -> None:
         self._job = job
         self._doubt = Doubt(job)
 
     async def step(self, now: StoredJob) -> None:
-        """Until the clip is kept, or there is surely none. Retried with back-off for as long as the provider holds
-        it."""
+        """Repeat until the clip is kept, or until there surely is none. Retried with back-off for as long as the
+        provider keeps it."""
         job, back_off, refreshed = self._job, BackOff(), 0
         while (now := job.read()).state in ("downloading", "finishing"):
             result = job.context.artifacts.places.result_of(now.row)
             try:
                 await self._fetch_and_finish(now, result)
                 return
-            except OwnFault as error:  # before VideoError, which it is too
-                job.say(f"the clip is here; reelwright jobs finish {job.id} looks at it again: {error.message}")
+            except OwnFault as error:  # before VideoError, of which it is a subclass
+                job.say(f"the clip is here; reelwright jobs finish {job.id} processes it again: {error.message}")
                 await job.pause(UNREADABLE_S)
                 continue
-            except FileTooLarge as error:  # gigabytes for nothing: one further try, at the end of the doubt
+            except FileTooLarge as error:  # gigabytes in vain: one further try, just before it is believed
                 if (left := self._doubt.left_s(doubt.UNUSABLE)) <= 0:
                     job.fail(self._unusable(error), _cost_of(result))
                     return
-                job.say(f"{error.message}; looking again in {left:.0f} s before it is believed")
+                job.say(f"{error.message}; checking again in {left:.0f} s before it is believed")
                 await job.pause(left)
                 await self._refresh(now)
                 continue
@@ -75,7 +75,7 @@ class Arrival:
                     if self._doubt.left_s(doubt.UNUSABLE) <= 0:
                         job.fail(self._unusable(error), _cost_of(result))
                         return
-                    # A bad copy, or a decoder short of time: it is asked for and fetched anew before that is believed.
+                    # A bad copy, or a decoder short of time: it is fetched again before that is believed.
                     self._forget(result)
                     await self._refresh(now)
             clock = job.store.now()
@@ -88,7 +88,7 @@ class Arrival:
             await job.pause(wait)
 
     def _unusable(self, error: VideoError) -> VideoError:
-        """What came is no clip. It is paid for, so its bytes are kept for the person to look at."""
+        """What arrived is no clip. It is paid for, so its bytes are kept for the user to look at."""
         job = self._job.id
         kept = self._job.context.artifacts.root / "spool" / job
         text = f"{error.message}; what was delivered is kept in {kept}; reelwright jobs fetch {job} requests it again"
@@ -119,48 +119,48 @@ class Arrival:
         await to_thread.run_sync(work, limiter=job.lane.engines.finishing)
 
     async def _fetched(self, now: StoredJob, result: dict[str, Any]) -> Arrived:
-        """All that can be had of what was made, and what of it is to be kept."""
+        """Everything that can be fetched of what was made, and what of it is to be kept."""
         job, context = self._job, self._job.context
         files = [codec.file_from_json(file) for file in result["files"]]
         crash_point("before-download")
         headers = job.backend.media_headers()
         spool, kept = context.artifacts.spool(job.id), context.artifacts.job(job.id)
         clip = await deliver(files, spool, kept, now.base_url, headers, DOWNLOAD_TIMEOUT_S)
-        extras, untold = await deliver_extras(files, spool, kept, now.base_url, headers, EXTRA_TIMEOUT_S)
+        extras, further_notes = await deliver_extras(files, spool, kept, now.base_url, headers, EXTRA_TIMEOUT_S)
         crash_point("after-download")
-        is_kept = clip.parent == kept  # by an earlier version: it has decided what the clip is
-        told = [] if is_kept else await self._on_arrival(now, clip)
+        is_kept = clip.parent == kept  # from an earlier version, which has decided what the clip is
+        clip_notes = [] if is_kept else await self._on_arrival(now, clip)
         job.move("finishing", phase="saving the clip")
-        whole = Whole(clip) if is_kept else await whole_clip(context, job.lane.engines, now.row, clip)
+        whole = Whole(clip) if is_kept else await whole_clip(context, job.lane.engines, now, clip)
         further = [path for path, file in extras if file.role == "clip" or path.suffix in (".mp4", ".webm", ".mov")]
         return Arrived(
             whole.clip,
             extras=(*whole.parts, *(path for path, _ in extras)),
             joined=len(whole.parts),
             further_clips=len(further),
-            notes=(*(result.get("notes") or ()), *told, *whole.notes, *untold),
+            notes=(*(result.get("notes") or ()), *clip_notes, *whole.notes, *further_notes),
         )
 
     async def _on_arrival(self, now: StoredJob, clip: Path) -> list[str]:
-        """What the back end does to a clip before it is kept. It is an extra: the clip does not wait for it."""
+        """What the back end does to a clip before it is kept. An extra: the clip does not wait for it."""
         work = registered(now.provider).arrived
         if work is None:
             return []
         try:
             note = await to_thread.run_sync(work, clip, self._job.context.env)
         except (OSError, VideoError) as error:
-            note = f"what the service wrote into the clip was left in it ({type(error).__name__})"
+            note = f"metadata that the service wrote into the clip was left in it ({type(error).__name__})"
         return [note] if note else []
 
     def _forget(self, result: dict[str, Any]) -> None:
-        """What has arrived is to be fetched anew."""
+        """What has arrived is fetched again."""
         job = self._job
         forget_arrived(job.context.artifacts.spool(job.id))
         left = {key: value for key, value in result.items() if key != KEY}
         job.move(job.read().state, result=job.result_to_row(left))
 
     async def _refresh(self, now: StoredJob) -> bool:
-        """Ask for fresh URLs; whether there are any."""
+        """Get fresh URLs from the provider; whether there are any."""
         if now.handle is None:
             return False
         try:

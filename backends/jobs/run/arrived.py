@@ -1,5 +1,5 @@
-"""What has arrived of a job, and what is to be kept of it: decided once, and written into the job's row, so that
-whoever finishes the job after a break keeps the same files."""
+"""What has arrived of a job and what of it is kept: decided once and written into the job's row, so that after a crash
+the same files are kept."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Any
 from backends.provider.protocol import JsonObject
 
 KEY = "arrived"
-"""Where a result holds it until the job has ended."""
+"""The key in a result that holds this until the job has ended."""
 
 
 def kept_as(clip: Path, extras: Sequence[Path]) -> dict[str, Path]:
-    """A job's files by the names that they get in its folder."""
+    """A job's files by their names in its folder."""
     return {f"clip{clip.suffix}": clip} | {f"extra{number}{path.suffix}": path for number, path in enumerate(extras, 1)}
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """clip: what becomes the clip. extras: kept beside it; the first `joined` of them are what the clip was joined
-    from, and `further_clips` are clips that came beside the requested one. notes: shown to the user."""
+    """clip: the file that becomes the clip. extras: kept beside it; the first `joined` of them are the parts of which
+    the clip was joined, and `further_clips` of them are clips that came beside the requested one. notes: for the
+    user."""
 
     clip: Path
     extras: tuple[Path, ...] = ()
@@ -32,8 +33,8 @@ class Arrived:
 
     @classmethod
     def of(cls, result: Mapping[str, Any], kept: Path) -> Arrived | None:
-        """As a result holds it (with paths); None where nothing was decided, or its files are not on this machine.
-        kept: the job's own folder."""
+        """From a result (with paths); None where nothing was decided, or its files are not on this machine. kept: the
+        job's folder."""
         written: JsonObject = result.get(KEY) or {}
         if "file" not in written:
             return None
@@ -43,7 +44,7 @@ class Arrived:
         return found if len(extras) == written["count"] and found._is_here(kept) else None
 
     def _is_here(self, kept: Path) -> bool:
-        """Whether each file lies where it was, or was moved into the job's folder."""
+        """Whether each file is in its place, or was moved into the job's folder."""
         moved = kept_as(self.clip, self.extras)
         return all(path.exists() or (kept / name).exists() for name, path in moved.items())
 

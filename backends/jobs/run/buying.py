@@ -1,4 +1,4 @@
-"""From `queued` to the one paid POST: the wait for its time and its place, the inputs, the claim, the request."""
+"""From `queued` to the one paid request: the wait for its time and place, the inputs, the claim, the request."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ log = logging.getLogger("reelwright.worker")
 MAX_WAIT_S = 3600.0
 
 CLAIM_S = 5.0
-"""How old a claim may be, seconds, when its request is sent: a process that was stopped for longer may have been taken
-for dead meanwhile."""
+"""The oldest claim, in seconds, with which a request may be sent: a process that was stopped for longer may count as
+dead meanwhile."""
 
 
 class Purchase:
-    """Of one job. presence: its place among those of its model."""
+    """For one job. presence: its place among the jobs of its model."""
 
     def __init__(self, job: OpenJob, presence: Presence, submission: Submission) -> None:
         self._job = job
@@ -45,7 +45,7 @@ class Purchase:
         self._again = (0.0, 0.0)
 
     async def step(self, now: StoredJob) -> None:
-        """One try of a job that is queued."""
+        """One try of a queued job."""
         if now.cancel:
             self._job.write(lambda tx: settle.cancel(tx, self._job.lane.hold, self._job.id, "no"), durable=True)
             return
@@ -54,7 +54,7 @@ class Purchase:
             return
         if await self._paused():
             return
-        # The gate comes before the uploads: what a provider keeps for an hour must not wait for hours in our queue.
+        # The gate comes first: a provider keeps an upload for an hour, and it must not wait in our queue for hours.
         await self._presence.enter(now.model)
         try:
             await self._buy(self._job.read())
@@ -63,13 +63,14 @@ class Purchase:
                 self._presence.leave()
 
     def _wait_s(self, not_before: float) -> float:
-        """Seconds until it may be tried; counted from the first look, so that no clock set back makes them an hour."""
+        """Seconds until the next try; measured from the first look, so that a clock that is set back does not make them
+        an hour."""
         if self._again[0] != not_before:
             self._again = (not_before, time.monotonic() + min(MAX_WAIT_S, not_before - self._job.store.now()))
         return self._again[1] - time.monotonic()
 
     async def _paused(self) -> bool:
-        """Whether nothing may be bought now; if so, after a while of waiting."""
+        """Whether nothing may be bought now; if so, it returns after some waiting."""
         closed_for, why = self._job.lane.breaker.open_for()
         if closed_for > 0:
             self._job.say(f"paused: {why}")
@@ -78,7 +79,7 @@ class Purchase:
         return closed_for > 0
 
     async def _buy(self, now: StoredJob) -> None:
-        """Inside the gate: prepare, claim, and send the one POST."""
+        """With a place at the service: prepare, claim, and send the one request."""
         if now.state != "queued" or now.cancel or now.lane != self._job.lane.hold.lane:
             return
         job = self._job
@@ -97,25 +98,25 @@ class Purchase:
             else:
                 job.fail(error)
             return
-        if await self._paused():  # others have failed meanwhile
+        if await self._paused():  # other jobs have failed meanwhile
             return
         async with job.lane.posts.posting():
             if self._claim():
                 claimed = awake_or_not()
-                with suppress(OSError):  # a full disk: the row has it
-                    recovery.journal_asked(job.lane.ids, job.store, job.id)
+                with suppress(OSError):  # a full disk: the id is in the row
+                    recovery.journal_request(job.lane.ids, job.store, job.id)
                 await self._post(prepared, refs, claimed)
 
     async def _prepare(self, now: StoredJob) -> tuple[Prepared, dict[str, Ref]]:
-        """Inputs as files, the wire body fixed in the row, uploads done and remembered."""
+        """Inputs as files, the request's body fixed in the row, uploads done and recorded."""
         job = self._job
         prepared = await ready(job.context, job.lane.hold, now.row)
         if not prepared.body:
-            assets, told = prepared.assets, prepared.notes
+            assets, known_notes = prepared.assets, prepared.notes
             prepared = job.backend.prepare(prepared.request, prepared, self._parent_handle(now))
             prepared = codec.with_assets(prepared, assets)
             job.move(now.state, prepared=to_json(codec.prepared_to_json(prepared)))
-            if notes := [note for note in prepared.notes if note not in told]:
+            if notes := [note for note in prepared.notes if note not in known_notes]:
                 job.note(*notes)
         refs = dict(job.read().refs)
         for place in prepared.uploads:
@@ -129,7 +130,7 @@ class Purchase:
         return prepared, refs
 
     def _parent_handle(self, now: StoredJob) -> Handle | None:
-        """The provider's job that the source clip came from, when it is one of this very lane."""
+        """The provider's job that made the source clip, when it belongs to this very lane."""
         entry = json.loads(now.row["inputs"]).get("source_clip", {})
         source = entry.get("from_job") or entry.get("job")
         if not source:
@@ -141,7 +142,7 @@ class Purchase:
         return codec.handle_from_json(json.loads(parent["handle"]))
 
     def _claim(self) -> bool:
-        """The intent on disk, with the limits looked at once more; False when the job is to be left alone."""
+        """Record the intent, and check the limits once more; False when the job must not be sent now."""
         job = self._job
 
         def write(tx: Transaction) -> bool:
@@ -171,7 +172,7 @@ class Purchase:
             return False
 
     def _not_now(self, error: VideoError) -> None:
-        """A limit stands in the way: one of a day has room again tomorrow, and the job waits; any other ends it."""
+        """A limit has no room: for a limit of a day the job waits until tomorrow; any other limit ends it."""
         if error.kind != "wall":
             raise error
         if not error.retryable:
@@ -182,23 +183,23 @@ class Purchase:
         self._job.move("queued", not_before=self._job.store.now() + wait, phase=phase)
 
     async def _is_too_late(self, claimed: float) -> bool:
-        """The last look before the money is spent: whether this process was stopped for so long since its claim that
-        the job goes back into the queue. Fenced when the lane's lock is not ours any more: nothing is sent then."""
+        """The last check before the money is spent: whether so much time has passed since the claim that the job goes
+        back to the queue. Fenced when the lane's lock is no longer ours: then nothing is sent."""
         lane = self._job.lane
         if not await to_thread.run_sync(lane.lock.held):  # a server may be silent
             raise Fenced(lane.hold.lane)
         return awake_or_not() - claimed > CLAIM_S
 
     def _back(self, tx: Transaction) -> None:
-        """Nothing was sent: the claim is taken back."""
+        """Nothing was sent: undo the claim."""
         row = tx.row("SELECT posts FROM jobs WHERE id = ?", (self._job.id,))
         posts = max(0, int(row["posts"]) - 1) if row else 0
         phase = "this machine stood still before the request was sent: trying again"
         records.move(tx, self._job.lane.hold, self._job.id, "queued", posts=posts, posted_at=None, phase=phase)
 
     async def _post(self, prepared: Prepared, refs: dict[str, Ref], claimed: float) -> None:
-        """The one paid POST, shielded: whatever happens here, its answer is written down. claimed: when its claim was
-        on disk (`awake_or_not`)."""
+        """The one paid request, shielded: whatever happens here, its answer is recorded. claimed: the time when the
+        claim was on disk (by `awake_or_not`)."""
         submission = self._submission
         with anyio.CancelScope(shield=True):
             crash_point("before-post")
@@ -210,7 +211,7 @@ class Purchase:
             except VideoError as error:
                 await submission.written_down(partial(submission.refused, error))
                 return
-            except Exception as error:  # the one place where it leaves in doubt whether the request was taken
+            except Exception as error:  # the only place that may leave it unknown whether the request was taken
                 log.error("job %s: the paid request", self._job.id, exc_info=error)
                 text = f"an unexpected failure of this program ({type(error).__name__}: {error})"[:200]
                 unclear = VideoError("submit_unknown", text, charged="unknown")
@@ -223,7 +224,7 @@ class Purchase:
                 await submission.written_down(partial(submission.taken, started))
 
     def _took_done(self, done: Done) -> None:
-        """A service that answers with the clip itself."""
+        """For a service that answers with the clip itself."""
         now = self._job.store.now()
         columns: dict[str, Any] = {}
         if done.handle is not None:

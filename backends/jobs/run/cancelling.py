@@ -1,4 +1,4 @@
-"""Cancelling at the provider, and what the provider says of the bill."""
+"""Cancelling at the provider, and the provider's answer about the bill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DONE = {
 
 
 class Cancelling:
-    """Of one job. sent: whether the provider has answered; until then it is asked again every few seconds (`at`:
+    """For one job. sent: whether the provider has answered; until then the cancel is repeated every few seconds (`at`:
     monotonic seconds)."""
 
     def __init__(self, job: OpenJob) -> None:
@@ -31,7 +31,7 @@ class Cancelling:
         self.at = 0.0
 
     async def send(self, handle: Handle) -> bool:
-        """Cancel at the provider; whether the job has ended by it."""
+        """Cancel at the provider; whether that ended the job."""
         self.at = time.monotonic() + CANCEL_AGAIN_S
         try:
             crash_point("before-cancel")
@@ -55,7 +55,7 @@ class Cancelling:
         return outcome.outcome == "stopped"
 
     def was_cancelled(self, status: Status) -> None:
-        """The provider says that the job is cancelled (by us or by somebody at its web page)."""
+        """The provider says that the job is cancelled (by us, or by someone on its web page)."""
         error = status.error
         charged: Charged = error.charged if error is not None else "no" if status.cost_usd == 0 else "unknown"
         hold, job = self._job.lane.hold, self._job.id

@@ -1,8 +1,8 @@
-"""Which waiting job gets which of a machine's cards.
+"""Which waiting job gets which of a machine's GPUs.
 
-A card's lock is this user's on the whole machine: it is held while a job works there or a model stays loaded, so that
-several data folders share the cards one by one. A job whose model is loaded goes ahead of older ones for a while, since
-loading a model takes as long as a clip.
+A card's lock belongs to this user on the whole machine: it is held while a job works there or a model stays loaded, so
+that several data folders share the cards one by one. A job whose model is already loaded may pass older ones for a
+while, since loading a model takes as long as a clip.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import anyio
 from backends.provider.protocol import DeviceLost
 
 MOST_AHEAD = 8
-"""How many jobs whose model is loaded may go ahead of an older one."""
+"""How many jobs whose model is loaded may pass an older job."""
 
 MOST_AHEAD_S = 60.0
-"""For how long, since the first of them has."""
+"""For how many seconds, from the first that passed."""
 
 LOST_S = 60.0
-"""How long a card that was lost gets no job."""
+"""Seconds for which a card that was lost gets no job."""
 
-HELD = "waits for a GPU: another data folder on this machine works with them or keeps models loaded"
-GONE = "waits for a GPU: none answers; they are tried again within a minute"
+HELD = "waiting for a GPU: another data folder on this machine uses them or keeps models loaded"
+GONE = "waiting for a GPU: none responds; they are tried again within a minute"
 
 Release = Callable[[], None]
 
 
 @dataclass(eq=False)
 class Waiting:
-    """A job without a card. seq: its place in the queue. word: what it needs loaded. devices: where it may run.
-    tell: takes what it waits for. passed, passed_at: how many have gone ahead of it, and when the first did."""
+    """A job without a card. seq: its place in the queue. word: the model that it needs loaded. devices: where it may
+    run. tell: receives what it waits for. passed, passed_at: how many jobs have passed it, and when the first did."""
 
     seq: int
     word: str
@@ -47,15 +47,15 @@ class Waiting:
     given: anyio.Event = field(default_factory=anyio.Event)
 
     def is_overdue(self, now: float) -> bool:
-        """Whether nobody may go ahead of it any more."""
+        """Whether no other job may pass it any more."""
         return self.passed >= MOST_AHEAD or (self.passed_at is not None and now - self.passed_at >= MOST_AHEAD_S)
 
 
 class Cards:
-    """The cards that one worker holds or may have.
+    """The cards that one worker holds or may take.
 
-    claim: takes a card's lock and returns what frees it, None while another holds it. loaded: what is loaded on every
-    card, by card, the one used longest ago first. most: how many models may be loaded on a card.
+    claim: takes a card's lock and returns a function that frees it, None while another process holds it. loaded: what
+    is loaded on each card, the least recently used first. most: how many models may be loaded on a card.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class Cards:
 
     @property
     def held(self) -> Collection[str]:
-        """The cards whose locks are ours."""
+        """The cards whose locks we hold."""
         return self._held.keys()
 
     def is_idle(self, device: str) -> bool:
-        """Whether the card is ours and nobody works on it."""
+        """Whether we hold the card and no job works on it."""
         return device in self._held and device not in self._busy
 
     @asynccontextmanager
     async def one(
         self, seq: int, word: str, devices: Collection[str], tell: Callable[[str], None]
     ) -> AsyncGenerator[str]:
-        """Wait for a card, and have it to oneself. A DeviceLost that comes out of it keeps others from it a while."""
+        """Wait for a card and use it alone. After a DeviceLost in the `with` block the card gets no job for a while."""
         waiting = Waiting(seq, word, devices, tell)
         self._waiting.append(waiting)
         self._waiting.sort(key=lambda one: one.seq)
@@ -107,14 +107,15 @@ class Cards:
             self.look()
 
     def look(self) -> None:
-        """Deal anew, since another may have left a card, and let go of what nobody works with and nothing is on."""
+        """Assign cards again, since another process may have freed one, and free cards that have neither a job nor a
+        model."""
         self._deal()
         loaded = self._loaded()
         for device in [one for one in self._held if one not in self._busy and not loaded.get(one)]:
             self._held.pop(device)()
 
     def tell(self) -> None:
-        """Tell those that wait what for, where none of their cards is ours."""
+        """Tell waiting jobs what they wait for, where we hold none of their cards."""
         now = self._now()
         for one in self._waiting:
             if not any(device in self._held for device in one.devices):
@@ -127,7 +128,7 @@ class Cards:
         return self._lost.get(device, 0.0) > now
 
     def _deal(self) -> None:
-        """Give cards to jobs, as long as there are both."""
+        """Assign cards to jobs as long as there are both."""
         while (pair := self._next()) is not None:
             waiting, device = pair
             now = self._now()
@@ -141,8 +142,8 @@ class Cards:
             waiting.given.set()
 
     def _next(self) -> tuple[Waiting, str] | None:
-        """The next job and its card. Oldest first, but as long as it may, a job whose card has its model loaded goes
-        ahead of those for which another model would have to go."""
+        """The next job and its card: the oldest job first; but for a limited time, jobs whose model is loaded pass
+        those that need another one unloaded."""
         if not self._waiting:
             return None
         now, loaded = self._now(), self._loaded()
@@ -169,8 +170,8 @@ class Cards:
         tried: set[str],
         now: float,
     ) -> str:
-        """A card that has room for one more model: an empty one of ours, one that nobody holds, then any; "" = none.
-        tried: the cards that others hold, as far as is known."""
+        """A card with room for one more model: an empty one of ours, a free one, then any; "" = none. tried: cards that
+        others hold, as far as known."""
         if empty := [one for one in ours if not loaded.get(one)]:
             return empty[0]
         for device in waiting.devices:
@@ -183,7 +184,7 @@ class Cards:
         return next((one for one in ours if len(loaded.get(one, ())) < self._most), "")
 
     def _victim(self, ours: Collection[str], loaded: Mapping[str, Collection[str]]) -> str:
-        """The card whose model makes room: one that nobody waits for; of those the one used longest ago."""
+        """The card whose model is unloaded: one that no waiting job needs; of those the least recently used."""
         wanted = {one.word for one in self._waiting}
         order = [one for one in loaded if one in ours]
         return min(order, key=lambda one: any(word in wanted for word in loaded[one]))

@@ -1,12 +1,10 @@
-"""What came, held against what was asked: every difference beyond a tolerance, in words.
+"""The delivered clip compared with the request: every difference beyond a tolerance, in words.
 
-The clip is kept whatever it is. The person is told, has the figures for a complaint, and sees what such a clip would
-have cost by the list.
+The clip is kept in any case. The user is told, has the figures for a complaint, and sees the list price of such a clip.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,37 +17,36 @@ from backends.facts import MediaFacts
 from backends.jobs.order import legal
 from backends.jobs.order.entries import source_seconds
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row
 from backends.jobs.store.stored_job import StoredJob
-from backends.provider.protocol import JsonObject, Prepared
-from backends.request import VideoRequest
+from backends.provider.protocol import JsonObject
 
 SIDE = 0.05
-"""A side may differ by this share: services round to multiples of 8 or 16 pixels."""
+"""The share by which a side may differ: services round to multiples of 8 or 16 pixels."""
 
 SECONDS, LENGTH = 0.5, 0.10
 """A length may differ by half a second, or by this share where that is more: models make whole blocks of frames."""
 
 RATE = 0.05
-"""A frame rate may differ by this share (29.97 for 30)."""
+"""The share by which a frame rate may differ (29.97 for 30)."""
 
 CONTAINERS = {"video/mp4": "MP4", "video/webm": "WebM", "video/quicktime": "MOV", "image/gif": "GIF"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """differences: one sentence, "" when there are none. asked: {width, height, duration_s, fps, audio} where they
-    were asked for and something differs. notes: what is told besides (the price of what came, further files)."""
+    """differences: one sentence, "" when there are none. asked: {width, height, duration_s, fps, audio} as requested,
+    where something differs. notes: what else the user is told (the price of what came, further files)."""
 
     difference: str = ""
     asked: JsonObject = field(default_factory=dict[str, object])
     notes: tuple[str, ...] = ()
 
 
-def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: int = 0) -> Comparison:
-    """Judge a delivered clip. model: the catalogue's row, for the price; further_clips: files beside the clip."""
-    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
-    asked = _asked(row, prepared)
+def compare(job: StoredJob, came: MediaFacts, model: ModelRow | None, further_clips: int = 0) -> Comparison:
+    """Compare a delivered clip. model: the catalogue's row, for the price; further_clips: number of clips that came
+    beside it."""
+    prepared = job.prepared
+    asked = _asked(job)
     wrong = [*_picture(asked, came), *_length(asked, came), *_sound(asked, came)]
     notes: list[str] = []
     if came.mime in CONTAINERS and came.mime != "video/mp4" and prepared.request.task != "finish":
@@ -60,17 +57,18 @@ def compare(row: Row, came: MediaFacts, model: ModelRow | None, further_clips: i
     if not wrong:
         return Comparison(notes=tuple(notes))
     text = f"asked {_words(asked)}, delivered {_words(_of(came))}"
-    price = _price(row, came, model)
+    price = _price(job, came, model)
     notes[:0] = [f"{text} ({', '.join(wrong)}){f'; {price}' if price else ''}"]
     return Comparison(text, {name: value for name, value in asked.items() if value is not None}, tuple(notes))
 
 
-def _asked(row: Row, prepared: Prepared) -> JsonObject:
-    """What the clip was to be: an extended one is the whole clip, one that is joined here keeps its source's size."""
+def _asked(job: StoredJob) -> JsonObject:
+    """What the clip was to be: an extension is the whole clip; one that is joined here keeps its source's size."""
+    prepared = job.prepared
     request, width, height = prepared.request, prepared.width, prepared.height
     seconds = request.duration_s
     if request.task == "extend" and seconds is not None:
-        before = source_seconds(StoredJob.of(row))
+        before = source_seconds(job)
         seconds = seconds + before if before else None
     if prepared.wire.get("join"):
         width = height = 0
@@ -129,17 +127,13 @@ def _words(values: Mapping[str, object]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _price(row: Row, came: MediaFacts, model: ModelRow | None) -> str:
-    """What a clip such as came would have cost by the list, where that is another price."""
-    if row["kind"] == "local" or not row["est_high"] or model is None:
+def _price(job: StoredJob, came: MediaFacts, model: ModelRow | None) -> str:
+    """The list price of a clip like the delivered one, where it differs."""
+    if job.kind == "local" or not job.est_high or model is None:
         return ""
-    facts = {
-        place: codec.facts_from_json(entry["facts"])
-        for place, entry in json.loads(row["inputs"]).items()
-        if "facts" in entry
-    }
+    facts = {place: codec.facts_from_json(entry["facts"]) for place, entry in job.inputs.items() if "facts" in entry}
     with suppress(VideoError):
-        checked = legal.recheck(VideoRequest.model_validate_json(row["request"]), model, facts)
+        checked = legal.recheck(job.request, model, facts)
         paid, fair = estimate(checked, model), estimate(_as_it_came(checked, came), model)
         if fair.usd_high is not None and paid.usd_high is not None and fair.usd_high < paid.usd_high:
             return f"by the list price such a clip is {money(fair.usd_high)}, not {money(paid.usd_high)}"
@@ -147,7 +141,7 @@ def _price(row: Row, came: MediaFacts, model: ModelRow | None) -> str:
 
 
 def _as_it_came(checked: Checked, came: MediaFacts) -> Checked:
-    """The same order for a clip of that size, length and sound: the size of its box that lies nearest."""
+    """The same request with the delivered size, length and sound: the nearest size that the model offers."""
     sizes = [size for size in checked.mode.sizes if size.width and size.height]
     pixels = came.width * came.height
     nearest = min(sizes, key=lambda size: abs(size.width * size.height - pixels), default=None)

@@ -1,8 +1,8 @@
-"""No irreversible decision on one reading: how long a bad end is looked at again before it is believed.
+"""No final decision after one bad answer: how long a failure is checked again before it is believed.
 
-Questions are free and services contradict themselves: a status that says FAILED once, an empty list of outputs, a 404
-just after the accept, a file that is cut short. Time decides, not a count of tries; the doubt stands in the row, so
-that a worker that takes over goes on with it.
+Status checks are free, and services contradict themselves: a status that says FAILED once, an empty list of outputs, a
+404 just after the job was accepted, a truncated file. Elapsed time decides, not a number of tries. Its begin is in the
+row, so that a worker that takes over continues it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from backends.jobs.run.open_job import OpenJob
 
 DOUBT_S = 5.0
-"""Seconds between the first word of a bad end and the last look at it."""
+"""Seconds between the first sign of a failure and the last check."""
 
 ENDED, UNUSABLE, GONE = 1.0, 12.0, 24.0
-"""How many times DOUBT_S until it is believed: that a job has failed, that its file is no clip, that the service does
-not know it (two minutes: lists and reads lag behind writes)."""
+"""Multiples of DOUBT_S until it is believed: that a job has failed, that its file is no clip, that the service does not
+know it (two minutes: lists and reads lag behind writes)."""
 
 
 class Doubt:
-    """Of one job."""
+    """For one job."""
 
     def __init__(self, job: OpenJob) -> None:
         self._job = job
@@ -29,8 +29,8 @@ class Doubt:
         return self._job.context.number("DOUBT_S", DOUBT_S)
 
     def left_s(self, times: float) -> float:
-        """Seconds until what the service says is believed; 0.0 when it is. The first call begins the doubt, and only a
-        second reading of the same kind ends it: a 404 and then one FAILED are two first readings."""
+        """Seconds until the service's answer is believed; 0.0 when it is. The first call starts the time, and only a
+        second answer of the same kind ends it: a 404 and then one FAILED are two first answers."""
         span = self._span_s * times
         job, now = self._job.read(), self._job.store.now()
         again, self._doubted = self._doubted == times, times
@@ -42,5 +42,5 @@ class Doubt:
         return 0.0 if again else span
 
     def look_again_s(self, left: float) -> float:
-        """When to look again within a doubt."""
+        """When to check again within that time."""
         return min(left, max(0.05, self._span_s / 2))

@@ -1,7 +1,6 @@
-"""Bringing a finished clip home: at once (URLs expire), resumed after a break, checked for size and type.
+"""Downloading a finished clip: at once (URLs expire), resumed after a break, checked for size and type.
 
-A clip that was paid for is fetched again and again with back-off while the provider still holds it; it is never
-generated again.
+A paid clip is downloaded again and again with back-off while the provider still holds it; it is never generated again.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ FIRST_WAIT_S, MAX_WAIT_S = 1.0, 300.0
 
 
 class StaleUrl(Exception):
-    """The URL is no longer good: ask the provider for another."""
+    """The URL is no longer valid: get another from the provider."""
 
 
 def allowed_hosts(base_url: str) -> frozenset[str]:
-    """The very host and port that a provider is asked at may serve its media too, on a private network and without
-    TLS where the person has set it so (a server of their own): it is trusted with more than a download already."""
+    """The host and port of the provider's API may also serve its media, on a private network and without TLS where the
+    user has configured that (a server of their own): it is trusted with more than a download already."""
     parts = urlsplit(base_url)
     if parts.hostname is None or parts.scheme not in ("http", "https"):
         return frozenset()
@@ -50,9 +49,9 @@ def suffix_of(path: Path) -> str:
 async def deliver(
     files: Sequence[RemoteFile], spool: Path, kept: Path, base_url: str, headers: Mapping[str, str], timeout_s: float
 ) -> Path:
-    """The clip, in `spool` or already in `kept`, the job's own folder, where a worker that died has moved it.
+    """The clip, in `spool`, or already in `kept`, the job's folder, where a worker that died has moved it.
 
-    StaleUrl: a fresh URL is needed; FileTooLarge: it is fetched no more; VideoError (retryable): try it later.
+    StaleUrl: a fresh URL is needed; FileTooLarge: it is not fetched again; VideoError (retryable): try later.
     """
     number = _clip_number(files)
     here = _arrived(kept, "clip") or _arrived(spool, f"output{number}") or files[number].path
@@ -62,10 +61,10 @@ async def deliver(
 async def deliver_extras(
     files: Sequence[RemoteFile], spool: Path, kept: Path, base_url: str, headers: Mapping[str, str], timeout_s: float
 ) -> tuple[list[tuple[Path, RemoteFile]], list[str]]:
-    """The further files that can be had (a second sample, a thumbnail), one try each, and what to tell of the others.
+    """The further files that can be fetched (a second sample, a thumbnail), one try each, and notes about the others.
     The clip waits for none of them."""
     fetched: list[tuple[Path, RemoteFile]] = []
-    told: list[str] = []
+    notes: list[str] = []
     others = [number for number in range(len(files)) if number != _clip_number(files)]
     for count, number in enumerate(others, 1):
         file = files[number]
@@ -74,22 +73,22 @@ async def deliver_extras(
             path = here or await _one(file, spool / f"output{number}", base_url, headers, timeout_s)
             fetched.append((path, file))
         except (StaleUrl, VideoError) as error:
-            told.append(f"a further file ({file.role}) came with the clip and could not be fetched: {error}")
-    return fetched, told
+            notes.append(f"a further file ({file.role}) came with the clip and could not be fetched: {error}")
+    return fetched, notes
 
 
 def _clip_number(files: Sequence[RemoteFile]) -> int:
-    """Which of them is the clip: the first that is called so, else the first of all."""
+    """Which of them is the clip: the first with that role, else the first of all."""
     return next((number for number, file in enumerate(files) if file.role == "clip"), 0)
 
 
 def _arrived(folder: Path, name: str) -> Path | None:
-    """A file of that name that is whole: it gets its suffix when it is."""
+    """A complete file of that name: it gets its suffix when it is complete."""
     return next((path for path in sorted(folder.glob(f"{name}.*")) if path.suffix in SUFFIXES.values()), None)
 
 
 def forget_arrived(spool: Path) -> None:
-    """Throw away what has arrived, so that it is fetched anew."""
+    """Delete what has arrived, so that it is fetched again."""
     for path in spool.glob("output*"):
         path.unlink(missing_ok=True)
 
@@ -109,7 +108,7 @@ async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[s
     except FileTooLarge:
         raise
     except VideoError as error:
-        if error.kind == "asset":  # refused, expired, empty, or led elsewhere: the provider may have a better address
+        if error.kind == "asset":  # refused, expired, empty, redirected: the provider may have a better address
             raise StaleUrl(str(error)) from None
         raise
     if file.sha256 and got.sha256 != file.sha256:
@@ -117,7 +116,7 @@ async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[s
         raise VideoError("network", "the download's checksum is not the provider's: fetching it again", retryable=True)
     if not sniff(target).startswith(("video/", "image/")):
         target.unlink(missing_ok=True)
-        raise StaleUrl("the address answered with something that is no video")
+        raise StaleUrl("the address returned something that is not a video")
     crash_point("before-arrived")
     named = target.with_suffix(suffix_of(target))
     target.replace(named)
@@ -125,8 +124,8 @@ async def _one(file: RemoteFile, target: Path, base_url: str, headers: Mapping[s
 
 
 class BackOff:
-    """Growing waits, from a second to five minutes, restarted by success; the provider's own wish counts more, up to
-    the same five minutes. since: when the failures began (monotonic seconds)."""
+    """Growing waits, from a second to five minutes, reset by success; the provider's own wait counts if it is longer,
+    up to five minutes. since: when the failures began (monotonic seconds)."""
 
     def __init__(self) -> None:
         self.failures = 0

@@ -1,4 +1,4 @@
-"""The one driver of a lane: takes up its open jobs, each in a task of its own, and beats while it lives."""
+"""The one driver of a lane: runs its open jobs, each in a task of its own, and beats while it lives."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from backends.provider.registry import registered
 log = logging.getLogger("reelwright.worker")
 
 LOOK_AT_ALL_S, LOOK_SHARE = 0.9, 50.0
-"""All open jobs are looked at so often (seconds) at most, and in 1 / LOOK_SHARE of the time at most."""
+"""All open jobs are looked at at most once in so many seconds, and in at most 1 / LOOK_SHARE of the time."""
 
 SHARE_EVERY_S = 0.5
-"""How often jobs that wait for a slot of their account may go on to another one."""
+"""Seconds between two tries to move waiting jobs to another account."""
 
 CHUNK = 500
 _LOOK = "seq, id, state, cancel, needs FROM jobs WHERE"
@@ -47,7 +47,7 @@ class _Run(Protocol):
 
 @dataclass
 class _Task:
-    """A job under way in this process. moved: it has gone on to another account."""
+    """A job that this process runs. moved: it has moved to another account."""
 
     run: _Run
     scope: anyio.CancelScope
@@ -55,7 +55,7 @@ class _Task:
 
 
 class LaneDriver:
-    """Drives one lane until it has nothing open and is told to leave, or another process has taken it over."""
+    """Drives one lane until nothing is open and it is told to leave, or another process has taken the lane over."""
 
     def __init__(self, context: Context, lease: Lease, lane: Row, engines: Engines) -> None:
         self.context = context
@@ -71,7 +71,7 @@ class LaneDriver:
         self._waiting: dict[str, set[str]] = {}
 
     async def run(self) -> None:
-        """Until stopped or fenced. Adopts every open job of the lane first."""
+        """Until stopped or fenced. Takes over every open job of the lane first."""
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -82,7 +82,7 @@ class LaneDriver:
                 group.start_soon(self._beat)
                 self.refresh()
         except* Fenced:
-            pass  # another process drives the lane by now, and nothing of ours was written
+            pass  # another process drives the lane by now, and we wrote nothing
         finally:
             if self._remote is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(5):
@@ -103,7 +103,7 @@ class LaneDriver:
         return LaneState.open(self.context, self.lease, cast(RemoteBackend, backend), self.engines, entry.poll_s)
 
     def _requeue_local(self, tx: Transaction) -> None:
-        """Work on this machine that an earlier driver left in the middle starts again: it is free."""
+        """Work on this machine that an earlier driver left unfinished starts again: it is free."""
         lanes.fence(tx, self.lease.key, self.lease.epoch)
         rows = tx.rows(
             "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state IN ('running', 'finishing')",
@@ -113,16 +113,16 @@ class LaneDriver:
             records.move(tx, self.hold, row["id"], "queued", phase="taken over", progress=0.0)
 
     async def _beat(self) -> None:
-        """Off the loop: while somebody else holds the store's write lock, the requests under way go on."""
+        """On a thread: while another program holds the store's write lock, the requests under way go on."""
         while True:
             try:
                 await to_thread.run_sync(lanes.beat, self.context.store, self.lease, abandon_on_cancel=True)
-            except VideoError as error:  # a full disk: the requests under way must still be seen to their end
+            except VideoError as error:  # a full disk: the requests under way must still be completed
                 print(f"lane {self.lease.key}: {error.message}", flush=True)  # noqa: T201 - the worker's log
             await anyio.sleep(self.context.number("BEAT_S", lanes.BEAT_S))
 
     async def _share_out(self) -> None:
-        """Now and then, let jobs that wait for a slot go on to another account of the provider."""
+        """Now and then, move jobs that wait for a slot to another account of the provider."""
         while True:
             await anyio.sleep(SHARE_EVERY_S)
             self._let_others_work()
@@ -143,43 +143,43 @@ class LaneDriver:
             self._tasks[job].scope.cancel()
 
     def refresh(self) -> None:
-        """Look at the lane's open jobs: start what is new, wake what has changed, stop what is cancelled.
+        """Look at the lane's open jobs: start new ones, wake changed ones, stop cancelled ones.
 
-        Only jobs that events since the last look name, and those that wait for one of them. All of them at first, and
-        now and then, by a time that follows what a look at all has cost.
+        Usually only jobs that have events since the last look, and jobs that wait for them. All of them at first, and
+        now and then, by an interval that grows with the cost of such a look.
         """
-        if self._group is None:  # `run` has not begun yet, and will look itself
+        if self._group is None:  # `run` has not started, and will look itself
             return
         begun = time.monotonic()
         whole = begun >= self._look_at_all
         changed, resumed = self._changed()
         rows = self._open() if whole or resumed else self._open_of(changed)
         unseen = self._tasks.keys() if whole else self._tasks.keys() & changed
-        for job in unseen - {row["id"] for row in rows}:  # cancelled while they waited, or moved away
+        for job in unseen - {row["id"] for row in rows}:  # cancelled while they waited, or moved elsewhere
             if isinstance(run := self._tasks[job].run, RemoteRun):
                 run.wake()
         if whole:
             self._waiting.clear()
         for row in rows:
-            self._look_at(row, told=resumed or row["id"] in changed)
+            self._look_at(row, changed=resumed or row["id"] in changed)
         if whole:
             now = time.monotonic()
             self._look_at_all = now + max(LOOK_AT_ALL_S, LOOK_SHARE * (now - begun))
 
-    def _look_at(self, row: Row, *, told: bool) -> None:
-        """told: something has happened to this job. Without that nobody's waiting time is cut short."""
+    def _look_at(self, row: Row, *, changed: bool) -> None:
+        """changed: this job has new events. Without that no job's waiting time is cut short."""
         if row["state"] == "waiting" and not self._inputs_done(row):
             return
         task = self._tasks.get(row["id"]) or self._start(row)
         if isinstance(task.run, RemoteRun):
-            if told and (row["cancel"] or row["state"] == "queued"):  # the others have their own time to ask
+            if changed and (row["cancel"] or row["state"] == "queued"):  # other waits end by themselves
                 task.run.wake()
         elif row["cancel"] and not cast(LocalRun, task.run).finishing:
             task.scope.cancel()
 
     def _changed(self) -> tuple[set[str], bool]:
-        """The jobs, of whatever lane, that something has happened to since the last look; and whether the lane's queue
-        was let go on. Events are numbered in the order in which they were committed: the store has one writer."""
+        """The jobs, of any lane, with events since the last look; and whether the lane was resumed. Events are numbered
+        in the order of their commits, because the store has one writer."""
         if self._looked_at is None:
             row = self.context.store.row("SELECT max(seq) AS seq FROM events WHERE wake = 1")
             self._looked_at = int(row["seq"] or 0) if row else 0
@@ -196,18 +196,18 @@ class LaneDriver:
         return self.context.store.rows(f"SELECT {_LOOK} lane = ? AND {OPEN} ORDER BY seq", (self.lease.key,))
 
     def _open_of(self, changed: set[str]) -> list[Row]:
-        """Those of the jobs that are open here, and the ones that wait for any of them."""
+        """Those of the jobs that are open here, and jobs that wait for any of them."""
         ids = list(changed.union(*(self._waiting.pop(job, ()) for job in changed)))
         found: list[Row] = []
         for first in range(0, len(ids), CHUNK):
             some = ids[first : first + CHUNK]
-            # The plus keeps SQLite from walking through all that is open in the lane instead.
+            # The plus keeps SQLite from reading all open jobs of the lane instead.
             sql = f"SELECT {_LOOK} id IN ({', '.join('?' * len(some))}) AND +lane = ? AND {OPEN}"
             found += self.context.store.rows(sql, (*some, self.lease.key))
         return sorted(found, key=lambda row: row["seq"])
 
     def _inputs_done(self, row: Row) -> bool:
-        """Let a waiting job into the queue once the jobs it needs have succeeded; fail it, unpaid, when one has not."""
+        """Queue a waiting job once the jobs that it needs have succeeded; fail it, unpaid, when one has not."""
         needs: list[str] = json.loads(row["needs"])
 
         def write(tx: Transaction) -> bool:
@@ -254,7 +254,7 @@ class LaneDriver:
         settle.cancel(tx, self.hold, job, "no")
 
     def _broken(self, job: str, error: Exception) -> None:
-        """Work on this machine that a defect of ours has ended. (A paid job looks after itself: see `RemoteRun`.)"""
+        """End work on this machine after a defect of ours. (For a paid job see `RemoteRun`.)"""
         row = self.context.store.row("SELECT state, kind FROM jobs WHERE id = ?", (job,))
         if row is None or row["state"] in records.FINAL:
             return
@@ -266,7 +266,7 @@ class LaneDriver:
 
 
 def _states(source: Store | Transaction, needs: Sequence[str]) -> dict[str, str]:
-    """The state of each job that is needed; "gone" of one that there is not."""
+    """The state of each needed job; "gone" for a missing one."""
     rows = source.rows(f"SELECT id, state FROM jobs WHERE id IN ({', '.join('?' * len(needs))})", needs)
     return dict.fromkeys(needs, "gone") | {str(row["id"]): str(row["state"]) for row in rows}
 
@@ -276,12 +276,12 @@ def _ready(states: Mapping[str, str]) -> bool:
 
 
 def _broken(states: Mapping[str, str]) -> str | None:
-    """The first job that will never give what is needed of it."""
+    """The first job that will never deliver what is needed."""
     return next((need for need, state in states.items() if state in ("failed", "cancelled", "gone")), None)
 
 
 def _why_not_made(tx: Transaction, job: str, need: str) -> VideoError:
-    """Why a job cannot be made when one that it needs has not succeeded; what its finished steps cost stays told."""
+    """Why a job cannot be made when one that it needs has not succeeded; the cost of its finished steps stays shown."""
     row = tx.row("SELECT state, error, parent FROM jobs WHERE id = ?", (need,))
     if row is None or row["parent"] != job:
         state = row["state"] if row else "is gone"

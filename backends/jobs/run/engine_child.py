@@ -1,11 +1,11 @@
 """A local engine's own process: takes one job after another as JSON lines, answers with JSON lines.
 
-in:  {"provider", "base_url", "prepared", "dest"}; {"stop"} = the job under way has been cancelled
-out: {"progress", "phase"} ... then {"output"}, {"error"}, {"stopped"}, or {"again", "wire"} or {"lost"} (its device is
-     gone) and the end of the process
+    in:  {"provider", "base_url", "prepared", "dest"}; {"stop"} = the current job was cancelled
+    out: {"progress", "phase"} ... then {"output"}, {"error"}, {"stopped"}, or {"again", "wire"} or {"lost"} (its device
+         is gone) and the end of the process
 
-It ends when its standard input does, so it never outlives its worker. Whatever the engine prints goes to the log,
-never into the protocol.
+It ends when its standard input ends, so it never outlives its worker. Whatever the engine prints goes to the log, never
+into the protocol.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _REPORT_EVERY_S = 0.2
 
 
 class _Reporter:
-    """Progress lines, a few a second at most."""
+    """Progress lines, at most a few a second."""
 
     def __init__(self, out: TextIO, stop: threading.Event) -> None:
         self._out = out
@@ -57,11 +57,11 @@ def _run(order: dict[str, Any], reporter: _Reporter) -> Output:
 
 
 def serve(orders: TextIO, out: TextIO, stop: threading.Event) -> None:
-    """Work off orders until there are no more. stop: set when the order under way has been cancelled."""
+    """Run orders until there are no more. stop: set when the current order was cancelled."""
     reporter = _Reporter(out, stop)
     for line in orders:
         order = json.loads(line)
-        if "stop" in order:  # it came when its job had just ended, or has been answered by now
+        if "stop" in order:  # it came when its job had just ended, or was answered meanwhile
             stop.clear()
             continue
         try:
@@ -87,7 +87,7 @@ def serve(orders: TextIO, out: TextIO, stop: threading.Event) -> None:
 
 
 def _end_with_parent(orders: TextIO, stop: threading.Event) -> TextIO:
-    """Read orders on a thread, so that a cancel and the parent's end are seen in mid-work; the latter ends this
+    """Read orders on a thread, so that a cancel and the parent's end are noticed during work; the latter ends this
     process too."""
     read, write = os.pipe()
 
@@ -103,7 +103,7 @@ def _end_with_parent(orders: TextIO, stop: threading.Event) -> TextIO:
 
 
 def main() -> None:
-    """Keep the real stdout for the protocol, and give libraries that print the log instead."""
+    """Keep the real stdout for the protocol, and let libraries print to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -1,8 +1,8 @@
-"""Engine processes: warm children, started when needed, gone with the worker.
+"""Engine processes: warm children, started when needed, ended with the worker.
 
-A child that keeps a model loaded (its back end's `warm` names it) gets only jobs of that model, is asked to stop a
-cancelled job before it is killed, and ends when it has been idle for long or another model needs its device: the end
-of the process is the one complete way to give memory back.
+A child that keeps a model loaded (named by its back end's `warm`) gets only jobs of that model, is asked to stop a
+cancelled job before it is killed, and ends when it was idle for long or another model needs its device: only the end of
+a process gives all of its memory back.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ from backends.provider.protocol import POOL, DeviceLost, JsonObject, Output, Pre
 from backends.provider.registry import registered
 
 STOP_GRACE_S = 5.0
-"""How long a child with a loaded model may take to stop a cancelled job (a step of denoising) before it is killed."""
+"""Seconds that a child with a loaded model may take to stop a cancelled job (one step of denoising) before it is
+killed."""
 WARM_S = 600.0
-"""How long a model stays loaded when nobody asks for it."""
+"""Seconds for which a model stays loaded without jobs."""
 WARM_MODELS = 1
 """How many models may be loaded on one device at a time."""
 
 FINISHING = 4
-"""How many finished clips are looked at and kept at once."""
+"""How many finished clips are checked and saved at once."""
 
 _DEVICE = "REELWRIGHT_LOCAL_DEVICE"
-"""What tells an engine's process which GPU it is to use."""
+"""The variable that tells an engine's process which GPU to use."""
 
 MOST_AGAIN = 9
 """How often one job may ask to be run again: more than any engine has plans to try."""
 
 
 class EngineCrashed(Exception):
-    """The engine's process ended without an answer, or said nothing for longer than its back end allows."""
+    """The engine's process ended without an answer, or was silent for longer than its back end allows."""
 
 
 class _Child:
@@ -89,7 +90,7 @@ class _Child:
 
 class Engines:
     """The engine processes of one worker. `place` bounds how many work at once: `size` on the processor, one on each
-    other device. warm_s, warm_models: see `WARM_S` and `WARM_MODELS`. only: the cards that a person has named for this
+    other device. warm_s, warm_models: see `WARM_S` and `WARM_MODELS`. only: the cards that the user has named for this
     worker, () = all."""
 
     def __init__(
@@ -114,16 +115,15 @@ class Engines:
 
     @cached_property
     def finishing(self) -> anyio.CapacityLimiter:
-        """Of threads that keep finished clips. They may wait long for a bucket, and whatever else needs a thread waits
-        for none of them."""
+        """Threads that save finished clips. They may wait long for a bucket, and no other work waits for them."""
         return anyio.CapacityLimiter(FINISHING)
 
     @asynccontextmanager
     async def place(
         self, lane: str, provider: str, prepared: Prepared, seq: int, tell: Callable[[str], None]
     ) -> AsyncGenerator[str]:
-        """The device that a job has while it works: a processor's lane has several places, a GPU's one, and the lane
-        of several GPUs one on each. seq: the job's place in the queue; tell: takes what it waits for, in words."""
+        """The device of a job while it works: a processor's lane has several places, a GPU's one, and the lane of
+        several GPUs one on each. seq: the job's place in the queue; tell: receives what it waits for, in words."""
         if lane != POOL:
             async with self.room(lane):
                 yield lane
@@ -155,20 +155,20 @@ class Engines:
         return registration.warm(prepared, self._env) if registration.warm else ""
 
     def _loaded(self) -> dict[str, list[str]]:
-        """What idle processes keep loaded on each device, the device used longest ago first."""
+        """What idle processes keep loaded on each device, the least recently used device first."""
         found: dict[str, list[str]] = {}
         for child in self._idle:
             found[child.lane] = [*found.pop(child.lane, []), _loads(child.provider, child.word)]
         return found
 
     def check_there(self, lane: str, provider: str, device: str) -> None:
-        """DeviceLost when the driver does not know a card any more that an engine has just ended on."""
+        """DeviceLost when an engine has just ended on a card that the driver no longer knows."""
         if lane == POOL and device not in self._devices(provider):
             raise DeviceLost(f"the driver does not know {device} any more")
 
     @property
     def warm(self) -> bool:
-        """Whether an idle process keeps a model loaded that somebody may still ask for."""
+        """Whether an idle process keeps a model loaded that further jobs may need."""
         return any(child.word for child in self._idle)
 
     async def run(
@@ -180,7 +180,8 @@ class Engines:
         dest: Path,
         progress: Callable[[float, str], None],
     ) -> Output:
-        """One job on a warm or new engine. EngineCrashed when its process dies or hangs; cancelling stops it."""
+        """Run one job on a warm or new engine. EngineCrashed when its process dies or hangs; cancelling the task stops
+        it."""
         registration = registered(provider)
         for _ in range(MOST_AGAIN):
             try:
@@ -250,7 +251,8 @@ class Engines:
         self._idle.append(child)
 
     async def _taken(self, lane: str, provider: str, word: str) -> _Child:
-        """An idle child of that word, the one used last; else a new one, in the place of the one idle for longest."""
+        """An idle child with that model, the most recently used; else a new one, which replaces the one idle for
+        longest."""
         for child in reversed(self._idle):
             if (child.lane, child.provider, child.word) == (lane, provider, word):
                 self._idle.remove(child)
@@ -262,7 +264,7 @@ class Engines:
         return _Child(await self._start(lane), lane, provider, word)
 
     async def _stopped(self, child: _Child) -> bool:
-        """Ask the child to stop its job; whether it has, with what it has loaded still fit for use."""
+        """Ask the child to stop its job; whether it has, and what it has loaded is still usable."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_GRACE_S), suppress(EngineCrashed):
             await child.send({"stop": True})
             while True:
@@ -272,7 +274,7 @@ class Engines:
         return False
 
     async def tidy(self) -> None:
-        """End the children whose model nobody has asked for in a while."""
+        """End children whose model was not used for a while."""
         for child in [one for one in self._idle if one.word]:
             if time.monotonic() - child.idle_since >= self._warm_s:
                 await self._end(child)
@@ -280,14 +282,14 @@ class Engines:
         self.cards.tell()
 
     async def leave_cards(self, *devices: str) -> None:
-        """Unload what is idle on these cards, or on all, and let go of them."""
+        """Unload what is idle on these cards, or on all, and free the cards."""
         for device in devices or tuple(self.cards.held):
             if self.cards.is_idle(device):
                 await self.unload(device)
         self.cards.look()
 
     async def unload(self, device: str) -> None:
-        """End what is idle on a device."""
+        """End idle processes on a device."""
         with anyio.CancelScope(shield=True):
             for child in [one for one in self._idle if one.lane == device]:
                 await self._end(child)
@@ -299,7 +301,7 @@ class Engines:
 
     async def _start(self, lane: str) -> anyio.abc.Process:
         started: anyio.abc.Process | None = None
-        with anyio.CancelScope(shield=True):  # a process whose start is broken off would be nobody's
+        with anyio.CancelScope(shield=True):  # if starting is interrupted, no one would own the process
             started = await anyio.open_process(
                 [sys.executable, "-P", "-m", "backends.jobs.run.engine_child"],
                 stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The last step of every job: look at the clip, keep it, link it for people, book the money, say so."""
+"""The last step of every job: check the clip, keep it, publish it, book the money, record the end."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from backends.jobs.run.leaving import leave, remember_copy
 from backends.jobs.run.signing import sign
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.hashing import is_intact, sha256_now
 from backends.provider.protocol import JsonObject
 
 PLACED = {"file": "clip", "poster": "poster", "export": "export"}
-"""What a result calls the files that a job has at most one of."""
+"""The keys in a result for files of which a job has at most one."""
 
 
 def finish(
@@ -48,14 +49,14 @@ def finish(
     notes: Sequence[str] = (),
     cost_usd: Decimal | None = None,
 ) -> None:
-    """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), its bytes are
-    kept; OwnFault when it is this program that cannot read it; `Away` when all is done but the bucket has not taken the
-    files. joined: how many of the extras, the first ones, are what the clip was joined from. further_clips: how many of
-    the extras are clips that a service has delivered beside the requested one. export: what the user gets instead of
-    the clip.
+    """Blocking: call it on a thread. A clip that cannot be read is VideoError("asset" or "provider"), and its bytes are
+    kept; OwnFault when this program is what fails to read it; `Away` when all is done except that the bucket has not
+    taken the files. joined: how many of the extras, the first ones, are parts of which the clip was joined.
+    further_clips: how many of the extras are clips that a service delivered beside the requested one. export: what the
+    user gets instead of the clip.
 
-    A clip that waited for the bucket is put there first of all: nothing is decoded again while it is away.
-    Files are committed before the row says so: a kill between the two makes this run again with the same outcome.
+    A clip that waited for the bucket is uploaded first: nothing is decoded again while the bucket is away. Files are
+    committed before the row says so: a kill between the two makes this run again with the same result.
     """
     job, artifacts = str(row["id"]), context.artifacts
     folder = artifacts.job(job)
@@ -64,9 +65,9 @@ def finish(
     _put_first(context, folder, clip)
     clip_facts = context.sandbox.check(clip)
     if clip_facts.kind != "clip":
-        raise VideoError("provider", f"what came back is no video ({clip_facts.mime}); it is kept at {clip}")
+        raise VideoError("provider", f"what was delivered is not a video ({clip_facts.mime}); it is kept at {clip}")
     poster, why = _poster(context, job, clip)
-    told = [*notes, *why]
+    texts = [*notes, *why]
     sha256 = sha256_now(clip)
     request = json.loads(row["prepared"])["request"]
     result: JsonObject = {
@@ -82,10 +83,26 @@ def finish(
     compared = _compared(context, row, clip_facts, further_clips)
     if compared.asked:
         result["asked"] = compared.asked
-    told += compared.notes
+    texts += compared.notes
     parts = [Path(path) for path in result["extras"][:joined]]
-    told += (leave if row["parent"] is None else sign)(context, row, result, parts)
-    kept = artifacts.places.result_to_row(result)
+    stored = StoredJob.of(row)
+    texts += (leave if stored.parent is None else sign)(context, stored, result, parts)
+    _record(context, hold, row, result, texts, cost_usd, compared.difference)
+    artifacts.clear_spool(job)
+    cache.make_room(context.store, artifacts, context.cache_bytes)
+
+
+def _record(
+    context: Context,
+    hold: Hold,
+    row: Row,
+    result: JsonObject,
+    notes: Sequence[str],
+    cost_usd: Decimal | None,
+    differs: str,
+) -> None:
+    """End the job in its row, once its files are where every machine finds them. `Away` while they cannot be."""
+    job, kept = str(row["id"]), context.artifacts.places.result_to_row(result)
     with _kept_here():
         shared = sharing.share(context.store, context.artifacts, sharing.files_of(result))
     crash_point("before-succeeded")
@@ -93,21 +110,19 @@ def finish(
     def write(tx: Transaction) -> None:
         sharing.check(tx, shared)
         blob: JsonObject = {"facts": result["clip_facts"], "sidecar": result["sidecar"], "from_job": job}
-        remember(tx, sha256, blob)
+        remember(tx, result["sha256"], blob)
         remember_copy(tx, job, result)
-        records.note(tx, job, *told)
-        settle.succeed(tx, hold, row, cost_usd, differs=compared.difference, result=kept)
+        records.note(tx, job, *notes)
+        settle.succeed(tx, hold, row, cost_usd, differs=differs, result=kept)
 
     try:
         context.store.write(write, durable=True)
     except BlobGone:
         raise Away(f"{KEPT_HERE}: the bucket is being cleaned up") from None
-    artifacts.clear_spool(job)
-    cache.make_room(context.store, artifacts, context.cache_bytes)
 
 
 def _put_first(context: Context, folder: Path, clip: Path) -> None:
-    """Put a clip there that was kept before, where that has not been done."""
+    """Upload a clip that was kept before, where that has not been done."""
     meta = folder / "meta.json"
     if not context.artifacts.objects.where or clip.parent != folder or not meta.exists():
         return
@@ -120,8 +135,8 @@ def _put_first(context: Context, folder: Path, clip: Path) -> None:
 
 @contextmanager
 def _kept_here() -> Generator[None]:
-    """Around putting files where every machine finds them: where that cannot be done now, they lie on this disk, and
-    the job is finished when they can be put there."""
+    """Around uploading files: where that fails now, they stay on this disk, and the job is finished when they can be
+    uploaded."""
     try:
         yield
     except Away as error:
@@ -129,19 +144,19 @@ def _kept_here() -> Generator[None]:
 
 
 def _poster(context: Context, job: str, clip: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """The poster, or why there is none: an extra, since the clip is here and can be read."""
+    """The poster, or why there is none: an extra, since the clip is here and readable."""
     poster = context.artifacts.spool(job) / "poster.jpg"
     try:
         context.sandbox.poster(clip, poster)
     except VideoError as error:
         if error.kind == "storage":
             raise
-        return None, (f"no poster could be made of it: {error.message}",)
+        return None, (f"no poster could be made: {error.message}",)
     return poster, ()
 
 
 def _named(clip: Path, poster: Path | None, extras: Sequence[Path], export: Path | None) -> dict[str, Path]:
-    """The files to keep, by the names that they get in the job's folder."""
+    """The files to keep, by their names in the job's folder."""
     files = kept_as(clip, extras)
     if poster is not None:
         files["poster.jpg"] = poster
@@ -151,7 +166,7 @@ def _named(clip: Path, poster: Path | None, extras: Sequence[Path], export: Path
 
 
 def _places(placed: Mapping[str, Path], meta: Path, sha256: str) -> JsonObject:
-    """Where the kept files lie, and their hashes. sha256: of the clip."""
+    """The paths of the kept files, and their hashes. sha256: of the clip."""
     by_stem = {path.stem: path for path in placed.values()}
     found: JsonObject = {name: str(by_stem[stem]) for name, stem in PLACED.items() if stem in by_stem}
     there = [path for path in (*placed.values(), meta) if path.exists()]
@@ -161,8 +176,8 @@ def _places(placed: Mapping[str, Path], meta: Path, sha256: str) -> JsonObject:
 
 
 def _compared(context: Context, row: Row, came: MediaFacts, further_clips: int) -> Comparison:
-    """A comparison is an extra: whatever goes wrong in it, the clip is delivered."""
+    """The comparison is an extra: if it fails, the clip is delivered all the same."""
     try:
-        return compare(row, came, context.catalog.find(row["model"]), further_clips)
+        return compare(StoredJob.of(row), came, context.catalog.find(row["model"]), further_clips)
     except (VideoError, ValueError, KeyError, TypeError, ArithmeticError) as error:
-        return Comparison(notes=(f"what came could not be compared with the request ({type(error).__name__})",))
+        return Comparison(notes=(f"the clip could not be compared with the request ({type(error).__name__})",))

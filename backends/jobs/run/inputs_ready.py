@@ -1,4 +1,4 @@
-"""Before a job runs: its pending inputs become files, and the request is judged again with what they really are."""
+"""Before a job runs: its pending inputs become files, and the request is checked again with their real facts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backends.jobs.files.places import inputs_to_row
 from backends.jobs.files.sharing import BlobGone, Shared
 from backends.jobs.money import ledger
 from backends.jobs.order import legal, lora_files, made_of
-from backends.jobs.order.entries import assets_of, check_there, is_pending, told_of
+from backends.jobs.order.entries import assets_of, check_there, is_pending, note_of
 from backends.jobs.order.input_files import MAX_INPUT
 from backends.jobs.records import Hold
 from backends.jobs.store import codec
@@ -31,18 +31,18 @@ FETCH_TIMEOUT_S = 300.0
 
 
 async def ready(context: Context, hold: Hold, row: Row) -> Prepared:
-    """The prepared request with all its files. VideoError (uncharged) when an input turns out unusable."""
+    """The prepared request with all its files. VideoError (uncharged) when an input turns out to be unusable."""
     entries = context.artifacts.places.inputs_of(row)
     prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     if any(is_pending(entry) for entry in entries.values()):
-        await to_thread.run_sync(context.inputs.check_kept, entries)  # another machine may have put them into the store
+        await to_thread.run_sync(context.inputs.check_kept, entries)  # another machine may have uploaded them
         try:
             entries, prepared = await _settle(context, hold, row, entries, prepared)
-        except BlobGone:  # taken away by a refused call that had copied the same bytes before: once more
+        except BlobGone:  # removed by a refused call that had copied the same bytes before: try once more
             try:
                 entries, prepared = await _settle(context, hold, row, entries, prepared)
             except BlobGone:
-                raise Away("the copies of the inputs vanish again and again: trying again later") from None
+                raise Away("the copies of the inputs keep disappearing: trying again later") from None
     await to_thread.run_sync(context.inputs.check_kept, entries)
     return codec.with_assets(prepared, assets_of(entries))
 
@@ -51,7 +51,7 @@ async def _settle(
     context: Context, hold: Hold, row: Row, entries: dict[str, JsonObject], prepared: Prepared
 ) -> tuple[dict[str, JsonObject], Prepared]:
     entries = dict(entries)
-    told: list[str] = []
+    notes: list[str] = []
     spool = context.artifacts.spool(row["id"])
     for number, (place, entry) in enumerate(list(entries.items())):
         if not is_pending(entry):
@@ -60,24 +60,24 @@ async def _settle(
             target = spool / f"input{number}"
             crash_point("before-input")
             got = await fetch(entry["url"], target, max_bytes=MAX_INPUT, timeout_s=FETCH_TIMEOUT_S)
-            told += got.notes
+            notes += got.notes
             entry = {**entry, "fetched": str(target)}
         settled = await to_thread.run_sync(context.inputs.settle, place, entry)
-        told += told_of(settled)
+        notes += note_of(settled)
         if "fetched" in entry:
             Path(entry["fetched"]).unlink(missing_ok=True)
         entries[place] = {"from_job": entry["job"], **settled} if "job" in entry else settled
     given = sharing.inputs_of(entries)
     shared = await to_thread.run_sync(sharing.share, context.store, context.artifacts, given)
-    # Steps that are joined were judged one by one, and a cut is judged by the editor; neither costs anything.
+    # Steps that are joined were checked one by one, and a film is checked by the editor; neither costs anything.
     if prepared.wire.get("join") or prepared.wire.get("finish"):
-        _keep(context, hold, row, entries, prepared, told, shared)
+        _keep(context, hold, row, entries, prepared, notes, shared)
         return entries, prepared
-    asked = VideoRequest.model_validate_json(row["request"])
+    request = VideoRequest.model_validate_json(row["request"])
     facts = {place: asset.facts for place, asset in assets_of(entries).items()}
-    checked = legal.recheck(asked, context.catalog.get(row["model"]), facts)
+    checked = legal.recheck(request, context.catalog.get(row["model"]), facts)
     high = estimate(checked, checked.row).usd_high
-    unpriced = high is None and row["est_low"] is None  # as when it was asked for: what is held stands for its price
+    unpriced = high is None and row["est_low"] is None  # as at the request: the held amount stands for its price
     if row["est_high"] is not None and not unpriced and (high is None or ledger.to_micro(high) > row["est_high"]):
         raise VideoError(
             "needs_budget",
@@ -85,7 +85,7 @@ async def _settle(
             f"(${ledger.to_usd(row['est_high']):.2f}): call the tool again with the file's own path",
         )
     fresh = made_of.carry(prepared, lora_files.carry(prepared, legal.prepare(checked)))
-    _keep(context, hold, row, entries, fresh, told, shared)
+    _keep(context, hold, row, entries, fresh, notes, shared)
     return entries, fresh
 
 
@@ -95,7 +95,7 @@ def _keep(
     row: Row,
     entries: dict[str, JsonObject],
     prepared: Prepared,
-    told: list[str],
+    notes: list[str],
     shared: Shared,
 ) -> None:
     def write(tx: Transaction) -> None:
@@ -103,6 +103,6 @@ def _keep(
         sharing.check(tx, shared)
         columns = {"inputs": inputs_to_row(entries), "prepared": to_json(codec.prepared_to_json(prepared))}
         records.move(tx, hold, row["id"], row["state"], **columns)
-        records.note(tx, row["id"], *prepared.notes, *told)
+        records.note(tx, row["id"], *prepared.notes, *notes)
 
     context.store.write(write)

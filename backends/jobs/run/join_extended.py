@@ -1,9 +1,8 @@
-"""An extended clip is always the whole clip: a service that delivers only the added part has it joined to its source
-here. The service's own bytes are kept beside it, untouched."""
+"""An extended clip is always the whole clip: where a service delivers only the added part, it is joined to its source
+here. The service's own bytes are kept beside it, unchanged."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,13 @@ from backends.jobs.order.chain import JOINER
 from backends.jobs.order.entries import assets_of
 from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.store import codec
-from backends.jobs.store.database import Row
-from backends.provider.protocol import Asset, Prepared
+from backends.jobs.store.stored_job import StoredJob
+from backends.provider.protocol import Asset
 
 
 @dataclass(frozen=True)
 class Whole:
-    """clip: what to keep as the clip. parts: what it was made from, to keep beside it. notes: told to the person."""
+    """clip: the file to keep as the clip. parts: what it was made from, to keep beside it. notes: for the user."""
 
     clip: Path
     parts: tuple[Path, ...] = ()
@@ -32,16 +31,17 @@ class Whole:
 
 
 def only_the_new_part(delivered: MediaFacts, source: MediaFacts, added_s: float) -> bool:
-    """Whether the length says "the added seconds" rather than "the source and the added seconds"."""
+    """Whether the length matches the added seconds rather than source and added seconds together."""
     if delivered.duration_s is None or source.duration_s is None:
         return False
     return abs(delivered.duration_s - added_s) < abs(delivered.duration_s - (source.duration_s + added_s))
 
 
-async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -> Whole:
-    """The clip as it came, or joined to its source. A join that fails loses nothing: the part is kept and told of.
-    `Away` while the source is not on this machine and cannot be fetched."""
-    source = assets_of(context.artifacts.places.inputs_of(row)).get("source_clip") if row["task"] == "extend" else None
+async def whole_clip(context: Context, engines: Engines, job: StoredJob, clip: Path) -> Whole:
+    """The clip as it came, or joined to its source. When joining fails the part is kept, with a note. `Away` while the
+    source is not on this machine and cannot be fetched."""
+    inputs = assets_of(context.artifacts.places.entries(job.inputs))
+    source = inputs.get("source_clip") if job.task == "extend" else None
     if source is None:
         return Whole(clip)
     gone: VideoError | None = None
@@ -51,26 +51,25 @@ async def whole_clip(context: Context, engines: Engines, row: Row, clip: Path) -
         raise
     except VideoError as error:
         gone = error
-    prepared = codec.prepared_from_json(json.loads(row["prepared"]))
     facts = await to_thread.run_sync(context.sandbox.check, clip)
-    if not only_the_new_part(facts, source.facts, prepared.request.duration_s or 0.0):
+    if not only_the_new_part(facts, source.facts, job.prepared.request.duration_s or 0.0):
         return Whole(clip)
     try:
         if gone is not None:
             raise gone
-        joined = await _join(context, engines, row, prepared, source, Asset("added[0]", "", clip, facts))
+        joined = await _join(context, engines, job, source, Asset("added[0]", "", clip, facts))
     except Away:
         raise
     except (VideoError, EngineCrashed) as error:
-        return Whole(clip, (), (f"this is the added part alone: it could not be joined to its source ({error})",))
-    return Whole(joined, (clip,), ("the service delivered the added part alone; it was joined to the clip here",))
+        return Whole(clip, (), (f"this is only the added part: it could not be joined to its source ({error})",))
+    return Whole(joined, (clip,), ("the service delivered only the added part; it was joined to the clip here",))
 
 
-async def _join(context: Context, engines: Engines, row: Row, prepared: Prepared, source: Asset, added: Asset) -> Path:
-    dest = context.artifacts.spool(row["id"]) / "whole"
+async def _join(context: Context, engines: Engines, job: StoredJob, source: Asset, added: Asset) -> Path:
+    dest = context.artifacts.spool(job.id) / "whole"
     shutil.rmtree(dest, ignore_errors=True)
     dest.mkdir(parents=True)
-    ready = codec.with_assets(prepared, {"source_clip": source, "added[0]": added})
+    ready = codec.with_assets(job.prepared, {"source_clip": source, "added[0]": added})
     async with engines.room("cpu"):
         output = await engines.run("cpu", JOINER, "", ready, dest, lambda done, phase: None)
     return output.path

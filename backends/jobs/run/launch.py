@@ -1,7 +1,7 @@
 """Starting a worker from a client: detached, so that it outlives the client, or inline on a thread.
 
-A detached worker inherits no pipes (a client's host waits for EOF), no terminal and no working folder; `-P` keeps
-a folder named `backends` in the user's project from being imported instead of ours.
+A detached worker inherits no pipes (a client's host waits for EOF), no terminal and no working folder; `-P` keeps a
+folder named `backends` in the user's project from being imported instead of ours.
 """
 
 from __future__ import annotations
@@ -36,23 +36,24 @@ if TYPE_CHECKING:
 log = logging.getLogger("reelwright")
 
 START_GRACE_S = 10.0
-"""A worker that was just started gets this long to show itself before another is started."""
+"""Seconds for a worker that was just started to show itself before another is started."""
 
 STUCK_S = 60.0
-"""A driver that has given no sign of life for so long, by our own monotonic clock (which a suspend stops too), hangs;
-one that gives signs beside the store (see `pulse`) but none in it cannot write there."""
+"""Seconds without a sign of life, by our own monotonic clock (which a suspend stops too), after which a driver counts
+as hung; one that gives signs beside the store (see `pulse`) but none in it cannot write to the store."""
 
 WATCHED_S = 3 * lanes.BEAT_S
-"""Two looks that lie further apart prove no more silence than this."""
+"""Two observations further apart prove no more silence than this, seconds."""
 
 TROUBLE_S = 90.0
-"""How long a lane's trouble is shown after it was last met: longer than the pause between two tries of a worker."""
+"""Seconds for which a lane's trouble is shown after it last occurred: longer than the pause between two tries of a
+worker."""
 
 LOG_LIMIT = 2 << 20
 
 
 class _Detached(subprocess.Popen[bytes]):
-    """A process that is meant to outlive this one: dropping it is no mistake to be warned of."""
+    """A process that is meant to outlive this one: dropping the object must not warn."""
 
     def __del__(self) -> None:
         pass
@@ -67,13 +68,13 @@ class _Try:
 
     @property
     def patience_s(self) -> float:
-        """How long until another is started: longer each time one ends without taking the lane."""
+        """Seconds until another worker is started: longer each time one ends without taking the lane."""
         return min(60.0, 0.5 * 2.0**self.failures)
 
 
 @dataclass
 class _Watch:
-    """What we last saw of a lane's driver, when we last looked, and how long it has been the same.
+    """A lane's driver as last observed, and how long it has been the same.
 
     beats: in the store. pulse: its sign of life beside the store; 0 for a driver that gives none (an older version).
     """
@@ -87,7 +88,7 @@ class _Watch:
 
 
 class Launcher:
-    """Sees to it that lanes with open jobs have a driver. Safe to call often: `ensure` is a look at one row.
+    """Makes sure that lanes with open jobs have a driver. Cheap to call often: `ensure` reads one row.
 
     VideoError("unsupported") on a system where no worker can start.
     """
@@ -103,7 +104,8 @@ class Launcher:
         self._inline_worker: Worker | None = None
 
     def ensure(self, lane_key: str) -> str:
-        """Start a worker when nobody drives the lane. Why it cannot be driven, or "" when it is or soon will be."""
+        """Start a worker when the lane has no driver. Returns why it cannot be driven, or "" when it is or soon will
+        be."""
         lane = self.context.store.row("SELECT * FROM lanes WHERE key = ?", (lane_key,))
         if lane is None:
             return ""
@@ -130,7 +132,7 @@ class Launcher:
             self._start()
             return self._trouble(lane)
         if is_shared(key) and self.context.locks.is_held(key):
-            return f"waits for {key}: another data folder on this machine works with it or keeps a model loaded"
+            return f"waiting for {key}: another data folder on this machine uses it or keeps a model loaded"
         if self._alive() and now - attempt.at < START_GRACE_S:
             return self._trouble(lane)
         if now - attempt.at >= attempt.patience_s:
@@ -141,7 +143,7 @@ class Launcher:
         return f"its worker ends without taking it; see {self._log}" if attempt.failures else ""
 
     def _no_access(self, lane: Row) -> str:
-        """A lane that only somebody else's credentials can drive is named, not started."""
+        """A lane that only other credentials can drive is reported, not started."""
         if lane["kind"] == "local" and self.context.has_device(lane["key"]):
             return ""
         why = self.context.why_not(lane["provider"])
@@ -160,7 +162,7 @@ class Launcher:
         )
 
     def _is_cut_off(self, provider: str) -> bool:
-        """Whether something else than a credential stands in the way."""
+        """Whether something other than a credential is missing."""
         try:
             access = self.context.access(provider)
         except VideoError:
@@ -168,7 +170,7 @@ class Launcher:
         return not access.missing and bool(access.why)
 
     def _ask_for_it(self, lane: Row) -> None:
-        """A newer program wants the lane: the older driver lets go as soon as no paid request is under way."""
+        """A newer program wants the lane: the older driver gives it up as soon as no paid request is under way."""
         if lane["handover"]:
             return
         self.context.store.write(
@@ -178,14 +180,14 @@ class Launcher:
             self._start()
 
     def _stuck(self, lane: Row) -> str:
-        """Tell of a driver that holds the lock but does not beat; end it when it is a detached worker of ours."""
+        """Report a driver that holds the lock but does not beat; end it when it is a detached worker of ours."""
         now, key = time.monotonic(), str(lane["key"])
         sign = pulse.seen(self.context.locks.folder, key)
         watch = self._watched.get(key)
         if watch is None or (watch.epoch, watch.beats) != (lane["epoch"], lane["beats"]):
             self._watched[key] = _Watch(lane["epoch"], lane["beats"], sign, now)
             return ""
-        # Only time that we have watched counts: after a pause of the whole machine the driver gets its chance to beat.
+        # Only observed time counts: after a pause of the whole machine the driver gets a chance to beat.
         watched = min(now - watch.at, WATCHED_S)
         watch.unwritten_s += watched
         watch.silent_s = 0.0 if sign != watch.pulse else watch.silent_s + watched
@@ -214,7 +216,7 @@ class Launcher:
         return f"driver_stuck: worker {driver.pid} did not answer and was ended; another takes over"
 
     def _trouble(self, lane: Row) -> str:
-        """Why the lane is not really driven yet, as long as a worker tries and fails."""
+        """Why the lane is not really driven yet, while a worker keeps trying."""
         if not lane["trouble"] or abs(time.time() - lane["trouble_at"]) > TROUBLE_S:
             return ""
         if lane["trouble_kind"]:
@@ -226,7 +228,7 @@ class Launcher:
         return self.context.settings.logs / "worker.log"
 
     def _alive(self) -> bool:
-        """Whether a worker that we started still runs (those that ended are reaped here)."""
+        """Whether a worker that we started still runs (ended ones are reaped here)."""
         self._children = [child for child in self._children if child.poll() is None]
         return bool(self._children) or (self._inline is not None and self._inline.is_alive())
 
@@ -259,13 +261,13 @@ class Launcher:
 
     @property
     def is_inline(self) -> bool:
-        """Whether a worker that is started from here lives in this very process, and ends with it."""
+        """Whether a worker started here runs inside this very process, and ends with it."""
         return self.context.settings.worker == "inline" or not _can_detach()
 
     def _start_inline(self) -> None:
         if self._inline is not None and self._inline.is_alive():
             return
-        from backends.jobs.run.worker_loop import Worker  # brings the HTTP client, which a client never needs
+        from backends.jobs.run.worker_loop import Worker  # imports the HTTP client, which a client never needs
 
         worker = Worker(self.context, subprocess.DEVNULL, detached=False)
         self._inline_worker = worker
@@ -273,20 +275,20 @@ class Launcher:
         def run() -> None:
             try:
                 anyio.run(worker.run)
-            except Exception:  # told in the log; the next ensure starts another
+            except Exception:  # it is in the log; the next ensure starts another
                 log.exception("the inline worker failed")
 
         self._inline = threading.Thread(target=run, name="reelwright-worker", daemon=True)
         self._inline.start()
 
     def drain(self) -> None:
-        """Inline only: stay until no open paid job needs a worker. A detached one needs no client, and free work can
-        begin anew."""
+        """Inline only: wait until no open paid job needs a worker. A detached worker needs no client, and free work can
+        start again."""
         while self._inline is not None and self._inline.is_alive() and lanes.paid_jobs(self.context.store):
             self._inline.join(0.2)
 
     def close(self) -> None:
-        """Let an inline worker end. Detached ones live on."""
+        """Let an inline worker end. Detached ones go on."""
         if self._inline is not None and self._inline_worker is not None:
             self._inline_worker.stop()
             self._inline.join(10.0)
@@ -294,7 +296,7 @@ class Launcher:
 
 
 def _can_detach() -> bool:
-    """Not as PID 1: when a container's first process ends, every other one is killed with it."""
+    """Not as PID 1: when a container's first process ends, every other one is killed."""
     return os.getpid() != 1
 
 

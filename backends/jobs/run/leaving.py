@@ -1,4 +1,4 @@
-"""A clip leaves: it is signed last of all (`signing`), and the signed copy goes to the output folder."""
+"""Publishing a clip: it is signed last of all (`signing`), and the signed copy goes to the output folder."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ from backends.jobs.files.private import private_folder
 from backends.jobs.files.signed import copy_of, given_out, record_of
 from backends.jobs.order.entries import remember
 from backends.jobs.run.signing import sign
-from backends.jobs.store.database import Row, Transaction
+from backends.jobs.store.database import Transaction
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.hashing import is_intact
 from backends.media.provenance.manifest import Made
 from backends.provider.protocol import JsonObject
 
-BESIDE = "this format cannot hold a manifest (C2PA): it lies beside the clip as {name}, keep the two together"
+BESIDE = "this format cannot hold a manifest (C2PA): it is in {name} beside the clip: keep the two files together"
 
 
-def leave(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
-    """Sign the clip and copy it into the output folder; `result` gets `signed`, `source` and `published`. What to tell
-    of it. joined: the delivered files that the clip was joined from."""
-    told = sign(context, row, result, joined)
-    told += publish(context, row, result)
+def leave(context: Context, job: StoredJob, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
+    """Sign the clip and copy it into the output folder; `result` gets `signed`, `source` and `published`. Returns notes
+    for the user. joined: the delivered files of which the clip was joined."""
+    notes = sign(context, job, result, joined)
+    notes += publish(context, job, result)
     with suppress(VideoError, OSError, ArithmeticError):  # a warning ends no job
-        told += filter(None, [clearing.warning(context.store, context.artifacts, row["id"])])
-    return told
+        notes += filter(None, [clearing.warning(context.store, context.artifacts, job.id)])
+    return notes
 
 
-def publish(context: Context, row: Row, result: JsonObject) -> list[str]:
-    label = row["label"] or f"{row['model'].replace('/', '-')}-{row['id'][4:10]}"
+def publish(context: Context, job: StoredJob, result: JsonObject) -> list[str]:
+    label = job.label or f"{job.model.replace('/', '-')}-{job.id[4:10]}"
     clip, _ = given_out(result)
     try:
-        target = context.artifacts.publish(clip, label, row["take"], row["id"])
+        target = context.artifacts.publish(clip, label, job.take, job.id)
     except VideoError as error:
         return [f"the clip is safe at {clip}, but not in the output folder: {error.message}"]
     result["published"] = str(target)
@@ -48,8 +49,8 @@ def publish(context: Context, row: Row, result: JsonObject) -> list[str]:
 
 
 def try_certificate(context: Context, key: str, value: str) -> None:
-    """Sign something with the certificate as it would be with that preference set. VideoError("auth") when clips could
-    not be signed with it."""
+    """Sign a sample with the certificate as that preference would set it. VideoError("auth") when clips could not be
+    signed with it."""
     wish = preferences.signing(context.store)
     path = None if value == preferences.DEFAULTS[key] else Path(value)
     wish = replace(wish, certificate=path) if key == "sign_certificate" else replace(wish, key=path)
@@ -67,36 +68,37 @@ def try_certificate(context: Context, key: str, value: str) -> None:
         manifest.unlink(missing_ok=True)
 
 
-def give_again(context: Context, row: Row) -> str:
-    """Give a finished job's clip out once more; where it lies. The copy that was published counts while it is whole.
+def give_again(context: Context, job: StoredJob) -> str:
+    """Publish a finished job's clip again; returns its path. An unchanged published copy is kept.
 
     VideoError("storage") when it cannot be written or the kept clip is gone.
     """
-    result = context.artifacts.places.result_of(row)
+    result = context.artifacts.places.result_of(job.row)
     fetching.bring(context, result)
     if not given_out(result)[0].exists():
         raise VideoError("storage", f"its kept clip is gone from {Path(result['file']).parent}, and the job has ended")
     if not record_of(result) and "cleared_at" not in result:
-        sign(context, row, result)
+        sign(context, job, result)
     published, sha256 = str(result.get("published") or ""), given_out(result)[1]
     if not (published and is_intact(Path(published), sha256)):
         result.pop("published", None)
-        told = publish(context, row, result)
+        notes = publish(context, job, result)
         if "published" not in result:
-            raise VideoError("storage", told[0])
+            raise VideoError("storage", notes[0])
 
     kept = context.artifacts.places.result_to_row(result)
 
     def write(tx: Transaction) -> None:
-        tx.run("UPDATE jobs SET result = ? WHERE id = ? AND state = 'succeeded'", (kept, row["id"]))
-        remember_copy(tx, row["id"], result)
+        tx.run("UPDATE jobs SET result = ? WHERE id = ? AND state = 'succeeded'", (kept, job.id))
+        remember_copy(tx, job.id, result)
 
     context.store.write(write)
     return str(result["published"])
 
 
 def remember_copy(tx: Transaction, job: str, result: Mapping[str, Any]) -> None:
-    """The signed copy may come back as an input, by its published name: then it is known as the job's clip."""
+    """Remember the signed copy's hash: if it comes back as an input, by its published name, it is known as the job's
+    clip."""
     if (copy := copy_of(result)) is not None and "export" not in result:
         known: JsonObject = {"facts": result["clip_facts"], "sidecar": result.get("sidecar") or {}}
         remember(tx, copy[1], {**known, "from_job": job, "original": result["sha256"]})

@@ -27,13 +27,13 @@ from backends.jobs.store.database import Row, Transaction, add_event
 from backends.provider.protocol import DeviceLost
 
 MAX_ATTEMPTS = 3
-"""How often its engine or worker may end in mid-work."""
+"""How often a job's engine or worker may die during the work."""
 
 MOST_LOST = 8
-"""How often its device may be lost in mid-work, which is no fault of the job."""
+"""How often a job's device may be lost during the work, which is not the job's fault."""
 
 AGAIN_MOST_S = 30.0
-"""The longest pause until a lane's only device is tried again."""
+"""The longest pause until a lane's only device is tried again, seconds."""
 
 GOING_ON = ("queued", "running", "finishing")
 
@@ -43,7 +43,7 @@ log = logging.getLogger("reelwright.worker")
 
 
 class LocalRun:
-    """Drives one local job to its end. Cancelling the task it runs in, before `finishing`, cancels the work."""
+    """Drives one local job to its end. Cancelling its task, before `finishing`, cancels the work."""
 
     def __init__(self, context: Context, hold: Hold, engines: Engines, job: str) -> None:
         self.context = context
@@ -61,7 +61,7 @@ class LocalRun:
             try:
                 await (self._saved() if self._save is not None else self._on_a_device())
                 return
-            except Away as error:  # of the bucket; what is made stays made, and its device is free meanwhile
+            except Away as error:  # the bucket is away: what is made stays, and the device is free meanwhile
                 if (state := self._row()["state"]) not in GOING_ON:
                     return
                 self._move(state, phase=error.message[:200])
@@ -70,7 +70,7 @@ class LocalRun:
             except DeviceLost as lost:
                 if not self._goes_on(str(lost)):
                     return
-                if self._device == self.hold.lane:  # there is no other
+                if self._device == self.hold.lane:  # there is no other device
                     await anyio.sleep(min(AGAIN_MOST_S, 2.0 ** (self._lost() - 1)))
 
     async def _on_a_device(self) -> None:
@@ -84,7 +84,7 @@ class LocalRun:
             await self._to_its_end(self._make(row))
 
     async def _saved(self) -> None:
-        """Once more what is left to do of a clip that is made."""
+        """Repeat what is left to do for a clip that is made."""
         assert self._save is not None
         await self._to_its_end(to_thread.run_sync(self._save, limiter=self.engines.finishing))
 
@@ -102,7 +102,7 @@ class LocalRun:
         return int(row["n"]) if row else 0
 
     def _goes_on(self, why: str) -> bool:
-        """Its device was lost: back to the queue, without its counting as a crash, or the end after many of them."""
+        """Its device was lost: back to the queue, without counting as a crash, or the end after many losses."""
         device, attempts = self._device, max(0, int(self._row()["attempts"]) - 1)
 
         def write(tx: Transaction) -> None:

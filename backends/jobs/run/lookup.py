@@ -1,9 +1,9 @@
-"""What became of a paid request that got no clear answer: looked up by its key or in the service's list.
+"""Finding out what became of a paid request without a clear answer: by its key, or in the service's list of jobs.
 
-A look that finds the job binds it. A look that finds nothing proves nothing by itself: lists lag, and proxies show one
-provider's jobs only. "Not taken" is believed on evidence alone: the service's own word that its answer is complete, or
-another job of ours in the same listing that is newer than the request. Then, and once in a job's life, the request is
-sent again, and the person is told. Everything else is `uncertain`.
+A look-up that finds the job binds it. One that finds nothing proves nothing by itself: lists lag, and proxies show only
+one provider's jobs. "Not taken" is believed only on evidence: the service says that its answer is complete, or the same
+listing shows another job of ours that is newer than the request. Then, once in a job's life, the request is sent again,
+and the user is told. Everything else is `uncertain`.
 """
 
 from __future__ import annotations
@@ -26,41 +26,42 @@ from backends.jobs.store.stored_job import StoredJob
 from backends.provider.protocol import Handle, Listing, Sighting
 
 SETTLE_S = 90.0
-"""How long after an ambiguous POST the first look is taken: longer than any POST's time-out."""
+"""Seconds from an unclear request to the first look-up: longer than any request's time-out."""
 
 LOOKS = (1.0, 2.0, 4.0)
-"""When it is looked at, in multiples of SETTLE_S since the doubt began. A list that lags has caught up by the last."""
+"""The times of the look-ups, in multiples of SETTLE_S since the unclear answer. A lagging list has caught up by the
+last."""
 
 EARLIER_S = 5.0
-"""How much older than its request a job may seem: times of whole seconds, on two clocks."""
+"""How much older than its request a job may seem, seconds: times are in whole seconds, on two clocks."""
 
 LOOK_BACK_S = 86400.0
-"""How far back a look-up goes where our own clock was set back since the request."""
+"""How far back a look-up searches where our own clock was set back since the request, seconds."""
 
-ASKED_FOR_S = 86400.0
-"""How long a service that does not answer the look-up is asked."""
+UNANSWERED_S = 86400.0
+"""For how long look-ups go on while a service does not answer, seconds."""
 
 NEAR_S = 2.0
-"""A match that was made within so many seconds of the request is taken at once. For one that lies further off the last
-look is waited for: it may be the same order of another home on this account, and ours not be listed yet."""
+"""A match that was made within so many seconds of the request is bound at once. For one further off the last look-up
+decides: it may be the same order of another data folder on this account, while ours is not listed yet."""
 
 TWICE = "a second request got no clear answer either"
 MAY_COME = "the process that was about to send its request cannot be seen from here and may still do so"
 
 CLOCKS_APART_S = 2.0
-"""Two clocks that were brought together by a header of whole seconds may still differ by so much."""
+"""Two clocks that are compared through a header of whole seconds may still differ by so much, seconds."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A job at the provider that may be this one. apart: seconds between its making and the request."""
+    """A job at the provider that may be this one. apart: seconds between its start and the request."""
 
     apart: float
     handle: Handle
 
 
 class Lookup:
-    """Of one job. The doubt about its request begins with the first look that is due."""
+    """For one job. The time of doubt begins with the first look-up that is due."""
 
     def __init__(self, job: OpenJob, submission: Submission) -> None:
         self._job = job
@@ -69,13 +70,13 @@ class Lookup:
         self._looks = 0
 
     async def step(self, now: StoredJob) -> None:
-        """A job that is `submitting` with no POST under way: find out what became of its POST."""
+        """For a job that is `submitting` with no request under way: find out what became of its request."""
         job, lane = self._job, self._job.lane
         if (known := lane.ids.find(job.id) or late_ids.find(job.store, job.id)) is not None:
             self._submission.bind(known)
             return
         if job.backend.submit_dedupe == "none":
-            job.leave_to_person("the submit has no clear answer, and this provider offers no way to look it up")
+            job.leave_to_user("the submit has no clear answer, and this provider offers no way to look it up")
             return
         back_off, begun = BackOff(), time.monotonic()
         while job.read().state == "submitting":
@@ -89,9 +90,9 @@ class Lookup:
                 if error.kind == "storage":
                     raise
                 if not may_ask_again(error):
-                    job.leave_to_person(f"checking an unclear submit failed: {error.message}")
-                elif time.monotonic() - begun > ASKED_FOR_S:
-                    job.leave_to_person(f"the provider could not be reached for a day: {error.message}")
+                    job.leave_to_user(f"checking an unclear submit failed: {error.message}")
+                elif time.monotonic() - begun > UNANSWERED_S:
+                    job.leave_to_user(f"the provider could not be reached for a day: {error.message}")
                 else:
                     await job.pause(back_off.next_s(error))
 
@@ -100,7 +101,8 @@ class Lookup:
         return self._job.context.number("SETTLE_S", SETTLE_S)
 
     async def _due(self) -> bool:
-        """Wait until the next look is worth it; whether it is now. A wall clock put forward shortens nothing."""
+        """Wait until the next look-up is worth it; whether it is due now. Setting the wall clock forward shortens
+        nothing."""
         if self._unclear_since is None:
             self._unclear_since, self._looks = time.monotonic(), 0
         at = self._unclear_since + self._settle_s * LOOKS[min(self._looks, len(LOOKS) - 1)]
@@ -108,8 +110,8 @@ class Lookup:
         return at <= time.monotonic()
 
     async def _look(self, now: StoredJob) -> None:
-        """One look: bind the job, send its request again on evidence, wait for the next look, or leave it to a
-        person."""
+        """One look-up: bind the job, send its request again on evidence, wait for the next look-up, or leave it to the
+        user."""
         job = self._job
         if (late := late_ids.find(job.store, job.id)) is not None:
             self._submission.bind(late)
@@ -128,22 +130,22 @@ class Lookup:
             return
         if proof:
             why = MAY_COME if job.read().posts >= NEVER_AGAIN else TWICE
-            job.leave_to_person(f"{why}; {proof}, but none is sent a third time")
+            job.leave_to_user(f"{why}; {proof}, but none is sent a third time")
             return
         if self._looks >= len(LOOKS):
-            job.leave_to_person(
-                f"the submit has no clear answer, and {self._looks} looks at what the provider lists did not show the "
+            job.leave_to_user(
+                f"the submit has no clear answer, and {self._looks} look-ups in the provider's list did not find the "
                 "job, which proves nothing"
             )
             return
         wait = self._settle_s * (LOOKS[self._looks] - LOOKS[self._looks - 1])
-        job.say(f"the provider does not list it yet, which proves nothing: looking again in {wait:.0f} s")
+        job.say(f"the provider does not list it yet, which proves nothing: checking again in {wait:.0f} s")
 
     async def _listed(self, now: StoredJob) -> tuple[Listing, list[Candidate]]:
-        """What the service shows, and those of it that may be this job, the likeliest first."""
+        """What the service lists, and which of it may be this job, the likeliest first."""
         job, since = self._job, now.requested_at
-        # A key has no clock. A list is asked for what is not older than the request, or for a day where our own clock
-        # was set back since: the time of the request is still to come.
+        # A look-up by key needs no clock. A list is read from the time of the request on, or for a whole day where our
+        # own clock was set back since: the time of the request then lies in the future.
         keyed = job.backend.submit_dedupe == "key"
         backwards = keyed or since > job.store.now()
         crash_point("before-reconcile")
@@ -155,10 +157,10 @@ class Lookup:
         return found, self._ours(now, found.matches, backwards)
 
     def _ours(self, now: StoredJob, matches: Sequence[Sighting], backwards: bool) -> list[Candidate]:
-        """The matches that are no other job's, nearest to this job's own request first. One that is older than the
-        request is none of ours: another home on this account may have asked for the same earlier.
+        """The matches that belong to no other job, nearest to this job's request first. One that is older than the
+        request is not ours: another data folder on this account may have made the same request earlier.
 
-        One that lies nearer to the request of another job of ours that is being looked up too is left to that one.
+        A match that lies nearer to the request of another job of ours that is being looked up is left to that job.
         """
         since = now.requested_at
         known = self._known(now, matches) | self._elsewhere([match.handle.remote_id for match in matches])
@@ -176,7 +178,7 @@ class Lookup:
         return sorted(free, key=lambda one: one.apart)
 
     def _requests_alike(self, now: StoredJob) -> list[float]:
-        """When the same was asked for by other jobs of ours that are being looked up too."""
+        """The times of the same request by other jobs of ours that are being looked up too."""
         rows = self._job.store.rows(
             "SELECT posted_at, prepared FROM jobs WHERE lane IN (SELECT key FROM lanes WHERE provider = ?) "
             "AND state = 'submitting' AND id <> ? AND posted_at IS NOT NULL",
@@ -185,11 +187,11 @@ class Lookup:
         return [float(row["posted_at"]) for row in rows if json.loads(row["prepared"])["body"] == now.prepared.body]
 
     def _known(self, now: StoredJob, sightings: Sequence[Sighting]) -> set[str]:
-        """The ids among these that are some other job's already."""
+        """Which of these ids already belong to other jobs."""
         return set(records.holders(self._job.store, now.row, [sighting.handle.remote_id for sighting in sightings]))
 
     def _elsewhere(self, remote_ids: Collection[str]) -> set[str]:
-        """Those of the ids that another data folder of this person on this machine has, by its journal, read once."""
+        """Which of the ids belong to another data folder of this user on this machine, by its journal, read once."""
         settings = self._job.context.settings
         left, found = set(remote_ids), set[str]()
         if left:
@@ -198,11 +200,11 @@ class Lookup:
         return found
 
     def _not_taken(self, now: StoredJob, listing: Listing) -> str:
-        """On what evidence the request was surely not taken; "" where there is none."""
+        """The evidence that the request was surely not taken; "" where there is none."""
         known = self._known(now, listing.matches)
         names = {match.handle.remote_id for match in listing.matches} - known
         if names - self._elsewhere(names):
-            return ""  # something that looks like it is nobody's, or nearer to another's request: nothing is sure
+            return ""  # a match belongs to no job, or is nearer to another's request: nothing is certain
         if listing.complete:
             return f"by {listing.complete}"
         model = self._job.context.catalog.find(now.model)
@@ -215,17 +217,17 @@ class Lookup:
         return ""
 
     async def tell_of_both(self, now: StoredJob) -> None:
-        """After a request that was sent a second time: tell the person when the first is there too. Best effort."""
+        """After a request that was sent a second time: tell the user when the first turns up too. Best effort."""
         try:
             _, free = await self._listed(now)
         except VideoError:
             return
         if free:
             names = ", ".join(one.handle.remote_id for one in free[:3])
-            text = f"the provider shows another job just like it ({names}), which may be its first request: it may be "
+            text = f"the provider lists another job just like it ({names}), which may be its first request: it may be "
             self._job.note(f"{text}charged too; look at the account")
 
 
-def _read(said: Listing | Sequence[Handle]) -> Listing:
-    """A back end of a third party may still answer with a plain list, which can only prove that a job is there."""
-    return said if isinstance(said, Listing) else Listing(tuple(Sighting(handle) for handle in said))
+def _read(found: Listing | Sequence[Handle]) -> Listing:
+    """A third party's back end may still answer with a plain list, which can only prove that a job exists."""
+    return found if isinstance(found, Listing) else Listing(tuple(Sighting(handle) for handle in found))

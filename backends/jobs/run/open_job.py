@@ -1,4 +1,4 @@
-"""What the steps of one remote job share: its row, its lane, how it is woken, and how it ends badly."""
+"""What the steps of one remote job share: its row, its lane, how it is woken, and how it fails."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from backends.provider.protocol import Handle, RemoteBackend, Status
 T = TypeVar("T")
 
 UNCLEAR = "the paid request got no clear answer: "
-"""How the note begins that keeps the service's own words for the person who may have to decide."""
+"""The first words of the note that keeps the service's own words for the user, who may have to decide."""
 
 
 class OpenJob:
-    """One job that this process drives. `wake` it when its row has changed (a cancel, a person's decision)."""
+    """One job that this process drives. `wake` it when its row has changed (a cancel, a user's decision)."""
 
     def __init__(self, lane: LaneState, job: str) -> None:
         self.lane = lane
@@ -81,33 +81,33 @@ class OpenJob:
     def result_to_row(self, result: dict[str, Any]) -> str:
         return self.context.artifacts.places.result_to_row(result)
 
-    # its bad ends
+    # failing
 
     def fail(self, error: VideoError, cost_usd: Decimal | None = None) -> None:
-        """End it as failed. cost_usd: what the provider says that it costs all the same."""
+        """End it as failed. cost_usd: the cost that the provider reports all the same."""
 
         def write(tx: Transaction) -> None:
             self.lane.breaker.failed(tx, error)
             settle.fail(tx, self.lane.hold, self.id, error, cost_usd)
 
         self.write(write, durable=True)
-        if error.charged == "no":  # else what has arrived is paid for, and stays
+        if error.charged == "no":  # otherwise what has arrived is paid for, and stays
             self.context.artifacts.clear_spool(self.id)
 
-    def leave_to_person(self, why: str) -> None:
-        """Nobody knows whether it is paid: hold the money and leave the decision to a person at a terminal."""
-        said = next((note for note in self.read().notes[::-1] if note.startswith(UNCLEAR)), "")
+    def leave_to_user(self, why: str) -> None:
+        """Whether it is paid is not known: hold the money and leave the decision to the user at a terminal."""
+        reason = next((note for note in self.read().notes[::-1] if note.startswith(UNCLEAR)), "")
         text = (
             f"{why}. The money stays reserved. At a terminal: reelwright jobs resolve {self.id} "
             "--bind REMOTE_ID | --retry-and-accept-second-charge | --write-off"
-            f"{'. ' + said if said else ''}"
+            f"{'. ' + reason if reason else ''}"
         )
-        self.write(lambda tx: settle.leave_to_person(tx, self.lane.hold, self.id, text), durable=True)
+        self.write(lambda tx: settle.leave_to_user(tx, self.lane.hold, self.id, text), durable=True)
 
     # the provider
 
     async def ask(self, handle: Handle) -> Status:
-        """One free question about the job."""
+        """One free status check of the job."""
         async with self.lane.asking:
             crash_point("before-status")
             status = await self.backend.status(handle, self.context.artifacts.spool(self.id))
@@ -133,7 +133,7 @@ class Presence:
         self._gate = gate
 
     def adopt(self, model: str) -> None:
-        """Take a place for a job that the service has already; nothing where it has one."""
+        """Take a place for a job that the service already has; nothing where it has one."""
         if self._gate is None:
             self._gate = self._lane.gate(model)
             self._gate.adopt()
@@ -145,5 +145,5 @@ class Presence:
 
 
 def may_ask_again(error: VideoError) -> bool:
-    """Whether a question that failed is worth repeating: everything but a clear "there is no such job"."""
+    """Whether a failed status check is worth repeating: everything but a clear "there is no such job"."""
     return error.retryable or error.kind not in ("not_found", "invalid_request", "unsupported", "model_retired")

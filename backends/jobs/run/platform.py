@@ -1,4 +1,4 @@
-"""Where jobs can run: a worker that cannot start would leave every job queued for ever, so that is told at the door."""
+"""Where jobs can run: where no worker can start every job would stay queued for ever, so that is refused at once."""
 
 from __future__ import annotations
 

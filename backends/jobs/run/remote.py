@@ -1,8 +1,8 @@
-"""One paid remote job, step by step: its state in the row is all that a step needs, so any step may be the first
-after a crash.
+"""One paid remote job, step by step: a step needs only the state in the row, so any step may be the first after a
+crash.
 
-    queued -> submitting   inputs ready, uploads remembered, intent + reservation + key on disk; then ONE paid POST
-    submitting -> running  the provider's id on disk; an ambiguous POST is looked up, never sent again
+    queued -> submitting   inputs ready, uploads remembered, intent + reservation + key on disk; then ONE paid request
+    submitting -> running  the provider's id on disk; an unclear request is looked up, never simply sent again
     running -> downloading the provider says it is done
     downloading -> finishing -> succeeded   the clip is here
 """
@@ -29,14 +29,14 @@ from backends.jobs.run.submission import Submission
 log = logging.getLogger("reelwright.worker")
 
 SURPRISES_UNPAID = 3
-"""How often a step that nothing has been paid for is tried again after a failure that nobody foresaw."""
+"""How often an unpaid step is tried again after an unforeseen failure."""
 
 SURPRISES_S = 86400.0
-"""How long the steps of a paid job are tried again after such failures; then it waits for a person."""
+"""Seconds for which the steps of a paid job are tried again after such failures; then it waits for the user."""
 
 
 class RemoteRun:
-    """Drives one remote job. `wake` it when its row has changed (a cancel, a person's decision)."""
+    """Drives one remote job. `wake` it when its row has changed (a cancel, a user's decision)."""
 
     def __init__(self, lane: LaneState, job: str) -> None:
         self._job = OpenJob(lane, job)
@@ -62,7 +62,7 @@ class RemoteRun:
         return not self._presence.is_taken
 
     async def run(self) -> None:
-        """Until the job is settled, has gone on to another lane, or this process no longer drives this one."""
+        """Until the job is settled, has moved to another lane, or this process no longer drives this one."""
         job = self._job
         try:
             while (step := self._steps.get((now := job.read()).state)) is not None and now.lane == job.lane.hold.lane:
@@ -77,11 +77,11 @@ class RemoteRun:
                         with suppress(VideoError):
                             job.say(error.message)
                         await job.pause(self._until_again(error))
-                    elif job.read().state in self._steps:  # else a person has ended it meanwhile
+                    elif job.read().state in self._steps:  # otherwise the user has ended it meanwhile
                         await self._surprised(error)
                 except Fenced:
                     raise
-                except Exception as error:  # no verdict on the job: what is paid for is asked for again
+                except Exception as error:  # this says nothing about the job: what is paid for is tried again
                     await self._surprised(error)
         finally:
             self._presence.leave()
@@ -96,7 +96,7 @@ class RemoteRun:
         return again_s(self._job.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S), self._away)
 
     async def _surprised(self, error: Exception) -> None:
-        """A failure that no step foresaw. Outside the paid POST it says nothing of the job: it is tried again."""
+        """An unforeseen failure. Outside the paid request it says nothing about the job: it is tried again."""
         job, now = self._job, self._job.read()
         text = f"an unexpected failure of this program ({type(error).__name__}: {error})"[:200]
         log.error("job %s: %s", job.id, text, exc_info=error)
@@ -104,7 +104,7 @@ class RemoteRun:
         if now.state == "queued" and self._surprises.failures > SURPRISES_UNPAID:
             job.fail(VideoError("provider", f"{text}; nothing was sent or charged"))
         elif now.state != "queued" and time.monotonic() - self._surprises.since > SURPRISES_S:
-            job.leave_to_person(text)
+            job.leave_to_user(text)
         else:
             trouble = VideoError("provider", text, retryable=True)
             job.write(lambda tx: job.lane.breaker.failed(tx, trouble))

@@ -1,13 +1,12 @@
-"""The signed copies of what a job has made: of its clip, and of every further picture or clip that people are given.
+"""The signed copies of what a job has made: of its clip, and of every further picture or clip that users are given.
 
 What was made or delivered stays in the store byte for byte; a signed copy lies beside it, under a name that holds the
-file's hash, so that a second run after a crash takes the same one. Signing is an extra: whatever goes wrong in it, the
-file is given out as it is, and the job's notes say why it is not signed.
+file's hash, so that a second run after a crash uses the same one. Signing is an extra: if it fails, the file is
+published unsigned, and the job's notes say why.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from backends.jobs.files.artifacts import disk_errors, fsync_folder
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.signed import further_of, unsigned
 from backends.jobs.run import sources
-from backends.jobs.store.database import Row
+from backends.jobs.store.stored_job import StoredJob
 from backends.media.hashing import sha256_now
 from backends.media.magic import sniff
 from backends.media.provenance.manifest import TRAINED, Made, Part, name_of
@@ -33,12 +32,12 @@ from backends.provider.protocol import JsonObject
 OFF = "not signed: signing is turned off (reelwright config set sign on)"
 SPARE = 16 << 20
 """Bytes of the disk that are left free."""
-FURTHER_BESIDE = "further files that cannot hold a manifest (C2PA) have it beside them: {names}"
+FURTHER_BESIDE = "further files that cannot hold a manifest (C2PA) have it in a file beside them: {names}"
 
 
 @dataclass(frozen=True)
 class _Pen:
-    """All that the files of one job are signed with."""
+    """What all files of one job are signed with."""
 
     context: Context
     made: Made
@@ -46,8 +45,8 @@ class _Pen:
     keys: Mapping[str, str]
 
     def sign(self, path: Path, sha256: str, made: Made, parts: Sequence[Part], beside: Path) -> JsonObject:
-        """The record of the signed copy, which is made, or there already: file, sha256, embedded, source. beside: the
-        manifest's name where the file cannot hold it."""
+        """The record of the signed copy, new or existing: file, sha256, embedded, source. beside: the manifest's name
+        where the file cannot hold it."""
         whole = path.with_name(f"signed-{sha256[:16]}{path.suffix}")
         for there in (whole, beside):
             if there.exists():
@@ -69,52 +68,52 @@ class _Pen:
         return {"file": str(target), "sha256": found, **done}
 
 
-def sign(context: Context, row: Row, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
-    """Make the signed copies, or take those that are there; `result` gets `signed` and `source`. What to tell. joined:
-    the delivered files that the clip was joined from."""
+def sign(context: Context, job: StoredJob, result: JsonObject, joined: Sequence[Path] = ()) -> list[str]:
+    """Make the signed copies, or use existing ones; `result` gets `signed` and `source`. Returns notes. joined: the
+    delivered files of which the clip was joined."""
     clip, sha256 = unsigned(result)
-    key = f"{row['id']} {result['sha256']}"
+    key = f"{job.id} {result['sha256']}"
     try:
         wish = preferences.signing(context.store)
-        source = sources.of_job(context.store, row, joined=bool(joined))
+        source = sources.of_job(context.store, job, joined=bool(joined))
         result["source"] = source
         if not wish.on:
             return [OFF]
-        fetching.bring_sources(context, row)
-        parts, parent = sources.parts_of(context.store, row, joined)
-        made = _made(context, row, result, key, source, parent, wish.prompt)
+        fetching.bring_sources(context, job.row)
+        parts, parent = sources.parts_of(context.store, job, joined)
+        made = _made(context, job, result, key, source, parent, wish.prompt)
         pen = _Pen(context, made, parts, wish.keys(context.settings.signing))
         signed = pen.sign(clip, sha256, made, parts, clip.with_name(f"signed-{sha256[:16]}.c2pa"))
-    except Exception as error:  # whatever it is: the clip comes before its signature
+    except Exception as error:  # any failure: the clip matters more than its signature
         return [f"not signed (C2PA): {_words(error)}"[:400]]
     result["signed"] = {**signed, "manifest": name_of(key)}
     result["source"] = signed["source"]
-    told = _sign_further(pen, row, result, joined)
+    notes = _sign_further(pen, job, result, joined)
     crash_point("after-signed")
-    return told
+    return notes
 
 
-def _sign_further(pen: _Pen, row: Row, result: JsonObject, joined: Sequence[Path]) -> list[str]:
-    """The same for every further picture or clip; `result["signed"]` gets `files`. What to tell."""
-    told: list[str] = []
+def _sign_further(pen: _Pen, job: StoredJob, result: JsonObject, joined: Sequence[Path]) -> list[str]:
+    """The same for every further picture or clip; `result["signed"]` gets `files`. Returns notes."""
+    notes: list[str] = []
     records: list[JsonObject] = []
     for number, path in enumerate(further_of(result), 1):
         try:
             if sniff(path).startswith(("video/", "image/")):
-                records.append(_further(pen, row, result, path, number, part_of_it=path in joined))
+                records.append(_further(pen, job, result, path, number, part_of_it=path in joined))
         except Exception as error:
-            told.append(f"{path.name}, a further file, is not signed (C2PA): {_words(error)}"[:400])
+            notes.append(f"{path.name}, a further file, is not signed (C2PA): {_words(error)}"[:400])
     if records:
         result["signed"]["files"] = records
     if beside := [Path(one["file"]).name for one in records if not one["embedded"]]:
-        told.append(FURTHER_BESIDE.format(names=", ".join(beside)))
-    return told
+        notes.append(FURTHER_BESIDE.format(names=", ".join(beside)))
+    return notes
 
 
-def _further(pen: _Pen, row: Row, result: JsonObject, path: Path, number: int, *, part_of_it: bool) -> JsonObject:
-    """One further file. part_of_it: the clip was joined from it, so that it is what the service has made alone."""
+def _further(pen: _Pen, job: StoredJob, result: JsonObject, path: Path, number: int, *, part_of_it: bool) -> JsonObject:
+    """One further file. part_of_it: the clip was joined from it, so that it is what the service made by itself."""
     sha256 = str(result["kept"].get(path.name) or sha256_now(path))
-    key = f"{row['id']} {path.name} {sha256}"
+    key = f"{job.id} {path.name} {sha256}"
     title = f"{Path(pen.made.title).stem}_{number}{path.suffix}"
     made, parts = replace(pen.made, key=key, title=title), pen.parts
     if part_of_it:
@@ -128,35 +127,34 @@ def _words(error: Exception) -> str:
 
 
 def _room(clip: Path) -> None:
-    """There must be room for the signed copy and the published one: the clip itself comes before its signature."""
+    """There must be room for the signed copy and the published one: the clip matters more than its signature."""
     if shutil.disk_usage(clip.parent).free < 2 * clip.stat().st_size + SPARE:
         raise VideoError("storage", f"the disk is full: a signed copy of the clip has no room in {clip.parent}")
 
 
 def _made(
-    context: Context, row: Row, result: JsonObject, key: str, source: str, parent: str | None, with_prompt: bool
+    context: Context, job: StoredJob, result: JsonObject, key: str, source: str, parent: str | None, with_prompt: bool
 ) -> Made:
-    asked = cast("JsonObject", json.loads(row["request"]))
-    stem = stem_of(row["label"] or row["model"]) or "clip"
-    created = datetime.fromtimestamp(row["created_at"], UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    stem = stem_of(job.label or job.model) or "clip"
+    created = datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return Made(
         key=key,
-        title=f"{stem}_take{row['take']:02d}{unsigned(result)[0].suffix}",
+        title=f"{stem}_take{job.take:02d}{unsigned(result)[0].suffix}",
         version=program_version(),
-        model=row["model"],
-        provider=row["provider"],
-        task=row["task"],
+        model=job.model,
+        provider=job.provider,
+        task=job.task,
         source=cast("Any", source),
         when=created,
         seed=result.get("seed"),
-        prompt=str(asked.get("prompt") or ""),
+        prompt=job.request.prompt,
         with_prompt=with_prompt,
-        watermark=_watermark(context, row["model"]),
+        watermark=_watermark(context, job.model),
         parent=parent,
     )
 
 
 def _watermark(context: Context, model: str) -> str:
-    """As the catalogue has it; "" for none, or a model that it does not have any more."""
+    """The watermark by the catalogue; "" for none, or for a model that is no longer in it."""
     found = context.catalog.find(model)
     return "" if found is None or found.watermark == "none" else found.watermark

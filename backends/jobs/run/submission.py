@@ -1,9 +1,9 @@
-"""What a paid POST has come to: not sent, refused, taken, or nobody knows.
+"""The outcome of a paid request: not sent, refused, accepted, or unknown.
 
-- not sent (no connection): nothing was charged, the job goes back to the queue.
-- refused (4xx): nothing was charged, the money is released; a documented 429 goes back with its Retry-After.
-- ambiguous (time-out, reset, 5xx, a killed process): looked up by key or by listing where the provider can (`lookup`);
-  otherwise `uncertain`, the money stays held, and a person decides.
+- not sent (no connection): nothing was charged, the job goes back to the queue. - refused (4xx): nothing was charged,
+the money is released; a documented 429 goes back to the queue with its Retry-After. - ambiguous (time-out, reset, 5xx,
+a killed process): looked up by key or by listing where the provider can (`lookup`); otherwise `uncertain`: the money
+stays held, and the user decides.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from backends.jobs.store.stored_job import StoredJob
 from backends.provider.protocol import Handle
 
 MAX_TRIES = 20
-"""How often a job goes back to the queue after a failure (never after an ambiguous POST that was not looked up)."""
+"""How often a job goes back to the queue after a failure (never after an ambiguous request that was not looked up)."""
 
 CROWDED = frozenset({"rate_limited", "concurrency"})
-"""Refusals that say "not now": a job waits in the queue for as long as they last."""
+"""Refusals that mean "not now": a job waits in the queue for as long as they last."""
 
 STORAGE_AGAIN_S = 1.0
 
 MAX_WAIT_S = 3600.0
-"""The longest that a service may ask a refused job to wait before it tries again."""
+"""The longest wait that a service may ask of a refused job, seconds."""
 
 
 class Submission:
-    """Of one job: its paid requests, one after the other."""
+    """For one job: its paid requests, one after the other."""
 
     def __init__(self, job: OpenJob) -> None:
         self._job = job
 
     def taken(self, handle: Handle) -> None:
-        """The paid POST was answered with an id. One that is another job's already says nothing of this one: it is
-        looked up, like any unclear answer."""
+        """The paid request was answered with an id. An id that already belongs to another job says nothing about this
+        one: it is looked up, like any unclear answer."""
         if other := self._holder(handle.remote_id):
             text = f"the provider gave it the id {handle.remote_id}, which is job {other}'s already"
             self.refused(VideoError("submit_unknown", text, charged="unknown"))
@@ -53,15 +53,15 @@ class Submission:
             self.bind(handle)
 
     def bind(self, handle: Handle) -> None:
-        """The provider has taken the job: its id goes to the id log first, then into the row, both on disk.
+        """The provider has accepted the job: its id goes to the journal first, then into the row, both on disk.
 
-        An id that is another job's already is nobody's word: the person decides.
+        An id that already belongs to another job is not believed: the user decides.
         """
         job, lane = self._job, self._job.lane
         if other := self._holder(handle.remote_id):
-            job.leave_to_person(f"the provider gave it the id {handle.remote_id}, which is job {other}'s already")
+            job.leave_to_user(f"the provider gave it the id {handle.remote_id}, which is job {other}'s already")
             return
-        with suppress(OSError):  # a full disk: the row may still take it, and else this is repeated
+        with suppress(OSError):  # a full disk: the row may still take it; if not, this is repeated
             lane.ids.append(job.id, lane.hold.lane, handle)
         crash_point("after-id-log")
 
@@ -82,17 +82,17 @@ class Submission:
 
         try:
             job.write(write, durable=True)
-        except Fenced:  # another drives the lane by now: it must learn the id, or the person is asked about it
+        except Fenced:  # another process drives the lane by now: it must learn the id, or the user will be asked
             job.write(lambda tx: late_ids.leave(tx, job.id, handle), durable=True)
             raise
         crash_point("after-id")
 
     def _holder(self, remote_id: str) -> str:
-        """The other job that has this id; "" when none has."""
+        """The other job with this id; "" when there is none."""
         return records.holders(self._job.store, self._job.read().row, [remote_id]).get(remote_id, "")
 
     def refused(self, error: VideoError) -> None:
-        """The POST ended in an error: which of the three kinds is it?"""
+        """The request ended in an error: which of the three kinds is it?"""
         job, now = self._job, self._job.read()
         if error.kind == "submit_unknown" or error.charged == "unknown":
             phase = f"the submit has no clear answer ({error.message}); looking it up"
@@ -109,7 +109,8 @@ class Submission:
             job.fail(error)
 
     def requeue(self, now: StoredJob, error: VideoError, *, counted: bool = False) -> None:
-        """Back to the queue, known to be unpaid; the provider's Retry-After holds, else a growing wait with jitter.
+        """Back to the queue, known to be unpaid; after the provider's Retry-After, else after a growing wait with
+        jitter.
 
         counted: the request may have been sent, so that it counts among the two of a job's life.
         """
@@ -117,7 +118,7 @@ class Submission:
         wait = error.retry_after_s
         if wait is None:
             wait = min(300.0, 2.0 ** min(tries, 9)) * random.uniform(0.8, 1.2)
-        else:  # many jobs were told the same: they must not all come back at once
+        else:  # many jobs got the same answer: they must not all come back at once
             wait = min(MAX_WAIT_S, max(0.5, wait)) * random.uniform(1.0, 1.2)
 
         def write(tx: Transaction) -> None:
@@ -142,7 +143,7 @@ class Submission:
         job.write(write, durable=True)
 
     async def written_down(self, work: Callable[[], None]) -> None:
-        """Do `work` until it is on disk. What a paid POST has come to is known to nobody but this process."""
+        """Repeat `work` until it is on disk. Only this process knows the outcome of a paid request."""
         while True:
             try:
                 work()
@@ -150,6 +151,6 @@ class Submission:
             except VideoError as error:
                 if error.kind != "storage":
                     raise
-                text = f"what the provider has answered cannot be written yet: {error.message}"
+                text = f"the provider's answer cannot be saved yet: {error.message}"
                 print(f"job {self._job.id}: {text}", flush=True)  # noqa: T201 - the worker's log
                 await anyio.sleep(STORAGE_AGAIN_S)

@@ -18,7 +18,7 @@ log = logging.getLogger("reelwright.worker")
 
 
 def main(duty: worker_loop.Duty | None = None) -> None:
-    """Drive open jobs until all is quiet; standard output and error are the log."""
+    """Drive open jobs until all is quiet; standard output and error go to the log."""
     with starting.imports():
         import anyio
 
@@ -34,13 +34,13 @@ def main(duty: worker_loop.Duty | None = None) -> None:
     if not context.store.may_drive:
         where = context.store.where
         context.close()
-        text = f"the role of this store's URL may only order jobs at {where}: its owner makes one that may drive them"
-        raise VideoError("storage", f"{text} with reelwright store init --worker ROLE")
+        text = f"the role of this store's URL may only order jobs at {where}: its owner can allow more"
+        raise VideoError("storage", f"{text}: reelwright store init --worker ROLE")
     log.info("worker %s started, version %s", os.getpid(), program_version())
     try:
         with os.fdopen(os.dup(2), "wb") as engine_log:
             anyio.run(until_stopped, context, engine_log, duty or Duty())
-    except* VideoError as failures:  # the disk or the data folder, in one line; the launcher tries again, more rarely
+    except* VideoError as failures:  # the disk or the data folder, in one line; the launcher tries again
         log.error("%s", in_words(failures))
         sys.exit(1)
     finally:

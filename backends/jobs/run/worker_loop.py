@@ -40,7 +40,7 @@ START_WAIT_S = 5.0
 TELL_AGAIN_S = 5.0
 
 EMPTY_S = 2.0
-"""A worker that drives nothing at all (another took the lanes) leaves after so many seconds."""
+"""A worker that drives no lane at all (others took them) leaves after so many seconds."""
 
 
 DEVICES = ("cpu", POOL)
@@ -48,7 +48,7 @@ DEVICES = ("cpu", POOL)
 
 @dataclass(frozen=True)
 class Duty:
-    """What a person wants of a worker. only: providers and devices ("runway", "cpu", "gpu", "gpu:UUID"), () = all.
+    """What the user wants of a worker. only: providers and devices ("runway", "cpu", "gpu", "gpu:UUID"), () = all.
     stay: it does not leave when all is quiet."""
 
     only: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Duty:
 
 
 class Worker:
-    """Watches the store and drives every lane it can. `stop` lets it end; paid jobs stay adoptable in their rows."""
+    """Watches the store and drives every lane it can. `stop` lets it end; paid jobs can be taken over by their rows."""
 
     def __init__(
         self, context: Context, engine_log: IO[bytes] | int, *, detached: bool, duty: Duty | None = None
@@ -109,7 +109,7 @@ class Worker:
         beat_s = self.context.number("BEAT_S", lanes.BEAT_S)
         await to_thread.run_sync(late_ids.replay, self.context.store, IdLog.of(self.context.settings.home))
         pulse = Pulse(self.context.store, self.context.locks.folder, self.drivers.keys, beat_s)
-        look_s = self.context.locks.look_s  # when no event has asked for it: locks that came free, lanes asked for
+        look_s = self.context.locks.look_s  # in case no event asked for it: locks that came free, lanes that are wanted
         seen, waked, looked = -1, -1, -look_s
         try:
             async with anyio.create_task_group() as group:
@@ -142,7 +142,7 @@ class Worker:
                         if now - quiet_since >= patience and not self.duty.stay:
                             if self._leave():
                                 break
-                            quiet_since = now  # jobs that wait for others: no reason to try on every look
+                            quiet_since = now  # jobs that wait for others are no reason to try each time
                     else:
                         quiet_since = now
                     await anyio.sleep(LOOK_EVERY_S)
@@ -155,19 +155,20 @@ class Worker:
                 self.drivers.clear()
 
     def _check_books(self) -> None:
-        """Once in this worker's life: what does not agree is told in the log, and by `reelwright jobs verify`."""
+        """Once in this worker's life: inconsistencies are written to the log; `reelwright jobs verify` shows them
+        too."""
         if self._books_checked:
             return
         self._books_checked = True
         for fault in books.faults(self.context.store):
-            log.error("the money's books do not agree (reelwright jobs verify): %s", fault)
+            log.error("the accounts are inconsistent (reelwright jobs verify): %s", fault)
 
     def _latest_wake(self) -> int:
         row = self.context.store.row("SELECT max(seq) AS seq FROM events WHERE wake = 1")
         return int(row["seq"] or 0) if row else 0
 
     def _quiet(self) -> bool:
-        """No job under way, and no model loaded that somebody may still ask for."""
+        """No job under way, and no model loaded that further jobs may need."""
         return not any(driver.busy for driver in self.drivers.values()) and not self.engines.warm
 
     def _leave(self) -> bool:
@@ -179,7 +180,7 @@ class Worker:
         return not self.drivers
 
     def _hand_over(self) -> None:
-        """Let go of lanes that a newer program asks for; `driver.run` ends once no paid request is under way."""
+        """Give up lanes that a newer program asks for; `driver.run` ends once no paid request is under way."""
         for lane in self.context.store.rows("SELECT key FROM lanes WHERE handover = 1 AND driven = 1"):
             driver = self.drivers.get(lane["key"])
             if driver is not None:
@@ -187,7 +188,7 @@ class Worker:
                 driver.stop()
 
     async def _return_cards(self) -> None:
-        """A card with a lane of its own goes back to the others when that lane has nothing to do."""
+        """A card with a lane of its own is shared again when that lane has nothing to do."""
         if POOL not in self.drivers:
             return
         for key, driver in list(self.drivers.items()):
@@ -198,7 +199,8 @@ class Worker:
                     driver.stop()
 
     def _let_go(self, lease: Lease) -> None:
-        """The lock is freed even when the row cannot say so (a full disk): a living client must not block the lane."""
+        """The lock is freed even when the row cannot be written (a full disk): a living client must not block the
+        lane."""
         try:
             with suppress(VideoError):
                 lanes.leave(self.context.store, lease, even_if_open=True)
@@ -206,7 +208,7 @@ class Worker:
             lease.lock.release(force=True)
 
     async def _take_lanes(self, group: anyio.abc.TaskGroup, wait_s: float) -> None:
-        """Become the driver of lanes that have open jobs, that we have credentials for, and that nobody drives."""
+        """Become the driver of lanes that have open jobs, that we have credentials for, and that have no driver."""
         for lane in lanes.undriven_open(self.context.store):
             key = str(lane["key"])
             if key in self.drivers or self._refused.get(key, 0.0) > time.monotonic() or not self.duty.takes(lane):
@@ -218,9 +220,9 @@ class Worker:
                 continue
             if not lane["handover"] and lanes.is_driven(self.context.locks, lane):
                 continue
-            if is_shared(key):  # it may lie idle among this worker's own
+            if is_shared(key):  # it may be idle among this worker's own cards
                 await self.engines.leave_cards(key)
-            # A driver that leaves says so in its row before it frees the lock: that is worth waiting for, once.
+            # A leaving driver says so in its row before it frees the lock: that is worth waiting for, once.
             lease = await to_thread.run_sync(self._take, key, wait_s)
             if lease is None:
                 self._refused[key] = time.monotonic() + 1.0
@@ -258,10 +260,11 @@ class Worker:
         group.start_soon(self._guard, driver)
 
     async def _guard(self, driver: LaneDriver) -> None:
-        """A lane that cannot be driven (a broken SDK, say) tells why in its row and does not end the others."""
+        """A lane that cannot be driven (for example by a broken SDK) has the reason in its row, and does not end the
+        others."""
         try:
             await driver.run()
-        except Exception as error:  # whatever it is, it must be told, and the other lanes go on
+        except Exception as error:  # whatever it is, it must be reported, and the other lanes go on
             log.exception("lane %s", driver.lease.key)
             with suppress(VideoError):
                 self._tell(driver.lease.key, in_words(error))
@@ -276,20 +279,21 @@ class Worker:
     def _can_drive(self, lane: Row) -> bool:
         if lane["kind"] == "local":
             return self.context.has_device(lane["key"])
-        if lane["provider"] not in registry():  # a plug-in that came after this process: a newer worker has it
+        if lane["provider"] not in registry():  # a plug-in installed after this process started: a newer worker has it
             return False
         try:
             ours = self.context.accesses(lane["provider"])
         except VideoError as error:
             self._tell(lane["key"], error.message)
             return False
-        except Exception as error:  # a third party's back end: it must not end the other lanes
+        except Exception as error:  # a third party's back end must not end the other lanes
             self._tell(lane["key"], in_words(error))
             return False
         return any(access.available and access.lane == lane["key"] for access in ours)
 
     def _tell(self, key: str, trouble: str, kind: Literal["", "no_credentials"] = "") -> None:
-        """Keep why the lane is not driven, and when that was last met (to a few seconds: each write wakes clients)."""
+        """Record why the lane is not driven, and when that last occurred (to a few seconds: each write wakes
+        clients)."""
         now = time.time()
 
         def write(tx: Transaction) -> int:
@@ -303,7 +307,7 @@ class Worker:
 
 
 async def until_stopped(context: Context, engine_log: IO[bytes], duty: Duty) -> None:
-    """Run a worker of this process alone until all is quiet, or SIGTERM or SIGINT comes."""
+    """Run a worker in this process until all is quiet, or SIGTERM or SIGINT comes."""
     worker = Worker(context, engine_log, detached=True, duty=duty)
     async with anyio.create_task_group() as group:
 

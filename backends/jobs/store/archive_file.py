@@ -1,4 +1,4 @@
-"""Where the archive lies, and what its jobs still need of the store's files."""
+"""Where the archive lies, and which of the store's files its jobs still need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = 5000
 
 
 def path_of(store: Store) -> Path:
-    """The archive of a store: a file beside it, which is there once something was archived.
+    """The path of a store's archive: a file beside it, which exists once something was archived.
 
     VideoError("unsupported") for a store that keeps all its jobs.
     """
@@ -27,12 +27,12 @@ def path_of(store: Store) -> Path:
 
 
 def inputs_of(path: Path) -> Iterator[str]:
-    """The hashes of the inputs of all jobs in the archive at `path`; none where there is no archive."""
+    """The hashes of the inputs of all archived jobs; none where there is no archive."""
     yield from _hashes(path, "inputs")
 
 
 def hashes_of(path: Path) -> Iterator[str]:
-    """The same, and those of whatever the jobs have made; of jobs whose files were removed, their inputs alone."""
+    """The same, and the hashes of what the jobs have made; of jobs whose files were removed, only their inputs."""
     yield from _hashes(path, "inputs || ' ' || iif(instr(result, 'cleared_at') > 0, '', ifnull(result, ''))")
 
 

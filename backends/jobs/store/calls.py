@@ -1,4 +1,4 @@
-"""What every store keeps of the calls under way in it: who is inside, and the writes that wait for the next commit."""
+"""The calls under way in a store: which threads are inside, and the writes that wait for the next commit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Write(Generic[T]):
-    """One queued writing function and what came of it."""
+    """One queued writing function and its outcome."""
 
     def __init__(self, work: Callable[[Transaction], T], scope: str, durable: bool) -> None:
         self.work = work
@@ -28,8 +28,8 @@ class Write(Generic[T]):
 
 
 class Calls(ABC):
-    """Which threads are inside a call of the store, and since when; their writes, of which one thread commits those of
-    all that wait."""
+    """Which threads are inside a call of the store, and since when; and their writes: one thread commits those of all
+    that wait."""
 
     def __init__(self) -> None:
         self._inside: dict[int, float] = {}
@@ -64,7 +64,7 @@ class Calls(ABC):
         finally:
             if outer is None:
                 del self._inside[me]
-            else:  # a read inside of a write
+            else:  # a read inside a write
                 self._inside[me] = outer
 
     def inside_since(self, thread: int) -> float | None:

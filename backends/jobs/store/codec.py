@@ -1,4 +1,4 @@
-"""Rows hold JSON: how requests, assets, handles and statuses go in and come out."""
+"""Converting requests, assets, handles and statuses to the JSON of rows, and back."""
 
 from __future__ import annotations
 

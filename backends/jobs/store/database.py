@@ -1,7 +1,6 @@
-"""What a store is, whichever keeps it: rows that every client and worker shares, written in whole transactions.
+"""What a store is, in a file or on a server: rows that all clients and workers share, written in transactions.
 
-`sqlite` keeps it in one file of the data folder, `postgres` on a server. The code above them asks for nothing else, and
-does not ask which of them it has.
+`sqlite` keeps it in one file of the data folder, `postgres` on a server. Code that uses it does not need to know which.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ Row = dict[str, Any]
 Params = Mapping[str, Any] | Sequence[Any]
 
 WHOLE = ""
-"""The scope of a write that reads, decides and writes as it likes: such writes happen one after the other in the whole
-store, whoever asks for them. Only this scope may add events or touch money."""
+"""The scope of a write that may read, decide and write anything: such writes happen one after the other in the whole
+store. Only this scope may add events or change money."""
 
 
 def of_lane(key: str) -> str:
-    """The scope of a write that looks at one lane's row alone and changes nothing else; it wakes nobody."""
+    """The scope of a write that touches only one lane's row; it wakes no process."""
     return f"lane:{key}"
 
 
 class Transaction(Protocol):
     """What a writing function gets: statements inside the one open transaction.
 
-    A writing function may be run more than once, and only its last run counts: what it changes outside of the store
-    must be the same after two runs as after one.
+    A writing function may be run more than once, and only its last run counts: what it changes outside the store must
+    be the same after two runs as after one.
     """
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]: ...
@@ -38,7 +37,7 @@ class Transaction(Protocol):
     def row(self, sql: str, params: Params = ()) -> Row | None: ...
 
     def run(self, sql: str, params: Params = ()) -> int:
-        """Run one statement; how many rows it changed."""
+        """Run one statement; returns how many rows it changed."""
         ...
 
     def now(self) -> float:
@@ -50,14 +49,14 @@ class Wake(Protocol):
     """How a process learns that something has changed."""
 
     def version(self) -> int:
-        """A number that changes whenever anybody has committed (this process too). Costs ~10 us."""
+        """A number that changes with every commit, by any process (this one too). Costs ~10 us."""
         ...
 
 
 class Store(Wake, Protocol):
-    """Rows that are shared. Every call may raise VideoError("storage"). Thread-safe.
+    """Shared rows. Every call may raise VideoError("storage"). Thread-safe.
 
-    home: this machine's data folder. where: the store in words, for a person; it holds no password.
+    home: this machine's data folder. where: a description of the store, without a password.
     """
 
     @property
@@ -68,23 +67,23 @@ class Store(Wake, Protocol):
 
     @property
     def archive(self) -> Path | None:
-        """The file that old jobs are moved to; None where this store keeps all that it has."""
+        """The file that old jobs are moved to; None where this store keeps all its jobs."""
         ...
 
     @property
     def may_drive(self) -> bool:
-        """Whether a worker may work with it: False where a server's role may order jobs and no more."""
+        """Whether a worker may work with it: False where a server's role may only order jobs."""
         ...
 
     def exists(self) -> bool:
-        """Whether it is still there: False once its file was deleted under this process."""
+        """Whether it still exists: False once its file was deleted under this process."""
         ...
 
     def write(self, work: Callable[[Transaction], T], *, scope: str = WHOLE, durable: bool = False) -> T:
-        """Run `work` in a transaction and return what it returns.
+        """Run `work` in a transaction and return its result.
 
-        Calls of many threads share a commit; each is undone alone when it raises. scope: WHOLE, or `of_lane`. durable:
-        on disk (fsync) before this returns, for whatever money hangs on.
+        Calls of many threads share a commit; one that raises is undone by itself. scope: WHOLE, or `of_lane`. durable:
+        on disk (fsync) before this returns, for everything that money depends on.
         """
         ...
 
@@ -112,7 +111,7 @@ def to_json(value: object) -> str:
 def add_event(
     tx: Transaction, job: str, kind: str, data: Mapping[str, Any] | None = None, *, wake: bool = False
 ) -> None:
-    """Note that something happened to a job; wake=True makes its driver look at once."""
+    """Record that something happened to a job; wake=True makes its driver look at once."""
     tx.run(
         "INSERT INTO events(job, at, kind, data, wake) VALUES (?, ?, ?, ?, ?)",
         (job, tx.now(), kind, to_json(data or {}), int(wake)),

@@ -1,6 +1,6 @@
-"""Where a store may live. SQLite's WAL and the kernel's file locks are unsafe on network file systems, and a
-container's own layer vanishes with it: there is no paid work in either. What lies in memory is lost at a restart: paid
-work is told of that, and goes on."""
+"""Where a store may lie. SQLite's WAL and the kernel's file locks are unsafe on network file systems, and a container's
+own layer is deleted with it: paid work is refused in both. A file system in memory loses everything at a restart: paid
+work goes on there, with a warning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 def file_system(path: Path, mounts: Path = MOUNTS) -> str:
-    """The type of the file system that holds `path` ("ext4", "nfs4", "fuse.sshfs"); "" where it can't be known."""
+    """The type of the file system that holds `path` ("ext4", "nfs4", "fuse.sshfs"); "" where it is not known."""
     try:
         listed = mounts.read_bytes()
     except OSError:
@@ -30,7 +30,7 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str:
 
 @lru_cache(16)
 def _kind(listed: bytes, place: str) -> str:
-    """The same, of the kernel's list as it was read: every submit asks for it."""
+    """The same from the kernel's list as it was read: every submit needs it."""
     best, kind = "", ""
     for line in listed.splitlines():
         left, _, right = line.partition(b" - ")
@@ -45,7 +45,7 @@ def _kind(listed: bytes, place: str) -> str:
 
 
 def _mount_point(field: bytes) -> str:
-    """The kernel writes the bytes of a path, and blanks, tabs, line breaks and backslashes as three octal digits."""
+    """Undo the kernel's escapes: bytes of a path, blanks, tabs, line breaks and backslashes as three octal digits."""
     return os.fsdecode(_ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), field))
 
 
@@ -69,7 +69,7 @@ def _unsafe(home: Path, kind: str) -> str:
 
 
 def why_lost(home: Path, mounts: Path = MOUNTS) -> str:
-    """What is to be said of a data folder that is lost at the next restart, "" when it stays. No paid work is refused
+    """The warning for a data folder that is lost at the next restart, "" when it stays. No paid work is refused
     for it: a machine without a disk of its own has no other, and the clips in the output folder stay."""
     return _lost(home, file_system(home, mounts))
 
@@ -84,8 +84,7 @@ def _lost(home: Path, kind: str) -> str:
 
 
 def check_paid(home: Path) -> str:
-    """What is to be said of paid work with this data folder (`why_lost`); VideoError("storage") when it would be
-    unsafe."""
+    """The warning for paid work with this data folder (`why_lost`); VideoError("storage") when it would be unsafe."""
     kind = file_system(home)
     if why := _unsafe(home, kind):
         raise VideoError("storage", f"no paid work here: {why}. Free work (animatic) goes on as before")

@@ -1,13 +1,13 @@
-"""The journal of paid jobs: what was asked, what the provider called it, how it ended, in a file beside the store.
+"""The journal of paid jobs, in a file beside the store: what was requested, the provider's id, and how it ended.
 
-An id is on disk here before the store knows: should the process die (or the disk fill) between the provider's reply and
-the row's commit, it is not lost. And should the store itself be lost, a new one takes up its paid jobs from here (see
-`recovery`). One JSON object a line; each append is one write:
+An id is on disk here before it is in the store, so it is not lost if the process dies (or the disk fills) between the
+provider's answer and the row's commit. And if the store itself is lost, a new one takes over its paid jobs from here
+(see `recovery`). One JSON object a line; each append is one write:
 
     {"event": "asked", "job", "at", "row", "reserved", "day"}    before a paid request: all that a row needs
     {"job", "at", "lane", "handle"}                               accepted, flushed to disk; handle null: given up
     {"event": "ended", "job", "at", "row", "settled", "day"}      the columns of its end
-    {"event": "limit", "job": "", "at", "key", "value"}           a spending limit that the person has set
+    {"event": "limit", "job": "", "at", "key", "value"}           a spending limit that the user has set
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class IdLog:
 
     @classmethod
     def of(cls, home: Path) -> IdLog:
-        """The journal of a home folder."""
+        """The journal of a data folder."""
         return cls(home / NAME)
 
     def append(self, job: str, lane: str, handle: Handle) -> None:
         self._write({"job": job, "at": time.time(), "lane": lane, "handle": codec.handle_to_json(handle)}, durable=True)
 
     def disown(self, job: str, lane: str) -> None:
-        """The job's earlier ids are given up: it will be asked for again, and must not be bound to them."""
+        """Give up the job's earlier ids: it will be requested again, and must not be bound to them."""
         self._write({"job": job, "at": time.time(), "lane": lane, "handle": None}, durable=True)
 
-    def asked(self, job: str, row: Entry, reserved: int, day: str) -> None:
+    def requested(self, job: str, row: Entry, reserved: int, day: str) -> None:
         """A paid request of this job is about to be sent (or, for a job that waits for paid steps, theirs)."""
         self._write({"event": "asked", "job": job, "at": time.time(), "row": row, "reserved": reserved, "day": day})
 
@@ -54,11 +54,11 @@ class IdLog:
         self._write({"event": "ended", "job": job, "at": time.time(), "row": row, "settled": settled, "day": day})
 
     def limit(self, key: str, value: str | None) -> None:
-        """The person has set a spending limit; None: back to its default."""
+        """The user has set a spending limit; None: reset to its default."""
         self._write({"event": "limit", "job": "", "at": time.time(), "key": key, "value": value}, durable=True)
 
     def _write(self, entry: Entry, *, durable: bool = False) -> None:
-        # It begins with a line break too: what a crash or a full disk has cut short must not swallow the next entry.
+        # Each entry also begins with a line break, so that a line cut short by a crash does not spoil the next.
         line = f"\n{json.dumps(entry)}\n".encode()
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -70,7 +70,7 @@ class IdLog:
             os.close(fd)
 
     def find(self, job: str) -> Handle | None:
-        """The handle that this job was given, if it ever was; a line cut short by a crash is passed over."""
+        """The handle that this job was given, if any; a line cut short by a crash is skipped."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -85,7 +85,7 @@ class IdLog:
         return None
 
     def holding(self, remote_ids: Collection[str]) -> set[str]:
-        """Those of the ids that some job of this home was given; the file is read once."""
+        """Which of the ids belong to jobs of this data folder; the file is read once."""
         if not remote_ids:
             return set()
         try:
@@ -95,7 +95,7 @@ class IdLog:
         return {one for one in remote_ids if json.dumps({"remote_id": one})[1:-1].encode() in data}
 
     def entries(self) -> Iterator[Entry]:
-        """Every whole line, oldest first."""
+        """Every complete line, oldest first."""
         try:
             with self.path.open("rb") as file:
                 for line in file:
@@ -106,7 +106,7 @@ class IdLog:
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    """{} for a line that was cut short, or that is none of ours."""
+    """{} for a line that was cut short or has another form."""
     try:
         entry: object = json.loads(line) if line.strip() else {}
     except (ValueError, RecursionError):

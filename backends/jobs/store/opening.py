@@ -1,4 +1,4 @@
-"""Which store a process works with: the file of its data folder, or the server that REELWRIGHT_STORE names."""
+"""Opening a process's store: the file of its data folder, or the server that REELWRIGHT_STORE names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMES = ("postgresql://", "postgres://")
 
 
 def open_store(settings: Settings) -> Store:
-    """Open it; a file is made or brought up to date, a server's store must have been made (`reelwright store init`).
+    """Open it; a file is created or upgraded, a server's store must exist already (`reelwright store init`).
 
     VideoError("storage") says in one sentence why it cannot be used.
     """
@@ -33,7 +33,7 @@ def open_store(settings: Settings) -> Store:
 
 
 def make(settings: Settings) -> None:
-    """Make a server's store where there is none yet; a file is made when it is opened."""
+    """Create a server's store where there is none; a file is created when it is opened."""
     if settings.store_url:
         check_url(settings.store_url)
         from backends.jobs.store.postgres import making
@@ -42,20 +42,20 @@ def make(settings: Settings) -> None:
 
 
 def give(settings: Settings, kind: str, role: str) -> None:
-    """Let a role of the server work with the store as an "agent" or a "worker"; see `postgres.roles`.
+    """Give a role of the server the rights of an "agent" or a "worker"; see `postgres.roles`.
 
     VideoError("invalid_request") where the store is a file, which has no roles.
     """
     if not settings.store_url:
-        text = "the data folder's file has no roles, whoever may read it may write it"
-        raise VideoError("invalid_request", f"{text}: REELWRIGHT_STORE names a server that has")
+        text = "the store in a data folder has no roles: whoever may read the file may write it"
+        raise VideoError("invalid_request", f"{text}; roles need a server, which REELWRIGHT_STORE names")
     from backends.jobs.store.postgres import roles
 
     roles.give(settings.store_url, "agent" if kind == "agent" else "worker", role)
 
 
 def migrate(settings: Settings) -> tuple[int, int]:
-    """Bring the store up to date: (format before, format now)."""
+    """Upgrade the store: (format before, format now)."""
     if settings.store_url:
         check_url(settings.store_url)
         from backends.jobs.store.postgres import making
@@ -67,8 +67,8 @@ def migrate(settings: Settings) -> tuple[int, int]:
 
 
 def check_url(url: str) -> None:
-    """VideoError("storage") for what is no URL of a server, or where the driver is missing. Never shows the URL: it may
-    hold a password."""
+    """VideoError("storage") for what is not a server's URL, or where the driver is missing. The message never shows the
+    URL, since it may contain a password."""
     if not url.startswith(SCHEMES):
         raise VideoError(
             "storage",

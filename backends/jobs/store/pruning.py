@@ -1,8 +1,8 @@
-"""Old events folded away: what a job went through is of use while it is open and for some weeks after.
+"""Removing old events: a job's history is useful while it is open and for some weeks after.
 
-Of a job that ended longer ago than KEEP_DAYS stay its row, its ledger entry, its files, and the events that tell who
-asked for it, what a person decided and how a person marked it. Each event is looked at once in its life, a few hundred
-at a time.
+Of a job that ended longer ago than KEEP_DAYS remain its row, its ledger line, its files, and the events that tell who
+ordered it, what the user decided and how the user marked it. Each event is examined once in its life, a few hundred at
+a time.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from backends.jobs.store.schema import UNENDED
 KEEP_DAYS = 30
 BATCH = 500
 REST_S = 3600.0
-"""How long nothing is looked for once all that is old has been."""
+"""Seconds of pause once all old events have been examined."""
 
 KEPT = ("submitted", "resolve", "rebind", "mark")
 
 MARK = "events_looked_at"
-"""In the table `meta`: up to which event all are looked at."""
+"""In the table `meta`: the event up to which all were examined."""
 
 
 class Pruner:
@@ -31,7 +31,7 @@ class Pruner:
         self._not_before = 0.0
 
     def step(self) -> int:
-        """Look at the next few old events; how many were removed. Most calls do nothing."""
+        """Examine the next few old events; returns how many were removed. Most calls do nothing."""
         if time.monotonic() < self._not_before:
             return 0
         looked, removed = self._store.write(prune) if self._is_any_old() else (0, 0)
@@ -53,7 +53,7 @@ def _oldest() -> float:
 
 
 def prune(tx: Transaction) -> tuple[int, int]:
-    """(events looked at, events removed). Those of a job that is still open, or ended later, are kept."""
+    """(events examined, events removed). Those of a job that is open or ended later are kept."""
     rows = tx.rows(
         f"SELECT seq, at FROM events WHERE seq > {_MARKED} ORDER BY seq LIMIT :batch", {"mark": MARK, "batch": BATCH}
     )

@@ -6,18 +6,18 @@ Money is kept in whole micro-dollars (INTEGER), so that sums are exact; times ar
 from __future__ import annotations
 
 VERSION = 5
-"""The version this program writes."""
+"""The version that this program writes."""
 
 MIN_READER = 5
 """The oldest program version that may still use a store of VERSION; an older one says so and writes nothing. Version 5
-knows the spending limits of people; the worker of an earlier one would pay past them."""
+knows the spending limits of people; an earlier worker would exceed them."""
 
 OPEN = "state NOT IN ('succeeded', 'failed', 'cancelled', 'uncertain')"
-"""SQL: jobs that a driver still has to do something for. Word for word the condition of the index `jobs_open`, since
-SQLite uses a partial index only for a query that holds its very terms."""
+"""SQL: jobs that still need a driver. Word for word the condition of the index `jobs_open`, since SQLite uses a partial
+index only for a query with exactly its terms."""
 
 UNENDED = "state NOT IN ('succeeded', 'failed', 'cancelled')"
-"""SQL: the same, and the jobs that wait for a person's decision. The condition of the index `jobs_unended`."""
+"""SQL: the same, and jobs that wait for the user's decision. The condition of the index `jobs_unended`."""
 
 LEDGER = """
 CREATE TABLE ledger(
@@ -60,8 +60,8 @@ END;
 
 
 def _keep(name: str, table: str, first: str, second: str, changes: str) -> str:
-    """The triggers of the sums that a table keeps by two columns of the ledger. changes: those columns, as a trigger
-    lists them."""
+    """The triggers of the sums that a table keeps by two columns of the ledger. changes: those columns, as in a
+    trigger's column list."""
 
     def sums(row: str, sign: str) -> str:
         settled = f"iif({row}.state = 'settled', {sign}{row}.settled, 0)"
@@ -129,17 +129,17 @@ INSERT INTO spent_by SELECT principal, day, sum(settled), sum(held) FROM (
          CASE WHEN state IN ('reserved', 'unresolved') THEN reserved ELSE 0 END AS held FROM ledger
   UNION ALL SELECT 'local', day, settled, 0 FROM archived_spent) AS lines GROUP BY principal, day;
 """
-"""What is known of the lines that were there before."""
+"""For lines that existed before."""
 
 
 def _people(of_old: str = "") -> str:
-    """SQL: whose money each line of the ledger is, and the audit."""
+    """SQL: whose money each line of the ledger is, and the audit log."""
     column = "ALTER TABLE ledger ADD COLUMN principal TEXT NOT NULL DEFAULT 'local';\n"
     return f"{column}{SPENT_BY}{of_old}{KEEP_BY}{_AUDIT}"
 
 
 PEOPLE = _people()
-"""Added to `ledger` in a new store too, since the step from version 1 makes that table as it was before."""
+"""Added to `ledger` in a new store too, since the step from version 1 makes that table in its old form."""
 
 INDEXES = f"""
 CREATE UNIQUE INDEX jobs_key ON jobs(principal, request_key) WHERE matchable = 1;
@@ -154,7 +154,7 @@ CREATE INDEX jobs_bound ON jobs(provider, remote_id) WHERE remote_id IS NOT NULL
 CREATE INDEX jobs_parent ON jobs(parent, step) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_past ON jobs(model, ended_at) WHERE state = 'succeeded';
 """
-"""Of the jobs. Every query that runs while anybody works is answered by one of them, whatever lies in the past:
+"""Of the jobs. Every query that runs during normal work is answered by one of them, however many old jobs there are:
 `tests/jobs/test_jobs_plans.py` asks SQLite how it runs each."""
 
 

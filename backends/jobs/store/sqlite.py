@@ -1,7 +1,7 @@
 """The store as one SQLite file in WAL mode, opened only through apsw, shared by every client and worker.
 
-Why apsw: it brings its own SQLite (>= 3.51.3); older ones can lose committed WAL transactions when several
-processes checkpoint at once. Writers queue and are committed together, so many small submits cost one fsync.
+Why apsw: it brings its own SQLite (>= 3.51.3); older ones can lose committed WAL transactions when several processes
+checkpoint at once. Writers queue and are committed together, so many small submits cost one fsync.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _Cursor(Protocol):
-    """What is used of apsw's cursor (its own stubs are only partly typed)."""
+    """The part of apsw's cursor that is used (its own stubs are only partly typed)."""
 
     @property
     def get(self) -> Any: ...
@@ -35,7 +35,7 @@ class _Cursor(Protocol):
 
 
 class _Connection(Protocol):
-    """What is used of apsw's connection."""
+    """The part of apsw's connection that is used."""
 
     in_transaction: bool
 
@@ -47,7 +47,7 @@ class _Connection(Protocol):
 _BUSY_MS = 30_000
 
 ARCHIVE = "archive.db"
-"""The name of the file beside a store's that old jobs are moved to."""
+"""The name of the archive, a file beside the store's."""
 
 
 class SqliteTransaction:
@@ -64,7 +64,7 @@ class SqliteTransaction:
         return found[0] if found else None
 
     def run(self, sql: str, params: Params = ()) -> int:
-        """Run one statement; how many rows it changed."""
+        """Run one statement; returns how many rows it changed."""
         _execute(self._connection, sql, params)
         return self._connection.changes()
 
@@ -73,7 +73,7 @@ class SqliteTransaction:
 
 
 def _execute(connection: _Connection, sql: str, params: Params) -> _Cursor:
-    """VideoError("invalid_request") for a value that no row can hold, wherever it came from."""
+    """VideoError("invalid_request") for a value that no row can hold."""
     try:
         return connection.execute(sql, params)
     except UnicodeEncodeError:
@@ -95,7 +95,7 @@ def _rows(connection: _Connection, sql: str, params: Params) -> list[Row]:
 
 
 class SqliteStore(Calls):
-    """Open the store at `path`, creating or migrating it.
+    """Open the store at `path`, creating or upgrading it.
 
     VideoError("storage") when the folder cannot be written, the file is damaged, or a newer program owns it.
     """
@@ -107,7 +107,7 @@ class SqliteStore(Calls):
         self._synchronous = ""
         try:
             private_home(path.parent)
-            private_file(path)  # SQLite gives its log and index the same rights
+            private_file(path)  # SQLite gives its log and index the same permissions
             self._writer = self._connect()
             try:
                 self._migrate()
@@ -148,9 +148,9 @@ class SqliteStore(Calls):
         return connection
 
     def _migrate(self) -> None:
-        """Make the tables, or bring an older store up to date, in one transaction that only one process wins.
+        """Make the tables, or upgrade an older store, in one transaction that only one process wins.
 
-        A store that is up to date is only read: whoever holds its write lock then keeps nobody from opening it.
+        A current store is only read, so that it can be opened while another program holds its write lock.
         """
         cx = self._writer
         if _has_tables(cx) and _check_version(cx) >= schema.VERSION:
@@ -197,7 +197,7 @@ class SqliteStore(Calls):
         except (apsw.Error, OSError, VideoError) as error:
             for item in batch:
                 item.error = item.error or storage_error(error, self.path)
-        except BaseException as error:  # a Ctrl-C in the thread that commits: no other's write may seem to be done
+        except BaseException as error:  # a Ctrl-C in the thread that commits: no other thread's write may seem done
             for item in batch:
                 item.error = item.error or storage_error(Exception(f"interrupted by {type(error).__name__}"), self.path)
             raise
@@ -211,7 +211,7 @@ class SqliteStore(Calls):
             item.result = item.work(SqliteTransaction(cx))
         except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError):
             raise
-        except Exception as error:  # handed to the caller that asked for this write
+        except Exception as error:  # passed to the caller of this write
             cx.execute("ROLLBACK TO one")
             item.error = storage_error(error, self.path) if isinstance(error, apsw.Error) else error
         cx.execute("RELEASE one")
@@ -234,7 +234,7 @@ class SqliteStore(Calls):
         return found[0] if found else None
 
     def version(self) -> int:
-        """A number that changes whenever anybody has committed (this process's own commits too). Costs ~10 us."""
+        """A number that changes with every commit, by any process (this one too). Costs ~10 us."""
         try:
             with self._read_lock:
                 return int(self._reader.execute("PRAGMA data_version").get)
@@ -252,7 +252,7 @@ def _has_tables(cx: _Connection) -> bool:
 
 
 def _check_version(cx: _Connection) -> int:
-    """The store's version; looked at in every write too, since a newer program may have taken it over meanwhile."""
+    """The store's version; checked in every write too, since a newer program may have taken the store over."""
     meta = dict(cast("list[tuple[str, str]]", cx.execute("SELECT key, value FROM meta").fetchall()))
     if MOVED in meta:
         text = f"its jobs were moved to {meta[MOVED]}: set REELWRIGHT_STORE to that store and restart this program"
@@ -268,7 +268,7 @@ def _check_version(cx: _Connection) -> int:
 
 
 def _number(meta: Mapping[str, str], name: str) -> int:
-    """A version from the table `meta`, which every store has had since its first moment."""
+    """A version from the table `meta`, which every store has had from the start."""
     value = meta.get(name, "")
     if not (value.isascii() and value.isdigit()):
         raise apsw.CorruptError(f"its table meta holds no {name}")
@@ -276,19 +276,19 @@ def _number(meta: Mapping[str, str], name: str) -> int:
 
 
 def storage_error(error: Exception, path: Path) -> VideoError:
-    """The store's failure in words that say what to do. Nothing that was committed is lost in any of these."""
+    """The store's failure in words that say what to do. In none of these cases is anything lost that was committed."""
     folder = path.parent
     if isinstance(error, VideoError):
         return error
     if isinstance(error, apsw.ConstraintError | apsw.MismatchError | apsw.TooBigError):
-        return OwnFault(f"the store does not take a value ({error}): update Reelwright (pip install -U reelwright)")
+        return OwnFault(f"the store does not accept a value ({error}): update Reelwright (pip install -U reelwright)")
     if isinstance(error, apsw.FullError):
-        text = f"the disk of {folder} is full: free some space and repeat; nothing that was accepted is lost"
+        text = f"the disk of {folder} is full: free some space and repeat; no accepted job is lost"
     elif isinstance(error, apsw.CorruptError | apsw.NotADBError):
         text = (
             f"{path} is damaged ({error}): stop every Reelwright process, copy the file for safety, then run "
-            f"sqlite3 {path.name} .recover, or move it and the files {path.name}-* away: a new store takes up the paid "
-            "jobs of this one from accepted.jsonl (leave that file and artifacts/ where they are)"
+            f"sqlite3 {path.name} .recover, or move it and the files {path.name}-* away: a new store takes over the "
+            "paid jobs of this one from accepted.jsonl (leave that file and artifacts/ where they are)"
         )
     elif isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | PermissionError):
         text = f"{folder} cannot be written: make it writable, or set REELWRIGHT_HOME to a folder that is"
@@ -314,7 +314,7 @@ MOVED = "moved_to"
 
 
 def mark_moved(tx: Transaction, where: str) -> None:
-    """Nobody opens or writes the file from here on, older programs neither."""
+    """From here on no program opens or writes the file, older ones included."""
     tx.run("INSERT INTO meta VALUES (?, ?)", (MOVED, where))
     tx.run("UPDATE meta SET value = '1000' WHERE key = 'min_reader'")
 
@@ -329,7 +329,7 @@ def moved_to(path: Path) -> str:
 
 
 def format_of(path: Path) -> int:
-    """The format of a file as it is now."""
+    """The current format of a file."""
     rows = read_closed(path, "SELECT value FROM meta WHERE key = 'schema_version'")
     return int(rows[0]["value"]) if rows else schema.VERSION
 

@@ -1,4 +1,4 @@
-"""A job's row with types: read once, and what is JSON in it parsed when it is asked for."""
+"""A job's row with types: read once; its JSON columns are parsed when they are needed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from backends.request import VideoRequest
 
 @dataclass(frozen=True)
 class StoredJob:
-    """Times are POSIX seconds, money is micro-dollars (None: unknown). parent: the job that it is a step of. lane: the
+    """Times are POSIX seconds, money is micro-dollars (None: unknown). parent: the job of which it is a step. lane: the
     account or device that makes it. cancel: whether it is to be cancelled. posts: paid requests that may have been
-    taken. doubt_at: since when a bad end is looked at again. row: all columns."""
+    taken. doubt_at: since when a failure is being checked again. row: all columns."""
 
     seq: int
     id: str
@@ -69,34 +69,34 @@ class StoredJob:
 
     @cached_property
     def request(self) -> VideoRequest:
-        """The request as it was asked for."""
+        """The request as written by the caller."""
         return VideoRequest.model_validate_json(self.row["request"])
 
     @cached_property
     def inputs(self) -> Mapping[str, JsonObject]:
-        """Its inputs by place, as the row holds them: without paths."""
+        """Its inputs by place, in the row's form: without paths."""
         return json.loads(self.row["inputs"])
 
     @cached_property
     def needs(self) -> list[str]:
-        """The unfinished jobs that its inputs come from."""
+        """Unfinished jobs that its inputs come from."""
         return json.loads(self.row["needs"])
 
     @cached_property
     def error(self) -> VideoError | None:
-        """Why it has failed, or why nobody knows what became of it."""
+        """Why it failed, or why its outcome is not known."""
         text = self.row["error"]
         return VideoError.from_json(json.loads(text)) if text else None
 
     @cached_property
     def handle(self) -> Handle | None:
-        """The provider's job; None while none is known."""
+        """The provider's job; None while it is not known."""
         text = self.row["handle"]
         return None if text is None else codec.handle_from_json(json.loads(text))
 
     @cached_property
     def prepared_record(self) -> JsonObject:
-        """The request as it is made, as the row holds it: what a newer program has written into it is kept."""
+        """The prepared request in the row's form: keys that a newer program has written are kept."""
         return json.loads(self.row["prepared"])
 
     @property
@@ -105,12 +105,12 @@ class StoredJob:
 
     @cached_property
     def prepared(self) -> Prepared:
-        """The request as it is made, without the files of its inputs."""
+        """The prepared request, without the files of its inputs."""
         return codec.prepared_from_json(self.prepared_record)
 
     @cached_property
     def refs(self) -> Mapping[str, Ref]:
-        """What the provider calls the uploads, by place."""
+        """The provider's names for the uploads, by place."""
         stored = cast("dict[str, dict[str, Any]]", json.loads(self.row["refs"]))
         return {place: codec.ref_from_json(ref) for place, ref in stored.items()}
 
@@ -120,7 +120,7 @@ class StoredJob:
 
     @property
     def requested_at(self) -> float:
-        """When its paid request was sent, or when it was ordered while none was."""
+        """When its paid request was sent, or when the job was ordered while none was."""
         return float(self.posted_at or self.created_at)
 
 

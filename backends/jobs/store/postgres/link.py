@@ -1,6 +1,6 @@
 """Connections to the store's server: how they are opened, what is refused, and failures in words.
 
-A lane's lock and the wake-up live in a session of the server, so nothing may stand between: a pooler that hands one
+A lane's lock and the notifications depend on a session of the server, so no pooler may be in between: one that gives a
 session to many clients would let two workers hold the same lock.
 """
 
@@ -25,13 +25,13 @@ SCHEMA = "reelwright"
 """The schema of the store where the URL names no other (?options=-csearch_path%3DNAME)."""
 
 OLDEST = 140000
-"""PostgreSQL 14: the oldest whose settings are used."""
+"""PostgreSQL 14: the oldest version with the settings that are used."""
 
 IDLE_S, INTERVAL_S, COUNT = 5, 2, 3
 """Keepalives of both ends: a machine that is gone is noticed after about 11 s. A server's default is two hours."""
 
 WAIT_MS = 30_000
-"""The longest wait for another's write."""
+"""The longest wait for another client's write, milliseconds."""
 
 _SESSION = {
     "tcp_keepalives_idle": IDLE_S,
@@ -47,7 +47,7 @@ _SESSION = {
 
 @dataclass(frozen=True)
 class Address:
-    """Where a store is: for connecting, and in words without its password."""
+    """Where a store is: for connecting, and as a description without its password."""
 
     conninfo: str
     where: str
@@ -56,7 +56,7 @@ class Address:
 def address(url: str) -> Address:
     """Read a URL. VideoError("storage") for one that libpq cannot read.
 
-    A server that is not this machine must show a certificate of its name, unless the URL says otherwise (sslmode).
+    A server on another machine must show a certificate of its name, unless the URL says otherwise (sslmode).
     """
     try:
         given = conninfo_to_dict(url)
@@ -88,7 +88,7 @@ def _is_here(host: str) -> bool:
 
 
 def connect(place: Address, what: str) -> Connection:
-    """One session. what: shown to whoever looks at the server's sessions."""
+    """One session. what: its purpose, shown in the server's list of sessions."""
     name = f"reelwright {platform.node()[:30]} {os.getpid()} {what}"[:63]
     try:
         return psycopg.connect(place.conninfo, autocommit=True, application_name=name)
@@ -105,14 +105,14 @@ CASE WHEN to_regclass('meta') IS NOT NULL THEN NOT has_table_privilege('meta', '
 
 
 def check(cx: Connection, place: Address) -> bool:
-    """Whether jobs may be driven through this connection, or only ordered. VideoError("storage"), one sentence, where
+    """Whether jobs may be driven through this connection, or only ordered. VideoError("storage") in one sentence where
     the store cannot be trusted or used through it."""
     check_server(cx, place)
     row = cx.execute(_THERE).fetchone()
     if row is None or row[1]:
         raise _kept_out(cx, place, "use the schema of the store")
     if not row[0]:
-        raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init makes it")
+        raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init creates it")
     if row[2]:
         raise _kept_out(cx, place, "read and write the table meta")
     version, min_reader = versions(cx, place)
@@ -125,7 +125,7 @@ def check(cx: Connection, place: Address) -> bool:
 
 
 def check_server(cx: Connection, place: Address) -> None:
-    """The server alone: no pooler between, not read-only, what is committed stays."""
+    """Check only the server: no pooler in between, not read-only, commits are durable."""
     row = cx.execute(
         "SELECT pg_backend_pid(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, "
         "current_setting('fsync')::boolean, current_setting('server_version_num')::int"
@@ -148,7 +148,7 @@ def check_server(cx: Connection, place: Address) -> None:
         )
     if not fsync:
         raise VideoError(
-            "storage", f"the server at {place.where} runs with fsync off and may forget what was paid: switch it on"
+            "storage", f"the server at {place.where} runs with fsync off and may lose records of paid jobs: turn it on"
         )
 
 
@@ -159,7 +159,7 @@ def versions(cx: Connection, place: Address) -> tuple[int, int]:
     except psycopg.Error as error:
         raise storage_error(error, place) from None
     if not all(meta.get(name, "").isdigit() for name in ("schema_version", "min_reader")):
-        raise VideoError("storage", f"the table meta at {place.where} is no store's: name another schema in the URL")
+        raise VideoError("storage", f"the table meta at {place.where} is not a store's: name another schema in the URL")
     return int(meta["schema_version"]), int(meta["min_reader"])
 
 
@@ -183,7 +183,7 @@ has_table_privilege('jobs', 'UPDATE') AND has_table_privilege('ledger', 'UPDATE'
 
 
 def _check_rights(cx: Connection, place: Address) -> bool:
-    """Whether the role may drive jobs; it may order them at least."""
+    """Whether the role may drive jobs; it must at least be allowed to order them."""
     row = cx.execute(_RIGHTS).fetchone()
     assert row is not None
     if row[0] is not None:
@@ -194,7 +194,7 @@ def _check_rights(cx: Connection, place: Address) -> bool:
 def _kept_out(cx: Connection, place: Address, what: str) -> VideoError:
     user = cx.info.user
     lets = f"reelwright store init --agent {user} (or --worker {user})"
-    return VideoError("storage", f"the role {user} may not {what} at {place.where}: its owner lets it in with {lets}")
+    return VideoError("storage", f"the role {user} may not {what} at {place.where}: its owner can allow that: {lets}")
 
 
 # failures in words
@@ -205,40 +205,40 @@ LARGE = "a number is larger than 64 bits can hold: give a smaller one"
 
 def unreachable(error: psycopg.Error, place: Address) -> VideoError:
     """Why no session was opened."""
-    said = _first_line(error)
-    if "unsupported startup parameter" in said:
-        said = f"a connection pooler answers there ({said}): name the database server itself"
-    elif "password" in said or "authentication" in said or "pg_hba" in said:
-        said = f"{said}: check the role, and its password in ~/.pgpass or PGPASSFILE"
-    elif "certificate" in said or "SSL" in said or "sslrootcert" in said:
-        said = f"{said}: set sslrootcert to the authority's file, or sslmode in the URL to what the server offers"
+    message = _first_line(error)
+    if "unsupported startup parameter" in message:
+        message = f"a connection pooler answers there ({message}): name the database server itself"
+    elif "password" in message or "authentication" in message or "pg_hba" in message:
+        message = f"{message}: check the role, and its password in ~/.pgpass or PGPASSFILE"
+    elif "certificate" in message or "SSL" in message or "sslrootcert" in message:
+        message = f"{message}: set sslrootcert to the authority's file, or sslmode in the URL to what the server offers"
     else:
-        said = f"{said}: check REELWRIGHT_STORE, and that the server runs"
-    return VideoError("storage", f"the store at {place.where} cannot be reached: {said}", retryable=True)
+        message = f"{message}: check REELWRIGHT_STORE, and that the server runs"
+    return VideoError("storage", f"the store at {place.where} cannot be reached: {message}", retryable=True)
 
 
 def storage_error(error: psycopg.Error, place: Address) -> VideoError:
-    """A failed statement in words. What was committed is not lost in any of these."""
-    said = _first_line(error)
+    """A failed statement in words. In none of these cases is anything lost that was committed."""
+    message = _first_line(error)
     if isinstance(error, errors.NumericValueOutOfRange):
         return VideoError("invalid_request", LARGE)
-    if isinstance(error, psycopg.DataError) and "NUL" in said:
+    if isinstance(error, psycopg.DataError) and "NUL" in message:
         return VideoError("invalid_request", "a text holds a zero byte: leave it out")
     if isinstance(error, psycopg.IntegrityError | psycopg.DataError):
-        return OwnFault(f"the store does not take a value ({said}): update Reelwright (pip install -U reelwright)")
+        return OwnFault(f"the store does not accept a value ({message}): update Reelwright (pip install -U reelwright)")
     if isinstance(error, errors.InsufficientPrivilege):
-        text = f"the role of this store's URL may not do that at {place.where} ({said}): its owner may"
+        text = f"the role of this store's URL may not do that at {place.where} ({message}): its owner may"
         return VideoError("storage", text)
     if isinstance(error, errors.ReadOnlySqlTransaction):
         text = f"the database at {place.where} is read-only now: name the one that can be written to"
     elif isinstance(error, errors.UndefinedTable | errors.UndefinedColumn):
-        text = f"the store at {place.where} is not of this program's format ({said}): see reelwright store migrate"
+        text = f"the store at {place.where} is not of this program's format ({message}): see reelwright store migrate"
     elif isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
         text = f"another client has held the store at {place.where} for {WAIT_MS // 1000} s: repeat"
     elif isinstance(error, errors.DiskFull | errors.InsufficientResources):
-        text = f"the server at {place.where} has no room left ({said}): free some and repeat; nothing accepted is lost"
+        text = f"the server at {place.where} is out of disk space ({message}): free some and repeat; no job is lost"
     else:
-        text = f"the store at {place.where} failed ({said}): check the server and repeat"
+        text = f"the store at {place.where} failed ({message}): check the server and repeat"
     return VideoError("storage", text, retryable=True)
 
 

@@ -1,4 +1,4 @@
-"""The wake-up of a store on a server: a thread that hears of every commit, and costs nothing while there is none."""
+"""Notifications of a store on a server: a thread that hears of every commit, and costs nothing while there is none."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from backends.jobs.store.postgres import link
 from backends.jobs.store.postgres.link import Address, Connection
 
 AGAIN_S = 1.0
-"""Between two tries to hear again after the session was lost."""
+"""Seconds between two tries to listen again after the session was lost."""
 
 
 class Listener:
-    """heard: a number that changes with every commit that is heard of, and whenever some may have been missed."""
+    """heard: a number that changes with every notified commit, and whenever a notification may have been missed."""
 
     def __init__(self, place: Address, channel: str) -> None:
         self._place = place
@@ -44,7 +44,7 @@ class Listener:
             try:
                 if cx is None:
                     cx = self._open()
-                    self.heard += 1  # whatever was said meanwhile was missed
+                    self.heard += 1  # notifications sent meanwhile were missed
                 self._hear(cx)
             except (psycopg.Error, VideoError, OSError):
                 if cx is not None:

@@ -1,4 +1,4 @@
-"""Making a store on a server, and bringing an older one up to date."""
+"""Creating a store on a server, and upgrading an older one."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def _opened(url: str) -> Generator[tuple[Connection, Address]]:
 
 
 def init(url: str) -> str:
-    """Make the schema and tables where there are none; the store in words. One that is there is left as it is.
+    """Create the schema and tables where there are none; returns the store's description. An existing store is left as
+    it is.
 
-    VideoError("storage") where it cannot be made, or something else lies there.
+    VideoError("storage") where it cannot be created, or the schema holds something else.
     """
     with _opened(url) as (cx, place), cx.transaction():
         cx.execute("SELECT pg_advisory_xact_lock(hashtext('reelwright store'))")
@@ -43,7 +44,7 @@ def init(url: str) -> str:
         elif known == (False, False):
             cx.execute(dialect.tables().encode())
             meta = {"schema_version": str(schema.VERSION), "min_reader": str(schema.MIN_READER)}
-            # The journal of a data folder belongs to the file that lay there, never to this store.
+            # The journal of a data folder belongs to the file that was there, not to this store.
             for key, value in (meta | {DONE: "none"}).items():
                 cx.execute("INSERT INTO meta(key, value) VALUES (%s, %s)", (key, value))
         else:
@@ -53,12 +54,12 @@ def init(url: str) -> str:
 
 
 def migrate(url: str) -> tuple[int, int]:
-    """Bring an older store up to date, in one transaction; (format before, format now)."""
+    """Upgrade an older store in one transaction; (format before, format now)."""
     with _opened(url) as (cx, place), cx.transaction():
         row = cx.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
         if row is None or not row[0]:
-            raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init makes it")
-        # In this order: whoever writes holds `meta` while it waits for its turn.
+            raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init creates it")
+        # In this order: a writer holds `meta` while it waits for its turn.
         cx.execute("LOCK TABLE meta IN ACCESS EXCLUSIVE MODE")
         version, min_reader = link.versions(cx, place)
         if min_reader > schema.VERSION:
@@ -72,11 +73,11 @@ def migrate(url: str) -> tuple[int, int]:
 
 
 SUMS_THAT_COUNT = "WHERE settled <> 0 OR held <> 0 ORDER BY day, provider"
-"""A file keeps a sum of nothing where a reservation has moved to the day of its payment."""
+"""A file keeps a sum of zero where a reservation has moved to the day of its payment."""
 
 
 def check_empty(url: str) -> str:
-    """The store in words, which is there and holds no job. VideoError("conflict") where it holds some."""
+    """The description of an existing, empty store. VideoError("conflict") where it holds jobs."""
     with _opened(url) as (cx, place):
         link.check(cx, place)
         if cx.execute("SELECT 1 FROM jobs LIMIT 1").fetchone() is not None:
@@ -85,12 +86,12 @@ def check_empty(url: str) -> str:
 
 
 def fill(url: str, rows: Mapping[str, Sequence[Row]], sums: Sequence[Row]) -> None:
-    """Put the rows of a file into an empty store, in one transaction. sums: of the ledger, as the file kept them.
+    """Copy the rows of a file into an empty store, in one transaction. sums: the ledger's sums as the file kept them.
 
-    VideoError("storage") when the sums that come of them are others: nothing is kept then.
+    VideoError("storage") when the new sums differ: then nothing is kept.
     """
     with _opened(url) as (cx, place), cx.transaction():
-        cx.execute("DELETE FROM settings")  # those of the file are the user's
+        cx.execute("DELETE FROM settings")  # the user's are those of the file
         for table, found in rows.items():
             for row in found:
                 names = SQL(", ").join(map(Identifier, row))
@@ -107,7 +108,7 @@ def fill(url: str, rows: Mapping[str, Sequence[Row]], sums: Sequence[Row]) -> No
             )
         made = cx.execute(f"SELECT day, provider, settled, held FROM spent {SUMS_THAT_COUNT}").fetchall()
         if [tuple(map(_plain, line)) for line in made] != [tuple(map(_plain, line.values())) for line in sums]:
-            text = f"the sums of the money at {place.where} would not be those of the file"
+            text = f"the sums of money at {place.where} would differ from those of the file"
             raise VideoError("storage", f"{text}: see reelwright doctor; nothing was copied")
 
 

@@ -1,8 +1,8 @@
-"""What each role of the server may do with a store: its owner all, a worker what driving jobs needs, an agent to order,
-watch and cancel them. Limits and settings are the owner's alone.
+"""What each role of the server may do with a store: its owner everything, a worker what driving jobs needs, an agent to
+order, watch and cancel them. Only the owner changes limits and settings.
 
-The server itself holds this: grants on the tables, row-level security where it hangs on the row, and a trigger for the
-columns of a job. The sums of the money are kept by a function of the owner's, so that nobody else writes them.
+The server enforces this: grants on the tables, row-level security where it depends on the row, and a trigger for the
+columns of a job. A function of the owner's keeps the sums of money, so that no one else writes them.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ GRANTS: Mapping[Kind, Mapping[str, LiteralString]] = {
         "archived_spent": _READ,
     },
 }
-"""What is granted on each table. A table that is not named here is the owner's."""
+"""The grants on each table. A table that is not listed belongs to the owner only."""
 
 _OPEN = ("meta", "jobs", "events", "ledger", "audit")
-"""The tables with rules of rows: open to whoever has a grant, but for these rules."""
+"""The tables with rules for rows: open to whoever has a grant, apart from these rules."""
 
 _RULES: Mapping[Kind, Mapping[LiteralString, LiteralString]] = {
     "worker": {
@@ -80,9 +80,9 @@ _RULES: Mapping[Kind, Mapping[LiteralString, LiteralString]] = {
         "AND jobs.state = 'cancelled')) WITH CHECK (state = 'released' AND settled = 0)",
     },
 }
-"""Which rows: the history of limits (events of no job) is the owner's; what an agent puts into the ledger is a
-reservation, and it frees only that of a job that it has cancelled before anything was sent. Lines of the audit are only
-added, and those of limits and people by the owner alone."""
+"""The rules for rows: the history of limits (events without a job) belongs to the owner; an agent may only add
+reservations to the ledger, and release only that of a job that it cancelled before anything was sent. Lines of the
+audit log are only added, and those about limits and people only by the owner."""
 
 _TRIGGER = """
 CREATE OR REPLACE FUNCTION jobs_of_agents() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -115,10 +115,10 @@ ORDER BY one.rolname = %(role)s LIMIT 1
 
 
 def give(url: str, kind: Kind, role: str) -> str:
-    """Let a role of the server work with the store as `kind`, and no more than that; the role. Repeatable.
+    """Give a role of the server the rights of `kind`, and no more; returns the role. Repeatable.
 
-    VideoError: "not_found" for a role that the server does not know; "storage" for one that could change limits all the
-    same (a superuser, a member of the owner), or where this role may not grant.
+    VideoError: "not_found" for a role that the server does not know; "storage" for one that could change limits anyway
+    (a superuser, a member of the owner), or where this role may not grant.
     """
     place = link.address(url)
     with link.connect(place, "store") as cx:
@@ -137,9 +137,9 @@ def _give(cx: Connection, place: Address, kind: Kind, role: str) -> None:
     ).fetchone()
     if row is None:
         text = f"the server at {place.where} has no role {role[:63]!r}"
-        raise VideoError("not_found", f"{text}: make it first (CREATE ROLE {role[:63]} LOGIN), with a password")
+        raise VideoError("not_found", f"{text}: create it first (CREATE ROLE {role[:63]} LOGIN), with a password")
     if row[0]:
-        raise VideoError("storage", f"the role {role} may do everything on its server: name one that is no superuser")
+        raise VideoError("storage", f"the role {role} may do everything on its server: name one that is none")
     name = str(row[1])
     for statement in statements(name, kind, role):
         cx.execute(statement)
@@ -147,7 +147,7 @@ def _give(cx: Connection, place: Address, kind: Kind, role: str) -> None:
 
 
 def statements(schema: str, kind: Kind, role: str) -> list[SQL | Composed]:
-    """All that makes a role a store's agent or worker, in order."""
+    """The statements that make a role a store's agent or worker, in order."""
     space, who = Identifier(schema), Identifier(role)
     found: list[SQL | Composed] = [
         SQL("REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM {}").format(space, who),
@@ -158,7 +158,7 @@ def statements(schema: str, kind: Kind, role: str) -> list[SQL | Composed]:
         SQL("CREATE TRIGGER jobs_of_agents BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION jobs_of_agents()"),
     ]
     for sums in map(Identifier, ("ledger_sums", "ledger_sums_by")):
-        # A table of the session's own (pg_temp) comes last: nobody can lead the sums elsewhere.
+        # A table of the session's own (pg_temp) comes last, so that no one can redirect the sums.
         found.append(SQL("ALTER FUNCTION {}() SECURITY DEFINER").format(sums))
         found.append(SQL("ALTER FUNCTION {}() SET search_path = {}, pg_temp").format(sums, space))
     for table in _OPEN:
@@ -168,7 +168,7 @@ def statements(schema: str, kind: Kind, role: str) -> list[SQL | Composed]:
             SQL("DROP POLICY IF EXISTS granted ON {}").format(at),
             SQL("CREATE POLICY granted ON {} USING (true) WITH CHECK (true)").format(at),
         ]
-        for other in KINDS:  # it may have been the other before
+        for other in KINDS:  # it may have been the other kind before
             for action in ("insert", "update", "delete"):
                 policy = Identifier(_policy(other, role, action))
                 found.append(SQL("DROP POLICY IF EXISTS {} ON {}").format(policy, at))
@@ -183,12 +183,13 @@ def statements(schema: str, kind: Kind, role: str) -> list[SQL | Composed]:
 
 
 def _policy(kind: Kind, role: str, action: str) -> str:
-    """A name for each role, however long the roles' names are."""
+    """A policy's name for each role, however long the roles' names are."""
     return f"{kind}_{action}_{hashlib.sha256(role.encode()).hexdigest()[:16]}"
 
 
 def _check_no_more(cx: Connection, place: Address, schema: str, role: str) -> None:
-    """What another grant, PUBLIC or a role that it is a member of allows, this one cannot take away."""
+    """Refuse a role that has further rights from another grant, from PUBLIC or from a role that it is a member of: this
+    one cannot take those away."""
     row = cx.execute(_TOO_MUCH, {"role": role}).fetchone()
     if row is None:
         can_make = cx.execute("SELECT has_schema_privilege(%s, %s, 'CREATE')", (role, schema)).fetchone()
@@ -196,4 +197,4 @@ def _check_no_more(cx: Connection, place: Address, schema: str, role: str) -> No
     if row is not None:
         through = "" if row[0] == role else f" (as a member of {row[0]})"
         text = f"the role {role} could still {row[1]} at {place.where}{through}"
-        raise VideoError("storage", f"{text}: take that right away first, from it and from PUBLIC; nothing was granted")
+        raise VideoError("storage", f"{text}: revoke that right first, from it and from PUBLIC; nothing was granted")

@@ -1,10 +1,10 @@
 """The store as a schema of a PostgreSQL server, shared by every machine that names it.
 
-Writes of the whole store take one lock of the server, one after the other, as SQLite's single writer does: every read,
-decision and write inside is as serial there as in a file, and events are numbered in the order of their commits. What
-a lane's row alone needs (beats) goes beside it. Everybody is woken once for each commit.
+Writes to the whole store take one lock of the server, one after the other, as with SQLite's single writer: every read,
+decision and write in them is as serial as in a file, and events are numbered in the order of their commits. Writes to
+one lane's row (beats) do not take it. Each commit notifies every client once.
 
-A commit whose answer was lost is asked after by its number: it is never guessed.
+A commit whose answer was lost is looked up by its number, never guessed.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from backends.jobs.store.postgres.listening import Listener
 T = TypeVar("T")
 
 TRIES = 6
-"""How often a commit is tried that another's has crossed, or whose connection was lost before it."""
+"""How often a commit is tried that conflicted with another one, or whose connection was lost before it."""
 
 AGAIN_S = 0.5
-"""Between two tries to reach a server that has just gone."""
+"""Seconds between two tries to reach a server that has just gone."""
 
 _FACTS = """
 SELECT extract(epoch FROM clock_timestamp())::float8, current_setting('synchronous_commit'),
   CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END
 """
-"""The server's time, whether commits wait for the disk, and its timeline: another one once a standby took over."""
+"""The server's time, whether commits wait for the disk, and its timeline: a different one once a standby took over."""
 
 _BEGIN = (
     "SELECT {lock}, pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8, "
@@ -89,7 +89,7 @@ def fetch(cx: Connection, sql: str, params: Params) -> list[Row]:
 
 
 class _Unclear(Exception):
-    """The connection went while a commit was under way."""
+    """The connection was lost while a commit was under way."""
 
 
 class PostgresStore(Calls):
@@ -165,14 +165,14 @@ class PostgresStore(Calls):
         return self._offset
 
     def exists(self) -> bool:
-        """The server's rows stay; without its data folder a worker has no journal for what it pays for."""
+        """The server's rows stay; but without its data folder a worker has no journal of what it pays for."""
         return self._home.exists()
 
     def now(self) -> float:
         return time.time() + self._offset
 
     def lock_number(self, key: str) -> int:
-        """The number by which the server knows a lock of this store; "" is that of its writes."""
+        """The number of a lock of this store on the server; "" is the lock of its writes."""
         digest = hashlib.sha256(f"{self._name} {key}".encode()).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
 
@@ -183,13 +183,13 @@ class PostgresStore(Calls):
     # writing
 
     def _commit_queue(self, batch: Sequence[Write[Any]]) -> None:
-        """Every commit is durable here: the server keeps on living when a client is told that it was one."""
+        """Every commit is durable here: the server goes on when a client is told that its write was committed."""
         try:
             self._commit(batch)
         except (psycopg.Error, VideoError) as error:
             for item in batch:
                 item.error = item.error or self._in_words(error)
-        except BaseException as error:  # a Ctrl-C in the thread that commits: no other's write may seem to be done
+        except BaseException as error:  # a Ctrl-C in the thread that commits: no other thread's write may seem done
             for item in batch:
                 text = f"the store at {self.where} was interrupted by {type(error).__name__}: repeat"
                 item.error = item.error or VideoError("storage", text, retryable=True)
@@ -216,10 +216,10 @@ class PostgresStore(Calls):
                 if not left or not self._writer.closed:
                     raise
                 self._reopen_writer()
-        raise VideoError("storage", f"the store at {self.where} goes away again and again: repeat", retryable=True)
+        raise VideoError("storage", f"the store at {self.where} keeps disconnecting: repeat", retryable=True)
 
     def _try(self, batch: Sequence[Write[Any]], number: list[str]) -> None:
-        """One transaction. number: gets its number, by which the server knows later what became of it."""
+        """One transaction. number: receives its number, by which the server later knows its outcome."""
         cx = self._writer
         for item in batch:
             item.error = item.result = None
@@ -260,7 +260,7 @@ class PostgresStore(Calls):
             item.result = item.work(PostgresTransaction(cx, at, self.place))
         except (errors.SerializationFailure, errors.DeadlockDetected):
             raise
-        except Exception as error:  # handed to the caller that asked for this write
+        except Exception as error:  # passed to the caller of this write
             if cx.closed:
                 raise
             cx.execute("ROLLBACK TO one")
@@ -272,7 +272,7 @@ class PostgresStore(Calls):
         self._writer = self._again("writer")
 
     def _again(self, what: str) -> Connection:
-        """A new session after one was lost; a server that starts anew is waited for a little."""
+        """A new session after one was lost; waits a little for a server that restarts."""
         for left in range(TRIES, -1, -1):
             try:
                 cx = self._open(what)
@@ -292,11 +292,11 @@ class PostgresStore(Calls):
         raise AssertionError("unreachable")
 
     def _was_committed(self, number: str) -> bool:
-        """What became of a transaction whose answer was lost."""
+        """The outcome of a transaction whose answer was lost."""
         timeline = self._timeline
         self._reopen_writer()
-        if timeline != self._timeline:  # a standby has taken over, and may know another transaction by that number
-            text = f"another server answers at {self.where} now, and may not have the last write: look again"
+        if timeline != self._timeline:  # a standby has taken over, and may use that number for another transaction
+            text = f"another server answers at {self.where} now, and may lack the last write: check and repeat"
             raise VideoError("storage", text, retryable=True)
         deadline = time.monotonic() + link.WAIT_MS / 1000
         while time.monotonic() < deadline:
@@ -305,7 +305,7 @@ class PostgresStore(Calls):
                 return row[0] == "committed"
             time.sleep(0.05)
         text = (
-            f"the connection to {self.where} was lost, and whether the last write was kept cannot be told: look again"
+            f"the connection to {self.where} was lost, and whether the last write was kept is unknown: check and repeat"
         )
         raise VideoError("storage", text, retryable=True)
 

@@ -1,7 +1,7 @@
-"""What only a person may do: at a terminal, by typing a phrase that belongs to this very decision.
+"""Confirming a decision at a terminal, by typing a phrase that belongs to this very decision.
 
-An agent that runs commands has a pipe on standard input, not a terminal; the phrase keeps a habit from deciding. This
-stops the helpful agent, not a program that makes itself a terminal: every use is recorded by whoever asks here.
+An agent that runs commands has a pipe on standard input, not a terminal, and the phrase keeps a user from confirming
+out of habit. This stops a helpful agent, not a program that opens a terminal of its own; the caller records every use.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from backends.jobs.money.limits import How
 
 SCRIPT_VARIABLE = "REELWRIGHT_YES"
-"""Names what a person's own script may do without a terminal, separated by commas, such as raise-limits."""
+"""Decisions that the user's own script may make without a terminal, separated by commas, such as raise-limits."""
 
 
-def decides(what: str, phrase: str, script: str = "") -> How:
-    """The user's leave, and how they gave it.
+def confirm(what: str, phrase: str, script: str = "") -> How:
+    """Get the user's confirmation; returns how they gave it.
 
     what: the question, such as "Type 50 to do this". phrase: what they must type. script: the word in REELWRIGHT_YES
-    that stands for it, "" = nothing does. VideoError("consent") without a terminal or with another phrase.
+    that replaces typing, "" = none does. VideoError("consent") without a terminal or with another phrase.
     """
     if not sys.stdin.isatty():
         if script and script in os.environ.get(SCRIPT_VARIABLE, "").replace(",", " ").split():
             return "script"
-        raise VideoError("consent", "you decide this at a terminal, and standard input is not one. Nothing was changed")
+        raise VideoError("consent", "only the user can confirm this, at a terminal. Nothing was changed")
     typer.echo(f"{what}: ", nl=False)
     try:
         typed = input()
@@ -43,7 +43,7 @@ def decides(what: str, phrase: str, script: str = "") -> How:
 
 
 def where_from() -> How:
-    """How a command that needs no leave was given: typed, or by a script."""
+    """How a command that needs no confirmation was given: typed, or by a script."""
     return "terminal" if sys.stdin.isatty() else "script"
 
 
