@@ -1,5 +1,6 @@
 """Other data folders of this person that buy on the same account: each holds limits of its own, so a day's spending
-limit counts once in each. Every home leaves a small record where all of them look; it holds no secret."""
+limit counts once in each, unless they share a store. Every home leaves a small record where all of them look; it holds
+no secret."""
 
 from __future__ import annotations
 
@@ -8,10 +9,14 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import platformdirs
+
+from backends.jobs.files.private import STORE
+from backends.jobs.store import journal
 
 VARIABLE = "REELWRIGHT_STATE"
 """Another folder for the records, instead of the user's own state folder."""
@@ -26,42 +31,63 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def record(home: Path, lane: str, env: Mapping[str, str]) -> None:
-    """Note that a home pays on a lane. Never a reason to fail: without a record nobody is warned, and no more."""
+@dataclass(frozen=True)
+class _Record:
+    """lanes: hashes of those that it pays on. store: a hash of the one that it shares, "" for a file of its own."""
+
+    home: Path
+    lanes: frozenset[str]
+    store: str
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it still has a store, or the journal of what it has paid for (all that a shared store leaves)."""
+        return any((self.home / name).exists() for name in (STORE, journal.NAME))
+
+
+def record(home: Path, lane: str, env: Mapping[str, str], shared: str = "") -> None:
+    """Note that a home pays on a lane. Never a reason to fail: without a record nobody is warned, and no more.
+
+    shared: which store, where several machines share it (`Store.shared`).
+    """
     path = _folder(env) / f"{_hash(str(home))}.json"
-    known = _read(path)
-    lanes = known[1] if known else []
-    if _hash(lane) in lanes:
+    known, store = _read(path), _hash(shared) if shared else ""
+    lanes = known.lanes if known else frozenset[str]()
+    if known and _hash(lane) in lanes and known.store == store:
         return
     part = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.write_text(json.dumps({"home": str(home), "lanes": [*lanes, _hash(lane)]}), "utf-8")
+        noted = {"home": str(home), "lanes": sorted(lanes | {_hash(lane)}), "store": store}
+        part.write_text(json.dumps(noted), "utf-8")
         part.replace(path)
 
 
 def sharing(home: Path, env: Mapping[str, str]) -> list[Path]:
-    """The other homes that are still there and have paid on a lane of this one."""
+    """The other homes that are still there, have paid on a lane of this one, and have limits of their own."""
     own = _read(_folder(env) / f"{_hash(str(home))}.json")
-    return [] if own is None else [path for path, lanes in _others(home, env) if set(lanes) & set(own[1])]
+    if own is None:
+        return []
+    found = [one for one in _others(home, env) if not own.store or one.store != own.store]
+    return [one.home for one in found if one.lanes & own.lanes]
 
 
 def others(home: Path, env: Mapping[str, str]) -> list[Path]:
     """Every other home of this person that is still there and has paid on any lane: two keys may be one account's."""
-    return [path for path, _ in _others(home, env)]
+    return [one.home for one in _others(home, env)]
 
 
-def _others(home: Path, env: Mapping[str, str]) -> list[tuple[Path, list[str]]]:
-    found: list[tuple[Path, list[str]]] = []
+def _others(home: Path, env: Mapping[str, str]) -> list[_Record]:
+    found: list[_Record] = []
     with suppress(OSError):
         for path in sorted(_folder(env).glob("*.json")):
             other = _read(path)
-            if other and other[0] != home and (other[0] / "reelwright.db").exists():
+            if other and other.home != home and other.is_there:
                 found.append(other)
     return found
 
 
-def _read(path: Path) -> tuple[Path, list[str]] | None:
+def _read(path: Path) -> _Record | None:
     try:
         content: object = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -72,4 +98,5 @@ def _read(path: Path) -> tuple[Path, list[str]] | None:
     lanes = record.get("lanes")
     if not isinstance(record.get("home"), str) or not isinstance(lanes, list):
         return None
-    return Path(str(record["home"])), [str(lane) for lane in cast("list[object]", lanes)]
+    known = frozenset(str(lane) for lane in cast("list[object]", lanes))
+    return _Record(Path(str(record["home"])), known, str(record.get("store") or ""))

@@ -189,12 +189,13 @@ class Lookup:
         return set(records.holders(self._job.store, now.row, [sighting.handle.remote_id for sighting in sightings]))
 
     def _elsewhere(self, remote_ids: Collection[str]) -> set[str]:
-        """Those of the ids that another data folder of this person on this machine has, by its journal, read once."""
+        """Those of the ids that another job has in another data folder of this person on this machine, by its journal,
+        read once. That of this very job may be there too, where the folders share a store."""
         settings = self._job.context.settings
         left, found = set(remote_ids), set[str]()
         if left:
             for home in other_folders.others(settings.home, settings.env):
-                found |= IdLog.of(home).holding(left - found)
+                found |= IdLog.of(home).holding(left - found, but=self._job.id)
         return found
 
     def _not_taken(self, now: StoredJob, listing: Listing) -> str:
