@@ -73,7 +73,7 @@ def plan(store: Store, artifacts: Artifacts, wish: Wish) -> Plan:
     """What `clear` would remove. It reads every published copy in full."""
     with disk_errors("looking through the kept files"):
         jobs = _every_job(store)
-        old = _old(jobs, wish)
+        old = _old(jobs, wish, store, artifacts)
         places = artifacts.places
         alone = set[str]() if wish.only_copies else {job for job in old if _is_only_copy(jobs[job], jobs, places)}
         going = _without_ancestors(jobs, old - alone)
@@ -91,7 +91,7 @@ def clear(store: Store, artifacts: Artifacts, wish: Wish) -> int:
 
     def write(tx: Transaction) -> int:
         jobs = _every_job(tx)
-        going = _without_ancestors(jobs, planned & _old(jobs, wish))
+        going = _without_ancestors(jobs, planned & _old(jobs, wish, store, artifacts))
         leftovers = list(_leftovers(tx, artifacts, jobs, going, wish))
         for job in going:  # first, because a role without the right to change the row may not remove the files either
             _mark(tx, jobs[job])
@@ -111,21 +111,31 @@ def _every_job(rows: Store | Transaction) -> dict[str, KeptJob]:
 
 def _mark(tx: Transaction, job: KeptJob) -> None:
     """Record in the row that its files are gone, so that nothing looks for them."""
-    result: JsonObject = {**job.result, "cleared_at": time.time(), "extras": []}
+    result: JsonObject = {**job.result, "cleared_at": tx.now(), "extras": []}
     result.pop("poster", None)
     tx.run("UPDATE jobs SET result = ? WHERE id = ?", (to_json(result), job.id))
     if job.state == "succeeded":
         records.note(tx, job.id, GONE)
 
 
-def _old(jobs: Mapping[str, KeptJob], wish: Wish) -> set[str]:
+def _old(jobs: Mapping[str, KeptJob], wish: Wish, store: Store, artifacts: Artifacts) -> set[str]:
     """Jobs that ended long enough ago and can go by themselves."""
-    before = time.time() - wish.older_s
+    before = store.now() - wish.older_s
     return {
         name
         for name, job in jobs.items()
-        if job.ended_before(before) and job.label not in wish.keep_labels and job.is_over and not job.is_cleared
+        if job.ended_before(before)
+        and job.label not in wish.keep_labels
+        and job.is_over
+        and not job.is_cleared
+        and not _lies_elsewhere(job, store, artifacts)
     }
+
+
+def _lies_elsewhere(job: KeptJob, store: Store, artifacts: Artifacts) -> bool:
+    """Whether its clip may exist only in the data folder of another machine, where nobody has looked at it."""
+    alone = bool(store.shared) and not artifacts.objects.where
+    return alone and job.state == "succeeded" and not _has_files(artifacts, job.id)
 
 
 def _is_only_copy(job: KeptJob, jobs: Mapping[str, KeptJob], places: Places) -> bool:
@@ -153,7 +163,7 @@ def _leftovers(
         if job in going and _has_files(artifacts, job):
             yield upkeep.folder_of(artifacts, job)
     yield from upkeep.unneeded(rows, artifacts, going)
-    before = time.time() - wish.older_s
+    before = time.time() - wish.older_s  # by the clock that has set the files' times
     for path in sorted((artifacts.root / "sheets").glob("*.jpg")):
         if path.stat().st_mtime < before:
             yield Leftover("a contact sheet", path, path.stat().st_size)

@@ -1,6 +1,7 @@
 """`python -m tests.chaos`: the long kill -9 run, each way of look-up. `--demo`: six clips and three kills to watch.
 
 `--evil`: against a service that lies in one answer of three, from two homes on one account, with keys that change.
+`--server`: each store lies on a PostgreSQL server of the run's own.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from hypothesis import settings
@@ -16,8 +18,10 @@ from tests.chaos import evil
 from tests.chaos.demo import demo
 from tests.chaos.storm import MODES, Outcome, Plan, run
 from tests.fakes import PLUGIN
+from tests.jobs import stores
 from tests.jobs.machine import explore
 from tests.jobs.nursery import Nursery
+from tests.jobs.server import running
 from tests.jobs.station import TINY
 
 HEAD = (
@@ -78,22 +82,7 @@ def explore_modes(examples: int) -> None:
             print(f"{mode}: {examples} random courses of orders, faults, kills and restarts: all invariants held")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser("python -m tests.chaos", description=__doc__)
-    parser.add_argument("--demo", action="store_true", help="six clips, three kills, a minute")
-    parser.add_argument("--evil", action="store_true", help="against a service that lies")
-    parser.add_argument("--limit-s", type=float, default=600.0, help="when an evil run is given up, seconds")
-    parser.add_argument("--jobs", type=int, default=240)
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--examples", type=int, default=20, help="of the state machine, each mode; 0 leaves it out")
-    parser.add_argument("--mode", choices=MODES, action="append")
-    asked = parser.parse_args()
-    sys.path[:0] = [str(PLUGIN), str(TINY)]
-    if asked.demo:
-        return demo()
-    if asked.evil:
-        return blow_evil(asked)
+def blow(asked: argparse.Namespace) -> int:
     print(HEAD, flush=True)
     broken: list[str] = []
     for mode in asked.mode or MODES:
@@ -106,6 +95,27 @@ def main() -> int:
     if asked.examples:
         explore_modes(asked.examples)
     return 1 if broken else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m tests.chaos", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="six clips, three kills, a minute")
+    parser.add_argument("--evil", action="store_true", help="against a service that lies")
+    parser.add_argument("--server", action="store_true", help="stores on a PostgreSQL server, not in files")
+    parser.add_argument("--limit-s", type=float, default=600.0, help="when an evil run is given up, seconds")
+    parser.add_argument("--jobs", type=int, default=240)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--examples", type=int, default=20, help="of the state machine, each mode; 0 leaves it out")
+    parser.add_argument("--mode", choices=MODES, action="append")
+    asked = parser.parse_args()
+    sys.path[:0] = [str(PLUGIN), str(TINY)]
+    with ExitStack() as stack:
+        if asked.server:
+            stores.use(stack.enter_context(running()))
+        if asked.demo:
+            return demo()
+        return blow_evil(asked) if asked.evil else blow(asked)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Person:
         self._looked = now
         if not self.limits:
             self._set_limit(self.start_usd)
-        if not (self.station.home / "reelwright.db").exists():
+        if not self.station.has_store:
             return
         self._let_lanes_go_on()
         self._raise_the_limit()

@@ -11,12 +11,12 @@ import pytest
 from backends.provider.registry import registry
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import TINY, Station
-from tests.jobs.stores import SERVER
+from tests.jobs.stores import server
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where the stores are on a server, the tests of the file itself are left out, each named with its reason."""
-    if not SERVER:
+    if not server():
         return
     left = {item: mark for item in items if (mark := item.get_closest_marker("of_the_file")) is not None}
     for item, mark in left.items():

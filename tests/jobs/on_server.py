@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from tests.jobs.server import running
+from tests.jobs.stores import VARIABLE
 
 FOLDER = Path(__file__).parent
 OF_THE_FILE = {
@@ -37,7 +38,7 @@ def main(names: list[str]) -> int:
         print("".join(f"left out: {name}: {why}\n" for name, why in apart.items()), flush=True)
     failed: list[str] = []
     with running() as url:
-        env = {**os.environ, "REELWRIGHT_TEST_SERVER": url}
+        env = {**os.environ, VARIABLE: url}
         for path in files if not names else [FOLDER / name for name in names]:
             print(path.name, flush=True)
             if subprocess.run([sys.executable, "-m", "pytest", "-q", str(path)], env=env, check=False).returncode:

@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,8 @@ MODES = ("key", "lookup", "none")
 
 @dataclass
 class Place:
-    """Where a part is played. url: of the server's database. runs: None for each part's own number. skip: see `cut`."""
+    """Where a part is played. url: of the server's database. runs: None for each part's own number. skip, points: of
+    `cut`."""
 
     url: str
     folder: Path
@@ -62,6 +63,7 @@ class Place:
     runs: int | None
     limit_s: float
     skip: int
+    points: Sequence[str]
     broken: list[str] = field(default_factory=list[str])
     _number: int = 0
 
@@ -231,21 +233,19 @@ def cut_once(place: Place, mode: str, point: str) -> str:
 
 
 def cut(place: Place) -> str:
-    """Each point once in each mode, then again and again around the paid request, as long as there is time."""
+    """Each point once in each mode, then again and again around the paid request, then at the others, as long as there
+    is time."""
     more, turns = place.until_s(), place.runs or 30
-    plan = [(point, mode) for point in (*SUBMIT, *OTHERS) for mode in MODES]
-    plan += [(point, mode) for _ in range(turns - 1) for point in SUBMIT for mode in MODES]
-    done: Counter[str] = Counter()
-    runs: Counter[str] = Counter()
+    rounds = [[*SUBMIT, *OTHERS], *[SUBMIT] * (turns - 1), *[OTHERS] * (turns - 1)]
+    plan = [(point, mode) for points in rounds for point in points if point in place.points for mode in MODES]
+    done: Counter[tuple[str, str, str]] = Counter()
     for point, mode in plan[place.skip :]:
         if not more():
             break
-        done[cut_once(place, mode, point)] += 1
-        runs[point if point in SUBMIT else "another point"] += 1
-        if sys.stderr.isatty():
-            print(f"{runs.total()} {point} {mode}", file=sys.stderr)
-    where = ", ".join(f"{number} at {point}" for point, number in runs.items())
-    return f"{runs.total()} of {len(plan)} runs ({where}): {', '.join(f'{n} {state}' for state, n in done.items())}"
+        done[point, mode, cut_once(place, mode, point)] += 1
+    for (point, mode, state), number in done.items():
+        print(f"|   {point} | {mode}: {number} {state} | |")
+    return f"{done.total()} of {len(plan)} runs"
 
 
 # whoever drives next
@@ -421,6 +421,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, help="of each part; else 20, 30 and 50")
     parser.add_argument("--limit-s", type=float, default=240.0, help="when a part begins no further run, seconds")
     parser.add_argument("--skip", type=int, default=0, help="so many runs of cut, to go on where the time was over")
+    parser.add_argument("--points", nargs="+", default=(*SUBMIT, *OTHERS), help="of cut, only these")
     parser.add_argument("--submit", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     sys.path[:0] = [str(PLUGIN), str(TINY)]
@@ -435,7 +436,7 @@ def main() -> int:
         for name in asked.parts or PARTS:
             own = Path(folder) / name
             own.mkdir()
-            place = Place(url, own, nursery, asked.runs, asked.limit_s, asked.skip)
+            place = Place(url, own, nursery, asked.runs, asked.limit_s, asked.skip, asked.points)
             place._number = 1000 * list(PARTS).index(name)
             begun = time.monotonic()
             words = PARTS[name](place)

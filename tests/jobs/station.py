@@ -89,6 +89,11 @@ class Station:
         return self.root / "out"
 
     @property
+    def has_store(self) -> bool:
+        """Whether it is there by now: a file is made by the first client, a server's is there from the start."""
+        return bool(url_of(self.home)) or (self.home / "reelwright.db").exists()
+
+    @property
     def log(self) -> str:
         """What the workers of this home have logged."""
         path = self.home / "logs" / "worker.log"
@@ -163,7 +168,7 @@ class Station:
 
     def drivers(self) -> list[ProcessId]:
         """The living processes that drive a lane of this home, this very one left out."""
-        if not url_of(self.home) and not (self.home / "reelwright.db").exists():
+        if not self.has_store:
             return []
         found = [lanes.driver_of(row) for row in self.rows("SELECT * FROM lanes WHERE driven = 1")]
         return [one for one in dict.fromkeys(found) if one and one.pid != os.getpid() and is_alive(one)]

@@ -28,6 +28,7 @@ def test_the_ids_that_a_folder_holds_are_found_in_one_reading(tmp_path: Path) ->
     log.append("job_a", "lane", Handle("r1"))
     log.append("job_b", "lane", Handle("rü/2"))
     assert log.holding(["r1", "rü/2", "r", "lane"]) == {"r1", "rü/2"}
+    assert log.holding(["r1", "rü/2"], but="job_a") == {"rü/2"} and log.holding(["r1"], but="job_c") == {"r1"}
 
 
 def test_an_entry_that_was_cut_short_hides_no_other(tmp_path: Path) -> None:

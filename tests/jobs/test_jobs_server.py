@@ -3,6 +3,7 @@ for each way in which it cannot be used. All of this folder's tests run there by
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,8 +18,10 @@ import psycopg
 import pytest
 
 from backends.errors import VideoError
-from backends.jobs import cluster, copying, late_ids
+from backends.jobs import clearing, cluster, copying, late_ids, upkeep
+from backends.jobs.clearing import Wish
 from backends.jobs.context import Context
+from backends.jobs.files.artifacts import Artifacts
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.locking import open_locks
 from backends.jobs.money import books, ledger, limits
@@ -213,6 +216,22 @@ def test_a_worker_that_is_frozen_and_cut_off_before_its_request_pays_once_at_mos
         assert context.store.row("SELECT state, reserved FROM ledger") == {"state": "unresolved", "reserved": 400_000}
 
 
+def test_an_id_in_the_journal_of_another_folder_of_the_store_is_the_jobs_own(
+    url: str, serve: Callable[..., FakeServer], stand: Callable[..., Station], nursery: Nursery
+) -> None:
+    """A worker has written the id down and dies; one of another data folder of this machine looks the job up."""
+    service = serve(mode="lookup")
+    env = {"PAID_MODE": "lookup", "REELWRIGHT_STORE": url, "REELWRIGHT_SETTLE_S": "0.1"}
+    station = stand(service, **env, REELWRIGHT_WORKER_IDLE_S="0")
+    with closing(Context.open(station.settings())) as context:
+        job = station.place(context, text_request("written down elsewhere"))
+        assert nursery.ended(nursery.worker(station.environ(), "after-id-log:1")) == -9
+        other = station.environ(REELWRIGHT_HOME=str(station.root / "other"))
+        assert nursery.ended(nursery.worker(other)) == 0
+        assert context.store.row("SELECT id, state FROM jobs") == {"id": job, "state": "succeeded"}
+    assert service.counters()["charges"] == 1
+
+
 def _stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -311,6 +330,25 @@ def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, tmp_pa
         assert (lane.lane, lane.driver, lane.open, lane.uncertain) == (LANE, "", 2, 0)
     with pytest.raises(VideoError, match="holds jobs already"):
         copying.copy(moving)
+
+
+def test_an_old_clip_that_lies_on_another_machine_is_not_removed_from_here(
+    store: PostgresStore, url: str, tmp_path: Path
+) -> None:
+    """Nothing was shown of it, and nobody looked whether its published copy is still whole."""
+    here = Artifacts(store.home / "artifacts", tmp_path / "out")
+    there = Artifacts(tmp_path / "other" / "artifacts", tmp_path / "out")
+    clips = {"mine": here.job("mine") / "clip.mp4", "theirs": there.job("theirs") / "clip.mp4"}
+    for job, clip in clips.items():
+        clip.parent.mkdir(parents=True)
+        clip.write_bytes(b"a clip")
+        result = json.dumps({"file": f"jobs/{job}/clip.mp4", "sha256": "0" * 64})
+        store.write(lambda tx, job=job, result=result: ended(tx, job, result=result))
+    wish = Wish(0.0, only_copies=True)
+    assert clearing.plan(store, here, wish).jobs == {"mine"}
+    assert clearing.clear(store, here, wish) == len(b"a clip")
+    with closing(PostgresStore(tmp_path / "other", url)) as other:
+        assert upkeep.clean(other, there) == 0 and clips["theirs"].exists()
 
 
 def test_a_server_elsewhere_must_show_its_certificate_and_no_password_is_ever_shown() -> None:

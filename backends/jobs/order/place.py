@@ -392,7 +392,8 @@ class Orders:
                 text += f". When the cause is gone, the user can end the pause at once: {lifts}"
             raise VideoError("provider", text, retryable=True, retry_after_s=closed_for)
         if paid:
-            other_folders.record(self.context.settings.home, access.lane, self.context.settings.env)
+            settings, shared = self.context.settings, self.context.store.shared
+            other_folders.record(settings.home, access.lane, settings.env, shared)
         if access.account:
             job = replace(job, prepared=replace(job.prepared, wire={**job.prepared.wire, ACCOUNT: access.account}))
         return job.on(access.lane, access.base_url)

@@ -191,12 +191,13 @@ class Lookup:
         return set(records.holders(self._job.store, now.row, [sighting.handle.remote_id for sighting in sightings]))
 
     def _elsewhere(self, remote_ids: Collection[str]) -> set[str]:
-        """Which of the ids belong to another data folder of this user on this machine, by its journal, read once."""
+        """Which of the ids belong to another job in another data folder of this user on this machine, by its journal.
+        This job's own id may be there too, where the folders share a store."""
         settings = self._job.context.settings
         left, found = set(remote_ids), set[str]()
         if left:
             for home in other_folders.others(settings.home, settings.env):
-                found |= IdLog.of(home).holding(left - found)
+                found |= IdLog.of(home).holding(left - found, but=self._job.id)
         return found
 
     def _not_taken(self, now: StoredJob, listing: Listing) -> str:

@@ -71,6 +71,11 @@ class Store(Wake, Protocol):
         ...
 
     @property
+    def shared(self) -> str:
+        """Which store it is, the same on every machine that works with it; "" for a file of one data folder alone."""
+        ...
+
+    @property
     def may_drive(self) -> bool:
         """Whether a worker may work with it: False where a server's role may only order jobs."""
         ...

@@ -84,15 +84,20 @@ class IdLog:
             end = begin
         return None
 
-    def holding(self, remote_ids: Collection[str]) -> set[str]:
-        """Which of the ids belong to jobs of this data folder; the file is read once."""
+    def holding(self, remote_ids: Collection[str], but: str = "") -> set[str]:
+        """Which of the ids belong to jobs of this data folder other than `but`; the file is read once."""
         if not remote_ids:
             return set()
         try:
             data = self.path.read_bytes()
         except OSError:
             return set()
-        return {one for one in remote_ids if json.dumps({"remote_id": one})[1:-1].encode() in data}
+        words = {one: json.dumps({"remote_id": one})[1:-1].encode() for one in remote_ids}
+        found = {one for one, word in words.items() if word in data}
+        if not but or but.encode() not in data:
+            return found
+        lines = [line for line in data.splitlines() if _parsed(line).get("job") != but]
+        return {one for one in found if any(words[one] in line for line in lines)}
 
     def entries(self) -> Iterator[Entry]:
         """Every complete line, oldest first."""

@@ -131,6 +131,10 @@ class SqliteStore(Calls):
         return self.path.with_name(ARCHIVE)
 
     @property
+    def shared(self) -> str:
+        return ""
+
+    @property
     def may_drive(self) -> bool:
         return True
 

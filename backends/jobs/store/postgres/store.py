@@ -156,6 +156,10 @@ class PostgresStore(Calls):
         return None
 
     @property
+    def shared(self) -> str:
+        return f"{self.where} {self._name}"
+
+    @property
     def may_drive(self) -> bool:
         return self._may_drive
 
