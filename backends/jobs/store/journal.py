@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,17 +73,14 @@ class IdLog:
 
     def find(self, job: str) -> Handle | None:
         """The handle that this job was given, if it ever was; a line cut short by a crash is passed over."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return None
-        end = len(data)
-        while (found := data.rfind(job.encode(), 0, end)) >= 0:
-            begin, stop = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
-            entry = _parsed(data[begin : stop if stop >= 0 else len(data)])
-            if entry.get("job") == job and "handle" in entry:
-                return None if entry["handle"] is None else codec.handle_from_json(entry["handle"])
-            end = begin
+        with self._mapped() as data:
+            end = len(data)
+            while (found := data.rfind(job.encode(), 0, end)) >= 0:
+                begin, stop = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
+                entry = _parsed(data[begin : stop if stop >= 0 else len(data)])
+                if entry.get("job") == job and "handle" in entry:
+                    return None if entry["handle"] is None else codec.handle_from_json(entry["handle"])
+                end = begin
         return None
 
     def holding(self, remote_ids: Collection[str]) -> set[str]:
@@ -89,10 +88,25 @@ class IdLog:
         if not remote_ids:
             return set()
         try:
-            data = self.path.read_bytes()
+            with self._mapped() as data:
+                return {one for one in remote_ids if data.find(json.dumps({"remote_id": one})[1:-1].encode()) >= 0}
         except OSError:
             return set()
-        return {one for one in remote_ids if json.dumps({"remote_id": one})[1:-1].encode() in data}
+
+    @contextmanager
+    def _mapped(self) -> Generator[mmap.mmap | bytes]:
+        """Its bytes, which may be more than memory holds; none where there is no file."""
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            yield b""
+            return
+        with file:
+            if not os.fstat(file.fileno()).st_size:
+                yield b""
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield data
 
     def entries(self) -> Iterator[Entry]:
         """Every whole line, oldest first."""
