@@ -1,7 +1,8 @@
 """Tokens of an issuer (OAuth 2): JWTs, checked by the keys that the issuer publishes (RFC 9068, RFC 8414, RFC 7517).
 
 This server issues nothing and keeps no session of its own: it is a resource server. A token must be signed by a key of
-the issuer, name this issuer and this server's audience, have a subject, not be over, and bring the scopes.
+the issuer, be an access token, name this issuer and this server's audience, have a subject, not be over, and bring the
+scopes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,14 @@ SCOPES_VARIABLE = "REELWRIGHT_HTTP_SCOPES"
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by a private key: with a shared secret, whoever can check a token could make one."""
-TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt", ""})
+ACCESS_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+TYPES = ACCESS_TYPES | {"jwt", ""}
+ACCESS_KINDS = frozenset({"bearer", "access"})
+"""How issuers name an access token in a claim of its own (`typ` of Keycloak, `token_use` of Cognito)."""
+ID_CLAIMS = frozenset({"at_hash", "c_hash", "s_hash", "nonce"})
+"""What OpenID Connect puts into an ID token alone."""
+ACCESS_CLAIMS = frozenset({"scope", "scp", "client_id", "cid", "appid"})
+"""What an ID token has no need of."""
 LONGEST = 16_384
 """Characters of a token."""
 LEEWAY_S = 30
@@ -109,6 +117,9 @@ class Issuer:
         except jwt.PyJWTError as error:
             logger.info("a token is refused: %s", type(error).__name__)
             return None
+        if not _is_access(str(head.get("typ") or ""), claims):
+            logger.info("a token is refused: it is no access token")
+            return None
         return self._said(claims)
 
     def _said(self, claims: Mapping[str, object]) -> Said | None:
@@ -119,6 +130,17 @@ class Issuer:
         client = claims.get("client_id") or claims.get("azp") or claims.get("cid") or subject
         expires = int(cast(float, claims["exp"])) + LEEWAY_S
         return Said(principal, subject, str(client), _scopes(claims), expires)
+
+
+def _is_access(written: str, claims: Mapping[str, object]) -> bool:
+    """Whether it is an access token. An ID token of the same issuer tells a client who has signed in; it lets nobody
+    in. written: the type in its head. An issuer that leaves the type of RFC 9068 out must say so in its claims."""
+    if written.lower() in ACCESS_TYPES:
+        return True
+    kind = claims.get("token_use") or claims.get("typ")
+    if kind is not None:
+        return str(kind).lower() in ACCESS_KINDS
+    return not claims.keys() & ID_CLAIMS and bool(claims.keys() & ACCESS_CLAIMS)
 
 
 def _scopes(claims: Mapping[str, object]) -> tuple[str, ...]:
