@@ -103,10 +103,11 @@ class LaneDriver:
         return LaneState.open(self.context, self.lease, cast(RemoteBackend, backend), self.engines, entry.poll_s)
 
     def _requeue_local(self, tx: Transaction) -> None:
-        """Work on this machine that an earlier driver left in the middle starts again: it is free."""
+        """Work on this machine that an earlier driver left in the middle starts again: it is free. A clip that is made
+        is only kept (see `LocalRun`)."""
         lanes.fence(tx, self.lease.key, self.lease.epoch)
         rows = tx.rows(
-            "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state IN ('running', 'finishing')",
+            "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state = 'running'",
             (self.lease.key,),
         )
         for row in rows:
@@ -174,7 +175,7 @@ class LaneDriver:
         if isinstance(task.run, RemoteRun):
             if told and (row["cancel"] or row["state"] == "queued"):  # the others have their own time to ask
                 task.run.wake()
-        elif row["cancel"] and not cast(LocalRun, task.run).finishing:
+        elif row["cancel"] and row["state"] != "finishing" and not cast(LocalRun, task.run).finishing:
             task.scope.cancel()
 
     def _changed(self) -> tuple[set[str], bool]:
