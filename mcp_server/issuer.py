@@ -1,7 +1,8 @@
 """Tokens of an issuer (OAuth 2): JWTs, verified with the keys that the issuer publishes (RFC 9068, RFC 8414, RFC 7517).
 
 This server issues no tokens and keeps no session of its own: it is a resource server. A token must be signed by a key
-of the issuer, name this issuer and this server's audience, have a subject, not be expired, and have the scopes.
+of the issuer, be an access token, name this issuer and this server's audience, have a subject, not be expired, and have
+the scopes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,14 @@ SCOPES_VARIABLE = "REELWRIGHT_HTTP_SCOPES"
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Asymmetric signatures only: with a shared secret, whoever can verify a token could make one."""
-TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt", ""})
+ACCESS_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+TYPES = ACCESS_TYPES | {"jwt", ""}
+ACCESS_KINDS = frozenset({"bearer", "access"})
+"""How issuers mark an access token in a claim (`typ` of Keycloak, `token_use` of Cognito)."""
+ID_CLAIMS = frozenset({"at_hash", "c_hash", "s_hash", "nonce"})
+"""Claims that OpenID Connect has in ID tokens only."""
+ACCESS_CLAIMS = frozenset({"scope", "scp", "client_id", "cid", "appid"})
+"""Claims that ID tokens do not have."""
 LONGEST = 16_384
 """The longest token, in characters."""
 LEEWAY_S = 30
@@ -109,6 +117,9 @@ class Issuer:
         except jwt.PyJWTError as error:
             logger.info("a token is refused: %s", type(error).__name__)
             return None
+        if not _is_access(str(head.get("typ") or ""), claims):
+            logger.info("a token is refused: it is no access token")
+            return None
         return self._verified(claims)
 
     def _verified(self, claims: Mapping[str, object]) -> Verified | None:
@@ -119,6 +130,18 @@ class Issuer:
         client = claims.get("client_id") or claims.get("azp") or claims.get("cid") or subject
         expires = int(cast(float, claims["exp"])) + LEEWAY_S
         return Verified(principal, subject, str(client), _scopes(claims), expires)
+
+
+def _is_access(written: str, claims: Mapping[str, object]) -> bool:
+    """Whether it is an access token. An ID token of the same issuer tells a client who has signed in, and gives no
+    access. written: the type in its header; an issuer that leaves out the type of RFC 9068 must say so in its
+    claims."""
+    if written.lower() in ACCESS_TYPES:
+        return True
+    kind = claims.get("token_use") or claims.get("typ")
+    if kind is not None:
+        return str(kind).lower() in ACCESS_KINDS
+    return not claims.keys() & ID_CLAIMS and bool(claims.keys() & ACCESS_CLAIMS)
 
 
 def _scopes(claims: Mapping[str, object]) -> tuple[str, ...]:

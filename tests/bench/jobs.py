@@ -27,7 +27,7 @@ import anyio
 import httpx
 import psutil
 
-from backends.jobs import records
+from backends.jobs import shown
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
 from backends.jobs.order.order import Order
@@ -196,7 +196,7 @@ def _moments(studio: Studio, number: int) -> list[tuple[str, Callable[[], object
     orders = Orders(studio.context, "bench", "local")
     return [
         ("a worker's look", look),
-        ("list_jobs", lambda: records.page(store, "local", state=None, label=None, limit=LISTED, cursor=None)),
+        ("list_jobs", lambda: shown.page(store, "local", state=None, label=None, limit=LISTED, cursor=None)),
         ("list_jobs of a state that none has", lambda: studio.list(state="uncertain")),
         ("submit", lambda: orders.place(Order(tiny_request(f"now {number}")))),
     ]

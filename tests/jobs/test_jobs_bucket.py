@@ -71,6 +71,16 @@ def test_a_large_file_goes_in_parts_and_comes_back_in_pieces(server: FakeServer,
     bucket.delete([sha256])
 
 
+@pytest.mark.parametrize("size", [6, PIECE + 6])
+def test_a_line_that_is_too_slow_for_a_piece_gets_more_time(size: int, server: FakeServer, tmp_path: Path) -> None:
+    bucket = opened(server, timeout_s=0.3)
+    server.script("put", {"delay_s": 0.8, "times": 9})
+    path, sha256 = kept(tmp_path, b"slow  " + bytes(size - 6))
+    bucket.put(path, sha256)
+    assert bucket.has(sha256, size)
+    bucket.delete([sha256])
+
+
 def test_a_server_that_knows_no_conditions_takes_files_too(server: FakeServer, tmp_path: Path) -> None:
     server.control("set", knobs={"conditional": False})
     path, sha256 = kept(tmp_path, b"unconditional")

@@ -27,10 +27,18 @@ from backends.studio import Studio
 from mcp_server.cli import doctor
 from tests import samples
 from tests.fakes import FakeServer
-from tests.jobs.station import Station, text_request, tiny_request, until
+from tests.jobs.station import CATALOG, Station, text_request, tiny_request, until
 
 SECRET = "s3cr3t-of-the-bucket"
 DAY_S = 86400.0
+NARROW = """
+provider = "paid"
+[[model]]
+id = "paid/narrow"
+like = "paid/quick"
+title = "Paid Narrow (one job at a time)"
+limits = { concurrency = 1 }
+"""
 
 
 @pytest.fixture
@@ -117,10 +125,32 @@ def test_a_clip_that_is_made_here_is_made_once_and_put_there_later(station: Stat
     bucket.always("put", {"status": 503})
     job = studio.submit(tiny_request("made here")).job_id
     until(lambda: station.row(job)["phase"].startswith("the clip is kept here"), "it waits and says so")
-    assert station.row(job)["attempts"] == 1
+    station.store.write(lambda tx: tx.run("UPDATE jobs SET attempts = 3 WHERE id = ?", (job,)))
+    for _ in range(2):  # whichever worker puts it there makes nothing
+        studio.close()
+        station.store.write(lambda tx: tx.run("UPDATE jobs SET phase = '' WHERE id = ?", (job,)))
+        studio = station.studio()
+        studio.get(job)
+        until(lambda: station.row(job)["phase"].startswith("the clip is kept here"), "the next worker waits for it")
     bucket.control("clear")
     (done,) = station.settled(studio, [job])
-    assert done.state == "succeeded" and station.row(job)["attempts"] == 1
+    assert done.state == "succeeded" and station.row(job)["attempts"] == 3
+
+
+def test_a_clip_that_waits_for_the_bucket_keeps_no_place_at_the_service(
+    bucket: FakeServer, serve: Callable[..., FakeServer], stand: Callable[..., Station], tmp_path: Path
+) -> None:
+    """One job at a time may be at this service: the next is bought when the first is fetched."""
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "narrow.toml").write_text(NARROW)
+    catalog = f"{CATALOG}:{tmp_path / 'rows'}"
+    station = stand(serve(mode="none"), PAID_MODE="none", REELWRIGHT_CATALOG=catalog, **of_bucket(bucket))
+    bucket.always("put", {"status": 503})
+    studio = station.studio()
+    jobs = [studio.submit(text_request(words, "paid/narrow")).job_id for words in ("first", "second")]
+    until(lambda: all(station.row(job)["state"] == "finishing" for job in jobs), "both clips are here")
+    bucket.control("clear")
+    assert [done.state for done in station.settled(studio, jobs)] == ["succeeded"] * 2
 
 
 def test_an_input_that_cannot_be_put_there_is_refused_in_a_sentence_and_costs_nothing(

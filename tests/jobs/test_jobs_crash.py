@@ -176,10 +176,11 @@ def test_while_it_leaves(serve: Callable[..., FakeServer], stand: Callable[..., 
 
 
 @pytest.mark.parametrize("point", ["running", "finishing", "before-meta", "before-succeeded"])
-def test_local_work_begins_again(point: str, stand: Callable[..., Station], nursery: Nursery) -> None:
+def test_local_work_begins_again_until_it_is_made(point: str, stand: Callable[..., Station], nursery: Nursery) -> None:
     station = stand(REELWRIGHT_WORKER_IDLE_S="0")
     job = crash_and_recover(station, nursery, point, tiny_request("a local clip"))
     assert (row := station.row(job))["state"] == "succeeded", row["error"]
+    assert row["attempts"] == (2 if point == "running" else 1), "what is made is kept, not made again"
     assert len(list(station.output.glob("*.mp4"))) == 1
 
 

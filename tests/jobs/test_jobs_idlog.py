@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tracemalloc
 from pathlib import Path
 
 from backends.jobs.store.journal import IdLog
@@ -44,3 +45,20 @@ def test_a_job_named_in_another_entry_is_not_it(tmp_path: Path) -> None:
     log = IdLog(tmp_path / "accepted.jsonl")
     log.append("job_a", "lane", Handle("r1", {"of": "job_b"}))
     assert log.find("job_b") is None
+
+
+def test_a_journal_of_any_length_takes_no_memory_to_look_through(tmp_path: Path) -> None:
+    ids = IdLog(tmp_path / "log")
+    assert ids.find("job_a") is None and ids.holding(["r1"]) == set()
+    ids.path.touch()
+    assert ids.find("job_a") is None and ids.holding(["r1"]) == set()
+    ids.append("job_a", "lane", Handle("r1"))
+    with ids.path.open("ab") as file:
+        file.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        found = ids.find("job_a")
+        assert (found and found.remote_id, ids.find("job_b"), ids.holding(["r1", "r2"])) == ("r1", None, {"r1"})
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

@@ -132,6 +132,37 @@ def test_what_is_checked_of_a_token(issuer: FakeIssuer) -> None:
     assert issuer.asked.count("/team/keys") == 1, "an unknown key id asks again only after a while"
 
 
+UNTYPED = {"typ": "JWT"}
+
+
+def test_an_id_token_lets_nobody_in(issuer: FakeIssuer) -> None:
+    """Where the head does not tell the kinds apart, the claims do."""
+    checker = checks(issuer, SCOPES="")
+    access = {
+        "by its head alone": issuer.token(scope=None, nonce="n"),
+        "with a scope": issuer.token(head=UNTYPED),
+        "with a client": issuer.token(head={"typ": None}, scope=None, client_id="app"),
+        "Keycloak's": issuer.token(head=UNTYPED, typ="Bearer", nonce="n"),
+        "Cognito's": issuer.token(head=UNTYPED, scope=None, token_use="access"),
+    }
+    others = {
+        "an ID token": issuer.token(head=UNTYPED, scope=None, azp="app"),
+        "one with a nonce": issuer.token(head=UNTYPED, nonce="n"),
+        "one with a hash of the access token": issuer.token(head=UNTYPED, at_hash="h"),
+        "Keycloak's ID token": issuer.token(head=UNTYPED, typ="ID"),
+        "Keycloak's refresh token": issuer.token(head=UNTYPED, typ="Refresh"),
+        "Cognito's ID token": issuer.token(head=UNTYPED, token_use="id"),
+    }
+
+    async def scene() -> None:
+        for why, token in access.items():
+            assert await checker.check(token) is not None, why
+        for why, token in others.items():
+            assert await checker.check(token) is None, why
+
+    anyio.run(scene)
+
+
 def test_keys_are_kept_changed_and_given_up(issuer: FakeIssuer) -> None:
     at = [1000.0]
     ring = KeyRing(issuer.url, lambda: at[0])

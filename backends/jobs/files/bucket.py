@@ -12,12 +12,12 @@ import hashlib
 import os
 import re
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from backends.errors import VideoError
@@ -38,8 +38,16 @@ ends nothing and a dead one is noticed."""
 
 AT_ONCE = 2
 TRIES = 2
+SLOWER, SLOWEST = 4, 16
+"""A request that a slow line cannot finish in time gets this many times as long, up to so many times in all: 16 minutes
+for a piece of 5 MB, 44 kbit/s."""
+
 HASH = re.compile(r"[0-9a-f]{64}")
 _STATUS = re.compile(r"\b(?:status|HTTP error|Server returned error status|returned)\D{0,24}\b([1-5]\d\d)\b")
+
+
+class Silent(Away):
+    """It did not answer in time."""
 
 
 class _Sink(Protocol):
@@ -55,14 +63,14 @@ class Bucket:
         self._env = env
         self._timeout_s = timeout_s
         self._opening = threading.Lock()
+        self._clients: dict[int, S3Store] = {}
+        self._patience = 1
 
     @property
     def where(self) -> str:
         return self._url.text
 
     def put(self, path: Path, sha256: str) -> None:
-        import obstore
-
         with disk_errors("putting a file into the bucket"), path.open("rb") as file:
             if sha256_of(file) != sha256:
                 raise changed(f"{path.name} of {path.parent}")
@@ -70,19 +78,37 @@ class Bucket:
             there = self._size(sha256)
             if there == size:
                 return
-            with self._reporting("putting a file there"):
-                if there is None and size <= PIECE and self._created(sha256, file.read()):
-                    return
+            while not self._is_put(sha256, file, size, new=there is None):
                 file.seek(0)
-                obstore.put(self._open(), _key(sha256), file, chunk_size=PIECE, max_concurrency=AT_ONCE)
 
-    def _created(self, sha256: str, content: bytes) -> bool:
+    def _is_put(self, sha256: str, file: BinaryIO, size: int, *, new: bool) -> bool:
+        """Whether it is there now; False where the bucket answers but the line was too slow: try again with more time."""
+        import obstore
+
+        patience, begun = self._patience, time.monotonic()
+        try:
+            with self._reporting("putting a file there"):
+                if not (new and size <= PIECE and self._created(sha256, file.read(), patience)):
+                    file.seek(0)
+                    at_once = AT_ONCE if patience == 1 else 1
+                    obstore.put(self._open(patience), _key(sha256), file, chunk_size=PIECE, max_concurrency=at_once)
+        except Silent:
+            if self._size(sha256) != size:
+                if patience >= SLOWEST:
+                    raise
+                self._patience = min(SLOWEST, patience * SLOWER)
+                return False
+        if time.monotonic() - begun < self._timeout_s * size / PIECE / AT_ONCE:
+            self._patience = 1
+        return True
+
+    def _created(self, sha256: str, content: bytes, patience: int) -> bool:
         """Upload it only where nothing is; False where the server does not know that condition."""
         import obstore
         from obstore import exceptions
 
         try:
-            obstore.put(self._open(), _key(sha256), content, mode="create")
+            obstore.put(self._open(patience), _key(sha256), content, mode="create")
         except exceptions.AlreadyExistsError:  # another machine was faster
             pass
         except (exceptions.NotSupportedError, NotImplementedError):
@@ -194,12 +220,14 @@ class Bucket:
 
     # the client
 
-    def _open(self) -> S3Store:
+    def _open(self, patience: int = 1) -> S3Store:
+        """patience: how many times as long as usual a request may take."""
         with self._opening:
-            return self._client
+            if patience not in self._clients:
+                self._clients[patience] = self._client(self._timeout_s * patience)
+            return self._clients[patience]
 
-    @cached_property
-    def _client(self) -> S3Store:
+    def _client(self, timeout_s: float) -> S3Store:
         from obstore.store import S3Store
 
         known: dict[str, object] = {CONFIG[name]: self._env[name] for name in CONFIG if self._env.get(name)}
@@ -216,11 +244,11 @@ class Bucket:
             client_options={
                 "allow_http": plain,
                 "connect_timeout": timedelta(seconds=min(10.0, self._timeout_s)),
-                "timeout": timedelta(seconds=self._timeout_s),
+                "timeout": timedelta(seconds=timeout_s),
             },
             retry_config={
                 "max_retries": TRIES,
-                "retry_timeout": timedelta(seconds=self._timeout_s),
+                "retry_timeout": timedelta(seconds=timeout_s),
                 "backoff": {
                     "init_backoff": timedelta(milliseconds=200),
                     "max_backoff": timedelta(seconds=2),
@@ -263,7 +291,7 @@ class Bucket:
                 why = "does not answer: check the network, AWS_ENDPOINT_URL and AWS_REGION"
             case status:
                 why = f"has failed ({status}): try again later"
-        return Away(f"the bucket {self.where} {why} ({doing})")
+        return (Silent if kind == "silent" else Away)(f"the bucket {self.where} {why} ({doing})")
 
 
 def _key(sha256: str) -> str:

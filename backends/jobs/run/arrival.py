@@ -21,7 +21,7 @@ from backends.jobs.run.doubt import Doubt
 from backends.jobs.run.download import BackOff, StaleUrl, deliver, deliver_extras, forget_arrived
 from backends.jobs.run.finish import finish
 from backends.jobs.run.join_extended import Whole, whole_clip
-from backends.jobs.run.open_job import OpenJob
+from backends.jobs.run.open_job import OpenJob, Presence
 from backends.jobs.store import codec
 from backends.jobs.store.stored_job import StoredJob
 from backends.media.fetch import FileTooLarge
@@ -35,10 +35,12 @@ UNREADABLE_S = 600.0
 
 
 class Arrival:
-    """For one job that the provider has made."""
+    """For one job that the provider has made. presence: its place there, which it keeps until everything is
+    downloaded."""
 
-    def __init__(self, job: OpenJob) -> None:
+    def __init__(self, job: OpenJob, presence: Presence) -> None:
         self._job = job
+        self._presence = presence
         self._doubt = Doubt(job)
 
     async def step(self, now: StoredJob) -> None:
@@ -103,6 +105,7 @@ class Arrival:
             job.move("finishing", durable=True, result=job.result_to_row(result))
         elif now.state != "finishing":
             job.move("finishing", phase="saving the clip")
+        self._presence.leave()  # others are made, however long the bucket is away or this program cannot read the clip
         work = partial(
             finish,
             context,

@@ -103,10 +103,11 @@ class LaneDriver:
         return LaneState.open(self.context, self.lease, cast(RemoteBackend, backend), self.engines, entry.poll_s)
 
     def _requeue_local(self, tx: Transaction) -> None:
-        """Work on this machine that an earlier driver left unfinished starts again: it is free."""
+        """Work on this machine that an earlier driver left unfinished starts again: it is free. A clip that is already
+        made is only saved (see `LocalRun`)."""
         lanes.fence(tx, self.lease.key, self.lease.epoch)
         rows = tx.rows(
-            "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state IN ('running', 'finishing')",
+            "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state = 'running'",
             (self.lease.key,),
         )
         for row in rows:
@@ -174,7 +175,7 @@ class LaneDriver:
         if isinstance(task.run, RemoteRun):
             if changed and (row["cancel"] or row["state"] == "queued"):  # other waits end by themselves
                 task.run.wake()
-        elif row["cancel"] and not cast(LocalRun, task.run).finishing:
+        elif row["cancel"] and row["state"] != "finishing" and not cast(LocalRun, task.run).finishing:
             task.scope.cancel()
 
     def _changed(self) -> tuple[set[str], bool]:

@@ -7,6 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -19,12 +20,13 @@ from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.objects import BUCKET_AGAIN_S, Away, again_s
 from backends.jobs.money import settle
 from backends.jobs.records import Hold
+from backends.jobs.run.arrived import kept_as
 from backends.jobs.run.engines import EngineCrashed, Engines
 from backends.jobs.run.finish import finish
 from backends.jobs.run.inputs_ready import ready
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, add_event
-from backends.provider.protocol import DeviceLost
+from backends.provider.protocol import DeviceLost, Output
 
 MAX_ATTEMPTS = 3
 """How often a job's engine or worker may die during the work."""
@@ -56,9 +58,13 @@ class LocalRun:
         self._save: Callable[[], None] | None = None
 
     async def run(self) -> None:
-        away = 0
+        away, looked = 0, False
         while True:
             try:
+                if not looked:
+                    looked = True
+                    if await self._went_on():
+                        return
                 await (self._saved() if self._save is not None else self._on_a_device())
                 return
             except Away as error:  # the bucket is away: what is made stays, and the device is free meanwhile
@@ -72,6 +78,34 @@ class LocalRun:
                     return
                 if self._device == self.hold.lane:  # there is no other device
                     await anyio.sleep(min(AGAIN_MOST_S, 2.0 ** (self._lost() - 1)))
+
+    async def _went_on(self) -> bool:
+        """Keep what an earlier worker has made; False where there is none, or it is not whole and is made again."""
+        row = self._row()
+        if row["state"] != "finishing":
+            return False
+        result = self.context.artifacts.places.result_of(row)
+        output = codec.output_from_json(result["output"]) if "output" in result else None
+        if output is not None and self._is_here(output):
+            self.finishing, self._save = True, self._finish_of(output)
+            try:
+                await to_thread.run_sync(self._save, limiter=self.engines.finishing)
+                return True
+            except Away:
+                raise
+            except VideoError as error:  # a power cut may have left a part of it
+                log.warning("job %s: what was made of it cannot be kept: %s", self.job, error.message)
+        self.finishing, self._save = False, None
+        self._move("queued", phase="taken over", progress=0.0)
+        return False
+
+    def _is_here(self, output: Output) -> bool:
+        """Whether each file lies where it was made, or was moved into the job's folder."""
+        folder = self.context.artifacts.job(self.job)
+        files = kept_as(output.path, output.extras)
+        if output.export is not None:
+            files[f"export{output.export.suffix}"] = output.export
+        return all(path.exists() or (folder / name).exists() for name, path in files.items())
 
     async def _on_a_device(self) -> None:
         row = self._row()
@@ -145,10 +179,17 @@ class LocalRun:
             await self._make(self._row())
             return
         self.finishing = True
+        if self._device != self.hold.lane:
+            output = replace(output, facts={**output.facts, "card": self._device})
         result = self.context.artifacts.places.result_to_row({"output": codec.output_to_json(output)})
         self._move("finishing", phase="saving the clip", result=result)
         crash_point("finishing")
-        work = partial(
+        self._save = self._finish_of(output)
+        await to_thread.run_sync(self._save, limiter=self.engines.finishing)
+
+    def _finish_of(self, output: Output) -> Callable[[], None]:
+        """What is left to do of a clip that is made: on a thread, and as often as it takes."""
+        return partial(
             finish,
             self.context,
             self.hold,
@@ -157,12 +198,10 @@ class LocalRun:
             extras=output.extras,
             export=output.export,
             sidecar=output.sidecar,
-            facts={**output.facts, **({} if self._device == self.hold.lane else {"card": self._device})},
+            facts=output.facts,
             seed=output.seed,
             notes=output.notes,
         )
-        self._save = work
-        await to_thread.run_sync(work, limiter=self.engines.finishing)
 
     def _move(self, state: records.State, **columns: object) -> None:
         self.context.store.write(lambda tx: records.move(tx, self.hold, self.job, state, **columns))

@@ -44,7 +44,7 @@ class RemoteRun:
         self._surprises = BackOff()
         self._away = 0
         submission = Submission(self._job)
-        lookup, arrival = Lookup(self._job, submission), Arrival(self._job)
+        lookup, arrival = Lookup(self._job, submission), Arrival(self._job, self._presence)
         self._steps = {
             "queued": Purchase(self._job, self._presence, submission).step,
             "submitting": lookup.step,
@@ -66,7 +66,7 @@ class RemoteRun:
         job = self._job
         try:
             while (step := self._steps.get((now := job.read()).state)) is not None and now.lane == job.lane.hold.lane:
-                if now.state not in ("queued", "submitting"):
+                if now.state in ("running", "downloading"):
                     self._presence.adopt(now.model)
                 try:
                     await step(now)

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,33 +73,40 @@ class IdLog:
 
     def find(self, job: str) -> Handle | None:
         """The handle that this job was given, if any; a line cut short by a crash is skipped."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return None
-        end = len(data)
-        while (found := data.rfind(job.encode(), 0, end)) >= 0:
-            begin, stop = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
-            entry = _parsed(data[begin : stop if stop >= 0 else len(data)])
-            if entry.get("job") == job and "handle" in entry:
-                return None if entry["handle"] is None else codec.handle_from_json(entry["handle"])
-            end = begin
+        with self._mapped() as data:
+            end = len(data)
+            while (found := data.rfind(job.encode(), 0, end)) >= 0:
+                begin, stop = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
+                entry = _parsed(data[begin : stop if stop >= 0 else len(data)])
+                if entry.get("job") == job and "handle" in entry:
+                    return None if entry["handle"] is None else codec.handle_from_json(entry["handle"])
+                end = begin
         return None
 
     def holding(self, remote_ids: Collection[str], but: str = "") -> set[str]:
-        """Which of the ids belong to jobs of this data folder other than `but`; the file is read once."""
+        """Which of the ids belong to jobs of this data folder other than `but`."""
         if not remote_ids:
             return set()
         try:
-            data = self.path.read_bytes()
+            with self._mapped() as data:
+                return {one for one in remote_ids if _holds(data, one, but)}
         except OSError:
             return set()
-        words = {one: json.dumps({"remote_id": one})[1:-1].encode() for one in remote_ids}
-        found = {one for one, word in words.items() if word in data}
-        if not but or but.encode() not in data:
-            return found
-        lines = [line for line in data.splitlines() if _parsed(line).get("job") != but]
-        return {one for one in found if any(words[one] in line for line in lines)}
+
+    @contextmanager
+    def _mapped(self) -> Generator[mmap.mmap | bytes]:
+        """Its bytes, which can be more than fits in memory; none where there is no file."""
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            yield b""
+            return
+        with file:
+            if not os.fstat(file.fileno()).st_size:
+                yield b""
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield data
 
     def entries(self) -> Iterator[Entry]:
         """Every complete line, oldest first."""
@@ -108,6 +117,17 @@ class IdLog:
                         yield entry
         except FileNotFoundError:
             return
+
+
+def _holds(data: mmap.mmap | bytes, remote_id: str, but: str) -> bool:
+    """Whether a line of another job than `but` has that id."""
+    word, at = json.dumps({"remote_id": remote_id})[1:-1].encode(), 0
+    while (found := data.find(word, at)) >= 0:
+        begin, stop = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
+        at = stop if stop >= 0 else len(data)
+        if not but or _parsed(data[begin:at]).get("job") != but:
+            return True
+    return False
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
