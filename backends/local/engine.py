@@ -147,13 +147,13 @@ class _Run:
             return self._generated(call, planned, seed, self.progress)
         if not _ranks:
             _ranks.append(Ranks(cards, self.place.torch))
-        return _ranks[0].run(
-            self.prepared,
-            planned.plan,
-            seed,
-            lambda progress: self._generated(call, planned, seed, progress),
-            self.progress,
-        )
+        ranks = _ranks[0]
+
+        def work(progress: Progress) -> Output:
+            ranks.join()
+            return self._generated(call, planned, seed, progress)
+
+        return ranks.run(self.prepared, planned.plan, seed, work, self.progress)
 
     def _generated(self, call: Any, planned: Planned, seed: int, progress: Progress) -> Output:
         from backends.local.generate import generate, save

@@ -16,7 +16,9 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from backends.errors import VideoError
+from backends.local.families import variant
 from backends.local.ranks import Order
+from backends.local.weights import counted, find, missing, repo_of
 
 
 def _read(stream: IO[bytes], orders: SimpleQueue[Order]) -> None:
@@ -32,21 +34,22 @@ class _Rank:
     joined = False
 
     def work(self, order: Order) -> None:
+        prepared = order.prepared
+        kind, model = variant(str(prepared.wire.get("variant"))), find(prepared.wire, os.environ)
+        if model is None:
+            raise missing(kind, repo_of(prepared.wire), prepared.model)
+        kind = counted(model, kind)
+
         import torch
 
         from backends.local import parallel
         from backends.local.call import Call
-        from backends.local.families import variant
         from backends.local.generate import generate
         from backends.local.loaded import loaded
-        from backends.local.weights import counted, find
 
         if threads := os.environ.get("REELWRIGHT_TORCH_THREADS", ""):
             torch.set_num_threads(int(threads))
-        model = find(order.prepared.wire, os.environ)
-        assert model is not None  # the first process has found it
-        kind = counted(model, variant(str(order.prepared.wire.get("variant"))))
-        call = Call.of(kind, order.prepared)
+        call = Call.of(kind, prepared)
         if not self.joined:
             parallel.join(order.rank, order.world, order.device, order.port)
             self.joined = True
@@ -55,13 +58,11 @@ class _Rank:
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
-    import torch
-
     from backends.local.device import is_lost
 
     if isinstance(error, VideoError):
         return {"error": error.to_json()}
-    if isinstance(error, torch.OutOfMemoryError):
+    if "torch" in sys.modules and isinstance(error, sys.modules["torch"].OutOfMemoryError):
         return {"memory": str(error)[:300]}
     if is_lost(error):
         return {"lost": str(error)[:300]}

@@ -89,8 +89,9 @@ class Ranks:
 
     def _watch(self, rank: int, process: subprocess.Popen[bytes]) -> None:
         said: dict[str, Any] = {}
-        for line in cast(IO[bytes], process.stdout):
-            said = json.loads(line)
+        with cast(IO[bytes], process.stdout) as told:
+            for line in told:
+                said = json.loads(line)
         self._heard.put(_Ended(rank, process.pid, process.wait(), said))
 
     @property
@@ -115,6 +116,12 @@ class Ranks:
             self.close()
             raise
 
+    def join(self) -> None:
+        """Wait for the others, in `work` before it needs them; where they are together already it does nothing."""
+        if not self._joined:
+            parallel.join(0, self.world, self._device, self._port, self._listening)
+            self._joined = True
+
     def _tell(self, prepared: Prepared, plan: Plan, seed: int) -> None:
         for rank, process in enumerate(self._processes, 1):
             device = self._device if self._device == "cpu" else f"cuda:{rank}"
@@ -134,9 +141,6 @@ class Ranks:
     def _work(self, work: Callable[[Progress], T], progress: Progress) -> None:
         """In a thread of its own: a card waits for ever for another whose process is gone."""
         try:
-            if not self._joined:
-                parallel.join(0, self.world, self._device, self._port, self._listening)
-                self._joined = True
             self._heard.put(_Made(work(progress)))
         except BaseException as error:
             self._heard.put(error)
@@ -165,3 +169,6 @@ class Ranks:
             process.kill()
         for process in self._processes:
             process.wait()
+            with suppress(BrokenPipeError):
+                cast(IO[bytes], process.stdin).close()
+        self._listening.close()

@@ -112,7 +112,7 @@ def test_a_model_that_cannot_refuses_at_once_with_the_reason() -> None:
     row = load().get("local/ltx-video")
     request = build_request(task="text_to_video", prompt="x", model=row.id, provider_options={"cards": 2})
     with pytest.raises(VideoError, match="cards: takes 1, not '2': the text mask that its pipelines pass") as failed:
-        check(request, row)
+        check(request, row, {})
     assert failed.value.nearest["provider_options"] == {"cards": 1}
 
 
@@ -141,11 +141,11 @@ def test_the_table_of_machines_with_several_cards() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({}, "runs here under the plan resident: 46 to 77 GiB expected (tight), by a formula"),
-        ({"cards": 2}, "runs here under the plan resident-2: 46 to 77 GiB expected on each card (tight), by a formula"),
+        ({}, "runs here under the plan resident: 47 to 78 GiB expected (tight), by a formula"),
+        ({"cards": 2}, "runs here under the plan resident-2: 47 to 78 GiB expected on each card (tight), by a formula"),
         (
             {"cards": 4},
-            "cards=4: 2 of this machine's GPUs may work on this clip (REELWRIGHT_LOCAL_DEVICE names others)",
+            "cards=4: 2 of this machine's GPUs may work on this clip (REELWRIGHT_LOCAL_DEVICE names more)",
         ),
     ],
 )

@@ -212,7 +212,8 @@ class Cards:
     def _gathered(
         self, waiting: Waiting, found: list[str], rest: list[str], tried: set[str], now: float
     ) -> tuple[str, ...]:
-        """As many cards as are wanted: those found, then those that nobody holds, then the rest. All or none."""
+        """As many cards as are wanted, in their own order: those found, then those that nobody holds, then the rest.
+        All or none."""
         claimed: dict[str, Release] = {}
         for device in waiting.devices:
             if len(found) + len(claimed) >= waiting.count:
@@ -223,7 +224,8 @@ class Cards:
                 claimed[device] = release
             else:
                 tried.add(device)
-        devices = (*found, *claimed, *rest)[: waiting.count]
+        order = list(waiting.devices)
+        devices = tuple(sorted((*found, *claimed, *rest)[: waiting.count], key=order.index))
         if len(devices) < waiting.count:
             for release in claimed.values():
                 release()
