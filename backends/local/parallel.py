@@ -37,7 +37,7 @@ def join(rank: int, world: int, device: str, port: int, listening: socket.socket
     import torch.distributed as dist
 
     if device == "cpu":
-        vars(torch.accelerator)["device_count"] = lambda: 1  # diffusers divides by it, and a processor has none
+        torch.accelerator.__dict__["device_count"] = lambda: 1  # diffusers divides by it, and a processor has none
     else:
         torch.cuda.set_device(device)
     own: dict[str, Any] = {} if listening is None else {"master_listen_fd": listening.detach()}
