@@ -27,6 +27,8 @@ def register() -> Registration:
         lacks=weights.lacks,
         warm=_warm,
         silence_s=SILENCE_S,
+        devices=_devices,
+        forecast=_forecast,
     )
 
 
@@ -44,9 +46,22 @@ def _open(env: Mapping[str, str], base_url: str) -> LocalBackend:
     return Diffusers(env)
 
 
+def _devices(prepared: Prepared, env: Mapping[str, str], count: int) -> int:
+    from backends.local.cards import wanted
+
+    return wanted(prepared, env, count)
+
+
+def _forecast(prepared: Prepared, env: Mapping[str, str]) -> str:
+    from backends.local.cards import forecast, whole_machine
+
+    machine = whole_machine(env)
+    return forecast(prepared, machine) if machine else ""
+
+
 def _warm(prepared: Prepared, env: Mapping[str, str]) -> str:
     """A process keeps the pipeline of one model loaded: a job of another model gets a process of its own, since only
     the end of a process gives a card's memory back as a whole. On a processor one process loads them in turn."""
     if env.get("REELWRIGHT_LOCAL_DEVICE") == "cpu":
-        return "processor"
+        return "processor" if (several := _devices(prepared, env, 1)) == 1 else f"processor, {several} processes"
     return f"{prepared.wire.get('variant', '')} {prepared.wire.get('repo', '')} {prepared.wire.get('transformer', '')}"

@@ -114,6 +114,9 @@ def _visible(env: Mapping[str, str], seen: Sequence[str]) -> Sequence[str]:
     return named or seen
 
 
+OWN_GIB = 0.5
+"""What the driver keeps of a GPU's memory, and a process that does nothing with it."""
+
 LOST = (
     "uncorrectable ECC error",
     "device(s) is/are busy or unavailable",
@@ -183,6 +186,17 @@ def available_ram_gib() -> float:
     except OSError:
         shape = None
     return int(shape[1]) / 2**20 if shape else 8.0
+
+
+@lru_cache(maxsize=16)
+def total_gib(uuid: str) -> float:
+    """A GPU's memory by nvidia-smi, less what its driver keeps; 0 where that cannot be had."""
+    query = ["nvidia-smi", f"--id={uuid}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return 0.0
+    return int(told) / 1024 - OWN_GIB if told.isdecimal() else 0.0
 
 
 def own_gpu(folder: Path = NVIDIA) -> Machine | None:

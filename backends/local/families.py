@@ -60,7 +60,14 @@ class Variant:
     decode_frames: int = 0
     tiled_frames: int = 0
     guessed: bool = False
+    context_parallel: Literal["", "ulysses"] = ""
+    heads: int = 0
+    one_card: str = ""
     keep: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
+
+    def splits(self, cards: int) -> bool:
+        """Whether so many cards can work on one clip together."""
+        return cards == 1 or (bool(self.context_parallel) and self.heads % cards == 0)
 
     @property
     def download_gib(self) -> float:

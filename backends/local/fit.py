@@ -82,7 +82,8 @@ def _scale(run: Run, part: str) -> list[float]:
     """What this run says of a coefficient: measured work to the formula's, the weights taken off both."""
     told = phases(run.kind, run.plan, *run.size)
     if part == "k":
-        work, phase, measured = activation_gib(run.kind, *run.size), "denoising", run.denoising_gib
+        work = activation_gib(run.kind, *run.size) / run.plan.cards
+        phase, measured = "denoising", run.denoising_gib
     elif (part == "tiled_gib") == run.plan.tiling:
         work = decode_gib(run.kind, *run.size, tiling=run.plan.tiling) - vae_gib(run.kind)
         phase, measured = "decoding", run.decoding_gib

@@ -15,6 +15,7 @@ from typing import Any
 from backends.errors import VideoError
 from backends.local.families import Variant
 from backends.local.memory import Plan
+from backends.local.parallel import split
 from backends.local.prompts import remember
 from backends.local.weights import Model
 
@@ -80,6 +81,8 @@ def arrange(pipe: Any, plan: Plan, device: str, dtype: Any) -> None:
         for one in transformers_of(pipe):
             one.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
     _placed(pipe, plan, device)
+    if plan.cards > 1:
+        split(transformers_of(pipe), plan.cards)
     if plan.compile:
         for one in transformers_of(pipe):
             if not one._repeated_blocks:

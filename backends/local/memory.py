@@ -1,13 +1,15 @@
 """How much GPU memory a run takes under a plan: a formula over a variant's figures, in GiB. Pure; no torch.
 
 activation = k * batch * tokens * width * 2 bytes; tokens = latent frames * (H / (space * patch)) * (W / (space *
-patch)) + text. k is constant over sizes (meta-device runs of diffusers 0.42.1: 10.6 and 11.1 for Wan 14B at 480p and
-720p, 15.7 and 15.8 for 1.3B, 17.9 and 18.0 for HunyuanVideo) where attention runs in a fused kernel. The VAE's
-decoding grows with the picture, and with the length where it takes all frames at once; in tiles, with the length alone.
+patch)) + text. Several cards share it, and nothing else. k is constant over sizes (meta-device runs of diffusers
+0.42.1: 10.6 and 11.1 for Wan 14B at 480p and 720p, 15.7 and 15.8 for 1.3B, 17.9 and 18.0 for HunyuanVideo) where
+attention runs in a fused kernel. The VAE's decoding grows with the picture, and with the length where it takes all
+frames at once; in tiles, with the length alone.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +46,8 @@ class Plan:
 
     offload: none = all weights on the card; model = one component at a time; group = a few blocks at a time;
     sequential = layer by layer. quant: of the transformer's weights; text encoders and VAE keep theirs. tiling: the VAE
-    works in tiles. cache, attention, compile: speed switches, by name.
+    works in tiles. cache, attention, compile: speed switches, by name. cards: how many work on the clip together, each
+    with all weights and its share of the tokens.
     """
 
     name: str = "resident"
@@ -54,6 +57,12 @@ class Plan:
     cache: str = "none"
     attention: str = "default"
     compile: bool = False
+    cards: int = 1
+
+    @property
+    def memory(self) -> str:
+        """The word of provider_options.memory for it."""
+        return re.sub(r"-[0-9]+", "", self.name)
 
 
 @dataclass(frozen=True)
@@ -122,7 +131,7 @@ def peak(variant: Variant, plan: Plan, width: int, height: int, frames: int, cos
 def phases(variant: Variant, plan: Plan, width: int, height: int, frames: int) -> dict[str, float]:
     """GiB of weights and activations on the card, by phase."""
     one, every, encoders, largest = weights_gib(variant, plan)
-    act = activation_gib(variant, width, height, frames)
+    act = activation_gib(variant, width, height, frames) / plan.cards
     decode = decode_gib(variant, width, height, frames, tiling=plan.tiling)
     if plan.offload == "none":
         return {"denoising": every + encoders + vae_gib(variant) + act, "decoding": every + encoders + decode}

@@ -12,7 +12,11 @@ from backends.local.memory import SPREAD, Peak, Plan, Quant, peak, work_pflop
 
 LADDER: tuple[Plan, ...] = (
     Plan("resident"),
+    Plan("resident-2", cards=2),
+    Plan("resident-4", cards=4),
     Plan("resident-tiled", tiling=True),
+    Plan("resident-2-tiled", tiling=True, cards=2),
+    Plan("resident-4-tiled", tiling=True, cards=4),
     Plan("offload", offload="model"),
     Plan("offload-tiled", offload="model", tiling=True),
     Plan("offload-fp8", offload="model", quant="fp8", tiling=True),
@@ -20,7 +24,8 @@ LADDER: tuple[Plan, ...] = (
     Plan("sequential", offload="sequential", tiling=True),
 )
 """From the fastest to the smallest. Offloading to the disk is none of them: with diffusers 0.42.1
-it changes the clip. 4-bit and int8 weights change the pictures more: only on request."""
+it changes the clip. 4-bit and int8 weights change the pictures more: only on request. Several cards: `Machine.cards`
+and the model permitting."""
 RUNGS: Mapping[str, Plan] = {plan.name: plan for plan in LADDER}
 USABLE = 0.95
 """The share of the free memory that a plan may count on."""
@@ -28,13 +33,17 @@ SPARE_RAM_GIB = 2.0
 RATE = 0.4
 """The share of a card's peak arithmetic that such a model reaches; a guess, as is every time computed from it."""
 
+SHARED = ("", "default", "native", "flash", "sage")
+"""The attention kernels that diffusers 0.42.1 splits by heads."""
+
 Verdict = Literal["fits", "tight", "no"]
 
 
 @dataclass(frozen=True)
 class Machine:
     """What there is to run on. GiB free on the device and of host memory. capability: CUDA's, None elsewhere. tflops:
-    dense bf16, 0 = not known. holders: "pid NAME (GiB)" of processes that hold the device's memory."""
+    dense bf16, 0 = not known. holders: "pid NAME (GiB)" of processes that hold the device's memory. cards: how many of
+    that kind may work on one clip; all figures are of one."""
 
     kind: Literal["cuda", "cpu"]
     free_gib: float
@@ -42,6 +51,7 @@ class Machine:
     capability: tuple[int, int] | None = None
     tflops: float = 0.0
     holders: tuple[str, ...] = ()
+    cards: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,13 +66,16 @@ class Planned:
     @property
     def text(self) -> str:
         quant = "" if self.plan.quant == "none" else f", {self.plan.quant} weights"
-        return f"{self.plan.name}{quant}: {self.peak.low:.0f} to {self.peak.high:.0f} GiB expected ({self.verdict})"
+        each = " on each card" if self.plan.cards > 1 else ""
+        span = f"{self.peak.low:.0f} to {self.peak.high:.0f} GiB"
+        return f"{self.plan.name}{quant}: {span} expected{each} ({self.verdict})"
 
 
 @dataclass(frozen=True)
 class Wish:
     """What the user requested of the plan. rung: a name of `LADDER`, "" = the first that fits. after: that rung ran out
-    of memory, so only later ones. quant, cache, attention, compile: "" / None = as the rung has it."""
+    of memory, so only later ones. quant, cache, attention, compile: "" / None = as the rung has it. cards: how many are
+    to work on the clip, 0 = as few as will do."""
 
     rung: str = ""
     after: str = ""
@@ -70,6 +83,38 @@ class Wish:
     cache: str = ""
     attention: str = ""
     compile: bool = False
+    cards: int = 0
+
+    @classmethod
+    def of(cls, options: Mapping[str, object], after: str = "") -> Wish:
+        """From the request's provider_options; after: from the engine's own word, when it is run again."""
+
+        def word(name: str) -> str:
+            value = str(options.get(name, ""))
+            return "" if value == "auto" else value
+
+        cards = options.get("cards", 0)
+        rung = word("memory")
+        return cls(
+            rung=rung,
+            after=after,
+            quant=word("weights"),
+            cache=word("cache"),
+            attention=word("attention"),
+            compile=bool(options.get("compile", False)),
+            cards=int(cards) if isinstance(cards, int | float) and cards else _cards_of(rung),
+        )
+
+    @property
+    def alone(self) -> str:
+        """Why these wishes keep a clip on one card, "" when they do not."""
+        if self.cache not in ("", "none"):
+            return f"cache={self.cache} decides on each card by itself which steps to skip; leave it out"
+        if self.compile:
+            return "compiled blocks were not tried over several cards; leave compile out"
+        if self.attention not in SHARED:
+            return f"attention={self.attention} cannot be shared by cards; take default, {', '.join(SHARED[2:])}"
+        return ""
 
     def applied(self, plan: Plan) -> Plan:
         return replace(
@@ -81,6 +126,11 @@ class Wish:
         )
 
 
+def _cards_of(rung: str) -> int:
+    """Those that a rung's name tells; of a word of `memory` none."""
+    return RUNGS[rung].cards if rung in RUNGS and rung != RUNGS[rung].memory else 0
+
+
 def verdict(found: Peak, machine: Machine) -> Verdict:
     room = machine.free_gib * USABLE
     if found.gib > room or (found.ram_gib and found.ram_gib + SPARE_RAM_GIB > machine.ram_gib):
@@ -88,13 +138,20 @@ def verdict(found: Peak, machine: Machine) -> Verdict:
     return "fits" if found.high <= room else "tight"
 
 
-def rungs(wish: Wish, machine: Machine) -> list[Plan]:
+def rungs(variant: Variant, wish: Wish, machine: Machine) -> list[Plan]:
     """The plans to try, in order. On a processor there is nothing to offload to: all weights are in its memory."""
     if wish.rung and wish.rung not in RUNGS:
-        raise VideoError("invalid_request", f"memory {wish.rung!r} is unknown: auto or one of {', '.join(RUNGS)}")
-    plans = [plan for plan in LADDER if plan.offload == "none"] if machine.kind == "cpu" else list(LADDER)
+        words = ", ".join(dict.fromkeys(plan.memory for plan in LADDER))
+        raise VideoError("invalid_request", f"memory {wish.rung!r} is unknown: auto or one of {words}")
+    plans = [plan for plan in LADDER if plan.cards <= machine.cards and variant.splits(plan.cards)]
+    if wish.rung or wish.cards:
+        plans = [plan for plan in plans if plan.cards == (wish.cards or _cards_of(wish.rung) or 1)]
+    elif wish.alone:
+        plans = [plan for plan in plans if plan.cards == 1]
     if wish.rung:
-        plans = [RUNGS[wish.rung]]
+        plans = [plan for plan in plans if wish.rung in (plan.name, plan.memory)]
+    elif machine.kind == "cpu":
+        plans = [plan for plan in plans if plan.offload == "none"]
     if wish.after:
         names = [plan.name for plan in LADDER]
         later = names[names.index(wish.after) + 1 :] if wish.after in names else names
@@ -119,12 +176,13 @@ def choose(
     if found is None:
         raise refusal(variant, size, frames, machine, wish, others, fps)
     work = work_pflop(variant, *size, frames, steps or variant.steps)
-    seconds = work * 1000 / (machine.tflops * RATE) if machine.tflops else None
+    speed = machine.tflops * RATE * found.plan.cards
+    seconds = work * 1000 / speed if speed else None
     return replace(found, seconds=seconds)
 
 
 def fitting(variant: Variant, size: tuple[int, int], frames: int, machine: Machine, wish: Wish) -> Planned | None:
-    for plan in rungs(wish, machine):
+    for plan in rungs(variant, wish, machine):
         estimate = peak(variant, plan, *size, frames)
         if (word := verdict(estimate, machine)) != "no":
             return Planned(plan, estimate, word)
@@ -161,7 +219,7 @@ def refusal(
     fps: float,
 ) -> VideoError:
     """Why no plan fits, and what would."""
-    tried = rungs(wish, machine)
+    tried = rungs(variant, wish, machine)
     if not tried:
         text = f"the smallest plan ({wish.after or wish.rung}) has run out of memory already"
     else:
@@ -172,6 +230,11 @@ def refusal(
         )
         if least.ram_gib and least.ram_gib + SPARE_RAM_GIB > machine.ram_gib:
             text += f", and {least.ram_gib + SPARE_RAM_GIB:.0f} GiB of host memory ({machine.ram_gib:.0f} available)"
+    if wish.cards > 1 and (found := fitting(variant, size, frames, machine, replace(wish, rung="", cards=1))):
+        text += (
+            f". Each of the {wish.cards} cards holds all weights; one card makes it under the plan {found.plan.name}"
+        )
+        return VideoError("unsupported", text, nearest={"provider_options": {"memory": "auto", "cards": 1}})
     return _refused(text, variant, size, fps, machine, nearest(variant, size, frames, machine, wish, others))
 
 
@@ -190,8 +253,11 @@ def ran_out(
     text = f"out of memory under {f'{wish.after} and again under ' if wish.after else ''}{last.plan.name}"
     later = replace(wish, after=last.plan.name)
     if not wish.rung and (cheaper := fitting(variant, size, frames, machine, later)):
-        text += f". A cheaper plan that may do: provider_options.memory={cheaper.plan.name}"
-        return VideoError("unsupported", text, nearest={"provider_options": {"memory": cheaper.plan.name}})
+        options: dict[str, object] = {"memory": cheaper.plan.memory}
+        if cheaper.plan.cards != (wish.cards or 1):
+            options["cards"] = cheaper.plan.cards
+        text += f". A cheaper plan that may do: {', '.join(f'provider_options.{k}={v}' for k, v in options.items())}"
+        return VideoError("unsupported", text, nearest={"provider_options": options})
     room = min(machine.free_gib, last.peak.gib * (1 - SPREAD) / USABLE)
     same = replace(wish, rung=last.plan.name, after="")
     found = nearest(variant, size, frames, replace(machine, free_gib=room), same, others)

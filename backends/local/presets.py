@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from backends.errors import VideoError
 from backends.local.families import variant
@@ -40,6 +40,12 @@ USUAL: tuple[tuple[str, str, int, int, int], ...] = (
     ("cogvideox-2b-t2v", "local/cogvideox-2b", 720, 480, 49),
 )
 """Variant, catalogue row, and the row's default clip: width, height, frames."""
+
+
+SEVERAL: Mapping[str, Machine] = {
+    f"{count} x {name}": replace(CARDS[name], cards=count) for name in ("24 GB", "48 GB", "80 GB") for count in (2, 4)
+}
+"""Machines with several cards; memory and speed are those of one."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +86,30 @@ class Preset:
 
 def table(cards: Mapping[str, Machine], usual: Sequence[tuple[str, str, int, int, int]] = USUAL) -> list[Preset]:
     """Every model on every card, in that order."""
-    return [_preset(card, machine, *one) for one in usual for card, machine in cards.items()]
+    return [_preset(card, machine, Wish(), *one) for one in usual for card, machine in cards.items()]
 
 
-def _preset(card: str, machine: Machine, name: str, model: str, width: int, height: int, frames: int) -> Preset:
+def together(
+    cards: Mapping[str, Machine] = SEVERAL, usual: Sequence[tuple[str, str, int, int, int]] = USUAL
+) -> list[Preset]:
+    """One clip on all cards of a machine, for every model that can be split so."""
+    return [
+        _preset(card, machine, Wish(cards=machine.cards), *one)
+        for one in usual
+        for card, machine in cards.items()
+        if variant(one[0]).splits(machine.cards)
+    ]
+
+
+def _preset(
+    card: str, machine: Machine, wish: Wish, name: str, model: str, width: int, height: int, frames: int
+) -> Preset:
     kind, clip = variant(name), f"{width}x{height}, {frames} frames"
     dtype = kind.dtypes(machine.kind)
     try:
-        return Preset(model, clip, card, dtype, choose(kind, (width, height), frames, machine, Wish()))
-    except VideoError:
-        found = nearest(kind, (width, height), frames, machine, Wish(), ())
+        return Preset(model, clip, card, dtype, choose(kind, (width, height), frames, machine, wish))
+    except VideoError as failed:
+        if "provider_options" in failed.nearest:
+            return Preset(model, clip, card, dtype, None, "on one card")
+        found = nearest(kind, (width, height), frames, machine, wish, ())
         return Preset(model, clip, card, dtype, None, f"{found[1]} frames would fit" if found else "")

@@ -283,6 +283,15 @@ class DeviceLost(Exception):
     that; the engine's process ends."""
 
 
+class ProcessOver(Exception):
+    """The process of a local engine can take no further job and ends. error: why its job has failed, None when it was
+    cancelled."""
+
+    def __init__(self, error: VideoError | None) -> None:
+        super().__init__(error.message if error else "cancelled")
+        self.error = error
+
+
 class RemoteBackend(Protocol):
     """A service: start once, then ask. Vendor exceptions never leave it: they become VideoError."""
 
@@ -380,7 +389,9 @@ class Registration:
     is read again where it does not say (None = by how long such jobs take); arrived(clip, env): what is done to a
     clip's file before it is kept, in place and fit to be done twice; it returns a note, or "".
     For local engines: warm(prepared, env) names what its process keeps loaded: a process only gets jobs of the same
-    word ("" = any); silence_s: one that reports nothing for so long counts as hung.
+    word ("" = any); silence_s: one that reports nothing for so long counts as hung; devices(prepared, env, count): how
+    many of that many GPUs one job works on (None = one), whose UUIDs its process then finds in REELWRIGHT_LOCAL_DEVICE
+    with commas between; forecast(prepared, env): how a job would run on this machine, "" = nothing to say.
     """
 
     provider: str
@@ -396,6 +407,8 @@ class Registration:
     arrived: Callable[[Path, Mapping[str, str]], str] | None = None
     warm: Callable[[Prepared, Mapping[str, str]], str] | None = None
     silence_s: float | None = None
+    devices: Callable[[Prepared, Mapping[str, str], int], int] | None = None
+    forecast: Callable[[Prepared, Mapping[str, str]], str] | None = None
     keys: tuple[str, ...] = ()
     address: str = ""
 

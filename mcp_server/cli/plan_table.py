@@ -18,14 +18,20 @@ COLUMNS = ("model", "clip", "GPU memory", "plan", "expected GiB", "verdict", "mi
 
 def plan_table(as_json: bool) -> None:
     """Print the table of estimates, marked as such; nothing is loaded."""
-    from backends.local.presets import CARDS, Preset, table
+    from backends.local.presets import CARDS, Preset, table, together
 
     rows: list[Preset] = table(CARDS)
+    several = together()
     if as_json:
-        show.as_json({"estimates": True, "rows": [row.as_json() for row in rows]})
+        made = {"rows": [row.as_json() for row in rows], "together": [row.as_json() for row in several]}
+        show.as_json({"estimates": True, **made})
         return
     show.line("Estimates, +-25 %: a formula over each model's size; no GPU was used to check them.")
     show.table(COLUMNS, [row.cells() for row in rows])
+    show.line(
+        "One clip on several GPUs (provider_options cards=2 or 4), GiB of each; a model that is not listed cannot:"
+    )
+    show.table(COLUMNS, [row.cells() for row in several])
     for text in about_machine(own_machine()):
         show.line(text)
 

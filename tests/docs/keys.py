@@ -228,6 +228,7 @@ OPTION = Section(
         "values": "the only legal values",
         "min": "the smallest",
         "max": "the largest",
+        "why": "why no other value is legal, for whoever asks for one",
         "about": "one line for the listing",
     },
     {"values": "list"},

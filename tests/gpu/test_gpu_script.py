@@ -13,6 +13,7 @@ import torch
 
 from backends.local import engine
 from backends.local.families import variant
+from backends.local.loaded import drop
 from tests.gpu import child
 from tests.gpu.clock import Clock
 from tests.gpu.order import measurements
@@ -49,7 +50,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
         child.run(measurements(), stage, tell)
         found.device = child.device_facts("cpu")
         yield found
-    engine._loaded.clear()
+    drop()
 
 
 def test_everything_is_measured_but_what_needs_a_card(results: Results) -> None:

@@ -39,6 +39,8 @@ class Box:
 
     def use(self, card: str, model: str) -> None:
         """What an engine does: load the model where it is not loaded, in the place of another."""
+        for place in [one for one in self.loaded if one != card and {*one.split(",")} & {*card.split(",")}]:
+            del self.loaded[place]
         here = self.loaded.pop(card, [])
         if model not in here:
             self.loads.append((card, model))
@@ -62,15 +64,19 @@ class Crowd:
     over: dict[int, anyio.Event] = field(default_factory=dict[int, anyio.Event])
     broken: set[int] = field(default_factory=set[int])
 
-    async def want(self, seq: int, model: str, devices: tuple[str, ...] = TWO) -> None:
+    async def want(self, seq: int, model: str, devices: tuple[str, ...] = TWO, count: int = 1) -> None:
         self.over[seq] = anyio.Event()
-        self.group.start_soon(self._job, seq, model, devices)
+        self.group.start_soon(self._job, seq, model, devices, count)
         await self.rest()
 
-    async def _job(self, seq: int, model: str, devices: tuple[str, ...]) -> None:
+    async def _job(self, seq: int, model: str, devices: tuple[str, ...], count: int) -> None:
         with suppress(DeviceLost):
-            async with self.cards.one(seq, model, devices, self.told.append) as card:
-                assert card not in self.has.values(), "two jobs are on one card"
+            async with self.cards.some(seq, model, devices, self.told.append, count) as given:
+                assert len(given) == count
+                card = ",".join(given)
+                assert not {*given} & {one for place in self.has.values() for one in place.split(",")}, (
+                    "two on one card"
+                )
                 self.has[seq] = card
                 self.order.append(seq)
                 self.box.use(card, model)
@@ -237,11 +243,81 @@ def test_a_lost_card_gets_no_job_for_a_minute() -> None:
     crowd(story)
 
 
+FOUR = ("a", "b", "c", "d")
+
+
+def test_a_job_on_two_cards_gets_them_together_or_none() -> None:
+    async def story(jobs: Crowd) -> None:
+        await jobs.want(0, "red")
+        await jobs.want(1, "red on 2", count=2)
+        assert jobs.has == {0: "one"} and jobs.box.held == {"one"}, "no card is held for what is not whole"
+        jobs.cards.tell()
+        assert jobs.told == ["waits for 2 GPUs at once, of 2"]
+        await jobs.want(2, "red")
+        await jobs.end(0)
+        assert jobs.has == {2: "two"}, "a younger job has not waited for the older one"
+        await jobs.end(2)
+        assert jobs.has == {1: "one,two"}
+        await jobs.want(3, "red")
+        await jobs.end(1)
+        assert jobs.has == {3: "one"}
+
+    crowd(story)
+
+
+def test_eight_jobs_may_go_ahead_of_one_that_waits_for_two_cards() -> None:
+    async def story(jobs: Crowd) -> None:
+        await jobs.want(0, "red")
+        await jobs.want(1, "red on 2", count=2)
+        for seq in range(2, 20):
+            await jobs.want(seq, "red")
+        while 1 not in jobs.has:
+            await jobs.end(min(jobs.has))
+        assert jobs.order == [0, *range(2, 10), 1]
+        jobs.box.time += 1000
+        while jobs.has:
+            await jobs.end(min(jobs.has))
+        assert sorted(jobs.order) == list(range(20))
+
+    crowd(story)
+
+
+def test_a_pair_that_has_the_model_loaded_is_the_one_that_is_given() -> None:
+    async def story(jobs: Crowd) -> None:
+        await jobs.want(0, "blue on 2", FOUR, 2)
+        await jobs.want(1, "red on 2", FOUR, 2)
+        assert jobs.has == {0: "a,b", 1: "c,d"}
+        await jobs.end(0)
+        await jobs.end(1)
+        await jobs.want(2, "red on 2", FOUR, 2)
+        await jobs.want(3, "blue on 2", FOUR, 2)
+        assert jobs.has == {2: "c,d", 3: "a,b"}
+
+    assert len(crowd(story).loads) == 2
+
+
+def test_two_data_folders_that_want_all_cards_never_wait_for_each_other() -> None:
+    """Each finds one card with the other, and lets go of what it has."""
+
+    async def story(jobs: Crowd) -> None:
+        await jobs.want(0, "red on 2", count=2)
+        assert jobs.has == {} and jobs.box.held == set()
+        jobs.box.taken.clear()
+        jobs.cards.look()
+        await jobs.rest()
+        assert jobs.has == {0: "one,two"} and jobs.box.held == {"one", "two"}
+        await jobs.end(0, lost=True)
+        await jobs.want(1, "red")
+        assert jobs.has == {}, "either may be the one that was lost"
+
+    crowd(story, Box(taken={"two"}))
+
+
 def test_a_job_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
     async def story(jobs: Crowd) -> None:
         await jobs.want(0, "red", ("one",))
         with anyio.move_on_after(0):
-            async with jobs.cards.one(1, "red", ("one",), jobs.told.append):
+            async with jobs.cards.some(1, "red", ("one",), jobs.told.append):
                 raise AssertionError
         await jobs.want(2, "red", ("one",))
         await jobs.end(0)

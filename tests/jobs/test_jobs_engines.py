@@ -66,6 +66,13 @@ def test_what_an_engine_raises(words: str, kind: str, message: str, station: Sta
     assert failed.error is not None and (failed.error.kind, failed.error.message) == (kind, message)
 
 
+def test_an_engine_that_can_go_on_no_more_says_why_and_is_not_used_again(station: Station, studio: Studio) -> None:
+    failed, done = station.settled(studio, [studio.submit(tiny_request(word)).job_id for word in ("over it", "fine")])
+    assert failed.error is not None and failed.error.message == "the tiny engine can go on no more"
+    assert station.row(failed.job_id)["attempts"] == 1 and done.state == "succeeded"
+    assert len(engines()) == 1
+
+
 def test_cancelling_kills_the_engine(station: Station, studio: Studio) -> None:
     job = studio.submit(tiny_request("wait for ever")).job_id
     (engine,) = until(engines, "the engine runs")

@@ -36,6 +36,7 @@ weights = {{ type = "text" }}
 cache = {{ type = "text" }}
 attention = {{ type = "text" }}
 compile = {{ type = "boolean" }}
+cards = {{ type = "integer" }}
 
 {modes}
 """

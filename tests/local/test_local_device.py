@@ -81,7 +81,8 @@ def test_doctor_tells_the_plan_of_every_model_on_every_card(tmp_path: Path) -> N
         if row["plan"]:
             assert 0 < row["gib_low"] < row["gib_high"] and row["seconds_guess"] > 0
             settings = row["settings"]
-            assert set(settings) == {"name", "offload", "quant", "tiling", "cache", "attention", "compile", "dtype"}
+            switches = {"cache", "attention", "compile", "cards"}
+            assert set(settings) == {"name", "offload", "quant", "tiling", "dtype", *switches}
             assert settings["name"] == row["plan"] and set(settings["dtype"].values()) <= {
                 "bfloat16",
                 "float16",

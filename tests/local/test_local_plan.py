@@ -88,7 +88,7 @@ def test_decoding_agrees_with_meta_device_runs(
 
 def test_the_ladder_leads_down() -> None:
     for kind in variants().values():
-        needs = {plan.name: peak(kind, plan, 1280, 704, 49).gib for plan in LADDER}
+        needs = {plan.name: peak(kind, plan, 1280, 704, 49).gib for plan in LADDER if plan.cards == 1}
         assert needs["resident-tiled"] <= needs["resident"] and needs["offload-tiled"] <= needs["offload"], kind.id
         tiled = [need for name, need in needs.items() if name not in ("resident", "offload")]
         assert tiled == sorted(tiled, reverse=True), kind.id

@@ -148,6 +148,7 @@ def test_the_record_is_enough_to_make_it_again(station: Station, studio: Studio)
         "cache": "none",
         "attention": "default",
         "compile": False,
+        "cards": 1,
         "dtype": {"default": "float32", "vae": "float32"},
     }
     assert record["arguments"]["guidance_scale"] == 4.0 and record["arguments"]["num_inference_steps"] == 3

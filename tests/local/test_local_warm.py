@@ -190,6 +190,21 @@ def test_two_cards_take_turns_at_two_models_and_stand_in_for_each_other(home: St
     assert json.loads(event["data"]) == {"device": f"gpu:{lost}", "why": "it has fallen off the bus"}
 
 
+def test_a_clip_on_two_cards_has_both_to_itself(home: Stand, card: Path) -> None:
+    make = Maker(home(CARD="GPU-aaaa,GPU-bbbb"))
+    first = make.submitted("red", "wait here")
+    until(lambda: on_a_card(card), "one card is taken", 40)
+    both = make.submitted("red", "a fox on two")
+    until(lambda: make.studio.get(both).phase == "waits for 2 GPUs at once, of 2", "it says what it waits for", 40)
+    (card / "GATE").touch()
+    assert make.settled(first).state == make.settled(both).state == "succeeded"
+    assert recorded(make.station, both)["card"] == "gpu:GPU-aaaa,gpu:GPU-bbbb"
+    again = make.submitted("red", "an owl on two")
+    assert make.settled(again).state == "succeeded" and recorded(make.station, again)["warm"] is True
+    alone = make.submitted("red", "an owl")
+    assert make.settled(alone).state == "succeeded" and recorded(make.station, alone)["warm"] is False
+
+
 def on_a_card(folder: Path) -> str:
     """The card that a job is on; "" for none."""
     return next((path.name.removeprefix("INSIDE-") for path in folder.glob("INSIDE-*")), "")

@@ -292,4 +292,4 @@ def _illegal(option: Option, value: JsonValue) -> str | None:
     if right:
         return None
     most = f" of 1 to {option.high:g} characters" if option.kind == "text" and option.high is not None else ""
-    return f"takes {option}{most}, not {str(value)[:40]!r}"
+    return f"takes {option}{most}, not {str(value)[:40]!r}{f': {option.why}' if option.why else ''}"

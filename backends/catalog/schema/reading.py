@@ -260,6 +260,7 @@ def _option(table: Table) -> Option:
         table.number("min") if "min" in table else None,
         table.number("max") if "max" in table else None,
         table.text("about", ""),
+        table.text("why", ""),
     )
     table.done()
     return option

@@ -182,13 +182,15 @@ class Camera:
 
 @dataclass(frozen=True)
 class Option:
-    """One legal provider_options entry. kind: boolean, integer, number, text. values: the only ones, when named."""
+    """One legal provider_options entry. kind: boolean, integer, number, text. values: the only ones, when named. why:
+    nothing else is legal, for whoever asks for it."""
 
     kind: Literal["boolean", "integer", "number", "text"]
     values: tuple[str | int | float | bool, ...] = ()
     low: float | None = None
     high: float | None = None
     about: str = ""
+    why: str = ""
 
     def __str__(self) -> str:
         if self.values:

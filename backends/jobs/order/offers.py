@@ -23,6 +23,8 @@ from backends.catalog.staleness import end_text
 from backends.catalog.views import money_field
 from backends.errors import A_PERSON, VideoError
 from backends.facts import MediaFacts
+from backends.provider.protocol import Prepared
+from backends.provider.registry import registry
 from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 
@@ -199,10 +201,24 @@ def offer_view(offer: Offer, market: Market, count: int = 1) -> dict[str, Any]:
         view["usd_per_s"] = round(float(cost.usd_high) / (seconds * count), 4)
     if offer.why_not:
         view["why_not"] = offer.why_not
-    notes = [*_warnings(offer, market, count), *offer.checked.notes]
+    notes = [*_warnings(offer, market, count), *offer.checked.notes, *_forecast(offer, market)]
     if notes:
         view["notes"] = notes
     return view
+
+
+def _forecast(offer: Offer, market: Market) -> list[str]:
+    """How it would run on this machine, where its engine can say."""
+    registration = registry().get(offer.row.provider)
+    if registration is None or registration.forecast is None or not offer.available:
+        return []
+    one = offer.checked
+    prepared = Prepared(one.request, offer.row.id, one.width, one.height, wire=dict(one.wire))
+    try:
+        text = registration.forecast(prepared, market.env)
+    except VideoError as error:
+        text = error.message
+    return [text] if text else []
 
 
 def _warnings(offer: Offer, market: Market, count: int) -> list[str]:

@@ -2,7 +2,7 @@
 
     in:  {"provider", "base_url", "prepared", "dest"}; {"stop"} = the current job was cancelled
     out: {"progress", "phase"} ... then {"output"}, {"error"}, {"stopped"}, or {"again", "wire"} or {"lost"} (its device
-         is gone) and the end of the process
+         is gone) and the end of the process; {"error"} or {"stopped"} with "over": the process ends too
 
 It ends when its standard input ends, so it never outlives its worker. Whatever the engine prints goes to the log, never
 into the protocol.
@@ -23,7 +23,7 @@ import anyio
 
 from backends.errors import VideoError
 from backends.jobs.store import codec
-from backends.provider.protocol import DeviceLost, LocalBackend, Output, RunAgain, Stopped
+from backends.provider.protocol import DeviceLost, LocalBackend, Output, ProcessOver, RunAgain, Stopped
 from backends.provider.registry import registered
 
 _REPORT_EVERY_S = 0.2
@@ -73,6 +73,9 @@ def serve(orders: TextIO, out: TextIO, stop: threading.Event) -> None:
             return
         except DeviceLost as lost:
             reporter.send({"lost": str(lost)[:300]})
+            return
+        except ProcessOver as end:
+            reporter.send({"over": True, **({"error": end.error.to_json()} if end.error else {"stopped": True})})
             return
         except VideoError as error:
             reporter.send({"error": error.to_json()})

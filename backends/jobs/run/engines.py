@@ -20,11 +20,12 @@ from typing import IO, Any
 
 import anyio
 import anyio.abc
+from anyio import to_thread
 from anyio.streams.text import TextReceiveStream
 
 from backends.errors import VideoError
 from backends.jobs.lanes.locks import FileLocks, device_locks, is_shared
-from backends.jobs.run.cards import Cards, Release
+from backends.jobs.run.cards import Cards, Release, devices_of
 from backends.jobs.store import codec
 from backends.provider.protocol import POOL, DeviceLost, JsonObject, Output, Prepared, Registration, RunAgain
 from backends.provider.registry import registered
@@ -47,16 +48,26 @@ MOST_AGAIN = 9
 """How often one job may ask to be run again: more than any engine has plans to try."""
 
 
+class _Over(Exception):
+    """The engine's process ends, and has said why its job has failed."""
+
+    def __init__(self, error: VideoError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class EngineCrashed(Exception):
     """The engine's process ended without an answer, or was silent for longer than its back end allows."""
 
 
 class _Child:
-    """One engine process and its unread output."""
+    """One engine process and its unread output. lane: its device, or the devices that it works on at once, with commas
+    between."""
 
     def __init__(self, process: anyio.abc.Process, lane: str, provider: str, word: str) -> None:
         self.process = process
         self.lane = lane
+        self.devices = devices_of(lane)
         self.provider = provider
         self.word = word
         self.idle_since = time.monotonic()
@@ -123,21 +134,38 @@ class Engines:
         self, lane: str, provider: str, prepared: Prepared, seq: int, tell: Callable[[str], None]
     ) -> AsyncGenerator[str]:
         """The device of a job while it works: a processor's lane has several places, a GPU's one, and the lane of
-        several GPUs one on each. seq: the job's place in the queue; tell: receives what it waits for, in words."""
+        several GPUs one on each; for a job that works on several, these with commas between. seq: the job's place in
+        the queue; tell: receives what it waits for, in words.
+
+        VideoError("unsupported") for more GPUs than there are."""
         if lane != POOL:
             async with self.room(lane):
                 yield lane
             return
-        word = _loads(provider, self._word(registered(provider), prepared))
+        registration, devices = registered(provider), self._devices(provider)
+        count = await self._count(registration, prepared, len(devices))
+        word = _loads(provider, self._word(registration, prepared, count))
         try:
-            async with self.cards.one(seq, word, self._devices(provider), tell) as device:
+            async with self.cards.some(seq, word, devices, tell, count) as given:
                 try:
-                    yield device
+                    yield ",".join(given)
                 except DeviceLost:
-                    await self.unload(device)
+                    for device in given:
+                        await self.unload(device)
                     raise
         finally:
             self.cards.look()
+
+    async def _count(self, registration: Registration, prepared: Prepared, devices: int) -> int:
+        """On how many GPUs at once a job works."""
+        if registration.devices is None:
+            return 1
+        count = await to_thread.run_sync(registration.devices, prepared, self._env, devices)
+        if count > max(1, devices):
+            options = {name: one for name, one in prepared.request.provider_options.items() if name != "cards"}
+            text = f"{count} GPUs are asked for one clip, and {devices} may work here (REELWRIGHT_LOCAL_DEVICE)"
+            raise VideoError("unsupported", text, nearest={"provider_options": options})
+        return count
 
     def room(self, lane: str) -> anyio.Semaphore:
         """The places of a lane that is a device, or of the processor."""
@@ -151,11 +179,14 @@ class Engines:
             return tuple(one for one in devices if not self._only or one in self._only)
         return ()
 
-    def _word(self, registration: Registration, prepared: Prepared) -> str:
-        return registration.warm(prepared, self._env) if registration.warm else ""
+    def _word(self, registration: Registration, prepared: Prepared, count: int) -> str:
+        """What a process on so many devices keeps loaded; "" = nothing that a job would miss."""
+        word = registration.warm(prepared, self._env) if registration.warm else ""
+        return f"{word} on {count} devices" if word and count > 1 else word
 
     def _loaded(self) -> dict[str, list[str]]:
-        """What idle processes keep loaded on each device, the least recently used device first."""
+        """What idle processes keep loaded on each device, or on several at once (with commas between), the least
+        recently used first."""
         found: dict[str, list[str]] = {}
         for child in self._idle:
             found[child.lane] = [*found.pop(child.lane, []), _loads(child.provider, child.word)]
@@ -163,7 +194,7 @@ class Engines:
 
     def check_there(self, lane: str, provider: str, device: str) -> None:
         """DeviceLost when an engine has just ended on a card that the driver no longer knows."""
-        if lane == POOL and device not in self._devices(provider):
+        if lane == POOL and not {*devices_of(device)} <= {*self._devices(provider)}:
             raise DeviceLost(f"the driver does not know {device} any more")
 
     @property
@@ -186,6 +217,8 @@ class Engines:
         for _ in range(MOST_AGAIN):
             try:
                 return await self._once(lane, registration, base_url, prepared, dest, progress)
+            except _Over as over:
+                raise over.error from None
             except RunAgain as again:
                 progress(0.0, f"again: {again}"[:80])
                 prepared = replace(prepared, wire={**prepared.wire, **again.wire})
@@ -206,7 +239,7 @@ class Engines:
             "prepared": codec.prepared_to_json(prepared, assets=True),
             "dest": str(dest),
         }
-        word = self._word(registration, prepared)
+        word = self._word(registration, prepared, len(devices_of(lane)))
         async with self._child(lane, registration.provider, word) as child:
             await child.send(order)
             while True:
@@ -214,7 +247,8 @@ class Engines:
                 if "progress" in message:
                     progress(message["progress"], message["phase"])
                 elif "error" in message:
-                    raise VideoError.from_json(message["error"])
+                    error = VideoError.from_json(message["error"])
+                    raise _Over(error) if "over" in message else error
                 elif "again" in message:
                     raise RunAgain(message["again"], message["wire"])
                 elif "lost" in message:
@@ -257,8 +291,8 @@ class Engines:
             if (child.lane, child.provider, child.word) == (lane, provider, word):
                 self._idle.remove(child)
                 return child
-        if word:
-            loaded = [child for child in self._idle if child.word and child.lane == lane]
+        for device in devices_of(lane) if word else ():
+            loaded = [child for child in self._idle if child.word and device in child.devices]
             for child in loaded[: max(0, len(loaded) - self._warm_models + 1)]:
                 await self._end(child)
         return _Child(await self._start(lane), lane, provider, word)
@@ -270,7 +304,7 @@ class Engines:
             while True:
                 message: dict[str, Any] = json.loads(await child.line())
                 if "progress" not in message:
-                    return not {"again", "lost"} & message.keys()
+                    return not {"again", "lost", "over"} & message.keys()
         return False
 
     async def tidy(self) -> None:
@@ -291,7 +325,7 @@ class Engines:
     async def unload(self, device: str) -> None:
         """End idle processes on a device."""
         with anyio.CancelScope(shield=True):
-            for child in [one for one in self._idle if one.lane == device]:
+            for child in [one for one in self._idle if device in one.devices]:
                 await self._end(child)
 
     async def _end(self, child: _Child) -> None:
@@ -307,7 +341,7 @@ class Engines:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env=self._env | ({_DEVICE: lane.partition(":")[2]} if is_shared(lane) else {}),
+                env=self._env | ({_DEVICE: _named(lane)} if is_shared(lane) else {}),
                 start_new_session=True,
             )
         assert started is not None
@@ -322,6 +356,11 @@ class Engines:
 def _claim(device: str) -> Release | None:
     lock = FileLocks(device_locks()).take(device, 0.0)
     return None if lock is None else lock.release
+
+
+def _named(lane: str) -> str:
+    """UUIDs, with commas between."""
+    return ",".join(device.partition(":")[2] for device in devices_of(lane))
 
 
 def _loads(provider: str, word: str) -> str:

@@ -73,6 +73,11 @@ class LocalRun:
                 self._move(state, phase=error.message[:200])
                 away += 1
                 await anyio.sleep(again_s(self.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S), away))
+            except VideoError as error:  # there is no such place for it
+                if self._row()["state"] not in GOING_ON:
+                    raise
+                self._fail(error)
+                return
             except DeviceLost as lost:
                 if not self._goes_on(str(lost)):
                     return

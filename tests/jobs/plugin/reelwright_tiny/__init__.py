@@ -14,12 +14,13 @@ from pathlib import Path
 import anyio
 
 from backends.errors import VideoError
-from backends.provider.protocol import Access, LocalBackend, Output, Prepared, Progress, Registration
+from backends.provider.protocol import Access, LocalBackend, Output, Prepared, ProcessOver, Progress, Registration
 
 
 class Tiny:
-    """Copies the clip. Prompts: "crash ..." ends the process, "noise ..." prints, "refuse ...", "break ..." and
-    "wait ..." do what they say. "load NAME ..." is work for a process that keeps that model loaded."""
+    """Copies the clip. Prompts: "crash ..." ends the process, "noise ..." prints, "over ..." fails and is its last job,
+    "refuse ...", "break ..." and "wait ..." do what they say. "load NAME ..." is work for a process that keeps that
+    model loaded."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.clip = Path(env["TINY_CLIP"])
@@ -37,6 +38,8 @@ class Tiny:
             sys.stderr.write("and to stderr\n")
         if word == "refuse":
             raise VideoError("invalid_request", "the tiny engine refuses: leave out the word refuse")
+        if word == "over":
+            raise ProcessOver(VideoError("provider", "the tiny engine can go on no more"))
         if word == "break":
             raise RuntimeError("a defect of the engine")
         while word == "wait" and not self.gate.exists():  # noqa: ASYNC110 - another process makes the file

@@ -1,8 +1,9 @@
 """A local engine on a GPU that is not there: it keeps what it has read, and nobody else may be on its card.
 
 Environment: CARD (a UUID, or several with commas between; access needs it), CARD_FOLDER (a folder: NAME.weights of each
-model; a file INSIDE-UUID while a job works; LOADS gets a line for each loading; a card with a file LOST-UUID is gone;
-GATE lets prompts that begin with "wait" go on), CARD_CLIP (the MP4 to copy).
+model; a file INSIDE-UUID while a job works there; LOADS gets a line for each loading; a card with a file LOST-UUID is
+gone; GATE lets prompts that begin with "wait" go on), CARD_CLIP (the MP4 to copy). A prompt that ends in "on two" works
+on two cards.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ class Card:
     async def run(self, prepared: Prepared, dest: Path, progress: Progress) -> Output:
         """Facts: pid, and whether the model was loaded already."""
         name = prepared.model.partition("/")[2]
-        inside = self.folder / f"INSIDE-{self.card}"
+        inside = [self.folder / f"INSIDE-{card}" for card in self.card.split(",")]
         try:
-            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+            for one in inside:
+                os.close(os.open(one, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             raise VideoError("provider", f"two jobs are on {self.card} at once") from None
         try:
@@ -61,7 +63,8 @@ class Card:
             target = dest / "clip.mp4"
             shutil.copyfile(self.clip, target)
         finally:
-            inside.unlink()
+            for one in inside:
+                one.unlink()
         return Output(target, seed=1, facts={"pid": os.getpid(), "warm": warm})
 
 
@@ -75,7 +78,13 @@ def open_engine(env: Mapping[str, str], base_url: str) -> LocalBackend:
     return Card(env)
 
 
+def devices(prepared: Prepared, env: Mapping[str, str], count: int) -> int:
+    del env, count
+    return 2 if prepared.request.prompt.endswith("on two") else 1
+
+
 def register() -> Registration:
+    rows = Path(__file__).with_name("cards.toml")
     return Registration(
-        "cards", "local", access, open_engine, Path(__file__).with_name("cards.toml"), warm=lambda p, _: p.model
+        "cards", "local", access, open_engine, rows, warm=lambda prepared, _: prepared.model, devices=devices
     )
