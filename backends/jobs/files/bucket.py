@@ -82,7 +82,7 @@ class Bucket:
                 file.seek(0)
 
     def _is_put(self, sha256: str, file: BinaryIO, size: int, *, new: bool) -> bool:
-        """Whether it is there now; False where the bucket answers but the line is too slow: try again with more time."""
+        """Whether it is there now; False where the bucket answers but the line is too slow: repeat with more time."""
         import obstore
 
         patience, begun = self._patience, time.monotonic()
