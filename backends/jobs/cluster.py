@@ -10,7 +10,9 @@ from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes, pulse
 from backends.jobs.money import limits
+from backends.jobs.run.on_ray.place import Node, look
 from backends.jobs.store.schema import OPEN
+from backends.provider import on_ray
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,28 @@ class LaneStatus:
 
 
 @dataclass(frozen=True)
+class RayStatus:
+    """The cluster that is set. nodes: its machines with GPUs. trouble: why they cannot be seen, "" when they can."""
+
+    cluster: str
+    nodes: tuple[Node, ...]
+    trouble: str
+
+
+@dataclass(frozen=True)
 class ClusterStatus:
-    """store: in words. clock_off_s: seconds by which this machine's clock is behind the store's."""
+    """store: in words. clock_off_s: seconds by which this machine's clock is behind the store's. ray: None where no
+    cluster is set."""
 
     store: str
     clock_off_s: float
     lanes: tuple[LaneStatus, ...]
     limits: dict[str, str]
+    ray: RayStatus | None
 
 
 def status(context: Context) -> ClusterStatus:
-    """Of the store that this machine works with; changes nothing."""
+    """Of the store that this machine works with, and of its Ray cluster (which takes seconds); changes nothing."""
     store = context.store
     counted = {
         (str(row["lane"]), str(row["kind"])): int(row["n"])
@@ -68,7 +81,15 @@ def status(context: Context) -> ClusterStatus:
             )
         )
     shown = {key: limits.shown(key, value) for key, (value, _) in limits.as_set(store).items()}
-    return ClusterStatus(store.where, round(store.now() - time.time(), 1), tuple(found), shown)
+    return ClusterStatus(store.where, round(store.now() - time.time(), 1), tuple(found), shown, _ray(context))
+
+
+def _ray(context: Context) -> RayStatus | None:
+    access = on_ray.access(context.env)
+    if access is None:
+        return None
+    nodes, trouble = ((), access.why) if access.why else look(context.env)
+    return RayStatus(context.settings.ray, nodes, trouble)
 
 
 def _silent_s(context: Context, lane: str) -> float | None:

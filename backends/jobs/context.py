@@ -25,7 +25,7 @@ from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.jobs.store.opening import open_store
 from backends.media.sandbox import Sandbox
-from backends.provider import accounts
+from backends.provider import accounts, on_ray
 from backends.provider.accounts import Keyed
 from backends.provider.keys import load_keys
 from backends.provider.protocol import POOL, Access
@@ -113,9 +113,10 @@ class Context:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment with the key file under it, and the data folder; read anew, since a person may add a key at
-        any time."""
-        return {**load_keys(self.settings)[0], "REELWRIGHT_HOME": str(self.settings.home)}
+        """The environment with the key file under it, the data folder and the cluster; read anew, since a person may
+        add a key at any time."""
+        found = {"REELWRIGHT_HOME": str(self.settings.home), on_ray.SETTING: self.settings.ray}
+        return {**load_keys(self.settings)[0], **{name: value for name, value in found.items() if value}}
 
     def access(self, provider: str) -> Access:
         """Who would be asked for this provider with the credentials of this process."""

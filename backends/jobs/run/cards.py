@@ -55,7 +55,8 @@ class Cards:
     """The cards that one worker holds or may have.
 
     claim: takes a card's lock and returns what frees it, None while another holds it. loaded: what is loaded on every
-    card, by card, the one used longest ago first. most: how many models may be loaded on a card.
+    card, by card, the one used longest ago first. most: how many models may be loaded on a card. held, gone: what those
+    wait for that have none, in words.
     """
 
     def __init__(
@@ -64,8 +65,11 @@ class Cards:
         loaded: Callable[[], Mapping[str, Collection[str]]],
         *,
         most: int = 1,
+        held: str = HELD,
+        gone: str = GONE,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._words = {False: held, True: gone}
         self._claim = claim
         self._loaded = loaded
         self._most = most
@@ -118,7 +122,7 @@ class Cards:
         now = self._now()
         for one in self._waiting:
             if not any(device in self._held for device in one.devices):
-                text = GONE if all(self._is_lost(device, now) for device in one.devices) else HELD
+                text = self._words[all(self._is_lost(device, now) for device in one.devices)]
                 if text != one.told:
                     one.told = text
                     one.tell(text)

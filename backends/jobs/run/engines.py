@@ -8,24 +8,22 @@ of the process is the one complete way to give memory back.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 import anyio
-import anyio.abc
-from anyio.streams.text import TextReceiveStream
 
 from backends.errors import VideoError
-from backends.jobs.lanes.locks import FileLocks, device_locks, is_shared
-from backends.jobs.run.cards import Cards, Release
+from backends.jobs.run.box import Box
+from backends.jobs.run.cards import Cards
+from backends.jobs.run.place import EngineCrashed, Place, PlaceGone, Process
 from backends.jobs.store import codec
+from backends.provider import on_ray
 from backends.provider.protocol import POOL, DeviceLost, JsonObject, Output, Prepared, Registration, RunAgain
 from backends.provider.registry import registered
 
@@ -39,52 +37,22 @@ WARM_MODELS = 1
 FINISHING = 4
 """How many finished clips are looked at and kept at once."""
 
-_DEVICE = "REELWRIGHT_LOCAL_DEVICE"
-"""What tells an engine's process which GPU it is to use."""
+POOLS = (POOL, on_ray.LANE)
+"""The lanes of several cards: of this machine, and of a cluster."""
 
 MOST_AGAIN = 9
 """How often one job may ask to be run again: more than any engine has plans to try."""
 
 
-class EngineCrashed(Exception):
-    """The engine's process ended without an answer, or said nothing for longer than its back end allows."""
-
-
+@dataclass(eq=False)
 class _Child:
-    """One engine process and its unread output."""
+    """An engine's process. lane: the device that it is on. word: what it keeps loaded, "" for nothing."""
 
-    def __init__(self, process: anyio.abc.Process, lane: str, provider: str, word: str) -> None:
-        self.process = process
-        self.lane = lane
-        self.provider = provider
-        self.word = word
-        self.idle_since = time.monotonic()
-        assert process.stdout is not None
-        self._text = TextReceiveStream(process.stdout)
-        self._rest = ""
-
-    async def line(self) -> str:
-        while "\n" not in self._rest:
-            try:
-                self._rest += await self._text.receive()
-            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-                raise EngineCrashed from None
-        line, _, self._rest = self._rest.partition("\n")
-        return line
-
-    async def send(self, order: JsonObject) -> None:
-        assert self.process.stdin is not None
-        try:
-            await self.process.stdin.send((json.dumps(order) + "\n").encode())
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-            raise EngineCrashed from None
-
-    async def kill(self) -> None:
-        with anyio.CancelScope(shield=True):
-            if self.process.returncode is None:
-                self.process.kill()
-            await self.process.wait()
-            await self.process.aclose()
+    process: Process
+    lane: str
+    provider: str
+    word: str
+    idle_since: float = field(default_factory=time.monotonic)
 
 
 class Engines:
@@ -103,14 +71,27 @@ class Engines:
         only: Collection[str] = (),
     ) -> None:
         self._env = dict(env)
-        self._log = log
         self._size = size
         self._warm_s = warm_s
         self._warm_models = max(1, warm_models)
         self._slots: dict[str, anyio.Semaphore] = {}
-        self._only = only
         self._idle: list[_Child] = []
-        self.cards = Cards(_claim, self._loaded, most=self._warm_models)
+        self._here = Box(env, log, only)
+        self._there = _place_of(env, log) or self._here
+        most, held, gone = self._most(self._there), self._there.held, self._there.gone
+        self.cards = Cards(self._there.claim, self._loaded, most=most, held=held, gone=gone)
+
+    async def serve(self) -> None:
+        """What has to go on while there may be jobs on a cluster, until it is cancelled."""
+        await self._there.serve()
+
+    def _of(self, device: str) -> Place:
+        """The place that a device belongs to."""
+        return self._there if device.startswith(f"{on_ray.LANE}:") else self._here
+
+    def _most(self, place: Place) -> int:
+        """How many models may be loaded on one device of it."""
+        return 1 if place.alone else self._warm_models
 
     @cached_property
     def finishing(self) -> anyio.CapacityLimiter:
@@ -123,14 +104,17 @@ class Engines:
         self, lane: str, provider: str, prepared: Prepared, seq: int, tell: Callable[[str], None]
     ) -> AsyncGenerator[str]:
         """The device that a job has while it works: a processor's lane has several places, a GPU's one, and the lane
-        of several GPUs one on each. seq: the job's place in the queue; tell: takes what it waits for, in words."""
-        if lane != POOL:
+        of several GPUs one on each. seq: the job's place in the queue; tell: takes what it waits for, in words.
+
+        VideoError when no card can ever do it, PlaceGone when their place cannot be reached."""
+        if lane not in POOLS:
             async with self.room(lane):
                 yield lane
             return
-        word = _loads(provider, self._word(registered(provider), prepared))
+        word = self._word(registered(provider), prepared)
+        devices = await self._there.fitting(provider, prepared, word, tell)
         try:
-            async with self.cards.one(seq, word, self._devices(provider), tell) as device:
+            async with self.cards.one(seq, _loads(provider, word), devices, tell) as device:
                 try:
                     yield device
                 except DeviceLost:
@@ -144,13 +128,6 @@ class Engines:
         device = lane if lane.startswith("gpu") else ""
         return self._slots.setdefault(device, anyio.Semaphore(1 if device else self._size))
 
-    def _devices(self, provider: str) -> tuple[str, ...]:
-        """The cards that may work for a provider now."""
-        with suppress(VideoError):
-            devices = registered(provider).access(self._env).devices
-            return tuple(one for one in devices if not self._only or one in self._only)
-        return ()
-
     def _word(self, registration: Registration, prepared: Prepared) -> str:
         return registration.warm(prepared, self._env) if registration.warm else ""
 
@@ -163,7 +140,7 @@ class Engines:
 
     def check_there(self, lane: str, provider: str, device: str) -> None:
         """DeviceLost when the driver does not know a card any more that an engine has just ended on."""
-        if lane == POOL and device not in self._devices(provider):
+        if lane == POOL and device not in self._here.devices(provider):
             raise DeviceLost(f"the driver does not know {device} any more")
 
     @property
@@ -207,7 +184,7 @@ class Engines:
         }
         word = self._word(registration, prepared)
         async with self._child(lane, registration.provider, word) as child:
-            await child.send(order)
+            await child.process.send(order)
             while True:
                 message = await self._heard(child, registration.silence_s)
                 if "progress" in message:
@@ -223,7 +200,7 @@ class Engines:
 
     async def _heard(self, child: _Child, silence_s: float | None) -> dict[str, Any]:
         with anyio.move_on_after(silence_s):
-            return json.loads(await child.line())
+            return json.loads(await child.process.line())
         raise EngineCrashed
 
     @asynccontextmanager
@@ -238,10 +215,10 @@ class Engines:
             if child.word and await self._stopped(child):
                 self._keep(child)
             else:
-                await child.kill()
+                await child.process.kill()
             raise
         except BaseException:
-            await child.kill()
+            await child.process.kill()
             raise
         self._keep(child)
 
@@ -251,28 +228,36 @@ class Engines:
 
     async def _taken(self, lane: str, provider: str, word: str) -> _Child:
         """An idle child of that word, the one used last; else a new one, in the place of the one idle for longest."""
+        await self._bury()
         for child in reversed(self._idle):
             if (child.lane, child.provider, child.word) == (lane, provider, word):
                 self._idle.remove(child)
                 return child
-        if word:
-            loaded = [child for child in self._idle if child.word and child.lane == lane]
-            for child in loaded[: max(0, len(loaded) - self._warm_models + 1)]:
-                await self._end(child)
-        return _Child(await self._start(lane), lane, provider, word)
+        place = self._of(lane)
+        in_the_way = [one for one in self._idle if one.lane == lane and ((word and one.word) or place.alone)]
+        for child in in_the_way[: max(0, len(in_the_way) - self._most(place) + 1)]:
+            await self._end(child)
+        return _Child(await place.start(lane), lane, provider, word)
+
+    async def _bury(self) -> None:
+        """Forget the idle processes that have ended by themselves."""
+        for child in [one for one in self._idle if one.process.ended]:
+            await self._end(child)
 
     async def _stopped(self, child: _Child) -> bool:
         """Ask the child to stop its job; whether it has, with what it has loaded still fit for use."""
-        with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_GRACE_S), suppress(EngineCrashed):
-            await child.send({"stop": True})
+        over = suppress(EngineCrashed, DeviceLost, PlaceGone)
+        with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_GRACE_S), over:
+            await child.process.send({"stop": True})
             while True:
-                message: dict[str, Any] = json.loads(await child.line())
+                message: dict[str, Any] = json.loads(await child.process.line())
                 if "progress" not in message:
                     return not {"again", "lost"} & message.keys()
         return False
 
     async def tidy(self) -> None:
         """End the children whose model nobody has asked for in a while."""
+        await self._bury()
         for child in [one for one in self._idle if one.word]:
             if time.monotonic() - child.idle_since >= self._warm_s:
                 await self._end(child)
@@ -295,31 +280,21 @@ class Engines:
     async def _end(self, child: _Child) -> None:
         if child in self._idle:
             self._idle.remove(child)
-            await child.kill()
-
-    async def _start(self, lane: str) -> anyio.abc.Process:
-        started: anyio.abc.Process | None = None
-        with anyio.CancelScope(shield=True):  # a process whose start is broken off would be nobody's
-            started = await anyio.open_process(
-                [sys.executable, "-P", "-m", "backends.jobs.run.engine_child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env=self._env | ({_DEVICE: lane.partition(":")[2]} if is_shared(lane) else {}),
-                start_new_session=True,
-            )
-        assert started is not None
-        return started
+            await child.process.kill()
 
     async def close(self) -> None:
         while self._idle:
-            await self._idle.pop().kill()
+            await self._idle.pop().process.kill()
         self.cards.close()
 
 
-def _claim(device: str) -> Release | None:
-    lock = FileLocks(device_locks()).take(device, 0.0)
-    return None if lock is None else lock.release
+def _place_of(env: Mapping[str, str], log: IO[bytes] | int) -> Place | None:
+    """The cluster whose GPUs are used, None where none is set."""
+    if not env.get(on_ray.SETTING, "").strip():
+        return None
+    from backends.jobs.run.on_ray.place import RayCluster
+
+    return RayCluster(env, log)
 
 
 def _loads(provider: str, word: str) -> str:

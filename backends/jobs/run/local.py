@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -19,9 +19,10 @@ from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.objects import BUCKET_AGAIN_S, Away, again_s
 from backends.jobs.money import settle
 from backends.jobs.records import Hold
-from backends.jobs.run.engines import EngineCrashed, Engines
+from backends.jobs.run.engines import Engines
 from backends.jobs.run.finish import finish
 from backends.jobs.run.inputs_ready import ready
+from backends.jobs.run.place import EngineCrashed
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.provider.protocol import DeviceLost
@@ -72,6 +73,9 @@ class LocalRun:
                     return
                 if self._device == self.hold.lane:  # there is no other
                     await anyio.sleep(min(AGAIN_MOST_S, 2.0 ** (self._lost() - 1)))
+            except VideoError as error:
+                self._fail(error)
+                return
 
     async def _on_a_device(self) -> None:
         row = self._row()
@@ -81,20 +85,12 @@ class LocalRun:
             row = self._row()
             if row["state"] not in GOING_ON:
                 return
-            await self._to_its_end(self._make(row))
+            await self._make(row)
 
     async def _saved(self) -> None:
         """Once more what is left to do of a clip that is made."""
         assert self._save is not None
-        await self._to_its_end(to_thread.run_sync(self._save, limiter=self.engines.finishing))
-
-    async def _to_its_end(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Away:
-            raise
-        except VideoError as error:
-            self._fail(error)
+        await to_thread.run_sync(self._save, limiter=self.engines.finishing)
 
     def _lost(self) -> int:
         """How often its device was lost."""
