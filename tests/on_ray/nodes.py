@@ -38,11 +38,13 @@ class Nodes:
 
     def __init__(self, gpus: int = 2) -> None:
         self.gpus = gpus
-        self.folder = tempfile.mkdtemp(prefix="reelwright-ray-test-", dir="/tmp")
+        self.folder = tempfile.mkdtemp(prefix="on-ray-", dir="/tmp")  # short: sockets lie in it
+        os.environ["RAY_TMPDIR"] = self.folder
+        (Path(self.folder) / "ray").mkdir()
         self._made = 0
         _write_port_files()
         cluster = import_module("ray.cluster_utils").Cluster
-        head = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "temp_dir": self.folder, **self._own()}
+        head = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, **self._own()}
         self._cluster = cluster(initialize_head=True, head_node_args=head)
 
     @property

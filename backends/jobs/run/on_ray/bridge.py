@@ -1,8 +1,9 @@
 """The one process of a worker that speaks with Ray. It ends with its standard input, and when the cluster is lost.
 
-in:  {"ask": QUESTION, "provider", "model", "wire"}; {"to": N, "start": NODE}, {"to": N, "order": {...}},
+in:  {"ask": QUESTION, "look": N, "provider", "model", "wire"}; {"to": N, "start": NODE}, {"to": N, "order": {...}},
      {"to": N, "kill": true}
-out: {"nodes": {NODE: {"name", "cards", "others"}}} when they change; {"answer": QUESTION, "node", "lacks"};
+out: {"nodes": {NODE: {"name", "cards", "others"}}} when they change; {"looked": N} once they are as they were after
+     that was asked for; {"answer": QUESTION, "node", "lacks"};
      {"of": N, "line"} of the engine N, {"of": N, "crashed": true}, {"of": N, "lost": WHY},
      with "node" where that has gone;
      {"gone": WHY} and the end of the process
@@ -85,7 +86,7 @@ class Bridge:
     def _do(self, message: JsonObject) -> None:
         if "ask" in message:
             self._questions[message["ask"]] = message
-            self._ask()
+            self._group.create_task(self._look_for(message["look"]))
         elif "start" in message:
             engine = self.engines[message["to"]] = Engine(self, message["to"], message["start"])
             engine.task = self._group.create_task(engine.run())
@@ -98,17 +99,25 @@ class Bridge:
     # the machines
 
     async def _watch(self) -> None:
-        """Tell of the machines when they change."""
         while True:
-            try:
-                found = await asyncio.wait_for(asyncio.to_thread(self._look), HEAD_S)
-            except TimeoutError:
-                raise Gone(f"its head has not answered for {HEAD_S:g} s") from None
-            if found != self._nodes:
-                self._nodes = found
-                self.say({"nodes": found})
-                self._ask()
+            await self._see()
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look_for(self, number: int) -> None:
+        """A look of its own for who asks: a machine may have come just before."""
+        await self._see()
+        self.say({"looked": number})
+
+    async def _see(self) -> None:
+        """Tell of the machines when they have changed, and ask them what they have not answered."""
+        try:
+            found = await asyncio.wait_for(asyncio.to_thread(self._look), HEAD_S)
+        except TimeoutError:
+            raise Gone(f"its head has not answered for {HEAD_S:g} s") from None
+        if found != self._nodes:
+            self._nodes = found
+            self.say({"nodes": found})
+        self._ask()
 
     def _look(self) -> dict[str, JsonObject]:
         free = import_module("ray._private.state").available_resources_per_node()

@@ -151,7 +151,7 @@ class RayCluster:
         self._log = log
         self._cluster = Cluster()
         self._processes: dict[int, Remote] = {}
-        self._asked: set[str] = set()
+        self._looked: set[int] = set()
         self._last = 0
         self._stdin: anyio.abc.ByteSendStream | None = None
         self._why: str | None = None
@@ -164,29 +164,33 @@ class RayCluster:
     ) -> Collection[str]:
         """VideoError("asset") when every machine lacks what it takes, with what each of them said."""
         question = json.dumps([provider, prepared.model, word])
+        look = self._number()
+        asked = {"ask": question, "look": look, "provider": provider, "model": prepared.model, "wire": prepared.wire}
         self._why = None
         self._wanted.set()
-        told = ""
+        told, sent = "", False
         while True:
-            if self._stdin is not None and question not in self._asked:
-                self._asked.add(question)
-                asked = {"provider": provider, "model": prepared.model, "wire": prepared.wire}
-                await self._say({"ask": question, **asked})
+            if self._stdin is not None and not sent:
+                sent = True
+                await self._say(asked)
             if "" in (answers := self._cluster.answers(question)).values():
                 return Fitting(self._cluster, question)
-            if why := self._cluster.refusal(question):
+            if look in self._looked and (why := self._cluster.refusal(question)):
                 raise VideoError("asset", f"no machine of the Ray cluster can make it: {why}"[:600])
             if self._why is not None:
                 raise PlaceGone(self._why)
-            text = CONNECTS if question not in self._asked else ASKS if answers else NO_NODE
+            text = CONNECTS if not sent else ASKS if answers else NO_NODE
             if text != told:
                 tell(text)
                 told = text
             await self._news.wait()
 
-    async def start(self, device: str) -> Remote:
+    def _number(self) -> int:
         self._last += 1
-        number = self._last
+        return self._last
+
+    async def start(self, device: str) -> Remote:
+        number = self._number()
         process = Remote(lambda message: self._say({"to": number, **message}))
         self._processes[number] = process
         await self._say({"to": number, "start": node_of(device)})
@@ -248,6 +252,8 @@ class RayCluster:
             self._cluster.nodes = {key: Node(**known) for key, known in message["nodes"].items()}
         elif "answer" in message:
             self._cluster.lacks[message["answer"], message["node"]] = one_line(message["lacks"], 300)
+        elif "looked" in message:
+            self._looked.add(message["looked"])
         elif "of" in message:
             self._cluster.nodes.pop(message.get("node", ""), None)
             if (process := self._processes.get(message["of"])) is not None:
@@ -263,7 +269,7 @@ class RayCluster:
         self._wanted = anyio.Event()
         self._cluster.nodes.clear()
         self._cluster.lacks.clear()
-        self._asked.clear()
+        self._looked.clear()
         for process in self._processes.values():
             process.over(PlaceGone(self._why or self._ended("it was left")))
         self._processes.clear()
