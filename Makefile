@@ -17,7 +17,7 @@ COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib backends m
 unexport PYTHONDONTWRITEBYTECODE
 NEEDED  := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"], sep="\n")
 
-.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench gpu postgres shared-store chaos mutants examples pictures docs clean
+.PHONY: demo demo-kill test quick fresh lint types layers unit local pages hosts unit-without-torch slow browser bench gpu ray postgres shared-store chaos mutants examples pictures docs clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reelwright needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -96,6 +96,10 @@ bench: $(LOCAL)           ## ratios measured in one run; the table is tests/benc
 
 gpu:                      ## on a machine with an NVIDIA card and torch for it: memory and speed of full-size models, in eight minutes
 	$(PYTHON) -m tests.gpu --minutes 8 --out gpu-output
+
+ray: $(READY)             ## jobs on real Ray clusters of this machine, whose nodes are killed; Ray goes into .ray
+	$(BIN)/pip install --quiet --no-compile --target .ray -c constraints.txt "ray>=2.60,<3"
+	$(BIN)/python -m tests.on_ray
 
 postgres: $(READY)        ## the tests of jobs with their stores on a PostgreSQL server of their own
 	$(BIN)/python -m tests.jobs.on_server

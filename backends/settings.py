@@ -33,7 +33,8 @@ class Settings:
     worker: "detached" (a process of its own) or "inline" (a thread of this one). max_wait_s: the longest wait_for_job.
     trouble: what the user should know of how this was started, "" when there is nothing. store_url: of the server
     that keeps the store, "" for the file in home; it may hold a password. bucket: the URL of the bucket that keeps
-    clips and inputs, "" for the data folder alone.
+    clips and inputs, "" for the data folder alone. ray: the Ray cluster whose GPUs local models use (see
+    `provider.on_ray`), "" for this machine's own.
     """
 
     home: Path
@@ -48,6 +49,7 @@ class Settings:
     store_url: str = field(default="", repr=False)
     shared: tuple[Path, ...] = ()
     bucket: str = field(default="", repr=False)
+    ray: str = ""
 
     def for_people(self) -> Settings:
         """The same for people who come over HTTP with a token of their own: of this machine's files they may name those
@@ -132,6 +134,7 @@ def load_settings(env: Mapping[str, str] | None = None, cwd: Path | None = None)
         store_url=value("store").strip(),
         shared=tuple(shared),
         bucket=value("artifacts").strip(),
+        ray=value("ray").strip(),
     )
 
 

@@ -10,7 +10,9 @@ from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes, pulse
 from backends.jobs.money import limits
+from backends.jobs.run.on_ray.place import Node, look
 from backends.jobs.store.schema import OPEN
+from backends.provider import on_ray
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,28 @@ class LaneStatus:
 
 
 @dataclass(frozen=True)
+class RayStatus:
+    """The cluster that is set. nodes: its machines with GPUs. trouble: why they cannot be seen, "" when they can."""
+
+    cluster: str
+    nodes: tuple[Node, ...]
+    trouble: str
+
+
+@dataclass(frozen=True)
 class ClusterStatus:
-    """store: a description. clock_off_s: how far this machine's clock is behind the store's, in seconds."""
+    """store: a description. clock_off_s: how far this machine's clock is behind the store's, in seconds. ray: None
+    where no cluster is set."""
 
     store: str
     clock_off_s: float
     lanes: tuple[LaneStatus, ...]
     limits: dict[str, str]
+    ray: RayStatus | None
 
 
 def status(context: Context) -> ClusterStatus:
-    """The state of the store that this machine uses; changes nothing."""
+    """The state of the store that this machine uses, and of its Ray cluster (which takes seconds); changes nothing."""
     store = context.store
     counted = {
         (str(row["lane"]), str(row["kind"])): int(row["n"])
@@ -69,7 +82,15 @@ def status(context: Context) -> ClusterStatus:
             )
         )
     shown = {key: limits.shown(key, value) for key, (value, _) in limits.as_set(store).items()}
-    return ClusterStatus(store.where, round(store.now() - time.time(), 1), tuple(found), shown)
+    return ClusterStatus(store.where, round(store.now() - time.time(), 1), tuple(found), shown, _ray(context))
+
+
+def _ray(context: Context) -> RayStatus | None:
+    access = on_ray.access(context.env)
+    if access is None:
+        return None
+    nodes, trouble = ((), access.why) if access.why else look(context.env)
+    return RayStatus(context.settings.ray, nodes, trouble)
 
 
 def _silent_s(context: Context, lane: str) -> float | None:

@@ -26,7 +26,7 @@ from backends.jobs.store.database import Store
 from backends.jobs.store.journal import IdLog
 from backends.jobs.store.opening import open_store
 from backends.media.sandbox import Sandbox
-from backends.provider import accounts, keys
+from backends.provider import accounts, keys, on_ray
 from backends.provider.accounts import Keyed
 from backends.provider.protocol import POOL, Access
 from backends.provider.registry import registered, registry
@@ -114,10 +114,11 @@ class Context:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment with the key file under it, as that file is now, and the data folder."""
+        """The environment with the key file under it, as that file is now, the data folder and the cluster."""
         now = keys.stamp(self.settings)
         if self._env is None or self._env[0] != now:
-            read = {**keys.load_keys(self.settings)[0], "REELWRIGHT_HOME": str(self.settings.home)}
+            own = {"REELWRIGHT_HOME": str(self.settings.home), on_ray.SETTING: self.settings.ray}
+            read = {**keys.load_keys(self.settings)[0], **{name: text for name, text in own.items() if text}}
             self._env = (now, MappingProxyType(read))
         return self._env[1]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from backends.local import device, weights
+from backends.provider import on_ray
 from backends.provider.protocol import POOL, Access, LocalBackend, Prepared, Registration
 
 __all__ = ["register"]
@@ -17,14 +18,15 @@ SILENCE_S = 1800.0
 
 
 def register() -> Registration:
-    """The pipelines' entry point: available where there is a GPU (or the user chooses the processor) and torch."""
+    """The pipelines' entry point: available where there is a GPU (or the user chooses the processor) and torch, or a
+    cluster of machines that have."""
     return Registration(
         provider="local",
         kind="local",
         access=_access,
         open=_open,
         catalog=Path(__file__).with_name("models.toml"),
-        lacks=weights.lacks,
+        lacks=_lacks,
         warm=_warm,
         silence_s=SILENCE_S,
         devices=_devices,
@@ -33,10 +35,17 @@ def register() -> Registration:
 
 
 def _access(env: Mapping[str, str]) -> Access:
+    if (cluster := on_ray.access(env)) is not None:
+        return cluster
     if why := device.why_not(env):
         return Access(lane=POOL, why=why)
     usable = [one.lane for one in device.devices(env)]
     return Access(lane=usable[0] if len(usable) == 1 else POOL, devices=tuple(one for one in usable if one != "cpu"))
+
+
+def _lacks(env: Mapping[str, str], wires: tuple[Mapping[str, object], ...], model: str) -> str | None:
+    """On a cluster its machines are asked, when a job comes."""
+    return None if on_ray.access(env) is not None else weights.lacks(env, wires, model)
 
 
 def _open(env: Mapping[str, str], base_url: str) -> LocalBackend:

@@ -349,7 +349,7 @@ class Access:
     base_url: where requests go; frozen into the job at submit. why: what else stands in the way (no GPU, a library
     that is not installed) and its remedy, "" when nothing does.
     devices: for a local engine, the GPUs that may work for it ("gpu:UUID"): its process finds the one that it is to use
-    in REELWRIGHT_LOCAL_DEVICE, by its UUID. With several of them the lane is `POOL`.
+    in REELWRIGHT_LOCAL_DEVICE, by its UUID. With several of them the lane is `POOL`; on a cluster see `on_ray`.
     account: its name, where a provider has several that share the work.
     """
 

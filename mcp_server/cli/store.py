@@ -93,7 +93,8 @@ def copy(
 
 @cluster.command("status")
 def status(as_json: Json = False) -> None:
-    """Show each lane with its driver, open and uncertain jobs, and the spending limits of the store."""
+    """Show each lane with its driver, open and uncertain jobs, the spending limits of the store, and the machines of
+    the Ray cluster where one is set."""
     from dataclasses import asdict
 
     from backends.jobs import cluster as lanes
@@ -121,3 +122,7 @@ def status(as_json: Json = False) -> None:
     ]
     show.table(("lane", "driver", "epoch", "beat", "slots", "open", "uncertain", "trouble"), rows)
     show.line("limits: " + ", ".join(f"{key} {value}" for key, value in found.limits.items()))
+    if (ray := found.ray) is not None:
+        show.line(f"Ray cluster {ray.cluster}: {ray.trouble or f'{len(ray.nodes)} machines with GPUs'}")
+        nodes = [[node.name, str(node.cards), str(node.others)] for node in ray.nodes]
+        show.table(("machine", "GPUs", "used by others"), nodes)

@@ -31,6 +31,8 @@ EVERYDAY: Mapping[str, str] = {
     "CATALOG": "More folders with catalogue files of your own, separated as in `PATH`.",
     "LOCAL_DEVICE": "The GPUs for local models, by number or UUID, separated by commas; `cpu` computes on the "
     "processor (hours for a clip).",
+    "RAY": "A Ray cluster whose GPUs local models use, `HOST:PORT` of its head or `local`: see "
+    "[cluster.md](cluster.md).",
     "HTTP_TOKEN": "The bearer token of `reelwright serve --http`; needed for any address but loopback, 16 characters "
     "or more.",
     "HTTP_ISSUER": "Who issues tokens (OAuth 2) for `reelwright serve --http`, as their `iss` writes it: "
@@ -51,6 +53,7 @@ EVERYDAY_DEFAULTS: Mapping[str, str] = {
     "INPUT_ROOTS": "none",
     "CATALOG": "none",
     "LOCAL_DEVICE": "all of the first one's model",
+    "RAY": "this machine's own",
     "HTTP_TOKEN": "none",
     "HTTP_ISSUER": "none",
     "HTTP_URL": "none",
@@ -100,6 +103,7 @@ FILE_KEYS: Mapping[str, str] = {
     "store": "STORE",
     "artifacts": "ARTIFACTS",
     "output_dir": "OUTPUT_DIR",
+    "ray": "RAY",
     "worker": "WORKER",
     "max_wait_s": "MAX_WAIT_S",
     "input_roots": "INPUT_ROOTS",

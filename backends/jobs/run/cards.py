@@ -61,7 +61,8 @@ class Cards:
 
     claim: takes a card's lock and returns a function that frees it, None while another process holds it. loaded: what
     is loaded on each card (the key of a model on several cards at once has commas between them), the least recently
-    used first. most: how many models may be loaded on a card.
+    used first. most: how many models may be loaded on a card. held, gone: what a job without a card waits for, in
+    words.
     """
 
     def __init__(
@@ -70,8 +71,11 @@ class Cards:
         loaded: Callable[[], Mapping[str, Collection[str]]],
         *,
         most: int = 1,
+        held: str = HELD,
+        gone: str = GONE,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._in_use, self._gone = held, gone
         self._claim = claim
         self._loaded = loaded
         self._most = most
@@ -126,11 +130,11 @@ class Cards:
         now = self._now()
         for one in self._waiting:
             if all(self._is_lost(device, now) for device in one.devices):
-                text = GONE
+                text = self._gone
             elif one.count > 1:
                 text = TOGETHER.format(count=one.count, all=len(one.devices))
             elif not any(device in self._held for device in one.devices):
-                text = HELD
+                text = self._in_use
             else:
                 continue
             if text != one.told:

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -23,6 +24,7 @@ from backends.jobs.money import settle
 from backends.jobs.records import Hold
 from backends.jobs.run.engines import Engines
 from backends.jobs.run.local import LocalRun
+from backends.jobs.run.place import PlaceGone
 from backends.jobs.run.remote import RemoteRun
 from backends.jobs.store.database import Row, Store, Transaction
 from backends.jobs.store.schema import OPEN
@@ -71,11 +73,12 @@ class LaneDriver:
         self._waiting: dict[str, set[str]] = {}
 
     async def run(self) -> None:
-        """Until stopped or fenced. Takes over every open job of the lane first."""
+        """Until stopped or fenced. Takes over every open job of the lane first. A group with PlaceGone in it when the
+        place of its work cannot be reached: then every job is in the queue again."""
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
-                self.context.store.write(self._requeue_local)
+                self.context.store.write(lambda tx: self._requeue_local(tx, "taken over"))
                 if self.lane["kind"] == "remote":
                     self._remote = self._open_remote()
                     group.start_soon(self._share_out)
@@ -83,6 +86,11 @@ class LaneDriver:
                 self.refresh()
         except* Fenced:
             pass  # another process drives the lane by now, and we wrote nothing
+        except* PlaceGone as gone:
+            text = in_words(gone)[:200]
+            with suppress(Fenced):
+                self.context.store.write(lambda tx: self._requeue_local(tx, text, crashed=False))
+            raise
         finally:
             if self._remote is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(5):
@@ -102,16 +110,17 @@ class LaneDriver:
         backend = entry.open(env, lanes.base_url_of(self.lease.key))
         return LaneState.open(self.context, self.lease, cast(RemoteBackend, backend), self.engines, entry.poll_s)
 
-    def _requeue_local(self, tx: Transaction) -> None:
-        """Work on this machine that an earlier driver left unfinished starts again: it is free. A clip that is already
-        made is only saved (see `LocalRun`)."""
+    def _requeue_local(self, tx: Transaction, why: str, *, crashed: bool = True) -> None:
+        """Work on this machine that a driver left unfinished starts again: it is free. A clip that is already made is
+        only saved (see `LocalRun`). crashed: whether that counts as an attempt."""
         lanes.fence(tx, self.lease.key, self.lease.epoch)
         rows = tx.rows(
-            "SELECT id FROM jobs WHERE lane = ? AND kind = 'local' AND state = 'running'",
+            "SELECT id, attempts FROM jobs WHERE lane = ? AND kind = 'local' AND state = 'running'",
             (self.lease.key,),
         )
         for row in rows:
-            records.move(tx, self.hold, row["id"], "queued", phase="taken over", progress=0.0)
+            attempts = int(row["attempts"]) if crashed else max(0, int(row["attempts"]) - 1)
+            records.move(tx, self.hold, row["id"], "queued", phase=why, progress=0.0, attempts=attempts)
 
     async def _beat(self) -> None:
         """On a thread: while another program holds the store's write lock, the requests under way go on."""
@@ -244,7 +253,7 @@ class LaneDriver:
                 await task.run.run()
             if task.scope.cancelled_caught and not task.moved:
                 self.context.store.write(lambda tx: self._cancelled(tx, job))
-        except (Fenced, anyio.get_cancelled_exc_class()):
+        except (Fenced, PlaceGone, anyio.get_cancelled_exc_class()):
             raise
         except Exception as error:  # a defect of ours: the job ends with a reason, the other jobs go on
             self._broken(job, error)
@@ -292,3 +301,12 @@ def _why_not_made(tx: Transaction, job: str, need: str) -> VideoError:
     kept = "; the finished steps keep their clips" if spent else ""
     charged = "yes" if spent else error.charged
     return VideoError(error.kind, f"step {need}: {error.message}{kept}", charged=charged)
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, without the groups that a task group wraps around it."""
+    if isinstance(error, BaseExceptionGroup):
+        return in_words(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+    if isinstance(error, PlaceGone):
+        return str(error)
+    return error.message if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"

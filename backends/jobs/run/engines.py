@@ -8,25 +8,23 @@ a process gives all of its memory back.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 import anyio
-import anyio.abc
 from anyio import to_thread
-from anyio.streams.text import TextReceiveStream
 
 from backends.errors import VideoError
-from backends.jobs.lanes.locks import FileLocks, device_locks, is_shared
-from backends.jobs.run.cards import Cards, Release, devices_of
+from backends.jobs.run.box import Box
+from backends.jobs.run.cards import Cards, devices_of
+from backends.jobs.run.place import EngineCrashed, Place, PlaceGone, Process
 from backends.jobs.store import codec
+from backends.provider import on_ray
 from backends.provider.protocol import POOL, DeviceLost, JsonObject, Output, Prepared, Registration, RunAgain
 from backends.provider.registry import registered
 
@@ -41,8 +39,8 @@ WARM_MODELS = 1
 FINISHING = 4
 """How many finished clips are checked and saved at once."""
 
-_DEVICE = "REELWRIGHT_LOCAL_DEVICE"
-"""The variable that tells an engine's process which GPU to use."""
+POOLS = (POOL, on_ray.LANE)
+"""The lanes of several cards: of this machine, and of a cluster."""
 
 MOST_AGAIN = 9
 """How often one job may ask to be run again: more than any engine has plans to try."""
@@ -56,47 +54,20 @@ class _Over(Exception):
         self.error = error
 
 
-class EngineCrashed(Exception):
-    """The engine's process ended without an answer, or was silent for longer than its back end allows."""
-
-
+@dataclass(eq=False)
 class _Child:
-    """One engine process and its unread output. lane: its device, or the devices that it works on at once, with commas
-    between."""
+    """An engine's process. lane: its device, or the devices that it works on at once, with commas between. word: what
+    it keeps loaded, "" for nothing."""
 
-    def __init__(self, process: anyio.abc.Process, lane: str, provider: str, word: str) -> None:
-        self.process = process
-        self.lane = lane
-        self.devices = devices_of(lane)
-        self.provider = provider
-        self.word = word
-        self.idle_since = time.monotonic()
-        assert process.stdout is not None
-        self._text = TextReceiveStream(process.stdout)
-        self._rest = ""
+    process: Process
+    lane: str
+    provider: str
+    word: str
+    idle_since: float = field(default_factory=time.monotonic)
 
-    async def line(self) -> str:
-        while "\n" not in self._rest:
-            try:
-                self._rest += await self._text.receive()
-            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-                raise EngineCrashed from None
-        line, _, self._rest = self._rest.partition("\n")
-        return line
-
-    async def send(self, order: JsonObject) -> None:
-        assert self.process.stdin is not None
-        try:
-            await self.process.stdin.send((json.dumps(order) + "\n").encode())
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-            raise EngineCrashed from None
-
-    async def kill(self) -> None:
-        with anyio.CancelScope(shield=True):
-            if self.process.returncode is None:
-                self.process.kill()
-            await self.process.wait()
-            await self.process.aclose()
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return devices_of(self.lane)
 
 
 class Engines:
@@ -115,14 +86,27 @@ class Engines:
         only: Collection[str] = (),
     ) -> None:
         self._env = dict(env)
-        self._log = log
         self._size = size
         self._warm_s = warm_s
         self._warm_models = max(1, warm_models)
         self._slots: dict[str, anyio.Semaphore] = {}
-        self._only = only
         self._idle: list[_Child] = []
-        self.cards = Cards(_claim, self._loaded, most=self._warm_models)
+        self._here = Box(env, log, only)
+        self._there = _place_of(env, log) or self._here
+        most, held, gone = self._most(self._there), self._there.held, self._there.gone
+        self.cards = Cards(self._there.claim, self._loaded, most=most, held=held, gone=gone)
+
+    async def serve(self) -> None:
+        """What has to go on while there may be jobs on a cluster, until it is cancelled."""
+        await self._there.serve()
+
+    def _of(self, device: str) -> Place:
+        """The place that a device belongs to."""
+        return self._there if device.startswith(f"{on_ray.LANE}:") else self._here
+
+    def _most(self, place: Place) -> int:
+        """How many models may be loaded on one device of it."""
+        return 1 if place.alone else self._warm_models
 
     @cached_property
     def finishing(self) -> anyio.CapacityLimiter:
@@ -137,16 +121,18 @@ class Engines:
         several GPUs one on each; for a job that works on several, these with commas between. seq: the job's place in
         the queue; tell: receives what it waits for, in words.
 
-        VideoError("unsupported") for more GPUs than there are."""
-        if lane != POOL:
+        VideoError when no card can ever do it, or it wants more than there are; PlaceGone when their place cannot be
+        reached."""
+        if lane not in POOLS:
             async with self.room(lane):
                 yield lane
             return
-        registration, devices = registered(provider), self._devices(provider)
-        count = await self._count(registration, prepared, len(devices))
-        word = _loads(provider, self._word(registration, prepared, count))
+        registration = registered(provider)
+        count = await self._count(registration, prepared)
+        word = self._word(registration, prepared, count)
+        devices = await self._there.fitting(provider, prepared, word, tell)
         try:
-            async with self.cards.some(seq, word, devices, tell, count) as given:
+            async with self.cards.some(seq, _loads(provider, word), devices, tell, count) as given:
                 try:
                     yield ",".join(given)
                 except DeviceLost:
@@ -156,14 +142,15 @@ class Engines:
         finally:
             self.cards.look()
 
-    async def _count(self, registration: Registration, prepared: Prepared, devices: int) -> int:
+    async def _count(self, registration: Registration, prepared: Prepared) -> int:
         """On how many GPUs at once a job works."""
         if registration.devices is None:
             return 1
-        count = await to_thread.run_sync(registration.devices, prepared, self._env, devices)
-        if count > max(1, devices):
+        most, why = self._there.most(registration.provider)
+        count = await to_thread.run_sync(registration.devices, prepared, self._env, most)
+        if count > max(1, most):
             options = {name: one for name, one in prepared.request.provider_options.items() if name != "cards"}
-            text = f"{count} GPUs are asked for one clip, and {devices} may work here (REELWRIGHT_LOCAL_DEVICE)"
+            text = f"{count} GPUs are requested for one clip, and {most} may work on it here ({why})"
             raise VideoError("unsupported", text, nearest={"provider_options": options})
         return count
 
@@ -171,13 +158,6 @@ class Engines:
         """The places of a lane that is a device, or of the processor."""
         device = lane if lane.startswith("gpu") else ""
         return self._slots.setdefault(device, anyio.Semaphore(1 if device else self._size))
-
-    def _devices(self, provider: str) -> tuple[str, ...]:
-        """The cards that may work for a provider now."""
-        with suppress(VideoError):
-            devices = registered(provider).access(self._env).devices
-            return tuple(one for one in devices if not self._only or one in self._only)
-        return ()
 
     def _word(self, registration: Registration, prepared: Prepared, count: int) -> str:
         """What a process on so many devices keeps loaded; "" = nothing that a job would miss."""
@@ -194,7 +174,7 @@ class Engines:
 
     def check_there(self, lane: str, provider: str, device: str) -> None:
         """DeviceLost when an engine has just ended on a card that the driver no longer knows."""
-        if lane == POOL and not {*devices_of(device)} <= {*self._devices(provider)}:
+        if lane == POOL and not {*devices_of(device)} <= {*self._here.devices(provider)}:
             raise DeviceLost(f"the driver does not know {device} any more")
 
     @property
@@ -241,7 +221,7 @@ class Engines:
         }
         word = self._word(registration, prepared, len(devices_of(lane)))
         async with self._child(lane, registration.provider, word) as child:
-            await child.send(order)
+            await child.process.send(order)
             while True:
                 message = await self._heard(child, registration.silence_s)
                 if "progress" in message:
@@ -258,7 +238,7 @@ class Engines:
 
     async def _heard(self, child: _Child, silence_s: float | None) -> dict[str, Any]:
         with anyio.move_on_after(silence_s):
-            return json.loads(await child.line())
+            return json.loads(await child.process.line())
         raise EngineCrashed
 
     @asynccontextmanager
@@ -273,10 +253,10 @@ class Engines:
             if child.word and await self._stopped(child):
                 self._keep(child)
             else:
-                await child.kill()
+                await child.process.kill()
             raise
         except BaseException:
-            await child.kill()
+            await child.process.kill()
             raise
         self._keep(child)
 
@@ -287,28 +267,37 @@ class Engines:
     async def _taken(self, lane: str, provider: str, word: str) -> _Child:
         """An idle child with that model, the most recently used; else a new one, which replaces the one idle for
         longest."""
+        await self._bury()
         for child in reversed(self._idle):
             if (child.lane, child.provider, child.word) == (lane, provider, word):
                 self._idle.remove(child)
                 return child
-        for device in devices_of(lane) if word else ():
-            loaded = [child for child in self._idle if child.word and device in child.devices]
-            for child in loaded[: max(0, len(loaded) - self._warm_models + 1)]:
+        place = self._of(lane)
+        for device in devices_of(lane):
+            in_the_way = [one for one in self._idle if device in one.devices and ((word and one.word) or place.alone)]
+            for child in in_the_way[: max(0, len(in_the_way) - self._most(place) + 1)]:
                 await self._end(child)
-        return _Child(await self._start(lane), lane, provider, word)
+        return _Child(await place.start(lane), lane, provider, word)
+
+    async def _bury(self) -> None:
+        """Forget idle processes that have ended by themselves."""
+        for child in [one for one in self._idle if one.process.ended]:
+            await self._end(child)
 
     async def _stopped(self, child: _Child) -> bool:
         """Ask the child to stop its job; whether it has, and what it has loaded is still usable."""
-        with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_GRACE_S), suppress(EngineCrashed):
-            await child.send({"stop": True})
+        over = suppress(EngineCrashed, DeviceLost, PlaceGone)
+        with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_GRACE_S), over:
+            await child.process.send({"stop": True})
             while True:
-                message: dict[str, Any] = json.loads(await child.line())
+                message: dict[str, Any] = json.loads(await child.process.line())
                 if "progress" not in message:
                     return not {"again", "lost", "over"} & message.keys()
         return False
 
     async def tidy(self) -> None:
         """End children whose model was not used for a while."""
+        await self._bury()
         for child in [one for one in self._idle if one.word]:
             if time.monotonic() - child.idle_since >= self._warm_s:
                 await self._end(child)
@@ -331,36 +320,21 @@ class Engines:
     async def _end(self, child: _Child) -> None:
         if child in self._idle:
             self._idle.remove(child)
-            await child.kill()
-
-    async def _start(self, lane: str) -> anyio.abc.Process:
-        started: anyio.abc.Process | None = None
-        with anyio.CancelScope(shield=True):  # if starting is interrupted, no one would own the process
-            started = await anyio.open_process(
-                [sys.executable, "-P", "-m", "backends.jobs.run.engine_child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env=self._env | ({_DEVICE: _named(lane)} if is_shared(lane) else {}),
-                start_new_session=True,
-            )
-        assert started is not None
-        return started
+            await child.process.kill()
 
     async def close(self) -> None:
         while self._idle:
-            await self._idle.pop().kill()
+            await self._idle.pop().process.kill()
         self.cards.close()
 
 
-def _claim(device: str) -> Release | None:
-    lock = FileLocks(device_locks()).take(device, 0.0)
-    return None if lock is None else lock.release
+def _place_of(env: Mapping[str, str], log: IO[bytes] | int) -> Place | None:
+    """The cluster whose GPUs are used, None where none is set."""
+    if not env.get(on_ray.SETTING, "").strip():
+        return None
+    from backends.jobs.run.on_ray.place import RayCluster
 
-
-def _named(lane: str) -> str:
-    """UUIDs, with commas between."""
-    return ",".join(device.partition(":")[2] for device in devices_of(lane))
+    return RayCluster(env, log)
 
 
 def _loads(provider: str, word: str) -> str:

@@ -15,7 +15,8 @@ from backends.jobs.context import Context
 from backends.jobs.files.objects import Away
 from backends.jobs.order.chain import JOINER
 from backends.jobs.order.entries import assets_of
-from backends.jobs.run.engines import EngineCrashed, Engines
+from backends.jobs.run.engines import Engines
+from backends.jobs.run.place import EngineCrashed
 from backends.jobs.store import codec
 from backends.jobs.store.stored_job import StoredJob
 from backends.provider.protocol import Asset

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -21,9 +21,10 @@ from backends.jobs.files.objects import BUCKET_AGAIN_S, Away, again_s
 from backends.jobs.money import settle
 from backends.jobs.records import Hold
 from backends.jobs.run.arrived import kept_as
-from backends.jobs.run.engines import EngineCrashed, Engines
+from backends.jobs.run.engines import Engines
 from backends.jobs.run.finish import finish
 from backends.jobs.run.inputs_ready import ready
+from backends.jobs.run.place import EngineCrashed
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, add_event
 from backends.provider.protocol import DeviceLost, Output
@@ -73,16 +74,15 @@ class LocalRun:
                 self._move(state, phase=error.message[:200])
                 away += 1
                 await anyio.sleep(again_s(self.context.number("BUCKET_AGAIN_S", BUCKET_AGAIN_S), away))
-            except VideoError as error:  # there is no such place for it
-                if self._row()["state"] not in GOING_ON:
-                    raise
-                self._fail(error)
-                return
             except DeviceLost as lost:
                 if not self._goes_on(str(lost)):
                     return
                 if self._device == self.hold.lane:  # there is no other device
                     await anyio.sleep(min(AGAIN_MOST_S, 2.0 ** (self._lost() - 1)))
+            except VideoError as error:
+                if self._row()["state"] in GOING_ON:
+                    self._fail(error)
+                return
 
     async def _went_on(self) -> bool:
         """Keep what an earlier worker has made; False where there is none, or it is not whole and is made again."""
@@ -120,20 +120,12 @@ class LocalRun:
             row = self._row()
             if row["state"] not in GOING_ON:
                 return
-            await self._to_its_end(self._make(row))
+            await self._make(row)
 
     async def _saved(self) -> None:
         """Repeat what is left to do for a clip that is made."""
         assert self._save is not None
-        await self._to_its_end(to_thread.run_sync(self._save, limiter=self.engines.finishing))
-
-    async def _to_its_end(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Away:
-            raise
-        except VideoError as error:
-            self._fail(error)
+        await to_thread.run_sync(self._save, limiter=self.engines.finishing)
 
     def _lost(self) -> int:
         """How often its device was lost."""

@@ -23,7 +23,8 @@ def main(duty: worker_loop.Duty | None = None) -> None:
         import anyio
 
         from backends.jobs.context import Context, program_version
-        from backends.jobs.run.worker_loop import Duty, in_words, until_stopped
+        from backends.jobs.run.driver import in_words
+        from backends.jobs.run.worker_loop import Duty, until_stopped
         from backends.settings import load_settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)

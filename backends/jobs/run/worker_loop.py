@@ -10,7 +10,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Literal, cast
+from typing import IO, Literal
 
 import anyio
 import anyio.abc
@@ -24,8 +24,8 @@ from backends.jobs.lanes.lanes import Lease
 from backends.jobs.lanes.locks import is_shared
 from backends.jobs.lanes.pulse import Pulse
 from backends.jobs.money import books
-from backends.jobs.run.driver import LaneDriver
-from backends.jobs.run.engines import WARM_MODELS, WARM_S, Engines
+from backends.jobs.run.driver import LaneDriver, in_words
+from backends.jobs.run.engines import POOLS, WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.journal import IdLog
 from backends.jobs.store.pruning import Pruner
@@ -43,13 +43,13 @@ EMPTY_S = 2.0
 """A worker that drives no lane at all (others took them) leaves after so many seconds."""
 
 
-DEVICES = ("cpu", POOL)
+DEVICES = ("cpu", *POOLS)
 
 
 @dataclass(frozen=True)
 class Duty:
-    """What the user wants of a worker. only: providers and devices ("runway", "cpu", "gpu", "gpu:UUID"), () = all.
-    stay: it does not leave when all is quiet."""
+    """What the user wants of a worker. only: providers and devices ("runway", "cpu", "gpu", "gpu:UUID", "ray"), () =
+    all. stay: it does not leave when all is quiet."""
 
     only: tuple[str, ...] = ()
     stay: bool = False
@@ -114,6 +114,7 @@ class Worker:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(pulse.run)
+                group.start_soon(self.engines.serve)
                 while not self._stopping:
                     version = self.context.store.version()
                     now = time.monotonic()
@@ -272,7 +273,7 @@ class Worker:
         finally:
             if self.drivers.pop(driver.lease.key, None) is not None:
                 self._let_go(driver.lease)
-            if driver.lease.key == POOL:  # whoever drives it now wants the cards
+            if driver.lease.key in POOLS:  # whoever drives it now wants the cards
                 with anyio.CancelScope(shield=True):
                     await self.engines.leave_cards()
 
@@ -320,10 +321,3 @@ async def until_stopped(context: Context, engine_log: IO[bytes], duty: Duty) -> 
         group.start_soon(on_signal)
         await worker.run()
         group.cancel_scope.cancel()
-
-
-def in_words(error: BaseException) -> str:
-    """What went wrong, without the groups that a task group wraps around it."""
-    if isinstance(error, BaseExceptionGroup):
-        return in_words(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
-    return error.message if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"

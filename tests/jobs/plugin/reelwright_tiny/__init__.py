@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 
 from backends.errors import VideoError
+from backends.provider import on_ray
 from backends.provider.protocol import Access, LocalBackend, Output, Prepared, ProcessOver, Progress, Registration
 
 
@@ -50,6 +51,8 @@ class Tiny:
 
 
 def access(env: Mapping[str, str]) -> Access:
+    if (cluster := on_ray.access(env)) is not None:
+        return cluster
     missing = () if env.get("TINY_CLIP") else ("TINY_CLIP",)
     return Access("tiny", "", missing)
 
