@@ -1,7 +1,7 @@
 """Editing on this machine: what is done to finished clips without any model.
 
 `request` says what is requested, `plan` what of it goes where, `timeline` gives the frames, `sound` and `words` what is
-heard and read, `export` the file; `engine` runs it all. `joiner` joins the steps of an extension.
+heard and read, `export` the file; `engine` runs it all. `joiner` makes the film that joins an extension.
 
 Importing this module is cheap; av, numpy and cv2 load in `open`.
 """

@@ -1,7 +1,7 @@
 """Clips of one maker joined without re-encoding: their packets one after the other, the sound mixed beside them.
 
 That is exact only where codec, size, parameters, colour, time base and rate are the same and each clip is whole, from
-a keyframe to its last frame. Anything else is reported before a byte is kept.
+a keyframe to its last frame. Of anything else no byte is kept.
 """
 
 # PyAV's stubs leave the parameter of Packet open, which strict mode reports at every use.
@@ -10,22 +10,26 @@ a keyframe to its last frame. Anything else is reported before a byte is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 
-from backends.media.boxes import missing_bytes
+from backends.media.boxes import is_turned, missing_bytes
 from backends.media.container import Clip, open_clip
 from backends.media.diskspace import disk_full, is_full
-from backends.media.pixels import Upright, upright_of
 from backends.media.rates import movie_clock
 from backends.media.sound import ClipSound, SoundFile
 from backends.provider.protocol import Progress
+
+EVERY = 12
+"""Packets of pictures between which none of the sound's are written."""
 
 Part = tuple[Path, int]
 """A clip and how many frames it has on the film."""
@@ -38,8 +42,6 @@ class _Inexact(Exception):
 def join(parts: Sequence[Part], sound: Path | None, dest: Path, fps: Fraction, progress: Progress) -> bool:
     """Write the clips to `dest` as H.264 in MP4, with the sound of a WAV file; whether that was exact. Nothing is left
     when it was not. VideoError("storage") when the disk is full."""
-    if len({_kind(path) for path, _ in parts}) != 1:
-        return False
     try:
         _write(parts, sound, dest, fps, progress)
     except BaseException as error:
@@ -55,87 +57,123 @@ def join(parts: Sequence[Part], sound: Path | None, dest: Path, fps: Fraction, p
     return True
 
 
-def _kind(path: Path) -> tuple[object, ...]:
-    """All that must be the same; something that equals nothing else for a clip that cannot be copied."""
-    with open_clip(path) as clip:
-        context = clip.video.codec_context
-        upright = _upright(clip)
-        plain = clip.mime == "video/mp4" and context.codec.canonical_name == "h264" and bool(context.extradata)
-        if not plain or upright != Upright(context.width, context.height):
-            return (object(),)
-        return (
-            context.width,
-            context.height,
-            context.pix_fmt,
-            bytes(context.extradata or b""),
-            clip.time_base,
-            clip.fps,
-            (context.color_range, context.colorspace, context.color_primaries, context.color_trc),
-        )
-
-
-def _upright(clip: Clip) -> Upright | None:
-    for frame in clip.container.decode(clip.video):
-        return upright_of(frame, clip.video.sample_aspect_ratio)
-    return None
-
-
 def _write(parts: Sequence[Part], sound: Path | None, dest: Path, fps: Fraction, progress: Progress) -> None:
+    total = sum(count for _, count in parts)
     options = {"movflags": "+faststart", "movie_timescale": str(movie_clock(fps))}
     with av.open(f"file:{dest.absolute()}", "w", format="mp4", options=options) as output:
         with open_clip(parts[0][0]) as first:
-            video = output.add_stream_from_template(first.video)
-        heard = None if sound is None else ClipSound.open(SoundFile(sound), output)
+            video = output.add_stream_from_template(first.video) if _copies(first) else None
+        if video is None:
+            raise _Inexact
+        film = _Film(output, video, fps, None if sound is None else ClipSound.open(SoundFile(sound), output))
         try:
-            frames = 0
-            total = sum(count for _, count in parts)
             for path, count in parts:
-                if not _append(path, count, frames, fps, output, video, heard):
-                    raise _Inexact
-                frames += count
-                progress(frames / total, "joining")
-            if heard is not None:
-                heard.finish(frames / fps)
+                film.add(path, count)
+                progress(film.frames / total, "joining")
+            film.finish()
         finally:
-            if heard is not None:
-                with suppress(FFmpegError):
-                    heard.close()
+            film.close()
     with dest.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _append(
-    path: Path,
-    count: int,
-    before: int,
-    fps: Fraction,
-    output: OutputContainer,
-    video: av.VideoStream,
-    heard: ClipSound | None,
-) -> bool:
-    """One clip's packets behind `before` frames; whether they are `count` whole ones at that rate."""
-    with open_clip(path) as clip:
-        start = before / fps / clip.time_base
-        if start.denominator != 1:
-            return False
-        prefix = _length_bytes(clip)
-        shift = int(start) - clip.origin
-        seen: set[int] = set()
+def _copies(clip: Clip) -> bool:
+    """Whether clips such as this one can be joined by copying at all."""
+    context, aspect = clip.video.codec_context, clip.video.sample_aspect_ratio
+    square = not aspect or abs(aspect - 1) <= Fraction(1, 100)
+    return square and clip.mime == "video/mp4" and context.codec.canonical_name == "h264" and bool(context.extradata)
+
+
+def _kind(clip: Clip) -> tuple[object, ...]:
+    """All that must be the same in every clip. How pictures are to be read is told by the extradata."""
+    context = clip.video.codec_context
+    return (
+        clip.mime,
+        context.codec.canonical_name,
+        context.width,
+        context.height,
+        bytes(context.extradata or b""),
+        clip.time_base,
+        clip.fps,
+        clip.video.sample_aspect_ratio,
+        (context.color_range, context.colorspace, context.color_primaries, context.color_trc),
+    )
+
+
+def _packets(path: Path) -> Generator[tuple[Clip, Packet[av.VideoStream]]]:
+    """A clip's pictures. (Whatever its reader raises is the reader's own, and not taken for the clip's fault.)"""
+    with open_clip(path, pictures=False) as clip:
         for packet in clip.container.demux(clip.video):
-            if packet.pts is None or packet.dts is None or not packet.size:
-                continue
-            if packet.is_discard or packet.is_corrupt or (not seen and not packet.is_keyframe):
-                return False
-            if not _adds_up(memoryview(packet), prefix):
-                return False
-            seen.add(packet.pts - clip.origin)
-            packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-            packet.stream = video
-            output.mux(packet)
-            if heard is not None:
-                heard.advance((before + len(seen)) / fps)
-        step = 1 / fps / clip.time_base
-        return len(seen) == count and all(pts == round(number * step) for number, pts in enumerate(sorted(seen)))
+            if packet.pts is not None and packet.dts is not None and packet.size:
+                yield clip, packet
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a clip stands on the film. shift: from its times to the film's. step: between two frames. prefix: see
+    `_length_bytes`."""
+
+    shift: int
+    step: Fraction
+    prefix: int
+
+
+class _Film:
+    """The film while it is written."""
+
+    def __init__(self, output: OutputContainer, video: av.VideoStream, fps: Fraction, heard: ClipSound | None) -> None:
+        self._output = output
+        self._video = video
+        self._fps = fps
+        self._heard = heard
+        self._kind: tuple[object, ...] | None = None
+        self.frames = 0
+
+    def add(self, path: Path, count: int) -> None:
+        """A clip's packets behind those that are there. _Inexact where they are not `count` whole ones of the film's
+        kind and rate."""
+        seen: set[int] = set()
+        place: _Place | None = None
+        with closing(_packets(path)) as packets:
+            for clip, packet in packets:
+                place = place or self._placed(clip)
+                seen.add(self._copied(clip, packet, place, first=not seen))
+                if self._heard is not None and len(seen) % EVERY == 0:
+                    self._heard.advance((self.frames + len(seen)) / self._fps)
+        if place is None or len(seen) != count:
+            raise _Inexact
+        if any(pts != round(number * place.step) for number, pts in enumerate(sorted(seen))):
+            raise _Inexact
+        self.frames += count
+
+    def _placed(self, clip: Clip) -> _Place:
+        kind, start = _kind(clip), self.frames / self._fps / clip.time_base
+        self._kind = self._kind or kind
+        if kind != self._kind or is_turned(clip.path) or start.denominator != 1:
+            raise _Inexact
+        return _Place(int(start) - clip.origin, 1 / self._fps / clip.time_base, _length_bytes(clip))
+
+    def _copied(self, clip: Clip, packet: Packet[av.VideoStream], place: _Place, *, first: bool) -> int:
+        """Write a packet; its time in the clip."""
+        if packet.is_discard or packet.is_corrupt or (first and not packet.is_keyframe):
+            raise _Inexact
+        if packet.pts is None or packet.dts is None or not _adds_up(memoryview(packet), place.prefix):
+            raise _Inexact
+        shown = packet.pts - clip.origin
+        packet.pts, packet.dts = packet.pts + place.shift, packet.dts + place.shift
+        packet.stream = self._video
+        self._output.mux(packet)
+        return shown
+
+    def finish(self) -> None:
+        """Write the rest of the sound."""
+        if self._heard is not None:
+            self._heard.finish(self.frames / self._fps)
+
+    def close(self) -> None:
+        if self._heard is not None:
+            with suppress(FFmpegError):
+                self._heard.close()
 
 
 def _length_bytes(clip: Clip) -> int:

@@ -10,10 +10,11 @@ from pathlib import Path
 import anyio
 
 from backends.edit import caption_track, copying, export, soundtrack
-from backends.edit.joiner import Joiner
+from backends.edit.joiner import film_of, in_its_words
 from backends.edit.plan import Plan, cut_ends, plan
 from backends.edit.request import FinishRequest
 from backends.edit.sound import Mixed
+from backends.edit.soundtrack import LOUDNESS
 from backends.edit.timeline import Frame, Timeline, picture_of
 from backends.edit.words import Cue, Cues, Painter, read_words, srt
 from backends.facts import MediaFacts
@@ -34,10 +35,20 @@ class Editor:
 
     async def run(self, prepared: Prepared, dest: Path, progress: Progress) -> Output:
         if "finish" not in prepared.wire:
-            return await Joiner().run(prepared, dest, progress)
+            return await anyio.to_thread.run_sync(extended, prepared.assets, dest, self._env, progress)
         request = FinishRequest.model_validate(prepared.wire["finish"])
         going_on = tuple(prepared.wire.get("going_on", ()))
         return await anyio.to_thread.run_sync(finish, request, prepared.assets, dest, self._env, progress, going_on)
+
+
+def extended(assets: Mapping[str, Asset], dest: Path, env: Mapping[str, str], progress: Progress) -> Output:
+    """The joining of an extension, in `dest` (empty). assets: "source_clip", and "added[0]", "added[1]" ... which may
+    begin with the last frame of the clip before. The sound stays as loud as it is. VideoError says what cannot be
+    done."""
+    request, clips = film_of(assets)
+    count = len(clips)
+    made = finish(request, clips, dest, env, progress, range(1, count), loudness=None)
+    return replace(made, notes=in_its_words(made.notes, count))
 
 
 def finish(
@@ -47,9 +58,12 @@ def finish(
     env: Mapping[str, str],
     progress: Progress,
     going_on: Sequence[int] = (),
+    *,
+    loudness: float | None = LOUDNESS,
 ) -> Output:
     """Make the film in `dest` (empty). assets: by the request's places. going_on: the numbers of clips that were made
-    from the last frame of the clip before. VideoError says what cannot be done."""
+    from the last frame of the clip before. loudness: LUFS where the request names none; None = as loud as it is.
+    VideoError says what cannot be done."""
     facts = {place: _measured(asset) for place, asset in assets.items()}
     files = {place: asset.path for place, asset in assets.items()}
     form = export.form_of(request.format, request.codec)
@@ -58,7 +72,8 @@ def finish(
     spoken = [cue for cue in cues if cue.kind == "caption"]
     apart = _has_track(request)
     progress(0.0, "mixing the sound")
-    heard = soundtrack.mixed(request, planned, facts, files, dest, env, progress)
+    level = loudness if request.loudness is None else request.loudness
+    heard = soundtrack.mixed(request, planned, facts, files, dest, env, level, progress)
     notes += [*cues.notes, *heard.notes]
     copied = _copied(request, planned, files, heard, dest, progress)
     if copied is not None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import wave as wavefile
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from backends.edit.peaks import HALF, MARGIN, MOST_BETWEEN, heights, highest_sample, in_db, limited
+from backends.edit.gauge import Gauge
+from backends.edit.peaks import MARGIN, in_db, limited
 from backends.edit.stems import BLOCK
 from backends.media.listen import RATE, Wave
-from backends.media.loudness import Meter
 
 PEAK_DB = -1.5
 """dBTP that no peak exceeds; the limiter stays `HEADROOM_DB` below, since AAC and Opus add a little again."""
 HEADROOM_DB = 0.5
+CEILING = 10 ** ((PEAK_DB - HEADROOM_DB) / 20)
+"""That in amplitude."""
 GAIN_MOST_DB = 30.0
 """Further up there is nothing but hiss."""
 LIMIT_MOST_DB = 15.0
@@ -41,53 +45,81 @@ class Mastered:
 
 
 def master(
-    render: Render, samples: int, target: float | None, dest: Path, progress: Callable[[float], None]
+    render: Render,
+    samples: int,
+    target: float | None,
+    dest: Path,
+    progress: Callable[[float], None],
+    gauge: Gauge | None = None,
 ) -> Mastered:
-    """Write the film's sound to `dest` as 16-bit WAV. target: LUFS; None = as loud as it is, but for its peaks."""
-    if target is None:
-        return _written(render, samples, 0.0, dest)
-    found, peak_db = _measured(render, samples)
-    most_db = min(GAIN_MOST_DB, PEAK_DB - HEADROOM_DB - peak_db + LIMIT_MOST_DB)
-    made = _written(render, samples, 0.0 if found is None else min(target - found, most_db), dest)
-    for number in range(1, PASSES):
+    """Write the film's sound to `dest` as 16-bit WAV. target: LUFS; None = as loud as it is, but for its peaks.
+    gauge: of all that is rendered, where it has been measured already."""
+    if gauge is None and target is None:
+        return _limited(render, samples, 0.0, dest)
+    gauge = gauge or _measured(render, samples)
+    most_db = min(GAIN_MOST_DB, PEAK_DB - HEADROOM_DB - in_db(gauge.highest) + LIMIT_MOST_DB)
+    found = gauge.meter.lufs
+    gain_db = 0.0 if target is None or found is None else min(target - found, most_db)
+    peak = gauge.true_peak() * _amplitude(gain_db)
+    if peak <= CEILING:
+        _raised(render, samples, gain_db, dest)
+        progress(1.0)
+        return Mastered(gauge.meter.raised(gain_db), in_db(peak), gain_db, False)
+    made = _limited(render, samples, gain_db, dest)
+    for number in range(1, PASSES if target is not None else 0):
         progress(number / PASSES)
-        step = 0.0 if made.lufs is None else target - made.lufs
+        step = 0.0 if made.lufs is None or target is None else target - made.lufs
         if not made.limited or abs(step) <= NEAR_LU or (step > 0 and made.gain_db >= most_db):
             break
-        made = _written(render, samples, min(made.gain_db + step, most_db), dest)
+        made = _limited(render, samples, min(made.gain_db + step, most_db), dest)
     progress(1.0)
     return made
 
 
-def _measured(render: Render, samples: int) -> tuple[float | None, float]:
-    """Loudness and highest sample (dB) of what is rendered."""
-    meter, peak = Meter(RATE), 0.0
+def _amplitude(gain_db: float) -> float:
+    return 10 ** (gain_db / 20)
+
+
+def _measured(render: Render, samples: int) -> Gauge:
+    gauge = Gauge()
+    for start, stop in _blocks(samples):
+        gauge.feed(render(start, stop))
+    return gauge
+
+
+def _raised(render: Render, samples: int, gain_db: float, dest: Path) -> None:
+    """Write what is rendered, louder by that much, where no peak is too high."""
+    gain = np.float32(_amplitude(gain_db))
+    with _wave_file(dest, samples) as file:
+        for start, stop in _blocks(samples):
+            _write(file, render(start, stop) * gain)
+
+
+def _limited(render: Render, samples: int, gain_db: float, dest: Path) -> Mastered:
+    """Write what is rendered, louder by that much, with its peaks held down."""
+    gain, gauge, held = np.float32(_amplitude(gain_db)), Gauge(), False
+    with _wave_file(dest, samples) as file:
+        for start, stop in _blocks(samples):
+            block, hit = limited(render(start - MARGIN, stop + MARGIN) * gain, CEILING)
+            held |= hit
+            gauge.feed(_write(file, block).astype(np.float32) * np.float32(1 / 32768))
+    return Mastered(gauge.meter.lufs, in_db(gauge.true_peak()), gain_db, held)
+
+
+def _blocks(samples: int) -> Iterator[tuple[int, int]]:
     for start in range(0, samples, BLOCK):
-        block = render(start, min(start + BLOCK, samples))
-        meter.feed(block)
-        peak = max(peak, highest_sample(block))
-    return meter.lufs, in_db(peak)
+        yield start, min(start + BLOCK, samples)
 
 
-def _written(render: Render, samples: int, gain_db: float, dest: Path) -> Mastered:
-    gain = np.float32(10 ** (gain_db / 20))
-    ceiling = 10 ** ((PEAK_DB - HEADROOM_DB) / 20)
-    meter, held, peak = Meter(RATE), False, 0.0
-    edge: Wave = np.zeros((2, 2 * HALF), np.float32)
+@contextmanager
+def _wave_file(dest: Path, samples: int) -> Generator[wavefile.Wave_write]:
     with wavefile.open(str(dest), "wb") as file:
         file.setparams((2, 2, RATE, samples, "NONE", ""))
-        for start in range(0, samples, BLOCK):
-            stop = min(start + BLOCK, samples)
-            block, hit = limited(render(start - MARGIN, stop + MARGIN) * gain, ceiling)
-            held |= hit
-            values = np.clip(np.rint(block * 32767), -32768, 32767).astype("<i2")
-            file.writeframesraw(values.T.tobytes())
-            heard = values.astype(np.float32) * np.float32(1 / 32768)
-            meter.feed(heard)
-            edge = np.concatenate((edge, heard), axis=1)
-            if highest_sample(edge) * MOST_BETWEEN > peak:
-                peak = max(peak, float(heights(edge).max(initial=0)))
-            edge = edge[:, -2 * HALF :]
-    tail = np.concatenate((edge, np.zeros_like(edge)), axis=1)
-    peak = max(peak, float(heights(tail).max(initial=0)))
-    return Mastered(meter.lufs, in_db(peak), gain_db, held)
+        yield file
+
+
+def _write(file: wavefile.Wave_write, block: Wave) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """The samples as the file has them."""
+    values = np.clip(np.rint(block * 32767), -32768, 32767).astype("<i2")
+    file.writeframesraw(values.T.tobytes())
+    return values

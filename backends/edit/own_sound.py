@@ -95,7 +95,8 @@ class _Player:
         count = min(block.shape[1] - first, self.length - self._at)
         if count > 0:
             wave = self._next(count)
-            block[:, first : first + wave.shape[1]] += wave * self._gain(self._at, self._at + wave.shape[1])
+            gain = self._gain(self._at, self._at + wave.shape[1])
+            block[:, first : first + wave.shape[1]] += wave if gain is None else wave * gain
             self._at += count
 
     def _next(self, count: int) -> Wave:
@@ -119,9 +120,12 @@ class _Player:
             wanted = round((self.part.source_to_s - self.part.source_from_s) * RATE)
             yield from _ending_softly(tempo(_first(self._listening.blocks(), wanted), self.part.speed), self.length)
 
-    def _gain(self, start: int, stop: int) -> Wave:
-        """Of the part's samples from `start` to `stop`: it comes and goes along a quarter of a sine, so that of two
-        parts that cross the power stays the same."""
+    def _gain(self, start: int, stop: int) -> Wave | None:
+        """Of the part's samples from `start` to `stop`, None between its fades: it comes and goes along a quarter of a
+        sine, so that of two parts that cross the power stays the same."""
+        rising, falling = (round(seconds * RATE) for seconds in (self.part.fade_in_s, self.part.fade_out_s))
+        if start >= rising and stop <= self.length - falling:
+            return None
         at = np.arange(start, stop, dtype=np.float32) + 0.5
         gain = np.ones(stop - start, np.float32)
         for seconds, distance in ((self.part.fade_in_s, at), (self.part.fade_out_s, self.length - at)):

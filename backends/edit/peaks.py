@@ -57,6 +57,26 @@ def heights(wave: Wave) -> Row:
     return height.max(axis=0)
 
 
+class TruePeak:
+    """The true peak of samples that come block by block."""
+
+    def __init__(self) -> None:
+        self._edge: Wave = np.zeros((2, 2 * HALF), np.float32)
+        self._peak = 0.0
+
+    def feed(self, wave: Wave) -> None:
+        """wave: 2 x n samples, after those before."""
+        wave = np.concatenate((self._edge, wave), axis=1)
+        if highest_sample(wave) * MOST_BETWEEN > self._peak:
+            self._peak = max(self._peak, float(heights(wave).max(initial=0)))
+        self._edge = wave[:, -2 * HALF :]
+
+    def end(self) -> float:
+        """Amplitude, when the last sample has come."""
+        self.feed(np.zeros_like(self._edge))
+        return self._peak
+
+
 def limited(wave: Wave, ceiling: float) -> tuple[Wave, bool]:
     """The samples without `MARGIN` on both sides, no true peak above `ceiling` (amplitude); whether any had been."""
     inner = wave[:, MARGIN : wave.shape[1] - MARGIN]

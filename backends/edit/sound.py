@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from backends.edit.ducking import Ducking
+from backends.edit.gauge import Gauge
 from backends.edit.loudness import GAIN_MOST_DB, Mastered, master
 from backends.edit.music import Music, read_music
 from backends.edit.own_sound import CUT_FADE_S, Part, lay
@@ -84,7 +85,12 @@ def mix(
                 return Mixed(None, "none", notes=tuple(layers.notes))
             layers.balance()
             made = master(
-                layers.render, samples, loudness, dest, lambda done: progress(0.6 + 0.4 * done, "mixing the sound")
+                layers.render,
+                samples,
+                loudness,
+                dest,
+                lambda done: progress(0.6 + 0.4 * done, "mixing the sound"),
+                layers.gauge,
             )
     except OSError as error:
         dest.unlink(missing_ok=True)
@@ -120,8 +126,14 @@ class _Layers:
     def empty(self) -> bool:
         return self.own is None and self.narration is None and self.music is None
 
-    def _stem(self) -> Stem:
-        return self.stack.enter_context(Stem(self.folder))
+    @property
+    def gauge(self) -> Gauge | None:
+        """Of the clips' own sound, where that is all there is."""
+        alone = self.narration is None and self.music is None
+        return self.own.gauge if self.own is not None and alone else None
+
+    def _stem(self, gauge: Gauge | None = None) -> Stem:
+        return self.stack.enter_context(Stem(self.folder, gauge))
 
     def add_narration(self, path: Path) -> None:
         stem = self._stem()
@@ -135,7 +147,7 @@ class _Layers:
         self.notes += notes
 
     def add_own(self, parts: Sequence[Part], progress: Callable[[float], None]) -> None:
-        stem = self._stem()
+        stem = self._stem(Gauge())
         sounding, notes = lay(parts, self.samples, stem, progress)
         self.notes += notes
         if sounding:
@@ -155,6 +167,8 @@ class _Layers:
 
     def render(self, start: int, stop: int) -> Wave:
         """The mix from one sample of the film to another, before its last gain; silence outside the film."""
+        if self.own is not None and self.gauge is not None:
+            return self.own.read(start, stop)
         out = np.zeros((2, stop - start), np.float32)
         if self.own is not None:
             out += self.own.read(start, stop) * self._gain("own", start, stop, OWN_DUCK_DB)

@@ -22,9 +22,11 @@ def mixed(
     files: Mapping[str, Path],
     dest: Path,
     env: Mapping[str, str],
+    loudness: float | None,
     progress: Progress,
 ) -> Mixed:
-    """Mix the film's sound into `dest`. env: where a speaking program is looked for."""
+    """Mix the film's sound into `dest`. env: where a speaking program is looked for. loudness: LUFS; None = as loud as
+    it is."""
     parts = [] if request.mute else pieces(plan, facts, files)
     narration = files.get("narration")
     spoken = request.narration is not None and narration is None
@@ -38,7 +40,7 @@ def mixed(
         dest / "sound.wav",
         narration=narration,
         music=files.get("music"),
-        loudness=LOUDNESS if request.loudness is None else request.loudness,
+        loudness=loudness,
         mute=request.mute,
         spoken=spoken,
         progress=lambda done, phase: progress(0.1 * done, phase),

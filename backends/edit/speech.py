@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
+from backends.edit.narration import BEYOND_S, too_long
 from backends.edit.stems import Stem
 from backends.errors import Problem, VideoError
 from backends.media.listen import RATE, Listening
@@ -18,8 +19,6 @@ WORDS_A_MINUTE = 160
 TIME_LIMIT_S = 60.0
 TEXT_MOST = 5000
 """Characters: some six minutes of speech."""
-BEYOND_S = 120
-"""How much of a narration beyond the film's end is looked at."""
 SCRATCH = "scratch narration: a synthetic voice (espeak-ng); give a sound file for the real one"
 
 VOICES = {
@@ -118,18 +117,10 @@ def read_narration(path: Path, samples: int, stem: Stem) -> list[str]:
         text = f"narration {what}: give a sound file with a voice, or a text"
         raise VideoError("asset", text, problems=[Problem("narration", text)])
     if spoken > samples:
-        raise _too_long(spoken / RATE, samples / RATE)
+        raise too_long(spoken / RATE, samples / RATE)
     if listening.damaged_at_s is None:
         return []
     return [f"the narration is damaged from {listening.damaged_at_s:.1f} s on: what cannot be decoded is silent"]
-
-
-def _too_long(spoken_s: float, film_s: float) -> VideoError:
-    over = spoken_s - film_s
-    return _refused(
-        f"narration lasts {spoken_s:.1f} s and the film {film_s:.1f} s: shorten it by {over:.1f} s "
-        f"({100 * over / spoken_s:.0f} %), or make the film longer (hold an image for {over:.1f} s more, add a clip)"
-    )
 
 
 def _refused(text: str) -> VideoError:

@@ -10,21 +10,23 @@ from typing import Self
 
 import numpy as np
 
+from backends.edit.gauge import Gauge
+from backends.media.hear import heard_samples
 from backends.media.listen import RATE, Wave
 from backends.media.loudness import Meter
 
 BLOCK = RATE
 """Samples that are worked on at a time: one second."""
-SILENT = 1e-4
-"""Amplitude (-80 dBFS) below which nothing is heard."""
 
 
 class Stem:
-    """Samples in a nameless file in `folder`, which is gone when it is closed or the process ends."""
+    """Samples in a nameless file in `folder`, which is gone when it is closed or the process ends. gauge: measures them
+    as they come."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gauge: Gauge | None = None) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self.samples = 0
+        self.gauge = gauge
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +41,8 @@ class Stem:
         self._file.seek(0, 2)
         self._file.write(np.ascontiguousarray(wave.T, np.float32).tobytes())
         self.samples += wave.shape[1]
+        if self.gauge is not None:
+            self.gauge.feed(wave)
 
     def read(self, start: int, stop: int) -> Wave:
         """The samples from `start` up to `stop`; silence where it has none."""
@@ -56,6 +60,8 @@ class Stem:
 
     def lufs(self) -> float | None:
         """Integrated loudness, None for silence and for less than 0.4 s."""
+        if self.gauge is not None:
+            return self.gauge.meter.lufs
         meter = Meter(RATE)
         for block in self.blocks():
             meter.feed(block)
@@ -64,7 +70,6 @@ class Stem:
     def sounding(self) -> int:
         """The samples up to the last one that is heard: what a trailing silence leaves."""
         for start in range((self.samples - 1) // BLOCK * BLOCK, -1, -BLOCK):
-            heard = np.flatnonzero(np.abs(self.read(start, min(start + BLOCK, self.samples))).max(axis=0) > SILENT)
-            if heard.size:
-                return start + int(heard[-1]) + 1
+            if heard := heard_samples(self.read(start, min(start + BLOCK, self.samples))):
+                return start + heard
         return 0

@@ -1,4 +1,4 @@
-"""Whether a clip's file is whole, by its own outer structure, without decoding anything.
+"""Whether a clip's file is whole, and shown as it is stored, by its own structure, without decoding anything.
 
 A download that broke off often still opens and shows its first seconds; the container's sizes tell at once.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,6 +43,44 @@ def _mp4_end(file: BinaryIO, size: int) -> int:
         if at >= size:
             return at
     return at
+
+
+def is_turned(path: Path) -> bool:
+    """Whether an MP4 or MOV is shown turned, mirrored or scaled: any matrix of it is more than a shift (14496-12, 8.2.2
+    and 8.3.2)."""
+    with path.open("rb") as file:
+        return any(_turns(file, *box) for box in _boxes(file, 0, path.stat().st_size))
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start of the content and end of each box, those within "moov" and "trak" too."""
+    at = start
+    for _ in range(MAX_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        if len(head) < 8:
+            return
+        length, kind, content = int.from_bytes(head[:4], "big"), head[4:8], at + 8
+        if length == 1:
+            length, content = int.from_bytes(head[8:16], "big"), at + 16
+        stop = end if length == 0 else at + length
+        if stop < content or stop > end:
+            return
+        yield kind, content, stop
+        if kind in (b"moov", b"trak"):
+            yield from _boxes(file, content, stop)
+        at = stop
+
+
+def _turns(file: BinaryIO, kind: bytes, content: int, stop: int) -> bool:
+    """Whether a header's matrix turns, mirrors or scales."""
+    if kind not in (b"mvhd", b"tkhd"):
+        return False
+    file.seek(content)
+    data = file.read(min(stop - content, 128))
+    at = (36 if kind == b"mvhd" else 40) + 12 * (data[:1] == b"\1")
+    matrix = data[at : at + 36]
+    return len(matrix) == 36 and struct.unpack(">2I4x2I16x", matrix) != (1 << 16, 0, 0, 1 << 16)
 
 
 def _matroska_end(file: BinaryIO) -> int:

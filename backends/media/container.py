@@ -53,6 +53,7 @@ CODECS = frozenset(
 )
 """Decoders that untrusted clips may use: what cameras, editors and video services write."""
 
+OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """PyAV 18 refuses a clip whose tags are not UTF-8 unless this keyword allows it; 19 reads every one and has no such
 keyword."""
@@ -128,9 +129,10 @@ def _undecodable(reason: str) -> VideoError:
 
 
 @contextmanager
-def open_clip(path: Path) -> Generator[Clip]:
+def open_clip(path: Path, *, pictures: bool = True) -> Generator[Clip]:
     """Open for decoding. VideoError("asset") for anything that is not a whole clip within the caps, OwnFault where
-    the failure is this program's own."""
+    the failure is this program's own. pictures: False where none is to be decoded: the first ones are then not looked
+    into, which is most of what opening takes, and the video stream tells only what the container says."""
     with ExitStack() as stack:
         with decoding(sized=False):
             mime = _clip_mime(path)
@@ -140,11 +142,11 @@ def open_clip(path: Path) -> Generator[Clip]:
                     file,
                     "r",
                     format=CLIP_FORMATS[mime],
-                    options={"protocol_whitelist": "file", "enable_drefs": "0"},
+                    options={**OPTIONS, **({} if pictures else {"skip_frame": "all"})},
                     **ANY_TAGS,
                 )
             )
-            clip = _checked(container, mime, path)
+            clip = _checked(container, mime, path, pictures)
         with decoding():
             yield clip
 
@@ -162,7 +164,7 @@ def _clip_mime(path: Path) -> str:
     raise VideoError("asset", f"the file is {what}: {TAKEN}")
 
 
-def _checked(container: InputContainer, mime: str, path: Path) -> Clip:
+def _checked(container: InputContainer, mime: str, path: Path, decoded: bool) -> Clip:
     names = container.format.name.split(",")
     if CLIP_FORMATS[mime] not in names:
         raise VideoError("asset", f"the file opens as {container.format.name}, not as {mime}: {TAKEN}")
@@ -179,7 +181,8 @@ def _checked(container: InputContainer, mime: str, path: Path) -> Clip:
     if context is None or context.codec.name not in CODECS:
         name = "an unknown codec" if context is None else f"the codec {context.codec.name}"
         raise VideoError("asset", f"the clip uses {name}, which is not taken: export it as H.264 MP4")
-    _check_size(context.width, context.height)
+    if decoded or context.width:
+        _check_size(context.width, context.height)
     context.options = {"max_pixels": str(MAX_PIXELS)}
     context.thread_count = DECODE_THREADS
     context.thread_type = "AUTO"

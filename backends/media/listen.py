@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
@@ -64,8 +65,7 @@ class Listening:
     def _placed(self, sounding: Sounding, seeked: bool) -> Iterator[Wave]:
         """The decoded pieces laid one after the other from `from_s` on, with silence in the gaps."""
         at = 0  # samples given out
-        for start_s, wave in self._pieces(sounding):
-            start = round((start_s - self.from_s) * RATE)
+        for start, wave in self._pieces(sounding):
             if seeked and at == 0 and start > 0:  # the seek went too far
                 sounding.container.seek(0, backward=True)
                 yield from self._placed(sounding, seeked=False)
@@ -78,23 +78,21 @@ class Listening:
                 yield kept
                 at += kept.shape[1]
 
-    def _pieces(self, sounding: Sounding) -> Iterator[tuple[Fraction, Wave]]:
-        """Resampled pieces with their start in seconds from the origin."""
-        run = _Run()
+    def _pieces(self, sounding: Sounding) -> Iterator[tuple[int, Wave]]:
+        """Resampled pieces with their start in samples from `from_s` on."""
+        clock = _Clock(sounding, sounding.origin_s + self.from_s)
+        run = _Run(clock)
         for frame in self._frames(sounding):
-            told = None
-            if frame.pts is not None and frame.time_base:
-                told = frame.pts * frame.time_base - sounding.origin_s
-            frame.pts = None
-            if run.broken_by(frame, told):
+            at, frame.pts = frame.pts, None
+            if run.broken_by(frame, at):
                 yield from run.rest()
-                run = _Run()
-            yield from run.take(frame, told)
+                run = _Run(clock)
+            yield from run.take(frame, at)
         yield from run.rest()
 
     def _frames(self, sounding: Sounding) -> Iterator[AudioFrame]:
         """Every frame that can be decoded."""
-        packets = sounding.container.demux(sounding.stream)
+        packets, clock = sounding.container.demux(sounding.stream), _Clock(sounding, sounding.origin_s)
         while True:
             try:
                 packet = next(packets, None)
@@ -106,12 +104,11 @@ class Listening:
             try:
                 frames = packet.decode()
             except FFmpegError:
-                base = packet.time_base or Fraction(1, RATE)
-                self._damage(None if packet.pts is None else float(packet.pts * base - sounding.origin_s))
+                self._damage(None if packet.pts is None else clock.seconds(packet.pts))
                 continue
             for frame in frames:
                 assert isinstance(frame, AudioFrame)
-                self._heard_s = float((frame.pts or 0) * (frame.time_base or 0) - sounding.origin_s)
+                self._heard_s = clock.seconds(frame.pts or 0)
                 yield frame
 
     _heard_s = 0.0
@@ -121,42 +118,66 @@ class Listening:
             self.damaged_at_s = max(0.0, self._heard_s if at_s is None else at_s)
 
 
+class _Clock:
+    """A track's own times as seconds and samples from an origin (seconds)."""
+
+    def __init__(self, sounding: Sounding, origin_s: Fraction) -> None:
+        self._base, self._origin_s = sounding.stream.time_base or Fraction(1, RATE), origin_s
+        self._tick, self._zero = float(self._base), float(origin_s)
+
+    def seconds(self, pts: int) -> float:
+        return pts * self._tick - self._zero
+
+    def samples(self, pts: int) -> int:
+        """At RATE, exactly."""
+        return round((pts * self._base - self._origin_s) * RATE)
+
+
 class _Run:
-    """A stretch of frames of one format that follow on each other, through one resampler."""
+    """A stretch of frames of one format that follow on each other, through one resampler. They are gathered, since each
+    call of it takes longer than a packet's samples."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
         self._resampler = AudioResampler("fltp", "stereo", RATE)
+        self._gathered = AudioFifo()
         self._format: tuple[str, str, int] | None = None
-        self._start = Fraction(0)
+        self._start_s = 0.0
         self._taken = 0  # samples at the source's rate
-        self._made = 0  # samples at RATE
+        self._next = 0  # where the next piece begins, in samples at RATE
 
-    def broken_by(self, frame: AudioFrame, told: Fraction | None) -> bool:
-        """Whether a frame does not belong to this stretch. told: its own time in seconds."""
+    def broken_by(self, frame: AudioFrame, at: int | None) -> bool:
+        """Whether a frame does not belong to this stretch. at: its own time."""
         if self._format is None:
             return False
         if self._format != _format(frame):
             return True
-        expected = self._start + Fraction(self._taken, frame.sample_rate)
-        return told is not None and abs(told - expected) > GAP_S
+        expected = self._start_s + self._taken / frame.sample_rate
+        return at is not None and abs(self._clock.seconds(at) - expected) > GAP_S
 
-    def take(self, frame: AudioFrame, told: Fraction | None) -> Iterator[tuple[Fraction, Wave]]:
+    def take(self, frame: AudioFrame, at: int | None) -> Iterator[tuple[int, Wave]]:
+        """The pieces that are ready, each with its start in samples at RATE."""
         if self._format is None:
             self._format = _format(frame)
-            self._start = told or Fraction(0)
+            if at is not None:
+                self._start_s, self._next = self._clock.seconds(at), self._clock.samples(at)
         self._taken += frame.samples
-        yield from self._made_of(frame)
+        self._gathered.write(frame)
+        if self._gathered.samples >= frame.sample_rate:
+            yield from self._made_of(self._gathered.read())
 
-    def rest(self) -> Iterator[tuple[Fraction, Wave]]:
-        """What the resampler still holds."""
+    def rest(self) -> Iterator[tuple[int, Wave]]:
+        """What is gathered, and what the resampler still holds."""
         if self._format is not None:
+            if self._gathered.samples:
+                yield from self._made_of(self._gathered.read())
             yield from self._made_of(None)
 
-    def _made_of(self, frame: AudioFrame | None) -> Iterator[tuple[Fraction, Wave]]:
+    def _made_of(self, frame: AudioFrame | None) -> Iterator[tuple[int, Wave]]:
         for resampled in self._resampler.resample(frame):
             wave = resampled.to_ndarray().astype(np.float32, copy=False)
-            yield self._start + Fraction(self._made, RATE), wave
-            self._made += wave.shape[1]
+            yield self._next, wave
+            self._next += wave.shape[1]
 
 
 def _format(frame: AudioFrame) -> tuple[str, str, int]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,10 @@ from av.filter.context import FilterContext
 
 from backends.media.container import open_clip
 
+GATE = -70.0
+"""LUFS below which a moment does not count (BS.1770-4)."""
+RELATIVE_GATE = -10.0
+"""LU below the mean of those that do, from which a moment does not count either."""
 SILENT = -69.0
 """LUFS: the gate leaves nothing below -70."""
 
@@ -42,7 +48,8 @@ def _measured(container: InputContainer, stream: AudioStream) -> float | None:
         for frame in container.decode(stream):
             frame.pts = None
             graph.push(frame)
-            found = _read(graph, found)
+            for figure in _figures(graph, "lavfi.r128.I"):
+                found = figure
     return found
 
 
@@ -53,19 +60,34 @@ class Meter:
         self._rate = rate
         self._graph = Graph()
         _wire(self._graph, self._graph.add_abuffer(sample_rate=rate, format="fltp", layout="stereo"))
-        self._found: float | None = None
+        self._moments = array("d")  # LUFS of 0.4 s, every 0.1 s
 
     def feed(self, wave: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """wave: 2 x n samples."""
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(wave), "fltp", "stereo")
         frame.sample_rate = self._rate
         self._graph.push(frame)
-        self._found = _read(self._graph, self._found)
+        self._moments.extend(_figures(self._graph, "lavfi.r128.M"))
 
     @property
     def lufs(self) -> float | None:
         """So far, not rounded; None for silence, and for less than 0.4 s."""
-        return None if self._found is None or self._found < SILENT else self._found
+        return self.raised(0.0)
+
+    def raised(self, gain_db: float) -> float | None:
+        """What it would be with every sample that much louder."""
+        moments = np.frombuffer(self._moments) + gain_db
+        above = moments[moments >= GATE]
+        if not above.size:
+            return None
+        above = above[above >= _mean(above) + RELATIVE_GATE]
+        found = _mean(above)
+        return None if found < SILENT else found
+
+
+def _mean(lufs: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """The loudness of the mean power."""
+    return float(10 * np.log10(np.mean(10 ** (lufs / 10))))
 
 
 def _wire(graph: Graph, source: FilterContext) -> None:
@@ -75,11 +97,10 @@ def _wire(graph: Graph, source: FilterContext) -> None:
     graph.configure()
 
 
-def _read(graph: Graph, found: float | None) -> float | None:
-    """The figure so far: each frame that leaves the meter carries it."""
+def _figures(graph: Graph, name: str) -> Iterator[float]:
+    """A figure of each frame that has left the meter since the last look."""
     with suppress(BlockingIOError, EOFError):
         while True:
             frame = graph.pull()
-            if isinstance(frame, AudioFrame) and (figure := frame.metadata.get("lavfi.r128.I")):
-                found = float(figure)
-    return found
+            if isinstance(frame, AudioFrame) and (figure := frame.metadata.get(name)):
+                yield float(figure)

@@ -88,6 +88,10 @@ class Sandbox:
         or a clip with sound is wanted instead."""
         return _facts(self._call("check", self._check_s, path=path, sound=sound))
 
+    def heard_until(self, path: Path, most_s: float) -> float:
+        """Seconds of a sound up to the last that is heard, of its first `most_s`; 0 in silence."""
+        return float(self._call("heard", self._check_s, path=path, most_s=most_s)["seconds"])
+
     def still(self, path: Path, part: Literal["last_frame", "frame"], t: float, dest_png: Path) -> Taken:
         """Write the last frame, or the one shown at `t` seconds, as a PNG."""
         taken = self._call("still", self._inspect_s, path=path, part=part, t=t, dest=dest_png)

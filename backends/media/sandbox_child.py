@@ -130,6 +130,12 @@ def _heard(path: Path) -> MediaFacts:
     return facts
 
 
+def _heard_until(request: dict[str, Any]) -> Reply:
+    from backends.media.hear import heard_until
+
+    return {"seconds": heard_until(Path(request["path"]), request["most_s"])}
+
+
 def _checked(path: Path) -> MediaFacts:
     from backends.media.magic import CLIP_FORMATS, IMAGE_FORMATS, in_words, read_head, sniff_bytes
 
@@ -213,6 +219,7 @@ def _provenance(request: dict[str, Any]) -> Reply:
 
 _CALLS: dict[str, Callable[[dict[str, Any]], Reply]] = {
     "check": _check,
+    "heard": _heard_until,
     "still": _still,
     "poster": _poster,
     "inspect": _inspect,

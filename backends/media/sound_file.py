@@ -13,6 +13,7 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Discard
 
 from backends.errors import VideoError
 from backends.media.container import ANY_TAGS, MAX_CLIP_S, MAX_STREAMS, decoding, open_clip
@@ -91,12 +92,15 @@ def open_sound(path: Path) -> Generator[Sounding | None]:
 def _clip_track(stack: ExitStack, path: Path) -> tuple[Sounding | None] | None:
     """The sound of a clip with pictures, in a tuple; None for MP4 and WebM files that hold sound alone."""
     try:
-        clip = stack.enter_context(open_clip(path))
+        clip = stack.enter_context(open_clip(path, pictures=False))
     except VideoError as error:
         if error.kind == "asset" and "no video stream" in error.message:
             return None
         raise
     stream = _track(clip.container)
+    for other in clip.container.streams:
+        if other is not stream:
+            other.discard = Discard.all  # what is not read costs nothing
     return (None if stream is None else Sounding(clip.container, stream, clip.origin * clip.time_base),)
 
 

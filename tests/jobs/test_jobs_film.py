@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,6 +17,7 @@ from backends.jobs.context import Context
 from backends.jobs.order.cut import Cut
 from backends.jobs.order.place import Orders
 from backends.request import build_request
+from tests.edit.hearing import silence, speech, write_sound
 from tests.fakes import FakeServer
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, text_request, tiny_request
@@ -131,6 +133,23 @@ def test_what_of_a_film_can_never_be_is_refused_at_once(stand: Stand) -> None:
         with pytest.raises(VideoError, match=told):
             studio.finish_clip(build_finish(**asked))
     assert station.rows("SELECT id FROM jobs") == []
+
+
+def test_a_narration_beyond_the_end_is_refused_when_the_film_is_ordered(stand: Stand) -> None:
+    station = stand()
+    furnished(station)
+    write_sound(station.root / "voice.wav", np.concatenate([speech(3), silence(3)], axis=1))
+    studio = station.studio()
+    shown = ["one.mp4", "end.png#t=0,0.5", "two.mp4"]
+    with pytest.raises(
+        VideoError, match=r"narration lasts 3\.0 s and the film 2\.5 s: shorten it by 0\.5 s"
+    ) as refused:
+        studio.finish_clip(build_finish(clips=shown, narration="voice.wav"))
+    assert refused.value.nearest == {"clips": ["one.mp4", "end.png#t=0,1", "two.mp4"]}
+    assert station.rows("SELECT id FROM jobs") == [] == station.rows("SELECT sha256 FROM blobs")
+    nearest = build_finish(clips=refused.value.nearest["clips"], narration="voice.wav")
+    (made,) = station.settled(studio, [studio.finish_clip(nearest).job_id], 60)
+    assert made.state == "succeeded" and made.duration_s == pytest.approx(3)
 
 
 def test_a_part_of_a_clip_is_extended_and_nothing_else_of_it(stand: Stand) -> None:

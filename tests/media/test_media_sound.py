@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from backends.media.encode import ClipWriter
-from backends.media.join import join
 from backends.media.sound import Samples
+from tests.edit.making import film
 from tests.samples import bunny, made, quadrants
 
 
@@ -127,8 +127,8 @@ def test_the_file_tells_the_sounds_length_to_the_sample(fps: Fraction | int, cou
     with ClipWriter(tmp_path / "one.mp4", 64, 48, fps, audio_from=hum) as writer:
         for _ in range(count):
             writer.write(quadrants())
-    twice = join([tmp_path / "one.mp4"] * 2, tmp_path / "two.mp4", 64, 48, fps)
-    for name, frames in (("one.mp4", count), ("two.mp4", sum(twice.frames))):
-        with av.open(str(tmp_path / name)) as container:
+    twice = film(tmp_path, [tmp_path / "one.mp4"] * 2)
+    for path, frames in ((tmp_path / "one.mp4", count), (twice.path, 2 * count)):
+        with av.open(str(path)) as container:
             video, audio = container.streams.video[0], container.streams.audio[0]
             assert video.duration * video.time_base == audio.duration * audio.time_base == frames / Fraction(fps)

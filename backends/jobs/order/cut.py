@@ -7,18 +7,20 @@ may be jobs that are not finished yet: the film then waits for them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Self
 
 from backends.edit.cues import Kind, read_lines, within
+from backends.edit.narration import BEYOND_S, lengthened, longest_s, too_long
 from backends.edit.plan import Plan, forecast
 from backends.edit.request import FinishRequest
 from backends.errors import VideoError
 from backends.facts import MediaFacts
 from backends.jobs import records
-from backends.jobs.order.entries import Keep, Resolved
+from backends.jobs.order.entries import Keep, Resolved, is_pending
 from backends.jobs.order.inputs import Inputs
 from backends.jobs.order.order import Order, key_of_take
 from backends.jobs.records import NewJob
@@ -35,6 +37,9 @@ EDITOR = "edit"
 """The provider, the engine and the model name of every film."""
 SECONDS_A_FRAME = 0.03
 """For a 720p film on one core: the estimate that a waiting client sees."""
+
+Heard = Callable[[Path, float], float]
+"""Seconds of a sound file up to its last sound that can be heard, within its first so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +133,14 @@ def _starts_from(request: VideoRequest, before: str) -> bool:
     return (name.kind, name.value, name.part) == ("job", before, "last_frame")
 
 
-def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on: Sequence[int] = ()) -> NewJob:
+def cut_job(
+    order: Cut, inputs: Resolved, principal: str, client: str, heard: Heard, going_on: Sequence[int] = ()
+) -> NewJob:
     """The job of a film. going_on: the clips that continue from the last frame of the one before. VideoError names what
     can never be made, as far as the media are known."""
     plan = forecast(order.finish, inputs.facts, going_on)
+    if plan is not None:
+        _check_narration(order.finish, inputs, heard)
     notes = (*inputs.notes, *(plan.notes if plan else ()), *(_words(order.finish, plan) if plan else ()))
     digest = order.digest(inputs)
     key = order.key(digest)
@@ -166,6 +175,20 @@ def cut_job(order: Cut, inputs: Resolved, principal: str, client: str, going_on:
         typical_s=_typical_s(plan),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _check_narration(finish: FinishRequest, inputs: Resolved, heard: Heard) -> None:
+    """VideoError where a narration file is longer than a film whose clips are all there. What is not known yet, and a
+    text that is still to be spoken, is checked when the film is made."""
+    facts, entry = inputs.facts.get("narration"), inputs.entries.get("narration", {})
+    if facts is None or "path" not in entry or any(map(is_pending, inputs.entries.values())):
+        return
+    plan = forecast(finish, inputs.facts)
+    if plan is None or (facts.duration_s or 0.0) <= longest_s(plan):
+        return
+    spoken_s = heard(Path(entry["path"]), longest_s(plan) + BEYOND_S)
+    if spoken_s > longest_s(plan):
+        raise too_long(spoken_s, plan.duration_s, lengthened(finish, plan, inputs.facts, spoken_s))
 
 
 def promise_of_film(job: NewJob) -> MediaFacts | None:

@@ -223,7 +223,8 @@ class Orders:
         return replace(order, promised={**order.promised, "source_clip": quote.promise})
 
     def _film(self, order: Cut, inputs: Resolved) -> NewJob:
-        job = cut_job(order, inputs, self.principal, self.client, going_on(self.context.store, inputs))
+        heard = self.context.sandbox.heard_until
+        job = cut_job(order, inputs, self.principal, self.client, heard, going_on(self.context.store, inputs))
         parents = [entry.get("from_job") or entry.get("job") for entry in inputs.entries.values()]
         ids = [parent for parent in parents if parent]
         sketches = self.context.store.rows(
