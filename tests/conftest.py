@@ -14,6 +14,7 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from itertools import accumulate
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+"""Absent for jsonschema, whose import would build its grammar for two seconds, in every process of the run."""
 
 hypothesis.settings.register_profile("reelwright", deadline=None)  # a busy machine is no fault of the program
 hypothesis.settings.load_profile("reelwright")
@@ -124,6 +128,14 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
     with Nursery(tmp_path_factory.mktemp("nursery") / "log") as running:
         yield running
+
+
+@pytest.fixture
+def forked_workers(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients in this process start their workers by the nursery: for tests that are not about how one starts."""
+    from tests.jobs.nursery import Started
+
+    monkeypatch.setattr("backends.jobs.run.launch._Detached", lambda _, *, env, **pipes: Started(nursery, env))
 
 
 class _Kept(Sandbox):
