@@ -7,6 +7,7 @@ start, and the tests of tests/media, start decoders as the program does.
 
 from __future__ import annotations
 
+import importlib
 import os
 import queue
 import subprocess
@@ -22,15 +23,20 @@ from backends.media.sandbox import Sandbox
 QUIET = {name: sandbox._QUIET[name] for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX")}
 """What the libraries read of the environment when they are imported: it must hold in the process that forks."""
 
+DECODING = (
+    *(f"backends.media.{name}" for name in ("hear", "images", "look", "poster", "probe", "stills")),
+    *("backends.media.provenance.reading", "backends.media.provenance.signing"),
+    *("av.subtitles.stream", "c2pa", "cryptography.hazmat.backends.openssl.backend", "cv2", "PIL.ImageSequence"),
+)
+
 
 def ready() -> None:
     """Import what decoding, drawing and signing import."""
-    import av  # noqa: F401
-    import c2pa  # noqa: F401
-    import cv2  # noqa: F401
+    from PIL import Image
 
-    from backends.media import hear, images, look, poster, probe, stills  # noqa: F401
-    from backends.media.provenance import reading, signing  # noqa: F401
+    for name in DECODING:
+        importlib.import_module(name)
+    Image.preinit()
 
 
 def beside() -> Sandbox:

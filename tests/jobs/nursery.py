@@ -7,6 +7,7 @@ clients do is tested in `test_jobs_launch`.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -24,39 +25,50 @@ from tests.jobs.station import CATALOG, TINY
 from tests.patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
+WORKING = (
+    *("backends.jobs.run.worker_loop", "backends.comfyui.servers"),
+    *("anyio._backends._asyncio", "h11", "httpcore._async.http11", "httpcore._backends.anyio"),
+)
+"""What a worker imports sooner or later."""
 
 
 class Nursery:
-    """Forks workers and reaps them."""
+    """Forks workers and reaps them. It comes up with the first order."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
+        self._env = {**os.environ, **decoder.QUIET}
         self._turn = threading.Lock()
+        self._mother: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        return self
+
+    def _start(self) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join(map(str, (ROOT, PLUGIN, TINY)))
         with self._log.open("ab") as log:
-            self._mother = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", "tests.jobs.nursery"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **decoder.QUIET, "PYTHONPATH": paths},
+                env=self._env | {"PYTHONPATH": paths},
             )
-        return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._mother.stdin is not None and self._mother.stdout is not None
-        self._mother.stdin.close()
-        self._mother.wait(patient(10))
-        self._mother.stdout.close()
+        if self._mother is not None:
+            assert self._mother.stdin is not None and self._mother.stdout is not None
+            self._mother.stdin.close()
+            self._mother.wait(patient(10))
+            self._mother.stdout.close()
 
     def _ask(self, **order: Any) -> int:
-        assert self._mother.stdin is not None and self._mother.stdout is not None
         with self._turn:
-            self._mother.stdin.write(json.dumps(order).encode() + b"\n")
-            self._mother.stdin.flush()
-            answer = self._mother.stdout.readline()
+            mother = self._mother = self._mother or self._start()
+            assert mother.stdin is not None and mother.stdout is not None
+            mother.stdin.write(json.dumps(order).encode() + b"\n")
+            mother.stdin.flush()
+            answer = mother.stdout.readline()
         assert answer, "the nursery has ended: see its log"
         return int(answer)
 
@@ -87,8 +99,6 @@ class Started:
 
 def _become(env: dict[str, str], stay: bool) -> None:
     """In the forked child: the worker, with the environment that it would have been started with."""
-    import importlib
-
     from backends.jobs import context, crashpoints
     from backends.jobs.run import worker
     from backends.jobs.run.worker_loop import Duty
@@ -109,10 +119,11 @@ def _become(env: dict[str, str], stay: bool) -> None:
 
 def main() -> None:
     from backends.catalog.loader import load
-    from backends.jobs.run import worker_loop as _loop  # noqa: F401 - imported for the children
     from backends.provider.registry import registered
 
     os.setsid()
+    for name in WORKING:
+        importlib.import_module(name)
     env = {"PAID_API_KEY": "none", "PAID_BASE_URL": "http://127.0.0.1:9"}
     registered("paid").open(env, env["PAID_BASE_URL"])  # the heavy imports of the back end and its client
     load([CATALOG])
