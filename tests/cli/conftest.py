@@ -35,8 +35,9 @@ def serve() -> Iterator[Callable[..., FakeServer]]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Shell]]:
-    """A shell in a home of its own: shell(server, NAME="value", ...). Its workers end with it."""
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forked_workers: None) -> Iterator[Callable[..., Shell]]:
+    """A shell in a home of its own: shell(server, NAME="value", ...). Its workers end with it. Commands in this
+    process have theirs forked; those in a process of their own start them as a person's do."""
     with ExitStack() as stack:
 
         def make(server: FakeServer | None = None, **env: str) -> Shell:

@@ -19,6 +19,8 @@ from backends.request import build_request
 from tests.comfyui.conftest import SLOW, own_workflow
 from tests.comfyui.stand import ended, environ, fake, ordered, station, still, until, uploaded
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 Work = Callable[[ComfyBackend], Awaitable[Any]]
 
 

@@ -24,6 +24,8 @@ from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station
 from tests.jobs.station import until as fact
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 
 def finished(home: Path, server: FakeServer, spool: Path) -> Status:
     own_workflow(home, "slow")
@@ -221,12 +223,6 @@ POINTS = (
     "before-reconcile",
     "after-reconcile",
 )
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("nursery") / "log") as made:
-        yield made
 
 
 @pytest.mark.parametrize("point", POINTS)

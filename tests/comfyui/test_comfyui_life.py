@@ -24,6 +24,8 @@ from tests.fakes import FakeServer
 from tests.jobs.station import Station, until
 from tests.samples import write_clip
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 
 @pytest.fixture
 def base(tmp_path: Path, server: FakeServer) -> Iterator[Station]:

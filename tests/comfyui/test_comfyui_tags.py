@@ -14,6 +14,8 @@ from tests.comfyui.stand import station
 from tests.comfyui.test_comfyui_life import smoke
 from tests.fakes import FakeServer
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 SECRET = "a word that was not meant for others"
 
 

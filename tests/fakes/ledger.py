@@ -33,6 +33,9 @@ class Ledger:
             self._count(line)
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
+    def __del__(self) -> None:
+        os.close(self._fd)
+
     def charge(self, at: float, job: str, key: str, account: str, usd: Decimal, record: dict[str, Any]) -> None:
         """Book a job. record: whatever the service needs to know the job again after a restart."""
         self._append(

@@ -186,6 +186,9 @@ class Wire:
                     return
         except (BadRequest, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):
             return
+        except asyncio.CancelledError:  # the service goes down
+            writer.transport.abort()
+            raise
         finally:
             self.open.discard(number)
             writer.close()

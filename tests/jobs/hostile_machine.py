@@ -34,6 +34,7 @@ from tests.jobs import truth as checks
 from tests.jobs.machine import FAULTS, POINTS
 from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, end, text_request
+from tests.patience import patient
 
 KEYS = {
     "first": "sk-machine-first-0123456789",
@@ -253,7 +254,7 @@ class HostileMachine(RuleBasedStateMachine):
         for _ in range(4):
             admin.resume(home.context.store)
             worker = self.nursery.worker(home.station.environ())
-            deadline = time.monotonic() + 6.0
+            deadline = time.monotonic() + patient(2)
             while is_alive(worker) and time.monotonic() < deadline:
                 time.sleep(0.02)
             end(worker)

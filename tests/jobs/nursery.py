@@ -1,11 +1,13 @@
 """Real workers in a hundredth of the time: a process that has imported everything forks one for each order.
 
 Each is a process of its own, with its own environment and crash plan, that runs the worker's real `main`; a kill is a
-real SIGKILL. What it saves is only the imports. Starting workers as clients do is tested in `test_jobs_launch`.
+real SIGKILL. What it saves is only the imports, the worker's own and its decoder's (see `decoder`). Starting workers as
+clients do is tested in `test_jobs_launch`.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -16,43 +18,57 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, cast
 
-from backends.jobs.lanes.process import ProcessId, start_time, this_process
+from backends.jobs.lanes.process import ProcessId, is_alive, start_time, this_process
 from tests.fakes import PLUGIN
+from tests.jobs import decoder
 from tests.jobs.station import CATALOG, TINY
 from tests.patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
+WORKING = (
+    *("backends.jobs.run.worker_loop", "backends.comfyui.servers"),
+    *("anyio._backends._asyncio", "h11", "httpcore._async.http11", "httpcore._backends.anyio"),
+)
+"""What a worker imports sooner or later."""
 
 
 class Nursery:
-    """Forks workers and reaps them."""
+    """Forks workers and reaps them. It comes up with the first order."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
+        self._env = {**os.environ, **decoder.QUIET}
+        self._turn = threading.Lock()
+        self._mother: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        return self
+
+    def _start(self) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join(map(str, (ROOT, PLUGIN, TINY)))
         with self._log.open("ab") as log:
-            self._mother = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", "tests.jobs.nursery"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": paths},
+                env=self._env | {"PYTHONPATH": paths},
             )
-        return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._mother.stdin is not None and self._mother.stdout is not None
-        self._mother.stdin.close()
-        self._mother.wait(patient(10))
-        self._mother.stdout.close()
+        if self._mother is not None:
+            assert self._mother.stdin is not None and self._mother.stdout is not None
+            self._mother.stdin.close()
+            self._mother.wait(patient(10))
+            self._mother.stdout.close()
 
     def _ask(self, **order: Any) -> int:
-        assert self._mother.stdin is not None and self._mother.stdout is not None
-        self._mother.stdin.write(json.dumps(order).encode() + b"\n")
-        self._mother.stdin.flush()
-        answer = self._mother.stdout.readline()
+        with self._turn:
+            mother = self._mother = self._mother or self._start()
+            assert mother.stdin is not None and mother.stdout is not None
+            mother.stdin.write(json.dumps(order).encode() + b"\n")
+            mother.stdin.flush()
+            answer = mother.stdout.readline()
         assert answer, "the nursery has ended: see its log"
         return int(answer)
 
@@ -71,11 +87,19 @@ class Nursery:
             alarm.cancel()
 
 
+class Started:
+    """A worker that a client in this process has started, forked: as much of its `subprocess.Popen` as is used."""
+
+    def __init__(self, nursery: Nursery, env: Mapping[str, str]) -> None:
+        self._worker = nursery.worker(env, env.get("REELWRIGHT_CRASH", ""))
+
+    def poll(self) -> int | None:
+        return None if is_alive(self._worker) else 0
+
+
 def _become(env: dict[str, str], stay: bool) -> None:
     """In the forked child: the worker, with the environment that it would have been started with."""
-    import importlib
-
-    from backends.jobs import crashpoints
+    from backends.jobs import context, crashpoints
     from backends.jobs.run import worker
     from backends.jobs.run.worker_loop import Duty
 
@@ -88,18 +112,22 @@ def _become(env: dict[str, str], stay: bool) -> None:
     os.environ.clear()
     os.environ.update(env)
     importlib.reload(crashpoints)  # it reads its plan from the environment, as in a process that starts
+    decoding = decoder.beside()
+    context.Sandbox = lambda: decoding
     worker.main(Duty(stay=stay))
 
 
 def main() -> None:
     from backends.catalog.loader import load
-    from backends.jobs.run import worker_loop as _loop  # noqa: F401 - imported for the children
     from backends.provider.registry import registered
 
     os.setsid()
+    for name in WORKING:
+        importlib.import_module(name)
     env = {"PAID_API_KEY": "none", "PAID_BASE_URL": "http://127.0.0.1:9"}
     registered("paid").open(env, env["PAID_BASE_URL"])  # the heavy imports of the back end and its client
     load([CATALOG])
+    decoder.ready()
     for line in sys.stdin:
         order = cast("dict[str, Any]", json.loads(line))
         if "wait" in order:

@@ -18,6 +18,8 @@ from tests.fakes import FakeServer, tiny_clip
 from tests.jobs.station import Station
 from tests.media.signing import independent
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 ROW = """
 provider = "paid"
 [[model]]

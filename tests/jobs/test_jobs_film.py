@@ -23,6 +23,8 @@ from tests.jobs.nursery import Nursery
 from tests.jobs.station import Station, text_request, tiny_request
 from tests.samples import write_clip
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 Stand = Callable[..., Station]
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.fakes import FakeServer
 from tests.jobs.station import Station, text_request
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 OTHER = {"GEMINI_API_KEY": "never-used"}
 """Makes models of another provider available; no request of these tests ever goes there."""
 

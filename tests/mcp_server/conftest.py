@@ -24,8 +24,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """A server's environment: a home of its own, no key of any provider."""
-    return home_env(tmp_path)
+    """A server's environment: a home of its own, no key of any provider. Its jobs run in the server's own process:
+    tests/acceptance has the worker that outlives it."""
+    return home_env(tmp_path, REELWRIGHT_WORKER="inline")
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_it_greets_keeps_its_era_and_ends_with_its_stdin(env: dict[str, str], er
         with pytest.raises(RawError, match="handshake"):
             client.request("tools/list") if other == MODERN else client.greet()
         client.era = era
-        assert client.close() < 3
+        assert client.close() < patient(1)
     assert client.stderr == ""
 
 
@@ -52,7 +52,7 @@ def test_a_wait_under_way_does_not_hold_the_end_back(env: dict[str, str]) -> Non
     """Closing stdin ends the server even while it answers."""
     with RawClient(env) as client:
         client.ask("tools/call", {"name": "list_models", "arguments": {}})
-        assert client.close() < 5
+        assert client.close() < patient(1)
 
 
 def test_nothing_heavy_is_imported_before_the_first_call(env: dict[str, str]) -> None:

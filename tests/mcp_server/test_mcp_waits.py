@@ -37,7 +37,7 @@ def service() -> Iterator[FakeServer]:
 def station(service: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
     monkeypatch.syspath_prepend(str(PLUGIN))
     registry.cache_clear()
-    station = Station(tmp_path, service.url)
+    station = Station(tmp_path, service.url, {"REELWRIGHT_WORKER": "inline"})
     yield station
     station.close()
     service.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,23 +54,28 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     return bytes(body)
 
 
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
 @pytest.mark.parametrize("name", SOURCES)
-def test_damaged_files_are_answered_in_words(name: str, tmp_path: Path) -> None:
+def test_damaged_files_are_answered_in_words(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     rng = random.Random(name)
     data = made(name).read_bytes()
-    with Sandbox() as sandbox:
-        sandbox.check(photo("rocket"))
-        pid = sandbox.pid
-        for turn in range(ROUNDS):
-            path = tmp_path / f"{turn}-{name}"
-            path.write_bytes(damaged(data, rng))
-            try:
-                facts = sandbox.check(path)
-                if facts.kind == "clip":
-                    sandbox.inspect(path, 3, tmp_path / "sheet.jpg")
-                    sandbox.still(path, "last_frame", 0, tmp_path / "last.png")
-            except VideoError as error:
-                assert not isinstance(error, OwnFault), error.message
-                assert error.kind == "asset"
-                assert len(error.message) < 600
-        assert sandbox.pid == pid  # nothing crashed, hung or ran away
+    sandbox.check(photo("rocket"))
+    pid = sandbox.pid
+    for turn in range(ROUNDS):
+        path = tmp_path / f"{turn}-{name}"
+        path.write_bytes(damaged(data, rng))
+        try:
+            facts = sandbox.check(path)
+            if facts.kind == "clip":
+                sandbox.inspect(path, 3, tmp_path / "sheet.jpg")
+                sandbox.still(path, "last_frame", 0, tmp_path / "last.png")
+        except VideoError as error:
+            assert not isinstance(error, OwnFault), error.message
+            assert error.kind == "asset"
+            assert len(error.message) < 600
+    assert sandbox.pid == pid  # nothing crashed, hung or ran away
