@@ -252,7 +252,7 @@ def test_a_job_on_two_cards_gets_them_together_or_none() -> None:
         await jobs.want(1, "red on 2", count=2)
         assert jobs.has == {0: "one"} and jobs.box.held == {"one"}, "no card is held for what is not whole"
         jobs.cards.tell()
-        assert jobs.told == ["waits for 2 GPUs at once, of 2"]
+        assert jobs.told == ["waiting for 2 GPUs at once, of 2"]
         await jobs.want(2, "red")
         await jobs.end(0)
         assert jobs.has == {2: "two"}, "a younger job has not waited for the older one"

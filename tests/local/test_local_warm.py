@@ -195,7 +195,7 @@ def test_a_clip_on_two_cards_has_both_to_itself(home: Stand, card: Path) -> None
     first = make.submitted("red", "wait here")
     until(lambda: on_a_card(card), "one card is taken", 40)
     both = make.submitted("red", "a fox on two")
-    until(lambda: make.studio.get(both).phase == "waits for 2 GPUs at once, of 2", "it says what it waits for", 40)
+    until(lambda: make.studio.get(both).phase == "waiting for 2 GPUs at once, of 2", "it says what it waits for", 40)
     (card / "GATE").touch()
     assert make.settled(first).state == make.settled(both).state == "succeeded"
     assert recorded(make.station, both)["card"] == "gpu:GPU-aaaa,gpu:GPU-bbbb"

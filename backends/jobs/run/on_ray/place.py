@@ -26,9 +26,9 @@ from backends.provider.protocol import DeviceLost, JsonObject, Prepared
 
 BRIDGE = "backends.jobs.run.on_ray.bridge"
 
-NO_NODE = "waits for a node with a GPU in the Ray cluster"
-ASKS = "asks the nodes of the Ray cluster which of them has the model"
-CONNECTS = "connects to the Ray cluster"
+NO_NODE = "waiting for a node with a GPU in the Ray cluster"
+ASKS = "asking the nodes of the Ray cluster which of them has the model"
+CONNECTS = "connecting to the Ray cluster"
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ class Remote:
 class RayCluster:
     """env: with REELWRIGHT_RAY. log: takes what Ray says."""
 
-    held = "waits for a GPU of the Ray cluster: others work with them"
-    gone = "waits for a GPU of the Ray cluster: none answers"
+    held = "waiting for a GPU of the Ray cluster: others use them"
+    gone = "waiting for a GPU of the Ray cluster: none responds"
     alone = True
 
     def __init__(self, env: Mapping[str, str], log: IO[bytes] | int) -> None:
