@@ -1,5 +1,5 @@
 """Open models on this machine's own GPU, by diffusers. Importing this module is cheap; torch loads in the engine's
-own process, and nowhere else.
+own processes, and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The process of one more card that works on a clip: it does what the first process does, and saves nothing.
 
-in: pickled `Order`s of the process that started it; it ends when they do. out: a JSON line when a job is done ({}), or
-why it has failed: {"error"}, {"lost"} (its card is gone), {"memory"} (of its card has run out).
+in: pickled `Order`s of the process that started it; it ends when they do. out: a JSON line when a job has begun
+({"begun"}), when it is done ({}), or why it has failed: {"error"}, {"lost"} (its card is gone), {"memory"} (of its card
+has run out).
 """
 
 from __future__ import annotations
@@ -79,8 +80,10 @@ def main() -> None:
     threading.Thread(target=_read, args=(sys.stdin.buffer, orders), daemon=True).start()
     rank = _Rank()
     while True:
+        order = orders.get()
+        print('{"begun": true}', file=out, flush=True)
         try:
-            rank.work(orders.get())
+            rank.work(order)
         except BaseException as error:
             print(json.dumps(_failure(error)), file=out, flush=True)
             os._exit(1)

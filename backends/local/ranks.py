@@ -22,7 +22,7 @@ from typing import IO, Any, Generic, TypeVar, cast
 from backends.errors import VideoError
 from backends.local import parallel
 from backends.local.memory import Plan
-from backends.provider.protocol import DeviceLost, Prepared, Progress, Stopped
+from backends.provider.protocol import DeviceLost, Prepared, Progress, RunAgain, Stopped
 
 T = TypeVar("T")
 
@@ -97,13 +97,13 @@ class Ranks:
     @property
     def is_whole(self) -> bool:
         """Whether all of them live and are in step."""
-        return not self._over and all(process.poll() is None for process in self._processes)
+        return not self._over and self._heard.empty()
 
     def run(self, prepared: Prepared, plan: Plan, seed: int, work: Callable[[Progress], T], progress: Progress) -> T:
         """Let all of them do a job, the first one `work`, which gets the progress to report to.
 
         Whatever is raised, the group is over, and its processes have ended. VideoError for a process that has ended;
-        DeviceLost, OutOfMemory where it said so.
+        DeviceLost, OutOfMemory where it said so; RunAgain for one that had ended before this job came.
         """
         try:
             self._tell(prepared, plan, seed)
@@ -158,6 +158,8 @@ class Ranks:
             return DeviceLost(heard.said["lost"])
         if "memory" in heard.said:
             return OutOfMemory(heard.said["memory"])
+        if self._joined and not heard.said:
+            return RunAgain("a process of the job before had ended", {})
         how = signal.Signals(-heard.code).name if heard.code < 0 else f"status {heard.code}"
         text = f"process {heard.rank + 1} of the {self.world} that make this clip together (pid {heard.pid}) has ended"
         return VideoError("provider", f"{text} ({how}): see the worker's log, and the system's if memory has run out")

@@ -16,7 +16,7 @@ import pytest
 from backends.errors import VideoError
 from backends.local.plan import RUNGS
 from backends.local.ranks import Order, OutOfMemory, Ranks, _Ended
-from backends.provider.protocol import DeviceLost, Prepared, Progress, Stopped
+from backends.provider.protocol import DeviceLost, Prepared, Progress, RunAgain, Stopped
 from backends.request import build_request
 from tests.patience import patient
 
@@ -77,6 +77,22 @@ def test_one_that_is_killed_is_named_and_the_first_does_not_go_on(ranks: Ranks, 
     assert failed.value.message.startswith(text)
     ended.set()
     assert felt or told.wait(patient(20)), "its progress tells it to stop"
+
+
+def test_one_that_ended_between_two_jobs_is_no_fault_of_the_next(ranks: Ranks) -> None:
+    ranks._joined = True  # as after a job
+    (other,) = others(ranks)
+    os.kill(other.pid, signal.SIGKILL)
+    over = threading.Event()
+
+    def waiting(progress: Progress) -> str:
+        over.wait(patient(20))
+        return "nobody wants it"
+
+    with pytest.raises(RunAgain, match="a process of the job before had ended"):
+        run(ranks, waiting)
+    over.set()
+    assert not ranks.is_whole
 
 
 def test_what_another_one_says_of_its_end_is_what_the_job_is_told(ranks: Ranks) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import anyio
 import pytest
 
 from backends.catalog.loader import load
 from backends.catalog.rules.check import check
 from backends.errors import VideoError
+from backends.jobs.run.engines import Engines
 from backends.local import cards
 from backends.local.families import variant, variants
 from backends.local.memory import Plan, activation_gib, peak, phases
 from backends.local.plan import LADDER, RUNGS, Machine, Planned, Wish, choose, fitting, ran_out
 from backends.local.presets import SEVERAL, together
 from backends.provider.protocol import Prepared
+from backends.provider.registry import registered
 from backends.request import build_request
 
 WAN, SIZE, FRAMES = variant("wan2.1-t2v-14b"), (1280, 720), 81
@@ -151,3 +154,11 @@ def test_the_table_of_machines_with_several_cards() -> None:
 )
 def test_an_estimate_says_under_which_plan_it_would_run(options: dict[str, object], text: str) -> None:
     assert cards.forecast(_prepared(**options), TWO) == text
+
+
+def test_a_worker_does_not_wait_for_more_cards_than_there_are() -> None:
+    engines, local = Engines({}, -1, 1), registered("local")
+    assert anyio.run(engines._count, local, _prepared(cards=2), 2) == 2
+    with pytest.raises(VideoError, match="4 GPUs are asked for one clip, and 2 may work here") as failed:
+        anyio.run(engines._count, local, _prepared(cards=4, steps=9), 2)
+    assert failed.value.nearest == {"provider_options": {"steps": 9}}

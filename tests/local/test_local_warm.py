@@ -192,6 +192,8 @@ def test_two_cards_take_turns_at_two_models_and_stand_in_for_each_other(home: St
 
 def test_a_clip_on_two_cards_has_both_to_itself(home: Stand, card: Path) -> None:
     make = Maker(home(CARD="GPU-aaaa,GPU-bbbb"))
+    (offer,) = make.studio.estimate(wanted("red"))["fits"]
+    assert "cards/red runs on GPU-aaaa,GPU-bbbb" in offer["notes"]
     first = make.submitted("red", "wait here")
     until(lambda: on_a_card(card), "one card is taken", 40)
     both = make.submitted("red", "a fox on two")

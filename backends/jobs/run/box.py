@@ -82,7 +82,7 @@ class Box:
         return ()
 
     def most(self, provider: str) -> tuple[int, str]:
-        return len(self.devices(provider)), "REELWRIGHT_LOCAL_DEVICE names them"
+        return len(self.devices(provider)), "REELWRIGHT_LOCAL_DEVICE names more"
 
     async def fitting(
         self, provider: str, prepared: Prepared, word: str, tell: Callable[[str], None]

@@ -148,7 +148,7 @@ class Engines:
             return 1
         most, why = self._there.most(registration.provider)
         count = await to_thread.run_sync(registration.devices, prepared, self._env, most)
-        if count > max(1, most):
+        if count > most > 0:
             options = {name: one for name, one in prepared.request.provider_options.items() if name != "cards"}
             text = f"{count} GPUs are requested for one clip, and {most} may work on it here ({why})"
             raise VideoError("unsupported", text, nearest={"provider_options": options})

@@ -83,8 +83,19 @@ def devices(prepared: Prepared, env: Mapping[str, str], count: int) -> int:
     return 2 if prepared.request.prompt.endswith("on two") else 1
 
 
+def forecast(prepared: Prepared, env: Mapping[str, str]) -> str:
+    return f"{prepared.model} runs on {env['CARD']}"
+
+
 def register() -> Registration:
     rows = Path(__file__).with_name("cards.toml")
     return Registration(
-        "cards", "local", access, open_engine, rows, warm=lambda prepared, _: prepared.model, devices=devices
+        "cards",
+        "local",
+        access,
+        open_engine,
+        rows,
+        warm=lambda prepared, _: prepared.model,
+        devices=devices,
+        forecast=forecast,
     )
