@@ -96,13 +96,31 @@ def archive(store: Store, older_s: float) -> Archive:
     ids = sorted(planned.jobs)
     if not ids:
         return Archive(archive_file.path_of(store), 0)
+    newer = Newer(planned.newest)
     with _opened(store) as kept:
         for first in range(0, len(ids), BATCH):
-            moved += _move(store, kept, ids[first : first + BATCH], planned)
+            moved += _move(store, kept, ids[first : first + BATCH], planned.before, newer)
         return Archive(archive_file.path_of(store), moved)
 
 
-def _move(store: Store, kept: Store, ids: Sequence[str], planned: _Plan) -> int:
+class Newer:
+    """What jobs are made from that came after a plan, however long its carrying out takes: each is read once."""
+
+    def __init__(self, seq: int) -> None:
+        """seq: of the last job that the plan has looked at."""
+        self._seq = seq
+        self._sources: set[str] = set()
+
+    def sources(self, tx: Transaction) -> set[str]:
+        """Of all that have come until now."""
+        for row in tx.rows(f"SELECT {COLUMNS} FROM jobs WHERE seq > ? ORDER BY seq", (self._seq,)):
+            job = KeptJob.of(row)
+            self._sources |= job.sources
+            self._seq = job.seq
+        return self._sources
+
+
+def _move(store: Store, kept: Store, ids: Sequence[str], before: float, newer: Newer) -> int:
     copies = {job: _rows_of(store, job) for job in ids}
 
     def copy(tx: Transaction) -> None:
@@ -113,7 +131,7 @@ def _move(store: Store, kept: Store, ids: Sequence[str], planned: _Plan) -> int:
 
     kept.write(copy, durable=True)
     crash_point("archive-copied")
-    return store.write(lambda tx: _take_out(tx, copies, planned), durable=True)
+    return store.write(lambda tx: _take_out(tx, copies, before, newer), durable=True)
 
 
 Rows = Mapping[str, list[Row]]
@@ -128,14 +146,13 @@ def _rows_of(source: Store | Transaction, job: str) -> Rows:
     }
 
 
-def _take_out(tx: Transaction, copies: Mapping[str, Rows], planned: _Plan) -> int:
+def _take_out(tx: Transaction, copies: Mapping[str, Rows], before: float, newer: Newer) -> int:
     """Remove the jobs that are unchanged since they were copied, have ended, and from which no newer job was made."""
-    added = tx.rows(f"SELECT {COLUMNS} FROM jobs WHERE seq > ?", (planned.newest,))
-    needed = {source for row in added for source in KeptJob.of(row).sources}
+    needed = newer.sources(tx)
     going = [
         job
         for job, rows in copies.items()
-        if job not in needed and _is_over(rows, planned.before) and _rows_of(tx, job) == rows
+        if job not in needed and _is_over(rows, before) and _rows_of(tx, job) == rows
     ]
     for job in going:
         _remove(tx, copies[job])

@@ -118,6 +118,16 @@ def test_what_changed_since_the_look_stays(store: Store, monkeypatch: pytest.Mon
     assert ids(store) == {"named", "reopened", "new"} and books.faults(store)[0].startswith("job reopened")
 
 
+def test_jobs_that_come_while_it_works_are_read_once(store: Store) -> None:
+    """It may take an hour, in which thousands come, and looks at them before each few hundred that it moves."""
+    newer = archive.Newer(0)
+    store.write(lambda tx: ended(tx, "first", inputs=made_of("a")))
+    assert store.write(newer.sources) == {"a"}
+    store.write(lambda tx: ended(tx, "second", inputs=made_of("b")))
+    store.write(lambda tx: tx.run("UPDATE jobs SET inputs = ? WHERE id = 'first'", (made_of("never read"),)))
+    assert store.write(newer.sources) == {"a", "b"}
+
+
 @pytest.mark.parametrize("crash", ["archive-copied:1", "before-commit:2", "after-commit:2"])
 def test_nothing_is_lost_or_counted_twice_wherever_it_is_ended(crash: str, store: Store) -> None:
     store.write(lambda tx: [ended(tx, f"j{number}") for number in range(3)])

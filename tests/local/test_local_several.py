@@ -159,6 +159,6 @@ def test_an_estimate_says_under_which_plan_it_would_run(options: dict[str, objec
 def test_a_worker_does_not_wait_for_more_cards_than_there_are() -> None:
     engines, local = Engines({}, -1, 1), registered("local")
     assert anyio.run(engines._count, local, _prepared(cards=2), 2) == 2
-    with pytest.raises(VideoError, match="4 GPUs are asked for one clip, and 2 may work here") as failed:
+    with pytest.raises(VideoError, match="4 GPUs are requested for one clip, and 2 may work on it here") as failed:
         anyio.run(engines._count, local, _prepared(cards=4, steps=9), 2)
     assert failed.value.nearest == {"provider_options": {"steps": 9}}
