@@ -83,10 +83,11 @@ class _Player:
         return at if at is not None and at < self.part.source_to_s else None
 
     def done(self, stop: int) -> bool:
-        """Whether nothing of it lies after sample `stop` of the film; its file is closed then."""
+        """Whether nothing of it lies after sample `stop` of the film; its file is closed then, and its samples go."""
         if self.start + self.length > stop:
             return False
         self._waves.close()
+        self._left = np.zeros((2, 0), np.float32)
         return True
 
     def add(self, block: Wave, start: int) -> None:

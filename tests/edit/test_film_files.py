@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -151,6 +152,23 @@ def test_an_animated_picture_is_bounded_and_repeats(
         assert picture.n_frames == math.ceil(fps) and picture.info["loop"] == 0  # type: ignore[attr-defined]
         assert picture.width < 160
     assert any(f"the {form} has" in note and "MB" in note for note in made.notes)
+
+
+def test_a_disk_that_fills_while_clips_are_copied_is_told_as_that(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (12, 120, 160, 3), np.uint8)
+    with ClipWriter(tmp_path / "n.mp4", 160, 120, 24) as writer:
+        for picture in noise:
+            writer.write(picture)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (tmp_path / "n.mp4").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size * 3 // 2, limits[1]))
+    try:
+        with pytest.raises(VideoError, match="is used up") as told:
+            film(tmp_path, [tmp_path / "n.mp4"] * 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert told.value.kind == "storage" and size > 100_000
+    assert list((tmp_path / "film0").iterdir()) == []
 
 
 def test_a_gif_lasts_as_long_as_its_film(tmp_path: Path) -> None:

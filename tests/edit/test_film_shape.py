@@ -12,6 +12,7 @@ from backends.edit.plan import plan
 from backends.edit.request import build_finish
 from backends.errors import VideoError
 from backends.facts import MediaFacts
+from backends.media.boxes import is_turned
 from tests.edit.making import film, grey_clip, pictures
 from tests.media.test_media_hdr import BARS, TO_BT2020, bars, hlg, written
 from tests.samples import quadrants, write_clip
@@ -111,6 +112,16 @@ def test_turns_are_applied_and_colours_are_kept(tmp_path: Path) -> None:
     assert len(seen) == 24
     for number in (8, 14, 20):
         assert np.abs(seen[number].astype(int) - seen[2]).mean() < 4, f"frame {number} looks like the first clip"
+
+
+def test_clips_that_are_shown_turned_are_not_copied(tmp_path: Path) -> None:
+    straight = write_clip(tmp_path / "s.mp4", pictures=[quadrants(96, 64)] * 6)
+    turned = write_clip(tmp_path / "t.mp4", pictures=[np.rot90(quadrants(96, 64), 2).copy()] * 6, rotate=(180, False))
+    assert (is_turned(straight), is_turned(turned)) == (False, True)
+    made = film(tmp_path, [turned, turned])
+    assert not made.facts["copied"] and film(tmp_path, [straight, straight]).facts["copied"]
+    wanted = pictures(straight)[2].astype(int)
+    assert all(np.abs(wanted - picture).mean() < 4 for picture in pictures(made.path))
 
 
 def test_hdr_beside_sdr_is_brought_to_it_and_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import av
@@ -113,6 +114,17 @@ def test_sound_that_goes_on_is_not_faded(tmp_path: Path) -> None:
     parts = [Part(clip, 0, 1, 0, 1, fade_out_s=0), Part(clip, 1, 2, 1, 1, fade_in_s=0)]
     split, whole = mixed(tmp_path, *parts, seconds=2), mixed(tmp_path, Part(clip, 0, 2, 0, 2), seconds=2)
     assert np.abs(split - whole).max() <= 1 / 32768
+
+
+def test_a_clip_that_has_been_heard_is_not_kept_in_memory(tmp_path: Path) -> None:
+    clip = write_sound(tmp_path / "a.mp4", tone(440, 2.5), "aac")
+    most: list[int] = []
+    for count in (3, 12):
+        tracemalloc.start()
+        mix([Part(clip, 0.3, 1.9, at, 1) for at in range(count)], count, tmp_path / "mix.wav")
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert most[1] < 1.1 * most[0]
 
 
 def test_a_clip_without_sound_beside_one_with_sound_is_silence(tmp_path: Path) -> None:
