@@ -29,10 +29,12 @@ def judge(outcome: Outcome, station: Station, server: FakeServer) -> None:
     if len(keys) != plan.jobs or max(keys.values(), default=0) != 1:
         say(f"{plan.jobs} clips were requested, {len(rows)} jobs with {len(keys)} keys are in the store")
     born = max((float(job["created_at"]) for job in server.jobs()), default=0.0)
+    taken = set(counters["charges_by_key"])
     lost = [
         (row["id"], row["state"], row["phase"], row["error"])
         for row in rows
-        if row["state"] != "succeeded" and not (row["state"] == "uncertain" and _may_be_unsure(row, plan.mode, born))
+        if row["state"] != "succeeded"
+        and not (row["state"] == "uncertain" and _may_be_unsure(row, plan.mode, born, row["id"] in taken))
     ]
     if lost:
         say(f"{len(lost)} not done: {lost[:5]}")
@@ -50,9 +52,12 @@ def judge(outcome: Outcome, station: Station, server: FakeServer) -> None:
     _judge_money(outcome, station, server)
 
 
-def _may_be_unsure(row: Row, mode: Mode, born: float) -> bool:
-    """Without a look-up any job may be. With one, a job of whose request nothing came, when no other was taken after
-    it (born: when the last one was): then a list that does not show it proves nothing."""
+def _may_be_unsure(row: Row, mode: Mode, born: float, taken: bool) -> bool:
+    """Without a look-up any job may be. With one, a job that was sent twice and never taken: none is sent a third time.
+    And one of whose request nothing came, when no other was taken after it (born: when the last one was): then a list
+    that does not show it proves nothing."""
+    if row["posts"] >= 2 and not taken:
+        return True
     if mode != "lookup" or row["posted_at"] is None:
         return mode == "none"
     return float(row["posted_at"]) + CLOCKS_APART_S >= born

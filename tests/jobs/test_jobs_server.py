@@ -249,6 +249,10 @@ def test_each_way_in_which_it_cannot_be_used_is_one_sentence(server: str, url: s
     assert "is read-only" in why(f"{url}%20-cdefault_transaction_read_only%3Don", home)
     ask(server, "CREATE ROLE guest LOGIN")
     assert "the role guest may not use the schema of the store" in why(url.replace("owner@", "guest@"), home)
+    with pytest.raises(VideoError, match="the role guest may not use the schema of the store"):
+        making.migrate(url.replace("owner@", "guest@"))
+    ask(server, "CREATE SCHEMA alien; CREATE TABLE alien.meta(a int)")
+    assert "is no store's: name another schema" in why(f"{server}?options=-csearch_path%3Dalien", home)
     ask(url, f"GRANT USAGE ON SCHEMA {tmp_path.name[:50].lower()} TO guest; GRANT SELECT ON meta TO guest")
     assert "the role guest may not read and write the table" in why(url.replace("owner@", "guest@"), home)
     ask(url, "UPDATE meta SET value = '900' WHERE key = 'min_reader'")
@@ -256,6 +260,8 @@ def test_each_way_in_which_it_cannot_be_used_is_one_sentence(server: str, url: s
     with pytest.raises(VideoError, match="newer Reelwright"):
         making.migrate(url)
     assert making.init(url).endswith(tmp_path.name[:50].lower()), "init leaves what is there"
+    ask(url, f"UPDATE meta SET value = '{schema.VERSION}'; DROP TABLE lanes")
+    assert "one that has lost a table comes back from a backup" in why(url, home)
 
 
 def test_an_older_store_is_refused_until_it_is_migrated(url: str, tmp_path: Path) -> None:

@@ -108,13 +108,7 @@ def check(cx: Connection, place: Address) -> bool:
     """Whether jobs may be driven through this connection, or only ordered. VideoError("storage") in one sentence where
     the store cannot be trusted or used through it."""
     check_server(cx, place)
-    row = cx.execute(_THERE).fetchone()
-    if row is None or row[1]:
-        raise _kept_out(cx, place, "use the schema of the store")
-    if not row[0]:
-        raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init creates it")
-    if row[2]:
-        raise _kept_out(cx, place, "read and write the table meta")
+    check_there(cx, place)
     version, min_reader = versions(cx, place)
     if min_reader > schema.VERSION:
         raise newer(place, version)
@@ -122,6 +116,17 @@ def check(cx: Connection, place: Address) -> bool:
         text = f"the store at {place.where} is of an older format ({version}, this program writes {schema.VERSION})"
         raise VideoError("storage", f"{text}: stop every older Reelwright, then run reelwright store migrate")
     return _check_rights(cx, place)
+
+
+def check_there(cx: Connection, place: Address) -> None:
+    """Check that there is a store, and that this role may read it."""
+    row = cx.execute(_THERE).fetchone()
+    if row is None or row[1]:
+        raise _kept_out(cx, place, "use the schema of the store")
+    if not row[0]:
+        raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init creates it")
+    if row[2]:
+        raise _kept_out(cx, place, "read and write the table meta")
 
 
 def check_server(cx: Connection, place: Address) -> None:
@@ -156,6 +161,8 @@ def versions(cx: Connection, place: Address) -> tuple[int, int]:
     """(format, the oldest that may use it)."""
     try:
         meta = {str(key): str(value) for key, value in cx.execute("SELECT key, value FROM meta").fetchall()}
+    except errors.UndefinedColumn:
+        meta = {}
     except psycopg.Error as error:
         raise storage_error(error, place) from None
     if not all(meta.get(name, "").isdigit() for name in ("schema_version", "min_reader")):
@@ -232,7 +239,10 @@ def storage_error(error: psycopg.Error, place: Address) -> VideoError:
     if isinstance(error, errors.ReadOnlySqlTransaction):
         text = f"the database at {place.where} is read-only now: name the one that can be written to"
     elif isinstance(error, errors.UndefinedTable | errors.UndefinedColumn):
-        text = f"the store at {place.where} is not of this program's format ({message}): see reelwright store migrate"
+        text = (
+            f"the store at {place.where} is not of this program's format ({message}): reelwright store migrate brings "
+        )
+        text += "an older one up to date; one that has lost a table comes back from a backup"
     elif isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
         text = f"another client has held the store at {place.where} for {WAIT_MS // 1000} s: repeat"
     elif isinstance(error, errors.DiskFull | errors.InsufficientResources):

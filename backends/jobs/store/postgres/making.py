@@ -56,9 +56,7 @@ def init(url: str) -> str:
 def migrate(url: str) -> tuple[int, int]:
     """Upgrade an older store in one transaction; (format before, format now)."""
     with _opened(url) as (cx, place), cx.transaction():
-        row = cx.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
-        if row is None or not row[0]:
-            raise VideoError("storage", f"there is no store at {place.where} yet: reelwright store init creates it")
+        link.check_there(cx, place)
         # In this order: a writer holds `meta` while it waits for its turn.
         cx.execute("LOCK TABLE meta IN ACCESS EXCLUSIVE MODE")
         version, min_reader = link.versions(cx, place)
