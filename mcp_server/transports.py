@@ -6,7 +6,6 @@ argument would be readable by every user of the machine), or people's own (`door
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 import sys
@@ -19,6 +18,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from backends.errors import VideoError
+from backends.media.network import is_loopback
 from mcp_server.headers import BearerToken, LoopbackNames, loopback_names
 from mcp_server.server import build_server
 from mcp_server.unreadable import Answering
@@ -129,15 +129,6 @@ def http_security(
             f"'Authorization: Bearer ...', give people tokens (reelwright people add NAME), or serve on {DEFAULT_HOST}",
         )
     return TransportSecuritySettings(enable_dns_rebinding_protection=False)
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def token_from(env: Mapping[str, str]) -> str | None:
