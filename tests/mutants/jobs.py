@@ -254,7 +254,7 @@ PAYING = (
     ),
     Mutant(
         "adopts_unseen",
-        J + "lanes/rotation.py",
+        J + "lanes/adoption.py",
         "            except VideoError:\n                continue\n",
         "            except VideoError:\n                pass\n",
         "another account takes over jobs that it cannot see",
