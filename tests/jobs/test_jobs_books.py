@@ -87,7 +87,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 def test_the_sums_are_the_sums_after_any_steps(store: Store, steps: list[Step]) -> None:
     def begin(tx: Transaction) -> None:
-        for table in ("jobs", "ledger", "archived", "archived_spent", "events", "spent"):
+        for table in ("jobs", "ledger", "archived", "archived_spent", "events", "spent", "spent_by"):
             tx.run(f"DELETE FROM {table}")
         for name in NAMES:
             put_job(tx, name)

@@ -413,7 +413,7 @@ def _label_notes(order: Order, job: StoredJob) -> tuple[str, ...]:
         return ()
     stem = stem_of(job.label) or job.id[:12]
     kept = f"kept as {stem}_take{job.take:02d}.mp4"
-    return (f"the label {quoted(label)} has no effect: the job existed already,  {kept}",)
+    return (f"the label {quoted(label)} has no effect: the job existed already, {kept}",)
 
 
 def _promise(choice: Choice) -> MediaFacts | None:
