@@ -22,7 +22,8 @@ from pydantic import AnyHttpUrl
 
 from backends.errors import VideoError
 from backends.jobs.principals import SUBJECT
-from mcp_server.keyring import KeyRing, is_near
+from backends.media.network import is_loopback
+from mcp_server.keyring import KeyRing
 from mcp_server.tokens import ISSUER_VARIABLE
 
 logger = logging.getLogger("reelwright")
@@ -167,7 +168,7 @@ def issuer_from(env: Mapping[str, str]) -> Issuer | None:
 
 def _check(name: str, text: str) -> None:
     parts = urlsplit(text)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and is_near(parts.hostname or ""))
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     if not safe or not parts.hostname or parts.query or parts.fragment:
         what = "the https address that clients are given, such as https://video.example.org/mcp"
         if name == ISSUER_VARIABLE:

@@ -7,7 +7,6 @@ tokens with made-up key ids cannot make this server flood it.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import time
@@ -17,6 +16,8 @@ from urllib.parse import urlsplit
 
 import anyio
 import jwt
+
+from backends.media.network import is_loopback
 
 if TYPE_CHECKING:
     import httpx
@@ -32,14 +33,6 @@ AGAIN_S = 30.0
 ANSWER_S = 10.0
 MOST_BYTES = 1 << 20
 MOST_KEYS = 100
-
-
-def is_near(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class KeyRing:
@@ -118,7 +111,7 @@ class KeyRing:
             document = await _json(client, place)
             if document is not None and document.get("issuer") == self._url:
                 keys = urlsplit(str(document.get("jwks_uri") or ""))
-                near = parts.scheme == "http" and keys.scheme == "http" and is_near(keys.hostname or "")
+                near = parts.scheme == "http" and keys.scheme == "http" and is_loopback(keys.hostname or "")
                 safe = keys.scheme == "https" or near
                 return keys.geturl() if safe else None
         return None

@@ -33,9 +33,9 @@ from mcp_server import apps, prompts, resources
 from mcp_server.caller import caller
 from mcp_server.consent import User
 from mcp_server.dialect import published
-from mcp_server.memory import Sessions, session_of
 from mcp_server.problems import added_to, every_problem
 from mcp_server.refusal import crashed, illegal, refused
+from mcp_server.session_memory import Sessions, session_of
 from mcp_server.strict import StrictArguments
 from mcp_server.surface import INSTRUCTIONS, tools
 from mcp_server.tools import HANDLERS, Call

@@ -8,6 +8,7 @@ line of it, and a label, prompt, phase or error stands in quotes unless it is a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import cast
 
 from backends.jobs.views import Job, JobPage, JobRow, Spend, Ticket, View, first_words
@@ -174,12 +175,11 @@ def wait_call(job_ids: Sequence[str]) -> str:
     return f"wait_for_job(job_ids=[{ids}])"
 
 
-def dollars(amount: float) -> str:
+def dollars(amount: float | Decimal) -> str:
     """$0, $0.40, $1.25, $0.0042: at least cents, and no digit lost."""
     if amount == 0:
         return "$0"
-    shown = f"{amount:.6f}".rstrip("0")
-    whole, _, cents = shown.partition(".")
+    whole, _, cents = f"{amount:.6f}".rstrip("0").partition(".")
     return f"${whole}.{cents.ljust(2, '0')}"
 
 

@@ -16,7 +16,7 @@ from backends.errors import VideoError
 from backends.verbs import finish_of, request_of, terms_of
 from mcp_server import text, waits
 from mcp_server.consent import User, approve_enlarging, approve_spending
-from mcp_server.memory import Shown
+from mcp_server.session_memory import Shown
 
 if TYPE_CHECKING:
     from backends.jobs.views import Job, Ticket

@@ -1,12 +1,11 @@
 """The two transports: stdio for a host on this machine, and streamable HTTP.
 
 HTTP binds to loopback, and to anything else only with tokens: the server's one (REELWRIGHT_HTTP_TOKEN: a process
-argument would be readable by every user of the machine), or people's own (`door`).
+argument would be readable by every user of the machine), or people's own (`authentication`).
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 import sys
@@ -19,6 +18,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from backends.errors import VideoError
+from backends.media.network import is_loopback
 from mcp_server.headers import BearerToken, LoopbackNames, loopback_names
 from mcp_server.server import build_server
 from mcp_server.unreadable import Answering
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from backends.settings import Settings
-    from mcp_server.door import Doorkeeper
+    from mcp_server.authentication import Doorkeeper
 
 TOKEN_VARIABLE = "REELWRIGHT_HTTP_TOKEN"  # noqa: S105 (the variable's name, not a token)
 SHORTEST_TOKEN = 16
@@ -65,7 +65,7 @@ def http_app(
         auth=None if issuer is None else issuer.settings,
     )
     if keeper is not None:
-        from mcp_server.door import Door
+        from mcp_server.authentication import Door
 
         app = Door(app, keeper)
     elif token:
@@ -131,15 +131,6 @@ def http_security(
     return TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
 
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def token_from(env: Mapping[str, str]) -> str | None:
     return env.get(TOKEN_VARIABLE) or None
 
@@ -156,7 +147,7 @@ def keeper_from(env: Mapping[str, str], home: Path, token: str | None) -> Doorke
     has_issuer = bool(env.get(ISSUER_VARIABLE, "").strip())
     if not has_issuer and not people.exist():
         return None
-    from mcp_server.door import Doorkeeper
+    from mcp_server.authentication import Doorkeeper
     from mcp_server.issuer import issuer_from
 
     people.all()

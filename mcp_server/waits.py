@@ -14,7 +14,7 @@ from typing import cast
 from backends.jobs.views import SETTLED, Job
 from backends.plain import one_line, said
 from mcp_server import text
-from mcp_server.memory import Shown
+from mcp_server.session_memory import Shown
 from mcp_server.text import Plain
 
 

@@ -14,17 +14,17 @@ from backends.request import VideoRequest
 from backends.settings import Settings
 from backends.studio import Quote, Studio
 from backends.terms import Named, Terms, build_terms
-from notebook_ext.asking import FilmOptions, Options, as_code, asked, film_asked, film_code
+from notebook_ext.calls import FilmOptions, Options, as_code, asked, film_asked, film_code
+from notebook_ext.error_text import boundary
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
 from notebook_ext.media_names import media_name
 from notebook_ext.signatures import with_options
-from notebook_ext.telling import boundary
 
 if TYPE_CHECKING:
-    from notebook_ext.looks import Jobs, Look, Models
     from notebook_ext.prices import Prices
     from notebook_ext.ranking import Ranking
+    from notebook_ext.results import Jobs, Look, Models
     from notebook_ext.sweep import Sweep
     from notebook_ext.table import JobTable
 
@@ -126,13 +126,13 @@ class NotebookStudio:
         self, task: str | None = None, query: str | None = None, include_retired: bool = False, limit: int = 20
     ) -> Models:
         """Compact rows of the models that match, and how many more there are."""
-        from notebook_ext.looks import Models
+        from notebook_ext.results import Models
 
         return Models(self.inner.models(task, query, include_retired, limit))
 
     def inspect_clip(self, clip: object, frames: int = 8, against: object = None) -> Look:
         """Facts, measures and a contact sheet of a clip or still. against: another clip to compare it with."""
-        from notebook_ext.looks import Look
+        from notebook_ext.results import Look
 
         other = None if against is None else media_name(against, self.home.folder)
         return Look.of(self.inner.inspect(media_name(clip, self.home.folder), frames, other))
@@ -159,7 +159,7 @@ class NotebookStudio:
         self, state: str | None = None, label: str | None = None, limit: int = 20, cursor: str | None = None
     ) -> Jobs:
         """Jobs, newest first, with the total spend."""
-        from notebook_ext.looks import Jobs
+        from notebook_ext.results import Jobs
 
         return Jobs(**dict(self.inner.list(state, label, limit, cursor)))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from notebook_ext.asking import Options
+from notebook_ext.calls import Options
 from notebook_ext.signatures import FILM, VERBS, options_of
 
 VALUE = re.compile(r"""\b(\w+)\s*=\s*[\[(]?(?:\s*["'][^"']*["']\s*,)*\s*["']([^"'\n]*)$""")

@@ -17,16 +17,16 @@ from backends.jobs.marks import NONE, Mark
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from backends.plain import one_line
-from notebook_ext import kernel, telling
+from notebook_ext import error_text, kernel
 from notebook_ext.portal import portal
 
 if TYPE_CHECKING:
     from backends.request import VideoRequest
     from backends.studio import Quote, Studio
     from backends.terms import Named, Terms
-    from notebook_ext.asking import Options
+    from notebook_ext.calls import Options
     from notebook_ext.home import Home
-    from notebook_ext.looks import Look
+    from notebook_ext.results import Look
 
 UPDATES_A_SECOND = 5
 """The most updates of a card's progress in a second."""
@@ -86,7 +86,7 @@ class Job:
         if name in JobView.model_fields:
             return getattr(self.view, name)
         words = f"a job has no {name!r}; it has {', '.join(JobView.model_fields)}"
-        raise telling.short(AttributeError(words), f"AttributeError: {words}")
+        raise error_text.short(AttributeError(words), f"AttributeError: {words}")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *JobView.model_fields]
@@ -172,7 +172,7 @@ class Job:
         try:  # shielded: an interrupted cell stops waiting, and the watching goes on
             return await asyncio.shield(asyncio.wrap_future(self._follow()))
         except asyncio.CancelledError as error:
-            telling.short(error, self._goes_on())
+            error_text.short(error, self._goes_on())
             raise
 
     def _goes_on(self) -> str:
@@ -204,7 +204,7 @@ class Job:
                 retryable=True,
             ) from None
         except KeyboardInterrupt as error:
-            telling.short(error, self._goes_on())
+            error_text.short(error, self._goes_on())
             raise
         return self._outcome()
 
@@ -219,11 +219,11 @@ class Job:
             error = view.error
             raise VideoError(
                 error.kind if error.kind in _kinds() else "provider",  # pyright: ignore[reportArgumentType]
-                telling.ended(view)[0],
+                error_text.ended(view)[0],
                 retryable=error.retryable,
                 charged=error.charged,
             )
-        words, command = telling.ended(view)
+        words, command = error_text.ended(view)
         text = f"{view.job_id}: {words}" + (f"\n{command}" if command else "")
         raise VideoError("cancelled" if view.state == "cancelled" else "submit_unknown", text)
 

@@ -10,7 +10,7 @@ from backends.errors import VideoError
 from backends.request import VideoRequest
 from backends.terms import DEFAULT_TERMS, Terms
 from backends.verbs import task_of
-from notebook_ext.asking import asked
+from notebook_ext.calls import asked
 from notebook_ext.listing import Drawing, Listing, new_figure
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from backends import vocabulary
 from backends.edit import vocabulary as film
 from backends.edit.request import FinishRequest
 from backends.request import VideoRequest
-from notebook_ext.asking import FilmOptions, Options
+from notebook_ext.calls import FilmOptions, Options
 
 C = TypeVar("C", bound=type)
 VERBS = ("generate_video", "image_to_video", "interpolate_keyframes", "extend_clip")

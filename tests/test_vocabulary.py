@@ -21,7 +21,7 @@ from backends.written import VERBS
 from mcp_server import arguments
 from mcp_server.cli import app, show
 from mcp_server.cli.shot_columns import columns
-from notebook_ext.asking import FilmOptions, Options
+from notebook_ext.calls import FilmOptions, Options
 from tests.patience import patient
 
 ROOT = Path(__file__).parents[1]
@@ -102,7 +102,7 @@ from mcp_server.problems import every_problem
 from mcp_server.cli import app, show
 from mcp_server.cli.shot_columns import columns, value
 from mcp_server.strict import StrictArguments
-from notebook_ext.asking import as_code, asked, film_asked
+from notebook_ext.calls import as_code, asked, film_asked
 from tests.docs import api
 
 commands = typer.main.get_command(app).commands

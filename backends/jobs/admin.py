@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from backends.errors import VideoError
 from backends.jobs import audit, records
-from backends.jobs.lanes.sharing import put_on
+from backends.jobs.lanes.balancing import put_on
 from backends.jobs.money.limits import How
 from backends.jobs.store.database import Store, Transaction, add_event
 from backends.jobs.store.schema import OPEN

@@ -13,8 +13,8 @@ import re
 
 from backends.errors import VideoError
 from backends.jobs import audit, records
+from backends.jobs.lanes.balancing import UNWORDED, named
 from backends.jobs.lanes.lanes import add_lane
-from backends.jobs.lanes.sharing import UNWORDED, named
 from backends.jobs.money import ledger, settle
 from backends.jobs.money.limits import How
 from backends.jobs.store import codec

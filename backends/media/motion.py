@@ -4,7 +4,7 @@ The mean over the whole frame drowns a small brushed region, a slow move and a p
 asked one by one. What changes without moving is told apart by its form in time:
 
 - noise (grain) changes a block as much from one frame to the next as over half a second, and changes every block;
-- a keyframe that encodes a still anew changes it in one step, and leaves it alone before and after;
+- a keyframe that encodes a still again changes it in one step, and leaves it alone before and after;
 - a move adds up: over half a second it is several times the largest single step, or far above the noise.
 """
 

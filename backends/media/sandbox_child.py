@@ -19,7 +19,7 @@ from backends.facts import MediaFacts
 from backends.media.blame import own_fault
 
 MEMORY_BYTES = 3 * 1024**3
-CPU_S = 240  # a call: above what any legal input takes, below what a person waits for
+CPU_S = 240  # a call: above what any legal input takes, below what a user waits for
 FILE_BYTES = 256 * 1024**2
 SIGNED_BYTES = 8 * 1024**3
 """The largest file that is written, and the largest signed copy of a clip: no decoder fills the disk."""

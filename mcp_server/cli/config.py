@@ -100,7 +100,7 @@ def unset_setting(key: str) -> None:
 def _prefer(key: str, value: str | None) -> None:
     """Set a preference, or (None) reset it to its default. A certificate is tried at once, with its key."""
     from backends.jobs import preferences
-    from backends.jobs.run.leaving import try_certificate
+    from backends.jobs.run.publishing import try_certificate
     from backends.jobs.store.journal import IdLog
 
     with opening.studio() as studio:

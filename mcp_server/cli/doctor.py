@@ -237,7 +237,7 @@ def _network() -> Iterator[Finding]:
 def _store(context: Context) -> Iterator[Finding]:
     import apsw
 
-    from backends.jobs.money import books
+    from backends.jobs.money import consistency
     from backends.jobs.recovery import unlisted
     from backends.jobs.store import schema
     from backends.jobs.store.journal import IdLog
@@ -251,7 +251,7 @@ def _store(context: Context) -> Iterator[Finding]:
     yield Finding("store", "ok", f"{context.store.where}, format {schema.VERSION}, {kept_by}: {jobs}")
     for row in context.store.rows("SELECT id FROM jobs WHERE state = 'uncertain' ORDER BY seq LIMIT 20"):
         yield Finding("job", "note", f"{row['id']} waits for your decision: reelwright jobs resolve {row['id']}")
-    for fault in books.faults(context.store):
+    for fault in consistency.faults(context.store):
         yield Finding("books", "FAIL", f"{fault}; nothing was changed")
     for job, lane, remote_id in unlisted(context.store, IdLog.of(context.settings.home))[:20]:
         words = "was accepted by the provider for an earlier store: look for it in your account there"

@@ -10,7 +10,7 @@ import anyio
 
 from backends.errors import VideoError
 from backends.settings import Settings
-from mcp_server.cli.short_home import short_home
+from mcp_server.cli.temporary_folder import short_home
 
 if TYPE_CHECKING:
     from backends.studio import Studio

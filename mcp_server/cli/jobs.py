@@ -339,7 +339,7 @@ def verify(
     """Check every kept clip and input, and whether the ledger's sums match its lines; for files in a bucket, whether
     they are there. Lists what is damaged, missing or wrong, and repairs nothing. Exit code 1 when anything is wrong."""
     from backends.jobs import bucket_upkeep, upkeep
-    from backends.jobs.money import books
+    from backends.jobs.money import consistency
 
     with opening.studio(as_json) as studio:
         store, artifacts = studio.context.store, studio.context.artifacts
@@ -348,7 +348,7 @@ def verify(
         found = upkeep.verify(store, artifacts)
         in_bucket, lacking = bucket_upkeep.verify(store, artifacts, read=read)
         found = replace(found, damage=(*found.damage, *lacking))
-        wrong = books.faults(store)
+        wrong = consistency.faults(store)
     if as_json:
         show.as_json(asdict(found) | ({"in_bucket": in_bucket} if in_bucket else {}) | {"books": wrong})
         raise typer.Exit(1 if found.damage or wrong else 0)

@@ -68,7 +68,7 @@ def known_id(studio: Studio, job: str) -> str:
 def fetch_again(studio: Studio, job_id: str) -> str:
     """Fetch or publish a job's clip again; returns what is done, in words."""
     from backends.jobs import decisions
-    from backends.jobs.run.leaving import give_again
+    from backends.jobs.run.publishing import give_again
     from backends.jobs.store.stored_job import StoredJob
 
     name = studio.get(job_id).job_id

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from backends import plain, vocabulary
 from backends.edit import vocabulary as film
 from backends.errors import VideoError, listing
+from mcp_server.text import dollars
 
 SHOWS = {
     "list_models": "reelwright models shows all",
@@ -116,12 +117,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], below: Colle
 
 def usd(amount: float | Decimal | None) -> str:
     """$0, $0.40, $1.25, $0.0042: at least cents, and no digit lost; "unknown" for None."""
-    if amount is None:
-        return "unknown"
-    if amount == 0:
-        return "$0"
-    whole, _, cents = f"{amount:.6f}".rstrip("0").partition(".")
-    return f"${whole}.{cents.ljust(2, '0')}"
+    return "unknown" if amount is None else dollars(amount)
 
 
 def words_of(error: VideoError) -> str:

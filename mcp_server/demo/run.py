@@ -15,7 +15,7 @@ import anyio
 
 from backends.errors import VideoError
 from mcp_server.cli import show
-from mcp_server.cli.short_home import short_home
+from mcp_server.cli.temporary_folder import short_home
 from mcp_server.demo import STILLS
 from mcp_server.demo.facts import Facts, Wanted, facts_of, misses
 from mcp_server.demo.link import DemoFailed, Fields, Link, linked

@@ -1,9 +1,9 @@
-// The conversation with the host: JSON-RPC 2.0 over postMessage, as the MCP Apps extension of 2026-01-26 has it.
+// Messages to and from the host: JSON-RPC 2.0 over postMessage, by the MCP Apps extension of 2026-01-26.
 const PATIENCE_MS = 60_000;
 const waiting = new Map(); // id -> what its answer does
 let lastId = 0;
 let host = {}; // what the host can do
-let context = {}; // how it looks, and which call made this page
+let context = {}; // its colours, and the call that made this page
 const heard = {}; // method -> what the host's notification or request does
 
 const post = (message) => parent.postMessage({ jsonrpc: "2.0", ...message }, "*");
@@ -39,23 +39,23 @@ addEventListener("message", ({ source, data }) => {
 const CALLED = ["get_job", "list_jobs", "cancel_job"];
 
 async function call(name, given) {
-	if (!CALLED.includes(name) || !host.serverTools) throw Error("This host lets no page do that: ask in the chat.");
+	if (!CALLED.includes(name) || !host.serverTools) throw Error("This host does not allow pages to do that: ask in the chat.");
 	const result = await ask("tools/call", { name, arguments: given });
 	if (result.isError) throw Error(textOf(result));
 	return result.structuredContent ?? {};
 }
 
 async function read(uri) {
-	if (!host.serverResources) throw Error("This host lets no page read that.");
+	if (!host.serverResources) throw Error("This host does not allow pages to read that.");
 	return (await ask("resources/read", { uri })).contents[0];
 }
 
 const textOf = ({ content }) => (content ?? []).filter((part) => part.type === "text").map((part) => part.text).join("\n");
 
-// What the person wants, as their own words in the chat: there the model, the host and the spending limits deal with it.
+// What the user wants, as a message of theirs in the chat, where the model, the host and the spending limits handle it.
 async function say(text) {
 	const { isError } = await ask("ui/message", { role: "user", content: [{ type: "text", text }] }).catch(() => ({ isError: true })) ?? {};
-	if (isError) throw Error("The chat did not take it: write it there yourself.");
+	if (isError) throw Error("The chat did not accept it: type it there yourself.");
 }
 
 heard.ping = () => {};

@@ -1,24 +1,24 @@
-// What a result looks like. Everything that came from elsewhere is set as text, never as markup.
+// How results are shown. Everything from outside is set as text, never as markup.
 const STATES = {
 	waiting: "Waiting for its inputs", queued: "Queued", submitting: "Being sent", running: "Running",
 	downloading: "Downloading", finishing: "Finishing", succeeded: "Done", failed: "Failed",
 	cancelled: "Cancelled", uncertain: "Uncertain",
 };
 const SOUND = { native: "with sound", tts: "synthetic voice", added: "with added sound", silent: "silent track", none: "no sound" };
-const AT_ONCE = 2 << 20; // bytes of a clip that is fetched without being asked for
-const LEAST_S = 2; // seconds between two looks at a job
+const AT_ONCE = 2 << 20; // bytes of a clip that is fetched without a click
+const LEAST_S = 2; // seconds between two checks of a job, at least
 
 const place = document.getElementById("view");
 let given = {}; // the arguments of the call that made this page
-let leave = () => {}; // ends what the view shown now has under way
+let stopView = () => {}; // ends the timers and listeners of the view on show
 
 const put = (id) => (text) => { const el = document.getElementById(id); if (el.textContent !== text) el.textContent = text; };
-const tell = put("status"), speak = put("spoken"); // for all, and for who cannot see the rest
+const tell = put("status"), speak = put("spoken"); // for everyone, and for screen readers only
 const isOpen = (state) => !["succeeded", "failed", "cancelled", "uncertain"].includes(state);
 const starter = () => /^(\w+_(video|clip|keyframes))$/.exec(context.toolInfo?.tool?.name ?? "")?.[0] ?? "the tool that made it";
 const usd = (amount) => (amount == null ? "price unknown" : amount ? "$" + amount.toFixed(4).replace(/0{1,2}$/, "") : "$0");
 
-// A name as it may stand in words that go to the chat.
+// A name that may appear in a message to the chat.
 const named = (text) => /^[\w./@:+-]{1,80}$/.exec(text ?? "")?.[0];
 
 function h(what, props = {}, ...children) {
@@ -49,8 +49,8 @@ function button(label, work, props = {}) {
 }
 
 function show(...children) {
-	leave();
-	leave = () => {};
+	stopView();
+	stopView = () => {};
 	place.replaceChildren(...children.filter(Boolean));
 }
 
@@ -58,7 +58,7 @@ const chip = (state) => h("span.chip", { "data-state": state }, STATES[state] ??
 const previs = (row) => (row.engine === "previs" || row.model === "animatic"
 	? h("span.chip", { title: "No generative model made this" }, "PREVIS") : null);
 
-// What a job has cost, else what it may cost at most.
+// What a job has cost, else its highest price.
 function cost({ state, cost_usd, est_cost_usd, cost_basis }) {
 	if (!isOpen(state) && cost_usd != null) {
 		if (!cost_usd && est_cost_usd === 0) return "free";
@@ -68,8 +68,8 @@ function cost({ state, cost_usd, est_cost_usd, cost_basis }) {
 	return est_cost_usd === 0 ? "free" : est_cost_usd == null ? "price unknown" : `at most ${usd(est_cost_usd)}`;
 }
 
-// Agreement to an amount. The page starts nothing: it hands the words to the chat, with the amount that was typed.
-// words(amount): the message; free: no amount is wanted; hint: what is known of the price.
+// Agreement to an amount. The page starts nothing: it sends a message to the chat, with the typed amount.
+// words(amount): the message; free: no amount is needed; hint: what is known about the price.
 function agreement(label, words, { free = false, hint = "" } = {}) {
 	const amount = h("input", { type: "text", inputMode: "decimal", autocomplete: "off", ariaLabel: "At most, US dollars" });
 	const sent = h("p.sent", {}, "");
@@ -110,7 +110,7 @@ function showJob(first) {
 		button("Yes, stop it", async () => {
 			const told = await call("cancel_job", { job_id: job.job_id });
 			asking(false);
-			tell((told.notes ?? []).join(" ") || "It was asked to stop.");
+			tell((told.notes ?? []).join(" ") || "Cancelling was requested.");
 			await look();
 		}),
 		button("No", () => asking(false)),
@@ -162,7 +162,7 @@ function showJob(first) {
 		fill();
 	}
 
-	// The clip, once it is there: small ones at once, larger ones when asked for, very large ones not at all.
+	// The clip, once there is one: small ones at once, larger ones on a click, very large ones not at all.
 	async function fill() {
 		if (staged === job.state || isOpen(job.state)) return;
 		staged = job.state;
@@ -212,7 +212,7 @@ function showJob(first) {
 	const seen = () => { if (!document.hidden && isOpen(job.state)) look(); else clearTimeout(timer); };
 	document.addEventListener("visibilitychange", seen);
 	show(h("section.card", { ariaLabel: "Job" }, head, prompt, bar, now, trouble, stage, facts, file, actions, form, notes));
-	leave = () => {
+	stopView = () => {
 		left = true;
 		clearTimeout(timer);
 		document.removeEventListener("visibilitychange", seen);
@@ -281,7 +281,7 @@ function showJobs(page, older = []) {
 	tell("");
 }
 
-// A call that was refused; where only an amount is missing, the person can agree to one.
+// A call that was refused; where only an amount is missing, the user can agree to one.
 function showRefusal(result) {
 	const { kind, nearest, next } = result.structuredContent ?? {};
 	const model = named(nearest?.model);
@@ -300,7 +300,7 @@ function showText(result) {
 
 heard["ui/notifications/tool-input"] = (params) => {
 	given = params.arguments ?? {};
-	if (!place.childElementCount) tell("Asked…");
+	if (!place.childElementCount) tell("Requested…");
 };
 heard["ui/notifications/tool-cancelled"] = () => { tell("The call was stopped. A job that it started goes on: list_jobs shows it."); };
 heard["ui/resource-teardown"] = () => { show(); };

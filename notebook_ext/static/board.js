@@ -1,5 +1,5 @@
 // All jobs of the store and the money spent; a sweep as a grid.
-import { STATES, begin, chip, clock, cost, drawStar, flow, h, isOpen, played, posterUrl, setBar, usd } from "./core.js";
+import { STATES, setUp, chip, clock, cost, drawStar, flow, h, isOpen, played, posterUrl, setBar, usd } from "./core.js";
 import { card } from "./card.js";
 
 const cut = (text) => (text.length > 80 ? text.slice(0, 79).replace(/\s+\S*$/, "") + "…" : text);
@@ -7,7 +7,7 @@ const boardState = (row) => (isOpen(row.state) ? "In work" : STATES[row.state]);
 
 // data: rows (newest first), spend, jobs (of the opened card), grid (null, or a sweep's columns and cost).
 export function board(host) {
-	const { all, status, say, fail, data, live, button, starButton } = begin(host);
+	const { all, status, say, fail, data, live, button, starButton } = setUp(host);
 	const lines = new Map(); // job id -> its line's parts
 	const posters = new Map(); // job id -> which picture it is, and its blob URL
 	let opened, openId = "";

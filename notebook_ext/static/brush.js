@@ -1,5 +1,5 @@
 // The motion brush. Shapes are strokes in widths of the still, so that a mask can be drawn at any size.
-import { begin, blobUrl, flow, h } from "./core.js";
+import { setUp, blobUrl, flow, h } from "./core.js";
 
 const MOST_SENT = 6 << 20; // bytes
 const BRUSH_STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -36,7 +36,7 @@ async function brushPng(ops, width, tall, most) {
 }
 
 export function brush(host) {
-	const { all, status, say, data, live, button, copyCode, insist, keptNote } = begin(host);
+	const { all, status, say, data, live, button, copyCode, insist, keptNote } = setUp(host);
 	const { columns, tall, width, note, text, help, most, fresh } = data(), by = `${Math.random()}`;
 	let regions = [], picked = 0, steps, step = 0, sent, told = {}, sending; // a region is never changed, only replaced
 	let tool = "Paint", size = 0.08, zoom = 1, looks, at, press, outline = [], aim, url;

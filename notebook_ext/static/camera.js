@@ -1,8 +1,8 @@
 // Camera: a slider for each move, a live preview over the still, and the free engine's own clip of it.
-import { begin, blobUrl, flow, h, still, unload } from "./core.js";
+import { setUp, blobUrl, flow, h, still, unload } from "./core.js";
 
 export function camera(host) {
-	const { all, status, say, fail, data, button, copy, insist, keptNote } = begin(host);
+	const { all, status, say, fail, data, button, copy, insist, keptNote } = setUp(host);
 	const { rows, ratio, seconds, control, text } = data(), last = seconds - 1 / 24;
 	let { crop } = data(), playing = 0, began, queued, sent, previs, clip, picture;
 

@@ -1,9 +1,9 @@
 // The job card: state, progress, money, the playing clip, and the next steps.
-import { STATES, begin, chip, clock, cost, drawStar, flow, h, isOpen, played, posterUrl, setBar } from "./core.js";
+import { STATES, setUp, chip, clock, cost, drawStar, flow, h, isOpen, played, posterUrl, setBar } from "./core.js";
 
 // data.jobs: the card's job, and the takes that were started here.
 export function card(host) {
-	const { all, status, say: tell, fail, data, live, button, copy, starButton } = begin(host);
+	const { all, status, say: tell, fail, data, live, button, copy, starButton } = setUp(host);
 	let shown = null; // the id of the job on show
 	let since = 0; // when the data came
 

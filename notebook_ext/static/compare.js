@@ -1,8 +1,8 @@
 // Compare: takes that play in step, side by side or under a wipe, with their costs and prompts.
-import { begin, flow, h, unload } from "./core.js";
+import { setUp, flow, h, unload } from "./core.js";
 
 export function compare(host) {
-	const { all, status, say, fail, data, live, button, copyCode, keptNote } = begin(host), { takes } = data();
+	const { all, status, say, fail, data, live, button, copyCode, keptNote } = setUp(host), { takes } = data();
 	const fps = Math.max(...takes.map((take) => take.fps));
 	let at = 0, rolling = null, gone = false;
 

@@ -21,7 +21,7 @@ export function usd(amount) {
 	return amount && "$" + amount.toFixed(4).replace(/0{1,2}$/, "") || "$0";
 }
 
-// What a job has cost, else what it may cost at most.
+// What a job has cost, else its highest price.
 export function cost({ state, cost_usd, est_cost_usd }) {
 	const paid = !isOpen(state) && cost_usd != null;
 	if (!(paid ? cost_usd : est_cost_usd) && est_cost_usd === 0) return "free";
@@ -51,7 +51,7 @@ export const isOpen = (state) => !["succeeded", "failed", "cancelled", "uncertai
 export const chip = (state) => h("span.rw-chip", { "data-state": state }, STATES[state] ?? state);
 
 // The tools of a view. status: a line for screen readers too; live: draws now and when the data changes.
-export function begin(host) {
+export function setUp(host) {
 	const all = undoing(), status = h("div.rw-status", { role: "status" });
 	const say = (text) => { if (status.textContent !== text) status.textContent = text; }; // repeats are not read out
 	const fail = ({ message }) => say(message);

@@ -1,8 +1,8 @@
 // The keyframe picker: the page sends times; Python keeps the picks.
-import { begin, blobUrl, flow, h } from "./core.js";
+import { setUp, blobUrl, flow, h } from "./core.js";
 
 export function keyframes(host) {
-	const { all, status, say, fail, data, live, button, copyCode, keptNote } = begin(host);
+	const { all, status, say, fail, data, live, button, copyCode, keptNote } = setUp(host);
 	const cards = new Map(), { clips, note, text } = data(), ask = (...what) => host.act(...what).catch(fail);
 	const list = h("ol.rw-picks"), line = h("div.rw-times"), picture = h("img"), when = h("span.rw-dim");
 	let drawn, asking;

@@ -19,7 +19,7 @@ from backends.studio import Studio
 from backends.values import Number
 from notebook_ext import saved
 from notebook_ext.controls import Control, control
-from notebook_ext.kept import Kept, file_digest, kept
+from notebook_ext.kept_settings import Kept, file_digest, kept
 from notebook_ext.masks import Painted, for_page, levels, pixels_of
 from notebook_ext.media_names import literal_path, save_bytes
 from notebook_ext.sources import Source, page_bytes, small, source_of, still_name

@@ -25,7 +25,7 @@ from notebook_ext import saved
 from notebook_ext.camera_rows import Setting, crop_of, for_page, moves_of, rows_of
 from notebook_ext.controls import control
 from notebook_ext.delivery import Delivers
-from notebook_ext.kept import Kept, file_digest, kept
+from notebook_ext.kept_settings import Kept, file_digest, kept
 from notebook_ext.media_names import save_still
 from notebook_ext.sources import Source, page_bytes, small, source_of, still_name
 from notebook_ext.view import Answer, Ask, Buffers, CodeAsk, View

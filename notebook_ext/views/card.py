@@ -18,9 +18,9 @@ from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel
 from notebook_ext.delivery import Delivers, job_whereabouts, place, preview_of, proxy, relative_path
+from notebook_ext.error_text import ended
 from notebook_ext.figure import EMBEDDED, job_figure
 from notebook_ext.portal import portal
-from notebook_ext.telling import ended
 from notebook_ext.view import Ask, JobAsk, View
 
 if TYPE_CHECKING:

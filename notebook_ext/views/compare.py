@@ -20,7 +20,7 @@ from backends.media_name import JOB_ID_PATTERN
 from notebook_ext import saved
 from notebook_ext.delivery import Delivers
 from notebook_ext.job import Job
-from notebook_ext.kept import Kept, kept
+from notebook_ext.kept_settings import Kept, kept
 from notebook_ext.media_names import literal_path, media_name
 from notebook_ext.prompt_diff import Piece, prompt_diff
 from notebook_ext.sources import Source, small, source_of

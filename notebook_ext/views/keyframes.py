@@ -25,7 +25,7 @@ from backends.studio import Studio
 from backends.values import MAX_DURATION_S, Number
 from notebook_ext import saved
 from notebook_ext.controls import Control, control
-from notebook_ext.kept import Kept, file_digest, kept
+from notebook_ext.kept_settings import Kept, file_digest, kept
 from notebook_ext.media_names import literal_path, save_bytes
 from notebook_ext.sources import Source, frame_png, small, source_of
 from notebook_ext.view import Answer, Ask, Buffers, ClearAsk, CodeAsk, View

@@ -28,7 +28,7 @@ from typing import TypeVar
 import psutil
 
 from backends.jobs.context import Context
-from backends.jobs.money import books
+from backends.jobs.money import consistency
 from backends.jobs.recovery import recover
 from backends.jobs.store.database import Transaction
 from backends.jobs.store.journal import NAME, IdLog
@@ -39,9 +39,9 @@ from backends.studio import Studio
 from tests.bench.dated import Clock, opened, server_s
 from tests.bench.jobs import Figure
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
+from tests.jobs import stores
 from tests.jobs.server import running
 from tests.jobs.station import TINY, Station, text_request, until
-from tests.jobs.stores import SERVER
 
 T = TypeVar("T")
 
@@ -148,12 +148,12 @@ class Home:
         self._cache_kb(2000)
 
     def _cache_kb(self, most: int) -> None:
-        if not SERVER:
+        if not stores.server():
             self.store.write(lambda tx: tx.rows(f"PRAGMA cache_size = -{most}"))
 
     def bytes(self) -> int:
         """What the store takes on its disk."""
-        if SERVER:
+        if stores.server():
             tables = (
                 "SELECT sum(pg_total_relation_size(oid)) AS n FROM pg_class WHERE relkind = 'r' AND relnamespace = "
             )
@@ -179,7 +179,7 @@ def day(jobs: int) -> Iterator[Figure]:
             begun = time.monotonic()
             for past in range(filled, hour):
                 whole.fill(jobs * past // 24 + 1, jobs * (past + 1) // 24, past, WARM_UP)
-            if SERVER and hour:
+            if stores.server() and hour:
                 whole.store.write(lambda tx: tx.run("ANALYZE"))  # as the server does by itself now and then
             filling, filled = filling + time.monotonic() - begun, hour
             whole.clock.set(hour + 0.5)
@@ -194,7 +194,7 @@ def _in_turns(hour: int, small: Home, whole: Home) -> Iterator[Figure]:
         for home in (small, whole) if number % 2 else (whole, small):
             home.drive(AT_ONCE, took[home])
     (rows,) = whole.station.rows("SELECT count(*) AS n FROM jobs")
-    for part in PARTS if SERVER else [part for part in PARTS if part != "server"]:
+    for part in PARTS if stores.server() else [part for part in PARTS if part != "server"]:
         first, now = (statistics.median(took[home][part]) for home in (small, whole))
         name = f"hour {hour + 1}, {rows['n']:,} jobs: {PARTS[part]}"
         yield Figure(name, now, "ms")
@@ -205,7 +205,7 @@ def _at_the_end(whole: Home, filling: float) -> Iterator[Figure]:
     (rows,) = whole.station.rows("SELECT count(*) AS jobs, (SELECT count(*) FROM events) AS events FROM jobs")
     jobs = int(rows["jobs"])
     begun = time.process_time()
-    assert books.faults(whole.store) == []
+    assert consistency.faults(whole.store) == []
     yield Figure("the money's books compared with every job, once", time.process_time() - begun, "s")
     yield Figure(
         "calls of the store that write, a job (client, worker and beats)", whole.store.writes / whole.ordered, ""
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     asked.add_argument("--jobs", type=int, default=JOBS)
     asked.add_argument("--server", action="store_true")
     given = asked.parse_args(arguments)
-    if given.server and not SERVER:
+    if given.server and not stores.server():
         with running() as url:
             command = [sys.executable, "-m", "tests.bench.day", *arguments]
             subprocess.run(command, env={**os.environ, "REELWRIGHT_TEST_SERVER": url}, check=True)

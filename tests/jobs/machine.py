@@ -22,7 +22,7 @@ from backends.errors import VideoError
 from backends.jobs import admin, decisions
 from backends.jobs.context import Context
 from backends.jobs.lanes.process import ProcessId, is_alive
-from backends.jobs.money import books, limits
+from backends.jobs.money import consistency, limits
 from backends.jobs.records import ORDER
 from backends.jobs.views import FINAL, SETTLED
 from backends.studio import Studio
@@ -193,7 +193,7 @@ class JobMachine(RuleBasedStateMachine):
     @invariant()
     def the_kept_sums_are_the_sums(self) -> None:
         if hasattr(self, "station"):
-            assert books.faults(self.station.store) == []
+            assert consistency.faults(self.station.store) == []
 
     # the end: all is settled, and both sides agree
 

@@ -11,7 +11,7 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs.context import Context
-from backends.jobs.lanes import lanes, sharing
+from backends.jobs.lanes import balancing, lanes
 from backends.jobs.records import Hold
 from backends.provider.accounts import accounts
 from backends.provider.keys import load_keys
@@ -181,7 +181,7 @@ def waiting(station: Station, context: Context, hold: Hold, prompt: str, **colum
 
 
 def moved(context: Context, hold: Hold, *jobs: str, stuck: bool = True) -> list[str]:
-    return sharing.share_out(context, hold, "paid", jobs, ["paid/narrow"] if stuck else [])
+    return balancing.share_out(context, hold, "paid", jobs, ["paid/narrow"] if stuck else [])
 
 
 def test_the_oldest_job_without_a_slot_goes_on_to_an_account_that_has_one(

@@ -14,7 +14,7 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs import archive, shown, upkeep
-from backends.jobs.money import books, ledger
+from backends.jobs.money import consistency, ledger
 from backends.jobs.store import archive_file
 from backends.jobs.store.database import Store, Transaction, add_event
 from backends.jobs.store.sqlite import SqliteStore
@@ -94,7 +94,7 @@ def test_an_archived_job_comes_back_as_it_was(store: Store) -> None:
         back = archive.stored_job(store, "a", "local")
         assert back is not None and back.label == "fox"
         assert {name: store.rows(f"SELECT * FROM {name}") for name in tables} == tables
-        assert everything(store) == before and books.faults(store) == []
+        assert everything(store) == before and consistency.faults(store) == []
         assert archive.page(store, "local", state=None, label=None, limit=9, cursor=None).jobs == []
     archive.archive(store, OLD)
     assert archive.bring_back_same(store, "local", "same") and ids(store) == {"a"}
@@ -115,7 +115,7 @@ def test_what_changed_since_the_look_stays(store: Store, monkeypatch: pytest.Mon
     store.write(meanwhile)
     monkeypatch.setattr(archive, "_plan", lambda *_: planned)
     assert archive.archive(store, OLD).jobs == 1
-    assert ids(store) == {"named", "reopened", "new"} and books.faults(store)[0].startswith("job reopened")
+    assert ids(store) == {"named", "reopened", "new"} and consistency.faults(store)[0].startswith("job reopened")
 
 
 def test_jobs_that_come_while_it_works_are_read_once(store: Store) -> None:
@@ -139,7 +139,7 @@ def test_nothing_is_lost_or_counted_twice_wherever_it_is_ended(crash: str, store
     env = {**os.environ, "REELWRIGHT_CRASH": crash}
     killed = subprocess.run([sys.executable, "-c", code, str(store.path)], env=env, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert everything(store) == before and books.faults(store) == []
+    assert everything(store) == before and consistency.faults(store) == []
     kept = {row["id"] for row in store.rows("SELECT id FROM archived")}
     assert ids(store) | kept == {"j0", "j1", "j2"} and not ids(store) & kept
     archive.archive(store, OLD)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import backends.jobs
 from backends.jobs import archive
 from backends.jobs.context import Context
-from backends.jobs.money import books, ledger
+from backends.jobs.money import consistency, ledger
 from backends.jobs.store.database import Store, Transaction
 from mcp_server.cli.doctor import _store
 from tests.cli.shell import Shell
@@ -87,7 +87,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 def test_the_sums_are_the_sums_after_any_steps(store: Store, steps: list[Step]) -> None:
     def begin(tx: Transaction) -> None:
-        for table in ("jobs", "ledger", "archived", "archived_spent", "events", "spent"):
+        for table in ("jobs", "ledger", "archived", "archived_spent", "events", "spent", "spent_by"):
             tx.run(f"DELETE FROM {table}")
         for name in NAMES:
             put_job(tx, name)
@@ -107,7 +107,7 @@ def test_the_sums_are_the_sums_after_any_steps(store: Store, steps: list[Step]) 
         held = sum(row["reserved"] for row in lines if row["state"] in ("reserved", "unresolved"))
         totals = ledger.totals(store)
         assert (totals.settled, totals.held) == (spent + kept, held)
-        assert books.faults(store) == []
+        assert consistency.faults(store) == []
 
 
 def _write(store: Store, what: str, job: str, amount: int, *, stumbles: bool) -> None:
@@ -149,7 +149,7 @@ def test_what_does_not_agree_is_told_and_left(stand: Callable[..., Station], mon
         "the ledger has a line of gone, and there is no such job",
     ]
     before = station.rows("SELECT * FROM spent")
-    assert books.faults(station.store) == told
+    assert consistency.faults(station.store) == told
     verified = shell.run("jobs", "verify")
     assert verified.code == 1 and [line for line in verified.lines if line.startswith("books")] == [
         f"books\t{fault}" for fault in told

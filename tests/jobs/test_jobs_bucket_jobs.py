@@ -277,9 +277,9 @@ def test_the_bucket_is_told_of_by_doctor_and_a_wrong_one_is_refused_when_a_folde
     station: Station, bucket: FakeServer
 ) -> None:
     with closing(Context.open(station.settings())) as context:
-        (fine,) = doctor._told(doctor._bucket, context)
+        (fine,) = doctor._reported(doctor._bucket, context)
         bucket.script("put", {"status": 403, "times": 9})
-        (refused,) = doctor._told(doctor._bucket, context)
+        (refused,) = doctor._reported(doctor._bucket, context)
     assert (fine.verdict, fine.text) == (
         "ok",
         "s3://clips/team: listed, written to and read; at most 50 GB of it stay in the data folder",

@@ -18,7 +18,7 @@ from PIL import Image
 
 from backends.errors import VideoError
 from backends.jobs.files.held import copied
-from backends.jobs.order.entries import Keep, Resolved, told_of
+from backends.jobs.order.entries import Keep, Resolved, note_of
 from backends.jobs.order.inputs import Inputs
 from backends.jobs.order.order import Order
 from backends.jobs.order.place import Orders
@@ -242,7 +242,7 @@ def test_a_still_of_an_hdr_clip_is_told_on_the_job_that_uses_it(station: Station
         assert told in studio.submit(request).notes
     source = {"path": str(clip), "sha256": result["sha256"]}
     later = studio.context.inputs.settle("frames[0].image", {"still_of": source, "part": "last_frame", "t": 0.0})
-    assert told_of(later) == [told] and "note" not in later
+    assert note_of(later) == [told] and "note" not in later
     assert studio.inspect(f"video://jobs/{job.job_id}/last_frame").text.endswith(told)
 
 

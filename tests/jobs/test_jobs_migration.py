@@ -13,7 +13,7 @@ import pytest
 
 from backends.errors import VideoError
 from backends.jobs.context import Context
-from backends.jobs.money import books, ledger
+from backends.jobs.money import consistency, ledger
 from backends.jobs.store import schema
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.sqlite import SqliteStore
@@ -192,7 +192,7 @@ def test_a_store_of_version_3_is_read_with_the_paths_in_it(stand: Callable[..., 
     assert second.poster == str(station.home / "artifacts" / "jobs" / second.job_id / "poster.jpg")
     (taken,) = studio.detail(second.job_id).inputs.values()
     assert taken.parent.parent == station.home / "artifacts" / "blobs"
-    assert books.faults(station.store) == [] and studio.spend().total_usd == 0.8
+    assert consistency.faults(station.store) == [] and studio.spend().total_usd == 0.8
     meta = {row["key"]: row["value"] for row in station.rows("SELECT * FROM meta")}
     assert (meta["schema_version"], meta["min_reader"]) == (str(schema.VERSION), str(schema.MIN_READER))
     assert [tuple(row.values()) for row in station.rows("SELECT inputs, result FROM jobs ORDER BY seq")] == before
@@ -222,5 +222,5 @@ def test_a_store_of_version_4_learns_whose_money_it_holds(path: Path) -> None:
     ]
     of_alice = ledger.totals(store, "alice")
     assert (of_alice.settled, of_alice.held, of_alice.today) == (390_000, 400_000, 790_000)
-    assert [fault for fault in books.faults(store) if "sum" in fault] == []
+    assert [fault for fault in consistency.faults(store) if "sum" in fault] == []
     store.close()

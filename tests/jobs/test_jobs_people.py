@@ -13,7 +13,7 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs import audit, decisions, shown
 from backends.jobs.context import Context
-from backends.jobs.money import books, ledger, limits
+from backends.jobs.money import consistency, ledger, limits
 from backends.jobs.order.order import Order
 from backends.jobs.order.place import Orders
 from backends.jobs.principals import EVERYBODY, OWNER, Who, check_name, is_limited
@@ -63,7 +63,7 @@ def test_a_limit_of_one_person_binds_that_person_alone(store: Store) -> None:
     store.write(lambda tx: ledger.settle(tx, "a1", 100_000, "reported"))
     reserve(store, "a2", "0.6", "alice")
     assert [today(store, who) for who in ("alice", "bob", OWNER, EVERYBODY)] == [0.7, 3, 3, 6.7]
-    assert [fault for fault in books.faults(store) if "sums" in fault or "kept" in fault] == []
+    assert [fault for fault in consistency.faults(store) if "sums" in fault or "kept" in fault] == []
 
 
 def test_a_limit_for_each_holds_where_a_person_has_none(store: Store) -> None:

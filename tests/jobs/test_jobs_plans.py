@@ -94,7 +94,7 @@ class Ear:
         frame = sys._getframe(1)
         while frame.f_code.co_filename.endswith(("store/sqlite.py", "store/calls.py")) and frame.f_back is not None:
             frame = frame.f_back
-        if frame.f_code.co_filename.endswith("money/books.py"):
+        if frame.f_code.co_filename.endswith("money/consistency.py"):
             self.once.add(sql)
             return True
         self.heard.setdefault(sql, bindings)

@@ -13,7 +13,7 @@ import pytest
 from backends.errors import VideoError
 from backends.jobs.cancelling import cancel
 from backends.jobs.context import Context
-from backends.jobs.money import books, ledger, limits
+from backends.jobs.money import consistency, ledger, limits
 from backends.jobs.run.launch import Launcher
 from backends.jobs.store.postgres import making, roles
 from backends.jobs.store.postgres.store import PostgresStore
@@ -134,7 +134,7 @@ def test_an_agent_orders_and_cancels_and_a_worker_makes_its_clips(
         assert nursery.ended(nursery.worker(drives)) == 0
         rows = context.store.rows("SELECT id, state FROM jobs ORDER BY seq")
         assert [row["state"] for row in rows] == ["succeeded", "cancelled"], rows
-        assert ledger.totals(context.store).settled == 400_000 and books.faults(context.store) == []
+        assert ledger.totals(context.store).settled == 400_000 and consistency.faults(context.store) == []
         for name in ("agent", "worker"):
             with closing(PostgresStore(station.home, as_role(owner, name))) as store:
                 with pytest.raises(VideoError) as caught:

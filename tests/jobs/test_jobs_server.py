@@ -24,7 +24,7 @@ from backends.jobs.context import Context
 from backends.jobs.files.artifacts import Artifacts
 from backends.jobs.lanes import lanes
 from backends.jobs.lanes.locking import open_locks
-from backends.jobs.money import books, ledger, limits
+from backends.jobs.money import consistency, ledger, limits
 from backends.jobs.store import opening, schema
 from backends.jobs.store.database import Transaction, of_lane
 from backends.jobs.store.journal import IdLog
@@ -329,7 +329,7 @@ def test_a_files_jobs_move_to_the_server_and_the_file_is_closed(url: str, tmp_pa
     file.close()
     with closing(Context.open(moving)) as context:
         assert [row["id"] for row in context.store.rows("SELECT id FROM jobs ORDER BY seq")] == ["old", "open"]
-        assert books.faults(context.store) == [] and limits.value_of(context.store, "per_day_usd") == "7.5"
+        assert consistency.faults(context.store) == [] and limits.value_of(context.store, "per_day_usd") == "7.5"
         assert ledger.spending_limits(context.store).per_day == Decimal("7.5")
         context.store.write(lambda tx: put_job(tx, "new"))
         (lane,) = cluster.status(context).lanes

@@ -214,7 +214,7 @@ def test_a_published_clip_is_the_same_input_as_its_job(station: Station, studio:
 
 
 def test_a_clip_is_given_out_again_as_it_was(station: Station, studio: Studio) -> None:
-    from backends.jobs.run.leaving import give_again
+    from backends.jobs.run.publishing import give_again
 
     job = made(station, studio, tiny_request("a fox"))
     path = Path(job.file or "")
@@ -229,7 +229,7 @@ def test_a_clip_is_given_out_again_as_it_was(station: Station, studio: Studio) -
 
 
 def test_a_clip_of_before_is_signed_when_it_is_given_out_again(station: Station, studio: Studio) -> None:
-    from backends.jobs.run.leaving import give_again
+    from backends.jobs.run.publishing import give_again
 
     set_(studio, "sign", "off")
     job = made(station, studio, tiny_request("a fox"))

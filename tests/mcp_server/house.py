@@ -18,7 +18,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from backends.settings import Settings
-from mcp_server.door import Doorkeeper
+from mcp_server.authentication import Doorkeeper
 from mcp_server.issuer import Issuer
 from mcp_server.tokens import People
 from mcp_server.transports import http_app

@@ -253,7 +253,7 @@ def test_the_issuers_people_and_the_servers_own_come_in_by_one_door(served: Hous
 @pytest.mark.anyio
 async def test_the_same_name_from_two_sides_is_two_people(served: House, issuer: FakeIssuer, tmp_path: Path) -> None:
     """The subject u1 of the issuer is not the person u1 of this server, whatever else its token claims."""
-    from mcp_server.door import Doorkeeper
+    from mcp_server.authentication import Doorkeeper
 
     keeper = Doorkeeper(served.people, None, checks(issuer))
     theirs = await keeper.verify_token(issuer.token(principal="local", client_id="u1"))

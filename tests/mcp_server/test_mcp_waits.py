@@ -15,7 +15,7 @@ from mcp import Client
 from backends.jobs.views import Job
 from backends.provider.registry import registry
 from mcp_server import waits
-from mcp_server.memory import MOST_JOBS, Sessions, Shown, session_of
+from mcp_server.session_memory import MOST_JOBS, Sessions, Shown, session_of
 from tests.fakes import PLUGIN, FakeServer, tiny_clip
 from tests.jobs.station import Station, until
 from tests.mcp_server.test_mcp_http import serving

@@ -254,7 +254,7 @@ PAYING = (
     ),
     Mutant(
         "adopts_unseen",
-        J + "lanes/rotation.py",
+        J + "lanes/adoption.py",
         "            except VideoError:\n                continue\n",
         "            except VideoError:\n                pass\n",
         "another account takes over jobs that it cannot see",
@@ -373,8 +373,8 @@ BOOKS = (
     Mutant(
         "fail_books_nothing",
         J + "money/settle.py",
-        '    if charged == "no" and (said',
-        '    if charged != "yes" and (said',
+        '    if charged == "no" and (bill',
+        '    if charged != "yes" and (bill',
         "a failed or cancelled job that may be billed frees its money, and the repeat pays again",
         (T + "studio.py",),
     ),

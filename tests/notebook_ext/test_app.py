@@ -208,7 +208,7 @@ def test_money_is_only_ever_asked_for_in_the_persons_own_words(host: AppHost) ->
     expect(app.locator(".sent")).to_have_text(f"Goes to the chat: {words}I agree to at most $0.75.")
     host.deaf = True
     button(app, "Ask for it").click()
-    expect(app.locator("#status")).to_have_text("The chat did not take it: write it there yourself.")
+    expect(app.locator("#status")).to_have_text("The chat did not accept it: type it there yourself.")
     host.deaf = False
     button(app, "Ask for it").click()
     expect(app.locator("#status")).to_contain_text("Sent to the chat")
@@ -277,7 +277,7 @@ def test_the_page_follows_its_host(host: AppHost, shown: Shown) -> None:
     expect(app.locator("strong")).to_have_text("at most $0.60")
     host.page.wait_for_function("asked.some(({ params }) => params?.name === 'get_job')")
     app = host.open(result(TICKET), able={})
-    expect(app.locator("#status")).to_contain_text("Cannot follow it now: This host lets no page do that")
+    expect(app.locator("#status")).to_contain_text("Cannot follow it now: This host does not allow pages to do that")
     assert shown.reads == [] and button(app, "Stop…").count() == 0
 
 

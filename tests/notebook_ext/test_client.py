@@ -22,7 +22,7 @@ from backends.provider.registry import registry
 from backends.request import VideoRequest
 from backends.terms import Terms
 from notebook_ext import kernel
-from notebook_ext.asking import as_code, asked
+from notebook_ext.calls import as_code, asked
 from notebook_ext.client import NotebookStudio
 from notebook_ext.home import FOLDER, notebook_home
 from notebook_ext.prices import break_even
@@ -172,7 +172,7 @@ def test_a_failure_is_a_few_lines_in_a_cell_and_in_a_script(studio: NotebookStud
         studio.generate_video("x", model="paid/quick", duration_s=99)
     assert len(caught.value._render_traceback_()) < 5  # pyright: ignore[reportAttributeAccessIssue]
     frames = [entry.path.name for entry in caught.traceback if "notebook_ext" in str(entry.path.parent)]
-    assert frames == ["test_client.py", "telling.py"], "the frames below the call are cut"
+    assert frames == ["test_client.py", "error_text.py"], "the frames below the call are cut"
     job = studio.generate_video("x", model="tiny", duration_s=4)
     with pytest.raises(AttributeError) as lacking:
         job.nosuch  # noqa: B018

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbformat import v4
 
 from backends.errors import VideoError
-from notebook_ext.asking import asked
+from notebook_ext.calls import asked
 from notebook_ext.client import NotebookStudio
 from notebook_ext.views.brush import Brush, brush
 from notebook_ext.views.camera import Camera

@@ -10,7 +10,7 @@ import pytest
 import notebook_ext
 from backends import vocabulary
 from backends.request import VideoRequest
-from notebook_ext.asking import FilmOptions, Options
+from notebook_ext.calls import FilmOptions, Options
 from notebook_ext.client import NotebookStudio
 from notebook_ext.completing import completions, keywords
 from notebook_ext.signatures import EXAMPLES, VERBS

@@ -133,11 +133,11 @@ def judge_motion(fit: Fitting) -> None:
         fit.wrong("motion", text, {"motion": regions[:most]})
     fixed = [_in_units(fit, region) for region in regions]
     change = tuple(new or old for (new, _), old in zip(fixed, regions, strict=True))[:most]
-    for number, (region, (mended, unit)) in enumerate(zip(regions, fixed, strict=True)):
-        if mended is region:
+    for number, (region, (corrected, unit)) in enumerate(zip(regions, fixed, strict=True)):
+        if corrected is region:
             continue
         shape = "box" if region.box else "polygon"
-        if mended is None:
+        if corrected is None:
             text = f"motion[{number}].{shape}: values are 0..1 of the image (left, top, right, bottom), not pixels"
             fit.wrong("motion", f"{text}: divide x by the image's width and y by its height")
             continue
@@ -145,7 +145,7 @@ def judge_motion(fit: Fitting) -> None:
         size = f"{picture.width}x{picture.height} {picture.kind}" if picture and unit == "pixels" else "image"
         text = (
             f"motion[{number}].{shape} looks like {unit}: values are 0..1; for this {size} write "
-            f"{mended.box or mended.polygon}"
+            f"{corrected.box or corrected.polygon}"
         )
         fit.wrong("motion", text, {"motion": change})
 

@@ -62,7 +62,7 @@ class VertexBackend(RemoteBackend):
         return self._ways[endpoint]
 
     def _of_handle(self, handle: Handle) -> RemoteBackend:
-        """A handle that a person has bound by its id alone tells by the id's form."""
+        """A handle that the user has bound by its id alone tells by the id's form."""
         known = handle.data.get("api")
         guessed = PREDICTIONS if "/operations/" in handle.remote_id else MADE_HERE
         return self._ways.get(known) or self._ways[guessed]

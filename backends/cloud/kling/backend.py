@@ -148,7 +148,7 @@ class KlingBackend(RestBackend):
         except VideoError as error:
             if error.kind != "not_found" or text(handle.data.get("endpoint")):
                 raise
-            # Bound by a person, by its id alone.
+            # Bound by the user, by its id alone.
             return await super().status(Handle(handle.remote_id, {"endpoint": KINDS_OF_TASK[1]}), spool)
 
     def check_answer(self, answer: Answer) -> None:

@@ -116,7 +116,7 @@ class MiniMaxBackend(RestBackend):
         except VideoError as error:
             if endpoint or error.kind != "not_found":
                 raise
-            return await self._second_line(handle)  # bound by a person, by its id alone
+            return await self._second_line(handle)  # bound by the user, by its id alone
 
     async def _first_line(self, name: str) -> Status:
         params = {"task_id": name}

@@ -191,7 +191,7 @@ class OpenAIBackend(RemoteBackend):
         """The listed jobs that were made since then with this prompt, size, length and model, and the newest of all.
 
         Conservative: a job of that time that may be this one (its prompt is not shown, or a proxy shows another size,
-        length or model) is neither taken for it nor ruled out: VideoError("unsupported"), so that a person looks;
+        length or model) is neither taken for it nor ruled out: VideoError("unsupported"), so that the user looks;
         unless a repeat costs nothing.
         """
         dialect = Dialect.read(prepared.wire, prepared.model)

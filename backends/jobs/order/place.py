@@ -21,7 +21,7 @@ from backends.jobs.context import Context
 from backends.jobs.files import sharing
 from backends.jobs.files.names import stem_of
 from backends.jobs.files.sharing import BlobGone
-from backends.jobs.lanes import sharing as accounts
+from backends.jobs.lanes import balancing
 from backends.jobs.lanes.gates import MAX_PAUSE_S, Breaker
 from backends.jobs.money import ledger, other_folders
 from backends.jobs.order import chain, legal, lora_files, made_of
@@ -372,8 +372,8 @@ class Orders:
 
     def _server(self, job: NewJob) -> Access:
         """Which server: of several, one that is not paused, and among those the one with the fewest open jobs."""
-        source_job = accounts.source_of(job.inputs)
-        if (account := accounts.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
+        source_job = balancing.source_of(job.inputs)
+        if (account := balancing.choose(self.context, job.provider, job.prepared.model, source_job)) is not None:
             return account
         servers = self.context.accesses(job.provider, job.prepared.model)
         if len(servers) < 2:
@@ -416,7 +416,7 @@ def _label_notes(order: Order, job: StoredJob) -> tuple[str, ...]:
         return ()
     stem = stem_of(job.label) or job.id[:12]
     kept = f"kept as {stem}_take{job.take:02d}.mp4"
-    return (f"the label {quoted(label)} has no effect: the job existed already,  {kept}",)
+    return (f"the label {quoted(label)} has no effect: the job existed already, {kept}",)
 
 
 def _promise(choice: Choice) -> MediaFacts | None:

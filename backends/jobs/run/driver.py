@@ -17,7 +17,7 @@ from anyio import to_thread
 from backends.errors import VideoError
 from backends.jobs import records
 from backends.jobs.context import Context
-from backends.jobs.lanes import lanes, sharing
+from backends.jobs.lanes import balancing, lanes
 from backends.jobs.lanes.lanes import Fenced, Lease
 from backends.jobs.lanes.state import LaneState
 from backends.jobs.money import settle
@@ -144,7 +144,7 @@ class LaneDriver:
             return
         stuck = [model for model, gate in self._remote.gates.items() if not gate.is_open]
         try:
-            moved = sharing.share_out(self.context, self.hold, self.lane["provider"], waiting, stuck)
+            moved = balancing.share_out(self.context, self.hold, self.lane["provider"], waiting, stuck)
         except VideoError as error:  # the settings, or the disk: the jobs stay where they are
             log.warning("lane %s: %s", self.lease.key, error.message)
             return

@@ -21,7 +21,7 @@ from backends.jobs.order.entries import remember
 from backends.jobs.records import Hold
 from backends.jobs.run.arrived import kept_as
 from backends.jobs.run.comparison import Comparison, compare
-from backends.jobs.run.leaving import leave, remember_copy
+from backends.jobs.run.publishing import leave, remember_copy
 from backends.jobs.run.signing import sign
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction

@@ -23,7 +23,7 @@ import anyio
 from backends.errors import VideoError
 from backends.jobs.context import Context, program_version
 from backends.jobs.files.private import private_file, private_folder
-from backends.jobs.lanes import lanes, pulse, rotation
+from backends.jobs.lanes import adoption, lanes, pulse
 from backends.jobs.lanes.locks import is_shared
 from backends.jobs.lanes.process import is_alive
 from backends.jobs.run import platform
@@ -151,7 +151,7 @@ class Launcher:
             return why if self._is_cut_off(lane["provider"]) else f"no_credentials: {why}"
         if any(access.lane == lane["key"] for access in self.context.accesses(lane["provider"])):
             return ""
-        if rotation.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > rotation.ADOPT_AGAIN_S:
+        if adoption.adoptable(self.context, lane) and time.time() - lane["trouble_at"] > adoption.ADOPT_AGAIN_S:
             return ""
         entry = registered(lane["provider"])
         variables = " or ".join(entry.access({}).missing) or entry.address

@@ -19,11 +19,11 @@ from anyio import to_thread
 from backends.errors import VideoError
 from backends.jobs import late_ids
 from backends.jobs.context import Context, program_version
-from backends.jobs.lanes import lanes, rotation
+from backends.jobs.lanes import adoption, lanes
 from backends.jobs.lanes.lanes import Lease
 from backends.jobs.lanes.locks import is_shared
 from backends.jobs.lanes.pulse import Pulse
-from backends.jobs.money import books
+from backends.jobs.money import consistency
 from backends.jobs.run.driver import LaneDriver, in_words
 from backends.jobs.run.engines import POOLS, WARM_MODELS, WARM_S, Engines
 from backends.jobs.store.database import Row, Transaction
@@ -161,7 +161,7 @@ class Worker:
         if self._books_checked:
             return
         self._books_checked = True
-        for fault in books.faults(self.context.store):
+        for fault in consistency.faults(self.context.store):
             log.error("the accounts are inconsistent (reelwright jobs verify): %s", fault)
 
     def _latest_wake(self) -> int:
@@ -215,8 +215,8 @@ class Worker:
             if key in self.drivers or self._refused.get(key, 0.0) > time.monotonic() or not self.duty.takes(lane):
                 continue
             if not self._can_drive(lane):
-                if rotation.adoptable(self.context, lane) and not lanes.is_driven(self.context.locks, lane):
-                    self._refused[key] = time.monotonic() + rotation.ADOPT_AGAIN_S
+                if adoption.adoptable(self.context, lane) and not lanes.is_driven(self.context.locks, lane):
+                    self._refused[key] = time.monotonic() + adoption.ADOPT_AGAIN_S
                     await self._adopt(lane)
                 continue
             if not lane["handover"] and lanes.is_driven(self.context.locks, lane):
@@ -236,7 +236,7 @@ class Worker:
         if lease is None:
             return
         try:
-            taken = await rotation.adopt(self.context, lane, lease)
+            taken = await adoption.adopt(self.context, lane, lease)
             if not taken:
                 text = "the key that is set now may not see this account's jobs"
                 self._tell(lane["key"], text, "no_credentials")

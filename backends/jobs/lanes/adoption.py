@@ -13,8 +13,8 @@ from typing import cast
 from backends.errors import VideoError
 from backends.jobs.context import Context
 from backends.jobs.lanes import lanes
+from backends.jobs.lanes.balancing import put_on
 from backends.jobs.lanes.lanes import Lease
-from backends.jobs.lanes.sharing import put_on
 from backends.jobs.store import codec
 from backends.jobs.store.database import Row, Transaction, add_event, to_json
 from backends.jobs.store.journal import IdLog
