@@ -5,7 +5,7 @@ import { STATES, blobUrl, button, chip, clock, copyText, cost, h, isOpen, played
 export function card(host) {
 	const all = undoing();
 	let shown = null; // the id of the job that is looked at
-	let since = 0; // when the data came
+	let since; // when the data came
 	const { el: status, say: tell, fail } = statusLine();
 
 	const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true }),
@@ -65,8 +65,15 @@ export function card(host) {
 		return { el, price: (body) => { told = body; el.textContent = body ? `${label} · ${body.text}` : label; } };
 	}
 
+	const eye = new IntersectionObserver((changes) => { // asks for the price when it is seen
+		const mine = changes.at(-1).isIntersecting && quoted;
+		if (!mine) return;
+		eye.disconnect();
+		ask("again_quote").then(({ body }) => { if (quoted === mine) again.price(body); }, () => {});
+	});
+
 	let staged = ""; // the id of the job whose clip is on the stage
-	let url = null, player = null;
+	let url, player;
 	const clearStage = () => { player?.(); player = null; host.free(url); url = null; stage.replaceChildren(); keep.hidden = true; };
 	function fillStage(now) {
 		const mine = now.state === "succeeded" ? now.job_id : now.preview ? `${now.job_id} ${now.preview}` : "";
@@ -135,7 +142,8 @@ export function card(host) {
 		if (wanted !== quoted) {
 			quoted = wanted;
 			again.price(null);
-			if (wanted) ask("again_quote").then(({ body }) => { if (quoted === wanted) again.price(body); }, () => {});
+			eye.disconnect();
+			eye.observe(again.el);
 		}
 		say(now, open);
 		tick();
@@ -164,6 +172,6 @@ export function card(host) {
 	all.every(1000, tick);
 	host.el.append(tabs, head, prompt, bar, status, trouble, stage, actions, form, notes);
 	draw();
-	all(() => { staged = null; clearStage(); });
+	all(() => { staged = null; clearStage(); eye.disconnect(); });
 	return all.undo;
 }

@@ -105,7 +105,7 @@ export function unload(video) {
 // A muted clip that is fetched and plays when it is seen, and rests when it is not, or once a person has stopped it.
 // Returns what takes it away.
 export function played(video, fetched, host, fail) {
-	let src, seen = false, stopped = still(), resting = false, gone = false;
+	let src, seen, stopped = still(), resting, gone;
 	const play = () => { if (seen && !stopped && !gone) video.play().catch(() => {}); };
 	video.onplay = () => { stopped = false; };
 	video.onpause = () => { stopped ||= !resting; resting = false; };
