@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from backends import vocabulary
 from backends.camera import CameraMove
@@ -19,6 +19,10 @@ from backends.terms import Prefer, Terms, Where
 from backends.values import plain_decimal
 from backends.verbs import contradictions, finish_of, keyframe_order, request_of, terms_of
 from notebook_ext.media_names import media_name
+
+if TYPE_CHECKING:
+    from backends.jobs.detail import Detail
+    from backends.jobs.views import Job
 
 
 class Options(TypedDict, total=False):
@@ -181,6 +185,13 @@ def _frame(frame: object, folder: Path) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else value
+
+
+def call_of(view: Job, detail: Detail) -> str:
+    """The Python call that asks for a job's request again."""
+    if detail.film is not None:
+        return film_code(detail.film, view.label, view.take)
+    return as_code(detail.asked, view.label, view.take)
 
 
 def as_code(request: VideoRequest, label: str = "", take: int = 1) -> str:

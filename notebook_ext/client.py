@@ -14,7 +14,7 @@ from backends.request import VideoRequest
 from backends.settings import Settings
 from backends.studio import Quote, Studio
 from backends.terms import Named, Terms, build_terms
-from notebook_ext.calls import FilmOptions, Options, as_code, asked, film_asked, film_code
+from notebook_ext.calls import FilmOptions, Options, asked, call_of, film_asked
 from notebook_ext.error_text import boundary
 from notebook_ext.home import Home, notebook_home
 from notebook_ext.job import Job
@@ -188,10 +188,7 @@ class NotebookStudio:
 
     def code(self, job_id: str) -> str:
         """The Python call that makes a job's request again."""
-        view, detail = self.inner.get(job_id), self.inner.detail(job_id)
-        if detail.film is not None:
-            return film_code(detail.film, view.label, view.take)
-        return as_code(detail.asked, view.label, view.take)
+        return call_of(self.inner.get(job_id), self.inner.detail(job_id))
 
     # research
 

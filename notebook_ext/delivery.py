@@ -60,8 +60,8 @@ class Delivers:
         return whereabouts(clip, self.placed(ask.job_id, clip))
 
     def placed(self, job_id: str, clip: Path) -> Path | None:
-        """The clip's path below the notebook's folder; linked there if it is not there yet."""
-        return place(self.client, job_id) if job_id.startswith("job_") else clip
+        """The clip's path below the notebook's folder; copied there if it is not there yet."""
+        return place(self.client, self.client.inner.get(job_id), clip) if job_id.startswith("job_") else clip
 
     def do_chunk(self, ask: ChunkAsk, _: Sequence[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         with self.clip_of(ask.job_id).open("rb") as file:
@@ -88,11 +88,10 @@ def whereabouts(clip: Path, placed: Path | None) -> dict[str, Any]:
     }
 
 
-def job_whereabouts(client: Owner, job_id: str) -> dict[str, Any] | None:
+def job_whereabouts(client: Owner, view: Job, clip: Path | None) -> dict[str, Any] | None:
     """The same for a job's clip; None while there is none."""
-    clip = client.inner.detail(job_id).clip
     with suppress(OSError):
-        return whereabouts(clip, place(client, job_id)) if clip is not None else None
+        return whereabouts(clip, place(client, view, clip)) if clip is not None else None
     return None
 
 
@@ -104,15 +103,14 @@ def preview_of(view: Job) -> str:
     return ""
 
 
-def place(client: Owner, job_id: str) -> Path | None:
-    """Link a job's clip into the visible folder beside the notebook; None when that cannot be written."""
-    detail, view = client.inner.detail(job_id), client.inner.get(job_id)
-    if detail.clip is None:
+def place(client: Owner, view: Job, clip: Path | None) -> Path | None:
+    """Copy a job's clip into the visible folder beside the notebook, once; None when that cannot be written."""
+    if clip is None:
         return None
-    label = view.label or f"{view.model.replace('/', '-')}-{job_id[4:10]}"
+    label = view.label or f"{view.model.replace('/', '-')}-{view.job_id[4:10]}"
     try:
         return Artifacts(client.home.settings.artifacts, client.home.folder).publish(
-            detail.clip, label, view.take, job_id
+            clip, label, view.take, view.job_id
         )
     except VideoError:
         return None

@@ -20,19 +20,15 @@ PROMPT_MOST = 300
 EMBEDDED = 1_500_000
 """The most bytes of a proxy that is written into the notebook, where the clip itself has no address."""
 
-RULES = (
-    "<style>"
+HIDING = (
     ".jp-OutputArea-child:has(.rw)+.jp-OutputArea-child:has(.rw-figure){display:none}"
     ".jp-OutputArea-child:has(+.jp-OutputArea-child .rw-figure):not(:has(.rw)){display:none}"
     ".rw-figure{max-width:960px;margin:4px 0;font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif)}"
     ".rw-figure video,.rw-figure img{display:block;max-width:100%;border-radius:4px}"
-    "</style>"
 )
-
-
+RULES = f"<style>{HIDING}</style>"
 IN_WEBVIEW = (
-    "<style>:root:not(:has(.jp-OutputArea-child)):has(.rw[data-job~='{job}']) .rw-figure[data-job='{job}']"
-    "{{display:none}}</style>"
+    ":root:not(:has(.jp-OutputArea-child)):has(.rw[data-job~='{job}']) .rw-figure[data-job='{job}']{{display:none}}"
 )
 """The same where outputs lie in a document of the host's own, as in VS Code: the figure is hidden beside the live card
 of its job."""
@@ -48,7 +44,7 @@ def job_figure(view: Job, prompt: str, poster: Path | None, source: str | None, 
     bytes, where there is no such address."""
     picture = data_uri(poster) if poster and poster.exists() else ""
     words = caption(view) + (f". {one_line(prompt, PROMPT_MOST)}" if prompt else "")
-    rules = RULES + IN_WEBVIEW.format(job=view.job_id)
+    rules = f"<style>{HIDING}{IN_WEBVIEW.format(job=view.job_id)}</style>"
     named = f'class="rw-figure" data-job="{view.job_id}"'
     if view.state != "succeeded":
         return f"{rules}<div {named}>{escape(words)}</div>"

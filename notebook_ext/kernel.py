@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,21 @@ def show(what: Any) -> None:
     from IPython.display import HTML, display
 
     display(HTML(what) if isinstance(what, str) else what)
+
+
+def after_cell(work: Callable[[], None]) -> None:
+    """Do it at the end of the cell that is being run, as a part of it; at once where no cell is known."""
+    found = shell()
+    if found is None:
+        work()
+        return
+    events = found.events
+
+    def once() -> None:
+        events.unregister("post_execute", once)
+        work()
+
+    events.register("post_execute", once)
 
 
 def files_beside() -> bool:

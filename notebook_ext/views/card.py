@@ -17,6 +17,7 @@ from backends.jobs.order.cut import EDITOR
 from backends.jobs.views import SETTLED
 from backends.jobs.views import Job as JobView
 from notebook_ext import kernel
+from notebook_ext.calls import call_of
 from notebook_ext.delivery import Delivers, job_whereabouts, place, preview_of, proxy, relative_path
 from notebook_ext.error_text import ended
 from notebook_ext.figure import EMBEDDED, job_figure
@@ -61,10 +62,13 @@ class JobActions(Delivers):
         "mark": MarkAsk,
     }
 
-    def __init__(self, client: Owner) -> None:
+    def __init__(self, client: Owner, *jobs: Job) -> None:
+        """jobs: those that are shown from the first message to the page on."""
         self.client = client
         self._jobs: list[Job] = []
         self._off: list[Callable[[], None]] = []
+        for job in jobs:
+            self._add(job)
         super().__init__()
 
     def _add(self, job: Job) -> None:
@@ -131,8 +135,7 @@ class Card(JobActions, View):
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = JobActions.JOB_ACTIONS
 
     def __init__(self, job: Job) -> None:
-        super().__init__(job.client)
-        self._add(job)
+        super().__init__(job.client, job)
 
     def _tell(self) -> None:
         entries = self._entries()
@@ -165,29 +168,35 @@ def entry(job: Job) -> dict[str, Any]:
         "waited_s": round(detail.elapsed_s, 1),
         "has_poster": view.poster is not None,
         "preview": preview_of(view),
-        "code": job.code(),
+        "code": call_of(view, detail),
         "trouble": trouble,
         "command": command,
         "can_extend": view.state == "succeeded" and view.model != EDITOR,
-        "clip": job_whereabouts(job.client, view.job_id) if view.state == "succeeded" else None,
+        "clip": job_whereabouts(job.client, view, detail.clip) if view.state == "succeeded" else None,
         **asdict(job.mark),
     }
 
 
 class _Figure:
-    """A card's figure for a saved notebook: an output of its own, filled when the job ends."""
+    """A card's figure for a saved notebook: an output of its own, filled when the job ends.
+
+    Its picture (or its clip, made small) is made at the end of the cell that is running: after what the page waits for,
+    and early enough for a run without a page (nbclient), which keeps only the output of the running cell."""
 
     def __init__(self, job: Job) -> None:
         from IPython.display import HTML, display
 
         self.job = job
         self._html = HTML
-        self._handle = display(HTML(self.text()), display_id=True)
+        self._handle = display(HTML(job_figure(job.view, self._prompt(), None, None)), display_id=True)
         self._off: Callable[[], None] | None = None
-        self.settled = job.state in SETTLED
+        self._due = False
+        self.settled = False
 
     def follow(self) -> None:
-        if not self.settled:
+        if self.job.state == "succeeded":
+            self.settle()
+        elif self.job.state not in SETTLED:
             self._off = self.job.listen(self._changed)
 
     def _changed(self, view: JobView) -> None:
@@ -195,16 +204,30 @@ class _Figure:
             self.settled = True
             portal().aside(self.update)  # may encode a proxy
 
+    def settle(self) -> None:
+        """Fill it at the end of the cell that is being run."""
+        self.settled = True
+        if not self._due:
+            self._due = True
+            kernel.after_cell(self._fill)
+
+    def _fill(self) -> None:
+        self._due = False
+        self.update()
+
     def update(self) -> None:
         if self._handle is not None:
             self._handle.update(self._html(self.text()))
+
+    def _prompt(self) -> str:
+        return self.job.client.inner.detail(self.job.job_id).prompt
 
     def text(self) -> str:
         view = self.job.view
         detail = self.job.client.inner.detail(view.job_id)
         source, embedded = None, None
         if view.state == "succeeded":
-            placed = place(self.job.client, view.job_id)
+            placed = place(self.job.client, view, detail.clip)
             source = relative_path(placed) if placed else None
             if source is None and detail.clip is not None:
                 embedded = _embedded(detail.clip, self.job)
@@ -221,8 +244,7 @@ def _embedded(clip: Path, job: Job) -> bytes | None:
 
 
 _FIGURES: dict[str, list[_Figure]] = {}
-"""The figures of each job; the awaiting cell writes them again, since a run without a page (nbclient) keeps only the
-output of the running cell."""
+"""The figures of each job, which the awaiting cell fills."""
 
 
 def show_card(job: Job) -> None:
@@ -243,7 +265,6 @@ def show_card(job: Job) -> None:
 
 
 def settle_here(job: Job) -> None:
-    """Write the figures of an ended job from the cell that waited for it."""
+    """Fill the figures of an ended job from the cell that waited for it."""
     for figure in _FIGURES.get(job.job_id, ()):
-        figure.settled = True
-        figure.update()
+        figure.settle()

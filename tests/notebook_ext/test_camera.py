@@ -17,7 +17,8 @@ from backends.settings import Settings
 from notebook_ext import kernel
 from notebook_ext.camera_rows import PAIRS, crop_of, for_page, moves_of, rows_of
 from notebook_ext.client import NotebookStudio
-from notebook_ext.views.camera import Camera, PictureAsk, PrevisAsk, RowsAsk, opened, progress_text
+from notebook_ext.view import module_text, style_text
+from notebook_ext.views.camera import PictureAsk, PrevisAsk, RowsAsk, opened, progress_text
 from tests.notebook_ext.browser import Look, Talk
 from tests.notebook_ext.counted import counted_clip
 from tests.notebook_ext.mount import Bare, Widget
@@ -394,7 +395,7 @@ def test_it_fits_every_width_and_tone(bare: Bare, picture: Callable[[str], Path]
 
 def test_the_whole_module_speaks_with_python(studio: NotebookStudio, widget: Widget, talk: Talk) -> None:
     cam = opened(studio, photo("coffee"), moves=["orbit-left:0.2"])
-    view = widget.mount(Camera._esm, Camera._css, data=cam.data)
+    view = widget.mount(module_text("camera"), style_text("camera"), data=cam.data)
     body, buffers = cam.do_picture(PictureAsk(), [])
     widget.answer(body, buffers, action="picture")
     expect(view.get_by_role("img", name="Preview")).to_have_js_property("naturalWidth", 600)

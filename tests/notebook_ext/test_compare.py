@@ -17,8 +17,8 @@ from notebook_ext import kernel
 from notebook_ext.client import NotebookStudio
 from notebook_ext.delivery import ChunkAsk
 from notebook_ext.prompt_diff import prompt_diff
-from notebook_ext.view import JobAsk
-from notebook_ext.views.compare import Compare, PickAsk, clip_text, opened, price_text
+from notebook_ext.view import JobAsk, module_text, style_text
+from notebook_ext.views.compare import PickAsk, clip_text, opened, price_text
 from tests.notebook_ext.browser import Look
 from tests.notebook_ext.counted import READ, counted_clip
 from tests.notebook_ext.mount import Bare, Widget
@@ -445,7 +445,7 @@ def test_the_whole_module_speaks_with_python(
     for path, clip in zip(paths, clips, strict=False):
         path.write_bytes(clip.read_bytes())
     made = opened(studio, *paths)
-    view = widget.mount(Compare._esm, Compare._css, data=made.data)
+    view = widget.mount(module_text("compare"), style_text("compare"), data=made.data)
     for _ in paths:
         asked = widget.asked("clip").body["body"]
         widget.answer(made.do_clip(JobAsk.model_validate(asked), []), action="clip")

@@ -31,7 +31,7 @@ from backends.jobs.files.names import stem_of
 from backends.jobs.files.objects import Objects, OnlyHere
 from backends.jobs.files.places import Places
 from backends.jobs.files.private import new_private_file, private_folder
-from backends.media.hashing import is_intact, sha256_now
+from backends.media.hashing import is_intact, sha256_of
 from backends.provider.protocol import PREVIEW, JsonObject
 
 NOTED_S = 3600.0
@@ -277,4 +277,5 @@ class Artifacts:
 
 
 def _same_bytes(one: Path, other: Path) -> bool:
-    return one.stat().st_size == other.stat().st_size and sha256_now(one) == sha256_now(other)
+    with one.open("rb") as first, other.open("rb") as second:
+        return one.stat().st_size == other.stat().st_size and sha256_of(first) == sha256_of(second)
