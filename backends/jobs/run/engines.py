@@ -258,7 +258,7 @@ class Engines:
     async def tidy(self) -> None:
         """End the children whose model nobody has asked for in a while."""
         await self._bury()
-        for child in [one for one in self._idle if one.word]:
+        for child in [one for one in self._idle if one.word or self._of(one.lane).alone]:
             if time.monotonic() - child.idle_since >= self._warm_s:
                 await self._end(child)
         self.cards.look()

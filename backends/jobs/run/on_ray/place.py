@@ -287,9 +287,14 @@ def _pass_on(message: JsonObject, process: Remote) -> None:
 def look(env: Mapping[str, str]) -> tuple[tuple[Node, ...], str]:
     """The machines with GPUs that the cluster of REELWRIGHT_RAY has now, and why they cannot be seen, "" when they
     can. Takes seconds: Ray starts for it."""
-    command = [sys.executable, "-P", "-m", BRIDGE]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=dict(env), text=True, **pipes) as bridge:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", BRIDGE],
+        env=dict(env),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as bridge:
         assert bridge.stdout is not None
         for line in bridge.stdout:
             message: JsonObject = json.loads(line)
