@@ -104,7 +104,7 @@ def takes_inputs_along(stage: Stage) -> str:
     async def story() -> None:
         place = RayCluster(stage.environment, sys.stderr.fileno())
         async with anyio.create_task_group() as group:
-            group.start_soon(place.serve)
+            group.start_soon(place.serve, print)
             cards = await place.fitting("tiny", Prepared(tiny_request("with an input"), "tiny"), "", lambda text: None)
             process = await place.start(next(iter(cards)))
             await process.send({**order, "prepared": {**prepared, "assets": {"source_clip": asset}}})

@@ -34,7 +34,8 @@ Release = Callable[[], None]
 @dataclass(eq=False)
 class Waiting:
     """A job without a card. seq: its place in the queue. word: what it needs loaded. devices: where it may run.
-    tell: takes what it waits for. passed, passed_at: how many have gone ahead of it, and when the first did."""
+    tell: takes what it waits for. passed, passed_at: how many have gone ahead of it, and when the first did.
+    failure: why it will get none."""
 
     seq: int
     word: str
@@ -44,6 +45,7 @@ class Waiting:
     passed_at: float | None = None
     told: str = ""
     device: str = ""
+    failure: Exception | None = None
     given: anyio.Event = field(default_factory=anyio.Event)
 
     def is_overdue(self, now: float) -> bool:
@@ -99,6 +101,8 @@ class Cards:
         try:
             self._deal()
             await waiting.given.wait()
+            if waiting.failure is not None:
+                raise waiting.failure
             yield waiting.device
         except DeviceLost:
             self._lost[waiting.device] = self._now() + LOST_S
@@ -116,6 +120,12 @@ class Cards:
         loaded = self._loaded()
         for device in [one for one in self._held if one not in self._busy and not loaded.get(one)]:
             self._held.pop(device)()
+
+    def give_up(self, failure: Exception) -> None:
+        """Let all that wait fail with that."""
+        for one in self._waiting:
+            one.failure = failure
+            one.given.set()
 
     def tell(self) -> None:
         """Tell those that wait what for, where none of their cards is ours."""

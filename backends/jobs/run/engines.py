@@ -83,7 +83,7 @@ class Engines:
 
     async def serve(self) -> None:
         """What has to go on while there may be jobs on a cluster, until it is cancelled."""
-        await self._there.serve()
+        await self._there.serve(self.cards.give_up)
 
     def _of(self, device: str) -> Place:
         """The place that a device belongs to."""

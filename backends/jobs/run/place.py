@@ -62,6 +62,7 @@ class Place(Protocol):
 
     async def start(self, device: str) -> Process: ...
 
-    async def serve(self) -> None:
-        """What has to go on meanwhile, until it is cancelled."""
+    async def serve(self, gone: Callable[[PlaceGone], None]) -> None:
+        """What has to go on meanwhile, until it is cancelled. gone: is called when the place cannot be reached any
+        more, for those that wait for one of its cards."""
         ...

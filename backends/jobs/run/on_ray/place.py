@@ -207,13 +207,13 @@ class RayCluster:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             raise PlaceGone(self._why or self._ended("the process that speaks with it has ended")) from None
 
-    async def serve(self) -> None:
-        """Keep the bridge, from the first job on. Where it ends, the jobs on it are told why, and the next starts it
-        again."""
+    async def serve(self, gone: Callable[[PlaceGone], None]) -> None:
+        """Keep the bridge, from the first job on. Where it ends, all jobs are told why; the next starts it again."""
         while True:
             await self._wanted.wait()
             try:
                 self._why = await self._bridged()
+                gone(PlaceGone(self._why))
             finally:
                 self._forget()
 
