@@ -300,6 +300,15 @@ def _too_long(say: Say) -> None:
     os._exit(1)
 
 
+async def _until_gone(bridge: Bridge, orders: Orders, say: Say) -> None:
+    """The end of the process at once when the cluster is lost: threads that wait for its head would never end."""
+    try:
+        await bridge.run(orders)
+    except* Gone as gone:
+        say({"gone": str(gone.exceptions[0])})
+        os._exit(1)
+
+
 def main() -> None:
     """Keep the real stdout for the protocol, and give Ray the log instead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -319,10 +328,10 @@ def main() -> None:
     try:
         ray = connected()
         late.cancel()
-        asyncio.run(Bridge(ray, say).run(orders))
+        asyncio.run(_until_gone(Bridge(ray, say), orders, say))
         ray.shutdown()
-    except* Gone as gone:
-        say({"gone": str(gone.exceptions[0])})
+    except Gone as gone:
+        say({"gone": str(gone)})
     os._exit(0)
 
 
