@@ -14,6 +14,7 @@ import pytest
 
 from backends.jobs.run import cards
 from backends.jobs.run.cards import Cards, Release
+from backends.jobs.run.place import PlaceGone
 from backends.provider.protocol import DeviceLost
 
 TWO = ("one", "two")
@@ -70,7 +71,7 @@ class Crowd:
         await self.rest()
 
     async def _job(self, seq: int, model: str, devices: tuple[str, ...], count: int) -> None:
-        with suppress(DeviceLost):
+        with suppress(DeviceLost, PlaceGone):
             async with self.cards.some(seq, model, devices, self.told.append, count) as given:
                 assert len(given) == count
                 card = ",".join(given)
@@ -322,5 +323,18 @@ def test_a_job_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
         await jobs.want(2, "red", ("one",))
         await jobs.end(0)
         assert jobs.has == {2: "one"}
+
+    crowd(story)
+
+
+def test_those_that_wait_can_be_told_that_there_will_be_no_card() -> None:
+    async def story(jobs: Crowd) -> None:
+        await jobs.want(0, "red", ("one",))
+        await jobs.want(1, "red", ("one",))
+        jobs.cards.give_up(PlaceGone("all of them are out of reach"))
+        await jobs.rest()
+        assert jobs.has == {0: "one"} and jobs.order == [0]
+        await jobs.end(0)
+        assert jobs.has == {}, "nobody is left in the queue"
 
     crowd(story)

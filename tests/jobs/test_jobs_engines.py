@@ -54,6 +54,16 @@ def test_an_engine_that_dies_is_tried_three_times(station: Station, studio: Stud
     assert done.state == "succeeded", "the next job gets a new engine"
 
 
+def test_an_idle_engine_that_has_ended_costs_the_next_job_no_attempt(station: Station, studio: Studio) -> None:
+    station.settled(studio, [studio.submit(tiny_request("load A one")).job_id])
+    (engine,) = engines()
+    engine.kill()
+    until(lambda: not psutil.pid_exists(engine.pid), "its worker has seen the end of it")
+    job = studio.submit(tiny_request("load A two")).job_id
+    (done,) = station.settled(studio, [job])
+    assert done.state == "succeeded" and station.row(job)["attempts"] == 1
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "message"),
     [

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import struct
 import sys
 import tempfile
 import time
@@ -16,12 +18,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import anyio
+
+from backends.jobs.run.on_ray.place import Node, RayCluster, look
+from backends.jobs.run.place import EngineCrashed
+from backends.jobs.store import codec
 from backends.media.hashing import sha256_now
+from backends.provider import on_ray
+from backends.provider.protocol import Asset, Prepared
 from backends.studio import Studio
 from tests.fakes import PLUGIN, tiny_clip
 from tests.jobs.station import TINY, Station, tiny_request, until
 from tests.on_ray.nodes import ENVIRONMENT, PACKAGES, ROOT, Nodes
 
+LARGE = 9 << 20
+"""Bytes of a clip that takes several pieces."""
 KILLS = 10
 LONG_S = 60.0
 """How long a step may take, on a quiet machine."""
@@ -34,7 +45,8 @@ class Stage:
         self.nodes = nodes
         self.gate = Path(environment["TINY_GATE"])
         own = {"REELWRIGHT_RAY": nodes.address, "REELWRIGHT_WORKER": "inline", "REELWRIGHT_WORKER_IDLE_S": "60"}
-        self.station = Station(root, "", {**environment, **own})
+        self.station = Station(root, "", {**environment, **own, "RAY_TMPDIR": nodes.folder})
+        self.environment = self.station.environ()
         self.studio: Studio = self.station.studio()
 
     def submit(self, *prompts: str) -> list[str]:
@@ -70,6 +82,50 @@ def refuses_where_no_node_can(stage: Stage) -> str:
     return said
 
 
+def shows_its_machines(stage: Stage) -> str:
+    """Those of the Ray that runs on this machine."""
+    begun = time.monotonic()
+    shown, trouble = look({**stage.environment, on_ray.SETTING: on_ray.LOCAL})
+    assert (shown, trouble) == ((Node("127.0.0.1", 2),), ""), (shown, trouble)
+    return f"{shown[0]} after {time.monotonic() - begun:.0f} s"
+
+
+def takes_inputs_along(stage: Stage) -> str:
+    """A file of several pieces arrives as it was, and one that is not what its job was made for ends the engine."""
+    given = stage.station.root / "input.mp4"
+    shutil.copyfile(stage.environment["TINY_CLIP"], given)
+    prepared = codec.prepared_to_json(Prepared(tiny_request("with an input"), "tiny"), assets=True)
+    facts = stage.studio.context.sandbox.check(given)
+    asset = codec.asset_to_json(Asset("source_clip", sha256_now(given), given, facts))
+    dest = stage.station.root / "dest"
+    dest.mkdir()
+    order = {"provider": "tiny", "base_url": "", "prepared": prepared, "dest": str(dest)}
+
+    async def story() -> None:
+        place = RayCluster(stage.environment, sys.stderr.fileno())
+        async with anyio.create_task_group() as group:
+            group.start_soon(place.serve, print)
+            cards = await place.fitting("tiny", Prepared(tiny_request("with an input"), "tiny"), "", lambda text: None)
+            process = await place.start(next(iter(cards)))
+            await process.send({**order, "prepared": {**prepared, "assets": {"source_clip": asset}}})
+            while "progress" in (message := json.loads(await process.line())):
+                pass
+            assert message["output"]["path"] == str(dest / "clip.mp4"), message
+            assert sha256_now(dest / "clip.mp4") == asset["sha256"]
+            wrong = {**asset, "sha256": "0" * 64}
+            await process.send({**order, "prepared": {**prepared, "assets": {"source_clip": wrong}}})
+            try:
+                await process.line()
+                raise AssertionError("a wrong input was taken")
+            except EngineCrashed:
+                group.cancel_scope.cancel()
+
+    anyio.run(story)
+    [there] = Path(tempfile.gettempdir()).glob(f"reelwright-ray-{os.getuid()}/*/inputs/{asset['sha256']}.mp4")
+    assert sha256_now(there) == asset["sha256"]
+    return f"{given.stat().st_size / 2**20:.1f} MiB there and back, the same"
+
+
 def makes_a_clip(stage: Stage) -> str:
     begun = time.monotonic()
     jobs = stage.submit("one")
@@ -77,11 +133,12 @@ def makes_a_clip(stage: Stage) -> str:
     assert job.state == "succeeded", job.error
     first_s = time.monotonic() - begun
     clip = stage.station.home / "artifacts" / "jobs" / job.job_id / "clip.mp4"
-    assert job.seed == 7 and clip.exists()
+    assert job.seed == 7 and sha256_now(clip) == sha256_now(Path(stage.environment["TINY_CLIP"]))
     assert stage.facts(jobs[0])["ray"]["gpu"] in ("0", "1")
     begun = time.monotonic()
     stage.settle(stage.submit("two"))
-    return f"first {first_s:.1f} s, on the warm engine {time.monotonic() - begun:.2f} s; {sha256_now(clip)[:12]}"
+    again_s = time.monotonic() - begun
+    return f"{clip.stat().st_size / 2**20:.1f} MiB; first {first_s:.1f} s, on the warm engine {again_s:.2f} s"
 
 
 def works_on_every_card(stage: Stage) -> str:
@@ -170,11 +227,19 @@ def puts_jobs_back_without_its_head(stage: Stage) -> str:
     return f"back in the queue after {took:.1f} s; {told!r}"
 
 
+def large_clip(folder: Path) -> Path:
+    """The tiny clip with a box of free space behind it, as the format allows."""
+    path = folder / "large.mp4"
+    free = LARGE - tiny_clip().stat().st_size
+    path.write_bytes(tiny_clip().read_bytes() + struct.pack(">I4s", free, b"free") + bytes(free - 8))
+    return path
+
+
 def main(folder: Path) -> None:
     root = folder / "home"
     root.mkdir(parents=True)
     path = os.pathsep.join(map(str, (PACKAGES, ROOT, PLUGIN, TINY)))
-    tiny = {"TINY_CLIP": str(tiny_clip()), "TINY_GATE": str(root / "gate")}
+    tiny = {"TINY_CLIP": str(large_clip(folder)), "TINY_GATE": str(root / "gate")}
     environment = {"PYTHONPATH": path, **ENVIRONMENT, **tiny}
     os.environ.update({**environment, "HOME": str(root)})
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -193,12 +258,14 @@ def main(folder: Path) -> None:
         stage = Stage(nodes, root, environment)
         stack.callback(stage.station.close)
         say(refuses_where_no_node_can(stage))
+        nodes.kill(bare)
         able = [nodes.add()]
+        for step in (shows_its_machines, takes_inputs_along):
+            say(f"{step.__name__}: {step(stage)}")
         for step in (makes_a_clip, loads_few_models, stops_a_cancelled_job, gives_up_on_what_crashes):
             say(f"{step.__name__}: {step(stage)}")
         able.append(nodes.add())
         say(f"works_on_every_card: {works_on_every_card(stage)}")
-        nodes.kill(bare)
         say(f"survives_its_nodes: {survives_its_nodes(stage, able)}")
         say(f"puts_jobs_back_without_its_head: {puts_jobs_back_without_its_head(stage)}")
 

@@ -17,7 +17,7 @@ from backends.errors import VideoError
 from backends.jobs.lanes.locks import FileLocks, device_locks, is_shared
 from backends.jobs.run import cards
 from backends.jobs.run.cards import Release, devices_of
-from backends.jobs.run.place import EngineCrashed
+from backends.jobs.run.place import EngineCrashed, PlaceGone
 from backends.provider.protocol import JsonObject, Prepared
 from backends.provider.registry import registered
 
@@ -98,7 +98,7 @@ class Box:
         own = {_DEVICE: _named(device)} if is_shared(device) else {}
         return Child(await started("backends.jobs.run.engine_child", self._env | own, self._log))
 
-    async def serve(self) -> None:
+    async def serve(self, gone: Callable[[PlaceGone], None]) -> None:
         """Nothing: its processes are the system's."""
 
 

@@ -38,7 +38,7 @@ Release = Callable[[], None]
 class Waiting:
     """A job without a card. seq: its place in the queue. word: the model that it needs loaded. devices: where it may
     run. count: on how many of them at once. tell: receives what it waits for. passed, passed_at: how many jobs have
-    passed it, and when the first did."""
+    passed it, and when the first did. failure: why it will get none."""
 
     seq: int
     word: str
@@ -49,6 +49,7 @@ class Waiting:
     passed_at: float | None = None
     told: str = ""
     has: tuple[str, ...] = ()
+    failure: Exception | None = None
     given: anyio.Event = field(default_factory=anyio.Event)
 
     def is_overdue(self, now: float) -> bool:
@@ -106,6 +107,8 @@ class Cards:
         try:
             self._deal()
             await waiting.given.wait()
+            if waiting.failure is not None:
+                raise waiting.failure
             yield waiting.has
         except DeviceLost:
             self._lost |= dict.fromkeys(waiting.has, self._now() + LOST_S)
@@ -124,6 +127,12 @@ class Cards:
         loaded = _by_card(self._loaded())
         for device in [one for one in self._held if one not in self._busy and not loaded.get(one)]:
             self._held.pop(device)()
+
+    def give_up(self, failure: Exception) -> None:
+        """Make every waiting job fail with this."""
+        for one in self._waiting:
+            one.failure = failure
+            one.given.set()
 
     def tell(self) -> None:
         """Tell waiting jobs what they wait for, where we hold none of their cards or they need several at once."""

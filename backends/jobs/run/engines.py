@@ -98,7 +98,7 @@ class Engines:
 
     async def serve(self) -> None:
         """What has to go on while there may be jobs on a cluster, until it is cancelled."""
-        await self._there.serve()
+        await self._there.serve(self.cards.give_up)
 
     def _of(self, device: str) -> Place:
         """The place that a device belongs to."""
@@ -298,7 +298,7 @@ class Engines:
     async def tidy(self) -> None:
         """End children whose model was not used for a while."""
         await self._bury()
-        for child in [one for one in self._idle if one.word]:
+        for child in [one for one in self._idle if one.word or self._of(one.lane).alone]:
             if time.monotonic() - child.idle_since >= self._warm_s:
                 await self._end(child)
         self.cards.look()

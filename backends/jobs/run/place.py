@@ -68,6 +68,7 @@ class Place(Protocol):
         """device: several with commas between for one process on all of them."""
         ...
 
-    async def serve(self) -> None:
-        """What has to go on meanwhile, until it is cancelled."""
+    async def serve(self, gone: Callable[[PlaceGone], None]) -> None:
+        """What has to go on meanwhile, until it is cancelled. gone: is called when the place cannot be reached any
+        more, for those that wait for one of its cards."""
         ...

@@ -26,6 +26,7 @@ from backends.jobs.lanes.pulse import Pulse
 from backends.jobs.money import consistency
 from backends.jobs.run.driver import LaneDriver, in_words
 from backends.jobs.run.engines import POOLS, WARM_MODELS, WARM_S, Engines
+from backends.jobs.run.place import PlaceGone
 from backends.jobs.store.database import Row, Transaction
 from backends.jobs.store.journal import IdLog
 from backends.jobs.store.pruning import Pruner
@@ -265,17 +266,24 @@ class Worker:
         others."""
         try:
             await driver.run()
-        except Exception as error:  # whatever it is, it must be reported, and the other lanes go on
+        except* PlaceGone as gone:
+            log.error("lane %s: %s", driver.lease.key, in_words(gone))
+            self._give_up(driver.lease.key, gone)
+        except* Exception as error:  # whatever it is, it must be reported, and the other lanes go on
             log.exception("lane %s", driver.lease.key)
-            with suppress(VideoError):
-                self._tell(driver.lease.key, in_words(error))
-            self._refused[driver.lease.key] = time.monotonic() + 10.0
+            self._give_up(driver.lease.key, error)
         finally:
             if self.drivers.pop(driver.lease.key, None) is not None:
                 self._let_go(driver.lease)
             if driver.lease.key in POOLS:  # whoever drives it now wants the cards
                 with anyio.CancelScope(shield=True):
                     await self.engines.leave_cards()
+
+    def _give_up(self, key: str, error: BaseException) -> None:
+        """Tell why a lane is not driven, and leave it alone for a while."""
+        with suppress(VideoError):
+            self._tell(key, in_words(error))
+        self._refused[key] = time.monotonic() + 10.0
 
     def _can_drive(self, lane: Row) -> bool:
         if lane["kind"] == "local":

@@ -20,6 +20,7 @@ import logging
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import time
@@ -36,6 +37,8 @@ from backends.provider.protocol import JsonObject
 
 CONNECT_S = 120.0
 """How long Ray may take to start here and find the cluster."""
+CALL_S = 10.0
+"""How long the head may take to be called at."""
 START_S = 120.0
 """How long an engine's process may take to start, with the wait for a card that another user of the cluster had."""
 LOOK_EVERY_S, HEAD_S = 1.0, 20.0
@@ -277,14 +280,27 @@ def connected() -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         address = on_ray.cluster(os.environ.get(on_ray.SETTING, ""))
+        if address != on_ray.LOCAL:
+            _call_at(address)
         ray = import_module("ray")
         where = {} if address == on_ray.LOCAL else {"address": address}
         ray.init(**where, namespace="reelwright", log_to_driver=False, logging_level=logging.WARNING)
+    except Gone:
+        raise
     except VideoError as error:
         raise Gone(error.message) from None
     except Exception as error:  # Ray raises of every kind
         raise Gone(f"{type(error).__name__}: {' '.join(str(error).split())}"[:250]) from error
     return ray
+
+
+def _call_at(address: str) -> None:
+    """Gone when nothing listens there: Ray itself takes minutes to say so."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CALL_S).close()
+    except OSError as error:
+        raise Gone(f"nothing answers there ({error.strerror or error})") from None
 
 
 def _read_orders(orders: Orders) -> None:
@@ -298,6 +314,15 @@ def _read_orders(orders: Orders) -> None:
 def _too_long(say: Say) -> None:
     say({"gone": f"Ray has not connected within {CONNECT_S:g} s"})
     os._exit(1)
+
+
+async def _until_gone(bridge: Bridge, orders: Orders, say: Say) -> None:
+    """The end of the process at once when the cluster is lost: threads that wait for its head would never end."""
+    try:
+        await bridge.run(orders)
+    except* Gone as gone:
+        say({"gone": str(gone.exceptions[0])})
+        os._exit(1)
 
 
 def main() -> None:
@@ -319,10 +344,10 @@ def main() -> None:
     try:
         ray = connected()
         late.cancel()
-        asyncio.run(Bridge(ray, say).run(orders))
+        asyncio.run(_until_gone(Bridge(ray, say), orders, say))
         ray.shutdown()
-    except* Gone as gone:
-        say({"gone": str(gone.exceptions[0])})
+    except Gone as gone:
+        say({"gone": str(gone)})
     os._exit(0)
 
 

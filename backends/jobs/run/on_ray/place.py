@@ -210,13 +210,13 @@ class RayCluster:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             raise PlaceGone(self._why or self._ended("the process that speaks with it has ended")) from None
 
-    async def serve(self) -> None:
-        """Keep the bridge, from the first job on. Where it ends, the jobs on it are told why, and the next starts it
-        again."""
+    async def serve(self, gone: Callable[[PlaceGone], None]) -> None:
+        """Keep the bridge, from the first job on. Where it ends, all jobs are told why; the next starts it again."""
         while True:
             await self._wanted.wait()
             try:
                 self._why = await self._bridged()
+                gone(PlaceGone(self._why))
             finally:
                 self._forget()
 
@@ -290,9 +290,14 @@ def _pass_on(message: JsonObject, process: Remote) -> None:
 def look(env: Mapping[str, str]) -> tuple[tuple[Node, ...], str]:
     """The machines with GPUs that the cluster of REELWRIGHT_RAY has now, and why they cannot be seen, "" when they
     can. Takes seconds: Ray starts for it."""
-    command = [sys.executable, "-P", "-m", BRIDGE]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=dict(env), text=True, **pipes) as bridge:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", BRIDGE],
+        env=dict(env),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as bridge:
         assert bridge.stdout is not None
         for line in bridge.stdout:
             message: JsonObject = json.loads(line)
