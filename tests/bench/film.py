@@ -171,7 +171,8 @@ def beside_the_filter(folder: Path, clips: Sequence[Path]) -> list[Row]:
         told = Row(f"FFmpeg's concat filter: not measured, ffmpeg is not installed ({INSTALL})", "")
         return [Row("joined and encoded anew", f"{ours.clock:.1f} s, {ours.processor:.1f} s of processor time"), told]
     pairs = [(apart(folder, names), by_filter(ffmpeg, folder / "filtered.mp4", clips)) for _ in range(PAIRS)]
-    assert all(ours.frames == theirs.frames and not ours.copied for ours, theirs in pairs)
+    # FFmpeg 5.1 plays each sound's last packet to its end, so that its four clips come out a frame longer.
+    assert all(0 <= theirs.frames - ours.frames <= 1 and not ours.copied for ours, theirs in pairs)
     rows: list[Row] = []
     for what, figure in (("by the clock", "clock"), ("processor time", "processor")):
         ours, theirs = (statistics.median(getattr(pair[one], figure) for pair in pairs) for one in (0, 1))
