@@ -19,6 +19,8 @@ PLAIN = ("--plain",)
 CLIP = {"image": "rocket.jpg", "duration_s": 4, "resolution": "480p", "fps": 24, "camera": ["handheld:1"]}
 """From a photo of 113 kB a clip of 918 kB; the store and its log take 313 kB meanwhile."""
 WRITABLE = "set REELWRIGHT_HOME to "
+INLINE = {"REELWRIGHT_WORKER": "inline"}
+"""For servers of which nothing is shown that depends on which process makes the clip."""
 DOCTOR = "next: ask the user to run `reelwright doctor` in a terminal"
 
 
@@ -45,7 +47,7 @@ def test_a_file_that_this_user_may_not_read(place: Place) -> None:
     (place.work / "locked").mkdir()
     shutil.copy(place.work / "rocket.jpg", place.work / "locked")
     (place.work / "locked").chmod(0)
-    with place.client(limits=PLAIN) as client:
+    with place.client(limits=PLAIN, env=place.env | INLINE) as client:
         for name in ("coffee.png", "locked/rocket.jpg"):
             text = client.refused("image_to_video", image=name)
             assert text.startswith(f"asset: image: '{name}' cannot be read by this user: change its permissions"), text
@@ -55,7 +57,7 @@ def test_a_file_that_this_user_may_not_read(place: Place) -> None:
 
 def test_a_home_that_cannot_be_made(place: Place) -> None:
     place.root.chmod(0o555)
-    with place.client(limits=PLAIN) as client:
+    with place.client(limits=PLAIN, env=place.env | INLINE) as client:
         assert len(client.request("tools/list")["tools"]) >= 11
         for tool, arguments in (("image_to_video", {"image": "coffee.png"}), ("list_jobs", {})):
             text = client.refused(tool, **arguments)
@@ -65,18 +67,18 @@ def test_a_home_that_cannot_be_made(place: Place) -> None:
 
 
 def test_a_home_that_became_read_only_loses_nothing(place: Place) -> None:
-    with place.client() as client:
+    with place.client(env=place.env | INLINE) as client:
         made(client, "image_to_video", image="coffee.png", **SMALL)
     rest(place)
     kept = {path: path.stat().st_mode for path in [place.home, *place.home.rglob("*")]}
     for path in kept:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    with place.client(limits=PLAIN) as client:
+    with place.client(limits=PLAIN, env=place.env | INLINE) as client:
         text = client.refused("image_to_video", image="rocket.jpg", **SMALL)
         assert text.startswith("storage: ") and WRITABLE in text, text
     for path, mode in kept.items():
         path.chmod(mode)
-    with place.client() as client:
+    with place.client(env=place.env | INLINE) as client:
         assert made(client, "image_to_video", image="rocket.jpg", **SMALL)["state"] == "succeeded"
         assert len(client.structured("list_jobs")["jobs"]) == 2
 
@@ -91,7 +93,8 @@ FULL = [
 @pytest.mark.parametrize(("most", "image", "words", "remedy"), FULL)
 def test_a_full_disk_is_told_and_costs_nothing(place: Place, most: str, image: str, words: str, remedy: str) -> None:
     """Wherever the room ends: no file may grow beyond `most` bytes."""
-    asked = CLIP | {"image": image}
+    # Only where the clip is what finds no room must it be a long one.
+    asked = CLIP | {"image": image, "duration_s": 4 if image == "noise.jpg" else 1}
     noise(place.work / "noise.jpg")
     with place.client(limits=("--files-up-to", most)) as client:
         told, jobs = told_of(client, asked)
@@ -99,10 +102,10 @@ def test_a_full_disk_is_told_and_costs_nothing(place: Place, most: str, image: s
         assert all(job["state"] == "failed" and job["cost_usd"] == 0 for job in jobs), jobs
         assert client.stderr == ""
     rest(place)
-    with place.client() as client:
+    with place.client(env=place.env | INLINE) as client:
         assert len(client.structured("list_jobs")["jobs"]) == len(jobs)
         job = made(client, "image_to_video", **asked)
-        assert Facts.of(job["file"]).frames == 96
+        assert Facts.of(job["file"]).frames == 24 * asked["duration_s"]
         assert job["job_id"] not in [failed["job_id"] for failed in jobs], "what failed unpaid is made anew"
 
 
@@ -119,7 +122,7 @@ def test_a_film_that_fills_the_disk_in_mid_encode_loses_nothing(place: Place) ->
     assert left == [], "no half a film is left"
     assert not list(place.videos.glob("*"))
     rest(place)
-    with place.client() as client:
+    with place.client(env=place.env | INLINE) as client:
         again = made(client, "finish_clip", **film)
         assert Facts.of(again["file"]).frames == 18 and again["job_id"] != job["job_id"]
     assert {path: path.read_bytes() for path in place.work.iterdir()} == inputs
@@ -148,6 +151,6 @@ def test_a_job_whose_store_is_full_waits_for_room(place: Place) -> None:
         until(lambda: words in client.structured("get_job", job_id=job_id).get("phase", ""))
         assert client.structured("get_job", job_id=job_id)["state"] in ("queued", "running")
     rest(place)
-    with place.client() as client:
+    with place.client(env=place.env | INLINE) as client:
         (job,) = finished(client, job_id)
         assert job["state"] == "succeeded" and Facts.of(job["file"]).frames == 96, job

@@ -11,6 +11,7 @@ from tests.chaos.evil import EvilPlan, run
 from tests.chaos.storm import MODES, Mode
 from tests.jobs.hostile_machine import explore
 from tests.jobs.nursery import Nursery
+from tests.patience import patient
 
 BRIEF = settings(max_examples=2, stateful_step_count=8, derandomize=True, database=None, phases=[Phase.generate])
 
@@ -20,8 +21,7 @@ LONG = ("holes",)
 
 @pytest.mark.parametrize("mode", MODES)
 def test_nothing_is_lost_or_paid_twice(mode: Mode, tmp_path: Path) -> None:
-    homes = 2
-    plan = EvilPlan(mode, 10, 2, homes, clients=1, rotations=1, prompts=3, without=LONG, seed=3, limit_s=90)
+    plan = EvilPlan(mode, 10, 2, clients=1, rotations=1, prompts=3, without=LONG, seed=3, limit_s=patient(30))
     outcome = run(plan, tmp_path)
     assert not outcome.broken, f"{outcome.broken}\n{outcome.told}"
 

@@ -188,7 +188,7 @@ def test_leaving_and_inserting_cannot_miss_each_other(store: Store, locks: LaneL
         inserter = threading.Thread(target=lambda other=other, n=number, to=driven: to.append(add_job(other, f"j{n}")))
         inserter.start()
         left = lanes.leave(store, lease)
-        inserter.join(10)
+        inserter.join(patient(10))
         other.close()
         assert left != driven[0], "left while an insert counted on it, or stayed for nothing"
         if not left:

@@ -102,7 +102,7 @@ def test_a_worker_that_ends_at_once_is_told_and_not_started_hot(
     phases: list[str] = []
 
     async def watch() -> None:
-        with anyio.move_on_after(12):
+        with anyio.move_on_after(patient(4)):
             while not phases:
                 (now,) = await studio.wait([job], timeout_s=1.2)
                 if "its worker ends" in now.phase:

@@ -174,7 +174,7 @@ def test_no_interleaving_of_clients_passes_a_wall(store: Store) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(patient(10))
     for one in stores[1:]:
         one.close()
     assert (len(taken), len(refused)) == (7, 17)

@@ -67,7 +67,7 @@ def test_threads_share_commits_and_each_is_undone_alone(path: Path) -> None:
         thread.start()
     release.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(patient(10))
     assert count(store) == 36
     assert sorted(errors) == ["number 17", "number 27", "number 37", "number 7"]
     store.close()
@@ -88,7 +88,7 @@ def test_forty_writers_in_few_commits(path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(patient(10))
     assert count(store) == 40
     assert len(set(commits)) < 40, "each had a commit of its own"
     store.close()
@@ -122,7 +122,7 @@ def test_an_interrupted_commit_fails_every_write_in_it(path: Path) -> None:
     until(lambda: len(store._queue) == 2, "both wait behind the first")
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(patient(10))
     assert sorted(type(error).__name__ for error in told) == ["KeyboardInterrupt", "VideoError"]
     assert count(store) == 0
     store.close()
