@@ -46,7 +46,7 @@ def test_the_suffix_says_the_format(shell: Callable[..., Shell]) -> None:
         assert picture.format == "GIF" and picture.n_frames == 12  # type: ignore[attr-defined]
     assert made["file"].endswith(".gif") and made["files"][1].endswith(".mp4")
     assert independent(Path(made["files"][1]))["validation_state"] == "Valid", "the film that it was made of"
-    assert "is no mp4" in used.refused("finish", "one.mp4", "--out", "small2.gif", "--format", "mp4")
+    assert "is not mp4" in used.refused("finish", "one.mp4", "--out", "small2.gif", "--format", "mp4")
     assert "its suffix is one of mp4, webm, gif" in used.refused("finish", "one.mp4", "--out", "film.avi")
     assert "there is no folder" in used.refused("finish", "one.mp4", "--out", "nowhere/film.mp4")
 

@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_when_the_id_comes(
     worker = nursery.worker(station.environ())
     server.wait("charges", 1)
     limit(worker.pid, station.settings().store.with_name("reelwright.db-wal").stat().st_size)
-    until(lambda: "cannot be written yet" in station.log, "the worker tells that it cannot write")
+    until(lambda: "cannot be saved yet" in station.log, "the worker tells that it cannot write")
     limit(worker.pid, None)
     assert nursery.ended(worker) == 0
     assert station.row(job)["state"] == "succeeded" and server.counters()["submit"] == 1

@@ -78,7 +78,7 @@ def test_what_a_service_does_not_know_for_minutes_is_left_to_the_person_and_can_
     (job,) = station.settled(studio, [studio.submit(text_request("a kite")).job_id])
     assert job.state == "uncertain" and server.counters()["charges"] == 1
     server.clear("status")
-    assert "state is requested again" in decisions.fetch(station.store, job.job_id)
+    assert "status is checked again" in decisions.fetch(station.store, job.job_id)
     (job,) = station.settled(studio, [job.job_id])
     assert job.state == "succeeded" and server.counters()["submit"] == 1
     assert station.books() == (Decimal("0.4"), 0)

@@ -139,7 +139,7 @@ def _give(cx: Connection, place: Address, kind: Kind, role: str) -> None:
         text = f"the server at {place.where} has no role {role[:63]!r}"
         raise VideoError("not_found", f"{text}: create it first (CREATE ROLE {role[:63]} LOGIN), with a password")
     if row[0]:
-        raise VideoError("storage", f"the role {role} may do everything on its server: name one that is none")
+        raise VideoError("storage", f"the role {role} is a superuser, who may do everything: name another role")
     name = str(row[1])
     for statement in statements(name, kind, role):
         cx.execute(statement)
