@@ -103,7 +103,7 @@ def main() -> int:
     parser.add_argument("--evil", action="store_true", help="against a service that lies")
     parser.add_argument("--server", action="store_true", help="stores on a PostgreSQL server, not in files")
     parser.add_argument("--limit-s", type=float, default=600.0, help="when an evil run is given up, seconds")
-    parser.add_argument("--jobs", type=int, default=240)
+    parser.add_argument("--jobs", type=int, default=240, help="of an evil run a multiple of 48: see EvilPlan.prompts")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--examples", type=int, default=20, help="of the state machine, each mode; 0 leaves it out")
