@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("server", "catalog", "jobs", "growth", "day", "local", "again", "notebook", "signing", "film", "comfyui")
+BENCHES = ("server", "catalog", "jobs", "growth", "local", "again", "notebook", "signing", "film", "comfyui")
 
 
 def main(names: list[str]) -> None:

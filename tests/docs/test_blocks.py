@@ -15,6 +15,8 @@ from configparser import ConfigParser
 from decimal import Decimal
 from pathlib import Path
 
+import yaml
+
 from backends.catalog import check, estimate, load
 from backends.request import build_request
 from tests.docs import PAGES, ROOT
@@ -30,7 +32,7 @@ def blocks(kind: str) -> list[tuple[Path, str]]:
 
 
 def test_every_block_says_what_it_is() -> None:
-    assert {kind for _, kind, _ in BLOCKS} == {"sh", "json", "toml", "ini", "python", "text"}
+    assert {kind for _, kind, _ in BLOCKS} == {"sh", "json", "toml", "yaml", "ini", "python", "text"}
 
 
 def test_shell_parses_and_make_knows_its_targets() -> None:
@@ -50,6 +52,8 @@ def test_data_loads() -> None:
         json.loads(text)
     for _, text in blocks("toml"):
         tomllib.loads(text)
+    for _, text in blocks("yaml"):
+        list(yaml.safe_load_all(text))
     for _, text in blocks("ini"):
         ConfigParser().read_string(text)
 

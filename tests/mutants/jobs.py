@@ -147,10 +147,8 @@ PAYING = (
     Mutant(
         "no_idlog",
         J + "store/journal.py",
-        """        end = len(data)
-        while (found := data.rfind(job.encode(), 0, end)) >= 0:""",
-        """        end = 0
-        while (found := data.rfind(job.encode(), 0, end)) >= 0:""",
+        "            end = len(data)\n",
+        "            end = 0\n",
         "an id that was given but not yet in the row is lost",
         (T + "crash.py::test_at_every_other_point_nothing_is_unsure",),
     ),
@@ -274,8 +272,8 @@ KEYS = (
     Mutant(
         "digest_no_prefer",
         J + "order/order.py",
-        "{self.request.digest(inputs.hashes)} {chosen} {inputs.made_of}",
-        "{self.request.digest(inputs.hashes)} {inputs.made_of}",
+        'f"{digest} {chosen} {inputs.made_of}"',
+        'f"{digest} {inputs.made_of}"',
         "a call with another preference silently replays the first one's job",
         (T + "keys.py",),
     ),
@@ -558,7 +556,7 @@ ARCHIVING = (
     Mutant(
         "archive_takes_reopened",
         J + "archive.py",
-        "if job not in needed and _is_over(rows, planned.before) and",
+        "if job not in needed and _is_over(rows, before) and",
         "if job not in needed and",
         "a job that goes on is taken out of the store while it is driven",
         (T + "archive.py::test_what_changed_since_the_look_stays",),
