@@ -40,7 +40,7 @@ ACCESS_KINDS = frozenset({"bearer", "access"})
 """How issuers mark an access token in a claim (`typ` of Keycloak, `token_use` of Cognito)."""
 ID_CLAIMS = frozenset({"at_hash", "c_hash", "s_hash", "nonce"})
 """Claims that OpenID Connect has in ID tokens only."""
-ACCESS_CLAIMS = frozenset({"scope", "scp", "client_id", "cid", "appid"})
+ACCESS_CLAIMS = frozenset({"scope", "scp", "client_id", "cid", "appid", "gty", "azpacr", "appidacr"})
 """Claims that ID tokens do not have."""
 LONGEST = 16_384
 """The longest token, in characters."""

@@ -109,6 +109,23 @@ def test_a_complete_list_that_shows_nothing_sends_it_once_more(server: FakeServe
     server.script("submit", {"status": 502})
     job = asked(station, studio, model="paid/told")
     assert (job.state, server.counters()["submit"], server.counters()["charges"]) == ("succeeded", 2, 1)
+    assert not any("another job just like it" in note for note in job.notes), "its own id is no other job's"
+
+
+def test_a_first_request_that_turns_up_after_the_second_is_told(server: FakeServer, station: Station) -> None:
+    (station.home / "catalog").mkdir(parents=True)
+    (station.home / "catalog" / "told.toml").write_text(COMPLETE)
+    studio = station.studio(REELWRIGHT_CATALOG=str(station.home / "catalog"))
+    server.set(list_lag_s=3600)
+    server.script("submit", {"status": 502, "after_charge": True})
+    ticket = studio.submit(text_request("a fox", model="paid/told"))
+    until(lambda: server.counters().get("submit", 0) == 1, "the first request is out")
+    until(lambda: any("it is sent once more" in note for note in studio.get(ticket.job_id).notes), "the second goes")
+    server.set(list_lag_s=0)
+    (job,) = station.settled(studio, [ticket.job_id])
+    assert (job.state, server.counters()["charges"]) == ("succeeded", 2)
+    (first,) = {one["id"] for one in server.jobs()} - {station.row(job.job_id)["remote_id"]}
+    assert any(f"another job just like it ({first})" in note for note in job.notes), job.notes
 
 
 def test_the_candidate_nearest_its_own_request_wins(server: FakeServer, stand: Callable[..., Station]) -> None:

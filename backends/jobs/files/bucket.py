@@ -70,7 +70,7 @@ class Bucket:
     def where(self) -> str:
         return self._url.text
 
-    def put(self, path: Path, sha256: str) -> None:
+    def put(self, path: Path, sha256: str, *, soon: bool = False) -> None:
         with disk_errors("putting a file into the bucket"), path.open("rb") as file:
             if sha256_of(file) != sha256:
                 raise changed(f"{path.name} of {path.parent}")
@@ -78,14 +78,19 @@ class Bucket:
             there = self._size(sha256)
             if there == size:
                 return
-            while not self._is_put(sha256, file, size, new=there is None):
+            patience = 1 if soon else self._patience
+            while not self._is_put(sha256, file, size, patience, new=there is None):
+                if soon or patience >= SLOWEST:
+                    self._patience = 1
+                    raise Silent(f"the bucket {self.where} answers, and takes no file in time: check the network")
+                self._patience = patience = min(SLOWEST, patience * SLOWER)
                 file.seek(0)
 
-    def _is_put(self, sha256: str, file: BinaryIO, size: int, *, new: bool) -> bool:
+    def _is_put(self, sha256: str, file: BinaryIO, size: int, patience: int, *, new: bool) -> bool:
         """Whether it is there now; False where the bucket answers but the line is too slow: repeat with more time."""
         import obstore
 
-        patience, begun = self._patience, time.monotonic()
+        begun = time.monotonic()
         try:
             with self._reporting("putting a file there"):
                 if not (new and size <= PIECE and self._created(sha256, file.read(), patience)):
@@ -94,9 +99,6 @@ class Bucket:
                     obstore.put(self._open(patience), _key(sha256), file, chunk_size=PIECE, max_concurrency=at_once)
         except Silent:
             if self._size(sha256) != size:
-                if patience >= SLOWEST:
-                    raise
-                self._patience = min(SLOWEST, patience * SLOWER)
                 return False
         if time.monotonic() - begun < self._timeout_s * size / PIECE / AT_ONCE:
             self._patience = 1

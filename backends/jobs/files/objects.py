@@ -52,9 +52,9 @@ class Objects(Protocol):
     @property
     def where(self) -> str: ...
 
-    def put(self, path: Path, sha256: str) -> None:
+    def put(self, path: Path, sha256: str, *, soon: bool = False) -> None:
         """Keep a copy of the file; nothing where it is already kept. VideoError("asset") when the file does not match
-        the hash."""
+        the hash. soon: somebody waits for it, so a slow line is not given more time."""
         ...
 
     def has(self, sha256: str, size: int | None = None) -> bool:
@@ -82,7 +82,7 @@ class OnlyHere:
 
     where = ""
 
-    def put(self, path: Path, sha256: str) -> None:
+    def put(self, path: Path, sha256: str, *, soon: bool = False) -> None:
         return None
 
     def has(self, sha256: str, size: int | None = None) -> bool:

@@ -69,7 +69,7 @@ def share(store: Store, artifacts: Artifacts, files: Mapping[Path, str]) -> Shar
         return Shared()
     sweeps = int(_state(store)["sweeps"])
     for path, sha256 in files.items():
-        artifacts.objects.put(path, sha256)
+        artifacts.objects.put(path, sha256, soon=True)
     return Shared(frozenset(files.values()), sweeps)
 
 

@@ -32,7 +32,7 @@ MOST = 50
 UNWORDED: JsonObject = {"body": {}, "uploads": [], "endpoint": ""}
 """In a stored prepared request: none of it was uploaded or made for an account yet."""
 
-_BUSY = "('submitting', 'running', 'downloading', 'finishing')"
+_BUSY = "('submitting', 'running', 'downloading')"
 
 
 @dataclass

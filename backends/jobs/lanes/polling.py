@@ -63,7 +63,7 @@ def next_gap(durations: Durations, elapsed_s: float, mean_gap_s: float) -> float
     mean_gap_s: the budget: over many jobs, at most one check per so many seconds.
     """
     rates = _rates(durations)
-    budget = max(1.0, durations.median_s / mean_gap_s)
+    budget = max(1.0, durations.median_s / max(MIN_GAP_S, mean_gap_s))
     scale = rates.checks / max(0.5, budget - 0.5)  # the last check finds the end
     begun = max(elapsed_s, 1e-3)
     gap = rates.when(rates.until(begun) + scale, begun) - begun

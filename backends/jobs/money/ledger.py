@@ -248,8 +248,8 @@ def pay_today(tx: Transaction, job: str) -> None:
 
 
 def check_held(tx: Transaction, job: str, high: int | None) -> None:
-    """VideoError("wall") for a job without a line in the ledger: it was written into the store by hand, past the
-    limits."""
+    """VideoError("wall") for a job for which the ledger holds nothing or too little: it was written into the store by
+    hand, past the limits."""
     row = tx.row("SELECT reserved FROM ledger WHERE job = ? AND state = 'reserved'", (job,))
     if row is None or int(row["reserved"]) < (high or 0):
         raise VideoError("wall", "no money is reserved for this job: it was not ordered through Reelwright")

@@ -55,9 +55,9 @@ def record(home: Path, lane: str, env: Mapping[str, str], shared: str = "") -> N
     shared: which store, where several machines share it (`Store.shared`).
     """
     folder = _folder(env)
-    if (folder, home, lane, shared) in _seen:
-        return
     path = folder / f"{_hash(str(home))}.json"
+    if (folder, home, lane, shared) in _seen and path.exists():
+        return
     known, store = _read(path), _hash(shared) if shared else ""
     lanes = known.lanes if known else frozenset[str]()
     if known and _hash(lane) in lanes and known.store == store:

@@ -218,6 +218,8 @@ def _forecast(offer: Offer, market: Market) -> list[str]:
         text = registration.forecast(prepared, market.env)
     except VideoError as error:
         text = error.message
+    except Exception:  # a plug-in may raise anything; the other models must stay usable
+        text = ""
     return [text] if text else []
 
 

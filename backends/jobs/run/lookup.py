@@ -141,9 +141,10 @@ class Lookup:
         wait = self._settle_s * (LOOKS[self._looks] - LOOKS[self._looks - 1])
         job.say(f"the provider does not list it yet, which proves nothing: checking again in {wait:.0f} s")
 
-    async def _listed(self, now: StoredJob) -> tuple[Listing, list[Candidate]]:
-        """What the service lists, and which of it may be this job, the likeliest first."""
-        job, since = self._job, now.requested_at
+    async def _listed(self, now: StoredJob, since: float | None = None) -> tuple[Listing, list[Candidate]]:
+        """What the service lists, and which of it may be this job, the likeliest first. since: when its request was
+        sent, if not the last one."""
+        job, since = self._job, now.requested_at if since is None else since
         # A look-up by key needs no clock. A list is read from the time of the request on, or for a whole day where our
         # own clock was set back since: the time of the request then lies in the future.
         keyed = job.backend.submit_dedupe == "key"
@@ -154,15 +155,14 @@ class Lookup:
         if keyed:
             found = replace(found, matches=tuple(replace(match, made_at=None) for match in found.matches))
         crash_point("after-reconcile")
-        return found, self._ours(now, found.matches, backwards)
+        return found, self._ours(now, found.matches, since, backwards)
 
-    def _ours(self, now: StoredJob, matches: Sequence[Sighting], backwards: bool) -> list[Candidate]:
+    def _ours(self, now: StoredJob, matches: Sequence[Sighting], since: float, backwards: bool) -> list[Candidate]:
         """The matches that belong to no other job, nearest to this job's request first. One that is older than the
         request is not ours: another data folder on this account may have made the same request earlier.
 
         A match that lies nearer to the request of another job of ours that is being looked up is left to that job.
         """
-        since = now.requested_at
         known = self._known(now, matches) | self._elsewhere([match.handle.remote_id for match in matches])
         others = self._requests_alike(now)
         free: list[Candidate] = []
@@ -220,11 +220,11 @@ class Lookup:
     async def tell_of_both(self, now: StoredJob) -> None:
         """After a request that was sent a second time: tell the user when the first turns up too. Best effort."""
         try:
-            _, free = await self._listed(now)
+            _, free = await self._listed(now, now.created_at)  # the first request came soon after
         except VideoError:
             return
-        if free:
-            names = ", ".join(one.handle.remote_id for one in free[:3])
+        if others := [one for one in free if one.handle.remote_id != now.remote_id]:
+            names = ", ".join(one.handle.remote_id for one in others[:3])
             text = f"the provider lists another job just like it ({names}), which may be its first request: it may be "
             self._job.note(f"{text}charged too; look at the account")
 

@@ -1,9 +1,10 @@
 """The outcome of a paid request: not sent, refused, accepted, or unknown.
 
-- not sent (no connection): nothing was charged, the job goes back to the queue. - refused (4xx): nothing was charged,
-the money is released; a documented 429 goes back to the queue with its Retry-After. - ambiguous (time-out, reset, 5xx,
-a killed process): looked up by key or by listing where the provider can (`lookup`); otherwise `uncertain`: the money
-stays held, and the user decides.
+- not sent (no connection): nothing was charged, the job goes back to the queue.
+- refused (4xx): nothing was charged, the money is released; a documented 429 goes back to the queue with its
+  Retry-After.
+- ambiguous (time-out, reset, 5xx, a killed process): looked up by key or by listing where the provider can (`lookup`);
+  otherwise `uncertain`: the money stays held, and the user decides.
 """
 
 from __future__ import annotations

@@ -102,10 +102,12 @@ class IdLog:
             yield b""
             return
         with file:
-            if not os.fstat(file.fileno()).st_size:
+            try:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError:  # it is empty
                 yield b""
                 return
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            with mapped as data:
                 yield data
 
     def entries(self) -> Iterator[Entry]:
