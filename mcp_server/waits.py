@@ -19,7 +19,7 @@ from mcp_server.text import Plain
 
 
 def report(jobs: Sequence[Job], shown: Shown) -> tuple[str, Plain]:
-    """The answer as text and structured content, each complete; what it shows is remembered in `told`."""
+    """The answer as text and structured content, each complete; what it shows is remembered in `shown`."""
     alone = len(jobs) == 1
     news = [job for job in jobs if job.state in SETTLED and (alone or not shown.knows(job))]
     full = [job if alone else _with_notes(job, shown.fresh(job)) for job in news]

@@ -6,6 +6,8 @@ open port; neither is done.
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -135,9 +137,14 @@ def relative_path(file: Path) -> str | None:
     return found[0] if found else None
 
 
+_ONE_PROXY = threading.Lock()
+"""Encoding takes the cores, and the same clip is encoded once."""
+
+
 def proxy(clip: Path, folder: Path) -> bytes:
     """A small, silent MP4 of the clip: at most 480 pixels a side, 12 frames a second, about 1.5 MB at most."""
-    return _proxy(clip, clip.stat().st_mtime_ns, folder)
+    with _ONE_PROXY:
+        return _proxy(clip, clip.stat().st_mtime_ns, folder)
 
 
 @lru_cache(maxsize=8)
@@ -153,7 +160,7 @@ def _proxy(clip: Path, _: int, folder: Path) -> bytes:
     scale = min(1.0, PROXY_SIDE / max(facts.width, facts.height))
     width, height = (max(16, int(side * scale) // 2 * 2) for side in (facts.width, facts.height))
     folder.mkdir(parents=True, exist_ok=True)
-    made = folder / f".{clip.stem[:40]}.proxy.mp4"
+    made = folder / f".{secrets.token_hex(8)}.proxy.mp4"
     try:
         for crf in (30, 36, 42, 48):
             with ClipWriter(made, width, height, PROXY_FPS, crf=crf) as writer:

@@ -29,7 +29,7 @@ _made: tuple[str, Counter[str]] = ("", Counter())
 
 
 class Kept:
-    """found: the kept settings, None for none. told: the message on the page, "" for none. lost: why the kept settings
+    """found: the kept settings, None for none. note: the message on the page, "" for none. lost: why the kept settings
     cannot be used, "" otherwise and once the view is set again."""
 
     def __init__(self, path: Path | None = None, code: str = "", found: Mapping[str, Any] | None = None) -> None:

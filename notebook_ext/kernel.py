@@ -46,14 +46,21 @@ def show(what: Any) -> None:
 
 
 def after_cell(work: Callable[[], None]) -> None:
-    """Do it at the end of the cell that is being run, as a part of it; at once where no cell is known."""
+    """Do it at the end of the cell that is running, as a part of it; at once outside of IPython. A message of the page
+    that is handled meanwhile counts as an end too."""
     found = shell()
     if found is None:
         work()
         return
     events = found.events
 
+    done = False
+
     def once() -> None:
+        nonlocal done
+        if done:  # two threads may end at the same time
+            return
+        done = True
         events.unregister("post_execute", once)
         work()
 

@@ -20,7 +20,7 @@ from anyio import from_thread
 T = TypeVar("T")
 
 THREADS = 4
-"""A page requests four chunks of a clip at a time."""
+"""A page requests two chunks of a clip at a time."""
 
 PUBLISHING = threading.RLock()
 """Held around every message and trait sent to the page, from any thread."""

@@ -43,8 +43,8 @@ class Editor:
 
 def extended(assets: Mapping[str, Asset], dest: Path, env: Mapping[str, str], progress: Progress) -> Output:
     """The joining of an extension, in `dest` (empty). assets: "source_clip", and "added[0]", "added[1]" ... which may
-    begin with the last frame of the clip before. The sound stays as loud as it is. VideoError says what cannot be
-    done."""
+    begin with the last frame of the clip before. The sound stays as loud as it is, but for peaks above -2 dBTP.
+    VideoError says what cannot be done."""
     request, clips = film_of(assets)
     count = len(clips)
     made = finish(request, clips, dest, env, progress, range(1, count), loudness=None)

@@ -188,7 +188,9 @@ def _to_level(lufs: float | None) -> float:
 
 
 def _about_level(made: Mastered, target: float | None) -> list[str]:
-    if target is None or made.lufs is None:
+    if target is None:
+        return ["the sound is as loud as it was, but for its highest peaks"] if made.limited else []
+    if made.lufs is None:
         return []
     if abs(made.lufs - target) <= FAR_LU:
         return []

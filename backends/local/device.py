@@ -188,9 +188,17 @@ def available_ram_gib() -> float:
     return int(shape[1]) / 2**20 if shape else 8.0
 
 
-@lru_cache(maxsize=16)
+_TOTALS: dict[str, float] = {}
+
+
 def total_gib(uuid: str) -> float:
-    """A GPU's memory by nvidia-smi, less what its driver keeps; 0 where that cannot be had."""
+    """A GPU's memory by nvidia-smi, less what its driver keeps; 0 where that cannot be had. Asked once."""
+    if not _TOTALS.get(uuid):
+        _TOTALS[uuid] = _total_gib(uuid)
+    return _TOTALS[uuid]
+
+
+def _total_gib(uuid: str) -> float:
     query = ["nvidia-smi", f"--id={uuid}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         told = subprocess.run(query, capture_output=True, text=True, timeout=5).stdout.strip()

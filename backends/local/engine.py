@@ -96,7 +96,7 @@ class _Run:
         self.env = env
         self.kind = kind
         self.model = model
-        self.place = places[0]
+        self.place, self.places = places[0], places
         self.wish = Wish.of(prepared.request.provider_options, str(prepared.wire.get("after", "")))
         # On a processor a card is a process: as many as are asked for.
         self.cards = max(1, self.wish.cards) if self.place.torch == "cpu" else len(places)
@@ -120,7 +120,7 @@ class _Run:
         try:
             return self._together(call, planned, seed)
         except (torch.OutOfMemoryError, OutOfMemory):
-            drop()
+            self._drop(planned)
             again = self._again(planned, call.frames)
             raise self._over(planned, again) from None
         except (VideoError, Stopped) as error:
@@ -128,9 +128,14 @@ class _Run:
         except (DeviceLost, RunAgain):
             raise
         except Exception as error:  # diffusers may raise anything
-            drop()
+            self._drop(planned)
             text = f"{self.kind.pipeline} failed under plan {planned.plan.name}: {type(error).__name__}: {error}"
             raise self._over(planned, VideoError("provider", text[:600])) from error
+
+    def _drop(self, planned: Planned) -> None:
+        """Give the memory back. Not on several cards: a collective may still run there, and the process ends anyway."""
+        if planned.plan.cards == 1:
+            drop()
 
     def _over(self, planned: Planned, error: BaseException) -> BaseException:
         """The same, or that of a process that cannot go on: its group is broken."""
@@ -241,6 +246,10 @@ class _Run:
                 f"torch {torch.__version__} cannot use {self.place.uuid}: install a build for the card's driver "
                 "(https://pytorch.org/get-started/locally/)",
             )
+        if torch.cuda.device_count() < len(self.places):
+            for place in self.places:
+                if devices.is_gone(place.uuid):
+                    raise DeviceLost(f"nvidia-smi cannot reach {place.uuid}")
         free, _ = torch.cuda.mem_get_info()
         return Machine(
             "cuda",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,11 +49,12 @@ def is_turned(path: Path) -> bool:
     """Whether an MP4 or MOV is shown turned, mirrored or scaled: any matrix of it is more than a shift (14496-12, 8.2.2
     and 8.3.2)."""
     with path.open("rb") as file:
-        return any(_turns(file, *box) for box in _boxes(file, 0, path.stat().st_size))
+        return any(_turns(file, *box) for box in _boxes(file, 0, path.stat().st_size, (b"moov", b"trak")))
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start of the content and end of each box, those within "moov" and "trak" too."""
+def _boxes(file: BinaryIO, start: int, end: int, within: Sequence[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start of the content and end of each box; those within boxes of the first type, and in those within the
+    next, too."""
     at = start
     for _ in range(MAX_BOXES):
         file.seek(at)
@@ -67,8 +68,8 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
         if stop < content or stop > end:
             return
         yield kind, content, stop
-        if kind in (b"moov", b"trak"):
-            yield from _boxes(file, content, stop)
+        if within and kind == within[0]:
+            yield from _boxes(file, content, stop, within[1:])
         at = stop
 
 

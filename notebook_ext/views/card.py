@@ -194,9 +194,9 @@ class _Figure:
         self.settled = False
 
     def follow(self) -> None:
-        if self.job.state == "succeeded":
+        if self.job.state in SETTLED:
             self.settle()
-        elif self.job.state not in SETTLED:
+        else:
             self._off = self.job.listen(self._changed)
 
     def _changed(self, view: JobView) -> None:
@@ -238,7 +238,7 @@ def _embedded(clip: Path, job: Job) -> bytes | None:
     """A proxy for the saved notebook, where the clip itself has no address in it."""
     try:
         made = proxy(clip, job.client.home.settings.artifacts)
-    except VideoError:
+    except (VideoError, OSError):
         return None
     return made if len(made) <= EMBEDDED else None
 

@@ -130,7 +130,7 @@ def test_only_what_may_be_paid_is_fetched_again(desk: Station, context: Context)
     with pytest.raises(VideoError, match="there is nothing to fetch"):
         decisions.fetch(context.store, unsent)
     unknown = at(desk, context, "uncertain", take=3)
-    assert "looked up again" in decisions.fetch(context.store, unknown)
+    assert "looked up at the provider again" in decisions.fetch(context.store, unknown)
     assert desk.row(unknown)["state"] == "submitting"
 
 

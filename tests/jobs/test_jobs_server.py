@@ -252,7 +252,7 @@ def test_each_way_in_which_it_cannot_be_used_is_one_sentence(server: str, url: s
     with pytest.raises(VideoError, match="the role guest may not use the schema of the store"):
         making.migrate(url.replace("owner@", "guest@"))
     ask(server, "CREATE SCHEMA alien; CREATE TABLE alien.meta(a int)")
-    assert "is no store's: name another schema" in why(f"{server}?options=-csearch_path%3Dalien", home)
+    assert "is not a store's: name another schema" in why(f"{server}?options=-csearch_path%3Dalien", home)
     ask(url, f"GRANT USAGE ON SCHEMA {tmp_path.name[:50].lower()} TO guest; GRANT SELECT ON meta TO guest")
     assert "the role guest may not read and write the table" in why(url.replace("owner@", "guest@"), home)
     ask(url, "UPDATE meta SET value = '900' WHERE key = 'min_reader'")

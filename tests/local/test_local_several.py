@@ -10,6 +10,7 @@ import pytest
 from backends.catalog.loader import load
 from backends.catalog.rules.check import check
 from backends.errors import VideoError
+from backends.jobs.run.box import Box
 from backends.jobs.run.engines import Engines
 from backends.local import cards
 from backends.local.families import variant, variants
@@ -156,9 +157,10 @@ def test_an_estimate_says_under_which_plan_it_would_run(options: dict[str, objec
     assert cards.forecast(_prepared(**options), TWO) == text
 
 
-def test_a_worker_does_not_wait_for_more_cards_than_there_are() -> None:
+def test_a_worker_does_not_wait_for_more_cards_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     engines, local = Engines({}, -1, 1), registered("local")
-    assert anyio.run(engines._count, local, _prepared(cards=2), 2) == 2
+    monkeypatch.setattr(Box, "devices", lambda *_: ("gpu:A", "gpu:B"))
+    assert anyio.run(engines._count, local, _prepared(cards=2)) == 2
     with pytest.raises(VideoError, match="4 GPUs are requested for one clip, and 2 may work on it here") as failed:
-        anyio.run(engines._count, local, _prepared(cards=4, steps=9), 2)
+        anyio.run(engines._count, local, _prepared(cards=4, steps=9))
     assert failed.value.nearest == {"provider_options": {"steps": 9}}

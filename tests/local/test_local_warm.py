@@ -133,7 +133,7 @@ def test_a_card_is_one_homes_at_a_time(home: Stand, card: Path) -> None:
     second = two.submitted("red", "after the other")
     until(lambda: "another data folder" in two.studio.get(second).phase, "the second home says what it waits for", 40)
     told = two.studio.get(second)
-    assert told.state == "queued" and told.phase.startswith(f"waits for gpu:{CARD}: another data folder")
+    assert told.state == "queued" and told.phase.startswith(f"waiting for gpu:{CARD}: another data folder")
     (card / "GATE").touch()
     assert one.settled(first).state == "succeeded" and two.settled(second).state == "succeeded"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -57,7 +59,8 @@ class Child:
     async def kill(self) -> None:
         with anyio.CancelScope(shield=True):
             if self._process.returncode is None:
-                self._process.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)  # with the processes on its other cards
             await self._process.wait()
             await self._process.aclose()
 

@@ -189,10 +189,15 @@ class Cards:
                 if overdue:
                     return waiting, devices
                 wanting = wanting or (waiting, devices)
-            elif overdue and waiting.count > 1:
+            elif overdue and self._can_have(waiting, now):
                 free = [one for one in free if one not in waiting.devices]
                 tried.update(waiting.devices)
         return wanting
+
+    def _can_have(self, waiting: Waiting, now: float) -> bool:
+        """Whether a job for several cards gets them by waiting for this worker's other jobs alone."""
+        ours = [one for one in waiting.devices if one in self._held and not self._is_lost(one, now)]
+        return 1 < waiting.count <= len(ours)
 
     def _with_room(
         self,

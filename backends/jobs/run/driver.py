@@ -26,7 +26,7 @@ from backends.jobs.run.engines import Engines
 from backends.jobs.run.local import LocalRun
 from backends.jobs.run.place import PlaceGone
 from backends.jobs.run.remote import RemoteRun
-from backends.jobs.store.database import Row, Store, Transaction
+from backends.jobs.store.database import Row, Store, Transaction, add_event
 from backends.jobs.store.schema import OPEN
 from backends.provider.protocol import RemoteBackend
 from backends.provider.registry import registered
@@ -74,7 +74,7 @@ class LaneDriver:
 
     async def run(self) -> None:
         """Until stopped or fenced. Takes over every open job of the lane first. A group with PlaceGone in it when the
-        place of its work cannot be reached: then every job is in the queue again."""
+        place of its work cannot be reached: then every job that was being made is in the queue again."""
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -120,6 +120,8 @@ class LaneDriver:
         )
         for row in rows:
             attempts = int(row["attempts"]) if crashed else max(0, int(row["attempts"]) - 1)
+            if not crashed:
+                add_event(tx, row["id"], "lost", {"device": self.lease.key, "why": why})
             records.move(tx, self.hold, row["id"], "queued", phase=why, progress=0.0, attempts=attempts)
 
     async def _beat(self) -> None:
@@ -166,8 +168,11 @@ class LaneDriver:
         rows = self._open() if whole or resumed else self._open_of(changed)
         unseen = self._tasks.keys() if whole else self._tasks.keys() & changed
         for job in unseen - {row["id"] for row in rows}:  # cancelled while they waited, or moved elsewhere
-            if isinstance(run := self._tasks[job].run, RemoteRun):
-                run.wake()
+            task = self._tasks[job]
+            if isinstance(task.run, RemoteRun):
+                task.run.wake()
+            elif not cast(LocalRun, task.run).finishing:
+                task.scope.cancel()
         if whole:
             self._waiting.clear()
         for row in rows:

@@ -7,6 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +19,7 @@ from backends.jobs import records
 from backends.jobs.context import Context
 from backends.jobs.crashpoints import crash_point
 from backends.jobs.files.objects import BUCKET_AGAIN_S, Away, again_s
+from backends.jobs.lanes.lanes import Fenced
 from backends.jobs.money import settle
 from backends.jobs.records import Hold
 from backends.jobs.run.arrived import kept_as
@@ -98,7 +100,10 @@ class LocalRun:
                 return True
             except Away:
                 raise
-            except VideoError as error:  # a power cut may have left a part of it
+            except VideoError as error:
+                if error.kind == "storage":  # no room, for another clip of it neither
+                    raise
+                # A power cut may have left a part of it.
                 log.warning("job %s: what was made of it cannot be kept: %s", self.job, error.message)
         self.finishing, self._save = False, None
         self._move("queued", phase="taken over", progress=0.0)
@@ -150,7 +155,8 @@ class LocalRun:
         return False
 
     def _tell(self, text: str) -> None:
-        self._move("queued", phase=text)
+        with suppress(VideoError, Fenced):  # it may have been cancelled meanwhile, and it is only for show
+            self._move("queued", phase=text)
 
     def _row(self) -> Row:
         row = self.context.store.row("SELECT * FROM jobs WHERE id = ?", (self.job,))
@@ -163,6 +169,8 @@ class LocalRun:
             raise VideoError(
                 "provider", f"its engine or worker ended without an answer {MAX_ATTEMPTS} times; see reelwright doctor"
             )
+        if self._lost() >= MOST_LOST:
+            raise VideoError("provider", f"what it ran on was lost {MOST_LOST} times; see reelwright doctor")
         self._move("running", phase="starting", attempts=row["attempts"] + 1, started_at=time.time(), progress=0.0)
         crash_point("running")
         dest = self.context.artifacts.spool(self.job) / "make"

@@ -323,6 +323,9 @@ async def _until_gone(bridge: Bridge, orders: Orders, say: Say) -> None:
     except* Gone as gone:
         say({"gone": str(gone.exceptions[0])})
         os._exit(1)
+    except* Exception as failures:  # a defect of ours or of Ray: nothing may wait for this process without end
+        say({"gone": f"{type(failures.exceptions[0]).__name__}: {failures.exceptions[0]}"})
+        os._exit(1)
 
 
 def main() -> None:

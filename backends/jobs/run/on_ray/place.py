@@ -222,7 +222,10 @@ class RayCluster:
 
     async def _bridged(self) -> str:
         """One bridge from its start to its end; why it has ended."""
-        process = await started(BRIDGE, self._env, self._log)
+        try:
+            process = await started(BRIDGE, self._env, self._log)
+        except OSError as error:
+            return self._ended(str(error))
         assert process.stdin is not None and process.stdout is not None
         self._stdin = process.stdin
         self._hear_of_news()
