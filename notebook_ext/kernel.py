@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,28 +43,6 @@ def show(what: Any) -> None:
     from IPython.display import HTML, display
 
     display(HTML(what) if isinstance(what, str) else what)
-
-
-def after_cell(work: Callable[[], None]) -> None:
-    """Do it at the end of the cell that is running, as a part of it; at once outside of IPython. A message of the page
-    that is handled meanwhile counts as an end too."""
-    found = shell()
-    if found is None:
-        work()
-        return
-    events = found.events
-
-    done = False
-
-    def once() -> None:
-        nonlocal done
-        if done:  # two threads may end at the same time
-            return
-        done = True
-        events.unregister("post_execute", once)
-        work()
-
-    events.register("post_execute", once)
 
 
 def files_beside() -> bool:

@@ -178,49 +178,30 @@ def entry(job: Job) -> dict[str, Any]:
 
 
 class _Figure:
-    """A card's figure for a saved notebook: an output of its own, filled when the job ends.
-
-    Its picture (or its clip, made small) is made at the end of the cell that is running: after what the page waits for,
-    and early enough for a run without a page (nbclient), which keeps only the output of the running cell."""
+    """A card's figure for a saved notebook: an output of its own, filled when the job ends."""
 
     def __init__(self, job: Job) -> None:
         from IPython.display import HTML, display
 
         self.job = job
         self._html = HTML
-        self._handle = display(HTML(job_figure(job.view, self._prompt(), None, None)), display_id=True)
+        self.settled = job.state in SETTLED
+        self._handle = display(HTML(self.text()), display_id=True)
         self._off: Callable[[], None] | None = None
-        self._due = False
-        self.settled = False
 
     def follow(self) -> None:
-        if self.job.state in SETTLED:
-            self.settle()
-        else:
+        if not self.settled:
             self._off = self.job.listen(self._changed)
+            self._changed(self.job.view)  # it may have ended since it was drawn
 
     def _changed(self, view: JobView) -> None:
         if view.state in SETTLED and not self.settled:
             self.settled = True
             portal().aside(self.update)  # may encode a proxy
 
-    def settle(self) -> None:
-        """Fill it at the end of the cell that is being run."""
-        self.settled = True
-        if not self._due:
-            self._due = True
-            kernel.after_cell(self._fill)
-
-    def _fill(self) -> None:
-        self._due = False
-        self.update()
-
     def update(self) -> None:
         if self._handle is not None:
             self._handle.update(self._html(self.text()))
-
-    def _prompt(self) -> str:
-        return self.job.client.inner.detail(self.job.job_id).prompt
 
     def text(self) -> str:
         view = self.job.view
@@ -244,7 +225,8 @@ def _embedded(clip: Path, job: Job) -> bytes | None:
 
 
 _FIGURES: dict[str, list[_Figure]] = {}
-"""The figures of each job, which the awaiting cell fills."""
+"""The figures of each job; the awaiting cell writes them again, since a run without a page (nbclient) keeps only the
+output of the running cell."""
 
 
 def show_card(job: Job) -> None:
@@ -265,6 +247,7 @@ def show_card(job: Job) -> None:
 
 
 def settle_here(job: Job) -> None:
-    """Fill the figures of an ended job from the cell that waited for it."""
+    """Write the figures of an ended job from the cell that waited for it."""
     for figure in _FIGURES.get(job.job_id, ()):
-        figure.settle()
+        figure.settled = True
+        figure.update()
