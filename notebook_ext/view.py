@@ -18,8 +18,6 @@ import anyio
 import anywidget
 import traitlets
 from anyio import to_thread
-from ipywidgets import Layout, widget_serialization
-from ipywidgets.widgets.trait_types import InstanceDict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backends.errors import VideoError
@@ -111,45 +109,21 @@ class View(anywidget.AnyWidget):
     SAVED_S: ClassVar[float] = 0.5
     """Seconds from a change until the figure in the notebook is redrawn."""
 
-    _beside: Any = None
-    _saving = False
-
     data = traitlets.Dict().tag(sync=True)
 
-    layout = InstanceDict(Layout, allow_none=True).tag(sync=True, **widget_serialization)
-    """None unless it is set: ipywidgets' own default is a model, a view and a message of its own for every widget."""
-
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
-    _anywidget_id = traitlets.Unicode().tag(sync=True)
-
-    @traitlets.default("layout")
-    def _no_layout(self) -> None:
-        return None
-
-    @traitlets.default("_esm")
-    def _module(self) -> str:
-        return module_text(self.NAME)
-
-    @traitlets.default("_css")
-    def _style(self) -> str:
-        return style_text(self.NAME)
-
-    @traitlets.default("_anywidget_id")
-    def _name(self) -> str:
-        return f"{type(self).__module__}.{type(self).__name__}"
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "NAME" in cls.__dict__:
+            cls._esm = module_text(cls.NAME)
+            cls._css = style_text(cls.NAME)
+        super().__init_subclass__(**kwargs)
 
     def __init__(self, **traits: Any) -> None:
         self._heard: dict[str, Mapping[str, Any] | None] = {}
         self._knowing = threading.Lock()
-        with PUBLISHING:  # what another thread publishes meanwhile goes to the page after this, not nowhere
-            super().__init__(**traits)
+        self._beside: Any = None
+        self._saving = False
+        super().__init__(**traits)
         self.on_msg(self._hear)
-
-    def add_traits(self, **traits: Any) -> None:
-        """Those that the class lacks. anywidget adds three to each widget, and each time makes a class for it alone."""
-        if lacking := {name: trait for name, trait in traits.items() if not self.has_trait(name)}:
-            super().add_traits(**lacking)
 
     def __repr__(self) -> str:
         """The text in a saved notebook for a page that cannot draw the view."""

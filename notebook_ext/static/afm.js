@@ -29,7 +29,7 @@ export function adapter(view, name) {
 				el: place,
 				get: (trait) => model.get(trait),
 				on(trait, work) {
-					const changed = () => work();
+					const changed = () => work(model.get(trait));
 					model.on(`change:${trait}`, changed);
 					return () => model.off(`change:${trait}`, changed);
 				},
@@ -58,7 +58,7 @@ export function adapter(view, name) {
 					});
 				},
 				media: (...which) => clipUrl(host, ...which),
-				free: (url) => URL.revokeObjectURL(url),
+				free: (url) => { if (url?.startsWith("blob:")) URL.revokeObjectURL(url); },
 			};
 			all(() => waiting.forEach(({ done }) => done()));
 			all(view(host));

@@ -140,6 +140,6 @@ export function board(host) {
 	all.every(10_000, draw);
 	host.el.append(money, filters, list, status);
 	live(draw);
-	all(() => { opened?.(); for (const { url } of posters.values()) host.free(url); });
+	all(() => { opened?.(); for (const { url } of posters.values()) host.free(url); posters.clear(); });
 	return all.undo;
 }

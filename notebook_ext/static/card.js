@@ -5,7 +5,7 @@ import { STATES, setUp, chip, clock, cost, drawStar, flow, h, isOpen, played, po
 export function card(host) {
 	const { all, status, say: tell, fail, data, live, button, copy, starButton } = setUp(host);
 	let shown = null; // the id of the job on show
-	let since; // when the data came
+	let since = 0; // when the data came
 
 	const tabs = h("div.rw-row", { role: "group", ariaLabel: "Takes", hidden: true }),
 		head = h("div.rw-row"),
@@ -61,15 +61,8 @@ export function card(host) {
 		return { el, price: (body) => { told = body; el.textContent = body ? `${label} · ${body.text}` : label; } };
 	}
 
-	const eye = new IntersectionObserver((changes) => { // asks for the price when it is seen
-		const mine = changes.at(-1).isIntersecting && quoted;
-		if (!mine) return;
-		eye.disconnect();
-		ask("again_quote").then(({ body }) => { if (quoted === mine) again.price(body); }, () => {});
-	});
-
 	let staged = ""; // the id of the job whose clip is on the stage
-	let url, player;
+	let url = null, player = null;
 	const clearStage = () => { player?.(); player = null; host.free(url); url = null; stage.replaceChildren(); keep.hidden = true; };
 	function fillStage(now) {
 		const mine = now.state === "succeeded" ? now.job_id : now.preview ? `${now.job_id} ${now.preview}` : "";
@@ -138,8 +131,7 @@ export function card(host) {
 		if (wanted !== quoted) {
 			quoted = wanted;
 			again.price(null);
-			eye.disconnect();
-			eye.observe(again.el);
+			if (wanted) ask("again_quote").then(({ body }) => { if (quoted === wanted) again.price(body); }, () => {});
 		}
 		say(now, open);
 		tick();
@@ -167,6 +159,6 @@ export function card(host) {
 	all.every(1000, tick);
 	host.el.append(tabs, head, prompt, bar, status, trouble, stage, actions, form, notes);
 	live(draw);
-	all(() => { staged = null; clearStage(); eye.disconnect(); });
+	all(() => { staged = null; clearStage(); });
 	return all.undo;
 }

@@ -4,7 +4,7 @@ import { setUp, flow, h, unload } from "./core.js";
 export function compare(host) {
 	const { all, status, say, fail, data, live, button, copyCode, keptNote } = setUp(host), { takes } = data();
 	const fps = Math.max(...takes.map((take) => take.fps));
-	let at = 0, rolling, gone;
+	let at = 0, rolling = null, gone = false;
 
 	const sides = takes.map(({ name }, index) => {
 		const video = h("video", { muted: true, playsInline: true, ariaLabel: name, onloadedmetadata: ready, onended });
@@ -42,7 +42,7 @@ export function compare(host) {
 		seek(at);
 	}
 	function toggle() {
-		rolling = !rolling && loaded()[0] && {};
+		rolling = rolling || !loaded().length ? null : {};
 		play.textContent = rolling ? "Pause" : "Play";
 		if (rolling) {
 			if (at >= +scrub.max) seek(0);

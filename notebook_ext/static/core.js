@@ -98,7 +98,7 @@ export function unload(video) {
 
 // A muted clip that is fetched and plays while it is in sight, until the user stops it. Returns what removes it.
 export function played(video, fetched, host, fail) {
-	let src, seen, stopped = still(), resting, gone;
+	let src, seen = false, stopped = still(), resting = false, gone = false;
 	const play = () => { if (seen && !stopped && !gone) video.play().catch(() => {}); };
 	video.onplay = () => { stopped = false; };
 	video.onpause = () => { stopped ||= !resting; resting = false; };

@@ -62,13 +62,10 @@ class JobActions(Delivers):
         "mark": MarkAsk,
     }
 
-    def __init__(self, client: Owner, *jobs: Job) -> None:
-        """jobs: those that are shown from the first message to the page on."""
+    def __init__(self, client: Owner) -> None:
         self.client = client
         self._jobs: list[Job] = []
         self._off: list[Callable[[], None]] = []
-        for job in jobs:
-            self._add(job)
         super().__init__()
 
     def _add(self, job: Job) -> None:
@@ -135,7 +132,8 @@ class Card(JobActions, View):
     ACTIONS: ClassVar[Mapping[str, type[Ask]]] = JobActions.JOB_ACTIONS
 
     def __init__(self, job: Job) -> None:
-        super().__init__(job.client, job)
+        super().__init__(job.client)
+        self._add(job)
 
     def _tell(self) -> None:
         entries = self._entries()

@@ -92,15 +92,6 @@ def test_a_look_may_be_had_again_with_its_pictures(line: Line) -> None:
         assert line.until(number)[-1]["buffers"] == 1
 
 
-def test_a_view_is_one_widget_without_a_layout_until_one_is_set(line: Line) -> None:
-    view = line.view
-    assert type(view) is Counting, "anywidget made no class for it alone"
-    assert view.get_state("layout") == {"layout": None}
-    assert view.get_state("_esm") == {"_esm": module_text("board")}
-    view.layout = {"width": "50%"}
-    assert view.layout.width == "50%"
-
-
 def test_a_page_sends_a_lost_message_again_and_then_says_why_nothing_comes(widget: Widget) -> None:
     page = widget.page
     page.clock.install()
