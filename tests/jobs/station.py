@@ -36,6 +36,16 @@ from tests.patience import patient
 TINY = Path(__file__).parent / "plugin"
 CATALOG = Path(__file__).parent / "catalog"
 KEY = "sk-station-alpha-0123456789"
+NARROW = """
+provider = "paid"
+[[model]]
+id = "paid/narrow"
+like = "paid/quick"
+title = "Paid Narrow (one job at a time)"
+limits = { concurrency = 1 }
+"""
+"""A catalogue file of the user's own: a model of the paid service that makes one job at a time."""
+
 T = TypeVar("T")
 
 

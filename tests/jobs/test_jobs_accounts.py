@@ -17,17 +17,9 @@ from backends.provider.accounts import accounts
 from backends.provider.keys import load_keys
 from tests.fakes import FakeServer
 from tests.fakes.service import fingerprint
-from tests.jobs.station import CATALOG, KEY, Station, text_request, until
+from tests.jobs.station import CATALOG, KEY, NARROW, Station, text_request, until
 
 SECOND, THIRD = "sk-station-beta-9876543210", "sk-station-gamma-55555"
-NARROW = """
-provider = "paid"
-[[model]]
-id = "paid/narrow"
-like = "paid/quick"
-title = "Paid Narrow (one job at a time)"
-limits = { concurrency = 1 }
-"""
 TWO = """
 [[account]]
 provider = "paid"

@@ -27,18 +27,10 @@ from backends.studio import Studio
 from mcp_server.cli import doctor
 from tests import samples
 from tests.fakes import FakeServer
-from tests.jobs.station import CATALOG, Station, text_request, tiny_request, until
+from tests.jobs.station import CATALOG, NARROW, Station, text_request, tiny_request, until
 
 SECRET = "s3cr3t-of-the-bucket"
 DAY_S = 86400.0
-NARROW = """
-provider = "paid"
-[[model]]
-id = "paid/narrow"
-like = "paid/quick"
-title = "Paid Narrow (one job at a time)"
-limits = { concurrency = 1 }
-"""
 
 
 @pytest.fixture

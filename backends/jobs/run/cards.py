@@ -9,7 +9,7 @@ all.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -182,10 +182,11 @@ class Cards:
             ours = [one for one in free if one in waiting.devices]
             if match := _match(waiting, ours, places):
                 return waiting, match
-            if devices := self._with_room(waiting, ours, loaded, tried, now):
+            empty = [one for one in ours if not loaded.get(one)]
+            if devices := self._gathered(waiting, empty, self._roomy(ours, loaded), tried, now):
                 return waiting, devices
             overdue = waiting.is_overdue(now)
-            if devices := self._with_victims(waiting, ours, loaded, tried, now):
+            if devices := self._gathered(waiting, empty, self._full(ours, loaded), tried, now):
                 if overdue:
                     return waiting, devices
                 wanting = wanting or (waiting, devices)
@@ -199,41 +200,22 @@ class Cards:
         ours = [one for one in waiting.devices if one in self._held and not self._is_lost(one, now)]
         return 1 < waiting.count <= len(ours)
 
-    def _with_room(
-        self,
-        waiting: Waiting,
-        ours: Collection[str],
-        loaded: Mapping[str, Collection[str]],
-        tried: set[str],
-        now: float,
-    ) -> tuple[str, ...]:
-        """Cards that have room for one more model: empty ones of ours, those that nobody holds, then any; () = too
-        few. tried: the cards that are not to be had, as far as is known."""
-        room = [one for one in ours if loaded.get(one) and len(loaded[one]) < self._most]
-        found = [one for one in ours if not loaded.get(one)]
-        return self._gathered(waiting, found, room, tried, now)
+    def _roomy(self, ours: Collection[str], loaded: Mapping[str, Collection[str]]) -> list[str]:
+        """Cards that have a model loaded, and room for one more."""
+        return [one for one in ours if loaded.get(one) and len(loaded[one]) < self._most]
 
-    def _with_victims(
-        self,
-        waiting: Waiting,
-        ours: Collection[str],
-        loaded: Mapping[str, Collection[str]],
-        tried: set[str],
-        now: float,
-    ) -> tuple[str, ...]:
-        """The same, where models make room: first those that nobody waits for; of those the ones used longest ago."""
+    def _full(self, ours: Collection[str], loaded: Mapping[str, Collection[str]]) -> list[str]:
+        """Cards whose models would have to make room: first those that nobody waits for; of those the ones used longest
+        ago."""
         wanted = {one.word for one in self._waiting}
-        full = sorted(
-            (one for one in loaded if one in ours), key=lambda one: any(word in wanted for word in loaded[one])
-        )
-        found = [one for one in ours if not loaded.get(one)]
-        return self._gathered(waiting, found, full, tried, now)
+        loading = [one for one in loaded if one in ours]
+        return sorted(loading, key=lambda one: any(word in wanted for word in loaded[one]))
 
     def _gathered(
-        self, waiting: Waiting, found: list[str], rest: list[str], tried: set[str], now: float
+        self, waiting: Waiting, found: Sequence[str], rest: Sequence[str], tried: set[str], now: float
     ) -> tuple[str, ...]:
         """As many cards as are wanted, in their own order: those found, then those that nobody holds, then the rest.
-        All or none."""
+        All, or () where there are too few. tried: the cards that are not to be had, as far as is known."""
         claimed: dict[str, Release] = {}
         for device in waiting.devices:
             if len(found) + len(claimed) >= waiting.count:

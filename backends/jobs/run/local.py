@@ -96,7 +96,7 @@ class LocalRun:
         if output is not None and self._is_here(output):
             self.finishing, self._save = True, self._finish_of(output)
             try:
-                await to_thread.run_sync(self._save, limiter=self.engines.finishing)
+                await self._saved()
                 return True
             except Away:
                 raise
@@ -128,7 +128,7 @@ class LocalRun:
             await self._make(row)
 
     async def _saved(self) -> None:
-        """Repeat what is left to do for a clip that is made."""
+        """Do what is left to do for a clip that is made; once more, where it did not end."""
         assert self._save is not None
         await to_thread.run_sync(self._save, limiter=self.engines.finishing)
 
@@ -190,7 +190,7 @@ class LocalRun:
         self._move("finishing", phase="saving the clip", result=result)
         crash_point("finishing")
         self._save = self._finish_of(output)
-        await to_thread.run_sync(self._save, limiter=self.engines.finishing)
+        await self._saved()
 
     def _finish_of(self, output: Output) -> Callable[[], None]:
         """What is left to do of a clip that is made: on a thread, and as often as it takes."""

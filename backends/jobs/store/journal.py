@@ -76,8 +76,8 @@ class IdLog:
         with self._mapped() as data:
             end = len(data)
             while (found := data.rfind(job.encode(), 0, end)) >= 0:
-                begin, stop = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
-                entry = _parsed(data[begin : stop if stop >= 0 else len(data)])
+                begin, stop = _line_at(data, found)
+                entry = _parsed(data[begin:stop])
                 if entry.get("job") == job and "handle" in entry:
                     return None if entry["handle"] is None else codec.handle_from_json(entry["handle"])
                 end = begin
@@ -121,12 +121,17 @@ class IdLog:
             return
 
 
+def _line_at(data: mmap.mmap | bytes, place: int) -> tuple[int, int]:
+    """Where the line around a place begins and ends."""
+    stop = data.find(b"\n", place)
+    return data.rfind(b"\n", 0, place) + 1, stop if stop >= 0 else len(data)
+
+
 def _holds(data: mmap.mmap | bytes, remote_id: str, but: str) -> bool:
     """Whether a line of another job than `but` has that id."""
     word, at = json.dumps({"remote_id": remote_id})[1:-1].encode(), 0
     while (found := data.find(word, at)) >= 0:
-        begin, stop = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
-        at = stop if stop >= 0 else len(data)
+        begin, at = _line_at(data, found)
         if not but or _parsed(data[begin:at]).get("job") != but:
             return True
     return False
